@@ -1,0 +1,10 @@
+# tally_embed(TARGET FILE SYMBOL): compiles FILE into TARGET as
+#   extern const unsigned char SYMBOL[]; extern const unsigned long SYMBOL_bytes;  (a NUL follows, not counted)
+function(tally_embed target file symbol)
+  set(source ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DIN=${source} -DOUT=${out} -DSYMBOL=${symbol} -P ${PROJECT_SOURCE_DIR}/cmake/embed_file.cmake
+    DEPENDS ${source} ${PROJECT_SOURCE_DIR}/cmake/embed_file.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${out})
+endfunction()

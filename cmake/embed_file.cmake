@@ -1,0 +1,5 @@
+file(READ ${IN} hex HEX)
+string(LENGTH "${hex}" digits)
+math(EXPR bytes "${digits} / 2")
+string(REGEX REPLACE "(..)" "0x\\1," body "${hex}")
+file(WRITE ${OUT} "extern const unsigned char ${SYMBOL}[];\nextern const unsigned long ${SYMBOL}_bytes;\nconst unsigned char ${SYMBOL}[] = {${body}0};\nconst unsigned long ${SYMBOL}_bytes = ${bytes};\n")

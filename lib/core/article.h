@@ -1,0 +1,18 @@
+/* Article ids: MQTT paths of 1 to 8 levels (INTERFACES.md 1). Pure; any thread. */
+#ifndef TALLY_CORE_ARTICLE_H
+#define TALLY_CORE_ARTICLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARTICLE_MAX_BYTES 200
+#define ARTICLE_MAX_LEVELS 8
+
+/* Whether the `bytes` bytes at `id` (not NUL-terminated) are a valid article id. */
+bool article_valid(const char *id, size_t bytes);
+
+/* The shard of a valid article: CRC32C(id) mod `shards` (at least 1). */
+uint32_t article_shard(const char *id, size_t bytes, uint32_t shards);
+
+#endif

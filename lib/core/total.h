@@ -1,0 +1,28 @@
+/* An article's total out of its head and base (INTERFACES.md 5.1). Pure; any thread. */
+#ifndef TALLY_CORE_TOTAL_H
+#define TALLY_CORE_TOTAL_H
+
+#include "core/kind.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TOTAL_HEAD_MAX_BYTES 128
+
+struct total {
+    uint64_t version; /* µs since 1970; 0: never changed */
+    uint32_t voters;  /* registers, `none` included */
+    uint64_t floor;   /* stamp; 0 none */
+    int64_t count[KIND_MAX + 1]; /* by the store's kind id; [0] unused */
+};
+
+/* Parses a head. Returns 0, or -1 where it is no head of format 1 (wrong length, repeated or impossible kind id). */
+int total_parse_head(struct total *total, const void *head, size_t bytes);
+
+/* Adds a base to a total. Returns 0, or -1 and leaves the total as it was. */
+int total_add_base(struct total *total, const void *base, size_t bytes);
+
+/* Σ counts. */
+int64_t total_sum(const struct total *total);
+
+#endif
