@@ -1,4 +1,5 @@
-/* A bounded table of kind names (INTERFACES.md 1). Index 0 is `none`, 1 to 15 are the names in order. Pure; any thread. */
+/* A bounded table of kind names (INTERFACES.md 1). Index 0 is `none`, 1 to 15 are the names in
+ * order. Pure; any thread. */
 #ifndef TALLY_CORE_KIND_H
 #define TALLY_CORE_KIND_H
 
@@ -21,10 +22,12 @@ bool kind_name_valid(const char *name, size_t bytes);
 /* An empty table, which knows only `none`. */
 void kind_table_init(struct kind_table *table);
 
-/* Appends a name. Returns its index, or KIND_UNKNOWN where the name is invalid, `none`, a repeat, or one too many. */
+/* Appends a name. Returns its index, or KIND_UNKNOWN where the name is invalid, `none`, a repeat,
+ * or one too many. */
 int kind_table_add(struct kind_table *table, const char *name, size_t bytes);
 
-/* Parses "like,dislike,love" into `table`. Returns 0, or -1 with a sentence in `error` (of `error_bytes`). */
+/* Parses "like,dislike,love" into `table`. Returns 0, or -1 with a sentence in `error` (of
+ * `error_bytes`). */
 int kind_table_parse(struct kind_table *table, const char *list, char *error, size_t error_bytes);
 
 /* The index of a name (0 for `none`), or KIND_UNKNOWN. */

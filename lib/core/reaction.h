@@ -1,5 +1,6 @@
-/* The payload of a reaction (INTERFACES.md 2.1), text or JSON. A parser of its own because admission must not allocate;
- * strict where cJSON is lenient (repeated members, numbers beyond a double, bytes after the value). Pure; any thread. */
+/* The payload of a reaction (INTERFACES.md 2.1), text or JSON. A parser of its own because
+ * admission must not allocate; strict where cJSON is lenient (repeated members, numbers beyond a
+ * double, bytes after the value). Pure; any thread. */
 #ifndef TALLY_CORE_REACTION_H
 #define TALLY_CORE_REACTION_H
 
@@ -14,14 +15,16 @@
 #define REACTION_READER_MAX_BYTES 128
 
 struct reaction {
-    int kind;        /* index in the table; KIND_NONE takes it back */
-    uint32_t age_ms; /* 0 to REACTION_AGE_MAX_MS */
-    size_t reader_bytes; /* 0: not named in the payload */
+    int kind;                               /* index in the table; KIND_NONE takes it back */
+    uint32_t age_ms;                        /* 0 to REACTION_AGE_MAX_MS */
+    size_t reader_bytes;                    /* 0: not named in the payload */
     char reader[REACTION_READER_MAX_BYTES]; /* decoded, not NUL-terminated */
 };
 
-/* Parses a payload. Returns REASON_NONE and fills `out`, or REASON_BAD_PAYLOAD or REASON_UNKNOWN_KIND and leaves `out`
- * undefined. JSON strings may use every escape of RFC 8259; a NUL, a lone surrogate or invalid UTF-8 is REASON_BAD_PAYLOAD. */
-enum reason reaction_parse(const void *payload, size_t bytes, const struct kind_table *kinds, struct reaction *out);
+/* Parses a payload. Returns REASON_NONE and fills `out`, or REASON_BAD_PAYLOAD or
+ * REASON_UNKNOWN_KIND and leaves `out` undefined. JSON strings may use every escape of RFC 8259; a
+ * NUL, a lone surrogate or invalid UTF-8 is REASON_BAD_PAYLOAD. */
+enum reason reaction_parse(const void *payload, size_t bytes, const struct kind_table *kinds,
+                           struct reaction *out);
 
 #endif

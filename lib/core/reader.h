@@ -1,4 +1,5 @@
-/* The keyed hash by which a reader is known on one article (INTERFACES.md 4.3). libsodium's SipHash-2-4. Any thread. */
+/* The keyed hash by which a reader is known on one article (INTERFACES.md 4.3). libsodium's
+ * SipHash-2-4. Any thread. */
 #ifndef TALLY_CORE_READER_H
 #define TALLY_CORE_READER_H
 
@@ -13,16 +14,16 @@ struct reader_key {
     unsigned char bytes[READER_KEY_BYTES];
 };
 
-/* SipHash(article, 0, source, name); `source` is 't', 'u' or 'c'. article_bytes ≤ ARTICLE_MAX_BYTES, name_bytes ≤
- * READER_NAME_MAX_BYTES. No allocation, no system call. */
-uint64_t reader_hash(const struct reader_key *key, const char *article, size_t article_bytes, char source,
-                     const char *name, size_t name_bytes);
+/* SipHash(article, 0, source, name); `source` is 't', 'u' or 'c'. article_bytes ≤
+ * ARTICLE_MAX_BYTES, name_bytes ≤ READER_NAME_MAX_BYTES. No allocation, no system call. */
+uint64_t reader_hash(const struct reader_key *key, const char *article, size_t article_bytes,
+                     char source, const char *name, size_t name_bytes);
 
 /* First 8 bytes of BLAKE2b-256("tally reader key 1" + key). */
 void reader_fingerprint(const struct reader_key *key, unsigned char out[READER_FINGERPRINT_BYTES]);
 
-/* Reads 32 hex digits (a trailing newline is allowed). Returns 0, or -1 with a sentence naming `path` in `error`; the key itself is
- * never in it. */
+/* Reads 32 hex digits (a trailing newline is allowed). Returns 0, or -1 with a sentence naming
+ * `path` in `error`; the key itself is never in it. */
 int reader_key_load(struct reader_key *key, const char *path, char *error, size_t error_bytes);
 
 #endif

@@ -1,4 +1,5 @@
-/* Why a reaction is refused (INTERFACES.md 2.1). The numbers index the counters in the spool's header. */
+/* Why a reaction is refused (INTERFACES.md 2.1). The numbers index the counters in the spool's
+ * header. */
 #ifndef TALLY_CORE_REASON_H
 #define TALLY_CORE_REASON_H
 

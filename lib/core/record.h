@@ -14,7 +14,8 @@
 #define RECORD_CLIENT_ID_MAX_BYTES 128u
 #define RECORD_CORRELATION_MAX_BYTES 64u
 
-/* A view: the pointers point into the caller's memory or into the ring, and are not NUL-terminated. */
+/* A view: the pointers point into the caller's memory or into the ring, and are not NUL-terminated.
+ */
 struct record {
     uint64_t position;
     uint64_t sequence;
@@ -38,8 +39,10 @@ void record_write(const struct record *record, uint64_t ring_id, unsigned char *
 /* Writes a filler of RECORD_FILLER_BYTES that stands at `position`. */
 void record_write_filler(uint64_t position, uint64_t ring_id, unsigned char *out);
 
-/* Reads what stands at `position` with `available` bytes up to the data's end. Returns the record's length, RECORD_FILLER_BYTES
- * with article_bytes 0 for a filler, or 0 where there is no whole record of this ring and position (length, bounds, position, CRC, zero padding). */
-size_t record_read(const unsigned char *in, size_t available, uint64_t position, uint64_t ring_id, struct record *out);
+/* Reads what stands at `position` with `available` bytes up to the data's end. Returns the record's
+ * length, RECORD_FILLER_BYTES with article_bytes 0 for a filler, or 0 where there is no whole
+ * record of this ring and position (length, bounds, position, CRC, zero padding). */
+size_t record_read(const unsigned char *in, size_t available, uint64_t position, uint64_t ring_id,
+                   struct record *out);
 
 #endif

@@ -10,13 +10,14 @@
 #define TOTAL_HEAD_MAX_BYTES 128
 
 struct total {
-    uint64_t version; /* µs since 1970; 0: never changed */
-    uint32_t voters;  /* registers, `none` included */
-    uint64_t floor;   /* stamp; 0 none */
+    uint64_t version;            /* µs since 1970; 0: never changed */
+    uint32_t voters;             /* registers, `none` included */
+    uint64_t floor;              /* stamp; 0 none */
     int64_t count[KIND_MAX + 1]; /* by the store's kind id; [0] unused */
 };
 
-/* Parses a head. Returns 0, or -1 where it is no head of format 1 (wrong length, repeated or impossible kind id). */
+/* Parses a head. Returns 0, or -1 where it is no head of format 1 (wrong length, repeated or
+ * impossible kind id). */
 int total_parse_head(struct total *total, const void *head, size_t bytes);
 
 /* Adds a base to a total. Returns 0, or -1 and leaves the total as it was. */

@@ -1,0 +1,38 @@
+#include "core/article.h"
+
+#include "core/crc32c.h"
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool is_inner(char c)
+{
+    return is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~' || c == '%';
+}
+
+bool article_valid(const char *id, size_t bytes)
+{
+    if (bytes == 0 || bytes > ARTICLE_MAX_BYTES)
+        return false;
+    int levels = 0;
+    bool begins = true; /* the next byte begins a level */
+    for (size_t i = 0; i < bytes; i++) {
+        if (begins) {
+            if (!is_alphanumeric(id[i]) || ++levels > ARTICLE_MAX_LEVELS)
+                return false;
+            begins = false;
+        } else if (id[i] == '/') {
+            begins = true;
+        } else if (!is_inner(id[i])) {
+            return false;
+        }
+    }
+    return !begins;
+}
+
+uint32_t article_shard(const char *id, size_t bytes, uint32_t shards)
+{
+    return crc32c(0, id, bytes) % shards;
+}

@@ -1,0 +1,105 @@
+#include "core/reader.h"
+
+#include "core/article.h"
+#include "core/bytes.h"
+#include "core/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY_DIGITS (2 * READER_KEY_BYTES)
+
+_Static_assert(READER_KEY_BYTES == crypto_shorthash_KEYBYTES, "SipHash's key");
+_Static_assert(crypto_shorthash_BYTES == 8, "SipHash's output");
+
+uint64_t reader_hash(const struct reader_key *key, const char *article, size_t article_bytes,
+                     char source, const char *name, size_t name_bytes)
+{
+    unsigned char text[ARTICLE_MAX_BYTES + 2 + READER_NAME_MAX_BYTES];
+    unsigned char out[crypto_shorthash_BYTES];
+    size_t bytes = 0;
+
+    memcpy(text, article, article_bytes);
+    bytes += article_bytes;
+    text[bytes++] = 0;
+    text[bytes++] = (unsigned char)source;
+    memcpy(text + bytes, name, name_bytes);
+    bytes += name_bytes;
+    (void)crypto_shorthash(out, text, bytes, key->bytes);
+    return bytes_get_u64(out);
+}
+
+void reader_fingerprint(const struct reader_key *key, unsigned char out[READER_FINGERPRINT_BYTES])
+{
+    static const char label[] = "tally reader key 1";
+    unsigned char text[sizeof label - 1 + READER_KEY_BYTES];
+    unsigned char hash[32];
+
+    memcpy(text, label, sizeof label - 1);
+    memcpy(text + sizeof label - 1, key->bytes, READER_KEY_BYTES);
+    (void)crypto_generichash(hash, sizeof hash, text, sizeof text, NULL, 0);
+    memcpy(out, hash, READER_FINGERPRINT_BYTES);
+    sodium_memzero(text, sizeof text);
+}
+
+/* Reads at most `max` bytes. Returns how many, or -1. */
+static ssize_t read_up_to(int fd, char *out, size_t max)
+{
+    size_t have = 0;
+    while (have < max) {
+        ssize_t n = read(fd, out + have, max - have);
+        if (n == 0)
+            break;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        have += (size_t)n;
+    }
+    return (ssize_t)have;
+}
+
+int reader_key_load(struct reader_key *key, const char *path, char *error, size_t error_bytes)
+{
+    char text[KEY_DIGITS + 2]; /* one more than may be there, to see that it is not */
+    struct stat status;
+    size_t decoded = 0;
+    int result = -1;
+
+    if (sodium_init() < 0)
+        return error_say(error, error_bytes, "libsodium cannot be initialised");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
+    ssize_t bytes = -1;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        bytes = read_up_to(fd, text, sizeof text);
+    close(fd);
+    if (bytes < 0) {
+        error_say(error, error_bytes, "%s: cannot be read as a file", path);
+        goto out;
+    }
+    if (status.st_mode & 007) {
+        error_say(error, error_bytes,
+                  "%s: others may read or write it; its mode must be 0600 or 0640", path);
+        goto out;
+    }
+    if (bytes == KEY_DIGITS + 1 && text[KEY_DIGITS] == '\n')
+        bytes--;
+    if (bytes != KEY_DIGITS ||
+        sodium_hex2bin(key->bytes, sizeof key->bytes, text, KEY_DIGITS, NULL, &decoded, NULL) !=
+            0 ||
+        decoded != READER_KEY_BYTES) {
+        sodium_memzero(key, sizeof *key);
+        error_say(error, error_bytes, "%s: is not a reader key of %d hex digits", path, KEY_DIGITS);
+        goto out;
+    }
+    result = 0;
+out:
+    sodium_memzero(text, sizeof text);
+    return result;
+}

@@ -1,0 +1,178 @@
+#include "core/services.h"
+
+#include "core/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SECRET_MIN_BYTES 16
+#define FILE_MAX_BYTES 32768
+
+static bool parse_role(const char *word, size_t bytes, enum role *out)
+{
+    static const struct {
+        const char *word;
+        enum role role;
+    } roles[] = {{"newsroom", ROLE_NEWSROOM},
+                 {"operator", ROLE_OPERATOR},
+                 {"collector", ROLE_COLLECTOR},
+                 {"feed", ROLE_FEED}};
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        if (strlen(roles[i].word) == bytes && memcmp(roles[i].word, word, bytes) == 0) {
+            *out = roles[i].role;
+            return true;
+        }
+    return false;
+}
+
+static bool name_valid(const char *name, size_t bytes)
+{
+    if (bytes == 0 || bytes > SERVICES_NAME_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < bytes; i++)
+        if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') ||
+              name[i] == '-'))
+            return false;
+    return true;
+}
+
+static bool secret_valid(const char *secret, size_t bytes)
+{
+    if (bytes < SECRET_MIN_BYTES || bytes > SERVICES_SECRET_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < bytes; i++)
+        if (secret[i] <= ' ' || secret[i] > '~')
+            return false;
+    return true;
+}
+
+/* Adds what the line of `bytes` bytes says. Returns NULL, or what is wrong, without the line's own
+ * words. */
+static const char *parse_line(struct services *services, const char *line, size_t bytes)
+{
+    if (bytes == 0 || line[0] == '#')
+        return NULL;
+    const char *end = line + bytes;
+    const char *after_name = memchr(line, ' ', bytes);
+    const char *role = after_name == NULL ? NULL : after_name + 1;
+    const char *after_role = role == NULL ? NULL : memchr(role, ' ', (size_t)(end - role));
+    if (after_role == NULL)
+        return "is not '<username> <role> <secret>'";
+
+    struct service service = {0};
+    size_t name_bytes = (size_t)(after_name - line);
+    const char *secret = after_role + 1;
+    size_t secret_bytes = (size_t)(end - secret);
+    if (!name_valid(line, name_bytes))
+        return "username is not 1 to 64 of a-z, 0-9 and -";
+    if (!parse_role(role, (size_t)(after_role - role), &service.role))
+        return "role is not collector, feed, operator or newsroom";
+    if (!secret_valid(secret, secret_bytes))
+        return "secret is not 16 to 128 printable characters without spaces";
+    memcpy(service.name, line, name_bytes);
+    memcpy(service.secret, secret, secret_bytes);
+    const char *wrong = NULL;
+    if (services_find(services, service.name) != NULL)
+        wrong = "username stands there twice";
+    else if (services->n == SERVICES_MAX)
+        wrong = "is one more than the 64 services that are possible";
+    else
+        services->service[services->n++] = service;
+    sodium_memzero(&service, sizeof service);
+    return wrong;
+}
+
+/* The whole file into `out`. Returns its length, or -1 with `error` said. */
+static ssize_t read_file(const char *path, char *out, size_t max, char *error, size_t error_bytes)
+{
+    struct stat status;
+    size_t have = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        error_say(error, error_bytes, "%s: is not a file", path);
+        goto fail;
+    }
+    if (status.st_mode & 007) {
+        error_say(error, error_bytes,
+                  "%s: others may read or write it; its mode must be 0600 or 0640", path);
+        goto fail;
+    }
+    while (have < max) {
+        ssize_t n = read(fd, out + have, max - have);
+        if (n == 0)
+            break;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            error_say(error, error_bytes, "%s: %s", path, strerror(errno));
+            goto fail;
+        }
+        have += (size_t)n;
+    }
+    if (have == max) {
+        error_say(error, error_bytes, "%s: is longer than %d bytes", path, FILE_MAX_BYTES);
+        goto fail;
+    }
+    close(fd);
+    return (ssize_t)have;
+fail:
+    close(fd);
+    return -1;
+}
+
+int services_load(struct services *services, const char *path, char *error, size_t error_bytes)
+{
+    char text[FILE_MAX_BYTES + 1];
+    int result = -1;
+
+    memset(services, 0, sizeof *services);
+    if (sodium_init() < 0)
+        return error_say(error, error_bytes, "libsodium cannot be initialised");
+    ssize_t bytes = read_file(path, text, sizeof text, error, error_bytes);
+    if (bytes < 0)
+        goto out;
+    int number = 1;
+    for (const char *line = text, *end = text + bytes; line < end; number++) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t line_bytes = (size_t)((newline == NULL ? end : newline) - line);
+        const char *wrong = parse_line(services, line, line_bytes);
+        if (wrong != NULL) {
+            error_say(error, error_bytes, "%s:%d: %s", path, number, wrong);
+            goto out;
+        }
+        line += line_bytes + 1;
+    }
+    result = 0;
+out:
+    sodium_memzero(text, sizeof text);
+    if (result != 0)
+        sodium_memzero(services, sizeof *services);
+    return result;
+}
+
+const struct service *services_find(const struct services *services, const char *name)
+{
+    for (int i = 0; i < services->n; i++)
+        if (strcmp(services->service[i].name, name) == 0)
+            return &services->service[i];
+    return NULL;
+}
+
+int services_secret_fits(const struct service *service, const char *secret)
+{
+    char padded[sizeof service->secret] = {0};
+    size_t bytes = secret == NULL ? 0 : strnlen(secret, sizeof padded);
+    if (bytes == 0 || bytes == sizeof padded)
+        return 0;
+    memcpy(padded, secret, bytes);
+    int fits = sodium_memcmp(padded, service->secret, sizeof padded) == 0;
+    sodium_memzero(padded, sizeof padded);
+    return fits;
+}
