@@ -19,7 +19,7 @@
 #define STAMP_KIND_MASK ((1ull << 56) - 1)
 
 _Static_assert(RECORD_HEAD_BYTES + ARTICLE_MAX_BYTES + RECORD_CLIENT_ID_MAX_BYTES +
-                       RECORD_CORRELATION_MAX_BYTES <=
+                       RECORD_CORRELATION_MAX_BYTES ==
                    RECORD_MAX_BYTES,
                "the longest record");
 
@@ -75,6 +75,11 @@ void record_write_filler(uint64_t position, uint64_t ring_id, unsigned char *out
     bytes_put_u32(out, checksum(out, RECORD_FILLER_BYTES, ring_id));
 }
 
+uint64_t record_position(const unsigned char *in)
+{
+    return bytes_get_u64(in + OFFSET_POSITION);
+}
+
 static bool zero(const unsigned char *in, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
@@ -92,7 +97,7 @@ static bool plausible(const unsigned char *in, size_t available, const struct re
            record->article_bytes <= ARTICLE_MAX_BYTES &&
            record->client_id_bytes <= RECORD_CLIENT_ID_MAX_BYTES &&
            record->correlation_bytes <= RECORD_CORRELATION_MAX_BYTES &&
-           bytes_get_u64(in + OFFSET_POSITION) == record->position;
+           record_position(in) == record->position;
 }
 
 size_t record_read(const unsigned char *in, size_t available, uint64_t position, uint64_t ring_id,
@@ -103,7 +108,7 @@ size_t record_read(const unsigned char *in, size_t available, uint64_t position,
     memset(out, 0, sizeof *out);
     out->position = position;
     if (bytes_get_u32(in + OFFSET_LENGTH) == 0) {
-        bool whole = bytes_get_u64(in + OFFSET_POSITION) == position &&
+        bool whole = record_position(in) == position &&
                      bytes_get_u32(in) == checksum(in, RECORD_FILLER_BYTES, ring_id);
         return whole ? RECORD_FILLER_BYTES : 0;
     }

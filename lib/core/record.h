@@ -10,7 +10,7 @@
 #define RECORD_HEAD_BYTES 40u
 #define RECORD_FILLER_BYTES 16u
 #define RECORD_MIN_BYTES 48u
-#define RECORD_MAX_BYTES 448u
+#define RECORD_MAX_BYTES 432u
 #define RECORD_CLIENT_ID_MAX_BYTES 128u
 #define RECORD_CORRELATION_MAX_BYTES 64u
 
@@ -44,5 +44,9 @@ void record_write_filler(uint64_t position, uint64_t ring_id, unsigned char *out
  * record of this ring and position (length, bounds, position, CRC, zero padding). */
 size_t record_read(const unsigned char *in, size_t available, uint64_t position, uint64_t ring_id,
                    struct record *out);
+
+/* The position that the record or filler at `in` (RECORD_FILLER_BYTES at least) claims. Nothing is
+ * checked. */
+uint64_t record_position(const unsigned char *in);
 
 #endif
