@@ -1,0 +1,76 @@
+# What the scripts share: the environment and its checks. Sourced by bash; defines functions and variables, starts nothing.
+export LC_ALL=C
+
+say() {
+    printf '%s\n' "$*"
+}
+
+# One line that names what is wrong and what would be accepted.
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
+
+# What an operator may set, and its defaults.
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS'
+# TALLY_BIND   address that the listeners bind to; only containers need another than loopback
+# TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
+# TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
+tally_known_inner='TALLY_BIND TALLY_BUILD TALLY_HTTP'
+
+tally_port() { # NAME DEFAULT
+    local value=${!1-$2}
+    [[ $value =~ ^[1-9][0-9]{0,4}$ ]] && ((value <= 65535)) ||
+        die "$1: '$value' is not a port, 1 to 65535 (default $2)"
+    printf -v "$1" %s "$value"
+}
+
+# A path goes into configuration files: no quotes, no control characters.
+tally_path() { # NAME VALUE
+    [[ $2 && $2 != *[[:cntrl:]\"\'\\]* && $2 != *' ' ]] ||
+        die "$1: '$2' is not a folder's path without quotes, backslashes, control characters or a space at its end"
+    local path=$2
+    [[ $path == /* ]] || path=$PWD/$path
+    printf -v "$1" %s "$path"
+}
+
+# Checks every TALLY_ variable and fills in the defaults.
+tally_environment() {
+    local name other
+    for name in $(compgen -e TALLY_); do
+        [[ " $tally_known $tally_known_inner " == *" $name "* ]] ||
+            die "unknown environment variable $name; known: ${tally_known// /, }"
+    done
+    tally_port TALLY_MQTT_PORT 1883
+    tally_port TALLY_WS_PORT 9001
+    tally_port TALLY_HTTP_PORT 8080
+    tally_port TALLY_REDIS_PORT 6390
+    for name in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
+        for other in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
+            [[ $name == "$other" || ${!name} != "${!other}" ]] ||
+                die "$name and $other are both ${!name}: each needs a port of its own, 1 to 65535"
+        done
+    done
+    tally_path TALLY_DATA "${TALLY_DATA-$tally_project/data}"
+    tally_path TALLY_BUILD "${TALLY_BUILD-$tally_project/build/release}"
+    TALLY_LIMITS=${TALLY_LIMITS-on}
+    [[ $TALLY_LIMITS == on || $TALLY_LIMITS == off ]] || die "TALLY_LIMITS: '$TALLY_LIMITS' is not on or off (default on)"
+    TALLY_BIND=${TALLY_BIND-127.0.0.1}
+    [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
+}
+
+# Makes the data folder, or says why it cannot be used. As root, permission bits say nothing: only a trial does.
+tally_data_folder() {
+    local folder probe
+    for folder in "$TALLY_DATA" "$TALLY_DATA"/{spool,redis,run,log}; do
+        [[ -d $folder ]] || mkdir -p -m 0700 -- "$folder" 2>/dev/null || tally_data_refuse
+        probe=$folder/.probe.$$
+        (umask 077 && : >"$probe") 2>/dev/null && rm -f -- "$probe" || tally_data_refuse
+    done
+}
+
+tally_data_refuse() {
+    die "TALLY_DATA: the folder $TALLY_DATA cannot be written; it accepts a local folder that this user may write (default $tally_project/data)"
+}
