@@ -21,6 +21,7 @@
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
 #define CONNECT_MAX_MS 5000 /* to connect and authenticate */
+#define STEADY_MS 1000 /* a connection that held this long begins again with the shortest pause */
 #define WHY_MAX_BYTES 160
 
 enum link_state { LINK_PAUSE, LINK_CONNECTING, LINK_UP, LINK_DROPPING };
@@ -69,7 +70,7 @@ static void gone(struct redis_link *link, const char *why)
     bool was_up = link->was_up;
     link->redis = NULL;
     link->was_up = false;
-    if (was_up && monotonic_ms() - link->up_since_ms > PAUSE_MAX_MS)
+    if (was_up && monotonic_ms() - link->up_since_ms > STEADY_MS)
         link->pause_ms = PAUSE_MIN_MS;
     link->state = LINK_PAUSE;
     arm(link, next_pause_ms(link));
