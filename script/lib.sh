@@ -74,3 +74,12 @@ tally_data_folder() {
 tally_data_refuse() {
     die "TALLY_DATA: the folder $TALLY_DATA cannot be written; it accepts a local folder that this user may write (default $tally_project/data)"
 }
+
+# Builds a preset's targets (all, where none is named) in build/PRESET; one builder at a time. Ends in exec, so that a signal
+# reaches ninja: call it in a process of its own.
+tally_build() { # PRESET [TARGET...]
+    local folder=$tally_project/build/$1 lock
+    mkdir -p "$folder" && exec {lock}>"$folder/.lock" && flock "$lock" || return 1
+    [[ -e $folder/build.ninja ]] || setpriv --pdeathsig KILL -- cmake -S "$tally_project" --preset "$1" || return 1
+    exec ninja -C "$folder" "${@:2}"
+}
