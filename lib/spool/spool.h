@@ -80,7 +80,7 @@ int spool_consumer_open(struct spool_consumer *consumer, void *memory, uint64_t 
 /* The write position (sequentially consistent load). */
 uint64_t spool_write_position(const void *memory);
 
-/* The next record, as a view into the ring that holds until spool_free goes past it. Fillers are
+/* The next record, as a view into the ring that holds until spool_applied goes past it. Fillers are
  * skipped. Returns 1, 0 when all was taken, or -1 when what stands at `next` is no whole record
  * (damage: ask for a rotation and drain); it then goes on saying so. */
 int spool_take(struct spool_consumer *consumer, struct record *out);

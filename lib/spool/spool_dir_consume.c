@@ -1,0 +1,249 @@
+/* The consumer's side of a spool: follows the rings, lists the old ones, sleeps and is woken. */
+#include "spool/spool_dir.h"
+
+#include "core/error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SET_ASIDE_MAX_BYTES (1024 * 1024)
+#define BAD_MAX 4
+#define WHY_MAX_BYTES 120
+#define WORDS_BYTES 256
+
+struct spool_dir *spool_dir_consume(const char *path, bool *retry, char *error, size_t error_bytes)
+{
+    char why[WORDS_BYTES];
+
+    *retry = false;
+    struct spool_dir *dir = spool_dir_new(path, error, error_bytes);
+    if (dir == NULL)
+        return NULL;
+    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->fd < 0) {
+        *retry = errno == ENOENT;
+        error_say(error, error_bytes, "spool %s: cannot be opened: %s", path, strerror(errno));
+        goto fail;
+    }
+    if (spool_edge_open(&dir->edge, dir->fd, why, sizeof why) != 0) {
+        *retry = errno == ENOENT;
+        error_say(error, error_bytes, "spool %s: %s", path, why);
+        goto fail;
+    }
+    if (spool_edge_lock(&dir->edge, SPOOL_EDGE_CONSUMER) != 0) {
+        error_say(error, error_bytes, "spool %s: %s", path,
+                  errno == EAGAIN || errno == EACCES ? "another collector has it"
+                                                     : strerror(errno));
+        goto fail;
+    }
+    if (spool_dir_open_wake(dir, error, error_bytes) != 0) {
+        *retry = errno == ENOENT;
+        goto fail;
+    }
+    return dir;
+fail:
+    spool_dir_free(dir);
+    return NULL;
+}
+
+/* --- rings --- */
+
+bool spool_dir_ring_replaced(const struct spool_dir *dir, uint32_t shard)
+{
+    const struct spool_dir_shard *own = &dir->shard[shard];
+    return !own->looked || spool_edge_generation(&dir->edge, shard) != own->generation;
+}
+
+/* Maps the file that is now the shard's ring, and notes under which generation it was looked for.
+ * Where the producer puts another in its place meanwhile, the generation rises after it and this
+ * one is found to be replaced. */
+static int look(struct spool_dir *dir, uint32_t shard, struct spool_ring *ring,
+                struct spool_identity *identity, char *error, size_t error_bytes)
+{
+    struct spool_dir_shard *own = &dir->shard[shard];
+    char name[SPOOL_RING_NAME_BYTES], why[WORDS_BYTES];
+
+    own->generation = spool_edge_generation(&dir->edge, shard);
+    own->looked = true;
+    spool_ring_name(name, shard);
+    if (spool_ring_map(ring, dir->fd, name, false, why, sizeof why) != 0)
+        return error_say(error, error_bytes, "spool %s: %s", dir->path, why);
+    if (spool_identify(ring->memory, ring->bytes, identity, why, sizeof why) != 0) {
+        spool_ring_unmap(ring);
+        return error_say(error, error_bytes, "spool %s: %s: %s", dir->path, name, why);
+    }
+    if (identity->shard != shard || identity->shards != dir->edge.shards ||
+        identity->edge_id != dir->edge.id) {
+        spool_ring_unmap(ring);
+        return error_say(error, error_bytes, "spool %s: %s is another shard's or edge's", dir->path,
+                         name);
+    }
+    return 0;
+}
+
+int spool_dir_ring(struct spool_dir *dir, uint32_t shard, void **memory, uint64_t *bytes,
+                   struct spool_identity *identity, char *error, size_t error_bytes)
+{
+    struct spool_dir_shard *own = &dir->shard[shard];
+    struct spool_identity found;
+    struct spool_ring ring;
+    bool another = false;
+
+    if (own->ring.memory == NULL || spool_dir_ring_replaced(dir, shard)) {
+        if (look(dir, shard, &ring, &found, error, error_bytes) != 0) {
+            spool_ring_unmap(&own->ring);
+            return -1;
+        }
+        another = own->ring.memory == NULL || found.ring_id != own->identity.ring_id;
+        if (another) {
+            spool_ring_unmap(&own->ring);
+            own->ring = ring;
+            own->identity = found;
+        } else {
+            spool_ring_unmap(&ring);
+        }
+    }
+    *memory = own->ring.memory;
+    *bytes = own->ring.bytes;
+    *identity = own->identity;
+    return another ? 1 : 0;
+}
+
+int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max)
+{
+    int n = 0;
+    int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    for (struct dirent *entry; n < max && (entry = readdir(entries)) != NULL;) {
+        struct spool_old *old = &out[n];
+        if (!spool_ring_parse_name(entry->d_name, "old", &old->shard, &old->ring_id))
+            continue;
+        int bytes = snprintf(old->path, sizeof old->path, "%s/%s", dir->path, entry->d_name);
+        if (bytes > 0 && (size_t)bytes < sizeof old->path)
+            n++;
+    }
+    closedir(entries);
+    return n;
+}
+
+int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, char *error,
+                  size_t error_bytes)
+{
+    struct spool_ring ring;
+    if (spool_ring_map(&ring, AT_FDCWD, old->path, false, error, error_bytes) != 0)
+        return -1;
+    *memory = ring.memory;
+    *bytes = ring.bytes;
+    return 0;
+}
+
+void spool_old_unmap(void *memory, uint64_t bytes)
+{
+    struct spool_ring ring = {memory, bytes};
+    spool_ring_unmap(&ring);
+}
+
+int spool_old_delete(const struct spool_old *old)
+{
+    return unlink(old->path) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+int spool_dir_put_away(struct spool_dir *dir, const struct spool_old *old)
+{
+    char name[SPOOL_RING_NAME_BYTES];
+    int there = spool_ring_count(dir->fd, "bad", old->shard);
+
+    if (there < 0)
+        return -1;
+    if (there >= BAD_MAX)
+        return spool_old_delete(old) == 0 ? 1 : -1;
+    spool_ring_bad_name(name, old->shard, old->ring_id);
+    return renameat(AT_FDCWD, old->path, dir->fd, name);
+}
+
+bool spool_dir_has_producer(struct spool_dir *dir)
+{
+    return spool_edge_locked(&dir->edge, SPOOL_EDGE_PRODUCER);
+}
+
+/* --- sleeping --- */
+
+int spool_dir_wake_fd(const struct spool_dir *dir)
+{
+    return dir->wake_fd;
+}
+
+void spool_dir_wake_clear(struct spool_dir *dir)
+{
+    char bytes[64];
+    ssize_t n;
+    do
+        n = read(dir->wake_fd, bytes, sizeof bytes);
+    while (n == (ssize_t)sizeof bytes || (n < 0 && errno == EINTR));
+}
+
+void spool_dir_asleep(struct spool_dir *dir)
+{
+    spool_edge_set_asleep(&dir->edge, true);
+}
+
+void spool_dir_awake(struct spool_dir *dir)
+{
+    spool_edge_set_asleep(&dir->edge, false);
+}
+
+void spool_dir_set_clock_bad(struct spool_dir *dir, bool bad)
+{
+    spool_edge_set_clock_bad(&dir->edge, bad);
+}
+
+/* --- what could not be applied --- */
+
+/* Writes the line whole or not at all. */
+static int append_line(int fd, const char *line, size_t bytes)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0 || status.st_size + (off_t)bytes > SET_ASIDE_MAX_BYTES)
+        return -1;
+    if (write(fd, line, bytes) == (ssize_t)bytes)
+        return 0;
+    (void)!ftruncate(fd, status.st_size);
+    return -1;
+}
+
+int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, const char *why)
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned char content[RECORD_MAX_BYTES];
+    char line[2 * RECORD_MAX_BYTES + 1 + WHY_MAX_BYTES + 1];
+    size_t bytes = record_bytes(record), used = 0;
+
+    record_write(record, 0, content);
+    for (size_t i = 0; i < bytes; i++) {
+        line[used++] = hex[content[i] >> 4];
+        line[used++] = hex[content[i] & 15];
+    }
+    line[used++] = ' ';
+    for (size_t i = 0; i < WHY_MAX_BYTES && why[i] != '\0'; i++)
+        line[used++] = why[i] < ' ' || why[i] > '~' ? '?' : why[i];
+    line[used++] = '\n';
+
+    int fd =
+        openat(dir->fd, "set-aside", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
+    if (fd < 0)
+        return -1;
+    (void)fchmod(fd, 0660);
+    int result = append_line(fd, line, used);
+    close(fd);
+    return result;
+}

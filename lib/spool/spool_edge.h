@@ -1,0 +1,66 @@
+/* The file `edge` of a spool (INTERFACES.md 4.1): made once, mapped by producer and consumer, holds
+ * the locks, the flags between them, and the producer's counters. One thread a side; every field
+ * has one writing side, but `asleep`. */
+#ifndef TALLY_SPOOL_SPOOL_EDGE_H
+#define TALLY_SPOOL_SPOOL_EDGE_H
+
+#include "core/reason.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SPOOL_EDGE_BYTES 4096u
+#define SPOOL_EDGE_SHARDS_MAX 64u
+
+enum spool_edge_side { SPOOL_EDGE_PRODUCER = 0, SPOOL_EDGE_CONSUMER = 1 }; /* the locked byte */
+
+struct spool_edge {
+    int fd; /* -1: not open */
+    unsigned char *memory;
+    uint64_t id;
+    uint32_t shards;
+};
+
+/* Makes the file, whole or not at all, where there is none; `id` (not 0) is its own. Another that
+ * makes it at the same time is no error. Returns 0, or -1 with `error`. */
+int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, char *error, size_t error_bytes);
+
+/* Opens and maps it. Returns 0, or -1 with `error` and errno (ENOENT: there is none; EINVAL:
+ * damaged). Close with spool_edge_close. */
+int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes);
+void spool_edge_close(struct spool_edge *edge); /* unlocks too */
+
+/* Locks a side's byte for as long as the file is open. Returns 0, or -1 with errno (EAGAIN or
+ * EACCES: another has it). */
+int spool_edge_lock(const struct spool_edge *edge, enum spool_edge_side side);
+
+/* Whether another open spool holds the side's lock. */
+bool spool_edge_locked(const struct spool_edge *edge, enum spool_edge_side side);
+
+/* The generation of a shard's ring: raised by the producer after ring-<shard> became another file.
+ */
+uint32_t spool_edge_generation(const struct spool_edge *edge, uint32_t shard);
+void spool_edge_raise_generation(struct spool_edge *edge, uint32_t shard);
+
+/* The consumer says whether it is about to sleep (sequentially consistent). */
+void spool_edge_set_asleep(struct spool_edge *edge, bool asleep);
+
+/* Whether the consumer sleeps (sequentially consistent). If so, the caller is the one that has to
+ * wake it: the flag is taken away. */
+bool spool_edge_take_asleep(struct spool_edge *edge);
+
+bool spool_edge_clock_bad(const struct spool_edge *edge);
+void spool_edge_set_clock_bad(struct spool_edge *edge, bool bad);
+
+uint64_t *spool_edge_last_stamp(struct spool_edge *edge);
+uint64_t *spool_edge_late_counter(struct spool_edge *edge);
+
+/* Counters that only the producer raises. */
+uint64_t *spool_edge_admitted(const struct spool_edge *edge);
+uint64_t *spool_edge_refused(const struct spool_edge *edge, enum reason reason);
+uint64_t *spool_edge_receipts_dropped(const struct spool_edge *edge);
+void spool_edge_count(uint64_t *counter);
+uint64_t spool_edge_counted(const uint64_t *counter);
+
+#endif

@@ -1,0 +1,227 @@
+#include "spool/spool_ring.h"
+
+#include "core/error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ID_DIGITS 16
+
+void spool_ring_name(char out[SPOOL_RING_NAME_BYTES], uint32_t shard)
+{
+    (void)snprintf(out, SPOOL_RING_NAME_BYTES, "ring-%u", shard);
+}
+
+void spool_ring_old_name(char out[SPOOL_RING_NAME_BYTES], uint32_t shard, uint64_t ring_id)
+{
+    (void)snprintf(out, SPOOL_RING_NAME_BYTES, "old-%u-%016llx", shard,
+                   (unsigned long long)ring_id);
+}
+
+void spool_ring_bad_name(char out[SPOOL_RING_NAME_BYTES], uint32_t shard, uint64_t ring_id)
+{
+    (void)snprintf(out, SPOOL_RING_NAME_BYTES, "bad-%u-%016llx", shard,
+                   (unsigned long long)ring_id);
+}
+
+bool spool_ring_parse_name(const char *name, const char *prefix, uint32_t *shard, uint64_t *ring_id)
+{
+    size_t prefix_bytes = strlen(prefix);
+    if (strncmp(name, prefix, prefix_bytes) != 0 || name[prefix_bytes] != '-')
+        return false;
+    const char *at = name + prefix_bytes + 1;
+    *shard = 0;
+    *ring_id = 0;
+    size_t digits = strspn(at, "0123456789");
+    if (digits < 1 || digits > 2 || at[digits] != '-')
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        *shard = *shard * 10 + (uint32_t)(at[i] - '0');
+    at += digits + 1;
+    if (strspn(at, "0123456789abcdef") != ID_DIGITS || at[ID_DIGITS] != '\0')
+        return false;
+    for (int i = 0; i < ID_DIGITS; i++)
+        *ring_id = *ring_id << 4 | (uint64_t)(at[i] <= '9' ? at[i] - '0' : at[i] - 'a' + 10);
+    return true;
+}
+
+static void temporary_name(char out[SPOOL_RING_NAME_BYTES], uint32_t shard)
+{
+    (void)snprintf(out, SPOOL_RING_NAME_BYTES, "ring-%u.new", shard);
+}
+
+int spool_ring_make(struct spool_ring *ring, int dir_fd, const struct spool_identity *identity,
+                    char *error, size_t error_bytes)
+{
+    char name[SPOOL_RING_NAME_BYTES];
+    uint64_t bytes = SPOOL_HEADER_BYTES + identity->capacity_bytes;
+    int wrong;
+
+    *ring = (struct spool_ring){0};
+    temporary_name(name, identity->shard);
+    (void)unlinkat(dir_fd, name, 0); /* what a producer that was killed here left behind */
+    int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
+    if (fd < 0)
+        return error_say(error, error_bytes, "%s cannot be made: %s", name, strerror(errno));
+    /* A sparse file on a full disk would be a SIGBUS at some later store. */
+    do
+        wrong = posix_fallocate(fd, 0, (off_t)bytes);
+    while (wrong == EINTR);
+    if (wrong != 0) {
+        error_say(error, error_bytes, "%s cannot have its %llu bytes: %s", name,
+                  (unsigned long long)bytes, strerror(wrong));
+        goto fail;
+    }
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) {
+        error_say(error, error_bytes, "%s cannot be mapped: %s", name, strerror(errno));
+        goto fail;
+    }
+    *ring = (struct spool_ring){memory, bytes};
+    spool_format(memory, identity);
+    /* Without its header, which holds the ring's id, nothing in the ring could be recovered after a
+     * power loss. */
+    if (fchmod(fd, 0660) != 0 || fsync(fd) != 0) {
+        error_say(error, error_bytes, "%s cannot be written: %s", name, strerror(errno));
+        goto fail;
+    }
+    close(fd);
+    return 0;
+fail:
+    spool_ring_unmap(ring);
+    close(fd);
+    (void)unlinkat(dir_fd, name, 0);
+    return -1;
+}
+
+int spool_ring_install(int dir_fd, uint32_t shard, char *error, size_t error_bytes)
+{
+    char from[SPOOL_RING_NAME_BYTES], to[SPOOL_RING_NAME_BYTES];
+    temporary_name(from, shard);
+    spool_ring_name(to, shard);
+    if (renameat(dir_fd, from, dir_fd, to) != 0)
+        return error_say(error, error_bytes, "%s cannot become %s: %s", from, to, strerror(errno));
+    (void)fsync(dir_fd);
+    return 0;
+}
+
+static bool size_possible(const struct stat *status)
+{
+    uint64_t bytes = (uint64_t)status->st_size;
+    return S_ISREG(status->st_mode) && bytes >= SPOOL_HEADER_BYTES + SPOOL_CAPACITY_MIN_BYTES &&
+           bytes <= SPOOL_HEADER_BYTES + SPOOL_CAPACITY_MAX_BYTES;
+}
+
+int spool_ring_map(struct spool_ring *ring, int dir_fd, const char *name, bool allocate,
+                   char *error, size_t error_bytes)
+{
+    struct stat status;
+    void *memory;
+    int wrong = 0;
+
+    *ring = (struct spool_ring){0};
+    int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return error_say(error, error_bytes, "%s cannot be opened: %s", name, strerror(errno));
+    if (fstat(fd, &status) != 0 || !size_possible(&status)) {
+        error_say(error, error_bytes, "%s has not a ring's size", name);
+        wrong = EINVAL;
+        goto out;
+    }
+    if (allocate)
+        do
+            wrong = posix_fallocate(fd, 0, status.st_size);
+        while (wrong == EINTR);
+    if (wrong != 0) {
+        error_say(error, error_bytes, "%s cannot have all its space: %s", name, strerror(wrong));
+        goto out;
+    }
+    memory = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) {
+        wrong = errno;
+        error_say(error, error_bytes, "%s cannot be mapped: %s", name, strerror(wrong));
+        goto out;
+    }
+    *ring = (struct spool_ring){memory, (uint64_t)status.st_size};
+out:
+    close(fd);
+    errno = wrong;
+    return wrong == 0 ? 0 : -1;
+}
+
+void spool_ring_unmap(struct spool_ring *ring)
+{
+    if (ring->memory != NULL)
+        (void)munmap(ring->memory, ring->bytes);
+    *ring = (struct spool_ring){0};
+}
+
+int spool_ring_count(int dir_fd, const char *prefix, uint32_t shard)
+{
+    int n = 0;
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        uint32_t found;
+        uint64_t id;
+        if (spool_ring_parse_name(entry->d_name, prefix, &found, &id) && found == shard)
+            n++;
+    }
+    closedir(dir);
+    return n;
+}
+
+/* Whether a ring can be deleted without a loss: neither its header nor its data know of a record.
+ * (After a power loss the header may be older than the data.) */
+static bool never_held(const struct spool_ring *ring)
+{
+    struct spool_scan found;
+    return spool_write_position(ring->memory) == 0 &&
+           spool_scan(ring->memory, ring->bytes, NULL, NULL, &found) == 0 && found.records == 0;
+}
+
+int spool_ring_retire(int dir_fd, uint32_t shard, uint64_t fresh_id,
+                      char name[SPOOL_RING_NAME_BYTES], char *error, size_t error_bytes)
+{
+    char current[SPOOL_RING_NAME_BYTES];
+    struct spool_identity identity;
+    struct spool_ring ring;
+    bool empty = false;
+    uint64_t id = fresh_id;
+
+    spool_ring_name(current, shard);
+    name[0] = '\0';
+    if (faccessat(dir_fd, current, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+        return 0;
+    if (spool_ring_map(&ring, dir_fd, current, false, NULL, 0) == 0) {
+        if (spool_identify(ring.memory, ring.bytes, &identity, NULL, 0) == 0) {
+            id = identity.ring_id;
+            empty = never_held(&ring);
+        }
+        spool_ring_unmap(&ring);
+    }
+    if (empty) {
+        if (unlinkat(dir_fd, current, 0) != 0)
+            return error_say(error, error_bytes, "%s cannot be deleted: %s", current,
+                             strerror(errno));
+        return 0;
+    }
+    spool_ring_old_name(name, shard, id);
+    if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* a copy of the same ring */
+        spool_ring_old_name(name, shard, fresh_id);
+    if (renameat(dir_fd, current, dir_fd, name) != 0)
+        return error_say(error, error_bytes, "%s cannot become %s: %s", current, name,
+                         strerror(errno));
+    return 1;
+}
