@@ -1,0 +1,134 @@
+#include "admit.h"
+
+#include "core/article.h"
+#include "core/reaction.h"
+#include "core/stamp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void admit_set_prefix(struct admit *admit, const char *prefix)
+{
+    snprintf(admit->reactions, sizeof admit->reactions, "%sreactions", prefix);
+    admit->reactions_bytes = strlen(admit->reactions);
+    snprintf(admit->receipts, sizeof admit->receipts, "%sreceipts/", prefix);
+    admit->receipts_bytes = strlen(admit->receipts);
+}
+
+static enum reason find_article(const struct admit *admit, const struct admit_wish *wish,
+                                struct admit_verdict *verdict)
+{
+    if (strncmp(wish->topic, admit->reactions, admit->reactions_bytes) != 0)
+        return REASON_BAD_TOPIC;
+    const char *slash = wish->topic + admit->reactions_bytes;
+    if (slash[0] != '/' || slash[1] == '\0')
+        return REASON_BAD_TOPIC;
+    size_t bytes = strlen(slash + 1);
+    if (!article_valid(slash + 1, bytes))
+        return REASON_BAD_ARTICLE;
+    verdict->article = slash + 1;
+    verdict->article_bytes = bytes;
+    return REASON_NONE;
+}
+
+/* Whether the response topic is the client's own receipt topic. */
+static bool is_own_receipts(const struct admit *admit, const struct admit_wish *wish)
+{
+    size_t client_id_bytes = strlen(wish->client_id);
+    return client_id_bytes > 0 && client_id_bytes <= RECORD_CLIENT_ID_MAX_BYTES &&
+           wish->response_topic_bytes == admit->receipts_bytes + client_id_bytes &&
+           memcmp(wish->response_topic, admit->receipts, admit->receipts_bytes) == 0 &&
+           memcmp(wish->response_topic + admit->receipts_bytes, wish->client_id, client_id_bytes) ==
+               0;
+}
+
+static enum reason read_payload(const struct admit *admit, const struct admit_wish *wish,
+                                struct admit_verdict *verdict, struct reaction *reaction)
+{
+    if (wish->payload_bytes > REACTION_PAYLOAD_MAX_BYTES)
+        return REASON_BAD_PAYLOAD;
+    enum reason reason =
+        reaction_parse(wish->payload, wish->payload_bytes, &admit->kinds, reaction);
+    if (reason != REASON_NONE)
+        return reason;
+    verdict->kind = reaction->kind;
+    /* Correlation data without a response topic is ignored. */
+    if (wish->response_topic != NULL && wish->correlation_bytes > RECORD_CORRELATION_MAX_BYTES)
+        return REASON_BAD_PAYLOAD;
+    return REASON_NONE;
+}
+
+static bool is_forbidden(const struct admit_wish *wish, const struct admit_verdict *verdict,
+                         const struct reaction *reaction)
+{
+    return wish->retain || !wish->may_react || wish->source == 0 || wish->reader_bytes == 0 ||
+           wish->reader_bytes > READER_NAME_MAX_BYTES || reaction->reader_bytes > 0 ||
+           (wish->response_topic != NULL && !verdict->wants_receipt);
+}
+
+/* Stamps and appends. The stamp is taken although the ring may be full: what counts is that it
+ * never goes back. */
+static enum reason append(struct admit *admit, const struct admit_wish *wish,
+                          const struct reaction *reaction, struct admit_verdict *verdict)
+{
+    uint32_t shard = article_shard(verdict->article, verdict->article_bytes, admit->shards);
+    struct spool_producer *ring = admit->ring(admit->ring_user, shard);
+    if (ring == NULL)
+        return REASON_BUSY;
+    struct record *record = &verdict->record;
+    memset(record, 0, sizeof *record);
+    record->kind = (uint8_t)reaction->kind;
+    record->article = verdict->article;
+    record->article_bytes = (uint8_t)verdict->article_bytes;
+    if (verdict->wants_receipt) {
+        record->client_id = wish->client_id;
+        record->client_id_bytes = (uint8_t)strlen(wish->client_id);
+        record->correlation = wish->correlation;
+        record->correlation_bytes = (uint8_t)wish->correlation_bytes;
+    }
+    record->reader = reader_hash(&admit->key, verdict->article, verdict->article_bytes,
+                                 wish->source, wish->reader, wish->reader_bytes);
+    record->stamp = reaction->age_ms == 0
+                        ? stamp_next(admit->last_stamp, wish->unix_ms)
+                        : stamp_late(admit->late_counter, wish->unix_ms, reaction->age_ms);
+    verdict->shard = shard;
+    return spool_append(ring, record) == 0 ? REASON_NONE : REASON_BUSY;
+}
+
+void admit_reaction(struct admit *admit, const struct admit_wish *wish,
+                    struct admit_verdict *verdict)
+{
+    struct reaction reaction;
+
+    verdict->article = NULL;
+    verdict->article_bytes = 0;
+    verdict->kind = KIND_UNKNOWN;
+    verdict->wants_receipt = wish->response_topic != NULL && is_own_receipts(admit, wish);
+    verdict->correlation_bytes =
+        verdict->wants_receipt && wish->correlation_bytes <= RECORD_CORRELATION_MAX_BYTES
+            ? wish->correlation_bytes
+            : 0;
+
+    /* The payload is read even where the topic is wrong: a receipt says what of it was valid. */
+    enum reason topic = find_article(admit, wish, verdict);
+    enum reason payload = read_payload(admit, wish, verdict, &reaction);
+    if (topic != REASON_NONE)
+        verdict->reason = topic;
+    else if (payload != REASON_NONE)
+        verdict->reason = payload;
+    else if (is_forbidden(wish, verdict, &reaction))
+        verdict->reason = REASON_FORBIDDEN;
+    else if (wish->clock_bad)
+        verdict->reason = REASON_CLOCK;
+    else
+        verdict->reason = append(admit, wish, &reaction, verdict);
+}
+
+enum admit_answer admit_answer(enum reason reason, int protocol_version, int qos)
+{
+    if (reason == REASON_NONE)
+        return ADMIT_ACKNOWLEDGE;
+    if (protocol_version < 5 && qos > 0 && (reason == REASON_BUSY || reason == REASON_CLOCK))
+        return ADMIT_DISCONNECT;
+    return ADMIT_REFUSE;
+}

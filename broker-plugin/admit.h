@@ -1,0 +1,85 @@
+/* Admission: is this message a reaction that counts, and whose? What is admitted lies in the spool
+ * when admit_reaction returns. Knows no broker, no clock and no file, so that a simulator runs this
+ * very code. No lock, no allocation, no system call. One thread. */
+#ifndef TALLY_BROKER_PLUGIN_ADMIT_H
+#define TALLY_BROKER_PLUGIN_ADMIT_H
+
+#include "core/kind.h"
+#include "core/reader.h"
+#include "core/reason.h"
+#include "spool/spool.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ADMIT_TOPIC_MAX_BYTES 96 /* a prefix of 64 and "reactions" or "receipts/" */
+
+/* The ring of a shard, or NULL while it has none. */
+typedef struct spool_producer *(*admit_ring_fn)(void *user, uint32_t shard);
+
+struct admit {
+    struct kind_table kinds;
+    struct reader_key key;
+    uint32_t shards;
+    uint64_t *last_stamp;   /* the admission clock, where the spool keeps it */
+    uint64_t *late_counter; /* likewise */
+    admit_ring_fn ring;
+    void *ring_user;
+    char reactions[ADMIT_TOPIC_MAX_BYTES + 1]; /* "news/reactions" */
+    size_t reactions_bytes;
+    char receipts[ADMIT_TOPIC_MAX_BYTES + 1]; /* "news/receipts/" */
+    size_t receipts_bytes;
+};
+
+/* Sets the topics of a valid prefix (role_prefix_valid); the caller sets the rest. */
+void admit_set_prefix(struct admit *admit, const char *prefix);
+
+/* A message as it came. All pointers are borrowed; nothing but what is said is NUL-terminated. */
+struct admit_wish {
+    const char *topic; /* NUL-terminated */
+    const void *payload;
+    size_t payload_bytes;
+    bool retain;
+    bool may_react;     /* false: what publishes is no reader (a bridge, a service, no admitted
+                           identity) */
+    char source;        /* by what the reader is known: 'u', 'c'; 0 by nothing that counts */
+    const char *reader; /* the name */
+    size_t reader_bytes;
+    const char *client_id;      /* NUL-terminated */
+    const char *response_topic; /* NULL: none */
+    size_t response_topic_bytes;
+    const unsigned char *correlation;
+    size_t correlation_bytes;
+    bool clock_bad;   /* the edge's clock differs from the store's */
+    uint64_t unix_ms; /* now */
+};
+
+struct admit_verdict {
+    enum reason reason;   /* REASON_NONE: it lies in the spool */
+    uint32_t shard;       /* of an admitted one */
+    struct record record; /* of an admitted one, as it was appended */
+    /* for a receipt, of a refused one, too */
+    bool wants_receipt;       /* it named its own receipt topic */
+    const char *article;      /* into the topic */
+    size_t article_bytes;     /* 0: not valid */
+    int kind;                 /* KIND_UNKNOWN: not valid */
+    size_t correlation_bytes; /* to return: 0 where there were none or too many */
+};
+
+/* Judges in this order: bad_topic, bad_article, bad_payload, unknown_kind, forbidden, clock, busy.
+ */
+void admit_reaction(struct admit *admit, const struct admit_wish *wish,
+                    struct admit_verdict *verdict);
+
+enum admit_answer {
+    ADMIT_ACKNOWLEDGE, /* PUBACK or PUBREC with a success code */
+    ADMIT_REFUSE, /* a refusing reason code; before MQTT 5 there is none, and the plain PUBACK is
+                     answered */
+    ADMIT_DISCONNECT, /* no answer: the client must not take it for counted */
+};
+
+/* What the publisher hears. `protocol_version` is 3, 4 or 5. */
+enum admit_answer admit_answer(enum reason reason, int protocol_version, int qos);
+
+#endif

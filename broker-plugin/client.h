@@ -1,0 +1,48 @@
+/* What is remembered of each connection: by the broker's pointer, which is never looked into. The
+ * broker tells of ends late, twice, or never (DESIGN), so removal may be repeated, and a pointer
+ * that comes again is a new connection. Bounded. One thread. */
+#ifndef TALLY_BROKER_PLUGIN_CLIENT_H
+#define TALLY_BROKER_PLUGIN_CLIENT_H
+
+#include "receipt.h"
+#include "role.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLIENT_MAX 1048576  /* some 130 bytes each */
+#define CLIENT_ENDED_MAX 64 /* services whose will may still come */
+
+struct client_table;
+
+struct client {
+    const void *key;
+    struct role_facts facts;
+    uint32_t subscriptions; /* requests so far */
+    struct receipt_budget receipts;
+    bool ended; /* a service that has gone: kept for its will */
+};
+
+/* NULL for no memory. */
+struct client_table *client_table_new(size_t max);
+void client_table_free(struct client_table *table); /* NULL is fine */
+size_t client_table_count(const struct client_table *table);
+
+/* The client, or NULL. No allocation. */
+struct client *client_find(struct client_table *table, const void *key);
+
+/* Begins a connection: whatever was known of `key` is forgotten. NULL where the table is full or
+ * memory is short. */
+struct client *client_begin(struct client_table *table, const void *key,
+                            const struct role_facts *facts);
+
+/* The connection has ended. A reader is forgotten; a service is kept, as `ended`, until
+ * CLIENT_ENDED_MAX others ended after it, because the broker asks for the right to publish its will
+ * only now. Unknown keys and repeats are fine. */
+void client_end(struct client_table *table, const void *key);
+
+/* Counts a subscription request. False where the connection had `max` already. */
+bool client_subscribe(struct client *client, uint64_t max);
+
+#endif

@@ -1,0 +1,292 @@
+#include "role.h"
+
+#include "core/article.h"
+
+#include <string.h>
+
+#define AUTO_ID_PREFIX "auto-"
+#define REACTIONS "reactions"
+
+static const struct {
+    const char *word;
+    enum role_area area;
+} areas[] = {
+    {REACTIONS, AREA_REACTIONS}, {"totals", AREA_TOTALS},     {"receipts", AREA_RECEIPTS},
+    {"top", AREA_TOP},           {"articles", AREA_ARTICLES}, {"ops", AREA_OPS},
+};
+
+bool role_prefix_valid(const char *prefix)
+{
+    size_t bytes = strlen(prefix);
+    if (bytes == 0)
+        return true;
+    return bytes <= ROLE_PREFIX_MAX_BYTES && prefix[bytes - 1] == '/' &&
+           article_valid(prefix, bytes - 1);
+}
+
+static bool begins_with(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* NULL, or why the client id may not be this role's. An id may be resumed by whoever knows it, with
+ * its subscriptions: hence prefixes of the roles' own. */
+static const char *client_id_refused(const char *client_id, enum role role)
+{
+    if (strlen(client_id) > ROLE_CLIENT_ID_MAX_BYTES)
+        return "client id over 128 bytes";
+    if (strpbrk(client_id, "+#/") != NULL)
+        return "client id with +, # or /";
+    if (begins_with(client_id, "tally-") && role != ROLE_COLLECTOR && role != ROLE_FEED)
+        return "client id begins with tally-";
+    if (begins_with(client_id, "newsroom-") && role != ROLE_NEWSROOM)
+        return "client id begins with newsroom-";
+    if (begins_with(client_id, "ops-") && role != ROLE_OPERATOR)
+        return "client id begins with ops-";
+    return NULL;
+}
+
+static bool username_fits(const char *username)
+{
+    size_t bytes = strlen(username);
+    return bytes >= ROLE_USERNAME_MIN_BYTES && bytes <= ROLE_USERNAME_MAX_BYTES;
+}
+
+/* By what the reader is known: the username where there is one, else the client id; 0 where the
+ * deployment admits neither. */
+static char source_of(const struct role_rules *rules, const char *client_id, const char *username)
+{
+    if (username != NULL && rules->by_username && username_fits(username))
+        return 'u';
+    if (!rules->by_client_id)
+        return 0;
+    if (begins_with(client_id, AUTO_ID_PREFIX) && !rules->auto_id_may_react)
+        return 0;
+    return 'c';
+}
+
+const char *role_connect(const struct role_rules *rules, const struct services *services,
+                         const char *client_id, const char *username, const char *password,
+                         struct role_facts *facts)
+{
+    const struct service *service = username == NULL ? NULL : services_find(services, username);
+
+    if (service != NULL && !services_secret_fits(service, password))
+        return "a service without its secret";
+    if (service == NULL && username != NULL && !username_fits(username))
+        return "username is not 16 to 128 bytes";
+    facts->role = service == NULL ? ROLE_READER : service->role;
+    const char *refused = client_id_refused(client_id, facts->role);
+    if (refused != NULL)
+        return refused;
+    facts->admitted = true;
+    facts->service = service;
+    facts->source = source_of(rules, client_id, username);
+    return NULL;
+}
+
+void role_unasked(const struct role_rules *rules, const struct services *services,
+                  const char *client_id, const char *username, struct role_facts *facts)
+{
+    facts->role = ROLE_READER;
+    facts->service = NULL;
+    facts->admitted = client_id != NULL && client_id_refused(client_id, ROLE_READER) == NULL &&
+                      (username == NULL || services_find(services, username) == NULL);
+    facts->source = 0;
+    /* A certificate's name may be short: then its owner watches only, and is not known by a client
+     * id of its own choice. */
+    if (facts->admitted && (username == NULL || username_fits(username)))
+        facts->source = source_of(rules, client_id, username);
+}
+
+static enum role_area area_of_word(const char *word, size_t bytes)
+{
+    for (size_t i = 0; i < sizeof areas / sizeof areas[0]; i++)
+        if (strlen(areas[i].word) == bytes && memcmp(areas[i].word, word, bytes) == 0)
+            return areas[i].area;
+    return AREA_FOREIGN;
+}
+
+enum role_area role_area(const struct role_rules *rules, const char *topic, const char **rest)
+{
+    *rest = NULL;
+    if (strncmp(topic, rules->prefix, rules->prefix_bytes) != 0)
+        return AREA_FOREIGN;
+    const char *word = topic + rules->prefix_bytes;
+    size_t bytes = strcspn(word, "/");
+    enum role_area area = area_of_word(word, bytes);
+    if (area != AREA_FOREIGN && word[bytes] == '/')
+        *rest = word + bytes + 1;
+    return area;
+}
+
+static bool is(const char *rest, const char *what)
+{
+    return strcmp(rest, what) == 0;
+}
+
+static bool sees_everything(enum role role)
+{
+    return role == ROLE_OPERATOR || role == ROLE_FEED;
+}
+
+enum role_answer role_write(const struct role_facts *facts, enum role_area area, const char *rest)
+{
+    bool may = false;
+
+    if (area == AREA_FOREIGN)
+        return ROLE_DEFER;
+    if (!facts->admitted)
+        return ROLE_DENY;
+    /* "reactions" without an article passes, so that admission can say what is wrong with it. */
+    if (area == AREA_REACTIONS)
+        return facts->role == ROLE_READER || facts->role == ROLE_NEWSROOM ? ROLE_ALLOW : ROLE_DENY;
+    if (rest == NULL || *rest == '\0')
+        return ROLE_DENY;
+    switch (facts->role) {
+    case ROLE_READER:
+    case ROLE_NEWSROOM:
+        break;
+    case ROLE_OPERATOR:
+        may = area == AREA_ARTICLES;
+        break;
+    case ROLE_COLLECTOR:
+        may = area == AREA_RECEIPTS || (area == AREA_OPS && is(rest, "collector"));
+        break;
+    case ROLE_FEED:
+        may = area == AREA_TOTALS || area == AREA_TOP || area == AREA_ARTICLES ||
+              (area == AREA_OPS && (is(rest, "feed") || is(rest, "health")));
+        break;
+    }
+    return may ? ROLE_ALLOW : ROLE_DENY;
+}
+
+/* Topics and filters that cannot touch Tally's own. */
+static enum role_answer foreign(const struct role_facts *facts, const char *topic)
+{
+    bool may = topic[0] == '$' ? facts->role == ROLE_OPERATOR && begins_with(topic, "$SYS/")
+                               : sees_everything(facts->role);
+    return may && facts->admitted ? ROLE_ALLOW : ROLE_DEFER;
+}
+
+enum role_answer role_read(const struct role_facts *facts, const char *client_id, const char *topic,
+                           enum role_area area, const char *rest)
+{
+    if (area == AREA_FOREIGN)
+        return foreign(facts, topic);
+    if (area == AREA_REACTIONS || rest == NULL || !facts->admitted)
+        return ROLE_DENY;
+    if (sees_everything(facts->role))
+        return ROLE_ALLOW;
+    switch (area) {
+    case AREA_TOTALS:
+    case AREA_TOP:
+    case AREA_ARTICLES:
+        return ROLE_ALLOW;
+    case AREA_RECEIPTS:
+        return client_id != NULL && is(rest, client_id) ? ROLE_ALLOW : ROLE_DENY;
+    case AREA_OPS:
+        return facts->role == ROLE_COLLECTOR ? ROLE_ALLOW : ROLE_DENY;
+    default:
+        return ROLE_DENY;
+    }
+}
+
+/* Whether the level that begins at `filter` is the wildcard `which` alone. */
+static bool level_is(const char *filter, char which)
+{
+    return filter[0] == which && (filter[1] == '/' || filter[1] == '\0');
+}
+
+/* Follows the filter through the prefix, level by level. Returns what is left of it for the area,
+ * or NULL where it matches no topic behind the prefix. `*wide` is set where a wildcard stands in
+ * the prefix's place, so that it matches other topics, too. */
+static const char *behind_prefix(const struct role_rules *rules, const char *filter, bool *wide)
+{
+    for (const char *prefix = rules->prefix; *prefix != '\0';) {
+        size_t bytes = strcspn(prefix, "/");
+        if (level_is(filter, '#')) {
+            *wide = true;
+            return filter;
+        }
+        size_t filter_bytes = strcspn(filter, "/");
+        if (level_is(filter, '+'))
+            *wide = true;
+        else if (filter_bytes != bytes || memcmp(filter, prefix, bytes) != 0)
+            return NULL;
+        /* "news" is shorter than any topic under "news/"; "news/#" is not. */
+        if (filter[filter_bytes] == '\0')
+            return NULL;
+        filter += filter_bytes + 1;
+        prefix += bytes + 1;
+    }
+    return filter;
+}
+
+/* What stands behind "$share/group/"; the filter itself where it is not shared; NULL where it is
+ * malformed. */
+static const char *look_through_share(const char *filter)
+{
+    static const char share[] = "$share/";
+    if (!begins_with(filter, share))
+        return strcmp(filter, "$share") == 0 ? NULL : filter;
+    const char *group = filter + sizeof share - 1;
+    size_t bytes = strcspn(group, "/");
+    if (bytes == 0 || group[bytes] == '\0' || group[bytes + 1] == '\0')
+        return NULL;
+    return group + bytes + 1;
+}
+
+static bool may_subscribe(const struct role_rules *rules, const struct role_facts *facts,
+                          const char *client_id, enum role_area area, const char *rest)
+{
+    bool wildcard = strpbrk(rest, "+#") != NULL;
+    bool may_wildcard = facts->role != ROLE_READER || rules->open_wildcards;
+
+    switch (area) {
+    case AREA_TOTALS:
+    case AREA_ARTICLES:
+        return wildcard ? may_wildcard : article_valid(rest, strlen(rest));
+    case AREA_TOP:
+        return wildcard ? may_wildcard : *rest != '\0';
+    case AREA_RECEIPTS:
+        return client_id != NULL && is(rest, client_id);
+    case AREA_OPS:
+        return facts->role == ROLE_COLLECTOR;
+    default:
+        return false;
+    }
+}
+
+enum role_answer role_subscribe(const struct role_rules *rules, const struct role_facts *facts,
+                                const char *client_id, const char *filter)
+{
+    bool wide = false;
+
+    filter = look_through_share(filter);
+    if (filter == NULL)
+        return ROLE_DENY;
+    if (filter[0] == '$')
+        return foreign(facts, filter);
+    const char *word = behind_prefix(rules, filter, &wide);
+    if (word == NULL)
+        return foreign(facts, filter);
+    size_t bytes = strcspn(word, "/");
+    enum role_area area = area_of_word(word, bytes);
+    if (level_is(word, '#') || level_is(word, '+'))
+        wide = true;
+    else if (area == AREA_FOREIGN)
+        return foreign(facts, filter);
+    if (area == AREA_REACTIONS || !facts->admitted)
+        return ROLE_DENY;
+    if (sees_everything(facts->role))
+        return ROLE_ALLOW;
+    if (wide || word[bytes] == '\0')
+        return ROLE_DENY;
+    return may_subscribe(rules, facts, client_id, area, word + bytes + 1) ? ROLE_ALLOW : ROLE_DENY;
+}
+
+bool role_subscriptions_bounded(const struct role_facts *facts)
+{
+    return facts->role == ROLE_READER || facts->role == ROLE_NEWSROOM;
+}

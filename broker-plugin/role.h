@@ -1,0 +1,81 @@
+/* Who may connect, subscribe, read and write (INTERFACES.md 2 and 3): decisions from role, client
+ * id and topic alone. Pure; any thread. */
+#ifndef TALLY_BROKER_PLUGIN_ROLE_H
+#define TALLY_BROKER_PLUGIN_ROLE_H
+
+#include "core/services.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ROLE_CLIENT_ID_MAX_BYTES 128
+#define ROLE_USERNAME_MIN_BYTES 16 /* of a reader's; a service's may be shorter */
+#define ROLE_USERNAME_MAX_BYTES 128
+#define ROLE_PREFIX_MAX_BYTES 64
+
+/* What a deployment decided. */
+struct role_rules {
+    const char *prefix; /* before every topic: "" or "news/" */
+    size_t prefix_bytes;
+    bool open_wildcards;    /* everybody may use the newsroom's wildcards */
+    bool auto_id_may_react; /* a broker-made client id is an identity */
+    bool by_username;       /* a reader may be known by the username … */
+    bool by_client_id;      /* … or by the client id */
+};
+
+/* What is known of a connection. */
+struct role_facts {
+    bool admitted; /* false: gets nothing of Tally's (only where the broker asked nobody at connect)
+                    */
+    enum role role;
+    const struct service *service; /* NULL for a reader */
+    char source; /* of the reader's name: 'u' username, 'c' client id, 0: may watch only */
+};
+
+enum role_answer { ROLE_ALLOW, ROLE_DENY, ROLE_DEFER /* not Tally's: others decide */ };
+
+/* "" or levels of an article's form that end with '/', at most ROLE_PREFIX_MAX_BYTES. */
+bool role_prefix_valid(const char *prefix);
+
+/* Whether a client may connect, and as what. `password` may be NULL. Returns NULL and fills
+ * `facts`, or why not (a constant). A username that is a service's needs its secret. */
+const char *role_connect(const struct role_rules *rules, const struct services *services,
+                         const char *client_id, const char *username, const char *password,
+                         struct role_facts *facts);
+
+/* The facts of a client about whose connection nobody asked (a listener that takes the identity
+ * from the certificate, a bridge, a session whose client is away): a reader, or not admitted where
+ * role_connect would have refused it. Never a service. */
+void role_unasked(const struct role_rules *rules, const struct services *services,
+                  const char *client_id, const char *username, struct role_facts *facts);
+
+enum role_area {
+    AREA_FOREIGN, /* not Tally's */
+    AREA_REACTIONS,
+    AREA_TOTALS,
+    AREA_RECEIPTS,
+    AREA_TOP,
+    AREA_ARTICLES,
+    AREA_OPS,
+};
+
+/* Where a topic (no filter) belongs. `*rest` is what follows the area's '/', NULL where nothing
+ * does: "totals". */
+enum role_area role_area(const struct role_rules *rules, const char *topic, const char **rest);
+
+/* May a client with these facts publish there? (A reaction is then judged by admission.) */
+enum role_answer role_write(const struct role_facts *facts, enum role_area area, const char *rest);
+
+/* May the message be delivered to that client? */
+enum role_answer role_read(const struct role_facts *facts, const char *client_id, const char *topic,
+                           enum role_area area, const char *rest);
+
+/* May the client subscribe to the filter, as it came: `$share/group/` is looked through. */
+enum role_answer role_subscribe(const struct role_rules *rules, const struct role_facts *facts,
+                                const char *client_id, const char *filter);
+
+/* Whether the number of the client's subscriptions is bounded: not for the deployment's own daemons
+ * and operators. */
+bool role_subscriptions_bounded(const struct role_facts *facts);
+
+#endif

@@ -1,0 +1,104 @@
+#include "settings.h"
+
+#include "role.h"
+
+#include "core/error.h"
+#include "spool/spool_file.h"
+
+#include <string.h>
+
+#define MIB (1024u * 1024u)
+#define RING_UNIT_BYTES 4096u
+#define TEXT_OF(name) OPTION_TEXT, offsetof(struct settings, name)
+#define NUMBER_OF(name) OPTION_NUMBER, offsetof(struct settings, name)
+#define SWITCH_OF(name) OPTION_SWITCH, offsetof(struct settings, name)
+
+/* The wording stands twice: in the table, and where more than the table can say is checked. */
+#define ACCEPTS_RING_BYTES "1048576 to 1073741824, a multiple of 4096"
+#define ACCEPTS_PREFIX                                                                             \
+    "empty, or levels of letters, digits and ._~%- that end with /, 64 bytes at most"
+#define ACCEPTS_IDENTITIES "username, client_id, or both with a comma between"
+
+const struct option settings_options[] = {
+    {"spool", TEXT_OF(spool), 1, OPTION_TEXT_MAX_BYTES, NULL, "a directory",
+     "where the rings between broker and collector lie"},
+    {"services_file", TEXT_OF(services_file), 1, OPTION_TEXT_MAX_BYTES, NULL, "a file",
+     "usernames, roles and secrets of the services"},
+    {"key_file", TEXT_OF(key_file), 1, OPTION_TEXT_MAX_BYTES, NULL, "a file",
+     "the key by which readers are hashed: 32 hex digits"},
+    {"shards", NUMBER_OF(shards), 1, SPOOL_SHARDS_MAX, "8", "1 to 64",
+     "rings; as many as the store has shards"},
+    {"ring_bytes", NUMBER_OF(ring_bytes), MIB, 1024 * MIB, "33554432", ACCEPTS_RING_BYTES,
+     "capacity of each ring"},
+    {"kinds", TEXT_OF(kinds), 1, OPTION_TEXT_MAX_BYTES, "like,dislike,love,funny,angry,sad,wow",
+     "1 to 15 names of 1 to 16 of a-z, 0-9, _ and -, with commas between", "the reactions"},
+    {"topic_prefix", TEXT_OF(topic_prefix), 0, OPTION_TEXT_MAX_BYTES, "", ACCEPTS_PREFIX,
+     "stands before every topic"},
+    {"open_wildcards", SWITCH_OF(open_wildcards), 0, 0, "off", "on or off",
+     "everybody may subscribe to wildcards under totals/, top/ and articles/"},
+    {"auto_id_may_react", SWITCH_OF(auto_id_may_react), 0, 0, "off", "on or off",
+     "clients known only by an id that the broker made may react"},
+    {"max_subscriptions", NUMBER_OF(max_subscriptions), 1, 65536, "256", "1 to 65536",
+     "filters that a reader's connection may ask for"},
+    {"identities", TEXT_OF(identities), 1, OPTION_TEXT_MAX_BYTES, "username,client_id",
+     ACCEPTS_IDENTITIES, "by what a reader may be known"},
+    {"limits", SWITCH_OF(limits), 0, 0, "on", "on or off",
+     "all rate limits on reactions (none in this version)"},
+};
+const size_t settings_options_n = sizeof settings_options / sizeof settings_options[0];
+
+static int parse_identities(struct settings *settings)
+{
+    for (const char *word = settings->identities;; word++) {
+        size_t bytes = strcspn(word, ",");
+        bool *by;
+        if (bytes == strlen("username") && memcmp(word, "username", bytes) == 0)
+            by = &settings->by_username;
+        else if (bytes == strlen("client_id") && memcmp(word, "client_id", bytes) == 0)
+            by = &settings->by_client_id;
+        else
+            return -1;
+        if (*by)
+            return -1;
+        *by = true;
+        word += bytes;
+        if (*word == '\0')
+            return 0;
+    }
+}
+
+/* What the table cannot say. */
+static int understand(struct settings *settings, char *error, size_t error_bytes)
+{
+    char why[256];
+
+    if (settings->ring_bytes % RING_UNIT_BYTES != 0)
+        return error_say(error, error_bytes, "option ring_bytes: %llu is not %s",
+                         (unsigned long long)settings->ring_bytes, ACCEPTS_RING_BYTES);
+    if (kind_table_parse(&settings->kind_table, settings->kinds, why, sizeof why) != 0)
+        return error_say(error, error_bytes, "option kinds: %s", why);
+    if (!role_prefix_valid(settings->topic_prefix))
+        return error_say(error, error_bytes, "option topic_prefix: %s is not %s",
+                         settings->topic_prefix, ACCEPTS_PREFIX);
+    if (parse_identities(settings) != 0)
+        return error_say(error, error_bytes, "option identities: %s is not %s",
+                         settings->identities, ACCEPTS_IDENTITIES);
+    return 0;
+}
+
+int settings_load(struct settings *settings, const char *const *names, const char *const *values,
+                  size_t n, char *error, size_t error_bytes)
+{
+    bool given[sizeof settings_options / sizeof settings_options[0]] = {false};
+
+    memset(settings, 0, sizeof *settings);
+    if (option_defaults(settings_options, settings_options_n, settings, error, error_bytes) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (option_set(settings_options, settings_options_n, settings, given, names[i],
+                       values[i] == NULL ? "" : values[i], error, error_bytes) != 0)
+            return -1;
+    if (option_check(settings_options, settings_options_n, given, error, error_bytes) != 0)
+        return -1;
+    return understand(settings, error, error_bytes);
+}

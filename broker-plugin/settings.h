@@ -1,0 +1,36 @@
+/* The plugin's options, plugin_opt_<name> in the broker's configuration. One thread. */
+#ifndef TALLY_BROKER_PLUGIN_SETTINGS_H
+#define TALLY_BROKER_PLUGIN_SETTINGS_H
+
+#include "core/kind.h"
+#include "core/option.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct settings {
+    /* as given */
+    char spool[OPTION_TEXT_MAX_BYTES + 1];
+    char services_file[OPTION_TEXT_MAX_BYTES + 1];
+    char key_file[OPTION_TEXT_MAX_BYTES + 1];
+    char kinds[OPTION_TEXT_MAX_BYTES + 1];
+    char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
+    char identities[OPTION_TEXT_MAX_BYTES + 1];
+    uint64_t shards, ring_bytes, max_subscriptions;
+    bool open_wildcards, auto_id_may_react, limits;
+    /* understood */
+    struct kind_table kind_table;
+    bool by_username, by_client_id;
+};
+
+/* The table of the options, for the program and for the test that compares it with README.md. */
+extern const struct option settings_options[];
+extern const size_t settings_options_n;
+
+/* Fills `settings` from `n` pairs. Returns 0, or -1 with a sentence in `error` that names the
+ * option and what it accepts. */
+int settings_load(struct settings *settings, const char *const *names, const char *const *values,
+                  size_t n, char *error, size_t error_bytes);
+
+#endif
