@@ -1,0 +1,82 @@
+"""Fixtures. Edges are closed at their scope's end, which fails the test where a process is left or a sanitizer complained; their
+logs are shown with a failure."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import edge as edges  # noqa: E402
+
+_open_edges = []
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes several seconds; left out by script/test --quick")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for edge in _open_edges:
+            report.sections.append(("edge in " + edge.directory, edge.logs()))
+
+
+def _make(directory, **more):
+    edge = edges.Edge(directory, **more)
+    _open_edges.append(edge)
+    return edge
+
+
+def _close(edge):
+    _open_edges.remove(edge)
+    edge.close()
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory, request):
+    """The edge of a module: started once, with the options of the module's EDGE."""
+    made = _make(tmp_path_factory.mktemp("edge"), **getattr(request.module, "EDGE", {}))
+    try:
+        made.start()
+        yield made
+    finally:
+        _close(made)
+
+
+@pytest.fixture
+def make_edge(tmp_path_factory):
+    """A function that makes further edges, not started; each is closed when the test ends."""
+    made = []
+
+    def make(**more):
+        one = _make(tmp_path_factory.mktemp("edge"), **more)
+        made.append(one)
+        return one
+
+    yield make
+    errors = []
+    for one in made:
+        try:
+            _close(one)
+        except edges.EdgeError as error:
+            errors.append(str(error))
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture(autouse=True)
+def close_clients():
+    """Ends the connections that a test made on an edge that outlives it."""
+    before = {edge: len(edge.clients) for edge in _open_edges}
+    yield
+    for edge in _open_edges:
+        for client in edge.clients[before.get(edge, 0):]:
+            try:
+                client.close()
+            except Exception:  # a connection that is already gone
+                pass
+        del edge.clients[before.get(edge, 0):]

@@ -1,0 +1,500 @@
+"""One whole edge for a test: Redis, Mosquitto with the plugin, collector and feed, each a process of its own on free ports of
+127.0.0.1, with its data in a folder of the test's. Used by the system tests and by script/prove."""
+
+import ctypes
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import redis as redis_py
+
+import spool_bytes
+from clients import TIMEOUT_S, V5, Client
+from store import Store
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MARK = "EDGE_OF_TALLY"  # in the environment of every process, so that none is left unseen
+PROGRAMS = ("redis", "broker", "collector", "feed")
+REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|AddressSanitizer:DEADLYSIGNAL")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class EdgeError(AssertionError):
+    pass
+
+
+def build_dir():
+    return os.path.abspath(os.path.join(ROOT, os.environ.get("TALLY_BUILD", "build/debug")))
+
+
+def free_ports(n):
+    """`n` different ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(n)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def wait_until(condition, what, timeout_s=None, every_s=0.02):
+    """Waits until `condition()` is true and returns what it returned."""
+    deadline = time.monotonic() + (timeout_s or TIMEOUT_S)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise EdgeError("waited in vain: " + what)
+        time.sleep(every_s)
+
+
+def _die_with_parent():
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Process:
+    """A child with its output in a log file, which survives restarts."""
+
+    def __init__(self, name, argv, log, env):
+        self.name, self.argv, self.log, self.env = name, argv, log, env
+        self.child = None
+        self.read_up_to = 0
+
+    def start(self):
+        assert not self.running(), self.name
+        with open(self.log, "ab") as log:
+            self.read_up_to = log.tell()
+            self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
+                                          preexec_fn=_die_with_parent)
+
+    def running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def text(self, all_starts=False):
+        """What the log says since the last start."""
+        if not os.path.exists(self.log):
+            return ""
+        with open(self.log, "r", errors="replace") as log:
+            if not all_starts:
+                log.seek(self.read_up_to)
+            return log.read()
+
+    def kill(self):
+        """kill -9."""
+        if self.child is not None:
+            self.child.kill()
+            self.child.wait()
+
+    def stop(self):
+        """SIGTERM, as an operator does; a program that does not end in time is a failure. Returns the exit status."""
+        if self.child is None:
+            return None
+        if self.child.poll() is None:
+            self.child.terminate()
+        try:
+            return self.child.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise EdgeError("%s did not end on SIGTERM" % self.name)
+
+    def wait_exit(self):
+        """Waits until it ends by itself. Returns its exit status."""
+        try:
+            return self.child.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise EdgeError("%s still runs:\n%s" % (self.name, self.text()[-2000:]))
+
+
+class Edge:
+    """`plugin`: plugin options (None takes a line out); `collector`, `feed`: options of the daemons, as in {"batch-records": 10}."""
+
+    def __init__(self, directory, plugin=None, collector=None, feed=None, limits="off", build=None):
+        self.directory = str(directory)
+        self.build = build or build_dir()
+        self.plugin_options = dict(plugin or {})
+        self.daemon_options = {"collector": dict(collector or {}), "feed": dict(feed or {})}
+        self.data = os.path.join(self.directory, "data")
+        self.spool = os.path.join(self.data, "spool")
+        self.mark = secrets.token_hex(8)
+        self.sanitized = self._is_sanitized()
+        self.mqtt_port, self.ws_port, self.http_port, self.redis_port = free_ports(4)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+        self.env = dict(inherited, TALLY_MQTT_PORT=str(self.mqtt_port), TALLY_WS_PORT=str(self.ws_port),
+                        TALLY_HTTP_PORT=str(self.http_port), TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits)
+        self.env[MARK] = self.mark
+        self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        self.clients = []
+        self._redis = None
+        self.processes = {}
+        self._configure()
+
+    # --- making it ---
+
+    def _is_sanitized(self):
+        try:
+            with open(os.path.join(self.build, "CMakeCache.txt")) as cache:
+                return re.search(r"^TALLY_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.MULTILINE) is not None
+        except FileNotFoundError:
+            raise EdgeError("%s is no build folder; build there, or name another in TALLY_BUILD" % self.build)
+
+    def program(self, name):
+        """Path of something built."""
+        for folder in ("", "broker-plugin", "collector", "dashboard-feed"):
+            path = os.path.join(self.build, folder, name)
+            if os.path.exists(path) and not os.path.isdir(path):
+                return path
+        raise EdgeError("%s is not in %s" % (name, self.build))
+
+    def _configure(self):
+        os.makedirs(self.directory, exist_ok=True)
+        made = subprocess.run([os.path.join(ROOT, "script", "config"), self.data, self.build], env=self.env,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if made.returncode != 0:
+            raise EdgeError("script/config failed:\n" + made.stdout)
+        self.edit_broker(self.plugin_options)
+        argvs = {
+            "redis": ["redis-server", self.path("redis.conf")],
+            "broker": ["mosquitto", "-c", self.path("mosquitto.conf")],
+            "collector": self.collector_argv(),
+            "feed": [self.program("tally-feed"), "--http-port", str(self.http_port), "--websocket-port", str(self.ws_port)]
+                    + self._common() + self._options("feed"),
+        }
+        for name, argv in argvs.items():
+            argv[0] = shutil.which(argv[0], path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") or argv[0]
+            self.processes[name] = Process(name, argv, os.path.join(self.directory, name + ".log"), self._env_of(name))
+
+    def _env_of(self, name):
+        env = dict(self.env)
+        if name == "broker" and self.sanitized:
+            env["LD_PRELOAD"] = self._runtime()
+            env["ASAN_OPTIONS"] = "detect_leaks=0"  # the broker's own; the plugin's are seen by its unit tests
+        return env
+
+    def _runtime(self):
+        linked = subprocess.run(["ldd", self.plugin()], stdout=subprocess.PIPE, text=True, check=True).stdout
+        found = re.search(r"=> (\S*lib(?:clang_rt\.)?asan\S*)", linked)
+        if not found:
+            raise EdgeError("the plugin of a sanitizer build is not linked to the sanitizer's runtime:\n" + linked)
+        return found.group(1)
+
+    def plugin(self):
+        with open(self.path("mosquitto.conf")) as conf:
+            return re.search(r"^\s*plugin\s+(\S+)", conf.read(), re.MULTILINE).group(1)
+
+    def path(self, name):
+        return os.path.join(self.data, name)
+
+    def _common(self):
+        return ["--services-file", self.path("services"), "--mqtt-host", "127.0.0.1", "--mqtt-port", str(self.mqtt_port),
+                "--redis-host", "127.0.0.1", "--redis-port", str(self.redis_port)]
+
+    def _options(self, name):
+        return ["--%s=%s" % (key.replace("_", "-"), value) for key, value in self.daemon_options[name].items()]
+
+    def collector_argv(self, *more):
+        return [self.program("tally-collector"), "--spool", self.spool] + self._common() + self._options("collector") + list(more)
+
+    def edit_broker(self, plugin_options, lines=()):
+        """Sets plugin options in mosquitto.conf (None removes one) and appends lines. Counts from the next start on."""
+        with open(self.path("mosquitto.conf")) as conf:
+            text = conf.read()
+        for name, value in plugin_options.items():
+            line = "" if value is None else "plugin_opt_%s %s\n" % (name, value)
+            pattern = re.compile(r"^plugin_opt_%s\s.*\n" % name, re.MULTILINE)
+            if pattern.search(text):
+                text = pattern.sub(line.replace("\\", "\\\\"), text)
+            else:
+                text = re.sub(r"^(plugin\s.*\n)", lambda m: m.group(1) + line, text, count=1, flags=re.MULTILINE)
+        text += "".join(line + "\n" for line in lines)
+        with open(self.path("mosquitto.conf"), "w") as conf:
+            conf.write(text)
+
+    # --- starting, ending ---
+
+    def __getitem__(self, name):
+        return self.processes[name]
+
+    def start(self, *names, ready=True):
+        """Starts those named (all by default) in the order in which they need each other. `ready`: waits for 200 of /healthz."""
+        for name in PROGRAMS:
+            if names and name not in names:
+                continue
+            self[name].start()
+            if name == "redis":
+                self.wait_redis()
+            elif name == "broker":
+                self.wait_broker()
+        if ready and self["feed"].running():
+            self.wait_ready()
+        return self
+
+    def wait_redis(self):
+        self._wait_up("redis", lambda: self.redis.ping(), redis_py.exceptions.RedisError)
+
+    def wait_broker(self):
+        for port in (self.mqtt_port, self.ws_port):
+            self._wait_up("broker", lambda: socket.create_connection(("127.0.0.1", port), 1).close() or True, OSError)
+
+    def _wait_up(self, name, attempt, failure):
+        def up():
+            if not self[name].running():
+                raise EdgeError("%s ended with %r:\n%s" % (name, self[name].child.returncode, self[name].text()[-3000:]))
+            try:
+                return attempt()
+            except failure:
+                return False
+        wait_until(up, name + " to come up")
+
+    def wait_ready(self, timeout_s=None):
+        """Waits until /healthz says 200."""
+        last = [None]
+        def ready():
+            for name in PROGRAMS:
+                if self[name].child is not None and not self[name].running():
+                    raise EdgeError("%s ended with %r:\n%s" % (name, self[name].child.returncode, self[name].text()[-3000:]))
+            last[0] = self.health()
+            return last[0][0] == 200
+        try:
+            wait_until(ready, "health", timeout_s)
+        except EdgeError as error:
+            raise EdgeError("%s: /healthz says %r" % (error, last[0]))
+
+    def kill(self, *names):
+        for name in names:
+            self[name].kill()
+
+    def stop(self, *names):
+        """SIGTERM to those named; their exit status must be 0."""
+        for name in reversed(PROGRAMS):
+            if name in names:
+                status = self[name].stop()
+                assert status in (0, None), "%s ended with %r:\n%s" % (name, status, self[name].text()[-3000:])
+
+    def restart(self, *names, ready=True):
+        self.stop(*names)
+        self.start(*names, ready=ready)
+
+    def close(self):
+        """Ends all, in any state, and checks that nothing is left and that no sanitizer has complained."""
+        for client in self.clients:
+            try:
+                client.close()
+            except Exception:  # a connection that is already gone
+                pass
+        problems = []
+        for name in reversed(PROGRAMS):
+            process = self.processes.get(name)
+            if process is None or process.child is None:
+                continue
+            crashed = process.child.poll() is not None and process.child.returncode not in (0, -signal.SIGKILL, None)
+            try:
+                status = process.stop()
+                if name in ("collector", "feed") and status not in (0, -signal.SIGKILL) and not crashed:
+                    problems.append("%s ended with %r" % (name, status))
+            except EdgeError as error:
+                problems.append(str(error))
+        left = self.left()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        if left:
+            problems.append("processes left: %r" % left)
+        problems += self.reports()
+        if problems:
+            raise EdgeError("\n".join(problems) + "\n" + self.logs())
+
+    def left(self):
+        """Pids that carry this edge's mark, or (Redis overwrites its environment) name its Redis."""
+        mark, title = ("%s=%s" % (MARK, self.mark)).encode(), b"127.0.0.1:%d" % self.redis_port
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/environ" % pid, "rb") as environ, open("/proc/%s/cmdline" % pid, "rb") as command:
+                    words = command.read()
+                    if mark in environ.read().split(b"\0") or (b"redis-server" in words and title in words):
+                        found.append(int(pid))
+            except OSError:
+                continue
+        return found
+
+    def skew_redis(self, skew_ms):
+        """From the next start of Redis on, its clock is off by so much."""
+        library = os.path.join(self.directory, "skewed_clock.so")
+        source = os.path.join(ROOT, "tests", "faults", "skewed_clock.c")
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source], check=True)
+        self["redis"].env = dict(self.env, LD_PRELOAD=library, SKEW_MS=str(skew_ms)) if skew_ms else self.env
+
+    def reports(self):
+        """What sanitizers wrote, a text for each log."""
+        found = []
+        for name in os.listdir(self.directory):
+            if name.endswith(".log"):
+                with open(os.path.join(self.directory, name), errors="replace") as log:
+                    text = log.read()
+                hit = REPORT.search(text)
+                if hit:
+                    found.append("sanitizer report in %s:\n%s" % (name, text[hit.start():hit.start() + 4000]))
+        return found
+
+    def logs(self, tail=3000):
+        parts = []
+        for name in PROGRAMS:
+            process = self.processes.get(name)
+            if process is not None:
+                parts.append("--- %s ---\n%s" % (name, process.text(all_starts=True)[-tail:]))
+        return "\n".join(parts)
+
+    # --- looking at it ---
+
+    @property
+    def redis(self):
+        if self._redis is None:
+            self._redis = redis_py.Redis(host="127.0.0.1", port=self.redis_port, socket_timeout=10)
+        return self._redis
+
+    @property
+    def store(self):
+        return Store(self.redis)
+
+    @property
+    def header(self):
+        return spool_bytes.Edge(self.spool)
+
+    def key(self):
+        with open(self.path("reader.key")) as f:
+            return bytes.fromhex(f.read().strip())
+
+    def secret(self, username):
+        with open(self.path("services")) as services:
+            for line in services:
+                words = line.split()
+                if words and words[0] == username:
+                    return words[2]
+        raise EdgeError("no service %s" % username)
+
+    def get(self, path, headers=None):
+        """HTTP GET. Returns (status, headers, body)."""
+        request = urllib.request.Request("http://127.0.0.1:%d%s" % (self.http_port, path), headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read()
+
+    def health(self):
+        """(status, text) of /healthz; (0, why) while nobody answers."""
+        try:
+            status, _headers, body = self.get("/healthz")
+            return status, body.decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def wait_unhealthy(self, word):
+        """Waits until /healthz says 503 and its text holds `word`. Returns the text."""
+        last = [None]
+        def bad():
+            last[0] = self.health()
+            return last[0][0] == 503 and word in last[0][1] and last[0][1]
+        try:
+            return wait_until(bad, "503 for %r" % word)
+        except EdgeError as error:
+            raise EdgeError("%s; last %r" % (error, last[0]))
+
+    def metrics(self):
+        """Name with labels → value."""
+        _status, _headers, body = self.get("/metrics")
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+                for line in body.decode().splitlines() if line and not line.startswith("#")}
+
+    def client(self, username=None, password=None, flavour=(V5, "tcp"), opened=True, **more):
+        protocol, transport = flavour
+        client = Client(self.ws_port if transport == "websockets" else self.mqtt_port, username=username, password=password,
+                        protocol=protocol, transport=transport, **more)
+        self.clients.append(client)
+        return client.open() if opened else client
+
+    def service(self, username, **more):
+        """A client that logs in as a service of the services file."""
+        return self.client(username=username, password=self.secret(username), **more)
+
+    def drained(self):
+        """Whether Redis has applied every ring up to its write position, and no old ring waits."""
+        if spool_bytes.old_rings(self.spool):
+            return False
+        try:
+            positions = self.store.rings()
+        except redis_py.exceptions.RedisError:
+            return False
+        for path in spool_bytes.rings(self.spool).values():
+            ring = spool_bytes.Ring(path)
+            write = ring.write()
+            if write and positions.get(ring.key(), (0,))[0] != write:
+                return False
+        return True
+
+    def settle(self, timeout_s=None):
+        """Waits until all that was admitted is in Redis."""
+        wait_until(self.drained, "the spool to be applied", timeout_s)
+
+    def status(self, watcher, condition, what):
+        """The first ops/collector status that `watcher` (an operator subscribed to it) got or gets, which meets the condition."""
+        def met():
+            for message in watcher.messages:
+                if message.topic == "ops/collector":
+                    status = json.loads(message.payload)
+                    if status.get("online") and condition(status):
+                        return status
+            return None
+        try:
+            return watcher.wait(met, what)
+        except AssertionError:
+            last = [m.payload for m in watcher.got(topic="ops/collector")][-1:]
+            raise AssertionError("%s; last status: %r" % (what, last))
+
+    def totals_over_http(self, articles):
+        """article → {kind: count}, zeroes left out, of /totals?articles=…"""
+        found = {}
+        articles = list(articles)
+        for i in range(0, len(articles), 20):
+            status, _headers, body = self.get("/totals?articles=" + ",".join(articles[i:i + 20]))
+            assert status == 200, (status, body)
+            for total in _totals_of(json.loads(body)):
+                found[total["article"]] = counts_of(total)
+        return found
+
+
+def _totals_of(answer):
+    if isinstance(answer, dict):
+        answer = answer.get("totals", answer)
+    return list(answer.values()) if isinstance(answer, dict) else answer
+
+
+def counts_of(total):
+    """{kind: count} of a total, zeroes left out, after checking that the total agrees with itself."""
+    assert total["total"] == sum(total["counts"].values()), total
+    return {kind: n for kind, n in total["counts"].items() if n}
+
+
+def boot(directory, **more):
+    """A started edge; ended again where it does not come up."""
+    edge = Edge(directory, **more)
+    try:
+        return edge.start()
+    except BaseException as error:
+        logs = edge.logs()
+        try:
+            edge.close()
+        except EdgeError:
+            pass
+        raise EdgeError("%s\n%s" % (error, logs))
