@@ -1,0 +1,468 @@
+/*
+ * The newsroom's dashboard: every article under totals/#, hottest first, as it moves.
+ *
+ * Messages only change the model and mark it. Once a frame the marked rows that are on the screen are written, text node by text
+ * node; once a second the order, the rates and the sparklines. Rows beyond the first hundred are made when asked for.
+ */
+import './tally.js';
+
+const { Mqtt, brokerUrl, kinds: usualKinds } = customElements.get('tally-reactions');
+
+const ARTICLES_MOST = 20_000; // kept; what comes beyond is left out, and said
+const PAGE_ROWS = 100;
+const TICK_MS = 1_000;
+const BUCKET_MS = 5_000;
+const BUCKETS = 60; // the sparkline: five minutes
+const HEAT_MS = 120_000; // heat fades to a third in this time; divided by it, it is a rate
+const COLD = 0.05;
+const POINTER_REST_MS = 3_000;
+const FLASHES_MOST = 40; // a frame
+const PINS_MOST = 50;
+const PINS_KEY = 'tally.pins';
+const LATE_MS = 1_500;
+
+const at = (id) => document.getElementById(id);
+const whole = new Intl.NumberFormat();
+const signed = new Intl.NumberFormat(undefined, { signDisplay: 'exceptZero' });
+const rated = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+
+function make(name, attributes, ...children) {
+  const node = document.createElement(name);
+  Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+  node.append(...children);
+  return node;
+}
+
+function setText(node, text) {
+  if (node.data !== text) {
+    node.data = text;
+  }
+}
+
+/* ---- The model --------------------------------------------------------------------------------------------------- */
+
+const openedAt = Date.now();
+const articles = new Map(); // id → model
+const kinds = [...usualKinds];
+const sums = { reactions: 0, gained: 0 };
+let leftOut = 0;
+
+const sumOf = (counts) => Object.values(counts).reduce((sum, n) => sum + n, 0);
+
+function heatOf(model, now) {
+  return model.heat * Math.exp((model.heatAt - now) / HEAT_MS);
+}
+
+// How many readers moved: one who changed from one kind to another is one, not two or none.
+function movementBetween(before, after) {
+  let [up, down] = [0, 0];
+  for (const kind of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const step = (after[kind] ?? 0) - (before[kind] ?? 0);
+    up += Math.max(0, step);
+    down += Math.max(0, -step);
+  }
+  return Math.max(up, down);
+}
+
+function advance(model, now) {
+  const bucket = Math.floor(now / BUCKET_MS);
+  const steps = Math.min(BUCKETS, bucket - model.bucket);
+  if (steps > 0) {
+    model.movements.copyWithin(0, steps);
+    model.movements.fill(0, BUCKETS - steps);
+  }
+  model.bucket = bucket;
+}
+
+function parse(text) {
+  try {
+    const { counts, version } = JSON.parse(text);
+    const good = Number.isFinite(version) && counts && Object.values(counts).every(Number.isFinite);
+    return good ? { counts, version } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A total has come. `retained`: it is what stood when this page subscribed, and no movement. */
+function take(id, { counts, version }, retained) {
+  const now = Date.now();
+  let model = articles.get(id);
+  if (!model) {
+    if (articles.size >= ARTICLES_MOST) {
+      leftOut += 1;
+      return;
+    }
+    // One that first moved since this page was opened began at nothing; any other began as it is found.
+    const born = !retained && version / 1000 >= openedAt;
+    model = {
+      id, counts: born ? {} : counts, total: 0, opened: born ? 0 : sumOf(counts), version: 0, heat: 0, heatAt: now, bucket: 0,
+      movements: new Float32Array(BUCKETS), row: null, dirty: false,
+    };
+    articles.set(id, model);
+    sums.gained -= model.opened; // and what it has, below, makes up for it
+    orderIsOld = true;
+  }
+  if (version <= model.version) {
+    return;
+  }
+  const movement = retained ? 0 : movementBetween(model.counts, counts);
+  const total = sumOf(counts);
+  sums.reactions += total - model.total;
+  sums.gained += total - model.total;
+  Object.assign(model, { counts, total, version });
+  if (movement) {
+    model.heat = heatOf(model, now) + movement;
+    model.heatAt = now;
+    advance(model, now);
+    model.movements[BUCKETS - 1] += movement;
+  }
+  for (const kind of Object.keys(counts)) {
+    if (!kinds.includes(kind)) {
+      kinds.push(kind);
+      rebuild();
+    }
+  }
+  mark(model);
+}
+
+/* ---- Rows ---------------------------------------------------------------------------------------------------------- */
+
+const table = at('table');
+const head = make('div', { role: 'row', class: 'row head' });
+const body = make('div', { role: 'rowgroup', class: 'rows' });
+table.append(make('div', { role: 'rowgroup' }, head), body);
+
+const pins = new Set(loadPins());
+const onScreen = new IntersectionObserver(
+  (entries) =>
+    entries.forEach(({ target, isIntersecting }) => {
+      target.model.visible = isIntersecting;
+      if (isIntersecting) {
+        mark(target.model);
+        drawSpark(target.model, Date.now());
+      }
+    }),
+  { rootMargin: '200px' },
+);
+
+function loadPins() {
+  try {
+    const stored = JSON.parse(localStorage.getItem(PINS_KEY));
+    return Array.isArray(stored) ? stored.slice(0, PINS_MOST) : [];
+  } catch {
+    return [];
+  }
+}
+
+function togglePin(model) {
+  if (!pins.delete(model.id)) {
+    pins.add(model.id);
+    if (pins.size > PINS_MOST) {
+      pins.delete(pins.values().next().value);
+    }
+  }
+  try {
+    localStorage.setItem(PINS_KEY, JSON.stringify([...pins]));
+  } catch {
+    /* kept until the page is closed */
+  }
+  orderIsOld = true;
+  mark(model);
+}
+
+const titled = (kind) => kind[0].toUpperCase() + kind.slice(1);
+
+function makeHead() {
+  table.style.setProperty('--kinds', kinds.length);
+  const column = (label, name = '') => make('span', { role: 'columnheader', class: name }, label);
+  head.replaceChildren(
+    column('Pin', 'pin'), column('Article', 'article'), ...kinds.map((kind) => column(titled(kind), 'count')), column('Total', 'total'),
+    column('Since opened', 'gained'), column('A minute', 'rate'), column('Last 5 minutes', 'spark'),
+  );
+}
+
+function makeSpark() {
+  const space = 'http://www.w3.org/2000/svg';
+  const svg = document.createElementNS(space, 'svg');
+  svg.setAttribute('viewBox', `0 0 ${BUCKETS - 1} 20`);
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('aria-hidden', 'true');
+  const area = svg.appendChild(document.createElementNS(space, 'path'));
+  const line = svg.appendChild(document.createElementNS(space, 'path'));
+  area.setAttribute('class', 'area');
+  line.setAttribute('class', 'line');
+  line.setAttribute('vector-effect', 'non-scaling-stroke');
+  return { svg, area, line };
+}
+
+function makeRow(model) {
+  const cell = (name, ...children) => make('span', { role: 'cell', class: name }, ...children);
+  const row = { counts: new Map(), total: new Text(), gained: new Text(), rate: new Text(), spark: makeSpark() };
+  row.pin = make('button', { type: 'button', 'aria-label': `Pin ${model.id}`, 'aria-pressed': 'false' });
+  row.pin.addEventListener('click', () => togglePin(model));
+  row.totalCell = cell('total', row.total);
+  row.gainedCell = cell('gained', row.gained);
+  const [parent, last] = [model.id.slice(0, model.id.lastIndexOf('/') + 1), model.id.slice(model.id.lastIndexOf('/') + 1)];
+  const countCells = kinds.map((kind) => {
+    const text = new Text('0');
+    const node = cell('count', make('span', { class: 'kind' }, titled(kind)), ' ', text);
+    row.counts.set(kind, { node, text });
+    return node;
+  });
+  row.node = make('div', { role: 'row', class: 'row', 'data-article': model.id },
+    cell('pin', row.pin),
+    cell('article', make('span', { class: 'parent' }, parent), make('wbr', {}), last),
+    ...countCells, row.totalCell, row.gainedCell, cell('rate', row.rate), cell('spark', row.spark.svg));
+  row.node.model = model;
+  onScreen.observe(row.node);
+  return row;
+}
+
+function dropRow(model) {
+  onScreen.unobserve(model.row.node);
+  model.row.node.remove();
+  model.row = null;
+  model.visible = false;
+}
+
+// A kind that nobody knew of needs a column.
+function rebuild() {
+  makeHead();
+  articles.forEach((model) => model.row && dropRow(model));
+  orderIsOld = true;
+}
+
+/* ---- Once a frame: what changed, where it can be seen ---------------------------------------------------------------- */
+
+const marked = new Set();
+let frame = 0;
+
+function mark(model) {
+  if (model.row && (model.visible || !model.written)) {
+    marked.add(model);
+  }
+  frame ||= requestAnimationFrame(flush);
+}
+
+function flush() {
+  frame = 0;
+  let flashes = calm.matches ? 0 : FLASHES_MOST;
+  for (const model of marked) {
+    if (model.row) {
+      const moved = writeRow(model);
+      if (moved && model.visible && flashes-- > 0) {
+        model.row.totalCell.animate([{ backgroundColor: 'var(--flash)' }, { backgroundColor: 'transparent' }], 700);
+      }
+    }
+  }
+  marked.clear();
+  setText(figures.articles, whole.format(articles.size) + (leftOut ? '+' : ''));
+  setText(figures.reactions, whole.format(sums.reactions));
+  setText(figures.gained, signed.format(sums.gained));
+  if (orderIsOld && !body.firstChild) {
+    reorder();
+  }
+}
+
+function writeRow(model) {
+  const { row } = model;
+  for (const [kind, { node, text }] of row.counts) {
+    const count = model.counts[kind] ?? 0;
+    setText(text, whole.format(count));
+    node.classList.toggle('nothing', count === 0);
+  }
+  const total = whole.format(model.total);
+  const moved = row.total.data !== '' && row.total.data !== total;
+  setText(row.total, total);
+  const gained = model.total - model.opened;
+  setText(row.gained, signed.format(gained));
+  row.gainedCell.classList.toggle('nothing', gained === 0);
+  row.pin.setAttribute('aria-pressed', String(pins.has(model.id)));
+  model.written = true;
+  return moved;
+}
+
+const figures = Object.fromEntries(
+  ['articles', 'reactions', 'gained', 'rate'].map((id) => {
+    const text = new Text('0');
+    at(id).replaceChildren(text);
+    return [id, text];
+  }),
+);
+
+/* ---- Once a second: rates, sparklines, the order ---------------------------------------------------------------------- */
+
+let orderIsOld = true;
+let rowsMost = PAGE_ROWS;
+let pointerAt = -Infinity;
+const filter = at('filter');
+const hold = at('hold');
+
+function drawSpark(model, now) {
+  const { spark, rate } = model.row;
+  const aMinute = (heatOf(model, now) * 60_000) / HEAT_MS;
+  setText(rate, aMinute < COLD ? '' : rated.format(aMinute));
+  advance(model, now);
+  const most = Math.max(...model.movements);
+  let d = '';
+  if (most > 0) {
+    const scale = 18 / Math.max(3, most);
+    model.movements.forEach((n, x) => (d += `${x ? 'L' : 'M'}${x} ${(19 - n * scale).toFixed(1)}`));
+  }
+  if (spark.line.getAttribute('d') !== d) {
+    spark.line.setAttribute('d', d);
+    spark.area.setAttribute('d', d && `${d}L${BUCKETS - 1} 20L0 20Z`);
+  }
+}
+
+// Nothing moves away under a key or a pointer that is about to be pressed.
+function whyHeld() {
+  if (hold.getAttribute('aria-pressed') === 'true') {
+    return 'The order is held.';
+  }
+  if (body.querySelector(':focus-visible')) {
+    return 'The order is held while you are in the list.';
+  }
+  return performance.now() - pointerAt < POINTER_REST_MS ? 'The order is held under the pointer.' : '';
+}
+
+function wantedOrder(now) {
+  const needle = filter.value.trim().toLowerCase();
+  return [...articles.values()]
+    .filter((model) => !needle || model.id.toLowerCase().includes(needle))
+    .map((model) => {
+      const heat = heatOf(model, now);
+      return { model, pinned: pins.has(model.id) ? 1 : 0, heat: heat < COLD ? 0 : heat };
+    })
+    .sort(
+      (a, b) =>
+        b.pinned - a.pinned || b.heat - a.heat || b.model.total - a.model.total || (a.model.id < b.model.id ? -1 : 1),
+    )
+    .map(({ model }) => model);
+}
+
+function reorder() {
+  orderIsOld = false;
+  const wanted = wantedOrder(Date.now());
+  const shown = wanted.slice(0, rowsMost);
+  const before = new Map();
+  if (!calm.matches) {
+    shown.forEach((m) => m.visible && before.set(m, m.row.node.getBoundingClientRect().top));
+  }
+  const keep = new Set(shown);
+  articles.forEach((model) => model.row && !keep.has(model) && dropRow(model));
+  let place = body.firstChild;
+  for (const model of shown) {
+    if (!model.row) {
+      model.row = makeRow(model);
+      writeRow(model);
+    }
+    if (model.row.node === place) {
+      place = place.nextSibling;
+    } else {
+      body.insertBefore(model.row.node, place);
+    }
+  }
+  slide(before);
+  at('empty').hidden = wanted.length > 0;
+  at('empty').textContent = articles.size ? 'No article has this in its id.' : 'No reaction has come yet.';
+  at('more').hidden = wanted.length <= rowsMost;
+  at('more').textContent = `Show more (${whole.format(wanted.length - shown.length)})`;
+}
+
+function slide(before) {
+  const steps = [...before].map(([model, top]) => [model, top - model.row.node.getBoundingClientRect().top]);
+  for (const [model, step] of steps) {
+    if (step) {
+      model.row.node.animate([{ transform: `translateY(${step}px)` }, { transform: 'none' }], { duration: 300, easing: 'ease-out' });
+    }
+  }
+}
+
+function tick() {
+  if (document.hidden) {
+    return;
+  }
+  const now = Date.now();
+  const held = whyHeld();
+  if (!held) {
+    reorder();
+  }
+  at('held').textContent = held;
+  let heat = 0;
+  articles.forEach((model) => {
+    heat += heatOf(model, now);
+    if (model.visible) {
+      drawSpark(model, now);
+    }
+  });
+  setText(figures.rate, rated.format((heat * 60_000) / HEAT_MS));
+}
+
+hold.addEventListener('click', () => {
+  hold.setAttribute('aria-pressed', String(hold.getAttribute('aria-pressed') !== 'true'));
+  tick();
+});
+filter.addEventListener('input', () => {
+  rowsMost = PAGE_ROWS;
+  reorder();
+});
+at('more').addEventListener('click', () => {
+  const next = rowsMost;
+  rowsMost += PAGE_ROWS;
+  reorder();
+  body.children[next]?.querySelector('button').focus({ preventScroll: true });
+});
+for (const kind of ['pointermove', 'pointerdown']) {
+  body.addEventListener(kind, () => (pointerAt = performance.now()), { passive: true });
+}
+body.addEventListener('pointerleave', () => (pointerAt = -Infinity));
+document.addEventListener('visibilitychange', tick);
+setInterval(tick, TICK_MS);
+makeHead();
+
+/* ---- The connection ------------------------------------------------------------------------------------------------------ */
+
+let refused = '';
+let late = 0;
+
+function sayState(name, text) {
+  const state = at('state');
+  state.dataset.state = name;
+  if (state.textContent !== text) {
+    state.textContent = text;
+  }
+}
+
+function connect() {
+  const url = brokerUrl();
+  if (!url) {
+    sayState('refused', 'This page does not know its broker.');
+    return;
+  }
+  const mqtt = new Mqtt(url, {
+    up() {
+      clearTimeout(late);
+      late = 0;
+    },
+    subscribed(name, code) {
+      refused = code < 0x80 ? '' : `The broker lets only the newsroom watch all articles (0x${code.toString(16)}): its option open_wildcards is off.`;
+      sayState(refused ? 'refused' : 'live', refused || 'Live');
+    },
+    down(why) {
+      late ||= setTimeout(() => sayState('away', `Not connected (${why}): trying again. The numbers may be old.`), LATE_MS);
+    },
+    message(topic, text, { retain }) {
+      const total = topic.startsWith('totals/') && parse(text);
+      if (total) {
+        take(topic.slice(7), total, retain);
+      }
+    },
+  });
+  mqtt.subscribe('totals/#');
+  mqtt.start();
+}
+
+connect();
