@@ -90,17 +90,27 @@ static struct entry *add(struct client_table *table, const void *key)
     return entry;
 }
 
+/* The pointer lives again: nobody may delete it as one of those that ended. */
+static void revive(struct client_table *table, struct entry *entry)
+{
+    for (size_t i = 0; i < CLIENT_ENDED_MAX; i++)
+        if (table->ended[i] == entry->client.key)
+            table->ended[i] = NULL;
+    entry->client.ended = false;
+}
+
 struct client *client_begin(struct client_table *table, const void *key,
                             const struct role_facts *facts)
 {
     struct entry *entry = find(table, key);
+    if (entry != NULL && entry->client.ended)
+        revive(table, entry);
     if (entry == NULL)
         entry = add(table, key);
     if (entry == NULL)
         return NULL;
     entry->client.facts = *facts;
     entry->client.subscriptions = 0;
-    entry->client.ended = false;
     receipt_budget_init(&entry->client.receipts);
     return &entry->client;
 }
@@ -114,14 +124,10 @@ void client_end(struct client_table *table, const void *key)
         delete (table, entry);
         return;
     }
-    struct entry *oldest = NULL;
     const void **slot = &table->ended[table->ended_next];
     table->ended_next = (table->ended_next + 1) % CLIENT_ENDED_MAX;
     if (*slot != NULL)
-        oldest = find(table, *slot);
-    /* Its pointer may have come again as a connection that lives. */
-    if (oldest != NULL && oldest->client.ended)
-        delete (table, oldest);
+        delete (table, find(table, *slot));
     entry->client.ended = true;
     *slot = key;
 }

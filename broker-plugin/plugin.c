@@ -1,464 +1,715 @@
-/* Where Mosquitto and Tally meet: the only file that knows the broker, which calls all of it on its
- * one thread. */
+/* The adapter to Mosquitto: its events in, its return codes out, and nothing else. What is decided
+ * is decided in role.c and admit.c. What is relied on was read in the sources of 2.0.11, 2.0.21
+ * and 2.1.2: DESIGN, "What the broker does". All on the broker's one thread. */
 #include "admit.h"
+#include "broker_config.h"
 #include "client.h"
+#include "property.h"
 #include "receipt.h"
 #include "role.h"
 #include "settings.h"
-#include "surroundings.h"
 
-#include "core/record.h"
+#include "core/error.h"
+#include "core/reader.h"
 #include "spool/spool_file.h"
 
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#if __has_include(<mosquitto/broker.h>)
 #include <mosquitto.h>
+#if __has_include(<mosquitto/broker.h>)
+#define MOSQUITTO_2_1 1
 #include <mosquitto/broker.h>
 #include <mosquitto/broker_plugin.h>
 #else
-#include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
-#endif
 #include <mqtt_protocol.h>
+#endif
 
-#define ERROR_BYTES 512
+#define PLUGIN_VERSION 5
 #define OPTIONS_MAX 64
-#define TEND_PAUSE_MS 100
-#define RESPONSE_TOPIC_MAX_BYTES 256
+#define TEND_MS 100
+#define WATCH_MS 10000
+#define CMDLINE_MAX_BYTES 65536
+#define LINE_MAX_BYTES 2048
+#define ERROR_MAX_BYTES 1024
+
+/* What was counted when the log last spoke of it. */
+struct watch {
+    uint64_t busy, clock, receipts_dropped, turned_away;
+};
 
 struct plugin {
     mosquitto_plugin_id_t *id;
     struct settings settings;
     struct services services;
-    struct reader_key key;
     struct role_rules rules;
+    struct admit admit;
     struct spool_dir *spool;
     struct client_table *clients;
-    struct admit admit;
-    uint64_t tended_ms;
+    const struct mosquitto *unmatched; /* may write to reactions/, and MESSAGE has not come yet */
+    bool reloading;                    /* BASIC_AUTH comes for connections that are there */
+    bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
+    uint64_t turned_away;              /* connections, for want of room */
+    uint64_t next_tend_ms, next_watch_ms;
+    struct watch watch;
 };
 
-static uint64_t unix_ms(void)
+/* --- logging --- */
+
+/* A line in logfmt on the broker's log: msg="…" and further pairs. Control characters and quotes in
+ * `msg` are replaced, so that nothing forges a line. */
+static void say(int level, const char *msg, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static const char *level_name(int level)
+{
+    return level == MOSQ_LOG_ERR ? "error" : level == MOSQ_LOG_WARNING ? "warning" : "info";
+}
+
+static void say(int level, const char *msg, const char *format, ...)
+{
+    char pairs[LINE_MAX_BYTES];
+    char line[2 * LINE_MAX_BYTES];
+    size_t used = 0;
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(pairs, sizeof pairs, format, arguments);
+    va_end(arguments);
+    int n = snprintf(line, sizeof line, "level=%s program=tally-broker-plugin msg=\"",
+                     level_name(level));
+    used = (size_t)n;
+    /* The broker cuts what a format's arguments make at some 500 bytes, but not the format: so the
+     * line is the format, its % doubled. */
+    for (int part = 0; part < 2; part++) {
+        for (const char *at = part == 0 ? msg : pairs; *at != '\0' && used < sizeof line - 8;
+             at++) {
+            line[used++] = (unsigned char)*at < ' ' || *at == 0x7f ? '?'
+                           : *at == '"' && part == 0               ? '\''
+                                                                   : *at;
+            if (*at == '%')
+                line[used++] = '%';
+        }
+        if (part == 0) {
+            line[used++] = '"';
+            if (pairs[0] != '\0')
+                line[used++] = ' ';
+        }
+    }
+    line[used] = '\0';
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-security"
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    mosquitto_log_printf(level, line);
+#pragma GCC diagnostic pop
+}
+
+/* --- time --- */
+
+static uint64_t clock_ms(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    clock_gettime(clock, &now); /* of the vDSO: no system call */
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
-static struct spool_producer *ring_of(void *user, uint32_t shard)
+/* --- clients --- */
+
+/* What a client is, where nothing is to be remembered: a session whose client is away, or one that
+ * nobody asked about. */
+static const struct role_facts *facts_of(struct plugin *plugin, const struct mosquitto *client,
+                                         struct role_facts *unasked)
+{
+    const struct client *known = client_find(plugin->clients, client);
+    if (known != NULL && !known->ended)
+        return &known->facts;
+    role_unasked(&plugin->rules, &plugin->services, mosquitto_client_id(client),
+                 mosquitto_client_username(client), unasked);
+    return unasked;
+}
+
+/* The same where the broker asks for the right to publish, which it does for a will, too, when the
+ * connection has ended. The name is compared, as the pointer may have come again. */
+static const struct role_facts *
+facts_of_writer(struct plugin *plugin, const struct mosquitto *client, struct role_facts *unasked)
+{
+    const struct client *known = client_find(plugin->clients, client);
+    if (known != NULL && known->ended) {
+        const char *username = mosquitto_client_username(client);
+        if (username != NULL && strcmp(username, known->facts.service->name) == 0)
+            return &known->facts;
+    }
+    return facts_of(plugin, client, unasked);
+}
+
+/* A client that is connected for sure. NULL where there is no room. */
+static struct client *connected(struct plugin *plugin, const struct mosquitto *client)
+{
+    struct role_facts unasked;
+    struct client *known = client_find(plugin->clients, client);
+    if (known != NULL && !known->ended)
+        return known;
+    role_unasked(&plugin->rules, &plugin->services, mosquitto_client_id(client),
+                 mosquitto_client_username(client), &unasked);
+    known = client_begin(plugin->clients, client, &unasked);
+    if (known == NULL)
+        plugin->turned_away++;
+    return known;
+}
+
+/* A right to write to reactions/ that no MESSAGE followed was asked for a will: it is routed, to
+ * nobody, and counted as refused. */
+static void settle_unmatched(struct plugin *plugin)
+{
+    if (plugin->unmatched != NULL)
+        spool_dir_count_refused(plugin->spool, REASON_FORBIDDEN);
+    plugin->unmatched = NULL;
+}
+
+static int on_basic_auth(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
-    return spool_dir_producer(plugin->spool, shard);
-}
-
-/* The connection's entry; made here where the broker asked nobody at connect (identity from a
- * certificate, a session whose client is away). NULL: no memory or no place. */
-static struct client *client_of(struct plugin *plugin, struct mosquitto *connection)
-{
+    struct mosquitto_evt_basic_auth *asked = data;
+    const char *client_id = mosquitto_client_id(asked->client);
     struct role_facts facts;
-    struct client *client = client_find(plugin->clients, connection);
-    if (client != NULL)
-        return client;
-    role_unasked(&plugin->rules, &plugin->services, mosquitto_client_id(connection),
-                 mosquitto_client_username(connection), &facts);
-    return client_put(plugin->clients, connection, &facts);
-}
 
-static int on_basic_auth(int event, void *event_data, void *user)
-{
-    struct plugin *plugin = user;
-    struct mosquitto_evt_basic_auth *auth = event_data;
-    struct role_facts facts;
-    const char *client_id = mosquitto_client_id(auth->client);
     (void)event;
-    const char *refused =
-        role_connect(&plugin->rules, &plugin->services, client_id != NULL ? client_id : "",
-                     auth->username, auth->password, &facts);
-    if (refused != NULL) {
-        mosquitto_log_printf(MOSQ_LOG_DEBUG, "tally: connection refused: %s", refused);
+    settle_unmatched(plugin);
+    if (client_id == NULL)
+        return MOSQ_ERR_PLUGIN_DEFER;
+    /* Without a username the broker's own allow_anonymous decides. */
+    int answer = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
+    const struct client *known =
+        plugin->reloading ? client_find(plugin->clients, asked->client) : NULL;
+    if (known != NULL && !known->ended)
+        return answer;
+    if (role_connect(&plugin->rules, &plugin->services, client_id, asked->username, asked->password,
+                     &facts) != NULL)
+        return MOSQ_ERR_AUTH;
+    /* At a reload it is a session whose client is away. And where the broker may still refuse, 2.1
+     * tells of no end, but of a beginning. */
+    if (plugin->reloading || (plugin->tells_connect && answer == MOSQ_ERR_PLUGIN_DEFER))
+        return answer;
+    if (client_begin(plugin->clients, asked->client, &facts) == NULL) {
+        plugin->turned_away++;
         return MOSQ_ERR_AUTH;
     }
-    return client_put(plugin->clients, auth->client, &facts) != NULL ? MOSQ_ERR_SUCCESS
-                                                                     : MOSQ_ERR_AUTH;
+    return answer;
 }
 
-static int on_disconnect(int event, void *event_data, void *user)
+#ifdef MOSQUITTO_2_1
+static int on_connect(int event, void *data, void *user)
 {
-    struct plugin *plugin = user;
-    struct mosquitto_evt_disconnect *disconnect = event_data;
+    const struct mosquitto_evt_connect *begun = data;
     (void)event;
-    client_remove(plugin->clients, disconnect->client);
+    connected(user, begun->client);
     return MOSQ_ERR_SUCCESS;
 }
 
-static int broker_answer(enum role_answer answer)
+static int on_client_offline(int event, void *data, void *user)
 {
-    if (answer == ROLE_DEFER)
-        return MOSQ_ERR_PLUGIN_DEFER;
-    return answer == ROLE_ALLOW ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+    struct plugin *plugin = user;
+    const struct mosquitto_evt_client_offline *ended = data;
+    (void)event;
+    settle_unmatched(plugin);
+    client_end(plugin->clients, ended->client);
+    return MOSQ_ERR_SUCCESS;
+}
+#endif
+
+static int on_disconnect(int event, void *data, void *user)
+{
+    struct plugin *plugin = user;
+    const struct mosquitto_evt_disconnect *ended = data;
+    (void)event;
+    settle_unmatched(plugin);
+    client_end(plugin->clients, ended->client);
+    return MOSQ_ERR_SUCCESS;
 }
 
-static int check_subscribe(struct plugin *plugin, struct client *client, const char *client_id,
-                           const char *filter)
+/* --- who may --- */
+
+static int code_of(enum role_answer answer)
 {
-    if (role_subscriptions_bounded(&client->facts) &&
-        client->subscriptions >= plugin->settings.max_subscriptions)
-        return MOSQ_ERR_ACL_DENIED;
-    client->subscriptions++;
-    return broker_answer(role_subscribe(&plugin->rules, &client->facts, client_id, filter));
+    return answer == ROLE_ALLOW   ? MOSQ_ERR_SUCCESS
+           : answer == ROLE_DEFER ? MOSQ_ERR_PLUGIN_DEFER
+                                  : MOSQ_ERR_ACL_DENIED;
 }
 
-static int check_write(struct plugin *plugin, const struct client *client,
-                       const struct mosquitto_evt_acl_check *check)
+static int may_read(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
+    struct role_facts unasked;
     const char *rest;
-    enum role_area area = role_area(&plugin->rules, check->topic, &rest);
-    enum role_answer answer = role_write(&client->facts, area, rest);
-    /* A retained one is refused here, too: a will passes by no other check. */
-    if (answer == ROLE_ALLOW && area == AREA_REACTIONS && check->retain)
+    enum role_area area = role_area(&plugin->rules, asked->topic, &rest);
+    if (role_read_public(area, rest))
+        return MOSQ_ERR_SUCCESS;
+    return code_of(role_read(facts_of(plugin, asked->client, &unasked),
+                             mosquitto_client_id(asked->client), asked->topic, area, rest));
+}
+
+static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
+{
+    struct role_facts unasked;
+    const char *rest;
+    enum role_area area = role_area(&plugin->rules, asked->topic, &rest);
+    enum role_answer answer =
+        role_write(facts_of_writer(plugin, asked->client, &unasked), area, rest);
+    /* A retained will would be stored for good, as MESSAGE does not see it: so what is retained is
+     * refused here. */
+    if (area == AREA_REACTIONS && asked->retain)
         answer = ROLE_DENY;
     if (answer == ROLE_DENY)
         spool_dir_count_refused(plugin->spool, REASON_FORBIDDEN);
-    return broker_answer(answer);
+    else if (area == AREA_REACTIONS)
+        plugin->unmatched = asked->client;
+    return code_of(answer);
 }
 
-static int on_acl_check(int event, void *event_data, void *user)
+static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
-    struct plugin *plugin = user;
-    struct mosquitto_evt_acl_check *check = event_data;
-    const char *rest;
-    (void)event;
-    struct client *client = client_of(plugin, check->client);
+    struct client *client = connected(plugin, asked->client);
     if (client == NULL)
         return MOSQ_ERR_ACL_DENIED;
-    const char *client_id = mosquitto_client_id(check->client);
-    switch (check->access) {
-    case MOSQ_ACL_SUBSCRIBE:
-        return check_subscribe(plugin, client, client_id, check->topic);
+    if (role_subscriptions_bounded(&client->facts) &&
+        !client_subscribe(client, plugin->settings.max_subscriptions))
+        return MOSQ_ERR_ACL_DENIED;
+    return code_of(role_subscribe(&plugin->rules, &client->facts,
+                                  mosquitto_client_id(asked->client), asked->topic));
+}
+
+static int on_acl_check(int event, void *data, void *user)
+{
+    struct plugin *plugin = user;
+    const struct mosquitto_evt_acl_check *asked = data;
+
+    (void)event;
+    settle_unmatched(plugin);
+    switch (asked->access) {
+    case MOSQ_ACL_READ:
+        return may_read(plugin, asked);
     case MOSQ_ACL_WRITE:
-        return check_write(plugin, client, check);
-    case MOSQ_ACL_READ: {
-        enum role_area area = role_area(&plugin->rules, check->topic, &rest);
-        return broker_answer(role_read(&client->facts, client_id, check->topic, area, rest));
-    }
-    case MOSQ_ACL_UNSUBSCRIBE:
+        return may_write(plugin, asked);
+    case MOSQ_ACL_SUBSCRIBE:
+        return may_subscribe(plugin, asked);
+    case MOSQ_ACL_UNSUBSCRIBE: /* takes nothing from anybody */
         return MOSQ_ERR_SUCCESS;
     default:
         return MOSQ_ERR_PLUGIN_DEFER;
     }
 }
 
-/* Where the answer is to go: what the publisher asked for. Freed by reply_fini. */
-struct reply {
-    char *topic; /* NULL: none asked for */
-    void *correlation;
-    uint16_t correlation_bytes;
-};
+/* --- reactions --- */
 
-/* The broker offers plugins no way to read a property but by a copy: only who asks for a receipt
- * pays for it. */
-static void reply_init(struct reply *reply, const mosquitto_property *properties)
+static struct spool_producer *ring_of(void *user, uint32_t shard)
 {
-    *reply = (struct reply){0};
-    if (properties == NULL)
-        return;
-    mosquitto_property_read_string(properties, MQTT_PROP_RESPONSE_TOPIC, &reply->topic, false);
-    if (reply->topic != NULL)
-        mosquitto_property_read_binary(properties, MQTT_PROP_CORRELATION_DATA, &reply->correlation,
-                                       &reply->correlation_bytes, false);
+    return spool_dir_producer(user, shard);
 }
 
-static void reply_fini(struct reply *reply)
-{
-    free(reply->topic);
-    free(reply->correlation);
-}
-
-static bool reply_is_own(const struct plugin *plugin, const struct reply *reply,
-                         const char *client_id)
-{
-    const char *rest;
-    return reply->topic != NULL &&
-           role_area(&plugin->rules, reply->topic, &rest) == AREA_RECEIPTS && rest != NULL &&
-           strcmp(rest, client_id) == 0;
-}
-
-/* Tells who asked why its reaction was refused; to that client only, whatever it subscribed to. */
+/* Tells the publisher why, on its receipt topic: by the way that the collector's receipts go, so
+ * who has not subscribed gets none. */
 static void send_refusal(struct plugin *plugin, struct client *client,
-                         const struct admit_request *request, const struct admit_found *found,
-                         const struct reply *reply, enum reason reason)
+                         const struct admit_wish *wish, const struct admit_verdict *verdict)
 {
-    char receipt[RECEIPT_MAX_BYTES];
+    char topic[ADMIT_TOPIC_MAX_BYTES + RECORD_CLIENT_ID_MAX_BYTES + 1];
+    char text[RECEIPT_MAX_BYTES];
     mosquitto_property *properties = NULL;
-    if (!request->response_topic_own)
-        return;
-    if (!client_take_receipt(client, request->unix_ms)) {
-        spool_dir_count_receipt_dropped(plugin->spool);
-        return;
-    }
-    const char *kind =
-        found->kind == KIND_UNKNOWN ? NULL : plugin->settings.kind_table.name[found->kind];
-    size_t bytes = receipt_refused(receipt, found->article ? request->article : NULL,
-                                   request->article_bytes, kind, reason);
-    if (reply->correlation != NULL && reply->correlation_bytes <= RECORD_CORRELATION_MAX_BYTES)
-        mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, reply->correlation,
-                                      reply->correlation_bytes);
-    if (mosquitto_broker_publish_copy(request->client_id, reply->topic, (int)bytes, receipt, 0,
-                                      false, properties) != MOSQ_ERR_SUCCESS)
-        mosquitto_property_free_all(&properties);
+    void *payload = NULL;
+
+    if (!receipt_budget_take(&client->receipts, wish->unix_ms))
+        goto fail;
+    size_t bytes = receipt_refusal(
+        text, sizeof text, verdict->article, verdict->article_bytes,
+        verdict->kind == KIND_UNKNOWN ? NULL : plugin->admit.kinds.name[verdict->kind],
+        verdict->reason);
+    snprintf(topic, sizeof topic, "%s%s", plugin->admit.receipts, wish->client_id);
+    if (verdict->correlation_bytes > 0 &&
+        mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, wish->correlation,
+                                      (uint16_t)verdict->correlation_bytes) != MOSQ_ERR_SUCCESS)
+        goto fail;
+    /* The payload must be the broker's own memory; it and the properties are the broker's from
+     * success on. */
+    payload = mosquitto_malloc(bytes);
+    if (payload == NULL)
+        goto fail;
+    memcpy(payload, text, bytes);
+    if (mosquitto_broker_publish(NULL, topic, (int)bytes, payload, 0, false, properties) !=
+        MOSQ_ERR_SUCCESS)
+        goto fail;
+    return;
+fail:
+    mosquitto_free(payload);
+    mosquitto_property_free_all(&properties);
+    spool_dir_count_receipt_dropped(plugin->spool);
 }
 
-/* How the broker can say it: MQTT 5 has a reason code; an older client that waits for an
- * acknowledgement is disconnected rather than told that what will work later was done. */
-static int refusal_code(enum reason reason, int protocol_version, int qos)
+static int answer_refused(const struct mosquitto_evt_message *message, enum reason reason)
 {
-    if (reason != REASON_BUSY && reason != REASON_CLOCK)
-        return MOSQ_ERR_ACL_DENIED;
-    if (protocol_version < 5)
-        return qos > 0 ? MOSQ_ERR_UNKNOWN : MOSQ_ERR_ACL_DENIED;
-#ifdef TALLY_QUOTA_EXCEEDED
-    if (reason == REASON_BUSY)
-        return TALLY_QUOTA_EXCEEDED;
+    int version = mosquitto_client_protocol_version(message->client);
+    if (admit_answer(reason, version, message->qos) == ADMIT_DISCONNECT)
+        return MOSQ_ERR_ADMINISTRATIVE_ACTION;
+#ifdef MOSQUITTO_2_1
+    if (reason == REASON_BUSY && version >= 5)
+        return MOSQ_ERR_QUOTA_EXCEEDED; /* 0x97; 2.0 would disconnect */
 #endif
     return MOSQ_ERR_ACL_DENIED;
 }
 
-static enum reason admit_or_refuse(struct plugin *plugin, struct client *client,
-                                   const struct mosquitto_evt_message *message, const char *article)
+static void fill_wish(struct plugin *plugin, const struct client *client, bool asked,
+                      const struct mosquitto_evt_message *message, struct admit_wish *wish)
 {
-    struct reply reply;
-    struct admit_found found;
-    const char *client_id = mosquitto_client_id(message->client);
-    const char *username = mosquitto_client_username(message->client);
-    char source = client->facts.source;
-    const char *reader = source == 'u' ? username : client_id;
+    struct property_view properties;
 
-    reply_init(&reply, message->properties);
-    struct admit_request request = {
-        .article = article,
-        .article_bytes = article != NULL ? strlen(article) : 0,
-        .payload = message->payload,
-        .payload_bytes = message->payloadlen,
-        .retain = message->retain,
-        .source = reader != NULL ? source : 0,
-        .reader = reader,
-        .reader_bytes = reader != NULL ? strlen(reader) : 0,
-        .client_id = client_id,
-        .client_id_bytes = strlen(client_id),
-        .response_topic = reply.topic != NULL,
-        .response_topic_own = reply_is_own(plugin, &reply, client_id),
-        .correlation = reply.correlation,
-        .correlation_bytes = reply.correlation_bytes,
-        .unix_ms = unix_ms(),
-    };
-    plugin->admit.clock_bad = spool_dir_clock_bad(plugin->spool);
-    enum reason reason = admit_reaction(&plugin->admit, &request, &found);
-    if (reason == REASON_NONE) {
-        spool_dir_count_admitted(plugin->spool);
-        spool_dir_wake(plugin->spool);
-    } else {
-        spool_dir_count_refused(plugin->spool, reason);
-        send_refusal(plugin, client, &request, &found, &reply, reason);
-    }
-    reply_fini(&reply);
-    return reason;
+    property_find(message->properties, &properties);
+    memset(wish, 0, sizeof *wish);
+    wish->topic = message->topic;
+    wish->payload = message->payload;
+    wish->payload_bytes = message->payloadlen;
+    wish->retain = message->retain;
+    wish->client_id = mosquitto_client_id(message->client);
+    if (wish->client_id == NULL)
+        wish->client_id = "";
+    wish->source = client->facts.source;
+    wish->reader =
+        wish->source == 'u' ? mosquitto_client_username(message->client) : wish->client_id;
+    wish->reader_bytes = wish->reader == NULL ? 0 : strlen(wish->reader);
+    wish->may_react = asked && role_write(&client->facts, AREA_REACTIONS, NULL) == ROLE_ALLOW;
+    wish->response_topic = properties.response_topic;
+    wish->response_topic_bytes = properties.response_topic_bytes;
+    wish->correlation = properties.correlation;
+    wish->correlation_bytes = properties.correlation_bytes;
+    wish->clock_bad = spool_dir_clock_bad(plugin->spool);
+    wish->unix_ms = clock_ms(CLOCK_REALTIME);
 }
 
-static int on_message(int event, void *event_data, void *user)
+/* `asked`: ACL_CHECK came first. It does not for an outgoing bridge, which is no reader. */
+static int react(struct plugin *plugin, struct client *client, bool asked,
+                 const struct mosquitto_evt_message *message)
+{
+    struct admit_wish wish;
+    struct admit_verdict verdict;
+
+    fill_wish(plugin, client, asked, message, &wish);
+    admit_reaction(&plugin->admit, &wish, &verdict);
+    if (verdict.reason == REASON_NONE) {
+        spool_dir_count_admitted(plugin->spool);
+        spool_dir_wake(plugin->spool);
+        return MOSQ_ERR_SUCCESS;
+    }
+    spool_dir_count_refused(plugin->spool, verdict.reason);
+    if (verdict.wants_receipt)
+        send_refusal(plugin, client, &wish, &verdict);
+    return answer_refused(message, verdict.reason);
+}
+
+static int on_message(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
-    struct mosquitto_evt_message *message = event_data;
+    const struct mosquitto_evt_message *message = data;
     const char *rest;
+
     (void)event;
+    bool asked = plugin->unmatched == message->client;
+    if (asked)
+        plugin->unmatched = NULL;
+    else
+        settle_unmatched(plugin);
     enum role_area area = role_area(&plugin->rules, message->topic, &rest);
     if (area == AREA_FOREIGN)
         return MOSQ_ERR_SUCCESS;
-    struct client *client = client_of(plugin, message->client);
-    if (client == NULL)
-        return MOSQ_ERR_ACL_DENIED;
-    /* Once more: a bridge passes by ACL_CHECK. */
-    if (role_write(&client->facts, area, rest) != ROLE_ALLOW) {
-        spool_dir_count_refused(plugin->spool, REASON_FORBIDDEN);
-        return MOSQ_ERR_ACL_DENIED;
-    }
-    if (area != AREA_REACTIONS)
+    struct client *client = connected(plugin, message->client);
+    if (client != NULL && area == AREA_REACTIONS)
+        return react(plugin, client, asked, message);
+    if (client != NULL && role_write(&client->facts, area, rest) == ROLE_ALLOW)
         return MOSQ_ERR_SUCCESS;
-    if (mosquitto_client_id(message->client) == NULL)
-        return MOSQ_ERR_ACL_DENIED;
-    enum reason reason = admit_or_refuse(plugin, client, message, rest);
-    if (reason == REASON_NONE)
-        return MOSQ_ERR_SUCCESS;
-    return refusal_code(reason, mosquitto_client_protocol_version(message->client), message->qos);
+    spool_dir_count_refused(plugin->spool, REASON_FORBIDDEN);
+    return MOSQ_ERR_ACL_DENIED;
 }
 
-static int on_tick(int event, void *event_data, void *user)
+/* --- housekeeping --- */
+
+/* What was refused since the last look, for want of room or of a clock: a line, not one a refusal.
+ */
+static void watch(struct plugin *plugin)
+{
+    struct watch now = {
+        .busy = spool_dir_refused(plugin->spool, REASON_BUSY),
+        .clock = spool_dir_refused(plugin->spool, REASON_CLOCK),
+        .receipts_dropped = spool_dir_receipts_dropped(plugin->spool),
+        .turned_away = plugin->turned_away,
+    };
+    const struct watch *last = &plugin->watch;
+    if (memcmp(&now, last, sizeof now) != 0)
+        say(MOSQ_LOG_WARNING, "refused in the last seconds",
+            "busy=%" PRIu64 " clock=%" PRIu64 " receipts_dropped=%" PRIu64
+            " connections_without_room=%" PRIu64,
+            now.busy - last->busy, now.clock - last->clock,
+            now.receipts_dropped - last->receipts_dropped, now.turned_away - last->turned_away);
+    plugin->watch = now;
+}
+
+static int on_tick(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
-    char note[ERROR_BYTES] = "";
+    char note[ERROR_MAX_BYTES];
+    uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+
     (void)event;
-    (void)event_data;
-    uint64_t now_ms = unix_ms();
-    if (now_ms - plugin->tended_ms < TEND_PAUSE_MS) /* unsigned: a clock set back tends at once */
+#ifdef MOSQUITTO_2_1
+    ((struct mosquitto_evt_tick *)data)->next_ms = TEND_MS;
+#else
+    (void)data;
+#endif
+    plugin->reloading = false;
+    settle_unmatched(plugin);
+    if (now_ms < plugin->next_tend_ms)
         return MOSQ_ERR_SUCCESS;
-    plugin->tended_ms = now_ms;
+    plugin->next_tend_ms = now_ms + TEND_MS;
     spool_dir_tend(plugin->spool, note, sizeof note);
     if (note[0] != '\0')
-        mosquitto_log_printf(MOSQ_LOG_WARNING, "tally: %s", note);
+        say(MOSQ_LOG_WARNING, note, "%s", "");
+    if (now_ms >= plugin->next_watch_ms) {
+        plugin->next_watch_ms = now_ms + WATCH_MS;
+        watch(plugin);
+    }
     return MOSQ_ERR_SUCCESS;
+}
+
+static int on_reload(int event, void *data, void *user)
+{
+    struct plugin *plugin = user;
+    (void)event;
+    (void)data;
+    plugin->reloading = true;
+#ifdef MOSQUITTO_2_1
+    return MOSQ_ERR_SUCCESS;
+#else
+    return MOSQ_ERR_PLUGIN_DEFER; /* anything else keeps other plugins from hearing of it */
+#endif
 }
 
 static const struct {
     int event;
-    MOSQ_FUNC_generic_callback callback;
-} callbacks[] = {
-    {MOSQ_EVT_BASIC_AUTH, on_basic_auth}, {MOSQ_EVT_ACL_CHECK, on_acl_check},
-    {MOSQ_EVT_MESSAGE, on_message},       {MOSQ_EVT_TICK, on_tick},
+    MOSQ_FUNC_generic_callback call;
+} events[] = {
+    {MOSQ_EVT_BASIC_AUTH, on_basic_auth},
+    {MOSQ_EVT_ACL_CHECK, on_acl_check},
+    {MOSQ_EVT_MESSAGE, on_message},
     {MOSQ_EVT_DISCONNECT, on_disconnect},
+    {MOSQ_EVT_TICK, on_tick},
+    {MOSQ_EVT_RELOAD, on_reload},
+#ifdef MOSQUITTO_2_1
+    {MOSQ_EVT_CONNECT, on_connect},
+    {MOSQ_EVT_CLIENT_OFFLINE, on_client_offline},
+#endif
 };
-#define CALLBACKS (sizeof callbacks / sizeof callbacks[0])
 
-static int load_settings(struct plugin *plugin, const struct mosquitto_opt *options, int count,
-                         char *error)
+/* --- start and end --- */
+
+static int take_options(struct plugin *plugin, const struct mosquitto_opt *options, int n,
+                        char *error, size_t error_bytes)
 {
     const char *names[OPTIONS_MAX], *values[OPTIONS_MAX];
-    size_t n = 0;
-    for (int i = 0; i < count && n < OPTIONS_MAX; i++, n++) {
-        names[n] = options[i].key;
-        values[n] = options[i].value;
+    if (n > OPTIONS_MAX)
+        return error_say(error, error_bytes, "over %d options", OPTIONS_MAX);
+    for (int i = 0; i < n; i++) {
+        names[i] = options[i].key;
+        values[i] = options[i].value;
     }
-    if (settings_load(&plugin->settings, names, values, n, error, ERROR_BYTES) != 0)
+    struct settings *settings = &plugin->settings;
+    if (settings_load(settings, names, values, (size_t)n, error, error_bytes) != 0)
         return -1;
-    if (services_load(&plugin->services, plugin->settings.services_file, error, ERROR_BYTES) != 0)
-        return -1;
-    return reader_key_load(&plugin->key, plugin->settings.key_file, error, ERROR_BYTES);
-}
-
-static int look_around(const struct plugin *plugin, char *error)
-{
-    struct surroundings around;
-    bool safe, survives;
-    surroundings_read(&around);
-    if (around.per_listener_settings) {
-        (void)strcpy(error, "per_listener_settings is true: a listener without the plugin would "
-                            "acknowledge reactions "
-                            "that nobody counts; it must be false");
-        return -1;
-    }
-    if (around.persistence)
-        mosquitto_log_printf(
-            MOSQ_LOG_WARNING,
-            "tally: persistence is true: an old snapshot can bring old totals back; "
-            "`persistence false` is right for an edge");
-    const char *fs = spool_dir_file_system(plugin->settings.spool, &safe, &survives);
-    mosquitto_log_printf(safe && survives ? MOSQ_LOG_NOTICE : MOSQ_LOG_WARNING,
-                         "tally: spool=%s file_system=%s%s%s", plugin->settings.spool, fs,
-                         safe ? "" : " (unsafe: writes may fail late or be lost)",
-                         survives ? "" : " (does not survive a reboot)");
+    plugin->rules = (struct role_rules){
+        .prefix = settings->topic_prefix,
+        .prefix_bytes = strlen(settings->topic_prefix),
+        .open_wildcards = settings->open_wildcards,
+        .auto_id_may_react = settings->auto_id_may_react,
+        .by_username = settings->by_username,
+        .by_client_id = settings->by_client_id,
+    };
     return 0;
 }
 
-static int open_spool(struct plugin *plugin, char *error)
+static void say_finding(void *user, bool fatal, const char *sentence)
 {
+    (void)user;
+    say(fatal ? MOSQ_LOG_ERR : MOSQ_LOG_WARNING, sentence, "%s", "");
+}
+
+/* 0, or -1 where the broker is configured so that the promise could not be kept. */
+static int check_broker(const struct plugin *plugin, char *error, size_t error_bytes)
+{
+    static char cmdline[CMDLINE_MAX_BYTES];
+    struct broker_config config;
+    size_t have = 0;
+
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    for (ssize_t n = 1; fd >= 0 && n > 0 && have<sizeof cmdline; have += n> 0 ? (size_t)n : 0)
+        n = read(fd, cmdline + have, sizeof cmdline - have);
+    if (fd >= 0)
+        close(fd);
+    if (broker_config_read(&config, cmdline, have, error, error_bytes) != 0) {
+        say(MOSQ_LOG_WARNING, "the broker's configuration cannot be checked", "reason=\"%s\"",
+            error);
+        return 0;
+    }
+    int fatal = broker_config_judge(&config, plugin->settings.auto_id_may_react, say_finding, NULL);
+    return fatal == 0 ? 0
+                      : error_say(error, error_bytes,
+                                  "the broker's configuration does not go with Tally (see above)");
+}
+
+/* Whether properties lie in memory as property.c takes for granted. */
+static int check_properties(char *error, size_t error_bytes)
+{
+    static const char topic[] = "receipts/proof";
+    static const unsigned char correlation[4] = {0, 1, 2, 0xff};
+    mosquitto_property *list = NULL;
+
+    bool fits =
+        mosquitto_property_add_string(&list, MQTT_PROP_RESPONSE_TOPIC, topic) == MOSQ_ERR_SUCCESS &&
+        mosquitto_property_add_binary(&list, MQTT_PROP_CORRELATION_DATA, correlation,
+                                      sizeof correlation) == MOSQ_ERR_SUCCESS &&
+        property_fits(list, topic, correlation);
+    mosquitto_property_free_all(&list);
+    return fits ? 0
+                : error_say(error, error_bytes,
+                            "this version of Mosquitto keeps MQTT 5 properties in another way than "
+                            "2.0 and 2.1: it is not supported");
+}
+
+static int open_spool(struct plugin *plugin, char *error, size_t error_bytes)
+{
+    struct settings *settings = &plugin->settings;
     struct spool_dir_want want = {
-        .shards = (uint32_t)plugin->settings.shards,
-        .ring_bytes = plugin->settings.ring_bytes,
-        .kinds = plugin->settings.kind_table,
+        .shards = (uint32_t)settings->shards,
+        .ring_bytes = settings->ring_bytes,
+        .kinds = settings->kind_table,
     };
-    reader_fingerprint(&plugin->key, want.fingerprint);
-    plugin->spool = spool_dir_produce(plugin->settings.spool, &want, error, ERROR_BYTES);
+    reader_fingerprint(&plugin->admit.key, want.fingerprint);
+    plugin->spool = spool_dir_produce(settings->spool, &want, error, error_bytes);
     if (plugin->spool == NULL)
         return -1;
-    plugin->admit = (struct admit){
-        .kinds = &plugin->settings.kind_table,
-        .key = &plugin->key,
-        .shards = want.shards,
-        .ring = ring_of,
-        .user = plugin,
-        .last_stamp = spool_dir_last_stamp(plugin->spool),
-        .late_counter = spool_dir_late_counter(plugin->spool),
+    plugin->admit.kinds = settings->kind_table;
+    plugin->admit.shards = want.shards;
+    plugin->admit.last_stamp = spool_dir_last_stamp(plugin->spool);
+    plugin->admit.late_counter = spool_dir_late_counter(plugin->spool);
+    plugin->admit.ring = ring_of;
+    plugin->admit.ring_user = plugin->spool;
+    admit_set_prefix(&plugin->admit, settings->topic_prefix);
+    plugin->watch = (struct watch){
+        .busy = spool_dir_refused(plugin->spool, REASON_BUSY),
+        .clock = spool_dir_refused(plugin->spool, REASON_CLOCK),
+        .receipts_dropped = spool_dir_receipts_dropped(plugin->spool),
     };
     return 0;
+}
+
+static int register_events(struct plugin *plugin, char *error, size_t error_bytes)
+{
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        int code =
+            mosquitto_callback_register(plugin->id, events[i].event, events[i].call, NULL, plugin);
+        if (code != MOSQ_ERR_SUCCESS)
+            return error_say(error, error_bytes, "the broker knows no event %d (code %d)",
+                             events[i].event, code);
+    }
+#ifdef MOSQUITTO_2_1
+    plugin->tells_connect = true;
+#endif
+    return 0;
+}
+
+static void say_ready(const struct plugin *plugin)
+{
+    const struct settings *settings = &plugin->settings;
+    bool safe, survives_reboot;
+    const char *kind = spool_dir_file_system(settings->spool, &safe, &survives_reboot);
+
+    say(MOSQ_LOG_NOTICE, "ready",
+        "spool=\"%s\" file_system=%s survives_reboot=%s edge=%016" PRIx64 " shards=%" PRIu64
+        " ring_bytes=%" PRIu64 " kinds=%s topic_prefix=\"%s\" identities=%s limits=%s",
+        settings->spool, kind, survives_reboot ? "yes" : "no", spool_dir_edge_id(plugin->spool),
+        settings->shards, settings->ring_bytes, settings->kinds, settings->topic_prefix,
+        settings->identities, settings->limits ? "on" : "off");
+    if (!survives_reboot)
+        say(MOSQ_LOG_WARNING,
+            "the spool does not survive a reboot: what is not yet applied is lost by one",
+            "file_system=%s", kind);
+    if (!safe)
+        say(MOSQ_LOG_WARNING,
+            "the spool's file system is not safe for it: a full disk or a cut link ends the broker",
+            "file_system=%s", kind);
 }
 
 static void plugin_free(struct plugin *plugin)
 {
     if (plugin == NULL)
         return;
-    client_table_free(plugin->clients);
+    /* Those that were never registered are not found; that is fine. */
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        mosquitto_callback_unregister(plugin->id, events[i].event, events[i].call, NULL);
+    if (plugin->spool != NULL)
+        settle_unmatched(plugin);
     spool_dir_free(plugin->spool);
+    client_table_free(plugin->clients);
+    explicit_bzero(plugin, sizeof *plugin);
     free(plugin);
 }
 
-static struct plugin *plugin_new(const struct mosquitto_opt *options, int count, char *error)
+static int plugin_start(struct plugin *plugin, const struct mosquitto_opt *options, int n,
+                        char *error, size_t error_bytes)
 {
-    struct plugin *plugin = calloc(1, sizeof *plugin);
-    (void)strcpy(error, "no memory");
-    if (plugin == NULL || (plugin->clients = client_table_new()) == NULL)
-        goto fail;
-    if (load_settings(plugin, options, count, error) != 0)
-        goto fail;
-    plugin->rules = (struct role_rules){
-        .prefix = plugin->settings.topic_prefix,
-        .prefix_bytes = strlen(plugin->settings.topic_prefix),
-        .open_wildcards = plugin->settings.open_wildcards,
-        .auto_id_may_react = plugin->settings.auto_id_may_react,
-        .by_username = plugin->settings.by_username,
-        .by_client_id = plugin->settings.by_client_id,
-    };
-    if (open_spool(plugin, error) != 0 || look_around(plugin, error) != 0)
-        goto fail;
-    return plugin;
-
-fail:
-    plugin_free(plugin);
-    return NULL;
+    if (take_options(plugin, options, n, error, error_bytes) != 0 ||
+        check_broker(plugin, error, error_bytes) != 0 ||
+        check_properties(error, error_bytes) != 0 ||
+        services_load(&plugin->services, plugin->settings.services_file, error, error_bytes) != 0 ||
+        reader_key_load(&plugin->admit.key, plugin->settings.key_file, error, error_bytes) != 0 ||
+        open_spool(plugin, error, error_bytes) != 0)
+        return -1;
+    plugin->clients = client_table_new(CLIENT_MAX);
+    if (plugin->clients == NULL)
+        return error_say(error, error_bytes, "no memory");
+    return register_events(plugin, error, error_bytes);
 }
 
 int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
 {
     for (int i = 0; i < supported_version_count; i++)
-        if (supported_versions[i] == 5)
-            return 5;
+        if (supported_versions[i] == PLUGIN_VERSION)
+            return PLUGIN_VERSION;
     return -1;
 }
 
 int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata,
                           struct mosquitto_opt *options, int option_count)
 {
-    char error[ERROR_BYTES];
-    struct plugin *plugin = plugin_new(options, option_count, error);
-    if (plugin == NULL) {
-        mosquitto_log_printf(MOSQ_LOG_ERR, "tally: %s", error);
+    char error[ERROR_MAX_BYTES];
+    struct plugin *plugin = calloc(1, sizeof *plugin);
+    if (plugin == NULL)
+        return MOSQ_ERR_NOMEM;
+    plugin->id = identifier;
+    if (plugin_start(plugin, options, option_count, error, sizeof error) != 0) {
+        say(MOSQ_LOG_ERR, error, "%s", "");
+        plugin_free(plugin);
         return MOSQ_ERR_INVAL;
     }
-    plugin->id = identifier;
-    for (size_t i = 0; i < CALLBACKS; i++) {
-        int rc = mosquitto_callback_register(identifier, callbacks[i].event, callbacks[i].callback,
-                                             NULL, plugin);
-        if (rc != MOSQ_ERR_SUCCESS) {
-            mosquitto_log_printf(MOSQ_LOG_ERR, "tally: the broker does not offer event %d",
-                                 callbacks[i].event);
-            plugin_free(plugin);
-            return rc;
-        }
-    }
+    say_ready(plugin);
     *userdata = plugin;
     return MOSQ_ERR_SUCCESS;
 }
 
 int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int option_count)
 {
-    struct plugin *plugin = userdata;
     (void)options;
     (void)option_count;
-    if (plugin == NULL)
-        return MOSQ_ERR_SUCCESS;
-    for (size_t i = 0; i < CALLBACKS; i++)
-        mosquitto_callback_unregister(plugin->id, callbacks[i].event, callbacks[i].callback, NULL);
-    plugin_free(plugin);
+    plugin_free(userdata);
     return MOSQ_ERR_SUCCESS;
 }

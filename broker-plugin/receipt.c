@@ -12,17 +12,17 @@ void receipt_budget_init(struct receipt_budget *budget)
 
 bool receipt_budget_take(struct receipt_budget *budget, uint64_t unix_ms)
 {
-    /* First use, a long pause, or a clock that was set back by more than a refill takes: begin
-     * anew. The last grants at most a burst each time somebody sets the clock. */
-    if (unix_ms - budget->refilled_ms >= REFILL_WHOLE_MS &&
-        (unix_ms > budget->refilled_ms || budget->refilled_ms - unix_ms >= REFILL_WHOLE_MS)) {
+    bool forward = unix_ms >= budget->refilled_ms;
+    uint64_t apart_ms = forward ? unix_ms - budget->refilled_ms : budget->refilled_ms - unix_ms;
+
+    /* First use, a long pause, or a clock that was set back far: begin anew. */
+    if (apart_ms >= REFILL_WHOLE_MS) {
         budget->refilled_ms = unix_ms;
         budget->left = RECEIPT_BURST;
-    } else if (unix_ms > budget->refilled_ms) {
-        uint64_t more = (unix_ms - budget->refilled_ms) / RECEIPT_REFILL_MS;
-        budget->refilled_ms += more * RECEIPT_REFILL_MS;
-        budget->left =
-            more + budget->left < RECEIPT_BURST ? budget->left + (uint32_t)more : RECEIPT_BURST;
+    } else if (forward) {
+        uint32_t more = (uint32_t)(apart_ms / RECEIPT_REFILL_MS);
+        budget->refilled_ms += (uint64_t)more * RECEIPT_REFILL_MS;
+        budget->left = more + budget->left < RECEIPT_BURST ? budget->left + more : RECEIPT_BURST;
     }
     if (budget->left == 0)
         return false;

@@ -169,6 +169,11 @@ static enum role_answer foreign(const struct role_facts *facts, const char *topi
     return may && facts->admitted ? ROLE_ALLOW : ROLE_DEFER;
 }
 
+bool role_read_public(enum role_area area, const char *rest)
+{
+    return rest != NULL && (area == AREA_TOTALS || area == AREA_TOP || area == AREA_ARTICLES);
+}
+
 enum role_answer role_read(const struct role_facts *facts, const char *client_id, const char *topic,
                            enum role_area area, const char *rest)
 {
@@ -176,20 +181,12 @@ enum role_answer role_read(const struct role_facts *facts, const char *client_id
         return foreign(facts, topic);
     if (area == AREA_REACTIONS || rest == NULL || !facts->admitted)
         return ROLE_DENY;
-    if (sees_everything(facts->role))
-        return ROLE_ALLOW;
-    switch (area) {
-    case AREA_TOTALS:
-    case AREA_TOP:
-    case AREA_ARTICLES:
-        return ROLE_ALLOW;
-    case AREA_RECEIPTS:
-        return client_id != NULL && is(rest, client_id) ? ROLE_ALLOW : ROLE_DENY;
-    case AREA_OPS:
-        return facts->role == ROLE_COLLECTOR ? ROLE_ALLOW : ROLE_DENY;
-    default:
-        return ROLE_DENY;
-    }
+    bool may = sees_everything(facts->role) || role_read_public(area, rest);
+    if (area == AREA_RECEIPTS && client_id != NULL && is(rest, client_id))
+        may = true;
+    if (area == AREA_OPS && facts->role == ROLE_COLLECTOR)
+        may = true;
+    return may ? ROLE_ALLOW : ROLE_DENY;
 }
 
 /* Whether the level that begins at `filter` is the wildcard `which` alone. */

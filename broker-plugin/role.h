@@ -70,6 +70,10 @@ enum role_answer role_write(const struct role_facts *facts, enum role_area area,
 enum role_answer role_read(const struct role_facts *facts, const char *client_id, const char *topic,
                            enum role_area area, const char *rest);
 
+/* Whether whoever could subscribe to a topic of this area may read it: most deliveries need no
+ * other question. */
+bool role_read_public(enum role_area area, const char *rest);
+
 /* May the client subscribe to the filter, as it came: `$share/group/` is looked through. */
 enum role_answer role_subscribe(const struct role_rules *rules, const struct role_facts *facts,
                                 const char *client_id, const char *filter);
