@@ -24,8 +24,15 @@ const LATE_MS = 1_500;
 const at = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat();
 const signed = new Intl.NumberFormat(undefined, { signDisplay: 'exceptZero' });
+const short = { notation: 'compact', maximumFractionDigits: 1 };
+const shortWhole = new Intl.NumberFormat(undefined, short);
+const shortSigned = new Intl.NumberFormat(undefined, { ...short, signDisplay: 'exceptZero' });
 const rated = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
+
+// Columns are of one width in all rows: what would not fit is rounded, and its total is not.
+const count = (n) => (n < 100_000 ? whole : shortWhole).format(n);
+const change = (n) => (Math.abs(n) < 100_000 ? signed : shortSigned).format(n);
 
 function make(name, attributes, ...children) {
   const node = document.createElement(name);
@@ -269,15 +276,15 @@ function flush() {
 function writeRow(model) {
   const { row } = model;
   for (const [kind, { node, text }] of row.counts) {
-    const count = model.counts[kind] ?? 0;
-    setText(text, whole.format(count));
-    node.classList.toggle('nothing', count === 0);
+    const n = model.counts[kind] ?? 0;
+    setText(text, count(n));
+    node.classList.toggle('nothing', n === 0);
   }
   const total = whole.format(model.total);
   const moved = row.total.data !== '' && row.total.data !== total;
   setText(row.total, total);
   const gained = model.total - model.opened;
-  setText(row.gained, signed.format(gained));
+  setText(row.gained, change(gained));
   row.gainedCell.classList.toggle('nothing', gained === 0);
   row.pin.setAttribute('aria-pressed', String(pins.has(model.id)));
   model.written = true;

@@ -1009,13 +1009,14 @@
       }
     }
     * { box-sizing: border-box; margin: 0; }
-    .card { background: var(--paper); border: 1px solid var(--line); border-top: 3px solid var(--ink); padding: 1em; }
+    .card { background: var(--paper); border: 1px solid var(--line); border-top: 3px solid var(--ink); padding: .9em; }
     .title { font: 700 1.2em/1.2 var(--tally-title-font, Georgia, "Times New Roman", serif); margin-bottom: .75em; }
     .bar { display: grid; gap: .5em; grid-template-columns: repeat(auto-fit, minmax(min(100%, 8.2em), 1fr)); }
     button {
       --kind: #3f6ea8;
-      position: relative; isolation: isolate; overflow: hidden; min-width: 0; min-height: 3.25em; padding: .4em .6em;
-      display: grid; grid-template: "icon label" auto "icon count" auto / auto 1fr; align-content: center; column-gap: .6em;
+      position: relative; isolation: isolate; overflow: hidden; min-width: 0; min-height: 3.25em; padding: .4em .5em;
+      display: grid; grid-template: "icon label share" auto "icon count count" auto / auto 1fr auto; align-content: center;
+      align-items: baseline; column-gap: .45em;
       font: inherit; color: inherit; text-align: start; background: none; cursor: pointer;
       border: 1px solid var(--line); border-radius: 4px; -webkit-tap-highlight-color: transparent;
     }
@@ -1036,21 +1037,23 @@
     .ink { fill: currentColor; } .dot { stroke-width: 2.4; } .dislike svg { transform: rotate(180deg); }
     .label { grid-area: label; font-size: .875em; }
     [aria-pressed=true] .label { font-weight: 700; }
-    .numbers { grid-area: count; display: flex; flex-wrap: wrap; gap: 0 .45em; align-items: baseline; font-variant-numeric: tabular-nums; }
-    .count { font-size: .875em; font-weight: 700; }
-    .share { font-size: .8125em; color: var(--soft); }
+    .count { grid-area: count; font-size: .875em; font-weight: 700; font-variant-numeric: tabular-nums; }
+    .share { grid-area: share; font-size: .8125em; color: var(--soft); font-variant-numeric: tabular-nums; }
     .foot { display: flex; flex-wrap: wrap; justify-content: space-between; gap: .25em 1em; margin-top: .75em;
       font-size: .8125em; color: var(--soft); min-height: 1.3em; }
     .status { color: var(--ink); flex: 1 1 12em; }
     .sum { font-variant-numeric: tabular-nums; }
     .trouble { flex-basis: 100%; }
     .trouble:empty { display: none; }
+    @container (max-width: 12em) {
+      button { grid-template: "icon label" auto "icon count" auto "icon share" auto / auto 1fr; }
+    }
     @container (min-width: 36em) {
       .bar { grid-template-columns: repeat(7, minmax(0, 1fr)); }
-      button { grid-template: "icon" auto "label" auto "count" auto / 1fr; justify-items: center; text-align: center;
-        padding: .75em .25em .65em; row-gap: .2em; }
+      button { grid-template: "icon" auto "label" auto "count" auto "share" auto / 1fr; justify-items: center; text-align: center;
+        padding: .75em .25em .65em; row-gap: 0; }
       svg { width: 2.1em; height: 2.1em; }
-      .numbers { flex-direction: column; align-items: center; gap: 0; }
+      .label { margin-block: .35em .15em; }
       .fill { transform: scaleY(var(--share, 0)); transform-origin: bottom; }
     }
     @media (prefers-reduced-motion: reduce) { .fill, .skin { transition: none; } }
@@ -1180,8 +1183,8 @@
         parts.fill,
         icon(kind),
         make('span', { class: 'label' }, LABELS[kind]), ' ',
-        make('span', { class: 'numbers' },
-          make('span', { class: 'count' }, parts.count), ' ', make('span', { class: 'share' }, parts.share)));
+        make('span', { class: 'count' }, parts.count), ' ',
+        make('span', { class: 'share' }, parts.share));
       parts.button.addEventListener('click', () => this.#article?.react(kind, this));
       this.#buttons.set(kind, parts);
       return parts.button;
