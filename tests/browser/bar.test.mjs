@@ -1,0 +1,489 @@
+/* The reaction bar against a scripted broker: what it says, shows, keeps and sends when things go well, late or wrong. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  BROKER, Bar, KINDS, SITE, assertAccessible, assertLayout, launch, profile, serve, shotPath, until,
+} from './support/browser.mjs';
+import { ScriptedBroker, kindOf } from './support/broker.mjs';
+
+const ARTICLE = 'world/migrant-caravan';
+const FEW = { like: 3, angry: 12 };
+const MANY = { like: 81_234_567, dislike: 99_999, love: 100_000, funny: 1, angry: 7_654_321, sad: 12_345, wow: 0 };
+const LOST_CONNECTION = /WebSocket connection to .* failed/;
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+async function setUp(t, options = {}) {
+  const context = await profile(t, browser, { hosts: ['tally.test', 'tally.test:9001'], ...options });
+  const broker = new ScriptedBroker();
+  await serve(context);
+  await broker.route(context, BROKER);
+  return { context, broker };
+}
+
+async function openBar(context, path = `/page?articles=${ARTICLE}`, article = ARTICLE) {
+  const page = await context.newPage();
+  await page.goto(SITE + path);
+  return { page, bar: new Bar(page, article) };
+}
+
+const stored = (page) => page.evaluate(() => ({ ...localStorage }));
+
+describe('a click', () => {
+  test('shows before anything is answered, and stands once it is', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.total(ARTICLE, FEW);
+    const { bar } = await openBar(context);
+    await bar.becomes({ counts: { like: '3', angry: '12', wow: '0' }, shares: { angry: '80%' }, sum: '15 reactions', pressed: 'none' });
+    broker.hold = true;
+    await bar.click('angry');
+    await bar.becomes({ counts: { angry: '13' }, sum: '16 reactions', pressed: 'angry', status: '' });
+
+    const reaction = await broker.reaction(0);
+    assert.equal(reaction.topic, `reactions/${ARTICLE}`);
+    assert.equal(reaction.payload, 'angry', 'a fresh click needs no age');
+    assert.equal(reaction.responseTopic, `receipts/${reaction.clientId}`);
+    broker.count(broker.sessionOf(reaction), reaction);
+    await bar.becomes({ counts: { angry: '13' }, pressed: 'angry', status: 'Counted: Angry.' });
+    assert.equal(broker.published.length, 1);
+  });
+
+  test('can be changed and taken back, and no count goes below nothing', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { bar } = await openBar(context);
+    await bar.becomes({ counts: { like: '0' }, sum: '0 reactions' });
+    await bar.click('like');
+    await bar.becomes({ counts: { like: '1' }, sum: '1 reaction', pressed: 'like', status: 'Counted: Like.' });
+    await bar.click('sad');
+    await bar.becomes({ counts: { like: '0', sad: '1' }, sum: '1 reaction', pressed: 'sad', status: 'Counted: Sad.' });
+    await bar.click('sad');
+    await bar.becomes({ counts: { like: '0', sad: '0' }, sum: '0 reactions', pressed: 'none', status: 'Your reaction is taken back.' });
+    assert.deepEqual(broker.published.map(kindOf), ['like', 'sad', 'none']);
+  });
+
+  test('is not shown twice when the total overtakes the receipt', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.total(ARTICLE, FEW);
+    const { bar } = await openBar(context);
+    await bar.becomes({ counts: { like: '3' } });
+    broker.answers = (session, reaction) => broker.apply(reaction);
+    await bar.click('like');
+    const reaction = await broker.reaction(0);
+    broker.total(ARTICLE, { ...FEW, like: 4, wow: 1 }); // seen in wow that it has come
+    await bar.becomes({ counts: { like: '4', wow: '1' } });
+    broker.acknowledge(broker.sessionOf(reaction), reaction);
+    broker.receipt(broker.sessionOf(reaction), reaction, { outcome: 'counted' });
+    await bar.becomes({ counts: { like: '4' }, status: 'Counted: Like.' });
+    broker.total(ARTICLE, { ...FEW, like: 3 }); // somebody else took theirs back: no click holds it up any more
+    await bar.becomes({ counts: { like: '3' }, pressed: 'like' });
+  });
+
+  test('that was counted before moves nothing for long', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.total(ARTICLE, FEW);
+    const { bar } = await openBar(context);
+    await bar.becomes({ counts: { like: '3' } });
+    broker.answers = (session, reaction) => {
+      broker.acknowledge(session, reaction);
+      broker.receipt(session, reaction, { outcome: 'counted' }); // a repeat: the total has it already
+    };
+    await bar.click('like');
+    await bar.becomes({ counts: { like: '4' }, status: 'Counted: Like.' });
+    await bar.becomes({ counts: { like: '3' }, pressed: 'like' }, 10_000);
+  });
+
+  test('of many in a moment is sent as the first and the last', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    broker.hold = true;
+    await page.evaluate(() => {
+      const { shadowRoot } = document.querySelector('tally-reactions');
+      ['like', 'love', 'funny', 'sad', 'wow'].forEach((kind) => shadowRoot.querySelector(`.${kind}`).click());
+    });
+    await bar.becomes({ counts: { like: '0', love: '0', wow: '1' }, sum: '1 reaction', pressed: 'wow' });
+    const first = await broker.reaction(0);
+    broker.hold = false;
+    broker.count(broker.sessionOf(first), first);
+    await bar.becomes({ counts: { like: '0', wow: '1' }, pressed: 'wow', status: 'Counted: Wow.' });
+    assert.deepEqual(broker.published.map(kindOf), ['like', 'wow']);
+  });
+});
+
+describe('totals', () => {
+  test('of a lower version are ignored', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.total(ARTICLE, FEW, 5_000);
+    const { bar } = await openBar(context);
+    await bar.becomes({ counts: { like: '3' } });
+    broker.total(ARTICLE, { like: 2 }, 4_999);
+    broker.total(ARTICLE, { ...FEW, wow: 1 }, 5_001);
+    await bar.becomes({ counts: { wow: '1', like: '3', angry: '12' } });
+    broker.total(ARTICLE, { like: 2 }, 4_998);
+    broker.total('other', { like: 9 });
+    broker.open[0].publish(`totals/${ARTICLE}`, 'not json');
+    broker.open[0].publish(`totals/${ARTICLE}`, '');
+    broker.total(ARTICLE, { ...FEW, wow: 2 }, 5_002);
+    await bar.becomes({ counts: { wow: '2', like: '3', angry: '12' } });
+  });
+
+  test('are read however they are cut into frames', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.chop = true;
+    broker.total(ARTICLE, MANY);
+    const { bar } = await openBar(context);
+    await bar.becomes({ counts: { sad: '12,345', love: '100K', like: '81.2M' }, shares: { funny: '<1%', wow: '0%' } });
+    await bar.click('sad');
+    await bar.becomes({ counts: { sad: '12,346' }, status: 'Counted: Sad.' });
+  });
+
+  test('that may not be watched are missing in words, and nothing else is', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.suback = (filter) => (filter.startsWith('totals/') ? 0x87 : 0);
+    const { bar } = await openBar(context);
+    await bar.becomes({ trouble: 'The numbers cannot be shown here.' });
+    await bar.click('love');
+    await bar.becomes({ pressed: 'love', status: 'Counted: Love.' });
+  });
+});
+
+describe('a refusal', () => {
+  for (const [reason, words] of [
+    ['busy', /^Not counted: the service is busy/], ['rate_reader', /too many reactions/], ['closed', /are closed/], ['unknown_kind', /not offered/],
+    ['forbidden', /may not/], ['a_later_reason', /did not take it/],
+  ]) {
+    test(`(${reason}) is said in words, and the choice goes back`, async (t) => {
+      const { context, broker } = await setUp(t);
+      const { page, bar } = await openBar(context);
+      await bar.becomes({ sum: '0 reactions' });
+      await bar.click('like');
+      await bar.becomes({ pressed: 'like', status: 'Counted: Like.' });
+      broker.answers = (session, reaction) => {
+        broker.receipt(session, reaction, { outcome: 'refused', reason });
+        broker.acknowledge(session, reaction, 0x87);
+      };
+      await bar.click('wow');
+      await bar.becomes({ status: words, pressed: 'like', counts: { like: '1', wow: '0' } });
+      assert.equal(JSON.parse((await stored(page))[`tally.wish.${ARTICLE}`]).kind, 'like');
+    });
+  }
+
+  test('without a receipt is one too', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    broker.answers = (session, reaction) => broker.acknowledge(session, reaction, 0x97);
+    await bar.click('wow');
+    await bar.becomes({ status: /^Not counted/, pressed: 'none', counts: { wow: '0' } });
+  });
+
+  test('of a broker without an answer is no success: it is said that it waits', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    broker.answers = (session, reaction) => broker.acknowledge(session, reaction);
+    await bar.click('wow');
+    await bar.becomes({ status: 'Received, and soon to be counted.', pressed: 'wow' });
+  });
+});
+
+test('a wish that lost to a newer one shows the newer', async (t) => {
+  const { context, broker } = await setUp(t);
+  const { bar } = await openBar(context);
+  await bar.becomes({ sum: '0 reactions' });
+  broker.answers = (session, reaction) => {
+    broker.acknowledge(session, reaction);
+    broker.receipt(session, reaction, { outcome: 'superseded', current: 'sad' });
+  };
+  await bar.click('like');
+  await bar.becomes({ pressed: 'sad', counts: { like: '0' }, status: 'Your later reaction counts: Sad.' });
+});
+
+describe('the connection', () => {
+  test('is one for all bars of a page', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.total('b', { love: 2 });
+    const { page, bar } = await openBar(context, `/page?articles=${ARTICLE},b,b,c/d`, ARTICLE);
+    await bar.becomes({ sum: '0 reactions' });
+    const twins = page.locator('tally-reactions[article=b] .love');
+    await until(async () => assert.deepEqual(await twins.locator('.count').allTextContents(), ['2', '2']));
+    await twins.first().click();
+    await until(async () => assert.deepEqual(await twins.locator('.count').allTextContents(), ['3', '3']));
+    assert.equal(broker.sessions.length, 1);
+    assert.ok(broker.sessions[0].keepAlive >= 30 && broker.sessions[0].keepAlive <= 60);
+  });
+
+  test('follows the article attribute, and a bar that leaves the page leaves its topic', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.total('b', { love: 2 });
+    const { page, bar } = await openBar(context, `/page?articles=${ARTICLE}`, null);
+    await bar.becomes({ sum: '0 reactions' });
+    await bar.element.evaluate((element) => element.setAttribute('article', 'b'));
+    await bar.becomes({ counts: { love: '2' } });
+    assert.ok(!broker.sessions[0].filters.has(`totals/${ARTICLE}`));
+    await bar.element.evaluate((element) => element.setAttribute('article', 'not an id'));
+    await bar.becomes({ trouble: 'This reaction bar has no valid article id.', counts: { love: '–' } });
+    await page.evaluate(() => document.querySelector('tally-reactions').remove());
+    await until(() => assert.deepEqual([...broker.sessions[0].filters], [`receipts/${broker.sessions[0].clientId}`]));
+  });
+
+  test('lost before the click: the wish is kept, said to be, and sent with its age', async (t) => {
+    const { context, broker } = await setUp(t, { tolerate: LOST_CONNECTION });
+    broker.total(ARTICLE, FEW);
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ counts: { like: '3' } });
+    broker.away = true;
+    await broker.cut();
+    await bar.becomes({ trouble: 'Not connected: the numbers may be old.', counts: { like: '3' } }, 8_000);
+    await bar.click('like');
+    await bar.becomes({ counts: { like: '4' }, pressed: 'like', status: /^Kept on this device/ });
+    assert.equal(JSON.parse((await stored(page))[`tally.wish.${ARTICLE}`]).settled, false);
+    broker.total(ARTICLE, { like: 7 });
+    await page.waitForFunction(() => Date.now() - JSON.parse(localStorage['tally.wish.world/migrant-caravan']).at > 1_000);
+    broker.away = false;
+    await page.evaluate(() => dispatchEvent(new Event('online')));
+    await bar.becomes({ counts: { like: '8', angry: '0' }, pressed: 'like', status: 'Counted: Like.', trouble: '' });
+    const { payload } = await broker.reaction(0);
+    const { reaction, age_ms: age } = JSON.parse(payload);
+    assert.equal(reaction, 'like');
+    assert.ok(Number.isInteger(age) && age >= 0 && age < 60_000, `age ${age}`);
+  });
+
+  test('lost before the receipt: the wish is sent again, and shown once', async (t) => {
+    const { context, broker } = await setUp(t, { tolerate: LOST_CONNECTION });
+    broker.total(ARTICLE, FEW);
+    const { bar } = await openBar(context);
+    await bar.becomes({ counts: { like: '3' } });
+    broker.answers = (session, reaction) => {
+      broker.answers = null;
+      broker.apply(reaction);
+      session.close();
+    };
+    await bar.click('like');
+    await bar.becomes({ status: 'Counted: Like.', counts: { like: '4' }, pressed: 'like' });
+    const [first, second] = [await broker.reaction(0), await broker.reaction(1)];
+    assert.notEqual(first.clientId, second.clientId);
+    assert.equal(first.username, second.username);
+    assert.match(second.payload, /^{"reaction":"like","age_ms":\d+}$/);
+  });
+
+  test('lost, and the page closed: the next page sends what is waiting, a few at a time', async (t) => {
+    const { context, broker } = await setUp(t, { tolerate: LOST_CONNECTION });
+    broker.away = true;
+    const { page, bar } = await openBar(context);
+    await bar.click('love');
+    await bar.becomes({ pressed: 'love' });
+    await page.evaluate(() => {
+      const wish = JSON.parse(localStorage.getItem('tally.wish.world/migrant-caravan'));
+      for (let i = 0; i < 30; i++) {
+        localStorage.setItem(`tally.wish.old/${i}`, JSON.stringify({ ...wish, at: wish.at - 1000 * i }));
+      }
+      localStorage.setItem('tally.wish.ancient', JSON.stringify({ ...wish, at: wish.at - 8 * 24 * 3600 * 1000 }));
+      localStorage.setItem('tally.wish.elsewhere', JSON.stringify({ ...wish, via: 'wss://other.test/' }));
+      localStorage.setItem('tally.wish.broken', '{');
+    });
+    broker.away = false;
+    broker.receiveMaximum = 5;
+    let [underWay, most] = [0, 0];
+    broker.answers = async (session, reaction) => {
+      most = Math.max(most, ++underWay);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      underWay -= 1;
+      broker.count(session, reaction);
+    };
+    await page.close();
+    const { page: later, bar: same } = await openBar(context);
+    await same.becomes({ pressed: 'love', counts: { love: '1' } });
+    await until(async () => {
+      const keys = await later.evaluate(() => Object.values(localStorage).filter((v) => /"settled":false/.test(v)).length);
+      assert.equal(keys, 1); // of the other broker
+    });
+    assert.equal(new Set(broker.published.map((r) => r.topic)).size, 31);
+    assert.ok(most <= 5, `${most} under way`);
+  });
+
+  test('with a dead peer is given up and made anew', async (t) => {
+    const { context, broker } = await setUp(t, { tolerate: LOST_CONNECTION });
+    const { bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    broker.mute = true;
+    await bar.click('sad');
+    await broker.reaction(0);
+    broker.answers = null;
+    await until(() => assert.ok(!broker.sessions[0].open), 15_000);
+    broker.mute = false;
+    await bar.becomes({ status: 'Counted: Sad.', counts: { sad: '1' } }, 15_000);
+    assert.match(broker.published.at(-1).payload, /"age_ms":1\d{4}}$/);
+  });
+
+  test('that is refused is tried again with a growing pause', async (t) => {
+    const { context, broker } = await setUp(t, { tolerate: LOST_CONNECTION });
+    broker.connack = 0x87;
+    const { page } = await openBar(context);
+    await page.waitForTimeout(2_500);
+    const tried = broker.sessions.length;
+    assert.ok(tried >= 2 && tried <= 8, `${tried} connections in 2.5 s`);
+    broker.connack = 0;
+    await new Bar(page).becomes({ sum: '0 reactions' }, 10_000);
+  });
+
+  test('is let go by a page that is put by, and comes back with it', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })));
+    await until(() => assert.equal(broker.open.length, 0));
+    broker.total(ARTICLE, FEW);
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+    await bar.becomes({ counts: { angry: '12' } });
+    assert.equal(broker.sessions.length, 2);
+  });
+});
+
+describe('the reader', () => {
+  test('is stored at the first click, not before', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    assert.deepEqual(await stored(page), {});
+    await bar.click('like');
+    await bar.becomes({ status: 'Counted: Like.' });
+    const { username, clientId } = await broker.reaction(0);
+    assert.match(username, /^[0-9a-f]{32}$/);
+    assert.match(clientId, /^w-[0-9a-f]{16,}$/);
+    assert.equal((await stored(page))['tally.reader'], username);
+    assert.equal(broker.sessions.length, 1, 'no new connection for it');
+  });
+
+  test('is one in two tabs, whichever of them clicks first', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { bar: one } = await openBar(context);
+    const { bar: two } = await openBar(context);
+    await one.becomes({ sum: '0 reactions' });
+    await two.becomes({ sum: '0 reactions' });
+    assert.notEqual(broker.open[0].username, broker.open[1].username, 'neither has stored an id');
+    await one.click('like');
+    await one.becomes({ status: 'Counted: Like.' });
+    await two.becomes({ pressed: 'like', counts: { like: '1' } });
+    await two.click('angry');
+    await two.becomes({ status: 'Counted: Angry.', pressed: 'angry', counts: { like: '0', angry: '1' }, sum: '1 reaction' });
+    await one.becomes({ pressed: 'angry', counts: { like: '0', angry: '1' } });
+    const [first, second] = broker.published;
+    assert.equal(first.username, second.username);
+    assert.notEqual(first.clientId, second.clientId);
+    await two.click('angry');
+    await two.becomes({ pressed: 'none', status: 'Your reaction is taken back.' });
+    await one.becomes({ pressed: 'none', sum: '0 reactions' });
+    assert.equal(broker.open.length, 2, 'the tabs do not take each other’s connection');
+  });
+
+  test('finds the own choice again after a reload', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    await bar.click('wow');
+    await bar.becomes({ status: 'Counted: Wow.' });
+    await page.reload();
+    await bar.becomes({ pressed: 'wow', counts: { wow: '1' }, status: '' });
+    assert.equal(broker.published.length, 1);
+    assert.equal(broker.sessions.at(-1).username, broker.published[0].username);
+  });
+
+  test('keeps no more than 200 choices', async (t) => {
+    const { context } = await setUp(t);
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    await page.evaluate(() => {
+      for (let i = 0; i < 250; i++) {
+        const wish = { kind: 'like', was: 'like', settled: true, sent: true, at: 1000 + i, via: '' };
+        localStorage.setItem(`tally.wish.a/${i}`, JSON.stringify(wish));
+      }
+      localStorage.setItem('another', 'key');
+    });
+    await bar.click('like');
+    await bar.becomes({ status: 'Counted: Like.' });
+    const kept = await stored(page);
+    assert.equal(Object.keys(kept).filter((key) => key.startsWith('tally.wish.')).length, 200);
+    assert.ok(kept[`tally.wish.${ARTICLE}`] && kept['tally.wish.a/249'] && !kept['tally.wish.a/0'] && kept.another);
+  });
+
+  test('who may store nothing can still react', async (t) => {
+    const { context } = await setUp(t);
+    await context.addInitScript(() => {
+      Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('forbidden', 'SecurityError'); } });
+    });
+    const { bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    await bar.click('like');
+    await bar.becomes({ status: 'Counted: Like.', pressed: 'like' });
+  });
+});
+
+describe('the page around', () => {
+  for (const script of ['type="module"', 'async', 'defer']) {
+    test(`may load it by <script ${script}> under a strict policy`, async (t) => {
+      const { context, broker } = await setUp(t);
+      broker.total(ARTICLE, FEW);
+      const { bar } = await openBar(context, `/page?articles=${ARTICLE}&script=${encodeURIComponent(script)}`);
+      await bar.becomes({ counts: { angry: '12' } });
+    });
+  }
+
+  test('is used by keyboard alone', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    for (const kind of KINDS) {
+      await page.keyboard.press('Tab');
+      assert.equal(await page.evaluate(() => document.querySelector('tally-reactions').shadowRoot.activeElement?.className), kind);
+    }
+    const outline = await bar.button('wow').evaluate((button) => getComputedStyle(button).outlineWidth);
+    assert.equal(outline, '3px', 'focus is seen');
+    await page.keyboard.press('Space');
+    await bar.becomes({ pressed: 'wow', status: 'Counted: Wow.' });
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await bar.becomes({ pressed: 'sad', status: 'Counted: Sad.' });
+    await page.keyboard.press('Enter');
+    await bar.becomes({ pressed: 'none', status: 'Your reaction is taken back.' });
+    assert.equal(broker.published.length, 3);
+    const group = page.getByRole('group', { name: 'What’s your reaction?' });
+    assert.equal(await group.getByRole('button').count(), 7);
+    assert.equal(await group.getByRole('button', { name: /^Like 0 0%$/, pressed: false }).count(), 1);
+  });
+
+  for (const width of [360, 1280]) {
+    for (const colorScheme of ['light', 'dark']) {
+      test(`holds the bar at ${width} pixels, ${colorScheme}, whatever the numbers`, async (t) => {
+        const { context, broker } = await setUp(t, { viewport: { width, height: 900 }, colorScheme, reducedMotion: 'reduce' });
+        broker.total(ARTICLE, FEW);
+        const { page, bar } = await openBar(context, '/', ARTICLE);
+        const check = async (name) => {
+          await assertLayout(page, {
+            inside: 'main *:not(path):not(svg):not(.fill), button',
+            apart: ['button', '.label, .count, .share, svg', '.status, .sum, .trouble'],
+            fits: [['.label, .count, .share, svg', 'button']],
+          });
+          await assertAccessible(page);
+          await page.screenshot({ path: shotPath(`article-${name}-${width}-${colorScheme}`), fullPage: true });
+          const heights = await bar.element.locator('button').evaluateAll((all) => all.map((b) => b.getBoundingClientRect().height));
+          assert.ok(Math.min(...heights) >= 44, `targets of ${heights}`);
+        };
+        await bar.becomes({ counts: { angry: '12' } });
+        await bar.click('dislike'); // the longest word, now bold
+        await bar.becomes({ status: 'Counted: Dislike.' });
+        await check('few');
+        broker.total(ARTICLE, MANY);
+        await bar.becomes({ counts: { like: '81.2M' } });
+        await check('many');
+        await page.evaluate(() => (document.documentElement.style.fontSize = '200%'));
+        await bar.element.evaluate((element) => (element.style.fontSize = '32px'));
+        await check('large');
+      });
+    }
+  }
+});

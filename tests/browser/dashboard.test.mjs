@@ -1,0 +1,196 @@
+/* The newsroom's dashboard against a scripted broker: thousands of articles, the order, what holds it, and what it says. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { BROKER, SITE, assertAccessible, assertLayout, launch, profile, serve, shotPath, until } from './support/browser.mjs';
+import { ScriptedBroker } from './support/broker.mjs';
+
+const SECTIONS = ['world', 'politics', 'sport/football', 'culture', 'science'];
+const LOST_CONNECTION = /WebSocket connection to .* failed/;
+const DAY_US = 86_400_000_000;
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+const name = (i) => `${SECTIONS[i % SECTIONS.length]}/story-${i}`;
+
+async function setUp(t, { articles = 0, ...options } = {}) {
+  const context = await profile(t, browser, { hosts: ['tally.test', 'tally.test:9001'], ...options });
+  const broker = new ScriptedBroker();
+  broker.version = Date.now() * 1000 - DAY_US; // what is retained is of yesterday
+  for (let i = 0; i < articles; i++) {
+    broker.total(name(i), { like: i, dislike: i % 7, love: (i * 3) % 50, funny: i % 5, angry: (i * 7) % 90, sad: i % 3, wow: 1 });
+  }
+  await serve(context);
+  await broker.route(context, BROKER);
+  return { context, broker };
+}
+
+async function openDashboard(context) {
+  const page = await context.newPage();
+  await page.goto(`${SITE}/dashboard`);
+  return page;
+}
+
+const order = (page) => page.locator('.rows .row').evaluateAll((rows) => rows.map((row) => row.dataset.article));
+const cell = (page, article, column) => page.locator(`.row[data-article="${article}"] .${column}`).innerText();
+const figure = (page, id) => page.locator(`#${id}`).innerText();
+const equal = (get, wanted, timeout) => until(async () => assert.deepEqual(await get(), wanted), timeout);
+
+/** The broker sends one more reaction of a kind for an article, now. */
+function react(broker, article, kind = 'like', times = 1) {
+  const counts = { ...broker.totals.get(article)?.counts };
+  counts[kind] = (counts[kind] ?? 0) + times;
+  broker.total(article, counts, Date.now() * 1000 + (broker.steps = (broker.steps ?? 0) + 1));
+}
+
+test('three thousand articles: all are known, the hundred hottest shown, the others when asked for', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 3000 });
+  const page = await openDashboard(context);
+  await equal(() => figure(page, 'articles'), '3,000', 15_000);
+  const sum = [...broker.totals.values()].reduce((n, { total }) => n + total, 0);
+  await equal(() => figure(page, 'reactions'), sum.toLocaleString('en-US'));
+  await equal(() => figure(page, 'gained'), '0');
+  await equal(async () => (await order(page)).length, 100);
+  const byTotal = [...broker.totals.values()].sort((a, b) => b.total - a.total).map(({ article }) => article);
+  await equal(async () => (await order(page))[0], byTotal[0]); // while nothing moves, the largest
+  assert.equal(await page.locator('#more').innerText(), 'Show more (2,900)');
+  await page.locator('#more').click();
+  await equal(async () => (await order(page)).length, 200);
+
+  react(broker, name(7)); // far down until now
+  await equal(async () => (await order(page))[0], name(7));
+  await page.locator('#filter').fill('story-2999');
+  await equal(() => order(page), [name(2999)]);
+  await page.locator('#filter').fill('nothing like it');
+  await equal(() => page.locator('#empty').innerText(), 'No article has this in its id.');
+});
+
+test('counts, change and order move as the totals do', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 5 });
+  const page = await openDashboard(context);
+  await equal(() => page.locator('#state').innerText(), 'Live');
+  await equal(async () => (await order(page)).length, 5);
+  const before = broker.totals.get(name(1));
+  react(broker, name(1), 'angry', 3);
+  await equal(() => cell(page, name(1), 'total'), String(before.total + 3));
+  await equal(() => cell(page, name(1), 'gained'), '+3');
+  await equal(async () => (await order(page))[0], name(1));
+  await until(async () => assert.match(await page.locator(`.row[data-article="${name(1)}"] .line`).getAttribute('d'), /^M0/));
+  assert.equal(await figure(page, 'gained'), '+3');
+
+  const counts = { ...broker.totals.get(name(1)).counts };
+  broker.total(name(1), { ...counts, angry: counts.angry - 1, sad: counts.sad + 1 }, Date.now() * 1000 + 50); // one changed
+  await until(async () => assert.match(await page.locator(`.row[data-article="${name(1)}"] .count`).nth(5).innerText(), new RegExp(`\\b${counts.sad + 1}$`)));
+  assert.equal(await cell(page, name(1), 'total'), String(before.total + 3));
+
+  broker.total(name(1), { like: 1 }, before.version - 1); // older: ignored
+  react(broker, 'world/new', 'love', 2);
+  await equal(() => cell(page, 'world/new', 'gained'), '+2');
+  await equal(() => cell(page, name(1), 'total'), String(before.total + 3));
+  assert.equal(await figure(page, 'gained'), '+5');
+  assert.equal(await figure(page, 'articles'), '6');
+});
+
+test('what a feed publishes again is no gain', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 2 });
+  const page = await openDashboard(context);
+  await equal(async () => (await order(page)).length, 2);
+  broker.total('world/of-yesterday', { like: 70 }, Date.now() * 1000 - DAY_US);
+  await equal(() => cell(page, 'world/of-yesterday', 'total'), '70');
+  await equal(() => cell(page, 'world/of-yesterday', 'gained'), '0');
+  assert.equal(await figure(page, 'gained'), '0');
+});
+
+test('nothing moves away under the keyboard, the pointer or a hold', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 5 });
+  const page = await openDashboard(context);
+  await equal(async () => (await order(page)).length, 5);
+  const first = await order(page);
+  const last = first.at(-1);
+
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'filter');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Space'); // hold
+  await equal(() => page.locator('#held').innerText(), 'The order is held.');
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Tab');
+  await equal(() => page.locator('#held').innerText(), 'The order is held while you are in the list.');
+  react(broker, last);
+  await equal(() => cell(page, last, 'gained'), '+1');
+  await page.waitForTimeout(2_200); // two ticks in which it would have moved
+  assert.deepEqual(await order(page), first);
+  await page.keyboard.press('Space'); // pins the first
+  await equal(() => page.locator('.rows button').first().getAttribute('aria-pressed'), 'true');
+  await page.keyboard.press('Shift+Tab');
+  await equal(async () => (await order(page)).slice(0, 2), [first[0], last]);
+  await page.reload();
+  await equal(async () => (await order(page))[0], first[0]);
+
+  const second = (await order(page))[1];
+  await page.locator(`.row[data-article="${second}"] .article`).hover();
+  react(broker, last === second ? first[1] : last, 'like', 9);
+  await equal(() => page.locator('#held').innerText(), 'The order is held under the pointer.');
+  assert.equal((await order(page))[1], second);
+  await page.mouse.move(5, 5);
+  await until(async () => assert.notEqual((await order(page))[1], second));
+});
+
+test('a connection that is lost is said, and heals', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 3, tolerate: LOST_CONNECTION });
+  const page = await openDashboard(context);
+  await equal(() => page.locator('#state').innerText(), 'Live');
+  broker.away = true;
+  await broker.cut();
+  await until(async () => assert.match(await page.locator('#state').innerText(), /^Not connected .*may be old/));
+  broker.away = false;
+  react(broker, name(2), 'sad', 4);
+  await equal(() => page.locator('#state').innerText(), 'Live', 15_000);
+  await equal(() => cell(page, name(2), 'gained'), '+4');
+  assert.equal(await cell(page, name(2), 'rate'), '', 'what moved meanwhile is no rate of now');
+});
+
+test('a broker that forbids the wildcard is quoted in words', async (t) => {
+  const { context, broker } = await setUp(t, {});
+  broker.suback = () => 0x87;
+  const page = await openDashboard(context);
+  await until(async () => assert.match(await page.locator('#state').innerText(), /only the newsroom.*open_wildcards/));
+  assert.equal(await page.locator('#empty').innerText(), 'No reaction has come yet.');
+});
+
+test('a kind that it never heard of gets a column', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 2 });
+  const page = await openDashboard(context);
+  await equal(async () => (await order(page)).length, 2);
+  broker.open[0].publish(`totals/${name(0)}`, { counts: { like: 4, proud: 2 }, version: Date.now() * 1000 });
+  await until(async () => assert.match(await page.locator('.head').innerText(), /Proud/));
+  await equal(() => cell(page, name(0), 'total'), '6');
+  await equal(() => page.locator(`.row[data-article="${name(1)}"] .count`).count(), 8);
+});
+
+for (const width of [360, 1280]) {
+  for (const colorScheme of ['light', 'dark']) {
+    test(`holds together at ${width} pixels, ${colorScheme}, with large numbers`, async (t) => {
+      const { context, broker } = await setUp(t, { articles: 20, viewport: { width, height: 900 }, colorScheme, reducedMotion: 'reduce' });
+      broker.total('world/an-article-whose-id-is-as-long-as-a-whole-headline-and-goes-on-without-end-or-a-place-to-break', {
+        like: 81_234_567, dislike: 99_999, love: 1_000_000, funny: 1, angry: 7_654_321, sad: 12_345, wow: 0,
+      });
+      const page = await openDashboard(context);
+      await equal(async () => (await order(page)).length, 21);
+      for (let i = 0; i < 12; i++) {
+        react(broker, name(i), 'love', 1 + ((i * 5) % 7));
+      }
+      await until(async () => assert.notEqual(await cell(page, (await order(page))[0], 'rate'), ''));
+      await assertLayout(page, {
+        inside: '.rows *:not(path):not(svg):not(.kind), .figures *, .tools *, .more *, .masthead *',
+        apart: ['.rows .row:nth-child(-n+6) > *', '.figures dd, .figures dt', '.tools > *'],
+        fits: [['.rows .row > *', '.row']],
+      });
+      await assertAccessible(page);
+      await page.screenshot({ path: shotPath(`dashboard-${width}-${colorScheme}`) });
+    });
+  }
+}

@@ -1,0 +1,256 @@
+/*
+ * The whole system in a real browser. TALLY_HTTP is where it is served (script/server's http://127.0.0.1:8080): its broker's
+ * address is read from the script that it serves. Each test has an article of its own, so they can be run on any running system.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import {
+  Bar, assertAccessible, assertLayout, hostPage, launch, profile, shotPath, until,
+} from './support/browser.mjs';
+import { Wire } from './support/proxy.mjs';
+
+const home = process.env.TALLY_HTTP?.replace(/\/$/, '');
+const skip = home ? false : 'TALLY_HTTP does not say where a running system is';
+const LOST_CONNECTION = /WebSocket connection to .* failed/;
+const CARAVAN = 'world/migrant-caravan';
+const NEIGHBOUR = 'http://localhost:1080'; // a page of another origin; nothing listens there, the test answers for it
+
+let browser;
+let brokerAt; // {host, port}
+before(async () => {
+  if (home) {
+    browser = await launch();
+    const [, address] = /const BROKER = '([^']*)'/.exec(await (await fetch(`${home}/tally.js`)).text());
+    const url = new URL(address.startsWith(':') ? `ws://${new URL(home).hostname}${address}` : address);
+    brokerAt = { host: url.hostname, port: Number(url.port || 80) };
+  }
+});
+after(() => browser?.close());
+
+const newArticle = () => `test/browser-${randomBytes(6).toString('hex')}`;
+
+/** A profile that may talk to the system, and to what else is given. */
+async function reader(t, { hosts = [], ...options } = {}) {
+  const own = [new URL(home).host, `${new URL(home).hostname}:${brokerAt.port}`, new URL(NEIGHBOUR).host];
+  const context = await profile(t, browser, { hosts: [...own, ...hosts], ...options });
+  // Somebody's page under a strict policy, at another origin, with bars for ?articles=
+  await context.route(`${NEIGHBOUR}/**`, (route) => {
+    const url = new URL(route.request().url());
+    const connect = url.searchParams.get('broker') ?? `ws://${new URL(home).hostname}:${brokerAt.port}`;
+    return route.fulfill({
+      contentType: 'text/html; charset=utf-8',
+      headers: {
+        'Content-Security-Policy': `default-src 'none'; img-src data:; script-src ${home}; connect-src ${connect}; require-trusted-types-for 'script'`,
+      },
+      body: hostPage(url, home),
+    });
+  });
+  return context;
+}
+
+async function openArticle(context, article, { broker } = {}) {
+  const page = await context.newPage();
+  await page.goto(`${NEIGHBOUR}/?articles=${article}${broker ? `&broker=${encodeURIComponent(broker)}` : ''}`);
+  return { page, bar: new Bar(page, article) };
+}
+
+async function openDashboard(context) {
+  const page = await context.newPage();
+  await page.goto(`${home}/dashboard`);
+  await until(async () => assert.equal(await page.locator('#state').innerText(), 'Live'));
+  return page;
+}
+
+const dashboardCell = (page, article, column) => page.locator(`.row[data-article="${article}"] .${column}`).innerText();
+
+describe('the loop', { skip }, () => {
+  test('a click in one page shows in another and on the dashboard', async (t) => {
+    const article = newArticle();
+    const [one, two, newsroom] = [await reader(t), await reader(t), await reader(t)];
+    const { bar: clicked } = await openArticle(one, article);
+    const { bar: watching } = await openArticle(two, article);
+    const dashboard = await openDashboard(newsroom);
+    await dashboard.locator('#filter').fill(article); // whatever else the system has
+    await clicked.becomes({ sum: '0 reactions' });
+    await watching.becomes({ sum: '0 reactions' });
+
+    const timed = async (kind, wanted, total) => {
+      await clicked.click(kind);
+      const begun = performance.now();
+      const since = () => Math.round(performance.now() - begun);
+      const [page, row, receipt] = await Promise.all([
+        watching.becomes(wanted).then(since),
+        until(async () => assert.equal(await dashboardCell(dashboard, article, 'total'), total)).then(since),
+        clicked.becomes({ status: kind === 'none' ? /taken back/ : /^Counted/ }).then(since),
+      ]);
+      t.diagnostic(`${kind}: ${page} ms to the other page, ${row} ms to the dashboard, ${receipt} ms to the receipt`);
+    };
+    await timed('angry', { counts: { angry: '1', love: '0' }, sum: '1 reaction', pressed: 'none' }, '1');
+    await timed('love', { counts: { angry: '0', love: '1' }, sum: '1 reaction' }, '1');
+    await watching.click('love');
+    await clicked.becomes({ counts: { love: '2' }, shares: { love: '100%' }, pressed: 'love' });
+    await until(async () => assert.equal(await dashboardCell(dashboard, article, 'total'), '2'));
+    await until(async () => assert.equal(await dashboardCell(dashboard, article, 'gained'), '+2'));
+  });
+
+  test('a reaction is changed, taken back and given again', async (t) => {
+    const context = await reader(t);
+    const { bar } = await openArticle(context, newArticle());
+    await bar.becomes({ sum: '0 reactions' });
+    for (const [click, pressed, sum] of [
+      ['like', 'like', '1 reaction'], ['sad', 'sad', '1 reaction'], ['sad', 'none', '0 reactions'], ['wow', 'wow', '1 reaction'],
+    ]) {
+      await bar.click(click);
+      await bar.becomes({ pressed, sum, status: /^Counted|taken back/ });
+    }
+    await bar.becomes({ counts: { like: '0', sad: '0', wow: '1' } });
+  });
+
+  test('a storm of clicks settles at the one that was last', async (t) => {
+    const article = newArticle();
+    const { page, bar } = await openArticle(await reader(t), article);
+    const { bar: watching } = await openArticle(await reader(t), article);
+    await bar.becomes({ sum: '0 reactions' });
+    await page.evaluate(async () => {
+      const buttons = [...document.querySelector('tally-reactions').shadowRoot.querySelectorAll('button')];
+      for (let i = 0; i < 60; i++) {
+        buttons[(i * 3) % buttons.length].click();
+        await new Promise((resolve) => setTimeout(resolve, i % 5));
+      }
+      buttons[0].getAttribute('aria-pressed') === 'true' || buttons[0].click();
+    });
+    await watching.becomes({ counts: { like: '1' }, sum: '1 reaction' });
+    await bar.becomes({ counts: { like: '1' }, sum: '1 reaction', pressed: 'like', status: 'Counted: Like.' });
+  });
+
+  test('two tabs of one reader count once', async (t) => {
+    const article = newArticle();
+    const context = await reader(t);
+    const { bar: one } = await openArticle(context, article);
+    const { bar: two } = await openArticle(context, article);
+    await one.becomes({ sum: '0 reactions' });
+    await two.becomes({ sum: '0 reactions' });
+    await one.click('like');
+    await one.becomes({ status: 'Counted: Like.' });
+    await two.becomes({ pressed: 'like', counts: { like: '1' } });
+    await two.click('wow');
+    await two.becomes({ status: 'Counted: Wow.', counts: { like: '0', wow: '1' }, sum: '1 reaction' });
+    await one.becomes({ pressed: 'wow', counts: { like: '0', wow: '1' }, sum: '1 reaction' });
+  });
+
+  test('the own choice is there after a reload', async (t) => {
+    const { page, bar } = await openArticle(await reader(t), newArticle());
+    await bar.becomes({ sum: '0 reactions' });
+    await bar.click('funny');
+    await bar.becomes({ status: 'Counted: Funny.' });
+    await page.reload();
+    await bar.becomes({ pressed: 'funny', counts: { funny: '1' }, sum: '1 reaction' });
+    await bar.click('funny');
+    await bar.becomes({ pressed: 'none', sum: '0 reactions', status: 'Your reaction is taken back.' });
+    await page.reload();
+    await bar.becomes({ pressed: 'none', sum: '0 reactions' });
+  });
+
+  test('a click while the wire is cut counts when it is joined, in its order', async (t) => {
+    const article = newArticle();
+    const wire = new Wire(brokerAt.host, brokerAt.port);
+    await wire.join();
+    t.after(() => wire.cut());
+    const context = await reader(t, { hosts: [new URL(wire.url).host], tolerate: LOST_CONNECTION });
+    const { page, bar } = await openArticle(context, article, { broker: wire.url });
+    const { bar: watching } = await openArticle(await reader(t), article);
+    await bar.becomes({ sum: '0 reactions' });
+    await bar.click('like');
+    await bar.becomes({ status: 'Counted: Like.' });
+    await wire.cut();
+    await bar.becomes({ trouble: /^Not connected/ }, 8_000);
+    await bar.click('angry');
+    await bar.becomes({ pressed: 'angry', counts: { like: '0', angry: '1' }, status: /^Kept on this device/ });
+    await watching.becomes({ counts: { like: '1', angry: '0' } });
+    await page.waitForFunction((key) => Date.now() - JSON.parse(localStorage[key]).at > 1_000, `tally.wish.${article}`);
+    await wire.join();
+    const ms = await bar.becomes({ status: 'Counted: Angry.', trouble: '', counts: { like: '0', angry: '1' }, sum: '1 reaction' }, 40_000);
+    t.diagnostic(`counted ${Math.round(ms)} ms after the wire was joined`);
+    await watching.becomes({ counts: { like: '0', angry: '1' }, sum: '1 reaction' });
+  });
+
+  test('a wish that waited for longer than a newer one is superseded', async (t) => {
+    const article = newArticle();
+    const context = await reader(t);
+    const { page, bar } = await openArticle(context, article);
+    await bar.becomes({ sum: '0 reactions' });
+    await bar.click('love');
+    await bar.becomes({ status: 'Counted: Love.' });
+    // As a device of the same reader does that was away: its click is older than what was counted meanwhile.
+    await page.evaluate((key) => {
+      const wish = JSON.parse(localStorage[key]);
+      localStorage[key] = JSON.stringify({ ...wish, kind: 'sad', was: 'none', settled: false, at: wish.at - 60_000 });
+    }, `tally.wish.${article}`);
+    await page.reload();
+    await bar.becomes({ pressed: 'love', status: 'Your later reaction counts: Love.', counts: { love: '1', sad: '0' } });
+  });
+
+  test('a refusal of the broker is said in words', async (t) => {
+    const context = await reader(t);
+    // On its way to the real broker a kind becomes one that nobody configured.
+    await context.routeWebSocket((url) => Number(url.port) === brokerAt.port, (socket) => {
+      const server = socket.connectToServer();
+      socket.onMessage((message) => {
+        const bytes = Buffer.from(message);
+        const at = bytes[0] === 0x32 ? bytes.lastIndexOf('love') : -1;
+        if (at > 0) {
+          bytes.write('lova', at);
+        }
+        server.send(bytes);
+      });
+    });
+    const { bar } = await openArticle(context, newArticle());
+    await bar.becomes({ sum: '0 reactions' });
+    await bar.click('like');
+    await bar.becomes({ status: 'Counted: Like.' });
+    await bar.click('love');
+    await bar.becomes({ status: 'Not counted: this reaction is not offered here.', pressed: 'like', counts: { like: '1', love: '0' } });
+  });
+
+  test('a reader with a keyboard alone reacts and finds the dashboard', async (t) => {
+    const context = await reader(t);
+    const page = await context.newPage();
+    await page.goto(`${home}/`);
+    const bar = new Bar(page, CARAVAN);
+    await bar.becomes({ sum: /reactions?$/ });
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Space');
+    await bar.becomes({ pressed: 'like', status: 'Counted: Like.' });
+    await page.keyboard.press('Space');
+    await bar.becomes({ pressed: 'none', status: 'Your reaction is taken back.' });
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${home}/dashboard`);
+    await until(async () => assert.equal(await page.locator('#state').innerText(), 'Live'));
+  });
+
+  for (const width of [360, 1280]) {
+    test(`the served pages hold together at ${width} pixels`, async (t) => {
+      const context = await reader(t, { viewport: { width, height: 900 }, reducedMotion: 'reduce' });
+      const page = await context.newPage();
+      await page.goto(`${home}/`);
+      const bar = new Bar(page, CARAVAN);
+      await bar.becomes({ sum: /reactions?$/ });
+      await bar.click('sad');
+      await bar.becomes({ status: 'Counted: Sad.' });
+      await assertLayout(page, { inside: 'main *:not(path):not(svg):not(.fill)', apart: ['button'], fits: [['.label, .count, .share', 'button']] });
+      await assertAccessible(page);
+      await page.screenshot({ path: shotPath(`served-article-${width}`), fullPage: true });
+      const dashboard = await openDashboard(context);
+      await until(async () => assert.ok((await dashboard.locator('.rows .row').count()) > 0));
+      await assertLayout(dashboard, { inside: '.rows *:not(path):not(svg):not(.kind), .figures *', apart: ['.rows .row:nth-child(-n+6) > *'] });
+      await assertAccessible(dashboard);
+      await dashboard.screenshot({ path: shotPath(`served-dashboard-${width}`) });
+      await bar.click('sad');
+      await bar.becomes({ status: 'Your reaction is taken back.' });
+    });
+  }
+});

@@ -1,0 +1,242 @@
+/*
+ * Pages in Debian's Chromium, watched: an error on the console, an uncaught exception or a request to anybody but the hosts that a
+ * test names fails the test that opened the page.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, mkdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const here = fileURLToPath(new URL('..', import.meta.url));
+const web = join(here, '../../dashboard-feed/web');
+
+export const KINDS = ['like', 'dislike', 'love', 'funny', 'angry', 'sad', 'wow'];
+export const SOON_MS = 5_000; // how long any condition is waited for
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.TALLY_CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync',
+    ],
+  });
+}
+
+let shots;
+
+/** Where screenshots go: TALLY_SHOTS, or a new folder, which is said. */
+export function shotPath(name) {
+  if (!shots) {
+    shots = process.env.TALLY_SHOTS || mkdtempSync(join(tmpdir(), 'tally-shots-'));
+    mkdirSync(shots, { recursive: true });
+    console.log(`screenshots: ${shots}`);
+  }
+  return join(shots, `${name}.png`);
+}
+
+/** A new browser profile for one test; it is closed, and its pages judged, when the test ends. */
+export async function profile(t, browser, options = {}) {
+  const { hosts = [], tolerate, ...contextOptions } = options;
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US', ...contextOptions });
+  context.setDefaultTimeout(SOON_MS);
+  const problems = [];
+  const foreign = [];
+  const note = (text) => tolerate?.test(text) || problems.push(text);
+  const judge = (url) => {
+    const { protocol, host } = new URL(url);
+    if (protocol !== 'data:' && !hosts.includes(host)) {
+      foreign.push(url);
+    }
+  };
+  context.on('console', (message) => message.type() === 'error' && note(message.text()));
+  context.on('weberror', (error) => note(String(error.error())));
+  context.on('request', (request) => judge(request.url()));
+  context.on('page', (page) => page.on('websocket', (socket) => judge(socket.url())));
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(problems, [], 'errors on the console');
+    assert.deepEqual(foreign, [], 'requests to others');
+  });
+  return context;
+}
+
+/* ---- The pages out of the source tree, at http://tally.test, for tests with a scripted broker ---------------------- */
+
+export const SITE = 'http://tally.test';
+export const BROKER = 'ws://tally.test:9001/';
+
+const FILES = {
+  '/': ['index.html', 'text/html'],
+  '/dashboard': ['dashboard.html', 'text/html'],
+  '/tally.js': ['tally.js', 'text/javascript'],
+  '/dashboard.js': ['dashboard.js', 'text/javascript'],
+  '/page.css': ['page.css', 'text/css'],
+};
+
+const STRICT = `default-src 'none'; img-src data:; script-src ${SITE}; connect-src ws://tally.test:9001; require-trusted-types-for 'script'; trusted-types 'none'`;
+
+/** A page of somebody else's: ?articles=a,b puts a bar for each; ?script= tells how the script is loaded. */
+export function hostPage(url, site) {
+  const articles = (url.searchParams.get('articles') ?? '').split(',');
+  const script = url.searchParams.get('script') ?? 'type="module"';
+  const broker = url.searchParams.get('broker');
+  const bars = articles.map((a) => `<tally-reactions article="${a}"${broker ? ` broker="${broker}"` : ''}></tally-reactions>`);
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title><link rel="icon" href="data:,">
+    <meta name="viewport" content="width=device-width"><script ${script} src="${site}/tally.js"></script></head>
+    <body><main><h1>A page</h1>${bars.join('')}</main></body></html>`;
+}
+
+export async function serve(context) {
+  await context.route(`${SITE}/**`, async (route) => {
+    const url = new URL(route.request().url());
+    const [file, contentType] = FILES[url.pathname] ?? [];
+    if (file) {
+      const body = readFileSync(join(web, file), 'utf8').replace('@TALLY_BROKER@', ':9001');
+      await route.fulfill({ contentType: `${contentType}; charset=utf-8`, body });
+    } else if (url.pathname === '/page') {
+      await route.fulfill({
+        contentType: 'text/html; charset=utf-8',
+        headers: { 'Content-Security-Policy': STRICT },
+        body: hostPage(url, SITE),
+      });
+    } else {
+      await route.fulfill({ status: 404, body: '' });
+    }
+  });
+}
+
+/* ---- Looking at a bar ------------------------------------------------------------------------------------------------- */
+
+export class Bar {
+  constructor(page, article) {
+    this.page = page;
+    this.element = article ? page.locator(`tally-reactions[article="${article}"]`) : page.locator('tally-reactions');
+  }
+
+  button(kind) {
+    return this.element.locator(`button.${kind}`);
+  }
+
+  click(kind) {
+    return this.button(kind).click();
+  }
+
+  /** {counts: {like: '3', …}, shares, pressed: kind or 'none', status, trouble, sum} as a reader sees them. */
+  state() {
+    return this.element.evaluate((element) => {
+      const root = element.shadowRoot;
+      const text = (selector, from = root) => from.querySelector(selector).textContent;
+      const buttons = [...root.querySelectorAll('button')];
+      const pressed = buttons.filter((b) => b.getAttribute('aria-pressed') === 'true').map((b) => b.className);
+      return {
+        counts: Object.fromEntries(buttons.map((b) => [b.className, text('.count', b)])),
+        shares: Object.fromEntries(buttons.map((b) => [b.className, text('.share', b)])),
+        pressed: pressed.join() || 'none',
+        status: text('.status'),
+        trouble: text('.trouble'),
+        sum: text('.sum'),
+      };
+    });
+  }
+
+  /** Waits until the state has what is given; the milliseconds it took. */
+  async becomes(wanted, timeoutMs = SOON_MS) {
+    const begun = performance.now();
+    await until(async () => {
+      const state = await this.state();
+      for (const [key, value] of Object.entries(wanted)) {
+        if (value instanceof RegExp) {
+          assert.match(state[key], value);
+        } else if (typeof value === 'object') {
+          assert.deepEqual({ ...state[key], ...value }, state[key]);
+        } else {
+          assert.equal(state[key], value, key);
+        }
+      }
+    }, timeoutMs);
+    return performance.now() - begun;
+  }
+}
+
+/** Tries until nothing is thrown any more; past the time, what was thrown last. */
+export async function until(attempt, timeoutMs = SOON_MS) {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > end) {
+        throw error;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/* ---- Judging a layout ---------------------------------------------------------------------------------------------- */
+
+/** Fails where the page scrolls sideways, an element leaves its container or its text is cut, or two of a kind overlap. */
+export async function assertLayout(page, { inside, apart, fits = [] }) {
+  const found = await page.evaluate(
+    ({ inside, apart, fits }) => {
+      const all = (selector) => {
+        const roots = [document, ...[...document.querySelectorAll('*')].map((e) => e.shadowRoot).filter(Boolean)];
+        return roots.flatMap((root) => [...root.querySelectorAll(selector)]).filter((e) => e.getClientRects().length);
+      };
+      const name = (e) => `${e.localName}.${e.getAttribute('class') ?? e.id} “${e.textContent.trim().slice(0, 30)}”`;
+      const width = document.documentElement.clientWidth;
+      const faults = [];
+      if (document.documentElement.scrollWidth > width) {
+        faults.push(`the page is ${document.documentElement.scrollWidth} wide of ${width}`);
+      }
+      for (const e of all(inside)) {
+        const box = e.getBoundingClientRect();
+        if (box.left < -0.5 || box.right > width + 0.5) {
+          faults.push(`${name(e)} leaves the page: ${box.left} to ${box.right} of ${width}`);
+        }
+        if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth) {
+          faults.push(`${name(e)} is cut: ${e.scrollWidth} in ${e.clientWidth}`);
+        }
+      }
+      for (const [child, parent] of fits) {
+        for (const e of all(child)) {
+          const [a, b] = [e.getBoundingClientRect(), e.closest(parent).getBoundingClientRect()];
+          if (a.left < b.left - 0.5 || a.right > b.right + 0.5 || a.top < b.top - 0.5 || a.bottom > b.bottom + 0.5) {
+            faults.push(`${name(e)} leaves its ${parent}`);
+          }
+        }
+      }
+      for (const selector of apart) {
+        const boxes = all(selector).map((e) => [e, e.getBoundingClientRect()]).filter(([, r]) => r.width && r.height);
+        const near = boxes.slice(0, 400); // quadratic
+        near.forEach(([a, p], i) =>
+          near.slice(i + 1).forEach(([b, q]) => {
+            const [x, y] = [Math.min(p.right, q.right) - Math.max(p.left, q.left), Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top)];
+            if (x > 0.5 && y > 0.5) {
+              faults.push(`${name(a)} overlaps ${name(b)} by ${x} × ${y}`);
+            }
+          }),
+        );
+      }
+      return { faults, seen: all(inside).length };
+    },
+    { inside, apart, fits },
+  );
+  assert.ok(found.seen > 0, `nothing matches ${inside}`);
+  assert.deepEqual(found.faults, []);
+}
+
+const axe = readFileSync(join(here, 'node_modules/axe-core/axe.min.js'), 'utf8');
+
+/** No violation that axe knows of. Evaluated, not added as a script: the page's policy forbids that. */
+export async function assertAccessible(page) {
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => {
+    const result = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+    return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
+  });
+  assert.deepEqual(violations, []);
+}
