@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define PATH_MAX_BYTES 4096
+#define CMDLINE_MAX_BYTES 65536
 
 static bool is(const char *word, const char *what)
 {
@@ -144,6 +145,24 @@ int broker_config_read(struct broker_config *config, const char *cmdline, size_t
         return error_say(error, error_bytes,
                          "the broker's command line names no configuration file");
     return 0;
+}
+
+int broker_config_read_own(struct broker_config *config, char *error, size_t error_bytes)
+{
+    static const char path[] = "/proc/self/cmdline";
+    char *cmdline = malloc(CMDLINE_MAX_BYTES);
+    FILE *file = fopen(path, "re");
+    int result;
+
+    if (cmdline == NULL || file == NULL)
+        result = error_say(error, error_bytes, "%s: cannot be read", path);
+    else
+        result = broker_config_read(config, cmdline, fread(cmdline, 1, CMDLINE_MAX_BYTES, file),
+                                    error, error_bytes);
+    if (file != NULL)
+        fclose(file);
+    free(cmdline);
+    return result;
 }
 
 int broker_config_judge(const struct broker_config *config, bool auto_id_may_react,

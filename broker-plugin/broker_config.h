@@ -27,6 +27,9 @@ struct broker_config {
 int broker_config_read(struct broker_config *config, const char *cmdline, size_t cmdline_bytes,
                        char *error, size_t error_bytes);
 
+/* The same for this process. */
+int broker_config_read_own(struct broker_config *config, char *error, size_t error_bytes);
+
 /* Called for each finding. `fatal`: Tally could not keep its promise. */
 typedef void (*broker_config_say_fn)(void *user, bool fatal, const char *sentence);
 

@@ -1,26 +1,20 @@
 /* The adapter to Mosquitto: its events in, its return codes out, and nothing else. What is decided
  * is decided in role.c and admit.c. What is relied on was read in the sources of 2.0.11, 2.0.21
  * and 2.1.2: DESIGN, "What the broker does". All on the broker's one thread. */
-#include "admit.h"
 #include "broker_config.h"
-#include "client.h"
+#include "edge.h"
+#include "line.h"
 #include "property.h"
 #include "receipt.h"
-#include "role.h"
-#include "settings.h"
 
 #include "core/error.h"
-#include "core/reader.h"
-#include "spool/spool_file.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <mosquitto.h>
 #if __has_include(<mosquitto/broker.h>)
@@ -37,8 +31,6 @@
 #define OPTIONS_MAX 64
 #define TEND_MS 100
 #define WATCH_MS 10000
-#define CMDLINE_MAX_BYTES 65536
-#define LINE_MAX_BYTES 2048
 #define ERROR_MAX_BYTES 1024
 
 /* What was counted when the log last spoke of it. */
@@ -48,12 +40,7 @@ struct watch {
 
 struct plugin {
     mosquitto_plugin_id_t *id;
-    struct settings settings;
-    struct services services;
-    struct role_rules rules;
-    struct admit admit;
-    struct spool_dir *spool;
-    struct client_table *clients;
+    struct edge edge;
     const struct mosquitto *unmatched; /* may write to reactions/, and MESSAGE has not come yet */
     bool reloading;                    /* BASIC_AUTH comes for connections that are there */
     bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
@@ -64,51 +51,25 @@ struct plugin {
 
 /* --- logging --- */
 
-/* A line in logfmt on the broker's log: msg="…" and further pairs. Control characters and quotes in
- * `msg` are replaced, so that nothing forges a line. */
 static void say(int level, const char *msg, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static const char *level_name(int level)
-{
-    return level == MOSQ_LOG_ERR ? "error" : level == MOSQ_LOG_WARNING ? "warning" : "info";
-}
-
 static void say(int level, const char *msg, const char *format, ...)
 {
-    char pairs[LINE_MAX_BYTES];
-    char line[2 * LINE_MAX_BYTES];
-    size_t used = 0;
+    char pairs[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(pairs, sizeof pairs, format, arguments);
     va_end(arguments);
-    int n = snprintf(line, sizeof line, "level=%s program=tally-broker-plugin msg=\"",
-                     level_name(level));
-    used = (size_t)n;
-    /* The broker cuts what a format's arguments make at some 500 bytes, but not the format: so the
-     * line is the format, its % doubled. */
-    for (int part = 0; part < 2; part++) {
-        for (const char *at = part == 0 ? msg : pairs; *at != '\0' && used < sizeof line - 8;
-             at++) {
-            line[used++] = (unsigned char)*at < ' ' || *at == 0x7f ? '?'
-                           : *at == '"' && part == 0               ? '\''
-                                                                   : *at;
-            if (*at == '%')
-                line[used++] = '%';
-        }
-        if (part == 0) {
-            line[used++] = '"';
-            if (pairs[0] != '\0')
-                line[used++] = ' ';
-        }
-    }
-    line[used] = '\0';
+    line_format(line,
+                level == MOSQ_LOG_ERR       ? "error"
+                : level == MOSQ_LOG_WARNING ? "warning"
+                                            : "info",
+                msg, pairs);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-security"
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    mosquitto_log_printf(level, line);
+    mosquitto_log_printf(level, line); /* its % are doubled */
 #pragma GCC diagnostic pop
 }
 
@@ -128,10 +89,10 @@ static uint64_t clock_ms(clockid_t clock)
 static const struct role_facts *facts_of(struct plugin *plugin, const struct mosquitto *client,
                                          struct role_facts *unasked)
 {
-    const struct client *known = client_find(plugin->clients, client);
+    const struct client *known = client_find(plugin->edge.clients, client);
     if (known != NULL && !known->ended)
         return &known->facts;
-    role_unasked(&plugin->rules, &plugin->services, mosquitto_client_id(client),
+    role_unasked(&plugin->edge.rules, &plugin->edge.services, mosquitto_client_id(client),
                  mosquitto_client_username(client), unasked);
     return unasked;
 }
@@ -141,7 +102,7 @@ static const struct role_facts *facts_of(struct plugin *plugin, const struct mos
 static const struct role_facts *
 facts_of_writer(struct plugin *plugin, const struct mosquitto *client, struct role_facts *unasked)
 {
-    const struct client *known = client_find(plugin->clients, client);
+    const struct client *known = client_find(plugin->edge.clients, client);
     if (known != NULL && known->ended) {
         const char *username = mosquitto_client_username(client);
         if (username != NULL && strcmp(username, known->facts.service->name) == 0)
@@ -154,12 +115,12 @@ facts_of_writer(struct plugin *plugin, const struct mosquitto *client, struct ro
 static struct client *connected(struct plugin *plugin, const struct mosquitto *client)
 {
     struct role_facts unasked;
-    struct client *known = client_find(plugin->clients, client);
+    struct client *known = client_find(plugin->edge.clients, client);
     if (known != NULL && !known->ended)
         return known;
-    role_unasked(&plugin->rules, &plugin->services, mosquitto_client_id(client),
+    role_unasked(&plugin->edge.rules, &plugin->edge.services, mosquitto_client_id(client),
                  mosquitto_client_username(client), &unasked);
-    known = client_begin(plugin->clients, client, &unasked);
+    known = client_begin(plugin->edge.clients, client, &unasked);
     if (known == NULL)
         plugin->turned_away++;
     return known;
@@ -170,7 +131,7 @@ static struct client *connected(struct plugin *plugin, const struct mosquitto *c
 static void settle_unmatched(struct plugin *plugin)
 {
     if (plugin->unmatched != NULL)
-        spool_dir_count_refused(plugin->spool, REASON_FORBIDDEN);
+        spool_dir_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
     plugin->unmatched = NULL;
 }
 
@@ -188,17 +149,17 @@ static int on_basic_auth(int event, void *data, void *user)
     /* Without a username the broker's own allow_anonymous decides. */
     int answer = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
     const struct client *known =
-        plugin->reloading ? client_find(plugin->clients, asked->client) : NULL;
+        plugin->reloading ? client_find(plugin->edge.clients, asked->client) : NULL;
     if (known != NULL && !known->ended)
         return answer;
-    if (role_connect(&plugin->rules, &plugin->services, client_id, asked->username, asked->password,
-                     &facts) != NULL)
+    if (role_connect(&plugin->edge.rules, &plugin->edge.services, client_id, asked->username,
+                     asked->password, &facts) != NULL)
         return MOSQ_ERR_AUTH;
     /* At a reload it is a session whose client is away. And where the broker may still refuse, 2.1
      * tells of no end, but of a beginning. */
     if (plugin->reloading || (plugin->tells_connect && answer == MOSQ_ERR_PLUGIN_DEFER))
         return answer;
-    if (client_begin(plugin->clients, asked->client, &facts) == NULL) {
+    if (client_begin(plugin->edge.clients, asked->client, &facts) == NULL) {
         plugin->turned_away++;
         return MOSQ_ERR_AUTH;
     }
@@ -220,7 +181,7 @@ static int on_client_offline(int event, void *data, void *user)
     const struct mosquitto_evt_client_offline *ended = data;
     (void)event;
     settle_unmatched(plugin);
-    client_end(plugin->clients, ended->client);
+    client_end(plugin->edge.clients, ended->client);
     return MOSQ_ERR_SUCCESS;
 }
 #endif
@@ -231,7 +192,7 @@ static int on_disconnect(int event, void *data, void *user)
     const struct mosquitto_evt_disconnect *ended = data;
     (void)event;
     settle_unmatched(plugin);
-    client_end(plugin->clients, ended->client);
+    client_end(plugin->edge.clients, ended->client);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -248,7 +209,7 @@ static int may_read(struct plugin *plugin, const struct mosquitto_evt_acl_check 
 {
     struct role_facts unasked;
     const char *rest;
-    enum role_area area = role_area(&plugin->rules, asked->topic, &rest);
+    enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
     if (role_read_public(area, rest))
         return MOSQ_ERR_SUCCESS;
     return code_of(role_read(facts_of(plugin, asked->client, &unasked),
@@ -259,7 +220,7 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
 {
     struct role_facts unasked;
     const char *rest;
-    enum role_area area = role_area(&plugin->rules, asked->topic, &rest);
+    enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
     enum role_answer answer =
         role_write(facts_of_writer(plugin, asked->client, &unasked), area, rest);
     /* A retained will would be stored for good, as MESSAGE does not see it: so what is retained is
@@ -267,7 +228,7 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
     if (area == AREA_REACTIONS && asked->retain)
         answer = ROLE_DENY;
     if (answer == ROLE_DENY)
-        spool_dir_count_refused(plugin->spool, REASON_FORBIDDEN);
+        spool_dir_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
     else if (area == AREA_REACTIONS)
         plugin->unmatched = asked->client;
     return code_of(answer);
@@ -279,9 +240,9 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
     if (client == NULL)
         return MOSQ_ERR_ACL_DENIED;
     if (role_subscriptions_bounded(&client->facts) &&
-        !client_subscribe(client, plugin->settings.max_subscriptions))
+        !client_subscribe(client, plugin->edge.settings.max_subscriptions))
         return MOSQ_ERR_ACL_DENIED;
-    return code_of(role_subscribe(&plugin->rules, &client->facts,
+    return code_of(role_subscribe(&plugin->edge.rules, &client->facts,
                                   mosquitto_client_id(asked->client), asked->topic));
 }
 
@@ -308,11 +269,6 @@ static int on_acl_check(int event, void *data, void *user)
 
 /* --- reactions --- */
 
-static struct spool_producer *ring_of(void *user, uint32_t shard)
-{
-    return spool_dir_producer(user, shard);
-}
-
 /* Tells the publisher why, on its receipt topic: by the way that the collector's receipts go, so
  * who has not subscribed gets none. */
 static void send_refusal(struct plugin *plugin, struct client *client,
@@ -327,9 +283,9 @@ static void send_refusal(struct plugin *plugin, struct client *client,
         goto fail;
     size_t bytes = receipt_refusal(
         text, sizeof text, verdict->article, verdict->article_bytes,
-        verdict->kind == KIND_UNKNOWN ? NULL : plugin->admit.kinds.name[verdict->kind],
+        verdict->kind == KIND_UNKNOWN ? NULL : plugin->edge.admit.kinds.name[verdict->kind],
         verdict->reason);
-    snprintf(topic, sizeof topic, "%s%s", plugin->admit.receipts, wish->client_id);
+    snprintf(topic, sizeof topic, "%s%s", plugin->edge.admit.receipts, wish->client_id);
     if (verdict->correlation_bytes > 0 &&
         mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, wish->correlation,
                                       (uint16_t)verdict->correlation_bytes) != MOSQ_ERR_SUCCESS)
@@ -347,7 +303,7 @@ static void send_refusal(struct plugin *plugin, struct client *client,
 fail:
     mosquitto_free(payload);
     mosquitto_property_free_all(&properties);
-    spool_dir_count_receipt_dropped(plugin->spool);
+    spool_dir_count_receipt_dropped(plugin->edge.spool);
 }
 
 static int answer_refused(const struct mosquitto_evt_message *message, enum reason reason)
@@ -385,7 +341,7 @@ static void fill_wish(struct plugin *plugin, const struct client *client, bool a
     wish->response_topic_bytes = properties.response_topic_bytes;
     wish->correlation = properties.correlation;
     wish->correlation_bytes = properties.correlation_bytes;
-    wish->clock_bad = spool_dir_clock_bad(plugin->spool);
+    wish->clock_bad = spool_dir_clock_bad(plugin->edge.spool);
     wish->unix_ms = clock_ms(CLOCK_REALTIME);
 }
 
@@ -397,13 +353,13 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
     struct admit_verdict verdict;
 
     fill_wish(plugin, client, asked, message, &wish);
-    admit_reaction(&plugin->admit, &wish, &verdict);
+    admit_reaction(&plugin->edge.admit, &wish, &verdict);
     if (verdict.reason == REASON_NONE) {
-        spool_dir_count_admitted(plugin->spool);
-        spool_dir_wake(plugin->spool);
+        spool_dir_count_admitted(plugin->edge.spool);
+        spool_dir_wake(plugin->edge.spool);
         return MOSQ_ERR_SUCCESS;
     }
-    spool_dir_count_refused(plugin->spool, verdict.reason);
+    spool_dir_count_refused(plugin->edge.spool, verdict.reason);
     if (verdict.wants_receipt)
         send_refusal(plugin, client, &wish, &verdict);
     return answer_refused(message, verdict.reason);
@@ -421,7 +377,7 @@ static int on_message(int event, void *data, void *user)
         plugin->unmatched = NULL;
     else
         settle_unmatched(plugin);
-    enum role_area area = role_area(&plugin->rules, message->topic, &rest);
+    enum role_area area = role_area(&plugin->edge.rules, message->topic, &rest);
     if (area == AREA_FOREIGN)
         return MOSQ_ERR_SUCCESS;
     struct client *client = connected(plugin, message->client);
@@ -429,22 +385,27 @@ static int on_message(int event, void *data, void *user)
         return react(plugin, client, asked, message);
     if (client != NULL && role_write(&client->facts, area, rest) == ROLE_ALLOW)
         return MOSQ_ERR_SUCCESS;
-    spool_dir_count_refused(plugin->spool, REASON_FORBIDDEN);
+    spool_dir_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
     return MOSQ_ERR_ACL_DENIED;
 }
 
 /* --- housekeeping --- */
 
+static struct watch look(const struct plugin *plugin)
+{
+    return (struct watch){
+        .busy = spool_dir_refused(plugin->edge.spool, REASON_BUSY),
+        .clock = spool_dir_refused(plugin->edge.spool, REASON_CLOCK),
+        .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
+        .turned_away = plugin->turned_away,
+    };
+}
+
 /* What was refused since the last look, for want of room or of a clock: a line, not one a refusal.
  */
 static void watch(struct plugin *plugin)
 {
-    struct watch now = {
-        .busy = spool_dir_refused(plugin->spool, REASON_BUSY),
-        .clock = spool_dir_refused(plugin->spool, REASON_CLOCK),
-        .receipts_dropped = spool_dir_receipts_dropped(plugin->spool),
-        .turned_away = plugin->turned_away,
-    };
+    struct watch now = look(plugin);
     const struct watch *last = &plugin->watch;
     if (memcmp(&now, last, sizeof now) != 0)
         say(MOSQ_LOG_WARNING, "refused in the last seconds",
@@ -472,7 +433,7 @@ static int on_tick(int event, void *data, void *user)
     if (now_ms < plugin->next_tend_ms)
         return MOSQ_ERR_SUCCESS;
     plugin->next_tend_ms = now_ms + TEND_MS;
-    spool_dir_tend(plugin->spool, note, sizeof note);
+    spool_dir_tend(plugin->edge.spool, note, sizeof note);
     if (note[0] != '\0')
         say(MOSQ_LOG_WARNING, note, "%s", "");
     if (now_ms >= plugin->next_watch_ms) {
@@ -513,8 +474,8 @@ static const struct {
 
 /* --- start and end --- */
 
-static int take_options(struct plugin *plugin, const struct mosquitto_opt *options, int n,
-                        char *error, size_t error_bytes)
+static int configure(struct plugin *plugin, const struct mosquitto_opt *options, int n, char *error,
+                     size_t error_bytes)
 {
     const char *names[OPTIONS_MAX], *values[OPTIONS_MAX];
     if (n > OPTIONS_MAX)
@@ -523,18 +484,7 @@ static int take_options(struct plugin *plugin, const struct mosquitto_opt *optio
         names[i] = options[i].key;
         values[i] = options[i].value;
     }
-    struct settings *settings = &plugin->settings;
-    if (settings_load(settings, names, values, (size_t)n, error, error_bytes) != 0)
-        return -1;
-    plugin->rules = (struct role_rules){
-        .prefix = settings->topic_prefix,
-        .prefix_bytes = strlen(settings->topic_prefix),
-        .open_wildcards = settings->open_wildcards,
-        .auto_id_may_react = settings->auto_id_may_react,
-        .by_username = settings->by_username,
-        .by_client_id = settings->by_client_id,
-    };
-    return 0;
+    return edge_configure(&plugin->edge, names, values, (size_t)n, error, error_bytes);
 }
 
 static void say_finding(void *user, bool fatal, const char *sentence)
@@ -543,27 +493,22 @@ static void say_finding(void *user, bool fatal, const char *sentence)
     say(fatal ? MOSQ_LOG_ERR : MOSQ_LOG_WARNING, sentence, "%s", "");
 }
 
-/* 0, or -1 where the broker is configured so that the promise could not be kept. */
+/* 0, or -1 where the broker is configured so that the promise could not be kept: then all of that
+ * is said already, and `error` is empty. */
 static int check_broker(const struct plugin *plugin, char *error, size_t error_bytes)
 {
-    static char cmdline[CMDLINE_MAX_BYTES];
     struct broker_config config;
-    size_t have = 0;
 
-    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-    for (ssize_t n = 1; fd >= 0 && n > 0 && have<sizeof cmdline; have += n> 0 ? (size_t)n : 0)
-        n = read(fd, cmdline + have, sizeof cmdline - have);
-    if (fd >= 0)
-        close(fd);
-    if (broker_config_read(&config, cmdline, have, error, error_bytes) != 0) {
+    if (broker_config_read_own(&config, error, error_bytes) != 0) {
         say(MOSQ_LOG_WARNING, "the broker's configuration cannot be checked", "reason=\"%s\"",
             error);
         return 0;
     }
-    int fatal = broker_config_judge(&config, plugin->settings.auto_id_may_react, say_finding, NULL);
-    return fatal == 0 ? 0
-                      : error_say(error, error_bytes,
-                                  "the broker's configuration does not go with Tally (see above)");
+    error[0] = '\0';
+    if (broker_config_judge(&config, plugin->edge.settings.auto_id_may_react, say_finding, NULL) >
+        0)
+        return -1;
+    return 0;
 }
 
 /* Whether properties lie in memory as property.c takes for granted. */
@@ -585,33 +530,6 @@ static int check_properties(char *error, size_t error_bytes)
                             "2.0 and 2.1: it is not supported");
 }
 
-static int open_spool(struct plugin *plugin, char *error, size_t error_bytes)
-{
-    struct settings *settings = &plugin->settings;
-    struct spool_dir_want want = {
-        .shards = (uint32_t)settings->shards,
-        .ring_bytes = settings->ring_bytes,
-        .kinds = settings->kind_table,
-    };
-    reader_fingerprint(&plugin->admit.key, want.fingerprint);
-    plugin->spool = spool_dir_produce(settings->spool, &want, error, error_bytes);
-    if (plugin->spool == NULL)
-        return -1;
-    plugin->admit.kinds = settings->kind_table;
-    plugin->admit.shards = want.shards;
-    plugin->admit.last_stamp = spool_dir_last_stamp(plugin->spool);
-    plugin->admit.late_counter = spool_dir_late_counter(plugin->spool);
-    plugin->admit.ring = ring_of;
-    plugin->admit.ring_user = plugin->spool;
-    admit_set_prefix(&plugin->admit, settings->topic_prefix);
-    plugin->watch = (struct watch){
-        .busy = spool_dir_refused(plugin->spool, REASON_BUSY),
-        .clock = spool_dir_refused(plugin->spool, REASON_CLOCK),
-        .receipts_dropped = spool_dir_receipts_dropped(plugin->spool),
-    };
-    return 0;
-}
-
 static int register_events(struct plugin *plugin, char *error, size_t error_bytes)
 {
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -629,16 +547,17 @@ static int register_events(struct plugin *plugin, char *error, size_t error_byte
 
 static void say_ready(const struct plugin *plugin)
 {
-    const struct settings *settings = &plugin->settings;
+    const struct settings *settings = &plugin->edge.settings;
     bool safe, survives_reboot;
     const char *kind = spool_dir_file_system(settings->spool, &safe, &survives_reboot);
 
     say(MOSQ_LOG_NOTICE, "ready",
         "spool=\"%s\" file_system=%s survives_reboot=%s edge=%016" PRIx64 " shards=%" PRIu64
         " ring_bytes=%" PRIu64 " kinds=%s topic_prefix=\"%s\" identities=%s limits=%s",
-        settings->spool, kind, survives_reboot ? "yes" : "no", spool_dir_edge_id(plugin->spool),
-        settings->shards, settings->ring_bytes, settings->kinds, settings->topic_prefix,
-        settings->identities, settings->limits ? "on" : "off");
+        settings->spool, kind, survives_reboot ? "yes" : "no",
+        spool_dir_edge_id(plugin->edge.spool), settings->shards, settings->ring_bytes,
+        settings->kinds, settings->topic_prefix, settings->identities,
+        settings->limits ? "on" : "off");
     if (!survives_reboot)
         say(MOSQ_LOG_WARNING,
             "the spool does not survive a reboot: what is not yet applied is lost by one",
@@ -656,27 +575,20 @@ static void plugin_free(struct plugin *plugin)
     /* Those that were never registered are not found; that is fine. */
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         mosquitto_callback_unregister(plugin->id, events[i].event, events[i].call, NULL);
-    if (plugin->spool != NULL)
-        settle_unmatched(plugin);
-    spool_dir_free(plugin->spool);
-    client_table_free(plugin->clients);
-    explicit_bzero(plugin, sizeof *plugin);
+    settle_unmatched(plugin);
+    edge_close(&plugin->edge);
     free(plugin);
 }
 
 static int plugin_start(struct plugin *plugin, const struct mosquitto_opt *options, int n,
                         char *error, size_t error_bytes)
 {
-    if (take_options(plugin, options, n, error, error_bytes) != 0 ||
+    if (configure(plugin, options, n, error, error_bytes) != 0 ||
         check_broker(plugin, error, error_bytes) != 0 ||
         check_properties(error, error_bytes) != 0 ||
-        services_load(&plugin->services, plugin->settings.services_file, error, error_bytes) != 0 ||
-        reader_key_load(&plugin->admit.key, plugin->settings.key_file, error, error_bytes) != 0 ||
-        open_spool(plugin, error, error_bytes) != 0)
+        edge_open(&plugin->edge, error, error_bytes) != 0)
         return -1;
-    plugin->clients = client_table_new(CLIENT_MAX);
-    if (plugin->clients == NULL)
-        return error_say(error, error_bytes, "no memory");
+    plugin->watch = look(plugin);
     return register_events(plugin, error, error_bytes);
 }
 
@@ -697,7 +609,8 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata,
         return MOSQ_ERR_NOMEM;
     plugin->id = identifier;
     if (plugin_start(plugin, options, option_count, error, sizeof error) != 0) {
-        say(MOSQ_LOG_ERR, error, "%s", "");
+        if (error[0] != '\0')
+            say(MOSQ_LOG_ERR, error, "%s", "");
         plugin_free(plugin);
         return MOSQ_ERR_INVAL;
     }

@@ -1,0 +1,33 @@
+/* All that an edge's broker needs to admit reactions, opened from the plugin's options: settings,
+ * services, rules, key, spool, clients. Knows no broker. Reads and makes files; one thread. */
+#ifndef TALLY_BROKER_PLUGIN_EDGE_H
+#define TALLY_BROKER_PLUGIN_EDGE_H
+
+#include "admit.h"
+#include "client.h"
+#include "role.h"
+#include "settings.h"
+
+#include "core/services.h"
+#include "spool/spool_file.h"
+
+struct edge {
+    struct settings settings;
+    struct services services;
+    struct role_rules rules; /* points into settings: an edge is not moved */
+    struct admit admit;
+    struct spool_dir *spool;
+    struct client_table *clients;
+};
+
+/* First: understands the options. 0, or -1 with a sentence in `error` that names the option. */
+int edge_configure(struct edge *edge, const char *const *names, const char *const *values, size_t n,
+                   char *error, size_t error_bytes);
+
+/* Then: loads the secrets and opens the spool. 0, or -1 with `error`. */
+int edge_open(struct edge *edge, char *error, size_t error_bytes);
+
+/* Of an edge that was zeroed at first, however far it came. Leaves no secret in memory. */
+void edge_close(struct edge *edge);
+
+#endif

@@ -1,0 +1,465 @@
+#include "unit.h"
+
+#include "admit.h"
+
+#include "core/article.h"
+#include "core/stamp.h"
+
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SHARDS 4
+#define CAPACITY 4096u
+#define NOW_MS (STAMP_EPOCH_UNIX_MS + 1000000u)
+
+/* --- what is allocated, by this program's own objects (--wrap) --- */
+
+/* The compiler knows malloc, and that it changes no variable: hence volatile. */
+static volatile unsigned long allocations;
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t n, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t n, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+
+void *__wrap_malloc(size_t bytes)
+{
+    allocations++;
+    return __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t n, size_t bytes)
+{
+    allocations++;
+    return __real_calloc(n, bytes);
+}
+
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+    allocations++;
+    return __real_realloc(memory, bytes);
+}
+
+/* --- an edge in memory --- */
+
+static unsigned char memory[SHARDS][SPOOL_HEADER_BYTES + CAPACITY] __attribute__((aligned(4096)));
+static struct spool_producer rings[SHARDS];
+static bool ring_missing;
+static uint64_t last_stamp, late_counter;
+static struct admit admit;
+static struct admit_wish wish;
+static struct admit_verdict verdict;
+
+static struct spool_producer *ring_of(void *user, uint32_t shard)
+{
+    assert_ptr_equal(user, rings);
+    assert_true(shard < SHARDS);
+    return ring_missing ? NULL : &rings[shard];
+}
+
+static int begin(void **state)
+{
+    char error[256];
+    (void)state;
+    memset(&admit, 0, sizeof admit);
+    memset(&wish, 0, sizeof wish);
+    memset(&verdict, 0x55, sizeof verdict);
+    memset(memory, 0, sizeof memory);
+    ring_missing = false;
+    last_stamp = late_counter = 0;
+    if (kind_table_parse(&admit.kinds, "like,angry,sad", error, sizeof error) != 0)
+        return -1;
+    memcpy(admit.key.bytes, "0123456789abcdef", READER_KEY_BYTES);
+    admit.shards = SHARDS;
+    admit.last_stamp = &last_stamp;
+    admit.late_counter = &late_counter;
+    admit.ring = ring_of;
+    admit.ring_user = rings;
+    admit_set_prefix(&admit, "");
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        struct spool_identity identity = {.capacity_bytes = CAPACITY,
+                                          .shard = i,
+                                          .shards = SHARDS,
+                                          .ring_id = 100 + i,
+                                          .edge_id = 7,
+                                          .kinds = admit.kinds};
+        spool_format(memory[i], &identity);
+        if (spool_producer_open(&rings[i], memory[i], sizeof memory[i], error, sizeof error) != 0)
+            return -1;
+    }
+    wish.topic = "reactions/world/x";
+    wish.payload = "angry";
+    wish.payload_bytes = 5;
+    wish.may_react = true;
+    wish.source = 'c';
+    wish.reader = "reader-1";
+    wish.reader_bytes = 8;
+    wish.client_id = "reader-1";
+    wish.unix_ms = NOW_MS;
+    return 0;
+}
+
+static void set_payload(const char *text)
+{
+    wish.payload = text;
+    wish.payload_bytes = strlen(text);
+}
+
+static void set_response(const char *topic, const char *correlation)
+{
+    wish.response_topic = topic;
+    wish.response_topic_bytes = strlen(topic);
+    wish.correlation = (const unsigned char *)correlation;
+    wish.correlation_bytes = strlen(correlation);
+}
+
+static enum reason judge(void)
+{
+    admit_reaction(&admit, &wish, &verdict);
+    return verdict.reason;
+}
+
+/* The only record in the spool, which must be in its article's ring. */
+static struct record only_record(void)
+{
+    struct record record, second;
+    struct spool_consumer consumer;
+    char error[256];
+    uint32_t shard = article_shard(verdict.article, verdict.article_bytes, SHARDS);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        assert_int_equal(spool_write_position(memory[i]) > 0, i == shard);
+    assert_int_equal(verdict.shard, shard);
+    assert_int_equal(
+        spool_consumer_open(&consumer, memory[shard], sizeof memory[shard], error, sizeof error),
+        0);
+    assert_int_equal(spool_take(&consumer, &record), 1);
+    assert_int_equal(spool_take(&consumer, &second), 0);
+    return record;
+}
+
+static void assert_nothing_appended(void)
+{
+    for (uint32_t i = 0; i < SHARDS; i++)
+        assert_int_equal(spool_write_position(memory[i]), 0);
+}
+
+/* --- tests --- */
+
+static void appends_what_it_admits(void **state)
+{
+    (void)state;
+    set_response("receipts/reader-1", "abc");
+    assert_int_equal(judge(), REASON_NONE);
+    struct record record = only_record();
+    assert_int_equal(record.kind, 2);
+    assert_int_equal(record.article_bytes, 7);
+    assert_memory_equal(record.article, "world/x", 7);
+    assert_int_equal(record.client_id_bytes, 8);
+    assert_memory_equal(record.client_id, "reader-1", 8);
+    assert_int_equal(record.correlation_bytes, 3);
+    assert_memory_equal(record.correlation, "abc", 3);
+    assert_int_equal(record.reader, reader_hash(&admit.key, "world/x", 7, 'c', "reader-1", 8));
+    assert_int_equal(record.stamp, 1000000u * STAMP_COUNTS);
+    assert_int_equal(last_stamp, record.stamp);
+}
+
+static void tells_sources_apart(void **state)
+{
+    (void)state;
+    wish.source = 'u';
+    assert_int_equal(judge(), REASON_NONE);
+    struct record record = only_record();
+    assert_int_equal(record.reader, reader_hash(&admit.key, "world/x", 7, 'u', "reader-1", 8));
+    assert_int_not_equal(record.reader, reader_hash(&admit.key, "world/x", 7, 'c', "reader-1", 8));
+}
+
+static void keeps_no_client_id_without_response_topic(void **state)
+{
+    (void)state;
+    wish.correlation = (const unsigned char *)"ignored, however long it may be";
+    wish.correlation_bytes = 1000;
+    assert_int_equal(judge(), REASON_NONE);
+    assert_false(verdict.wants_receipt);
+    struct record record = only_record();
+    assert_int_equal(record.client_id_bytes, 0);
+    assert_int_equal(record.correlation_bytes, 0);
+}
+
+static void stamps_late_wishes_by_their_age(void **state)
+{
+    (void)state;
+    set_payload("{\"reaction\":\"none\",\"age_ms\":5000}");
+    assert_int_equal(judge(), REASON_NONE);
+    struct record record = only_record();
+    assert_int_equal(record.kind, KIND_NONE);
+    assert_int_equal(stamp_unix_ms(record.stamp), NOW_MS - 5000);
+    assert_int_equal(last_stamp, 0); /* the admission clock is left alone */
+    assert_int_equal(late_counter, 1);
+}
+
+static void stamps_never_repeat(void **state)
+{
+    (void)state;
+    assert_int_equal(judge(), REASON_NONE);
+    uint64_t first = verdict.record.stamp;
+    wish.unix_ms -= 100; /* the clock was set back a little */
+    assert_int_equal(judge(), REASON_NONE);
+    assert_int_equal(verdict.record.stamp, first + 1);
+}
+
+static void heeds_the_prefix(void **state)
+{
+    (void)state;
+    admit_set_prefix(&admit, "news/");
+    assert_int_equal(judge(), REASON_BAD_TOPIC);
+    wish.topic = "news/reactions/world/x";
+    set_response("receipts/reader-1", "");
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    set_response("news/receipts/reader-1", "");
+    assert_int_equal(judge(), REASON_NONE);
+    only_record();
+}
+
+#define TEN "aaaaaaaaaa"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+/* Every reason that a message alone can provoke. `response`: "" none. */
+static const struct {
+    const char *topic, *payload, *response, *correlation;
+    enum reason reason;
+    const char *article; /* in the receipt; "" none */
+    int kind;
+} refused[] = {
+    {"reactions", "angry", "", "", REASON_BAD_TOPIC, "", 2},
+    {"reactions/", "angry", "", "", REASON_BAD_TOPIC, "", 2},
+    {"reactions", "rubbish!", "", "", REASON_BAD_TOPIC, "", KIND_UNKNOWN},
+    {"reactions//a", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/a/", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/a//b", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/-a", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/a b", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/\xc3\xa4", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/1/2/3/4/5/6/7/8/9", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/" HUNDRED HUNDRED "a", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/$SYS", "angry", "", "", REASON_BAD_ARTICLE, "", 2},
+    {"reactions/a", "{", "", "", REASON_BAD_PAYLOAD, "a", KIND_UNKNOWN},
+    {"reactions/a", "Angry", "", "", REASON_BAD_PAYLOAD, "a", KIND_UNKNOWN},
+    {"reactions/a", " angry", "", "", REASON_BAD_PAYLOAD, "a", KIND_UNKNOWN},
+    {"reactions/a", "{\"reaction\":\"angry\",\"more\":1}", "", "", REASON_BAD_PAYLOAD, "a",
+     KIND_UNKNOWN},
+    {"reactions/a", "{\"reaction\":\"angry\",\"age_ms\":604800001}", "", "", REASON_BAD_PAYLOAD,
+     "a", KIND_UNKNOWN},
+    {"reactions/a", "{\"reaction\":\"angry\",\"age_ms\":-1}", "", "", REASON_BAD_PAYLOAD, "a",
+     KIND_UNKNOWN},
+    {"reactions/a", HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED TEN "aaa", "", "", REASON_BAD_PAYLOAD,
+     "a", KIND_UNKNOWN},
+    {"reactions/a", "angry", "receipts/reader-1", HUNDRED, REASON_BAD_PAYLOAD, "a", 2},
+    {"reactions/a", "furious", "", "", REASON_UNKNOWN_KIND, "a", KIND_UNKNOWN},
+    {"reactions/a", "{\"reaction\":\"furious\"}", "", "", REASON_UNKNOWN_KIND, "a", KIND_UNKNOWN},
+    {"reactions/a", "{\"reaction\":\"angry\",\"reader\":\"someone\"}", "", "", REASON_FORBIDDEN,
+     "a", 2},
+    {"reactions/a", "angry", "receipts/", "", REASON_FORBIDDEN, "a", 2},
+    {"reactions/a", "angry", "receipts/reader-2", "", REASON_FORBIDDEN, "a", 2},
+    {"reactions/a", "angry", "receipts/reader-11", "", REASON_FORBIDDEN, "a", 2},
+    {"reactions/a", "angry", "receipts/reader-", "", REASON_FORBIDDEN, "a", 2},
+    {"reactions/a", "angry", "receipts/reader-1/x", "", REASON_FORBIDDEN, "a", 2},
+    {"reactions/a", "angry", "totals/a", "", REASON_FORBIDDEN, "a", 2},
+    {"reactions/a", "angry", "x", "", REASON_FORBIDDEN, "a", 2},
+};
+
+static void refuses_each_wrong_form(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        wish.topic = refused[i].topic;
+        set_payload(refused[i].payload);
+        wish.response_topic = NULL;
+        if (refused[i].response[0] != '\0')
+            set_response(refused[i].response, refused[i].correlation);
+        enum reason got = judge();
+        require(got == refused[i].reason, "row %zu is %d", i, got);
+        require(verdict.article_bytes == strlen(refused[i].article), "row %zu", i);
+        require(memcmp(verdict.article_bytes > 0 ? verdict.article : "", refused[i].article,
+                       verdict.article_bytes) == 0,
+                "row %zu", i);
+        require(verdict.kind == refused[i].kind, "row %zu is kind %d", i, verdict.kind);
+        require(verdict.wants_receipt == (strcmp(refused[i].response, "receipts/reader-1") == 0),
+                "row %zu", i);
+    }
+    assert_nothing_appended();
+    assert_int_equal(last_stamp, 0);
+}
+
+static void refuses_an_empty_response_topic(void **state)
+{
+    (void)state;
+    set_response("", "");
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    assert_false(verdict.wants_receipt);
+}
+
+static void forbids_by_what_is_known_of_the_client(void **state)
+{
+    char long_name[READER_NAME_MAX_BYTES + 1];
+    memset(long_name, 'a', sizeof long_name);
+
+    wish.retain = true;
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    begin(state);
+    wish.may_react = false;
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    begin(state);
+    wish.source = 0;
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    begin(state);
+    wish.reader = NULL;
+    wish.reader_bytes = 0;
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    begin(state);
+    wish.reader = long_name;
+    wish.reader_bytes = sizeof long_name;
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    assert_nothing_appended();
+    wish.reader_bytes--;
+    assert_int_equal(judge(), REASON_NONE);
+}
+
+static void refuses_by_the_clock_before_it_stamps(void **state)
+{
+    (void)state;
+    wish.clock_bad = true;
+    assert_int_equal(judge(), REASON_CLOCK);
+    assert_int_equal(last_stamp, 0);
+    assert_nothing_appended();
+    set_payload("rubbish!");
+    assert_int_equal(judge(), REASON_BAD_PAYLOAD); /* it would be refused with a good clock, too */
+}
+
+static void is_busy_when_the_ring_is_full_or_missing(void **state)
+{
+    (void)state;
+    unsigned admitted = 0;
+    while (judge() == REASON_NONE)
+        admitted++;
+    assert_int_equal(verdict.reason, REASON_BUSY);
+    assert_int_equal(admitted, CAPACITY / 48); /* 40 + "world/x", to a multiple of 16 */
+    uint32_t full = article_shard("world/x", 7, SHARDS);
+    uint64_t position = spool_write_position(memory[full]);
+    assert_int_equal(judge(), REASON_BUSY);
+    assert_int_equal(spool_write_position(memory[full]), position);
+    /* The others' articles are not concerned. */
+    char topic[32];
+    for (unsigned i = 0;; i++) {
+        snprintf(topic, sizeof topic, "reactions/a%u", i);
+        if (article_shard(topic + 10, strlen(topic + 10), SHARDS) != full)
+            break;
+    }
+    wish.topic = topic;
+    assert_int_equal(judge(), REASON_NONE);
+    ring_missing = true;
+    assert_int_equal(judge(), REASON_BUSY);
+}
+
+static void returns_correlation_data_only_where_it_may(void **state)
+{
+    (void)state;
+    set_payload("rubbish!");
+    set_response("receipts/reader-1", "abc");
+    assert_int_equal(judge(), REASON_BAD_PAYLOAD);
+    assert_int_equal(verdict.correlation_bytes, 3);
+    set_response("receipts/reader-1", HUNDRED);
+    judge();
+    assert_int_equal(verdict.correlation_bytes, 0);
+    set_response("receipts/reader-2", "abc");
+    judge();
+    assert_int_equal(verdict.correlation_bytes, 0);
+}
+
+static void answers_by_protocol_version(void **state)
+{
+    (void)state;
+    for (int reason = 0; reason < REASON_COUNT; reason++)
+        for (int version = 3; version <= 5; version++)
+            for (int qos = 0; qos <= 2; qos++) {
+                bool later = reason == REASON_BUSY || reason == REASON_CLOCK;
+                assert_int_equal(admit_answer((enum reason)reason, version, qos),
+                                 later && version < 5 && qos > 0 ? ADMIT_DISCONNECT : ADMIT_REFUSE);
+            }
+    assert_int_equal(admit_answer(REASON_NONE, 4, 1), ADMIT_ACKNOWLEDGE);
+    assert_int_equal(admit_answer(REASON_NONE, 5, 2), ADMIT_ACKNOWLEDGE);
+}
+
+/* Every kind of wish, admitted and refused. */
+static void judge_all_kinds(void)
+{
+    set_response("receipts/reader-1", "abc");
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        wish.topic = "reactions/world/x";
+        set_payload(i % 2 == 0 ? "{\"reaction\":\"sad\",\"age_ms\":77}" : "angry");
+        judge();
+        wish.topic = refused[i].topic;
+        set_payload(refused[i].payload);
+        judge();
+    }
+    for (unsigned i = 0; i < 2 * CAPACITY / 48; i++) { /* up to full, and further */
+        wish.topic = "reactions/world/x";
+        judge();
+    }
+}
+
+static void allocates_nothing(void **state)
+{
+    (void)state;
+    allocations = 0;
+    void *volatile counted = malloc(1);
+    free(counted);
+    assert_int_equal(allocations, 1);
+    allocations = 0;
+    judge_all_kinds();
+    assert_int_equal(allocations, 0);
+}
+
+/* In strict mode the kernel kills whoever calls it for anything but read, write and exit. */
+static void makes_no_system_call(void **state)
+{
+    int status;
+    (void)state;
+    judge(); /* resolves what is resolved at the first call */
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+            _exit(2);
+        judge_all_kinds();
+        syscall(SYS_exit, verdict.reason == REASON_BUSY ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(appends_what_it_admits, begin),
+        cmocka_unit_test_setup(tells_sources_apart, begin),
+        cmocka_unit_test_setup(keeps_no_client_id_without_response_topic, begin),
+        cmocka_unit_test_setup(stamps_late_wishes_by_their_age, begin),
+        cmocka_unit_test_setup(stamps_never_repeat, begin),
+        cmocka_unit_test_setup(heeds_the_prefix, begin),
+        cmocka_unit_test_setup(refuses_each_wrong_form, begin),
+        cmocka_unit_test_setup(refuses_an_empty_response_topic, begin),
+        cmocka_unit_test_setup(forbids_by_what_is_known_of_the_client, begin),
+        cmocka_unit_test_setup(refuses_by_the_clock_before_it_stamps, begin),
+        cmocka_unit_test_setup(is_busy_when_the_ring_is_full_or_missing, begin),
+        cmocka_unit_test_setup(returns_correlation_data_only_where_it_may, begin),
+        cmocka_unit_test_setup(answers_by_protocol_version, begin),
+        cmocka_unit_test_setup(allocates_nothing, begin),
+        cmocka_unit_test_setup(makes_no_system_call, begin),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

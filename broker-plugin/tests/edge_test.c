@@ -1,0 +1,114 @@
+#include "unit.h"
+
+#include "edge.h"
+#include "temp.h"
+
+#define SERVICES "tally-feed feed 0123456789abcdef\n"
+#define KEY "000102030405060708090a0b0c0d0e0f\n"
+
+static struct edge edge, second;
+static char error[1024];
+
+static int begin(void **state)
+{
+    if (temp_setup(state) != 0)
+        return -1;
+    memset(&edge, 0, sizeof edge);
+    memset(&second, 0, sizeof second);
+    temp_write("services", SERVICES, strlen(SERVICES), 0600);
+    temp_write("key", KEY, strlen(KEY), 0600);
+    return 0;
+}
+
+static int end(void **state)
+{
+    edge_close(&edge);
+    edge_close(&second);
+    return temp_teardown(state);
+}
+
+static int open_edge(struct edge *which)
+{
+    char spool[128], services[128], key[128];
+    snprintf(spool, sizeof spool, "%s", temp_path("spool"));
+    snprintf(services, sizeof services, "%s", temp_path("services"));
+    snprintf(key, sizeof key, "%s", temp_path("key"));
+    const char *names[] = {"spool",  "services_file", "key_file",
+                           "shards", "ring_bytes",    "topic_prefix"};
+    const char *values[] = {spool, services, key, "2", "1048576", "news/"};
+    if (edge_configure(which, names, values, COUNT_OF(names), error, sizeof error) != 0)
+        return -1;
+    return edge_open(which, error, sizeof error);
+}
+
+static void admits_into_a_spool_of_files(void **state)
+{
+    struct admit_verdict verdict;
+    struct admit_wish wish = {.topic = "news/reactions/a",
+                              .payload = "sad",
+                              .payload_bytes = 3,
+                              .may_react = true,
+                              .source = 'c',
+                              .reader = "r",
+                              .reader_bytes = 1,
+                              .client_id = "r",
+                              .unix_ms = 1795510800123u};
+    (void)state;
+    assert_int_equal(open_edge(&edge), 0);
+    admit_reaction(&edge.admit, &wish, &verdict);
+    assert_int_equal(verdict.reason, REASON_NONE);
+    assert_int_equal(spool_dir_producer(edge.spool, verdict.shard)->sequence, 1);
+    uint64_t stamp = verdict.record.stamp;
+    assert_int_equal(*spool_dir_last_stamp(edge.spool), stamp);
+    /* The admission clock goes on where it was, when the broker begins again. */
+    edge_close(&edge);
+    assert_int_equal(open_edge(&edge), 0);
+    admit_reaction(&edge.admit, &wish, &verdict);
+    assert_int_equal(verdict.reason, REASON_NONE);
+    assert_int_equal(verdict.record.stamp, stamp + 1);
+    assert_int_equal(spool_dir_producer(edge.spool, verdict.shard)->sequence, 2);
+}
+
+static void is_opened_once(void **state)
+{
+    (void)state;
+    assert_int_equal(open_edge(&edge), 0);
+    assert_int_equal(open_edge(&second), -1);
+    assert_non_null(strstr(error, "another"));
+    edge_close(&edge);
+    edge_close(&second);
+    assert_int_equal(open_edge(&second), 0);
+}
+
+static void names_the_option_whose_file_is_wrong(void **state)
+{
+    (void)state;
+    temp_write("services", SERVICES, strlen(SERVICES), 0644);
+    assert_int_equal(open_edge(&edge), -1);
+    assert_non_null(strstr(error, "services_file"));
+    edge_close(&edge);
+    temp_write("services", SERVICES, strlen(SERVICES), 0600);
+    temp_write("key", "zz", 2, 0600);
+    assert_int_equal(open_edge(&edge), -1);
+    assert_non_null(strstr(error, "key_file"));
+}
+
+static void leaves_no_secret_in_memory(void **state)
+{
+    static const struct edge nothing;
+    (void)state;
+    assert_int_equal(open_edge(&edge), 0);
+    edge_close(&edge);
+    assert_memory_equal(&edge, &nothing, sizeof edge);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(admits_into_a_spool_of_files, begin, end),
+        cmocka_unit_test_setup_teardown(is_opened_once, begin, end),
+        cmocka_unit_test_setup_teardown(names_the_option_whose_file_is_wrong, begin, end),
+        cmocka_unit_test_setup_teardown(leaves_no_secret_in_memory, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+#include "unit.h"
+
+#include "settings.h"
+
+static struct settings settings;
+static char error[1024];
+
+/* The required ones, and one more. */
+static int load_with(const char *name, const char *value)
+{
+    const char *names[] = {"spool", "services_file", "key_file", name};
+    const char *values[] = {"/s", "/f", "/k", value};
+    error[0] = '\0';
+    memset(&settings, 0x55, sizeof settings);
+    return settings_load(&settings, names, values, name == NULL ? 3 : 4, error, sizeof error);
+}
+
+static void has_defaults(void **state)
+{
+    (void)state;
+    assert_int_equal(load_with(NULL, NULL), 0);
+    assert_string_equal(settings.spool, "/s");
+    assert_string_equal(settings.services_file, "/f");
+    assert_string_equal(settings.key_file, "/k");
+    assert_int_equal(settings.shards, 8);
+    assert_int_equal(settings.ring_bytes, 33554432);
+    assert_int_equal(settings.kind_table.n, 7);
+    assert_string_equal(settings.kind_table.name[1], "like");
+    assert_string_equal(settings.kind_table.name[7], "wow");
+    assert_string_equal(settings.topic_prefix, "");
+    assert_false(settings.open_wildcards);
+    assert_false(settings.auto_id_may_react);
+    assert_int_equal(settings.max_subscriptions, 256);
+    assert_true(settings.by_username);
+    assert_true(settings.by_client_id);
+    assert_true(settings.limits);
+}
+
+static void takes_what_is_right(void **state)
+{
+    static const char *const rows[][2] = {
+        {"shards", "1"},
+        {"shards", "64"},
+        {"ring_bytes", "1048576"},
+        {"ring_bytes", "1073741824"},
+        {"kinds", "up,down"},
+        {"topic_prefix", "news/"},
+        {"topic_prefix", ""},
+        {"open_wildcards", "on"},
+        {"auto_id_may_react", "true"},
+        {"max_subscriptions", "65536"},
+        {"identities", "client_id,username"},
+        {"limits", "off"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        require(load_with(rows[i][0], rows[i][1]) == 0, "%s", error);
+    assert_int_equal(load_with("identities", "username"), 0);
+    assert_true(settings.by_username);
+    assert_false(settings.by_client_id);
+    assert_int_equal(load_with("identities", "client_id"), 0);
+    assert_false(settings.by_username);
+    assert_true(settings.by_client_id);
+    assert_int_equal(load_with("limits", "off"), 0);
+    assert_false(settings.limits);
+}
+
+/* Each error names the option, and what it accepts. */
+static void names_what_is_wrong(void **state)
+{
+    static const char *const rows[][3] = {
+        {"shards", "0", "1 to 64"},
+        {"shards", "65", "1 to 64"},
+        {"shards", "8x", "1 to 64"},
+        {"ring_bytes", "1048575", "multiple of 4096"},
+        {"ring_bytes", "1048577", "multiple of 4096"},
+        {"ring_bytes", "1073745920", "multiple of 4096"},
+        {"kinds", "", "1 to 15 names"},
+        {"kinds", "Like", "a-z"},
+        {"kinds", "like,like", "twice"},
+        {"kinds", "none", "none"},
+        {"kinds", "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p", "15"},
+        {"topic_prefix", "news", "end with /"},
+        {"topic_prefix", "#/", "end with /"},
+        {"open_wildcards", "perhaps", "on or off"},
+        {"auto_id_may_react", "", "on or off"},
+        {"max_subscriptions", "0", "1 to 65536"},
+        {"max_subscriptions", "65537", "1 to 65536"},
+        {"identities", "", "username"},
+        {"identities", "name", "client_id"},
+        {"identities", "username,", "client_id"},
+        {"identities", "username,username", "client_id"},
+        {"limits", "some", "on or off"},
+        {"spool", "/again", "twice"},
+        {"spol", "/s", "spool"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        require(load_with(rows[i][0], rows[i][1]) == -1, "%s=%s", rows[i][0], rows[i][1]);
+        require(strstr(error, rows[i][0]) != NULL, "%s=%s: %s", rows[i][0], rows[i][1], error);
+        require(strstr(error, rows[i][2]) != NULL, "%s=%s: %s", rows[i][0], rows[i][1], error);
+    }
+    assert_int_equal(load_with("kinds", NULL), -1); /* a pair without a value */
+}
+
+static void names_what_is_missing(void **state)
+{
+    static const char *const names[] = {"spool", "services_file", "key_file"};
+    (void)state;
+    for (size_t missing = 0; missing < COUNT_OF(names); missing++) {
+        const char *given[2], *values[2] = {"/x", "/y"};
+        for (size_t i = 0, n = 0; i < COUNT_OF(names); i++)
+            if (i != missing)
+                given[n++] = names[i];
+        assert_int_equal(settings_load(&settings, given, values, 2, error, sizeof error), -1);
+        assert_non_null(strstr(error, names[missing]));
+        assert_non_null(strstr(error, "missing"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(has_defaults),
+        cmocka_unit_test(takes_what_is_right),
+        cmocka_unit_test(names_what_is_wrong),
+        cmocka_unit_test(names_what_is_missing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
