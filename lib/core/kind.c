@@ -29,7 +29,7 @@ int kind_find(const struct kind_table *table, const char *name, size_t bytes)
     if (bytes == 0 || bytes > KIND_NAME_MAX_BYTES)
         return KIND_UNKNOWN;
     for (int i = 0; i <= table->n; i++)
-        if (table->name[i][bytes] == '\0' && memcmp(table->name[i], name, bytes) == 0)
+        if (strlen(table->name[i]) == bytes && memcmp(table->name[i], name, bytes) == 0)
             return i;
     return KIND_UNKNOWN;
 }

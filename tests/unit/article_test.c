@@ -1,0 +1,100 @@
+#include "unit.h"
+
+#include "core/article.h"
+#include "core/crc32c.h"
+#include "vectors.h"
+
+#define TEN "abcdefghij"
+#define FIFTY TEN TEN TEN TEN TEN
+
+static const char *const accepted[] = {
+    "a",
+    "Z",
+    "7",
+    "world/migrant-caravan",
+    "post/10482",
+    "a/b/c/d/e/f/g/h",
+    "a.b_c~d%20-e",
+    "2024/11/05/Election",
+    "a..",
+    "a-/b-",
+    FIFTY FIFTY FIFTY FIFTY,
+};
+
+static const char *const refused[] = {
+    "",     "/",     "/a",     "a/",   "a//b",        "a/b/c/d/e/f/g/h/i",
+    ".a",   "-a",    "_a",     "~a",   "%41",         "a/.b",
+    "a/-",  "a b",   "a\tb",   "a+b",  "+",           "#",
+    "a/#",  "a/+/b", "$SYS/x", "a$",   "caf\xc3\xa9", "a\x7f",
+    "a\\b", "a?b",   "a:b",    "a\"b", "a{b}",        FIFTY FIFTY FIFTY FIFTY "k",
+};
+
+static void accepts_and_refuses(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(accepted); i++)
+        require(article_valid(accepted[i], strlen(accepted[i])), "'%s'", accepted[i]);
+    for (size_t i = 0; i < COUNT_OF(refused); i++)
+        require(!article_valid(refused[i], strlen(refused[i])), "'%s'", refused[i]);
+}
+
+static void looks_no_further_than_told(void **state)
+{
+    (void)state;
+    assert_true(article_valid("ab/#", 2));
+    assert_false(article_valid("ab/#", 3));
+    assert_false(article_valid("a\0b", 3));
+    assert_false(article_valid("a\0", 2));
+}
+
+/* Every byte, as the first of a level and within one, against the set in INTERFACES.md 1. */
+static void knows_every_byte(void **state)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    static const char inner[] = "._~%-";
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        char first[] = {(char)byte, 'b'}, within[] = {'a', (char)byte, 'b'};
+        bool letter = memchr(letters, byte, sizeof letters - 1) != NULL;
+        bool good = letter || byte == '/' || memchr(inner, byte, sizeof inner - 1) != NULL;
+        require(article_valid(first, 2) == letter, "byte %d first", byte);
+        require(article_valid(within, 3) == good, "byte %d within", byte);
+    }
+}
+
+static void shards_by_crc(void **state)
+{
+    static const char id[] = "world/migrant-caravan";
+    unsigned char crc[4];
+    (void)state;
+    assert_int_equal(unit_hex(VECTOR_ARTICLE_CRC, crc), 4);
+    uint32_t expected =
+        (uint32_t)crc[0] << 24 | (uint32_t)crc[1] << 16 | (uint32_t)crc[2] << 8 | crc[3];
+    assert_int_equal(crc32c(0, id, sizeof id - 1), expected);
+    for (uint32_t shards = 1; shards <= 64; shards++)
+        assert_int_equal(article_shard(id, sizeof id - 1, shards), expected % shards);
+}
+
+/* 64,000 ids over 64 shards: none may be a fifth off its thousand. */
+static void shards_evenly(void **state)
+{
+    unsigned count[64] = {0};
+    (void)state;
+    for (unsigned i = 0; i < 64000; i++) {
+        char id[32];
+        int n = snprintf(id, sizeof id, "post/%u", i);
+        count[article_shard(id, (size_t)n, 64)]++;
+    }
+    for (int i = 0; i < 64; i++)
+        assert_in_range(count[i], 800, 1200);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepts_and_refuses), cmocka_unit_test(looks_no_further_than_told),
+        cmocka_unit_test(knows_every_byte),    cmocka_unit_test(shards_by_crc),
+        cmocka_unit_test(shards_evenly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
