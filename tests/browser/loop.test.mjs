@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import {
   Bar, assertAccessible, assertLayout, hostPage, launch, profile, shotPath, until,
@@ -14,44 +15,49 @@ const home = process.env.TALLY_HTTP?.replace(/\/$/, '');
 const skip = home ? false : 'TALLY_HTTP does not say where a running system is';
 const LOST_CONNECTION = /WebSocket connection to .* failed/;
 const CARAVAN = 'world/migrant-caravan';
-const NEIGHBOUR = 'http://localhost:1080'; // a page of another origin; nothing listens there, the test answers for it
 
 let browser;
 let brokerAt; // {host, port}
+let paper; // somebody's site, at another origin; a real one, as Chromium lets no made-up page reach loopback
 before(async () => {
   if (home) {
     browser = await launch();
     const [, address] = /const BROKER = '([^']*)'/.exec(await (await fetch(`${home}/tally.js`)).text());
     const url = new URL(address.startsWith(':') ? `ws://${new URL(home).hostname}${address}` : address);
     brokerAt = { host: url.hostname, port: Number(url.port || 80) };
+    paper = http.createServer(answerAsPaper);
+    await new Promise((resolve) => paper.listen(0, '127.0.0.1', resolve));
   }
 });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  paper?.close();
+});
+
+// A page under a strict policy, with bars for ?articles=
+function answerAsPaper(request, response) {
+  const url = new URL(request.url, 'http://paper');
+  const connect = url.searchParams.get('broker') ?? `ws://${new URL(home).hostname}:${brokerAt.port}`;
+  response.writeHead(200, {
+    'Content-Type': 'text/html; charset=utf-8',
+    'Content-Security-Policy': `default-src 'none'; img-src data:; script-src ${home}; connect-src ${connect}; require-trusted-types-for 'script'`,
+  });
+  response.end(hostPage(url, home));
+}
+
+const paperAt = () => `127.0.0.1:${paper.address().port}`;
 
 const newArticle = () => `test/browser-${randomBytes(6).toString('hex')}`;
 
 /** A profile that may talk to the system, and to what else is given. */
-async function reader(t, { hosts = [], ...options } = {}) {
-  const own = [new URL(home).host, `${new URL(home).hostname}:${brokerAt.port}`, new URL(NEIGHBOUR).host];
-  const context = await profile(t, browser, { hosts: [...own, ...hosts], ...options });
-  // Somebody's page under a strict policy, at another origin, with bars for ?articles=
-  await context.route(`${NEIGHBOUR}/**`, (route) => {
-    const url = new URL(route.request().url());
-    const connect = url.searchParams.get('broker') ?? `ws://${new URL(home).hostname}:${brokerAt.port}`;
-    return route.fulfill({
-      contentType: 'text/html; charset=utf-8',
-      headers: {
-        'Content-Security-Policy': `default-src 'none'; img-src data:; script-src ${home}; connect-src ${connect}; require-trusted-types-for 'script'`,
-      },
-      body: hostPage(url, home),
-    });
-  });
-  return context;
+function reader(t, { hosts = [], ...options } = {}) {
+  const own = [new URL(home).host, `${new URL(home).hostname}:${brokerAt.port}`, paperAt()];
+  return profile(t, browser, { hosts: [...own, ...hosts], ...options });
 }
 
 async function openArticle(context, article, { broker } = {}) {
   const page = await context.newPage();
-  await page.goto(`${NEIGHBOUR}/?articles=${article}${broker ? `&broker=${encodeURIComponent(broker)}` : ''}`);
+  await page.goto(`http://${paperAt()}/?articles=${article}${broker ? `&broker=${encodeURIComponent(broker)}` : ''}`);
   return { page, bar: new Bar(page, article) };
 }
 
