@@ -22,6 +22,7 @@ from store import Store
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MARK = "EDGE_OF_TALLY"  # in the environment of every process, so that none is left unseen
+SMALL = {"shards": 4, "ring_bytes": 1 << 20, "open_wildcards": "off", "auto_id_may_react": "off"}
 PROGRAMS = ("redis", "broker", "collector", "feed")
 REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|AddressSanitizer:DEADLYSIGNAL")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -117,12 +118,12 @@ class Process:
 
 
 class Edge:
-    """`plugin`: plugin options (None takes a line out); `collector`, `feed`: options of the daemons, as in {"batch-records": 10}."""
+    """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}."""
 
     def __init__(self, directory, plugin=None, collector=None, feed=None, limits="off", build=None):
         self.directory = str(directory)
         self.build = build or build_dir()
-        self.plugin_options = dict(plugin or {})
+        self.plugin_options = dict(SMALL, **(plugin or {}))
         self.daemon_options = {"collector": dict(collector or {}), "feed": dict(feed or {})}
         self.data = os.path.join(self.directory, "data")
         self.spool = os.path.join(self.data, "spool")
@@ -484,6 +485,25 @@ def counts_of(total):
     """{kind: count} of a total, zeroes left out, after checking that the total agrees with itself."""
     assert total["total"] == sum(total["counts"].values()), total
     return {kind: n for kind, n in total["counts"].items() if n}
+
+
+def fill(edge, article):
+    """Reacts until the article's ring has no room even for a plain record. Returns how many reactions were admitted."""
+    client = edge.client()
+    admitted = 0
+    window = []
+    # large records first (they carry a receipt's address), then plain ones into what is left
+    for asked in (dict(response_topic="receipts/" + client.name, correlation=b"c" * 64), {}):
+        refused = False
+        while not refused or window:
+            if not refused and len(window) < 16:
+                window.append(client.send("reactions/" + article, b"like", **asked))
+                continue
+            if client.ack(window.pop(0)) == 0x87:
+                refused = True
+            else:
+                admitted += 1
+    return admitted
 
 
 def boot(directory, **more):

@@ -50,6 +50,9 @@ class Edge:
             f.seek(152)
             return dict(zip(REASONS, struct.unpack("<16Q", f.read(128))))
 
+    def receipts_not_sent(self):
+        return _u64(self.path, 280)
+
     def edge_id(self):
         return _u64(self.path, 16)
 

@@ -10,7 +10,6 @@ from clients import FLAVOUR_NAMES, FLAVOURS, V5, reader_name, unique
 from edge import counts_of, wait_until
 from store import Model, REASONS
 
-EDGE = {"plugin": {"shards": 4, "ring_bytes": 1 << 20, "auto_id_may_react": "off", "open_wildcards": "off"}}
 KINDS = ["like", "dislike", "love", "funny", "angry", "sad", "wow"]
 MINUTE_MS = 60000
 WEEK_MINUTES = 7 * 24 * 60

@@ -1,0 +1,153 @@
+"""What is written down against what is built."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from edge import ROOT, wait_until
+
+PLUGIN_SETTINGS = os.path.join(ROOT, "broker-plugin", "settings.c")
+
+
+def _read(*parts):
+    with open(os.path.join(ROOT, *parts)) as f:
+        return f.read()
+
+
+def _rows(text):
+    """Rows of every table whose head is `| option | default | accepts | meaning |`, with the heading above it:
+    (heading, option, default, accepts)."""
+    heading, inside, rows = "", False, []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            heading = line.strip("# ")
+        cells = [cell.strip().replace("`", "") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if cells[:3] == ["option", "default", "accepts"]:
+            inside = True
+        elif not line.startswith("|"):
+            inside = False
+        elif inside and not set(line) <= set("|-: "):
+            rows.append((heading, cells[0], cells[1], cells[2]))
+    return rows
+
+
+def _documented():
+    """program → {option: (default, accepts)}. An option is written as its program takes it: `plugin_opt_x` of the plugin;
+    `--x` of a daemon, in a table whose heading or whose cell names the program."""
+    found = {"plugin": {}, "collector": {}, "feed": {}}
+    for heading, name, default, accepts in _rows(_read("README.md")):
+        entry = (default, accepts)
+        if name.startswith("plugin_opt_"):
+            found["plugin"][name[len("plugin_opt_"):]] = entry
+        elif name.startswith("--"):
+            words = (heading + " " + name).lower()
+            option = name.split()[0].lstrip("-").replace("-", "_")
+            programs = [p for p in ("collector", "feed") if p in words] or ["collector", "feed"]
+            for program in programs:
+                found[program][option] = entry
+    return found
+
+
+def _of_help(path):
+    """option → (default, accepts) out of --help's lines `name | default | accepts | help`."""
+    text = subprocess.run([path, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split(" | ")]
+        if len(cells) == 4 and cells[0] not in ("option", "name"):
+            found[cells[0].lstrip("-").replace("-", "_")] = (cells[1], cells[2])
+    assert found, text
+    return found
+
+
+def _of_plugin_source():
+    """option → (default, accepts) out of the table in broker-plugin/settings.c."""
+    source = _read("broker-plugin", "settings.c")
+    words = dict(re.findall(r'^#define (ACCEPTS_\w+)\s*\\?\n?\s*("(?:[^"\\]|\\.)*")', source, re.MULTILINE))
+    table = re.search(r"settings_options\[\] = \{\n(.*?)\n\};", source, re.DOTALL).group(1)
+    for name, text in words.items():
+        table = re.sub(r"\b%s\b" % name, lambda _m, t=text: t, table)
+    strings = r'(NULL|"(?:[^"\\]|\\.)*")'
+    entry = re.compile(r'\{"(\w+)",\s*\w+\(\w+\),\s*[^,]+,\s*[^,]+,\s*' + strings + r",\s*" + strings + r",\s*" + strings + r"\}")
+    found = {}
+    for name, default, accepts, _help in entry.findall(re.sub(r"\s+", " ", table)):
+        found[name] = ("" if default == "NULL" else default.strip('"'), accepts.strip('"'))
+    assert len(found) == table.count('{"'), "an entry of the table was not understood"
+    return found
+
+
+def _normal(entry):
+    """Defaults and ranges as a reader sees them: no quotes, no thousands separators, `required`, `none` and `-` for nothing."""
+    default, accepts = entry
+    default = default.replace(",", "") if re.fullmatch(r"[\d,]+", default) else default
+    nothing = {"", "-", "none", "empty", "required", "(required)", "nothing", "\u2013", "\u2014", "no default"}
+    return ("" if default.lower() in nothing else default), re.sub(r"(?<=\d),(?=\d{3})", "", accepts)
+
+
+@pytest.mark.parametrize("program", ["plugin", "collector", "feed"])
+def test_every_option_is_in_the_readme_and_nothing_else(make_edge, program):
+    built = _of_plugin_source() if program == "plugin" else _of_help(make_edge()[program].argv[0])
+    written = _documented()[program]
+    assert sorted(written) == sorted(built)
+    assert {n: _normal(e) for n, e in written.items()} == {n: _normal(e) for n, e in built.items()}
+
+
+def test_the_environment_of_the_scripts_is_in_the_readme():
+    known = re.search(r"^tally_known='([^']*)'", _read("script", "lib.sh"), re.MULTILINE).group(1).split()
+    assert known
+    readme = _read("README.md")
+    assert [name for name in known if name not in readme] == []
+
+
+def test_every_topic_spoken_is_in_interfaces(edge):
+    """What an operator hears of a working edge, each by a topic of the table in INTERFACES.md 2."""
+    table = _read("INTERFACES.md").split("## 2. MQTT topics")[1].split("### 2.1")[0]
+    patterns = [re.compile(re.sub(r"<[^>]*>", ".+", topic) + "$") for topic in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)]
+    assert len(patterns) >= 8
+    operator = edge.service("operator")
+    operator.watch("#")
+    client = edge.client()
+    client.say("reactions/documents", b"like", response_topic="receipts/" + client.name)
+    client.say("reactions/documents", b"meh", response_topic="receipts/" + client.name)
+    kinds = ("totals/", "receipts/", "ops/collector", "ops/feed", "ops/health")
+    operator.wait(lambda: all(operator.got(prefix=kind) for kind in kinds), "something of each kind")
+    strange = {m.topic for m in operator.messages if not any(p.match(m.topic) for p in patterns)}
+    assert not strange
+
+
+def test_every_reason_is_in_interfaces():
+    source = _read("lib", "core", "reason.c")
+    text = _read("INTERFACES.md")
+    names = re.findall(r'"([a-z_]+)"', source)
+    assert len(names) == 11
+    assert [name for name in names if "`%s`" % name not in text] == []
+
+
+def test_every_metric_is_written_down(edge):
+    edge.client().say("reactions/metrics", b"like")
+    edge.settle()
+    names = {re.match(r"[a-zA-Z_:][\w:]*", name).group(0) for name in wait_until(edge.metrics, "metrics")}
+    design = [os.path.join("dashboard-feed", name) for name in os.listdir(os.path.join(ROOT, "dashboard-feed")) if name.startswith("DESIGN")]
+    text = _read("README.md") + "".join(_read(name) for name in design)
+    missing = sorted(name for name in names if name not in text)
+    assert not missing
+
+
+def test_metrics_are_prometheus_text(edge):
+    status, headers, body = edge.get("/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain")
+    typed, seen = {}, set()
+    for line in body.decode().splitlines():
+        if line.startswith("# TYPE "):
+            _hash, _type, name, kind = line.split(" ")
+            assert name not in typed and kind in ("counter", "gauge", "histogram"), line
+            typed[name] = kind
+        elif line and not line.startswith("#"):
+            assert re.fullmatch(r'[a-z_:][a-z0-9_:]*(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? (NaN|[+-]?[0-9.eE+-]+|[+-]Inf)', line), line
+            series = line.rpartition(" ")[0]
+            assert series not in seen, line
+            seen.add(series)
+            assert series.partition("{")[0] in typed, line
+    assert typed

@@ -1,0 +1,318 @@
+"""DESIGN's table "on start or mismatch", row by row, and what happens to rings that are not continued."""
+
+import json
+import os
+import secrets
+import shutil
+import struct
+
+import pytest
+
+import spool_bytes
+from clients import unique
+from edge import wait_until
+from store import Model
+
+SHARD = {"plugin": {"shards": 1}}
+
+
+def _react(edge, pairs, model=None):
+    """[(article, kind)], each by a reader of its own; waits for every PUBACK."""
+    for article, kind in pairs:
+        client = edge.client()
+        assert client.say("reactions/" + article, kind) in (0, 0x10)
+        if model is not None:
+            model.wish(article, client.identity, kind, 1)
+        client.close()
+
+
+def _store_is(edge, model):
+    edge.settle()
+    registers = edge.store.registers()
+    assert {a: {h: kind for h, (_s, kind) in r.items()} for a, r in registers.items()} == model.registers(edge.key())
+    assert {a: t for a, t in edge.store.totals().items()} == model.totals()
+
+
+def _ring(edge, shard=0):
+    return spool_bytes.Ring(spool_bytes.rings(edge.spool)[shard])
+
+
+def _rings_field(ring):
+    shard, ring_id = ring.key()
+    return "tally:{%d}:rings" % shard, "%016x" % ring_id
+
+
+def _status(edge, condition, what):
+    operator = edge.service("operator")
+    operator.watch("ops/collector")
+    return edge.status(operator, condition, what)
+
+
+def _wipe_registers(edge, shard=0):
+    """Redis as it was before this shard's ring was applied: only the store's identity stays."""
+    for key in edge.redis.keys("tally:{%d}:*" % shard):
+        edge.redis.delete(key)
+
+
+def _refused_until_adopted(edge, model, article):
+    """503 with the reason, nothing applied, until --adopt; then all of the ring is applied."""
+    edge.wait_unhealthy("store")
+    _react(edge, [(article, "love")], model)
+    edge.restart("collector", ready=False)
+    edge.wait_unhealthy("store")
+    assert edge.redis.keys("tally:{*}:heads") == []
+    plain = edge["collector"].argv
+    edge.stop("collector")
+    edge["collector"].argv = edge.collector_argv("--adopt")
+    edge.start("collector")
+    _store_is(edge, model)
+    edge.stop("collector")
+    edge["collector"].argv = plain
+    edge.start("collector")
+    _react(edge, [(article, "wow")], model)
+    _store_is(edge, model)
+
+
+def test_an_empty_store_needs_adopt(make_edge):
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("empty")
+    _react(edge, [(article, "like"), (article, "sad")], model)
+    _store_is(edge, model)
+    edge.redis.flushall()
+    _react(edge, [(article, "sad")], model)
+    _refused_until_adopted(edge, model, article)
+
+
+def test_another_store_needs_adopt(make_edge):
+    edge, other, model = make_edge(**SHARD).start(), make_edge(**SHARD), Model()
+    with open(edge.path("reader.key")) as key, open(other.path("reader.key"), "w") as its:
+        its.write(key.read())
+    other.start()
+    article = unique("other")
+    _react(edge, [(article, "like")], model)
+    _store_is(edge, model)
+    assert edge.store.fields()["id"] != other.store.fields()["id"]
+    other.stop("feed", "collector", "broker", "redis")
+    edge.stop("redis")
+    own = edge["redis"].argv
+    os.rename(edge.path("redis"), edge.path("redis.own"))
+    os.rename(other.path("redis"), edge.path("redis"))
+    edge.start("redis", ready=False)
+    _refused_until_adopted(edge, model, article)
+    assert edge["redis"].argv is own
+
+
+def test_no_position_same_store_applies_from_the_oldest(make_edge):
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("none")
+    _react(edge, [(article, "like"), (article, "sad"), (article, "sad")], model)
+    edge.settle()
+    edge.stop("collector")
+    _wipe_registers(edge)
+    edge.start("collector")
+    _store_is(edge, model)
+
+
+def test_no_position_while_it_runs(make_edge):
+    """The same, found out by a running collector: the script answers the position it has."""
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("none")
+    _react(edge, [(article, "like"), (article, "sad")], model)
+    edge.settle()
+    _wipe_registers(edge)
+    _react(edge, [(article, "sad")], model)
+    _store_is(edge, model)
+
+
+def test_a_position_in_the_ring_goes_on_there(make_edge):
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("go")
+    _react(edge, [(article, "like")], model)
+    edge.settle()
+    edge.stop("collector")
+    _react(edge, [(article, "sad"), (article, "wow")], model)
+    edge.start("collector")
+    _store_is(edge, model)
+    status = _status(edge, lambda s: s["applied"], "a status")
+    assert (status["applied"], status["lost"]) == (2, 0)
+
+
+def test_redis_went_back(make_edge):
+    """Its last writes are gone, positions with them: the ring still holds what came since."""
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("back")
+    _react(edge, [(article, "like")], model)
+    edge.settle()
+    edge.stop("redis")
+    kept = edge.path("redis") + ".kept"
+    shutil.copytree(edge.path("redis"), kept)
+    edge.start("redis")
+    _react(edge, [(article, "sad"), (article, "sad"), (article, "like")], model)
+    edge.settle()
+    edge.kill("redis")
+    shutil.rmtree(edge.path("redis"))
+    os.rename(kept, edge.path("redis"))
+    edge.start("redis")
+    _react(edge, [(article, "wow")], model)
+    _store_is(edge, model)
+    assert _status(edge, lambda s: s["in_spool"] == 0, "a status")["lost"] == 0
+
+
+def test_an_older_position_than_the_oldest_record_is_lost_and_loud(make_edge):
+    edge = make_edge(**SHARD).start()
+    article = unique("lost")
+    client = edge.client()
+    sent = 0
+    while _ring(edge).read() == 0:  # until more than half of the ring was in use, so that the oldest were freed
+        for _ in range(64):
+            client.send("reactions/" + article, b"like", response_topic="receipts/" + client.name, correlation=b"c" * 64)
+        client.flush()
+        sent += 64
+        edge.settle()
+    edge.stop("collector")
+    ring = _ring(edge)
+    gone = sent - len(ring.records())
+    assert gone > 0
+    edge.redis.hdel(*_rings_field(ring))
+    edge.redis.hset(*_rings_field(ring), struct.pack("<5Q", 0, 0, 0, 0, edge.header.edge_id()))
+    edge.start("collector", ready=False)
+    edge.settle()
+    status = _status(edge, lambda s: s["lost"], "what was lost")
+    assert status["lost"] == gone
+    assert edge.store.rings()[ring.key()][3] == gone
+    assert "lost" in edge["collector"].text()
+    assert edge.store.totals()[article] == {"like": 1}
+    lost = [value for name, value in edge.metrics().items() if "lost" in name and not name.endswith("_created")]
+    assert gone in lost
+
+
+def test_a_position_beyond_the_end_drains_into_a_new_ring(make_edge):
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("beyond")
+    _react(edge, [(article, "like")], model)
+    edge.settle()
+    edge.stop("collector")
+    _react(edge, [(article, "sad")], model)
+    ring = _ring(edge)
+    old_id = ring.ring_id()
+    edge.redis.hset(*_rings_field(ring), struct.pack("<5Q", ring.write() + 640, 10, 0, 0, edge.header.edge_id()))
+    edge.start("collector")
+    wait_until(lambda: _ring(edge).ring_id() != old_id, "a new ring")
+    _react(edge, [(article, "wow")], model)
+    _store_is(edge, model)
+
+
+# --- rings that are renamed ---
+
+def test_after_a_reboot_the_ring_is_drained(make_edge):
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("boot")
+    _react(edge, [(article, "like")], model)
+    edge.settle()
+    edge.stop("collector")
+    _react(edge, [(article, "sad"), (article, "wow")], model)
+    edge.stop("broker")
+    ring = _ring(edge)
+    old_id = ring.ring_id()
+    ring.set_boot_id(secrets.token_bytes(16))
+    edge.start("broker", ready=False)
+    assert [os.path.basename(p) for p in spool_bytes.old_rings(edge.spool)] == ["old-0-%016x" % old_id]
+    assert _ring(edge).ring_id() != old_id
+    edge.start("collector")
+    _react(edge, [(article, "angry")], model)
+    _store_is(edge, model)
+    assert spool_bytes.old_rings(edge.spool) == []
+    books = edge.store.books()
+    assert books["applied"] >= 3 and books["lost"] == 0
+    assert not edge.redis.hexists("tally:{0}:rings", "%016x" % old_id)
+
+
+def test_after_a_power_loss_positions_say_nothing(make_edge):
+    """Any page may be older than another: the ring is scanned, whatever its header says."""
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("power")
+    edge.stop("collector")
+    _react(edge, [(article, "sad"), (article, "wow")], model)
+    edge.stop("broker")
+    ring = _ring(edge)
+    ring.set_boot_id(secrets.token_bytes(16))
+    spool_bytes.poke(ring.path, spool_bytes.WRITE_AT, struct.pack("<Q", 0))
+    edge.start("broker", "collector")
+    _store_is(edge, model)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["broker-away", "broker-running"])
+def test_a_damaged_record_is_counted_and_the_others_survive(make_edge, running):
+    edge, model = make_edge(**SHARD).start(), Model()
+    article, victim = unique("damage"), unique("victim")
+    edge.stop("collector")
+    _react(edge, [(article, "like"), (article, "sad")], model)
+    _react(edge, [(victim, "love")])
+    _react(edge, [(article, "wow"), (article, "angry")], model)
+    if not running:
+        edge.stop("broker")
+    ring = _ring(edge)
+    record = [r for r in ring.records() if r.article == victim][0]
+    with open(ring.path, "rb") as f:
+        f.seek(spool_bytes.HEADER_BYTES + record.position + 24)
+        byte = f.read(1)
+    spool_bytes.poke(ring.path, spool_bytes.HEADER_BYTES + record.position + 24, bytes([byte[0] ^ 0xFF]))
+    edge.start("collector", *([] if running else ["broker"]))
+    status = _status(edge, lambda s: s["damaged"] == 1, "the damaged record")
+    assert status["lost"] in (0, 1)
+    _react(edge, [(article, "funny")], model)
+    _store_is(edge, model)
+    assert spool_bytes.old_rings(edge.spool) == []
+
+
+def test_kinds_changed_in_the_configuration(make_edge):
+    """The old ring is drained with its own kinds; counts of a kind that is gone remain."""
+    edge, model = make_edge(plugin={"shards": 1, "kinds": "like,sad"}).start(), Model()
+    article = unique("kinds")
+    edge.stop("collector")
+    _react(edge, [(article, "like"), (article, "sad"), (article, "sad")], model)
+    edge.stop("broker")
+    edge.edit_broker({"kinds": "wow,like"})
+    edge.start("broker", "collector")
+    _react(edge, [(article, "wow"), (article, "like")], model)
+    assert edge.client().say("reactions/" + article, "sad") == 0x87
+    _store_is(edge, model)
+    assert edge.store.totals()[article] == {"like": 2, "sad": 2, "wow": 1}
+    assert sorted(edge.store.kinds().values()) == ["like", "sad", "wow"]
+    newsroom = edge.service("newsroom")
+    newsroom.watch("totals/" + article)
+    want = {"like": 2, "sad": 2, "wow": 1}
+    newsroom.wait(lambda: [m for m in newsroom.got() if json.loads(m.payload)["counts"] == want], "totals with every kind of the store")
+
+
+def test_another_ring_size_drains_the_old_ring(make_edge):
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("size")
+    edge.stop("collector")
+    _react(edge, [(article, "like")], model)
+    edge.stop("broker")
+    edge.edit_broker({"ring_bytes": 2 << 20})
+    edge.start("broker", "collector")
+    _react(edge, [(article, "sad")], model)
+    _store_is(edge, model)
+    assert _ring(edge).capacity() == 2 << 20
+
+
+def test_four_old_rings_then_busy(make_edge):
+    """Bounded: a fifth is not begun, the shard is busy until the collector has drained one."""
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("old")
+    edge.stop("collector")
+    for i in range(5):
+        _react(edge, [(article, "like")], model)
+        edge.stop("broker")
+        _ring(edge).set_boot_id(secrets.token_bytes(16))
+        edge.start("broker", ready=False)
+    assert len(spool_bytes.old_rings(edge.spool)) == 4
+    client = edge.client()
+    assert client.say("reactions/" + article, b"like") == 0x87
+    assert edge.header.refused()["busy"] == 1
+    edge.start("collector")
+    wait_until(lambda: client.say("reactions/" + article, b"like") in (0, 0x10), "room for another ring")
+    model.wish(article, client.identity, "like", 1)
+    _store_is(edge, model)

@@ -1,0 +1,376 @@
+"""script/server and its kin: what they refuse and how they say it, what they start, restart, end, and never leave behind."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import urllib.request
+
+import pytest
+
+import edge as edges
+from clients import TIMEOUT_S, Client, reader_name
+
+SCRIPTS = os.path.join(edges.ROOT, "script")
+PORTS = ("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_HTTP_PORT", "TALLY_REDIS_PORT")
+PROGRAMS = ("redis", "mosquitto", "collector", "feed")
+
+
+def marked_processes(mark, redis_port):
+    """Pid → command line of what carries the mark in its environment, or (Redis overwrites its own) names the Redis."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/environ" % pid, "rb") as environ, open("/proc/%s/cmdline" % pid, "rb") as command:
+                words = command.read()
+                if mark in environ.read().split(b"\0") or (b"redis-server" in words and b"127.0.0.1:%d" % redis_port in words):
+                    found[int(pid)] = words.replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+    return found
+
+
+class Server:
+    """A run of script/server on ports and a folder of its own."""
+
+    def __init__(self, directory):
+        self.directory = str(directory)
+        self.data = os.path.join(self.directory, "data")
+        self.mark = b"SERVER_OF_TALLY=" + os.urandom(8).hex().encode()
+        self.ports = dict(zip(PORTS, edges.free_ports(4)))
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+        self.env.update({name: str(port) for name, port in self.ports.items()}, TALLY_DATA=self.data,
+                        TALLY_BUILD=edges.build_dir(), SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode())
+        self.child = None
+        self.runs = 0
+
+    def refuse(self, *arguments, script="server", **env):
+        """Runs it, expecting that it refuses. Returns what it said: one line, or one for each port in use."""
+        done = subprocess.run([os.path.join(SCRIPTS, script), *arguments], env={**self.env, **env}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+        assert done.returncode != 0 and done.stdout == "", (done.returncode, done.stdout, done.stderr)
+        if self.child is None:
+            self.nothing_left()
+        return done.stderr
+
+    def start(self, *arguments):
+        """Starts it and waits until it says ready."""
+        self.runs += 1
+        self.output = os.path.join(self.directory, "server-%d.out" % self.runs)
+        with open(self.output, "wb") as output:
+            self.child = subprocess.Popen([os.path.join(SCRIPTS, "server"), *arguments], env=self.env, stdin=subprocess.DEVNULL,
+                                          stdout=output, stderr=output, start_new_session=True)
+        self.wait(lambda: "ready" in self.said(), "ready")
+        return self
+
+    def said(self):
+        with open(self.output, errors="replace") as output:
+            return output.read().splitlines()
+
+    def wait(self, condition, what):
+        def met():
+            value = condition()
+            if not value and self.child.poll() is not None:
+                raise AssertionError("script/server ended with %r while waiting for %s:\n%s" % (
+                    self.child.returncode, what, self.story()))
+            return value
+        try:
+            return edges.wait_until(met, what)
+        except edges.EdgeError as error:
+            raise AssertionError("%s\n%s" % (error, self.story()))
+
+    def story(self):
+        parts = ["\n".join(self.said())]
+        logs = os.path.join(self.data, "log")
+        for name in sorted(os.listdir(logs) if os.path.isdir(logs) else ()):
+            with open(os.path.join(logs, name), errors="replace") as log:
+                parts.append("--- %s ---\n%s" % (name, log.read()[-2000:]))
+        return "\n".join(parts)
+
+    def pid(self, name):
+        """Pid of a program, None while it does not run."""
+        try:
+            with open(os.path.join(self.data, "run", name + ".pid")) as pid:
+                return int(pid.read() or 0) or None
+        except FileNotFoundError:
+            return None
+
+    def end(self, number=signal.SIGTERM):
+        """Sends the signal and waits for the end. Returns the exit status."""
+        if number == signal.SIGINT:
+            os.killpg(self.child.pid, number)  # as a terminal does on Ctrl-C
+        else:
+            self.child.send_signal(number)
+        status = self.child.wait(TIMEOUT_S)
+        self.child = None
+        return status
+
+    def nothing_left(self):
+        """The kernel may take a moment after the script's end to end what it killed."""
+        edges.wait_until(lambda: not marked_processes(self.mark, self.ports["TALLY_REDIS_PORT"]),
+                         "the end of %r" % marked_processes(self.mark, self.ports["TALLY_REDIS_PORT"]))
+
+    def close(self):
+        if self.child is not None:
+            self.child.kill()
+            self.child.wait()
+        left = marked_processes(self.mark, self.ports["TALLY_REDIS_PORT"])
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def get(self, path):
+        address = "http://127.0.0.1:%d%s" % (self.ports["TALLY_HTTP_PORT"], path)
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return answer.read().decode()
+
+    def count(self, article, kind):
+        """What the feed says over HTTP; 0 where it knows no such article."""
+        try:
+            return json.loads(self.get("/totals/" + article))["counts"][kind]
+        except OSError:
+            return 0
+
+    def react(self, article, kind):
+        client = Client(self.ports["TALLY_MQTT_PORT"], username=reader_name()).open()
+        try:
+            assert client.say("reactions/" + article, kind) < 0x80
+        finally:
+            client.close()
+
+    def react_and_see(self, article, kind="angry"):
+        before = self.count(article, kind)
+        self.react(article, kind)
+        self.wait(lambda: self.count(article, kind) == before + 1, "the reaction to be shown")
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path)
+    yield made
+    made.close()
+
+
+def listen(address="127.0.0.1"):
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind((address, 0))
+    taken.listen()
+    return taken
+
+
+# --- refusals ---
+
+@pytest.mark.parametrize("script", ["server", "config"])
+@pytest.mark.parametrize("name, value, accepts", [
+    *[(port, value, "1 to 65535") for port in PORTS for value in ("0", "65536", "1883x", "", "-1", "http")],
+    ("TALLY_LIMITS", "yes", "on or off"),
+    ("TALLY_LIMITS", "", "on or off"),
+    ("TALLY_BIND", "localhost", "IPv4 address"),
+    ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
+])
+def test_a_wrong_variable_is_named(server, script, name, value, accepts):
+    arguments = [server.data, edges.build_dir()] if script == "config" else []
+    said = server.refuse(*arguments, script=script, **{name: value})
+    assert said.count("\n") == 1 and name in said and accepts in said and ("'%s'" % value in said or name == "TALLY_DATABASE")
+    assert not os.path.exists(server.data)
+
+
+def test_two_ports_alike_are_named(server):
+    said = server.refuse(TALLY_WS_PORT=server.env["TALLY_MQTT_PORT"])
+    assert said.count("\n") == 1 and "TALLY_MQTT_PORT" in said and "TALLY_WS_PORT" in said
+
+
+@pytest.mark.parametrize("folder", ["/proc/tally", "/dev/null/tally", "", "/tmp/a\"b", "/tmp/a\nb"])
+def test_a_folder_that_cannot_be_used_is_named(server, folder):
+    said = server.refuse(TALLY_DATA=folder)
+    assert "TALLY_DATA" in said and folder in said and said.count("\n") == 1 + folder.count("\n")
+
+
+def test_a_folder_with_a_file_in_its_place_is_named(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    said = server.refuse(TALLY_DATA=str(tmp_path / "file"))
+    assert "TALLY_DATA" in said and str(tmp_path / "file") in said and said.count("\n") == 1
+
+
+def test_a_build_without_programs_is_named(server, tmp_path):
+    said = server.refuse(TALLY_BUILD=str(tmp_path))
+    assert "TALLY_BUILD" in said and str(tmp_path) in said and said.count("\n") == 1
+
+
+def test_other_addresses_than_loopback_are_refused(server):
+    assert "TALLY_BIND" in server.refuse(TALLY_BIND="0.0.0.0")
+
+
+@pytest.mark.parametrize("script, argument, accepted", [
+    ("server", "--bogus", "--demo"),
+    ("server", "demo", "--demo"),
+    ("bootstrap", "--bogus", "run|test"),
+    ("config", "--bogus", "DATA_DIR BUILD_DIR"),
+    ("test", "--bogus", "--quick"),
+])
+def test_an_unknown_option_is_answered_with_the_known_ones(server, script, argument, accepted):
+    said = server.refuse(argument, script=script)
+    assert accepted in said and said.count("\n") == 1
+    assert argument in said or script in ("bootstrap", "config")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("name", PORTS)
+def test_a_port_in_use_is_named(server, name, address):
+    with listen(address) as taken:
+        port = taken.getsockname()[1]
+        said = server.refuse(**{name: str(port)})
+    assert said.count("\n") == 1 and name in said and " %d " % port in said and "in use" in said
+
+
+def test_a_port_in_use_on_every_ipv6_address_is_named(server):
+    with socket.socket(socket.AF_INET6) as taken:
+        taken.bind(("::", 0))
+        taken.listen()
+        assert "TALLY_HTTP_PORT" in server.refuse(TALLY_HTTP_PORT=str(taken.getsockname()[1]))
+
+
+def test_every_port_in_use_is_named(server):
+    taken = [listen() for _ in PORTS]
+    said = server.refuse(**{name: str(one.getsockname()[1]) for name, one in zip(PORTS, taken)})
+    for one in taken:
+        one.close()
+    assert said.count("\n") == 4 and all(name in said for name in PORTS)
+
+
+def test_help_tells_every_variable(server):
+    told = subprocess.run([os.path.join(SCRIPTS, "server"), "--help"], env=server.env, stdout=subprocess.PIPE, text=True, check=True)
+    assert all(name in told.stdout for name in PORTS + ("TALLY_DATA", "TALLY_LIMITS", "--demo"))
+
+
+# --- configuration ---
+
+def test_config_makes_secrets_once_and_keeps_them(server):
+    def make():
+        subprocess.run([os.path.join(SCRIPTS, "config"), server.data, edges.build_dir()], env=server.env, check=True)
+        return {name: open(os.path.join(server.data, name)).read() for name in ("services", "reader.key")}
+    first = make()
+    for name in first:
+        assert stat.S_IMODE(os.stat(os.path.join(server.data, name)).st_mode) == 0o600
+    assert re.fullmatch(r"[0-9a-f]{32}\n", first["reader.key"])
+    services = [line.split(" ") for line in first["services"].splitlines() if not line.startswith("#")]
+    assert [service[:2] for service in services] == [["tally-collector", "collector"], ["tally-feed", "feed"],
+                                                     ["operator", "operator"], ["newsroom", "newsroom"]]
+    assert len({service[2] for service in services}) == 4 and all(len(service[2]) == 48 for service in services)
+    assert make() == first
+    os.remove(os.path.join(server.data, "reader.key"))
+    assert make()["reader.key"] != first["reader.key"]
+
+
+# --- running ---
+
+def test_it_counts_shows_ends_and_remembers(server):
+    server.start()
+    article = "world/it-remembers"
+    server.react_and_see(article)
+    server.react_and_see(article)
+    assert server.said().count("ready") == 1
+    assert server.end() == 0
+    server.nothing_left()
+    assert not [name for name in os.listdir(os.path.join(server.data, "run")) if name.endswith(".pid")]
+    server.start()
+    assert server.count(article, "angry") == 2
+    server.react_and_see(article)
+    assert server.end(signal.SIGINT) == 0
+    server.nothing_left()
+
+
+def test_secrets_are_on_no_command_line(server):
+    server.start()
+    with open(os.path.join(server.data, "services")) as services:
+        secrets = [line.split()[2] for line in services if not line.startswith("#")]
+    with open(os.path.join(server.data, "reader.key")) as key:
+        secrets.append(key.read().strip())
+    commands = "\n".join(marked_processes(server.mark, server.ports["TALLY_REDIS_PORT"]).values())
+    assert "tally-collector" in commands and "tally-feed" in commands and "redis-server" in commands
+    assert not [secret for secret in secrets if secret in commands]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_its_children_do_not_outlive_it(server, number):
+    server.start()
+    server.react_and_see("world/outlives")
+    server.end(number)
+    server.nothing_left()
+    server.start()  # at once, on the same ports and data
+    assert server.count("world/outlives", "angry") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_killed_program_is_started_again_and_that_is_said(server, name):
+    server.start()
+    server.react_and_see("world/" + name)
+    killed = server.pid(name)
+    os.kill(killed, signal.SIGKILL)
+    server.wait(lambda: name + " started again" in server.said(), name + " started again")
+    assert server.pid(name) not in (killed, None)
+    server.wait(lambda: health_of(server) == 200, "health")
+    server.react_and_see("world/" + name)
+    assert server.count("world/" + name, "angry") == 2
+    assert [line for line in server.said() if line.startswith(name + " ended (killed by SIGKILL), starts again in 0.5 s")]
+    assert server.said().count("ready") == 1
+    assert server.end() == 0
+    server.nothing_left()
+
+
+def health_of(server):
+    try:
+        server.get("/healthz")
+        return 200
+    except OSError:
+        return 0
+
+
+@pytest.mark.slow
+def test_the_pause_grows(server):
+    server.start()
+    for pause in ("0.5", "1.0", "2.0"):
+        os.kill(edges.wait_until(lambda: server.pid("collector"), "a collector"), signal.SIGKILL)
+        line = "collector ended (killed by SIGKILL), starts again in %s s" % pause
+        server.wait(lambda: [said for said in server.said() if said.startswith(line)], line)
+
+
+@pytest.mark.slow
+def test_a_program_that_does_not_listen_is_killed_at_the_end(server):
+    server.start()
+    for name in PROGRAMS:
+        os.kill(server.pid(name), signal.SIGSTOP)
+    assert server.end() == 0
+    server.nothing_left()
+
+
+@pytest.mark.slow
+def test_a_second_one_on_the_same_data_is_refused(server, tmp_path):
+    server.start()
+    other = dict(zip(PORTS, map(str, edges.free_ports(4))))
+    said = server.refuse(**other)
+    assert said.count("\n") == 1 and "TALLY_DATA" in said and server.data in said and "process %d" % server.child.pid in said
+    said = server.refuse(TALLY_DATA=str(tmp_path / "other"))
+    assert said.count("\n") == 4 and all(name in said for name in PORTS)
+    server.react_and_see("world/undisturbed")
+
+
+@pytest.mark.slow
+def test_the_demo_shows_many_articles(server):
+    server.start("--demo")
+    def articles():
+        known = [line for line in server.get("/metrics").splitlines() if not line.startswith("#")]
+        admitted = [float(line.split()[-1]) for line in known if "admitted" in line.split("{")[0]]
+        return sum(admitted) >= 30
+    server.wait(articles, "30 reactions of simulated readers")
+    assert server.count("world/migrant-caravan", "like") >= 0
+    assert server.end() == 0
+    server.nothing_left()
