@@ -1,0 +1,204 @@
+#include "apply.h"
+
+#include "core/bytes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int apply_read_position(struct apply_position *out, const void *in, size_t bytes)
+{
+    const unsigned char *at = in;
+    *out = (struct apply_position){0};
+    if (bytes == 0)
+        return 0;
+    if (bytes != APPLY_POSITION_BYTES)
+        return -1;
+    out->point.position = bytes_get_u64(at);
+    out->point.sequence = bytes_get_u64(at + 8);
+    out->set_aside = bytes_get_u64(at + 16);
+    out->lost = bytes_get_u64(at + 24);
+    out->edge = bytes_get_u64(at + 32);
+    return 0;
+}
+
+enum apply_rule apply_rule(const struct apply_ring *ring, uint64_t position, uint64_t *start)
+{
+    *start = ring->oldest;
+    if (position > ring->end)
+        return ring->old ? APPLY_AGAIN : APPLY_ROTATE;
+    if (position < ring->oldest)
+        return APPLY_OLDEST;
+    *start = ring->heard >= ring->oldest && ring->heard < position ? ring->heard : position;
+    return APPLY_GO_ON;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Redis's error codes that say nothing about what was sent. */
+static bool passing(const char *error)
+{
+    static const char *const codes[] = {
+        "OOM",        "READONLY",   "LOADING",     "BUSY",      "MASTERDOWN", "CLUSTERDOWN",
+        "NOREPLICAS", "MISCONF",    "TRYAGAIN",    "NOPERM",    "MOVED",      "ASK ",
+        "NOAUTH",     "UNKILLABLE", "ERR max num", "CROSSSLOT",
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (begins(error, codes[i]))
+            return true;
+    return false;
+}
+
+enum apply_answer apply_judge(const char *error, bool of_record)
+{
+    if (error == NULL)
+        return APPLY_NO_ANSWER;
+    if (begins(error, "NOSCRIPT"))
+        return APPLY_NO_SCRIPT;
+    if (passing(error))
+        return APPLY_WAIT;
+    /* An error that the script did not catch came of what it was given, too. */
+    return of_record || strstr(error, "user_script") != NULL ? APPLY_POISON : APPLY_WAIT;
+}
+
+void apply_init(struct apply *apply)
+{
+    *apply = (struct apply){.state = APPLY_UNKNOWN};
+}
+
+bool apply_asks(const struct apply *apply, uint64_t now_ms)
+{
+    return apply->state == APPLY_UNKNOWN && now_ms >= apply->wait_until_ms;
+}
+
+void apply_asking(struct apply *apply)
+{
+    apply->state = APPLY_ASKING;
+}
+
+void apply_resume(struct apply *apply, struct take_point point, uint64_t start)
+{
+    apply->state = APPLY_GOING;
+    apply->point = point;
+    apply->heard = start;
+}
+
+void apply_rotate(struct apply *apply, const char *why)
+{
+    snprintf(apply->held, sizeof apply->held, "%s", why);
+    apply->state = APPLY_ROTATING;
+}
+
+static void say(struct apply *apply, const char *why)
+{
+    if (why != NULL)
+        snprintf(apply->held, sizeof apply->held, "%s", why);
+}
+
+/* The first `free` failures in a row cost no pause. */
+static void pause_after(struct apply *apply, unsigned free, uint64_t now_ms)
+{
+    uint64_t pause_ms = APPLY_PAUSE_MIN_MS;
+    apply->failures++;
+    if (apply->failures <= free)
+        return;
+    for (unsigned i = free + 1; i < apply->failures && pause_ms < APPLY_PAUSE_MAX_MS; i++)
+        pause_ms *= 2;
+    apply->wait_until_ms = now_ms + (pause_ms < APPLY_PAUSE_MAX_MS ? pause_ms : APPLY_PAUSE_MAX_MS);
+}
+
+static void settle(struct apply *apply)
+{
+    if (apply->state == APPLY_ROTATING)
+        return;
+    apply->state = apply->in_flight > 0 ? APPLY_SETTLING : APPLY_UNKNOWN;
+}
+
+void apply_ask_failed(struct apply *apply, const char *error, uint64_t now_ms)
+{
+    say(apply, error);
+    if (error != NULL)
+        pause_after(apply, 0, now_ms);
+    settle(apply);
+}
+
+bool apply_sends(const struct apply *apply, unsigned in_flight_max)
+{
+    return apply->state == APPLY_GOING &&
+           apply->in_flight < (apply->careful_until > 0 ? 1 : in_flight_max);
+}
+
+size_t apply_limit(const struct apply *apply, size_t batch_records)
+{
+    return apply->careful_until > 0 ? 1 : batch_records;
+}
+
+bool apply_sets_aside(const struct apply *apply, const struct record *record)
+{
+    return apply->careful_until > 0 && apply->suspect_failures >= APPLY_TRIES &&
+           apply->suspect == record->position;
+}
+
+void apply_sent(struct apply *apply, const struct take *take)
+{
+    apply->in_flight++;
+    apply->point = take_to(take);
+}
+
+void apply_hold(struct apply *apply, const char *why, uint64_t now_ms)
+{
+    say(apply, why);
+    pause_after(apply, 0, now_ms);
+    settle(apply);
+}
+
+static void poisoned(struct apply *apply, const struct take *take)
+{
+    if (apply->careful_until == 0 || take_records(take) > 1) {
+        apply->careful_until = take_end(take).position;
+        return;
+    }
+    if (apply->suspect_failures == 0 || apply->suspect != take_first(take)) {
+        apply->suspect = take_first(take);
+        apply->suspect_failures = 0;
+    }
+    apply->suspect_failures++;
+}
+
+static void succeeded(struct apply *apply, const struct take *take)
+{
+    apply->failures = 0;
+    apply->held[0] = '\0';
+    apply->suspect_failures = 0;
+    /* After a failure, what came before this batch was not heard of. */
+    if (apply->state != APPLY_GOING)
+        return;
+    apply->heard = take_end(take).position;
+    if (apply->careful_until > 0 && apply->heard >= apply->careful_until)
+        apply->careful_until = 0;
+}
+
+void apply_answered(struct apply *apply, enum apply_answer answer, const struct take *take,
+                    const char *why, uint64_t now_ms)
+{
+    bool first = apply->state == APPLY_GOING;
+    apply->in_flight--;
+    if (answer == APPLY_OK) {
+        succeeded(apply, take);
+        if (!first)
+            settle(apply);
+        return;
+    }
+    /* What was sent after a batch that failed must fail, too, and says nothing more. */
+    if (first) {
+        if (answer == APPLY_WAIT || answer == APPLY_POISON)
+            say(apply, why);
+        if (answer == APPLY_POISON)
+            poisoned(apply, take);
+        else if (answer != APPLY_NO_ANSWER)
+            pause_after(apply, answer == APPLY_WAIT ? 0 : 1, now_ms);
+    }
+    settle(apply);
+}

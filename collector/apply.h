@@ -1,0 +1,112 @@
+/* The bookkeeping of one ring's calls: where Redis stands, what is under way, where to go on after
+ * a failure (DESIGN 5, 6 and its table "on start or mismatch"). Knows no Redis, no ring, no clock:
+ * the simulator and the tests run this very code. One thread.
+ *
+ *   UNKNOWN ──ask──▶ ASKING ──position──▶ GOING ──failure──▶ SETTLING ──all answered──▶ UNKNOWN
+ *                       └─ beyond the ring's end, or damage in it ──▶ ROTATING: another ring is
+ * waited for */
+#ifndef TALLY_COLLECTOR_APPLY_H
+#define TALLY_COLLECTOR_APPLY_H
+
+#include "take.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define APPLY_PAUSE_MIN_MS 100
+#define APPLY_PAUSE_MAX_MS 5000
+#define APPLY_TRIES 2 /* of a single record that fails, before it is set aside */
+#define APPLY_HELD_BYTES 160
+#define APPLY_POSITION_BYTES 40
+
+/* A ring's position as Redis keeps it (INTERFACES.md 5.2). */
+struct apply_position {
+    struct take_point point;
+    uint64_t set_aside, lost, edge;
+};
+
+/* Reads it; no bytes: nothing was applied, all 0. Returns 0, or -1 where it is no position. */
+int apply_read_position(struct apply_position *out, const void *in, size_t bytes);
+
+/* --- where to go on --- */
+
+enum apply_rule {
+    APPLY_GO_ON,  /* from `start` */
+    APPLY_OLDEST, /* from the oldest record; what lies before it is lost: loud */
+    APPLY_AGAIN, /* an old ring that Redis was further in: all of it once more, which is harmless */
+    APPLY_ROTATE, /* the ring ends before Redis's position: have it renamed, and drain it */
+};
+
+/* What stands in the ring. `heard` is up to where the outcomes were heard of: what Redis applied
+ * beyond that is applied once more from there, so that its receipts can be given; they are then
+ * what they would have been, as a repeat changes nothing. */
+struct apply_ring {
+    bool old; /* nobody writes it any more */
+    uint64_t oldest, end, heard;
+};
+
+enum apply_rule apply_rule(const struct apply_ring *ring, uint64_t position, uint64_t *start);
+
+/* --- what an answer means --- */
+
+enum apply_answer {
+    APPLY_OK,
+    APPLY_ELSEWHERE, /* Redis stands at another position */
+    APPLY_NO_SCRIPT, /* it forgot the script */
+    APPLY_WAIT,      /* not now: out of memory, read-only, loading, its own keys are spoilt, … */
+    APPLY_POISON,    /* a record of the batch cannot be applied */
+    APPLY_NO_ANSWER, /* the connection ended */
+};
+
+/* `of_record`: the script says that a record of the batch made it fail. */
+enum apply_answer apply_judge(const char *error, bool of_record);
+
+/* --- calls --- */
+
+enum apply_state { APPLY_UNKNOWN, APPLY_ASKING, APPLY_GOING, APPLY_SETTLING, APPLY_ROTATING };
+
+struct apply {
+    enum apply_state state;
+    unsigned in_flight;
+    struct take_point point; /* Redis's once all that is under way has succeeded */
+    uint64_t heard;          /* see apply_ring */
+    unsigned failures;       /* in a row */
+    uint64_t wait_until_ms;
+    uint64_t careful_until; /* one record a call up to here: one of them cannot be applied. 0: no */
+    uint64_t suspect;       /* the record that failed last … */
+    unsigned suspect_failures;   /* … so often */
+    char held[APPLY_HELD_BYTES]; /* why nothing is applied, "" */
+};
+
+void apply_init(struct apply *apply);
+
+/* Whether the position is to be asked for now. */
+bool apply_asks(const struct apply *apply, uint64_t now_ms);
+void apply_asking(struct apply *apply);
+
+/* Redis said where it stands; the caller has gone to where apply_rule says. */
+void apply_resume(struct apply *apply, struct take_point point, uint64_t start);
+
+/* The question was not answered, or with an error (NULL: the connection ended). */
+void apply_ask_failed(struct apply *apply, const char *error, uint64_t now_ms);
+
+/* Nothing more can be taken from this ring. */
+void apply_rotate(struct apply *apply, const char *why);
+
+/* Whether another batch may be sent, how many records at most, and whether its (only) record is to
+ * be set aside. */
+bool apply_sends(const struct apply *apply, unsigned in_flight_max);
+size_t apply_limit(const struct apply *apply, size_t batch_records);
+bool apply_sets_aside(const struct apply *apply, const struct record *record);
+
+void apply_sent(struct apply *apply, const struct take *take);
+
+/* A batch could not be made or sent: waits. */
+void apply_hold(struct apply *apply, const char *why, uint64_t now_ms);
+
+/* A batch was answered. `why` (may be NULL) tells what went wrong. */
+void apply_answered(struct apply *apply, enum apply_answer answer, const struct take *take,
+                    const char *why, uint64_t now_ms);
+
+#endif

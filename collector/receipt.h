@@ -1,0 +1,39 @@
+/* Receipts (INTERFACES.md 2.3): what became of a reaction, to who asked. A bounded number waits
+ * while the broker is away or slow; further ones are dropped and counted, as the widget asks again.
+ * One thread. */
+#ifndef TALLY_COLLECTOR_RECEIPT_H
+#define TALLY_COLLECTOR_RECEIPT_H
+
+#include "core/record.h"
+#include "daemon/mqtt_link.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECEIPT_WAITING_MAX 8192
+#define RECEIPT_PAYLOAD_MAX_BYTES 384
+
+struct receipt_box;
+
+/* `prefix` is copied; NULL on no memory. Nothing is sent before receipt_connect; its link stays the
+ * caller's. */
+struct receipt_box *receipt_new(const char *prefix);
+void receipt_free(struct receipt_box *box);
+void receipt_connect(struct receipt_box *box, struct mqtt_link *link);
+
+/* The payload. `wish` is the kind's name or "none"; `current` is what stands instead, NULL where
+ * the register holds the wish. Returns its length. Pure. */
+size_t receipt_write(char out[RECEIPT_PAYLOAD_MAX_BYTES], const struct record *record,
+                     const char *wish, const char *current);
+
+/* Answers a record that has a client id: now, or once the broker takes it. */
+void receipt_add(struct receipt_box *box, const struct record *record, const char *wish,
+                 const char *current);
+
+/* Sends what waits, as far as the broker takes it. */
+void receipt_flush(struct receipt_box *box);
+
+uint64_t receipt_sent(const struct receipt_box *box);
+uint64_t receipt_dropped(const struct receipt_box *box);
+
+#endif

@@ -1,0 +1,280 @@
+-- Applies one batch of one ring: registers, totals, versions, changed set and position move together or not at all
+-- (INTERFACES.md 5).
+--
+-- KEYS  heads, changed, meta, rings of one shard
+-- ARGV  1 ring id; 2 the position that the batch starts from, 8 bytes; 3 the position and sequence after it, 16 bytes;
+--       4 records set aside in it; 5 records lost before or in it; 6 edge id, 8 bytes; 7 voters a bucket; 8 shard;
+--       then for each article its id and its votes, 15 bytes each: reader hash 8, value 7
+-- Answers
+--       {'at', stored position}  it starts from another position: nothing was done
+--       {'ok', new, changed, repeated, superseded, split}  superseded: for each vote that lost u16 index in the batch, u8 kind
+--                                id that stands; split: what kept an article from being split, or ''
+--       {'error', what, article} stopped: what was done stands in the heads, the position has not moved, so that a repeat is
+--                                harmless. article: 1 for the first, 0 where it is the shard's own keys
+--
+-- Integers are little-endian but for values. A value has 56 bits and a Lua number holds 53: values are compared as their
+-- first six bytes, then the seventh.
+local call, try = redis.call, redis.pcall
+local pack, unpack_bytes = struct.pack, struct.unpack
+local byte, sub, format = string.byte, string.sub, string.format
+
+local HEAD = '<BBI8I4I4BI4B'
+local CHUNK = 1000 -- unpack() has a limit below 8,000
+local heads_key, changed_key, meta_key, rings_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local prefix = sub(heads_key, 1, -6)
+local threshold = tonumber(ARGV[7])
+
+local function in_chunks(command, key, list)
+    local n = #list
+    for i = 1, n, CHUNK do
+        local answer = try(command, key, unpack(list, i, math.min(i + CHUNK - 1, n)))
+        if type(answer) == 'table' and answer.err then
+            return answer.err
+        end
+    end
+end
+
+-- What the shard's own keys hold, all asked for before the first write: of a wrong type, they must not fail after it.
+local stored = try('HGET', rings_key, ARGV[1])
+if type(stored) == 'table' then
+    return {'error', stored.err, 0}
+end
+if (stored and sub(stored, 1, 8) or '\0\0\0\0\0\0\0\0') ~= ARGV[2] then
+    return {'at', stored or ''}
+end
+local aside, lost = 0, 0
+if stored then
+    aside, lost = unpack_bytes('<I8I8', stored, 17)
+end
+local meta = try('HMGET', meta_key, 'version', 'articles')
+local changed_members = try('ZCARD', changed_key)
+local names, heads = {}, {}
+for j = 9, #ARGV, 2 do
+    names[#names + 1] = ARGV[j]
+end
+if meta.err or type(changed_members) == 'table' then
+    return {'error', meta.err or changed_members.err, 0}
+end
+for i = 1, #names, CHUNK do
+    local some = try('HMGET', heads_key, unpack(names, i, math.min(i + CHUNK - 1, #names)))
+    if some.err then
+        return {'error', some.err, 0}
+    end
+    if i == 1 then
+        heads = some
+    else
+        for k = 1, #some do
+            heads[i + k - 1] = some[k]
+        end
+    end
+end
+local last_version, last_number = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
+
+local now
+local function next_version()
+    if not now then
+        local time = call('TIME')
+        now = time[1] * 1000000 + time[2]
+    end
+    last_version = math.max(last_version + 1, now)
+    return last_version
+end
+
+-- Linear hashing: moves three quarters of bucket `from` of 4^level = `size` to their own. The split position moves
+-- only after all of it, so that a split that failed midway leaves the bucket as it was, and copies that are never looked at.
+local function split_bucket(base, from, size)
+    local all = try('HGETALL', base .. from)
+    if all.err then
+        return all.err
+    end
+    local to, gone = {{}, {}, {}}, {}
+    for i = 1, #all, 2 do
+        local field = all[i]
+        local quarter = math.floor(unpack_bytes('<I4', field) % (size * 4) / size)
+        if quarter > 0 then
+            local list = to[quarter]
+            list[#list + 1] = field
+            list[#list + 1] = all[i + 1]
+            gone[#gone + 1] = field
+        end
+    end
+    for quarter = 1, 3 do
+        local err = in_chunks('HSET', base .. format('%.0f', from + quarter * size), to[quarter])
+        if err then
+            return err
+        end
+    end
+    return in_chunks('HDEL', base .. from, gone)
+end
+
+local head_formats = {}
+local function head_format(n, floor)
+    local key = floor and n + 16 or n
+    local text = head_formats[key]
+    if not text then
+        text = HEAD .. string.rep('BI4', n) .. (floor and 'I8' or '')
+        head_formats[key] = text
+    end
+    return text
+end
+
+local news, changes, repeats, index = 0, 0, 0, 0
+local superseded, split_error = {}, ''
+local head_list, changed_list = {}, {}
+local failure, failed_article
+
+for a = 1, #names do
+    local blob, head = ARGV[8 + 2 * a], heads[a]
+    local number, voters, level, split, floor = last_number + 1, 0, 0, 0, nil
+    local version, count = 0, {}
+    if head then
+        local n = byte(head, 24)
+        floor = n and byte(head, 2) == 1
+        if not n or byte(head, 1) ~= 1 or #head ~= 24 + 5 * n + (floor and 8 or 0) then
+            failure, failed_article = 'BADHEAD a head of an unknown format', a
+            break
+        end
+        local part = {unpack_bytes(head_format(n, floor), head)}
+        version, number, voters, level, split = part[3], part[4], part[5], part[6], part[7]
+        for i = 9, 7 + 2 * n, 2 do
+            count[part[i]] = part[i + 1]
+        end
+        floor = floor and part[9 + 2 * n] or nil
+    end
+    local base = prefix .. format('%.0f', number) .. ':'
+    local size = 4 ^ level
+    local limit = threshold * (size + 3 * split)
+    local keys = {}
+    local dirty, moved = false, false
+
+    for at = 1, #blob, 15 do
+        local field, value = unpack_bytes('c8c7', blob, at)
+        local hash = unpack_bytes('<I4', field)
+        local bucket = hash % size
+        if bucket < split then
+            bucket = hash % (size * 4)
+        end
+        local key = keys[bucket]
+        if not key then
+            key = base .. bucket
+            keys[bucket] = key
+        end
+        local kind = byte(value, 7) % 16
+        local answer = try('HSETNX', key, field, value)
+        if answer == 1 then
+            news = news + 1
+            voters = voters + 1
+            dirty = true
+            if floor then
+                local hi, lo = unpack_bytes('>I6B', value)
+                if hi * 16 + math.floor(lo / 16) <= floor then
+                    kind = 0
+                end
+            end
+            if kind ~= 0 then
+                count[kind] = (count[kind] or 0) + 1
+                moved = true
+            end
+            if voters > limit then
+                local err = split_bucket(base, split, size)
+                if err then -- the bucket goes on as it is; the next batch tries again
+                    split_error, limit = err, math.huge
+                else
+                    split = split + 1
+                    if split == size then
+                        level, split, size = level + 1, 0, size * 4
+                    end
+                    limit = threshold * (size + 3 * split)
+                end
+            end
+        elseif answer == 0 then
+            local old = try('HGET', key, field)
+            if old == value then
+                repeats = repeats + 1
+            elseif type(old) ~= 'string' or #old ~= 7 then
+                failure, failed_article = type(old) == 'table' and old.err or 'BADREGISTER not 7 bytes', a
+                break
+            else
+                local old_hi, old_lo = unpack_bytes('>I6B', old)
+                local hi, lo = unpack_bytes('>I6B', value)
+                if hi < old_hi or (hi == old_hi and lo < old_lo) then
+                    superseded[#superseded + 1] = pack('<I2B', index, old_lo % 16)
+                else
+                    answer = try('HSET', key, field, value)
+                    if type(answer) == 'table' then
+                        failure, failed_article = answer.err, a
+                        break
+                    end
+                    changes = changes + 1
+                    local old_kind = old_lo % 16
+                    if floor then
+                        if old_hi * 16 + math.floor(old_lo / 16) <= floor then
+                            old_kind = 0
+                        end
+                        if hi * 16 + math.floor(lo / 16) <= floor then
+                            kind = 0
+                        end
+                    end
+                    if kind ~= old_kind then
+                        if old_kind ~= 0 then
+                            count[old_kind] = (count[old_kind] or 0) - 1
+                        end
+                        if kind ~= 0 then
+                            count[kind] = (count[kind] or 0) + 1
+                        end
+                        dirty, moved = true, true
+                    end
+                end
+            end
+        else
+            failure, failed_article = answer.err, a
+            break
+        end
+        index = index + 1
+    end
+
+    if dirty then
+        if moved or not head then
+            version = next_version()
+            changed_list[#changed_list + 1] = format('%.0f', version)
+            changed_list[#changed_list + 1] = names[a]
+        end
+        if not head then
+            last_number = number
+        end
+        local part, n = {1, floor and 1 or 0, version, number, voters, level, split, 0}, 0
+        for kind = 1, 15 do
+            local of_kind = count[kind]
+            if of_kind and of_kind > 0 then
+                n = n + 1
+                part[7 + 2 * n], part[8 + 2 * n] = kind, of_kind
+            end
+        end
+        part[8] = n
+        part[9 + 2 * n] = floor
+        head_list[#head_list + 1] = names[a]
+        head_list[#head_list + 1] = pack(head_format(n, floor), unpack(part))
+    end
+    if failure then
+        break
+    end
+end
+
+if #head_list > 0 then
+    in_chunks('HSET', heads_key, head_list)
+    call('HSET', meta_key, 'version', format('%.0f', last_version), 'articles', format('%.0f', last_number))
+end
+if #changed_list > 0 then
+    in_chunks('ZADD', changed_key, changed_list)
+end
+if not failure then
+    call('HSET', rings_key, ARGV[1],
+         ARGV[3] .. pack('<I8I8', aside + tonumber(ARGV[4]), lost + tonumber(ARGV[5])) .. ARGV[6])
+end
+if #changed_list > 0 then
+    try('PUBLISH', 'tally:changed', ARGV[8]) -- a hint: that it cannot be given spoils nothing
+end
+if failure then
+    return {'error', failure, failed_article}
+end
+return {'ok', news, changes, repeats, table.concat(superseded), split_error}

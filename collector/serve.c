@@ -1,0 +1,692 @@
+#include "serve.h"
+
+#include "lane.h"
+#include "receipt.h"
+#include "session.h"
+#include "source.h"
+#include "status.h"
+
+#include "daemon/log.h"
+#include "daemon/mqtt_link.h"
+#include "spool/spool_file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define TICK_MS 100 /* so long at most it sleeps */
+#define SECOND_MS 1000
+#define NAP_NS 200000 /* to look again costs less than the plugin's wake-up, … */
+#define NAPS 5        /* … so it looks again that often before it sleeps */
+#define STOP_MS 2000
+#define OLD_MAX (SPOOL_SHARDS_MAX * SPOOL_OLD_MAX)
+#define TOPIC "ops/collector"
+
+/* An old ring that is drained, or waits for its turn: one a shard at a time. */
+struct old {
+    struct spool_old file;
+    void *memory;
+    uint64_t bytes;
+    struct lane *lane;
+};
+
+struct serve {
+    struct event_base *base;
+    const struct settings *settings;
+    struct session *session;
+    struct mqtt_link *mqtt;
+    struct receipt_box *receipts;
+    struct lane_shared shared;
+    struct event *tick, *wake;
+
+    struct spool_dir *spool;
+    char spool_why[256];
+    bool failed;
+    unsigned shards;
+    struct lane *lane[SPOOL_SHARDS_MAX]; /* current rings; NULL none */
+    char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
+    struct old old[OLD_MAX];
+    int olds;
+    bool list_old; /* there may be old rings that are not known */
+    bool swept;    /* rings that are gone were folded into the books */
+
+    bool stopping;
+    uint64_t stop_ms, second_ms;
+    int64_t clock_skew_ms;
+    bool clock_bad;
+    struct status_counts counts;
+    bool ready; /* as last said */
+    char reason[STATUS_REASON_BYTES];
+};
+
+extern const unsigned char fold_lua[];
+extern const unsigned long fold_lua_bytes;
+
+static uint64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* --- rings --- */
+
+/* Follows the shard's current ring to the file that it is now, once nothing of the former is under
+ * way. */
+static void follow_ring(struct serve *serve, unsigned shard)
+{
+    struct spool_identity identity;
+    struct lane *lane = serve->lane[shard];
+    char *why = serve->shard_why[shard];
+    char said[APPLY_HELD_BYTES];
+    void *memory;
+    uint64_t bytes;
+    if (!spool_dir_ring_replaced(serve->spool, shard) || (lane != NULL && !lane_idle(lane)))
+        return;
+    memcpy(said, why, sizeof said);
+    int got = spool_dir_ring(serve->spool, shard, &memory, &bytes, &identity, why, sizeof said);
+    if (got == 0 && lane != NULL)
+        return;
+    lane_free(lane);
+    serve->lane[shard] = NULL;
+    serve->list_old = true;
+    if (got >= 0) {
+        struct source *source = source_new(memory, bytes, &identity, false, why, sizeof said);
+        if (source != NULL)
+            serve->lane[shard] = lane_new(&serve->shared, source);
+        else /* its header says what cannot be: the plugin shall begin another */
+            spool_want_rotation(memory);
+    }
+    if (serve->lane[shard] != NULL) {
+        why[0] = '\0';
+        log_line(LOG_LEVEL_INFO, "ring opened", "shard=%u ring=%016" PRIx64, shard,
+                 identity.ring_id);
+        session_look(serve->session);
+    } else if (strcmp(said, why) != 0) {
+        log_line(LOG_LEVEL_WARNING, "no ring", "shard=%u reason=%s", shard, why);
+    }
+}
+
+static bool known(const struct serve *serve, const struct spool_old *file)
+{
+    const struct lane *lane = serve->lane[file->shard];
+    for (int i = 0; i < serve->olds; i++)
+        if (serve->old[i].file.shard == file->shard && serve->old[i].file.ring_id == file->ring_id)
+            return true;
+    /* Renamed a moment ago, and not yet followed to the next. */
+    return lane != NULL && source_identity(lane_source(lane))->ring_id == file->ring_id;
+}
+
+static int open_old(struct serve *serve, const struct spool_old *file, char *why, size_t why_bytes)
+{
+    struct old *old = &serve->old[serve->olds];
+    struct spool_identity identity;
+    *old = (struct old){.file = *file};
+    if (spool_old_map(file, &old->memory, &old->bytes, why, why_bytes) != 0)
+        return -1;
+    if (spool_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
+        goto fail;
+    if (identity.shard != file->shard) {
+        snprintf(why, why_bytes, "it is of shard %u", identity.shard);
+        goto fail;
+    }
+    struct source *source = source_new(old->memory, old->bytes, &identity, true, why, why_bytes);
+    old->lane = source == NULL ? NULL : lane_new(&serve->shared, source);
+    if (old->lane == NULL)
+        goto fail;
+    serve->olds++;
+    return 0;
+fail:
+    spool_old_unmap(old->memory, old->bytes);
+    return -1;
+}
+
+static void find_old(struct serve *serve)
+{
+    struct spool_old file[OLD_MAX];
+    char why[APPLY_HELD_BYTES];
+    int n = spool_dir_list_old(serve->spool, file, OLD_MAX);
+    serve->list_old = false;
+    for (int i = 0; i < n && serve->olds < OLD_MAX; i++) {
+        if (file[i].shard >= serve->shards || known(serve, &file[i]))
+            continue;
+        if (open_old(serve, &file[i], why, sizeof why) == 0) {
+            log_line(LOG_LEVEL_WARNING, "an old ring is to be drained", "shard=%u ring=%016" PRIx64,
+                     file[i].shard, file[i].ring_id);
+            session_look(serve->session);
+            continue;
+        }
+        serve->counts.damaged++;
+        log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
+                 file[i].path, why);
+        if (spool_dir_put_away(serve->spool, &file[i]) < 0)
+            log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away", "path=%s", file[i].path);
+    }
+}
+
+static void close_old(struct serve *serve, int i)
+{
+    lane_free(serve->old[i].lane);
+    spool_old_unmap(serve->old[i].memory, serve->old[i].bytes);
+    serve->old[i] = serve->old[--serve->olds];
+}
+
+static void on_folded(redisAsyncContext *redis, void *answer, void *user)
+{
+    struct serve *serve = user;
+    const redisReply *reply = answer;
+    (void)redis;
+    session_heard(serve->session);
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+        log_line(LOG_LEVEL_WARNING, "a ring's numbers were not added to the books", "error=%s",
+                 reply->str);
+}
+
+/* What does not come to pass now does at the next start (sweep). */
+static void fold(struct serve *serve, unsigned shard, const char *ring)
+{
+    char rings[32], books[32];
+    snprintf(rings, sizeof rings, "tally:{%u}:rings", shard);
+    snprintf(books, sizeof books, "tally:{%u}:books", shard);
+    const char *argv[] = {"EVAL", (const char *)fold_lua, "2", rings, books, ring};
+    const size_t bytes[] = {4,           (size_t)fold_lua_bytes, 1, strlen(rings), strlen(books),
+                            strlen(ring)};
+    (void)session_send(serve->session, on_folded, serve, 6, argv, bytes);
+}
+
+/* First the file, then the numbers. The other way round, a crash between would have the file
+ * drained again, its position unknown, and counted twice in the books. */
+static void finish_old(struct serve *serve, int i)
+{
+    struct old *old = &serve->old[i];
+    uint64_t damaged = source_damaged(lane_source(old->lane));
+    char ring[17];
+    snprintf(ring, sizeof ring, "%016" PRIx64, old->file.ring_id);
+    if (spool_old_delete(&old->file) != 0) {
+        log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted", "path=%s", old->file.path);
+        return;
+    }
+    serve->counts.damaged += damaged;
+    log_line(damaged > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "an old ring is drained",
+             "shard=%u ring=%s damaged=%" PRIu64, old->file.shard, ring, damaged);
+    fold(serve, old->file.shard, ring);
+    close_old(serve, i);
+}
+
+/* --- rings in Redis that are gone here --- */
+
+struct sweep {
+    struct serve *serve;
+    unsigned shard;
+};
+
+static bool ring_here(const struct serve *serve, unsigned shard, uint64_t ring_id)
+{
+    const struct spool_old file = {.shard = shard, .ring_id = ring_id};
+    return known(serve, &file);
+}
+
+static void on_rings(redisAsyncContext *redis, void *answer, void *user)
+{
+    struct sweep *sweep = user;
+    struct serve *serve = sweep->serve;
+    const redisReply *reply = answer;
+    (void)redis;
+    session_heard(serve->session);
+    for (size_t i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements;
+         i += 2) {
+        const redisReply *ring = reply->element[i], *value = reply->element[i + 1];
+        struct apply_position position;
+        if (apply_read_position(&position, value->str, (size_t)value->len) == 0 &&
+            position.edge == spool_dir_edge_id(serve->spool) &&
+            !ring_here(serve, sweep->shard, strtoull(ring->str, NULL, 16)))
+            fold(serve, sweep->shard, ring->str);
+    }
+    free(sweep);
+}
+
+/* A crash between deleting an old ring's file and folding its numbers leaves them among the rings.
+ * Once, when every ring of this edge is known. */
+static void sweep(struct serve *serve)
+{
+    char key[32];
+    if (serve->swept || !session_ready(serve->session) || serve->list_old)
+        return;
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] == NULL || spool_dir_ring_replaced(serve->spool, i))
+            return;
+    serve->swept = true;
+    for (unsigned i = 0; i < serve->shards; i++) {
+        struct sweep *one = malloc(sizeof *one);
+        if (one == NULL)
+            return;
+        *one = (struct sweep){serve, i};
+        snprintf(key, sizeof key, "tally:{%u}:rings", i);
+        const char *argv[] = {"HGETALL", key};
+        const size_t bytes[] = {7, strlen(key)};
+        if (session_send(serve->session, on_rings, one, 2, argv, bytes) != 0)
+            free(one);
+    }
+}
+
+/* --- what the session asks and tells --- */
+
+static void add_ring(struct store_rings *rings, const struct lane *lane)
+{
+    const struct source *source = lane_source(lane);
+    store_rings_add(rings, source_identity(source), spool_store_id(source_memory(source)));
+}
+
+static void on_judge(void *user, struct store_rings *out)
+{
+    struct serve *serve = user;
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] != NULL)
+            add_ring(out, serve->lane[i]);
+    for (int i = 0; i < serve->olds; i++)
+        add_ring(out, serve->old[i].lane);
+}
+
+/* Where one ring has applied to the store, or another store was adopted, all of them are the
+ * store's: a ring that has applied nothing yet must not make the edge forget which store it is of.
+ */
+static void on_ready(void *user, bool adopted)
+{
+    struct serve *serve = user;
+    uint64_t id = session_store(serve->session)->id;
+    struct store_rings rings;
+    store_rings_init(&rings);
+    on_judge(serve, &rings);
+    if (rings.applied == 0 && !adopted)
+        return;
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] != NULL)
+            spool_set_store_id(source_memory(lane_source(serve->lane[i])), id);
+    for (int i = 0; i < serve->olds; i++)
+        spool_set_store_id(source_memory(lane_source(serve->old[i].lane)), id);
+}
+
+static void on_clock(void *user, int64_t skew_ms, bool bad)
+{
+    struct serve *serve = user;
+    serve->clock_skew_ms = skew_ms;
+    if (serve->spool == NULL)
+        return;
+    if (bad != serve->clock_bad)
+        log_line(bad ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
+                 bad ? "the clock is not Redis's: reactions are refused" : "the clocks agree",
+                 "skew_ms=%" PRId64, skew_ms);
+    serve->clock_bad = bad;
+    if (spool_dir_clock_bad(serve->spool) != bad)
+        spool_dir_set_clock_bad(serve->spool, bad);
+}
+
+/* --- the status --- */
+
+/* The first of what is missing, or "". */
+static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
+{
+    reason[0] = '\0';
+    if (serve->spool == NULL)
+        snprintf(reason, STATUS_REASON_BYTES, "%s",
+                 serve->spool_why[0] != '\0' ? serve->spool_why : "spool: not open yet");
+    else if (!spool_dir_has_producer(serve->spool))
+        snprintf(reason, STATUS_REASON_BYTES, "broker: away, nobody writes the spool");
+    else if (!session_up(serve->session))
+        snprintf(reason, STATUS_REASON_BYTES, "redis: away");
+    else if (!session_ready(serve->session) && session_why(serve->session)[0] != '\0')
+        snprintf(reason, STATUS_REASON_BYTES, "%s", session_why(serve->session));
+    else if (serve->clock_bad)
+        snprintf(reason, STATUS_REASON_BYTES, "clock: %" PRId64 " ms from Redis's",
+                 serve->clock_skew_ms);
+    for (unsigned i = 0; serve->spool != NULL && reason[0] == '\0' && i < serve->shards; i++) {
+        const char *held = serve->lane[i] != NULL ? lane_held(serve->lane[i]) : serve->shard_why[i];
+        if (held[0] != '\0' || serve->lane[i] == NULL)
+            snprintf(reason, STATUS_REASON_BYTES, "shard %u: %s", i,
+                     held[0] != '\0' ? held : "no ring yet");
+    }
+    for (int i = 0; reason[0] == '\0' && i < serve->olds; i++)
+        if (lane_held(serve->old[i].lane)[0] != '\0')
+            snprintf(reason, STATUS_REASON_BYTES, "shard %u, an old ring: %s",
+                     serve->old[i].file.shard, lane_held(serve->old[i].lane));
+    /* A look that is under way is no reason, but a first one has not said yes yet. */
+    if (reason[0] == '\0' && !session_ready(serve->session) && !serve->ready)
+        snprintf(reason, STATUS_REASON_BYTES, "redis: being looked at");
+}
+
+static void fill_shards(struct serve *serve, struct status *status)
+{
+    uint64_t waiting, bytes;
+    status->shards = serve->shards;
+    for (unsigned i = 0; i < serve->shards; i++) {
+        struct status_shard *shard = &status->shard[i];
+        struct lane *lane = serve->lane[i];
+        snprintf(shard->held, sizeof shard->held, "%s",
+                 lane != NULL ? lane_held(lane) : serve->shard_why[i]);
+        if (lane != NULL)
+            source_waiting(lane_source(lane), &shard->waiting, &shard->backlog_bytes);
+    }
+    for (int i = 0; i < serve->olds; i++) {
+        struct status_shard *shard = &status->shard[serve->old[i].file.shard];
+        source_waiting(lane_source(serve->old[i].lane), &waiting, &bytes);
+        shard->waiting += waiting;
+        shard->backlog_bytes += bytes;
+        shard->old_rings++;
+        if (shard->held[0] == '\0')
+            snprintf(shard->held, sizeof shard->held, "%s", lane_held(serve->old[i].lane));
+    }
+}
+
+static void fill_status(struct serve *serve, struct status *status)
+{
+    memset(status, 0, sizeof *status);
+    status->ready = serve->ready;
+    memcpy(status->reason, serve->reason, sizeof status->reason);
+    status->at_ms = clock_ms(CLOCK_REALTIME);
+    status->redis = session_up(serve->session);
+    status->clock_skew_ms = serve->clock_skew_ms;
+    status->counts = serve->counts;
+    status->receipts = receipt_sent(serve->receipts);
+    status->receipts_dropped = receipt_dropped(serve->receipts);
+    status->redis_reconnects = session_reconnects(serve->session);
+    if (serve->spool == NULL)
+        return;
+    status->producer = spool_dir_has_producer(serve->spool);
+    status->edge = spool_dir_edge_id(serve->spool);
+    status->admitted = spool_dir_admitted(serve->spool);
+    for (int i = 0; i < REASON_COUNT; i++)
+        status->refused[i] = spool_dir_refused(serve->spool, (enum reason)i);
+    status->refusal_receipts_dropped = spool_dir_receipts_dropped(serve->spool);
+    fill_shards(serve, status);
+}
+
+static void publish(struct serve *serve, const char *text)
+{
+    char topic[OPTION_TEXT_MAX_BYTES + sizeof TOPIC];
+    snprintf(topic, sizeof topic, "%s" TOPIC, serve->settings->topic_prefix);
+    (void)mqtt_link_publish(serve->mqtt, topic, text, strlen(text), 0, true, NULL, NULL);
+}
+
+static void publish_status(struct serve *serve)
+{
+    static struct status status; /* large */
+    if (!mqtt_link_up(serve->mqtt))
+        return;
+    fill_status(serve, &status);
+    char *text = status_write(&status);
+    if (text != NULL)
+        publish(serve, text);
+    free(text);
+}
+
+/* Tells at once when it changes. */
+static bool look_at_self(struct serve *serve)
+{
+    char reason[STATUS_REASON_BYTES];
+    find_reason(serve, reason);
+    if (serve->ready == (reason[0] == '\0') && strcmp(reason, serve->reason) == 0)
+        return false;
+    serve->ready = reason[0] == '\0';
+    memcpy(serve->reason, reason, sizeof reason);
+    log_line(serve->ready ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+             serve->ready ? "ready" : "not ready", "reason=%s", reason);
+    return true;
+}
+
+static void on_mqtt_up(void *user)
+{
+    struct serve *serve = user;
+    publish_status(serve);
+    receipt_flush(serve->receipts);
+}
+
+/* --- the loop --- */
+
+static void on_wake(evutil_socket_t fd, short what, void *user)
+{
+    struct serve *serve = user;
+    (void)fd;
+    (void)what;
+    spool_dir_wake_clear(serve->spool);
+    serve->counts.wakeups++;
+}
+
+static void say_file_system(const char *path)
+{
+    bool safe, survives;
+    const char *name = spool_dir_file_system(path, &safe, &survives);
+    if (!safe)
+        log_line(LOG_LEVEL_WARNING, "the spool's file system is not safe for it", "file_system=%s",
+                 name);
+    else
+        log_line(LOG_LEVEL_INFO, "spool opened", "path=%s file_system=%s survives_reboot=%s", path,
+                 name, survives ? "yes" : "no");
+}
+
+static void open_spool(struct serve *serve)
+{
+    bool retry;
+    char why[sizeof serve->spool_why];
+    serve->spool = spool_dir_consume(serve->settings->spool, &retry, why, sizeof why);
+    if (serve->spool != NULL) {
+        serve->wake = event_new(serve->base, spool_dir_wake_fd(serve->spool), EV_READ | EV_PERSIST,
+                                on_wake, serve);
+        if (serve->wake != NULL && event_add(serve->wake, NULL) == 0) {
+            serve->shards = spool_dir_shards(serve->spool);
+            serve->shared.spool = serve->spool;
+            serve->clock_bad = spool_dir_clock_bad(serve->spool);
+            serve->list_old = true;
+            say_file_system(serve->settings->spool);
+            return;
+        }
+        retry = false;
+        snprintf(why, sizeof why, "no memory");
+    }
+    if (strcmp(why, serve->spool_why) != 0)
+        log_line(retry ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, retry ? "waiting for the spool" : why,
+                 "reason=%s", why);
+    snprintf(serve->spool_why, sizeof serve->spool_why, "%s", why);
+    serve->failed = !retry;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *user)
+{
+    struct serve *serve = user;
+    uint64_t now = clock_ms(CLOCK_MONOTONIC);
+    (void)fd;
+    (void)what;
+    if (serve->stopping)
+        return;
+    if (serve->spool == NULL)
+        open_spool(serve);
+    session_tick(serve->session);
+    bool second = now - serve->second_ms >= SECOND_MS;
+    if (second) {
+        serve->second_ms = now;
+        serve->list_old = serve->spool != NULL;
+    }
+    if (look_at_self(serve) || second)
+        publish_status(serve);
+    receipt_flush(serve->receipts);
+}
+
+/* Whether an old ring of a lower number in the list is of the same shard: that one first. */
+static bool has_turn(const struct serve *serve, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (serve->old[k].file.shard == serve->old[i].file.shard)
+            return false;
+    return true;
+}
+
+/* Sends what can be sent. */
+static void pump(struct serve *serve)
+{
+    if (serve->spool == NULL || serve->stopping)
+        return;
+    for (unsigned i = 0; i < serve->shards; i++)
+        follow_ring(serve, i);
+    if (serve->list_old)
+        find_old(serve);
+    sweep(serve);
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] != NULL && !spool_dir_ring_replaced(serve->spool, i))
+            lane_pump(serve->lane[i]);
+    for (int i = serve->olds - 1; i >= 0; i--) {
+        if (!has_turn(serve, i))
+            continue;
+        lane_pump(serve->old[i].lane);
+        if (session_ready(serve->session) && lane_drained(serve->old[i].lane))
+            finish_old(serve, i);
+    }
+}
+
+static bool has_more(const struct serve *serve)
+{
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] != NULL && lane_has_more(serve->lane[i]))
+            return true;
+    return false;
+}
+
+/* Nothing is under way and nothing was there: looks again a few times, then sleeps until it is
+ * woken, or an event or the tick comes. While nothing may be applied, no reaction needs to wake it.
+ */
+static void rest(struct serve *serve)
+{
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    bool serving = serve->spool != NULL && !serve->stopping && session_ready(serve->session);
+    for (int i = 0; serving && i < NAPS; i++) {
+        nanosleep(&nap, NULL);
+        if (has_more(serve))
+            return;
+    }
+    if (serving)
+        spool_dir_asleep(serve->spool);
+    if (!serving || !has_more(serve))
+        event_base_loop(serve->base, EVLOOP_ONCE);
+    if (serving)
+        spool_dir_awake(serve->spool);
+}
+
+static bool idle(const struct serve *serve)
+{
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] != NULL && !lane_idle(serve->lane[i]))
+            return false;
+    for (int i = 0; i < serve->olds; i++)
+        if (!lane_idle(serve->old[i].lane))
+            return false;
+    return true;
+}
+
+int serve_run(struct serve *serve)
+{
+    while (!serve->failed) {
+        if (serve->stopping &&
+            (idle(serve) || clock_ms(CLOCK_MONOTONIC) - serve->stop_ms >= STOP_MS))
+            break;
+        pump(serve);
+        if (session_awaited(serve->session) > 0)
+            event_base_loop(serve->base, EVLOOP_ONCE);
+        else
+            rest(serve);
+    }
+    return serve->failed ? -1 : 0;
+}
+
+void serve_stop(struct serve *serve)
+{
+    serve->stopping = true;
+    serve->stop_ms = clock_ms(CLOCK_MONOTONIC);
+    log_line(LOG_LEVEL_INFO, "stopping", NULL);
+}
+
+/* --- making and ending --- */
+
+static int open_links(struct serve *serve, const char *mqtt_secret, const char *redis_password)
+{
+    const struct settings *settings = serve->settings;
+    char topic[OPTION_TEXT_MAX_BYTES + sizeof TOPIC];
+    snprintf(topic, sizeof topic, "%s" TOPIC, settings->topic_prefix);
+    const struct mqtt_link_config mqtt = {
+        .host = settings->mqtt_host,
+        .port = (int)settings->mqtt_port,
+        .client_id = "tally-collector",
+        .username = settings->user,
+        .password = mqtt_secret,
+        .will_topic = topic,
+        .will_payload = STATUS_OFFLINE,
+        .on_up = on_mqtt_up,
+        .user = serve,
+    };
+    const struct session_config session = {
+        .link = {.host = settings->redis_host,
+                 .port = (int)settings->redis_port,
+                 .password = redis_password},
+        .adopt = settings->adopt,
+        .volatile_redis = settings->volatile_redis,
+        .rings = on_judge,
+        .on_ready = on_ready,
+        .on_clock = on_clock,
+        .user = serve,
+    };
+    serve->mqtt = mqtt_link_new(serve->base, &mqtt);
+    serve->session = session_new(serve->base, &session);
+    return serve->mqtt == NULL || serve->session == NULL ? -1 : 0;
+}
+
+struct serve *serve_new(struct event_base *base, const struct settings *settings,
+                        const char *mqtt_secret, const char *redis_password)
+{
+    const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    struct serve *serve = calloc(1, sizeof *serve);
+    if (serve == NULL)
+        return NULL;
+    serve->base = base;
+    serve->settings = settings;
+    serve->receipts = receipt_new(settings->topic_prefix);
+    serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
+    serve->shared = (struct lane_shared){
+        .receipts = serve->receipts,
+        .counts = &serve->counts,
+        .batch_records = (size_t)settings->batch_records,
+        .in_flight_max = (unsigned)settings->in_flight,
+        .pool = lane_pool_new((size_t)settings->batch_records),
+    };
+    if (serve->receipts == NULL || serve->tick == NULL || serve->shared.pool == NULL ||
+        open_links(serve, mqtt_secret, redis_password) != 0 || event_add(serve->tick, &tick) != 0) {
+        serve_free(serve);
+        return NULL;
+    }
+    serve->shared.session = serve->session;
+    receipt_connect(serve->receipts, serve->mqtt);
+    event_active(serve->tick, EV_TIMEOUT, 0);
+    return serve;
+}
+
+void serve_free(struct serve *serve)
+{
+    if (serve == NULL)
+        return;
+    if (serve->mqtt != NULL && mqtt_link_up(serve->mqtt)) {
+        receipt_flush(serve->receipts);
+        publish(serve, STATUS_OFFLINE); /* the will is dropped with a DISCONNECT */
+    }
+    mqtt_link_free(serve->mqtt);
+    session_free(serve->session); /* calls back what is under way */
+    for (unsigned i = 0; i < serve->shards; i++)
+        lane_free(serve->lane[i]);
+    while (serve->olds > 0)
+        close_old(serve, serve->olds - 1);
+    lane_pool_free(serve->shared.pool);
+    receipt_free(serve->receipts);
+    if (serve->wake != NULL)
+        event_free(serve->wake);
+    if (serve->tick != NULL)
+        event_free(serve->tick);
+    spool_dir_free(serve->spool);
+    free(serve);
+}

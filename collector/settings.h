@@ -1,0 +1,38 @@
+/* The collector's options (--name). The table is the only list of them. */
+#ifndef TALLY_COLLECTOR_SETTINGS_H
+#define TALLY_COLLECTOR_SETTINGS_H
+
+#include "core/option.h"
+#include "daemon/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct settings {
+    char spool[OPTION_TEXT_MAX_BYTES + 1];
+    char services_file[OPTION_TEXT_MAX_BYTES + 1];
+    char user[OPTION_TEXT_MAX_BYTES + 1];
+    char mqtt_host[OPTION_TEXT_MAX_BYTES + 1];
+    uint64_t mqtt_port;
+    char redis_host[OPTION_TEXT_MAX_BYTES + 1];
+    uint64_t redis_port;
+    char redis_password_file[OPTION_TEXT_MAX_BYTES + 1];
+    char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
+    bool adopt;
+    bool volatile_redis;
+    uint64_t batch_records;
+    uint64_t in_flight;
+    char log_level[OPTION_TEXT_MAX_BYTES + 1];
+    enum log_level level; /* out of log_level */
+};
+
+extern const struct option settings_table[];
+extern const size_t settings_count;
+
+/* Parses the command line. 0; 1 where help or version was asked for (*help is 'h' or 'v'); -1 with
+ * a sentence in `error`. */
+int settings_parse(struct settings *settings, int argc, char **argv, int *help, char *error,
+                   size_t error_bytes);
+
+#endif

@@ -1,0 +1,180 @@
+#include "store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT 1
+#define ADOPT "; to go on with it run the collector once with --adopt"
+
+void store_init(struct store *store)
+{
+    memset(store, 0, sizeof *store);
+    memcpy(store->kind[KIND_NONE], "none", sizeof "none");
+}
+
+static bool is(const char *name, size_t bytes, const char *want)
+{
+    return bytes == strlen(want) && memcmp(name, want, bytes) == 0;
+}
+
+static void kind_field(struct store *store, const char *name, size_t bytes, unsigned long id)
+{
+    if (id < 1 || id > KIND_MAX || !kind_name_valid(name, bytes))
+        return;
+    memcpy(store->kind[id], name, bytes);
+    store->kind[id][bytes] = '\0';
+    if ((int)id > store->kinds)
+        store->kinds = (int)id;
+}
+
+void store_field(struct store *store, const char *name, size_t name_bytes, const char *value,
+                 size_t value_bytes)
+{
+    static const char kind[] = "kind:";
+    char text[STORE_KEY_DIGITS + 1] = "";
+    store->exists = true;
+    if (value_bytes >= sizeof text)
+        return;
+    memcpy(text, value, value_bytes);
+    text[value_bytes] = '\0';
+    if (is(name, name_bytes, "id"))
+        store->id = strtoull(text, NULL, 16);
+    else if (is(name, name_bytes, "format"))
+        store->format = (unsigned)strtoul(text, NULL, 10);
+    else if (is(name, name_bytes, "shards"))
+        store->shards = (unsigned)strtoul(text, NULL, 10);
+    else if (is(name, name_bytes, "split"))
+        store->split = (unsigned)strtoul(text, NULL, 10);
+    else if (is(name, name_bytes, "key"))
+        memcpy(store->key, text, sizeof text);
+    else if (name_bytes > sizeof kind - 1 && memcmp(name, kind, sizeof kind - 1) == 0)
+        kind_field(store, name + sizeof kind - 1, name_bytes - (sizeof kind - 1),
+                   strtoul(text, NULL, 10));
+}
+
+void store_rings_init(struct store_rings *rings)
+{
+    memset(rings, 0, sizeof *rings);
+}
+
+static void add_kind(struct store_rings *rings, const char *name)
+{
+    for (int i = 0; i < rings->kinds; i++)
+        if (strcmp(rings->kind[i], name) == 0)
+            return;
+    if (rings->kinds > KIND_MAX)
+        return; /* one too many is enough to say so */
+    snprintf(rings->kind[rings->kinds++], KIND_NAME_MAX_BYTES + 1, "%s", name);
+}
+
+void store_rings_add(struct store_rings *rings, const struct spool_identity *ring,
+                     uint64_t store_id)
+{
+    char key[STORE_KEY_DIGITS + 1];
+    for (int i = 0; i < SPOOL_FINGERPRINT_BYTES; i++)
+        snprintf(key + 2 * i, sizeof key - 2 * (size_t)i, "%02x", ring->fingerprint[i]);
+    if (rings->rings++ == 0) {
+        memcpy(rings->key, key, sizeof key);
+        rings->shards = ring->shards;
+    }
+    if (strcmp(rings->key, key) != 0)
+        rings->torn = "spool: its rings are of different reader keys";
+    if (rings->shards != ring->shards)
+        rings->torn = "spool: its rings are of different numbers of shards";
+    if (store_id != 0 && rings->applied != 0 && store_id != rings->applied)
+        rings->of_stores = true;
+    if (store_id != 0)
+        rings->applied = store_id;
+    for (int i = 1; i <= ring->kinds.n; i++)
+        add_kind(rings, ring->kinds.name[i]);
+}
+
+static bool has_kind(const struct store *store, const char *name)
+{
+    for (int id = 1; id <= KIND_MAX; id++)
+        if (strcmp(store->kind[id], name) == 0)
+            return true;
+    return false;
+}
+
+/* SERVE, KINDS, or HOLD where there would be too many. */
+static enum store_verdict judge_kinds(const struct store *store, const struct store_rings *rings,
+                                      char *why, size_t why_bytes)
+{
+    int missing = 0;
+    for (int i = 0; i < rings->kinds; i++)
+        if (!has_kind(store, rings->kind[i]))
+            missing++;
+    if (store->kinds + missing <= KIND_MAX)
+        return missing == 0 ? STORE_SERVE : STORE_KINDS;
+    snprintf(why, why_bytes,
+             "store: it has given %d kind ids of %d, and %d more kinds are configured",
+             store->kinds, KIND_MAX, missing);
+    return STORE_HOLD;
+}
+
+static enum store_verdict judge_existing(const struct store *store, const struct store_rings *rings,
+                                         bool adopt, char *why, size_t why_bytes)
+{
+    if (store->format != FORMAT)
+        snprintf(why, why_bytes, "store: of format %u, not %u", store->format, FORMAT);
+    else if (store->id == 0 || store->split == 0)
+        snprintf(why, why_bytes, "store: %s lacks its id or split", STORE_KEY);
+    else if (store->shards != rings->shards)
+        snprintf(why, why_bytes, "store: of %u shards, but the spool has %u", store->shards,
+                 rings->shards);
+    else if (strcmp(store->key, rings->key) != 0)
+        snprintf(why, why_bytes,
+                 "store: counted with another reader key (fingerprint %s, the spool's is %s)",
+                 store->key, rings->key);
+    else if (!adopt && rings->applied != 0 && rings->applied != store->id)
+        snprintf(why, why_bytes,
+                 "store: another (%016" PRIx64 "), as the spool has applied to %016" PRIx64 ADOPT,
+                 store->id, rings->applied);
+    else
+        return judge_kinds(store, rings, why, why_bytes);
+    return STORE_HOLD;
+}
+
+enum store_verdict store_judge(const struct store *store, const struct store_rings *rings,
+                               bool adopt, char *why, size_t why_bytes)
+{
+    why[0] = '\0';
+    if (rings->rings == 0)
+        snprintf(why, why_bytes, "spool: no rings yet");
+    else if (rings->torn != NULL)
+        snprintf(why, why_bytes, "%s", rings->torn);
+    else if (rings->of_stores && !adopt)
+        snprintf(why, why_bytes, "store: the spool has applied to more than one" ADOPT);
+    if (why[0] != '\0')
+        return STORE_HOLD;
+    if (store->exists)
+        return judge_existing(store, rings, adopt, why, why_bytes);
+    if (rings->applied != 0 && !adopt) {
+        snprintf(why, why_bytes,
+                 "store: Redis has none, but the spool has applied to %016" PRIx64 ADOPT,
+                 rings->applied);
+        return STORE_HOLD;
+    }
+    return judge_kinds(store, rings, why, why_bytes) == STORE_HOLD ? STORE_HOLD : STORE_MAKE;
+}
+
+int store_map(const struct store *store, const struct kind_table *kinds, uint8_t ids[KIND_MAX + 1])
+{
+    memset(ids, 0, KIND_MAX + 1);
+    for (int i = 1; i <= kinds->n; i++) {
+        for (unsigned id = 1; id <= KIND_MAX && ids[i] == 0; id++)
+            if (strcmp(store->kind[id], kinds->name[i]) == 0)
+                ids[i] = (uint8_t)id;
+        if (ids[i] == 0)
+            return -1;
+    }
+    return 0;
+}
+
+const char *store_kind(const struct store *store, unsigned id)
+{
+    return id <= KIND_MAX ? store->kind[id] : "";
+}
