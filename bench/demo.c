@@ -242,7 +242,7 @@ static void react(struct reader *reader)
     const struct article *article = &demo->article[chosen];
     const char *kind =
         again && percent < RETRACT_PERCENT ? "none" : KINDS[choose_kind(demo, article)];
-    char topic[PREFIX_MAX_BYTES + ARTICLE_MAX_BYTES + 16];
+    char topic[OPTION_TEXT_MAX_BYTES + ARTICLE_MAX_BYTES + 16];
     snprintf(topic, sizeof topic, "%sreactions/%s", demo->settings->topic_prefix, article->id);
     if (mqtt_link_publish(reader->link, topic, kind, strlen(kind), 1, false, NULL, NULL) != 0)
         return;
