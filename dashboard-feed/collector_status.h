@@ -1,0 +1,42 @@
+/* What the collector says of itself, and of the broker plugin, in ops/collector
+ * (INTERFACES.md 2.4). Pure; one thread. */
+#ifndef TALLY_FEED_COLLECTOR_STATUS_H
+#define TALLY_FEED_COLLECTOR_STATUS_H
+
+#include "core/reason.h"
+#include "cover.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct collector_shard {
+    uint32_t shard;
+    uint64_t backlog_bytes;
+    uint64_t old_rings;
+    bool held;
+};
+
+/* Numbers are doubles, as JSON's are. */
+struct collector_status {
+    bool online; /* false: nothing below is set */
+    bool ready;
+    bool producer; /* the broker has the spool */
+    char reason[96];
+    double clock_skew_ms;
+    double admitted;
+    double refusal_receipts_dropped;
+    double refused[REASON_COUNT];
+    double applied, fresh, changed, repeated, superseded, set_aside, lost,
+        damaged; /* fresh: "new" */
+    double in_spool, in_spool_bytes;
+    double batches, receipts, receipts_dropped, wakeups, redis_reconnects;
+    uint32_t n;
+    struct collector_shard shard[COVER_MAX_SHARDS];
+};
+
+/* Parses a status; a member that is missing counts as 0, "" or false, so that an older or newer
+ * collector is understood. Returns 0, or -1 where it is no JSON object. */
+int collector_status_parse(struct collector_status *status, const char *json, size_t bytes);
+
+#endif

@@ -1,0 +1,344 @@
+/* Every article stands in exactly one of five lists:
+ *
+ *   READY    due                        -> TAKEN by conflate_take
+ *   TAKEN    being fetched              -> COOLING when published
+ *   COOLING  published within interval  -> READY where it changed meanwhile, else SETTLING or QUIET
+ *   SETTLING waits for its repeat       -> READY
+ *   QUIET    nothing to do; the first to be forgotten
+ *
+ * COOLING and SETTLING are in order of the time of publication, as their delays are the same for
+ * all: the head is due first, and no heap is needed. Those that changed and were not published
+ * since are also in a list of their shard, in order of noting: its head is the oldest. */
+#include "conflate.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(entry) ((entry)->unhashed = true)
+/* Each function that hashes calls its table `table`. */
+#define HASH_FUNCTION(key, bytes, out) ((out) = hash_article(table, (key), (bytes)))
+#include <uthash.h>
+#include <utlist.h>
+
+enum place { READY, TAKEN, COOLING, SETTLING, QUIET, PLACES };
+
+struct entry {
+    UT_hash_handle hh;
+    struct entry *prev, *next;           /* of its place's list */
+    struct entry *wait_prev, *wait_next; /* of its shard's waiting list */
+    uint64_t noted;                      /* newest change score heard of */
+    uint64_t noted_when_taken; /* a change heard of later may not be in what was fetched */
+    uint64_t published;        /* highest version that went out; 0 none */
+    uint64_t published_at_ms;
+    uint32_t generation; /* of the broker it was published to */
+    uint8_t shard;
+    uint8_t place;
+    uint8_t bytes;
+    bool waiting;  /* changed and not yet published */
+    bool repeat;   /* is to be repeated, or (READY, TAKEN) is due for that alone */
+    bool unhashed; /* uthash had no memory */
+    char article[];
+};
+
+struct conflate {
+    struct conflate_config config;
+    struct entry *by_article;
+    struct entry *list[PLACES];
+    struct entry **waiting; /* by shard */
+    uint32_t generation;
+    struct conflate_stats stats;
+};
+
+static unsigned hash_article(const struct conflate *table, const void *key, size_t bytes)
+{
+    unsigned char out[crypto_shorthash_BYTES];
+    unsigned hash;
+    crypto_shorthash(out, key, bytes, table->config.seed);
+    memcpy(&hash, out, sizeof hash);
+    return hash;
+}
+
+static struct entry *find(const struct conflate *table, const char *article, size_t bytes)
+{
+    struct entry *entry = NULL;
+    HASH_FIND(hh, table->by_article, article, bytes, entry);
+    return entry;
+}
+
+static void move(struct conflate *table, struct entry *entry, enum place place)
+{
+    DL_DELETE(table->list[entry->place], entry);
+    entry->place = (uint8_t)place;
+    DL_APPEND(table->list[place], entry);
+}
+
+static void set_waiting(struct conflate *table, struct entry *entry)
+{
+    struct entry **head = &table->waiting[entry->shard];
+    if (entry->waiting)
+        DL_DELETE2(*head, entry, wait_prev, wait_next);
+    else
+        table->stats.waiting++;
+    entry->waiting = true;
+    DL_APPEND2(*head, entry, wait_prev, wait_next);
+}
+
+static void clear_waiting(struct conflate *table, struct entry *entry)
+{
+    if (!entry->waiting)
+        return;
+    struct entry **head = &table->waiting[entry->shard];
+    DL_DELETE2(*head, entry, wait_prev, wait_next);
+    entry->waiting = false;
+    table->stats.waiting--;
+}
+
+static void forget(struct conflate *table, struct entry *entry)
+{
+    clear_waiting(table, entry);
+    DL_DELETE(table->list[entry->place], entry);
+    HASH_DEL(table->by_article, entry);
+    table->stats.articles--;
+    free(entry);
+}
+
+/* Makes room for one more article. */
+static bool make_room(struct conflate *table)
+{
+    if (table->stats.articles < table->config.max_articles)
+        return true;
+    struct entry *victim = table->list[QUIET];
+    if (victim == NULL) {
+        victim = table->list[SETTLING];
+        if (victim == NULL)
+            return false;
+        table->stats.repeats_lost++;
+    }
+    table->stats.evicted++;
+    forget(table, victim);
+    return true;
+}
+
+static struct entry *add(struct conflate *table, uint32_t shard, const char *article, size_t bytes)
+{
+    if (!make_room(table))
+        return NULL;
+    struct entry *entry = calloc(1, sizeof *entry + bytes);
+    if (entry == NULL)
+        return NULL;
+    memcpy(entry->article, article, bytes);
+    entry->bytes = (uint8_t)bytes;
+    entry->shard = (uint8_t)shard;
+    entry->generation = table->generation;
+    HASH_ADD_KEYPTR(hh, table->by_article, entry->article, bytes, entry);
+    if (entry->unhashed) {
+        free(entry);
+        return NULL;
+    }
+    entry->place = QUIET;
+    DL_APPEND(table->list[QUIET], entry);
+    table->stats.articles++;
+    return entry;
+}
+
+static bool is_known(const struct conflate *table, const struct entry *entry, uint64_t version)
+{
+    return entry->generation == table->generation && entry->published >= version;
+}
+
+struct conflate *conflate_new(const struct conflate_config *config)
+{
+    struct conflate *table = calloc(1, sizeof *table);
+    if (table == NULL)
+        return NULL;
+    table->config = *config;
+    table->waiting = calloc(config->shards, sizeof *table->waiting);
+    if (table->waiting == NULL) {
+        free(table);
+        return NULL;
+    }
+    return table;
+}
+
+void conflate_free(struct conflate *table)
+{
+    if (table == NULL)
+        return;
+    for (int place = 0; place < PLACES; place++)
+        while (table->list[place] != NULL)
+            forget(table, table->list[place]);
+    free(table->waiting);
+    free(table);
+}
+
+enum conflate_answer conflate_note(struct conflate *table, uint32_t shard, const char *article,
+                                   size_t bytes, uint64_t version, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct entry *entry = find(table, article, bytes);
+    if (entry == NULL)
+        entry = add(table, shard, article, bytes);
+    if (entry == NULL) {
+        table->stats.refused++;
+        return CONFLATE_FULL;
+    }
+    if (is_known(table, entry, version))
+        return CONFLATE_KNOWN;
+    entry->noted = version;
+    set_waiting(table, entry);
+    if (entry->place == QUIET || entry->place == SETTLING)
+        move(table, entry, READY);
+    return CONFLATE_NOTED;
+}
+
+static bool is_past(uint64_t since_ms, uint64_t delay_ms, uint64_t now_ms)
+{
+    return now_ms >= since_ms && now_ms - since_ms >= delay_ms;
+}
+
+/* Moves on those whose time has come. */
+static void expire(struct conflate *table, uint64_t now_ms)
+{
+    struct entry *entry;
+    while ((entry = table->list[COOLING]) != NULL &&
+           is_past(entry->published_at_ms, table->config.interval_ms, now_ms))
+        move(table, entry, entry->waiting ? READY : entry->repeat ? SETTLING : QUIET);
+    while ((entry = table->list[SETTLING]) != NULL &&
+           is_past(entry->published_at_ms, table->config.repeat_ms, now_ms))
+        move(table, entry, READY);
+}
+
+size_t conflate_take(struct conflate *table, uint64_t now_ms, struct conflate_due *out, size_t max)
+{
+    size_t n = 0;
+    expire(table, now_ms);
+    while (n < max && table->list[READY] != NULL) {
+        struct entry *entry = table->list[READY];
+        move(table, entry, TAKEN);
+        entry->noted_when_taken = entry->noted;
+        out[n++] = (struct conflate_due){.article = entry->article,
+                                         .article_bytes = entry->bytes,
+                                         .shard = entry->shard,
+                                         .repeat = !entry->waiting};
+    }
+    return n;
+}
+
+bool conflate_allows(const struct conflate *table, const char *article, size_t bytes,
+                     uint64_t version)
+{
+    const struct entry *entry = find(table, article, bytes);
+    return entry == NULL || entry->published <= version;
+}
+
+bool conflate_knows(const struct conflate *table, const char *article, size_t bytes,
+                    uint64_t version)
+{
+    const struct entry *entry = find(table, article, bytes);
+    return entry != NULL && is_known(table, entry, version);
+}
+
+/* Whether what was fetched is the answer to all that was noted, even where its version is lower:
+ * Redis may have gone back. */
+static bool is_settled(const struct entry *entry)
+{
+    return entry->place == TAKEN && entry->noted == entry->noted_when_taken;
+}
+
+void conflate_published(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
+                        uint64_t version, uint64_t now_ms)
+{
+    struct entry *entry = find(table, article, bytes);
+    if (entry == NULL)
+        entry = add(table, shard, article, bytes);
+    if (entry == NULL)
+        return; /* full: this version is not remembered */
+    entry->repeat = entry->waiting || (entry->repeat && entry->place == COOLING);
+    if (version >= entry->noted || is_settled(entry))
+        clear_waiting(table, entry);
+    if (version > entry->published)
+        entry->published = version;
+    entry->generation = table->generation;
+    entry->published_at_ms = now_ms;
+    move(table, entry, COOLING);
+}
+
+void conflate_drop(struct conflate *table, const char *article, size_t bytes)
+{
+    struct entry *entry = find(table, article, bytes);
+    if (entry == NULL || entry->place != TAKEN)
+        return;
+    bool settled = is_settled(entry);
+    if (settled)
+        clear_waiting(table, entry);
+    entry->repeat = false;
+    move(table, entry, settled ? QUIET : READY);
+}
+
+void conflate_give_back(struct conflate *table, const char *article, size_t bytes)
+{
+    struct entry *entry = find(table, article, bytes);
+    if (entry == NULL || entry->place != TAKEN)
+        return;
+    DL_DELETE(table->list[TAKEN], entry);
+    entry->place = READY;
+    DL_PREPEND(table->list[READY], entry);
+}
+
+void conflate_reset(struct conflate *table, bool forget_published)
+{
+    for (uint32_t shard = 0; shard < table->config.shards; shard++)
+        while (table->waiting[shard] != NULL)
+            clear_waiting(table, table->waiting[shard]);
+    while (table->list[READY] != NULL)
+        move(table, table->list[READY], QUIET);
+    while (table->list[TAKEN] != NULL)
+        move(table, table->list[TAKEN], QUIET);
+    if (!forget_published)
+        return;
+    table->generation++;
+    while (table->list[COOLING] != NULL)
+        move(table, table->list[COOLING], QUIET);
+    while (table->list[SETTLING] != NULL)
+        move(table, table->list[SETTLING], QUIET);
+}
+
+void conflate_hurry(struct conflate *table)
+{
+    struct entry *entry, *following;
+    DL_FOREACH_SAFE(table->list[COOLING], entry, following)
+    {
+        if (entry->waiting)
+            move(table, entry, READY);
+    }
+}
+
+static uint64_t left_ms(const struct entry *head, uint64_t delay_ms, uint64_t now_ms)
+{
+    if (head == NULL)
+        return UINT64_MAX;
+    return is_past(head->published_at_ms, delay_ms, now_ms)
+               ? 0
+               : head->published_at_ms + delay_ms - now_ms;
+}
+
+uint64_t conflate_next_ms(const struct conflate *table, uint64_t now_ms)
+{
+    if (table->list[READY] != NULL)
+        return 0;
+    uint64_t cooled = left_ms(table->list[COOLING], table->config.interval_ms, now_ms);
+    uint64_t settled = left_ms(table->list[SETTLING], table->config.repeat_ms, now_ms);
+    return cooled < settled ? cooled : settled;
+}
+
+uint64_t conflate_oldest_waiting(const struct conflate *table, uint32_t shard)
+{
+    return table->waiting[shard] == NULL ? 0 : table->waiting[shard]->noted;
+}
+
+struct conflate_stats conflate_stats(const struct conflate *table)
+{
+    return table->stats;
+}

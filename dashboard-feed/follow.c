@@ -1,0 +1,582 @@
+#include "follow.h"
+
+#include "core/article.h"
+#include "daemon/log.h"
+#include "daemon/redis_link.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define REPLY_MAX_MS 3000
+#define CHANNEL "tally:changed"
+
+struct follow {
+    struct follow_config config;
+    struct redis_link *link;
+    struct redis_link *hints;
+    struct event *tick; /* each second: looks for the store, and for replies that do not come */
+    bool ready;
+    bool checking; /* the store is being read */
+    char why[96];
+    char store[FOLLOW_STORE_ID_BYTES +
+               1]; /* "" until one was found; then only this one is followed */
+    uint32_t shards;
+    struct kinds kinds;
+    unsigned outstanding; /* requests without a reply */
+    uint64_t progress_ms; /* when a reply came last, or the first request went out */
+    uint64_t reread_ms;
+    uint64_t bad_said_ms;
+    struct follow_stats stats;
+};
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- readiness ---- */
+
+static void set_away(struct follow *follow, const char *why)
+{
+    bool was_ready = follow->ready;
+    follow->ready = false;
+    if (strcmp(follow->why, why) != 0) {
+        snprintf(follow->why, sizeof follow->why, "%s", why);
+        if (redis_link_context(follow->link) != NULL)
+            log_line(LOG_LEVEL_WARNING, "not following", "why=%s", why);
+    }
+    if (was_ready)
+        follow->config.on_away(follow->config.user);
+}
+
+static void set_ready(struct follow *follow)
+{
+    if (follow->ready)
+        return;
+    follow->ready = true;
+    follow->why[0] = '\0';
+    log_line(LOG_LEVEL_INFO, "following", "store=%s shards=%" PRIu32, follow->store,
+             follow->shards);
+    follow->config.on_ready(follow->config.user);
+}
+
+static void bad(struct follow *follow, const char *what, const char *article, size_t bytes)
+{
+    uint64_t now_ms = monotonic_ms();
+    follow->stats.bad++;
+    if (follow->bad_said_ms != 0 && now_ms - follow->bad_said_ms < 10000)
+        return;
+    follow->bad_said_ms = now_ms;
+    log_line(LOG_LEVEL_ERROR, what, "article=%.*s", (int)(bytes > 200 ? 200 : bytes), article);
+}
+
+/* ---- sending ---- */
+
+static void replied(struct follow *follow)
+{
+    follow->outstanding--;
+    follow->progress_ms = monotonic_ms();
+}
+
+/* Sends one command. Returns 0, or -1 while there is no connection. */
+static int send_words(struct follow *follow, redisCallbackFn *callback, void *user, int n,
+                      const char **words, const size_t *bytes)
+{
+    redisAsyncContext *redis = redis_link_context(follow->link);
+    if (redis == NULL || redisAsyncCommandArgv(redis, callback, user, n, words, bytes) != REDIS_OK)
+        return -1;
+    if (callback != NULL && follow->outstanding++ == 0)
+        follow->progress_ms = monotonic_ms();
+    return 0;
+}
+
+static int send_text(struct follow *follow, redisCallbackFn *callback, void *user, int n, ...)
+{
+    const char *words[8];
+    size_t bytes[8];
+    va_list arguments;
+    va_start(arguments, n);
+    for (int i = 0; i < n; i++) {
+        words[i] = va_arg(arguments, const char *);
+        bytes[i] = strlen(words[i]);
+    }
+    va_end(arguments);
+    return send_words(follow, callback, user, n, words, bytes);
+}
+
+static bool is_array(const redisReply *reply, size_t elements)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == elements;
+}
+
+static bool is_string(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING;
+}
+
+/* ---- the store ---- */
+
+struct store {
+    char id[FOLLOW_STORE_ID_BYTES + 1];
+    char format[8];
+    unsigned long shards;
+    struct kinds kinds;
+};
+
+static bool read_kind(struct store *store, const redisReply *name, const redisReply *id)
+{
+    char *end;
+    unsigned long number = strtoul(id->str, &end, 10);
+    const char *text = name->str + 5;
+    size_t bytes = (size_t)name->len - 5;
+    if (*end != '\0' || number < 1 || number > KIND_MAX || !kind_name_valid(text, bytes) ||
+        store->kinds.name[number][0] != '\0')
+        return false;
+    memcpy(store->kinds.name[number], text, bytes);
+    return true;
+}
+
+/* Reads HGETALL tally:store. Returns NULL, or why it cannot be followed. */
+static const char *read_store(struct store *store, const redisReply *reply)
+{
+    memset(store, 0, sizeof *store);
+    if (reply->type == REDIS_REPLY_ERROR)
+        return reply->str;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+        return "no store yet: no collector has made one";
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+        if (!is_string(name) || !is_string(value))
+            return "tally:store is not readable";
+        if (strcmp(name->str, "id") == 0)
+            snprintf(store->id, sizeof store->id, "%s", value->str);
+        else if (strcmp(name->str, "format") == 0)
+            snprintf(store->format, sizeof store->format, "%s", value->str);
+        else if (strcmp(name->str, "shards") == 0)
+            store->shards = strtoul(value->str, NULL, 10);
+        else if (strncmp(name->str, "kind:", 5) == 0 && !read_kind(store, name, value))
+            return "tally:store names a kind that cannot be";
+    }
+    if (strcmp(store->format, "1") != 0)
+        return "the store is of another format than 1";
+    if (strspn(store->id, "0123456789abcdef") != FOLLOW_STORE_ID_BYTES || store->shards < 1 ||
+        store->shards > FOLLOW_MAX_SHARDS)
+        return "tally:store has no good id or number of shards";
+    return NULL;
+}
+
+static void on_store(redisAsyncContext *redis, void *data, void *user)
+{
+    struct follow *follow = user;
+    const redisReply *reply = data;
+    struct store store;
+    (void)redis;
+    follow->checking = false;
+    replied(follow);
+    if (reply == NULL)
+        return;
+    const char *why = read_store(&store, reply);
+    if (why == NULL && follow->store[0] != '\0' &&
+        (strcmp(store.id, follow->store) != 0 || store.shards != follow->shards))
+        why = "another store than the one followed so far; restart the feed to follow it";
+    if (why != NULL) {
+        set_away(follow, why);
+        return;
+    }
+    memcpy(follow->store, store.id, sizeof follow->store);
+    follow->shards = (uint32_t)store.shards;
+    follow->kinds = store.kinds;
+    set_ready(follow);
+}
+
+static void check_store(struct follow *follow)
+{
+    if (!follow->checking && send_text(follow, on_store, follow, 2, "HGETALL", "tally:store") == 0)
+        follow->checking = true;
+}
+
+void follow_reread(struct follow *follow)
+{
+    uint64_t now_ms = monotonic_ms();
+    if (now_ms - follow->reread_ms < 1000)
+        return;
+    follow->reread_ms = now_ms;
+    check_store(follow);
+}
+
+/* ---- links ---- */
+
+static void on_link_up(void *user, redisAsyncContext *redis)
+{
+    struct follow *follow = user;
+    (void)redis;
+    follow->outstanding = 0;
+    follow->checking = false;
+    check_store(follow);
+}
+
+static void on_link_down(void *user, const char *why)
+{
+    struct follow *follow = user;
+    (void)why;
+    follow->stats.reconnects++;
+    set_away(follow, "not connected");
+}
+
+static void on_hint(redisAsyncContext *redis, void *data, void *user)
+{
+    struct follow *follow = user;
+    const redisReply *reply = data;
+    (void)redis;
+    if (!is_array(reply, 3) || !is_string(reply->element[0]) || !is_string(reply->element[2]) ||
+        strcmp(reply->element[0]->str, "message") != 0 || !follow->ready)
+        return;
+    char *end;
+    unsigned long shard = strtoul(reply->element[2]->str, &end, 10);
+    if (*end != '\0' || end == reply->element[2]->str || shard >= follow->shards)
+        return;
+    follow->stats.hints++;
+    follow->config.on_hint(follow->config.user, (uint32_t)shard);
+}
+
+static void on_hints_up(void *user, redisAsyncContext *redis)
+{
+    redisAsyncCommand(redis, on_hint, user, "SUBSCRIBE " CHANNEL);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *user)
+{
+    struct follow *follow = user;
+    (void)fd;
+    (void)what;
+    if (follow->outstanding > 0 && monotonic_ms() - follow->progress_ms > REPLY_MAX_MS) {
+        follow->stats.timeouts++;
+        redis_link_reset(follow->link, "no reply in time");
+        return;
+    }
+    check_store(follow);
+}
+
+struct follow *follow_new(struct event_base *base, const struct follow_config *config)
+{
+    struct follow *follow = calloc(1, sizeof *follow);
+    if (follow == NULL)
+        return NULL;
+    follow->config = *config;
+    snprintf(follow->why, sizeof follow->why, "not connected");
+    struct redis_link_config link = {
+        .host = config->host,
+        .port = config->port,
+        .password = config->password,
+        .on_up = on_link_up,
+        .on_down = on_link_down,
+        .user = follow,
+    };
+    const struct timeval second = {.tv_sec = 1};
+    follow->link = redis_link_new(base, &link);
+    link.on_up = on_hints_up;
+    link.on_down = NULL;
+    follow->hints = redis_link_new(base, &link);
+    follow->tick = event_new(base, -1, EV_PERSIST, on_tick, follow);
+    if (follow->link == NULL || follow->hints == NULL || follow->tick == NULL ||
+        event_add(follow->tick, &second) != 0) {
+        follow_free(follow);
+        return NULL;
+    }
+    return follow;
+}
+
+void follow_free(struct follow *follow)
+{
+    if (follow == NULL)
+        return;
+    follow->ready = false;
+    redis_link_free(follow->hints);
+    redis_link_free(follow->link);
+    if (follow->tick != NULL)
+        event_free(follow->tick);
+    free(follow);
+}
+
+bool follow_ready(const struct follow *follow)
+{
+    return follow->ready;
+}
+
+const char *follow_why(const struct follow *follow)
+{
+    return follow->why;
+}
+
+uint32_t follow_shards(const struct follow *follow)
+{
+    return follow->shards;
+}
+
+const char *follow_store(const struct follow *follow)
+{
+    return follow->store;
+}
+
+const struct kinds *follow_kinds(const struct follow *follow)
+{
+    return &follow->kinds;
+}
+
+struct follow_stats follow_stats(const struct follow *follow)
+{
+    return follow->stats;
+}
+
+/* ---- ranges of the changed set ---- */
+
+struct range {
+    struct follow *follow;
+    uint32_t shard;
+    follow_range_cb callback;
+    void *user;
+};
+
+/* A member that is no article is kept with 0 bytes, so that who pages through the set gets past it.
+ */
+static bool read_change(struct follow *follow, struct follow_change *change,
+                        const redisReply *member, const redisReply *score)
+{
+    char *end;
+    if (!is_string(member) || !is_string(score))
+        return false;
+    double version = strtod(score->str, &end);
+    if (*end != '\0' || !(version >= 1) || version > 9007199254740991.0)
+        return false;
+    bool valid = article_valid(member->str, (size_t)member->len);
+    if (!valid)
+        bad(follow, "changed set has a bad member", member->str, (size_t)member->len);
+    *change = (struct follow_change){.article = member->str,
+                                     .article_bytes = valid ? (size_t)member->len : 0,
+                                     .version = (uint64_t)version};
+    return true;
+}
+
+static void on_range(redisAsyncContext *redis, void *data, void *user)
+{
+    struct range *range = user;
+    struct follow *follow = range->follow;
+    const redisReply *reply = data;
+    struct follow_change changes[FOLLOW_RANGE_MAX];
+    size_t n = 0;
+    long got = -1;
+    (void)redis;
+    replied(follow);
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY) {
+        got = (long)(reply->elements / 2);
+        for (size_t i = 0; i + 1 < reply->elements && n < FOLLOW_RANGE_MAX; i += 2) {
+            if (read_change(follow, &changes[n], reply->element[i], reply->element[i + 1]))
+                n++;
+            else
+                follow->stats.bad++;
+        }
+    } else if (reply != NULL) {
+        redis_link_reset(follow->link,
+                         reply->type == REDIS_REPLY_ERROR ? reply->str : "no range in a reply");
+    }
+    range->callback(range->user, range->shard, changes, n, got);
+    free(range);
+}
+
+int follow_range(struct follow *follow, uint32_t shard, uint64_t low, uint64_t high,
+                 bool newest_first, size_t limit, follow_range_cb callback, void *user)
+{
+    char key[32], above[32], upto[32] = "+inf", count[16];
+    if (!follow->ready)
+        return -1;
+    struct range *range = malloc(sizeof *range);
+    if (range == NULL)
+        return -1;
+    *range = (struct range){.follow = follow, .shard = shard, .callback = callback, .user = user};
+    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:changed", shard);
+    snprintf(above, sizeof above, "(%" PRIu64, low);
+    if (high != UINT64_MAX)
+        snprintf(upto, sizeof upto, "%" PRIu64, high);
+    snprintf(count, sizeof count, "%zu", limit);
+    if (send_text(follow, on_range, range, 8, newest_first ? "ZREVRANGEBYSCORE" : "ZRANGEBYSCORE",
+                  key, newest_first ? upto : above, newest_first ? above : upto, "WITHSCORES",
+                  "LIMIT", "0", count) != 0) {
+        free(range);
+        return -1;
+    }
+    follow->stats.ranges++;
+    return 0;
+}
+
+/* ---- heads and bases ---- */
+
+struct lookup {
+    struct follow *follow;
+    follow_lookup_cb callback;
+    void *user;
+    unsigned pending; /* shards whose reply has not come */
+    bool failed;
+    size_t n;
+    char *text; /* the articles, one after another */
+    struct follow_total total[];
+};
+
+struct part {
+    struct lookup *lookup;
+    uint32_t shard;
+};
+
+static void finish(struct lookup *lookup)
+{
+    if (lookup->failed)
+        lookup->callback(lookup->user, NULL, lookup->n);
+    else
+        lookup->callback(lookup->user, lookup->total, lookup->n);
+    free(lookup->text);
+    free(lookup);
+}
+
+static void read_total(struct follow *follow, struct follow_total *total, const redisReply *head,
+                       const redisReply *base)
+{
+    total->outcome = FOLLOW_NONE;
+    memset(&total->total, 0, sizeof total->total);
+    if (is_string(head)) {
+        total->outcome = FOLLOW_FOUND;
+        if (total_parse_head(&total->total, head->str, (size_t)head->len) != 0)
+            goto wrong;
+    }
+    if (is_string(base) && total_add_base(&total->total, base->str, (size_t)base->len) != 0)
+        goto wrong;
+    return;
+wrong:
+    total->outcome = FOLLOW_BAD;
+    bad(follow, "head or base of no known format", total->article, total->article_bytes);
+}
+
+static void on_part(redisAsyncContext *redis, void *data, void *user)
+{
+    struct part *part = user;
+    struct lookup *lookup = part->lookup;
+    struct follow *follow = lookup->follow;
+    const redisReply *reply = data;
+    size_t n = 0, at = 0;
+    (void)redis;
+    replied(follow);
+    for (size_t i = 0; i < lookup->n; i++)
+        n += lookup->total[i].shard == part->shard;
+    if (is_array(reply, 2) && is_array(reply->element[0], n) && is_array(reply->element[1], n)) {
+        for (size_t i = 0; i < lookup->n; i++) {
+            if (lookup->total[i].shard != part->shard)
+                continue;
+            read_total(follow, &lookup->total[i], reply->element[0]->element[at],
+                       reply->element[1]->element[at]);
+            at++;
+        }
+    } else {
+        lookup->failed = true;
+        if (reply != NULL)
+            redis_link_reset(follow->link, reply->type == REDIS_REPLY_ERROR
+                                               ? reply->str
+                                               : "no heads and bases in a reply");
+    }
+    free(part);
+    if (--lookup->pending == 0)
+        finish(lookup);
+}
+
+/* Head and base in one transaction: between two commands something may move from the one to the
+ * other. */
+static int send_part(struct lookup *lookup, uint32_t shard)
+{
+    struct follow *follow = lookup->follow;
+    char key[2][32];
+    const char *words[FOLLOW_LOOKUP_MAX + 2];
+    size_t bytes[FOLLOW_LOOKUP_MAX + 2];
+    int n = 2;
+    struct part *part = malloc(sizeof *part);
+    if (part == NULL)
+        return -1;
+    *part = (struct part){.lookup = lookup, .shard = shard};
+    snprintf(key[0], sizeof key[0], "tally:{%" PRIu32 "}:heads", shard);
+    snprintf(key[1], sizeof key[1], "tally:{%" PRIu32 "}:base", shard);
+    words[0] = "HMGET";
+    bytes[0] = 5;
+    for (size_t i = 0; i < lookup->n; i++) {
+        if (lookup->total[i].shard != shard)
+            continue;
+        words[n] = lookup->total[i].article;
+        bytes[n++] = lookup->total[i].article_bytes;
+    }
+    bool sent = send_text(follow, NULL, NULL, 1, "MULTI") == 0;
+    for (int i = 0; i < 2 && sent; i++) {
+        words[1] = key[i];
+        bytes[1] = strlen(key[i]);
+        sent = send_words(follow, NULL, NULL, n, words, bytes) == 0;
+    }
+    if (!sent || send_text(follow, on_part, part, 1, "EXEC") != 0) {
+        free(part);
+        return -1;
+    }
+    lookup->pending++;
+    return 0;
+}
+
+static struct lookup *make_lookup(struct follow *follow, const struct follow_article *articles,
+                                  size_t n)
+{
+    size_t text_bytes = 1, used = 0;
+    for (size_t i = 0; i < n; i++)
+        text_bytes += articles[i].bytes;
+    struct lookup *lookup = calloc(1, sizeof *lookup + n * sizeof lookup->total[0]);
+    char *text = malloc(text_bytes);
+    if (lookup == NULL || text == NULL) {
+        free(lookup);
+        free(text);
+        return NULL;
+    }
+    lookup->follow = follow;
+    lookup->n = n;
+    lookup->text = text;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(text + used, articles[i].id, articles[i].bytes);
+        lookup->total[i].article = text + used;
+        lookup->total[i].article_bytes = articles[i].bytes;
+        lookup->total[i].shard = article_shard(articles[i].id, articles[i].bytes, follow->shards);
+        used += articles[i].bytes;
+    }
+    return lookup;
+}
+
+int follow_lookup(struct follow *follow, const struct follow_article *articles, size_t n,
+                  follow_lookup_cb callback, void *user)
+{
+    if (!follow->ready || n == 0 || n > FOLLOW_LOOKUP_MAX)
+        return -1;
+    struct lookup *lookup = make_lookup(follow, articles, n);
+    if (lookup == NULL)
+        return -1;
+    lookup->callback = callback;
+    lookup->user = user;
+    uint64_t seen = 0; /* a bit a shard */
+    for (size_t i = 0; i < n && !lookup->failed; i++) {
+        uint32_t shard = lookup->total[i].shard;
+        if (seen & UINT64_C(1) << shard)
+            continue;
+        seen |= UINT64_C(1) << shard;
+        lookup->failed = send_part(lookup, shard) != 0;
+    }
+    if (lookup->pending == 0) { /* nothing was sent */
+        free(lookup->text);
+        free(lookup);
+        return -1;
+    }
+    follow->stats.lookups++;
+    return 0;
+}

@@ -1,0 +1,113 @@
+/* The feed's eyes on Redis (INTERFACES.md 5): the store, which articles changed, and what their
+ * heads and bases say. Asynchronous, on libevent; two connections, as one that subscribes can do
+ * nothing else. Loop thread only.
+ *
+ * While the store is there, follow is ready, and requests can be made. A reply that does not come
+ * in time resets the connection. */
+#ifndef TALLY_FEED_FOLLOW_H
+#define TALLY_FEED_FOLLOW_H
+
+#include "core/total.h"
+#include "total_json.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FOLLOW_STORE_ID_BYTES 16
+#define FOLLOW_MAX_SHARDS 64
+#define FOLLOW_RANGE_MAX 1000 /* changes a request */
+#define FOLLOW_LOOKUP_MAX 256 /* articles a request */
+
+struct follow;
+
+struct follow_config {
+    const char *host; /* or a path; copied */
+    int port;
+    const char *password; /* NULL none; copied */
+    void (*on_ready)(
+        void *user); /* the store is there: after each connection, and when it comes back */
+    void (*on_away)(void *user); /* not ready any longer; requests under way were or will be
+                                    answered as failed */
+    void (*on_hint)(void *user,
+                    uint32_t shard); /* something in this shard changed; only while ready */
+    void *user;
+};
+
+struct follow_change {
+    const char *article;  /* valid during the callback */
+    size_t article_bytes; /* 0: what stands there is no article id */
+    uint64_t version;
+};
+
+/* What came of follow_range. `got`: the members that Redis returned, more than `n` where a score
+ * was no version; -1 the request failed. */
+typedef void (*follow_range_cb)(void *user, uint32_t shard, const struct follow_change *changes,
+                                size_t n, long got);
+
+enum follow_outcome {
+    FOLLOW_FOUND,
+    FOLLOW_NONE, /* nobody reacted to the article: all zero */
+    FOLLOW_BAD,  /* the head or base is no head or base of format 1 */
+};
+
+struct follow_total {
+    const char *article; /* valid during the callback */
+    size_t article_bytes;
+    uint32_t shard;
+    enum follow_outcome outcome;
+    struct total total;
+};
+
+/* What came of follow_lookup; `totals` in the order asked for, NULL where the request failed. */
+typedef void (*follow_lookup_cb)(void *user, const struct follow_total *totals, size_t n);
+
+struct follow_article {
+    const char *id; /* a valid article id */
+    size_t bytes;
+};
+
+struct follow_stats {
+    uint64_t reconnects; /* connections that were lost */
+    uint64_t ranges;
+    uint64_t lookups;
+    uint64_t hints;
+    uint64_t timeouts;
+    uint64_t bad; /* heads, bases or members of the changed set of no known format */
+};
+
+/* NULL on no memory. */
+struct follow *follow_new(struct event_base *base, const struct follow_config *config);
+
+/* Requests under way are answered as failed. on_away is not called. */
+void follow_free(struct follow *follow);
+
+bool follow_ready(const struct follow *follow);
+
+/* Why it is not ready, in a few words; "" while it is. */
+const char *follow_why(const struct follow *follow);
+
+/* Of the store, once it was read; stay as they were while it is away. */
+uint32_t follow_shards(const struct follow *follow);
+const char *follow_store(const struct follow *follow); /* 16 hex digits, or "" */
+const struct kinds *follow_kinds(const struct follow *follow);
+
+/* Reads the store's kinds again, at most once a second: a total shows a kind that has no name here.
+ */
+void follow_reread(struct follow *follow);
+
+/* Asks for up to `limit` (FOLLOW_RANGE_MAX at most) changes of a shard with scores in (low, high],
+ * from the lowest, or from the highest where `newest_first`; UINT64_MAX is no upper bound. Returns
+ * 0, and calls back exactly once, or -1 while not ready. */
+int follow_range(struct follow *follow, uint32_t shard, uint64_t low, uint64_t high,
+                 bool newest_first, size_t limit, follow_range_cb callback, void *user);
+
+/* Asks for the totals of up to FOLLOW_LOOKUP_MAX articles. Returns 0, and calls back exactly once,
+ * or -1 while not ready. */
+int follow_lookup(struct follow *follow, const struct follow_article *articles, size_t n,
+                  follow_lookup_cb callback, void *user);
+
+struct follow_stats follow_stats(const struct follow *follow);
+
+#endif

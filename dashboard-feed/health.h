@@ -1,0 +1,42 @@
+/* Whether any part of the edge is away, and why (INTERFACES.md 2.6): one sentence a part. Pure:
+ * time and states come in; one thread. */
+#ifndef TALLY_FEED_HEALTH_H
+#define TALLY_FEED_HEALTH_H
+
+#include "collector_status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEALTH_COLLECTOR_MAX_AGE_MS 5000 /* INTERFACES.md 2.4 */
+#define HEALTH_JSON_MAX_BYTES 1024
+
+struct health {
+    bool heard; /* of the collector, since the broker connection began */
+    uint64_t heard_ms;
+    struct collector_status collector;
+    bool ok;
+    char json[HEALTH_JSON_MAX_BYTES]; /* what was found last */
+};
+
+/* Nothing is known yet: everything is away. */
+void health_init(struct health *health);
+
+/* ops/collector said this now. What is no status counts as offline. */
+void health_collector(struct health *health, const char *payload, size_t bytes, uint64_t now_ms);
+
+/* What was heard of the collector came over a connection that is gone. */
+void health_forget_collector(struct health *health);
+
+/* Judges. `redis` and `broker` say in a few words why they are away, "" where they are not. Returns
+ * whether the answer is another than the last one. */
+bool health_check(struct health *health, const char *redis, const char *broker, uint64_t now_ms);
+
+/* The last word: the feed ends. */
+void health_offline(struct health *health);
+
+/* Whether the collector's status is there and fresh. */
+bool health_collector_fresh(const struct health *health, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,59 @@
+/* The feed's HTTP: pages, the widget, totals, metrics, health. On libevent's evhttp; loop thread
+ * only.
+ *
+ * Readers' clients must not be able to hinder the feed. Connections, lookups, headers and bodies
+ * are bounded, and a connection that takes too long over a request or its answer is closed. At the
+ * bound of connections the one that has been idle longest is. */
+#ifndef TALLY_FEED_HTTP_H
+#define TALLY_FEED_HTTP_H
+
+#include "follow.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_MAX_CONNECTIONS 256
+#define HTTP_MAX_LOOKUPS 256 /* totals requests that wait for Redis; more are answered 503 */
+#define HTTP_MAX_HEADER_BYTES 8192
+#define HTTP_MAX_BODY_BYTES 1024 /* no request has a use for one */
+#define HTTP_MAX_WAIT_MS 20000   /* for a request, or until its answer is taken */
+
+struct http;
+
+struct http_config {
+    const char *address;
+    uint16_t port;
+    const char *websocket_url; /* "" : the page's host, at websocket_port */
+    uint16_t websocket_port;
+    struct follow *follow;
+    const char *(*health)(void *user, bool *ok);       /* JSON */
+    void (*metrics)(void *user, struct evbuffer *out); /* Prometheus text */
+    void *user;
+};
+
+enum { HTTP_CODES = 8 };
+
+struct http_stats {
+    struct {
+        int code;
+        uint64_t n;
+    } answers[HTTP_CODES];
+    size_t connections;
+    uint64_t connections_dropped; /* over the bound, or too slow */
+    uint64_t lookups_refused;
+    uint64_t body_bytes;
+};
+
+/* Listens. NULL with one sentence in `error`, which names the option, where it cannot. */
+struct http *http_new(struct event_base *base, const struct http_config *config, char *error,
+                      size_t error_bytes);
+
+/* After follow was freed, as that answers the lookups under way. */
+void http_free(struct http *http);
+
+struct http_stats http_stats(const struct http *http);
+
+#endif

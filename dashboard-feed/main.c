@@ -1,0 +1,316 @@
+/* tally-feed: publishes each article's total as it changes, and serves pages, totals, metrics and
+ * health. Here the parts are made, connected and taken down; DESIGN says what each does. */
+#include "daemon/log.h"
+#include "follow.h"
+#include "health.h"
+#include "http.h"
+#include "metrics.h"
+#include "publish.h"
+#include "relay.h"
+#include "settings.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define HEALTH_CHECK_MS 250
+#define STOP_MAX_MS 1500
+
+struct feed {
+    struct event_base *base;
+    struct event *sigterm, *sigint, *check, *deadline;
+    struct follow *follow;
+    struct publish *publish;
+    struct relay *relay;
+    struct http *http;
+    struct health health;
+    double started_at_s;
+    bool stopping;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- health ---- */
+
+static void check_health(struct feed *feed)
+{
+    bool was_ok = feed->health.ok;
+    if (feed->stopping || !health_check(&feed->health, follow_why(feed->follow),
+                                        publish_why(feed->publish), now_ms()))
+        return;
+    if (was_ok != feed->health.ok)
+        log_line(feed->health.ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health", "%s",
+                 feed->health.json);
+    publish_health(feed->publish, feed->health.json);
+}
+
+static void on_check(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd;
+    (void)what;
+    check_health(user);
+}
+
+static const char *on_health(void *user, bool *ok)
+{
+    struct feed *feed = user;
+    check_health(feed);
+    *ok = feed->health.ok;
+    return feed->health.json;
+}
+
+static void on_metrics(void *user, struct evbuffer *out)
+{
+    struct feed *feed = user;
+    struct metrics metrics = {
+        .started_at_s = feed->started_at_s,
+        .healthy = feed->health.ok,
+        .redis_up = follow_ready(feed->follow),
+        .broker_up = publish_ready(feed->publish),
+        .follow = follow_stats(feed->follow),
+        .publish = publish_stats(feed->publish),
+        .relay = relay_stats(feed->relay),
+        .http = http_stats(feed->http),
+    };
+    if (health_collector_fresh(&feed->health, now_ms()))
+        metrics.collector = &feed->health.collector;
+    metrics_process(&metrics);
+    metrics_write(out, &metrics);
+}
+
+/* ---- what the parts tell ---- */
+
+static void on_store_ready(void *user)
+{
+    struct feed *feed = user;
+    relay_store_ready(feed->relay);
+}
+
+static void on_store_away(void *user)
+{
+    struct feed *feed = user;
+    relay_store_away(feed->relay);
+}
+
+static void on_hint(void *user, uint32_t shard)
+{
+    struct feed *feed = user;
+    relay_hint(feed->relay, shard);
+}
+
+static void on_broker_ready(void *user, const struct publish_mark *mark)
+{
+    struct feed *feed = user;
+    relay_broker_ready(feed->relay, mark);
+}
+
+static void on_broker_away(void *user)
+{
+    struct feed *feed = user;
+    health_forget_collector(&feed->health);
+    relay_broker_away(feed->relay);
+}
+
+static void on_collector(void *user, const char *payload, size_t bytes)
+{
+    struct feed *feed = user;
+    health_collector(&feed->health, payload, bytes, now_ms());
+}
+
+static void on_marked(void *user)
+{
+    struct feed *feed = user;
+    relay_marked(feed->relay);
+}
+
+static void on_stopped(void *user)
+{
+    struct feed *feed = user;
+    event_base_loopbreak(feed->base);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd;
+    (void)what;
+    log_line(LOG_LEVEL_WARNING, "ending before all was published", "limit_ms=%d", STOP_MAX_MS);
+    on_stopped(user);
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *user)
+{
+    struct feed *feed = user;
+    const struct timeval limit = {.tv_sec = STOP_MAX_MS / 1000,
+                                  .tv_usec = STOP_MAX_MS % 1000 * 1000};
+    (void)what;
+    if (feed->stopping)
+        return;
+    log_line(LOG_LEVEL_INFO, "stopping", "signal=%d", (int)fd);
+    feed->stopping = true;
+    evtimer_add(feed->deadline, &limit);
+    health_offline(&feed->health);
+    publish_health(feed->publish, feed->health.json);
+    relay_stop(feed->relay);
+}
+
+static void on_libevent(int severity, const char *text)
+{
+    log_line(severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "libevent",
+             "text=%s", text);
+}
+
+/* ---- making and taking down ---- */
+
+static int make_events(struct feed *feed)
+{
+    const struct timeval pause = {.tv_usec = HEALTH_CHECK_MS * 1000};
+    feed->sigterm = evsignal_new(feed->base, SIGTERM, on_signal, feed);
+    feed->sigint = evsignal_new(feed->base, SIGINT, on_signal, feed);
+    feed->check = event_new(feed->base, -1, EV_PERSIST, on_check, feed);
+    feed->deadline = evtimer_new(feed->base, on_deadline, feed);
+    return feed->sigterm == NULL || feed->sigint == NULL || feed->check == NULL ||
+                   feed->deadline == NULL || evsignal_add(feed->sigterm, NULL) != 0 ||
+                   evsignal_add(feed->sigint, NULL) != 0 || event_add(feed->check, &pause) != 0
+               ? -1
+               : 0;
+}
+
+static int make_relay(struct feed *feed, const struct settings *settings)
+{
+    struct relay_config config = {
+        .interval_ms = settings->publish_interval_ms,
+        .repeat_ms = settings->repeat_ms,
+        .republish_rate = settings->republish_rate,
+        .max_articles = settings->max_articles,
+        .on_stopped = on_stopped,
+        .user = feed,
+    };
+    randombytes_buf(config.seed, sizeof config.seed);
+    feed->relay = relay_new(feed->base, &config);
+    return feed->relay == NULL ? -1 : 0;
+}
+
+static int make_links(struct feed *feed, const struct settings *settings)
+{
+    unsigned char epoch[PUBLISH_EPOCH_BYTES / 2];
+    struct follow_config follow = {
+        .host = settings->redis_host,
+        .port = (int)settings->redis_port,
+        .password = settings->redis_password[0] != '\0' ? settings->redis_password : NULL,
+        .on_ready = on_store_ready,
+        .on_away = on_store_away,
+        .on_hint = on_hint,
+        .user = feed,
+    };
+    struct publish_config publish = {
+        .host = settings->mqtt_host,
+        .port = (int)settings->mqtt_port,
+        .user = settings->user,
+        .password = settings->password,
+        .prefix = settings->topic_prefix,
+        .on_ready = on_broker_ready,
+        .on_away = on_broker_away,
+        .on_collector = on_collector,
+        .on_marked = on_marked,
+        .user_data = feed,
+    };
+    randombytes_buf(epoch, sizeof epoch);
+    sodium_bin2hex(publish.epoch, sizeof publish.epoch, epoch, sizeof epoch);
+    feed->follow = follow_new(feed->base, &follow);
+    feed->publish = publish_new(feed->base, &publish, feed->health.json);
+    if (feed->follow == NULL || feed->publish == NULL)
+        return -1;
+    relay_connect(feed->relay, feed->follow, feed->publish);
+    return 0;
+}
+
+static int make_http(struct feed *feed, const struct settings *settings, char *error,
+                     size_t error_bytes)
+{
+    struct http_config config = {
+        .address = settings->http_address,
+        .port = (uint16_t)settings->http_port,
+        .websocket_url = settings->websocket_url,
+        .websocket_port = (uint16_t)settings->websocket_port,
+        .follow = feed->follow,
+        .health = on_health,
+        .metrics = on_metrics,
+        .user = feed,
+    };
+    feed->http = http_new(feed->base, &config, error, error_bytes);
+    return feed->http == NULL ? -1 : 0;
+}
+
+static void free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+static void take_down(struct feed *feed)
+{
+    follow_free(feed->follow); /* first: it answers what http and relay have asked */
+    http_free(feed->http);
+    publish_free(feed->publish);
+    relay_free(feed->relay);
+    free_event(feed->sigterm);
+    free_event(feed->sigint);
+    free_event(feed->check);
+    free_event(feed->deadline);
+    if (feed->base != NULL)
+        event_base_free(feed->base);
+}
+
+static int run(struct feed *feed, struct settings *settings)
+{
+    char error[512] = "no memory";
+    int result = -1;
+    feed->started_at_s = (double)time(NULL);
+    health_init(&feed->health);
+    feed->base = event_base_new();
+    if (feed->base == NULL || make_events(feed) != 0 || make_relay(feed, settings) != 0 ||
+        make_links(feed, settings) != 0 || make_http(feed, settings, error, sizeof error) != 0) {
+        log_line(LOG_LEVEL_ERROR, error, NULL);
+        goto out;
+    }
+    settings_wipe(settings); /* the links have copies */
+    log_line(LOG_LEVEL_INFO, "serving", "http=%s port=%d", settings->http_address,
+             (int)settings->http_port);
+    event_base_dispatch(feed->base);
+    log_line(LOG_LEVEL_INFO, "ended", NULL);
+    result = 0;
+out:
+    take_down(feed);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings;
+    struct feed feed = {0};
+    char error[2560];
+    log_init("tally-feed", LOG_LEVEL_INFO);
+    int read = settings_read(&settings, argc, argv, error, sizeof error);
+    if (read < 0)
+        log_line(LOG_LEVEL_ERROR, error, NULL);
+    if (read != 0)
+        return read < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    log_init("tally-feed", settings.log_level);
+    signal(SIGPIPE, SIG_IGN);
+    event_set_log_callback(on_libevent);
+    if (sodium_init() < 0) {
+        log_line(LOG_LEVEL_ERROR, "libsodium cannot be initialised", NULL);
+        return EXIT_FAILURE;
+    }
+    int result = run(&feed, &settings);
+    settings_wipe(&settings);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,35 @@
+/* The whole system's metrics as Prometheus text (exposition format 0.0.4): the feed's own, and the
+ * collector's and the broker plugin's out of ops/collector. Every name stands in DESIGN, which a
+ * test holds against this. Loop thread only. */
+#ifndef TALLY_FEED_METRICS_H
+#define TALLY_FEED_METRICS_H
+
+#include "collector_status.h"
+#include "follow.h"
+#include "http.h"
+#include "publish.h"
+#include "relay.h"
+
+#include <event2/buffer.h>
+#include <stdbool.h>
+
+struct metrics {
+    double started_at_s; /* since 1970 */
+    double cpu_s;
+    double resident_bytes;
+    bool healthy;
+    bool redis_up;
+    bool broker_up;
+    struct follow_stats follow;
+    struct publish_stats publish;
+    struct relay_stats relay;
+    struct http_stats http;
+    const struct collector_status *collector; /* NULL: away; then its metrics are left out */
+};
+
+/* Fills in cpu_s and resident_bytes of this process. */
+void metrics_process(struct metrics *metrics);
+
+void metrics_write(struct evbuffer *out, const struct metrics *metrics);
+
+#endif

@@ -1,0 +1,313 @@
+/* How the mark is read without guessing at times: the feed subscribes to ops/#, then publishes its
+ * health, to which it thereby listens. A broker answers in order and delivers one client's messages
+ * in order, so when the live health message comes back, all that was retained has come before it.
+ */
+#include "publish.h"
+
+#include "core/article.h"
+#include "daemon/log.h"
+#include "daemon/mqtt_link.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOPIC_MAX_BYTES (256 + 16 + ARTICLE_MAX_BYTES)
+#define PAYLOAD_MAX_BYTES 65536 /* of what is believed under ops/ */
+#define ECHO_MAX_S 10 /* then the mark is taken for absent, which costs work and loses nothing */
+
+enum phase { PHASE_DOWN, PHASE_LISTENING, PHASE_READY };
+
+struct publish {
+    struct publish_config config;
+    struct mqtt_link *link;
+    struct event *echo_timer;
+    char *prefix;
+    char *health;
+    enum phase phase;
+    bool has_mark;
+    struct publish_mark mark; /* as retained by the broker */
+    int mark_mid;             /* not acknowledged yet; 0 none */
+    struct publish_stats stats;
+};
+
+/* ---- the mark ---- */
+
+int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t bytes)
+{
+    int result = -1;
+    memset(mark, 0, sizeof *mark);
+    if (bytes == 0 || bytes > PAYLOAD_MAX_BYTES)
+        return -1;
+    cJSON *object = cJSON_ParseWithLength(payload, bytes);
+    const cJSON *epoch = cJSON_GetObjectItemCaseSensitive(object, "epoch");
+    const cJSON *store = cJSON_GetObjectItemCaseSensitive(object, "store");
+    const cJSON *covered = cJSON_GetObjectItemCaseSensitive(object, "covered");
+    if (!cJSON_IsString(epoch) || !cJSON_IsString(store) || !cJSON_IsArray(covered) ||
+        strlen(epoch->valuestring) >= sizeof mark->epoch ||
+        strlen(store->valuestring) >= sizeof mark->store)
+        goto out;
+    memcpy(mark->epoch, epoch->valuestring, strlen(epoch->valuestring));
+    memcpy(mark->store, store->valuestring, strlen(store->valuestring));
+    const cJSON *one;
+    cJSON_ArrayForEach(one, covered)
+    {
+        if (mark->shards == COVER_MAX_SHARDS || !cJSON_IsNumber(one) || !(one->valuedouble >= 0) ||
+            one->valuedouble > 9007199254740991.0)
+            goto out;
+        mark->covered[mark->shards++] = (uint64_t)one->valuedouble;
+    }
+    result = mark->shards > 0 ? 0 : -1;
+out:
+    cJSON_Delete(object);
+    return result;
+}
+
+char *publish_mark_json(const struct publish_mark *mark)
+{
+    char *text = NULL;
+    cJSON *object = cJSON_CreateObject();
+    if (cJSON_AddStringToObject(object, "epoch", mark->epoch) == NULL ||
+        cJSON_AddStringToObject(object, "store", mark->store) == NULL)
+        goto out;
+    cJSON *covered = cJSON_AddArrayToObject(object, "covered");
+    for (uint32_t i = 0; i < mark->shards; i++) {
+        char number[24];
+        snprintf(number, sizeof number, "%" PRIu64, mark->covered[i]);
+        cJSON *item = cJSON_CreateRaw(number);
+        if (item == NULL || covered == NULL || !cJSON_AddItemToArray(covered, item)) {
+            cJSON_Delete(item);
+            goto out;
+        }
+    }
+    text = cJSON_PrintUnformatted(object);
+out:
+    cJSON_Delete(object);
+    return text;
+}
+
+/* ---- the broker ---- */
+
+static int send_retained(struct publish *publish, const char *name, const char *article,
+                         size_t bytes, const char *payload, int qos, int *mid)
+{
+    char topic[TOPIC_MAX_BYTES];
+    int length =
+        snprintf(topic, sizeof topic, "%s%s%.*s", publish->prefix, name, (int)bytes, article);
+    if (length < 0 || (size_t)length >= sizeof topic)
+        return -1;
+    return mqtt_link_publish(publish->link, topic, payload, strlen(payload), qos, true, NULL, mid);
+}
+
+static void become_ready(struct publish *publish)
+{
+    evtimer_del(publish->echo_timer);
+    publish->phase = PHASE_READY;
+    publish->config.on_ready(publish->config.user_data, publish->has_mark ? &publish->mark : NULL);
+}
+
+static void on_up(void *user)
+{
+    struct publish *publish = user;
+    char filter[TOPIC_MAX_BYTES];
+    const struct timeval limit = {.tv_sec = ECHO_MAX_S};
+    publish->stats.connects++;
+    publish->phase = PHASE_LISTENING;
+    publish->has_mark = false;
+    publish->mark_mid = 0;
+    snprintf(filter, sizeof filter, "%sops/#", publish->prefix);
+    mqtt_link_subscribe(publish->link, filter, 0);
+    send_retained(publish, "ops/health", "", 0, publish->health, 0, NULL);
+    evtimer_add(publish->echo_timer, &limit);
+}
+
+static void on_echo_timer(evutil_socket_t fd, short what, void *user)
+{
+    struct publish *publish = user;
+    (void)fd;
+    (void)what;
+    if (publish->phase != PHASE_LISTENING)
+        return;
+    log_line(LOG_LEVEL_WARNING, "own message did not come back; taking the mark for absent",
+             "topic=%sops/health", publish->prefix);
+    become_ready(publish);
+}
+
+static void on_down(void *user, const char *why)
+{
+    struct publish *publish = user;
+    (void)why;
+    bool was_ready = publish->phase == PHASE_READY;
+    evtimer_del(publish->echo_timer);
+    publish->phase = PHASE_DOWN;
+    publish->mark_mid = 0;
+    if (was_ready)
+        publish->config.on_away(publish->config.user_data);
+}
+
+static void on_message(void *user, const struct mosquitto_message *message,
+                       const mosquitto_property *properties)
+{
+    struct publish *publish = user;
+    size_t prefix_bytes = strlen(publish->prefix);
+    (void)properties;
+    if (strncmp(message->topic, publish->prefix, prefix_bytes) != 0 || message->payloadlen < 0 ||
+        message->payloadlen > PAYLOAD_MAX_BYTES)
+        return;
+    const char *name = message->topic + prefix_bytes;
+    size_t bytes = (size_t)message->payloadlen;
+    if (strcmp(name, "ops/collector") == 0) {
+        publish->config.on_collector(publish->config.user_data, message->payload, bytes);
+    } else if (strcmp(name, "ops/feed") == 0 && message->retain &&
+               publish->phase == PHASE_LISTENING) {
+        publish->has_mark = publish_mark_parse(&publish->mark, message->payload, bytes) == 0;
+    } else if (strcmp(name, "ops/health") == 0 && !message->retain &&
+               publish->phase == PHASE_LISTENING) {
+        become_ready(publish);
+    }
+}
+
+static void on_published(void *user, int mid)
+{
+    struct publish *publish = user;
+    if (mid != publish->mark_mid)
+        return;
+    publish->mark_mid = 0;
+    publish->config.on_marked(publish->config.user_data);
+}
+
+/* ---- the contract ---- */
+
+static struct mqtt_link *make_link(struct publish *publish, struct event_base *base)
+{
+    char will_topic[TOPIC_MAX_BYTES];
+    snprintf(will_topic, sizeof will_topic, "%sops/health", publish->prefix);
+    struct mqtt_link_config link = {
+        .host = publish->config.host,
+        .port = publish->config.port,
+        /* One feed a broker: the name is fixed, so that a connection left by a dead feed is
+           replaced at once. */
+        .client_id = publish->config.user,
+        .username = publish->config.user,
+        .password = publish->config.password,
+        .will_topic = will_topic,
+        .will_payload = "{\"status\":\"unhealthy\",\"reasons\":[\"feed: offline\"]}",
+        .on_up = on_up,
+        .on_down = on_down,
+        .on_message = on_message,
+        .on_published = on_published,
+        .user = publish,
+    };
+    return mqtt_link_new(base, &link);
+}
+
+struct publish *publish_new(struct event_base *base, const struct publish_config *config,
+                            const char *health)
+{
+    struct publish *publish = calloc(1, sizeof *publish);
+    if (publish == NULL)
+        return NULL;
+    publish->config = *config;
+    publish->prefix = strdup(config->prefix);
+    publish->health = strdup(health);
+    publish->echo_timer = evtimer_new(base, on_echo_timer, publish);
+    if (publish->prefix != NULL && publish->health != NULL && publish->echo_timer != NULL)
+        publish->link = make_link(publish, base);
+    publish->config.host = publish->config.user = publish->config.password =
+        NULL; /* the link's now */
+    if (publish->link == NULL) {
+        publish_free(publish);
+        return NULL;
+    }
+    return publish;
+}
+
+void publish_free(struct publish *publish)
+{
+    if (publish == NULL)
+        return;
+    mqtt_link_free(publish->link);
+    if (publish->echo_timer != NULL)
+        event_free(publish->echo_timer);
+    free(publish->health);
+    free(publish->prefix);
+    free(publish);
+}
+
+bool publish_ready(const struct publish *publish)
+{
+    return publish->phase == PHASE_READY && mqtt_link_up(publish->link);
+}
+
+const char *publish_why(const struct publish *publish)
+{
+    return publish->phase == PHASE_READY       ? ""
+           : publish->phase == PHASE_LISTENING ? "reading what it retains"
+                                               : "not connected";
+}
+
+bool publish_backed_up(const struct publish *publish)
+{
+    return mqtt_link_backed_up(publish->link);
+}
+
+int publish_total(struct publish *publish, const char *article, size_t bytes,
+                  const struct total *total, const struct kinds *kinds)
+{
+    cJSON *object = total_json(article, bytes, total, kinds);
+    char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    if (text == NULL || send_retained(publish, "totals/", article, bytes, text, 0, NULL) != 0) {
+        publish->stats.failures++;
+        cJSON_free(text);
+        return -1;
+    }
+    publish->stats.totals++;
+    publish->stats.bytes += strlen(text);
+    cJSON_free(text);
+    return 0;
+}
+
+int publish_mark(struct publish *publish, const char *store, uint32_t shards,
+                 const uint64_t *covered)
+{
+    struct publish_mark mark = {.shards = shards};
+    if (publish->mark_mid != 0 || !publish_ready(publish))
+        return -1;
+    snprintf(mark.epoch, sizeof mark.epoch, "%s", publish->config.epoch);
+    snprintf(mark.store, sizeof mark.store, "%s", store);
+    memcpy(mark.covered, covered, shards * sizeof mark.covered[0]);
+    char *text = publish_mark_json(&mark);
+    if (text == NULL)
+        return -1;
+    int result = send_retained(publish, "ops/feed", "", 0, text, 1, &publish->mark_mid);
+    cJSON_free(text);
+    if (result == 0)
+        publish->stats.marks++;
+    else
+        publish->mark_mid = 0;
+    return result;
+}
+
+bool publish_marking(const struct publish *publish)
+{
+    return publish->mark_mid != 0;
+}
+
+void publish_health(struct publish *publish, const char *json)
+{
+    char *copy = strdup(json);
+    if (copy == NULL)
+        return;
+    free(publish->health);
+    publish->health = copy;
+    if (mqtt_link_up(publish->link))
+        send_retained(publish, "ops/health", "", 0, json, 0, NULL);
+}
+
+struct publish_stats publish_stats(const struct publish *publish)
+{
+    return publish->stats;
+}

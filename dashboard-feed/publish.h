@@ -1,0 +1,89 @@
+/* The feed's side of the broker: totals (INTERFACES.md 2.2), the mark (2.5), health (2.6), and what
+ * the collector says of itself (2.4). On libevent; loop thread only. */
+#ifndef TALLY_FEED_PUBLISH_H
+#define TALLY_FEED_PUBLISH_H
+
+#include "core/total.h"
+#include "cover.h"
+#include "total_json.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PUBLISH_EPOCH_BYTES 16
+
+struct publish;
+
+/* What this broker holds: of which store, and of each shard all changes up to a score. */
+struct publish_mark {
+    char epoch[PUBLISH_EPOCH_BYTES + 1]; /* of the feed's run that wrote it */
+    char store[33];
+    uint32_t shards;
+    uint64_t covered[COVER_MAX_SHARDS];
+};
+
+struct publish_config {
+    const char *host;
+    int port;
+    const char *user;
+    const char *password;
+    const char *prefix;                  /* before every topic */
+    char epoch[PUBLISH_EPOCH_BYTES + 1]; /* of this run */
+    /* Connected, and all that the broker retains under ops/ was heard: the mark, NULL where there
+     * is none. */
+    void (*on_ready)(void *user, const struct publish_mark *mark);
+    void (*on_away)(void *user);
+    void (*on_collector)(void *user, const char *payload, size_t bytes); /* ops/collector */
+    void (*on_marked)(void *user); /* the broker has the mark */
+    void *user_data;
+};
+
+struct publish_stats {
+    uint64_t connects;
+    uint64_t totals;
+    uint64_t failures; /* totals that could not be handed on */
+    uint64_t marks;
+    uint64_t bytes; /* of totals' payloads */
+};
+
+/* `health` is what ops/health says from the first connection on. NULL on no memory. */
+struct publish *publish_new(struct event_base *base, const struct publish_config *config,
+                            const char *health);
+
+/* Says DISCONNECT. on_away is not called. */
+void publish_free(struct publish *publish);
+
+bool publish_ready(const struct publish *publish);
+
+/* Why it is not ready, in a few words; "" while it is. */
+const char *publish_why(const struct publish *publish);
+
+/* Too much waits to go out: hold back. */
+bool publish_backed_up(const struct publish *publish);
+
+/* Publishes a total, retained, QoS 0. Returns 0, or -1. */
+int publish_total(struct publish *publish, const char *article, size_t bytes,
+                  const struct total *total, const struct kinds *kinds);
+
+/* Publishes the mark, retained, QoS 1. Returns 0, or -1: not connected, or the mark before is not
+ * acknowledged yet. */
+int publish_mark(struct publish *publish, const char *store, uint32_t shards,
+                 const uint64_t *covered);
+
+/* Whether a mark is on its way and not acknowledged. */
+bool publish_marking(const struct publish *publish);
+
+/* Publishes health, retained, now and at each connection. */
+void publish_health(struct publish *publish, const char *json);
+
+/* Parses a mark. Returns 0, or -1 where it is none. Pure. */
+int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t bytes);
+
+/* A mark as JSON, the caller's to free; NULL on no memory. Pure. */
+char *publish_mark_json(const struct publish_mark *mark);
+
+struct publish_stats publish_stats(const struct publish *publish);
+
+#endif

@@ -1,0 +1,662 @@
+#include "relay.h"
+
+#include "cover.h"
+#include "daemon/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define POLL_LIMIT 500   /* changes a poll */
+#define POLL_SPACE_MS 10 /* between two polls of a shard, however many hints come */
+#define BATCH 200        /* totals a lookup */
+#define BATCHES_MAX 4    /* lookups under way */
+#define RETRY_MS 20      /* after the broker or Redis took nothing */
+#define RESYNC_TICK_MS 20
+#define KINDS_WAIT_MS 3000 /* for the name of a new kind; follow reads the store each second */
+
+struct shard {
+    bool followed; /* its newest change was asked for: live from there */
+    bool asking;   /* a poll is under way */
+    bool again;    /* poll once more */
+    uint64_t asked_ms;
+    uint64_t low;    /* begin: the broker lacks nothing up to here */
+    uint64_t marked; /* as the mark says */
+};
+
+struct relay {
+    struct relay_config config;
+    struct follow *follow;
+    struct publish *publish;
+    struct conflate *table;
+    struct cover cover;
+    struct shard shard[COVER_MAX_SHARDS];
+    bool running;
+    bool stopping;
+    bool new_broker; /* what it holds is what its mark says */
+    bool has_mark;
+    struct publish_mark mark;
+    uint32_t run;              /* answers of an earlier run are ignored */
+    unsigned fetching;         /* lookups of changed articles under way */
+    bool paging;               /* a page of a resync is under way */
+    double tokens;             /* totals that may be published again now */
+    uint64_t unknown_since_ms; /* a kind without a name was seen first; 0 none */
+    struct event *poll;        /* each second: asks every shard */
+    struct event *soon;        /* polls that were spaced out */
+    struct event *pump;        /* the next total is due */
+    struct event *resync;      /* each RESYNC_TICK_MS while something is to be published again */
+    struct event *marker;      /* each second */
+    struct relay_stats stats;
+};
+
+/* Of one request: to whom, and in which run it was made. */
+struct asked {
+    struct relay *relay;
+    uint32_t run;
+    size_t limit;       /* of a range */
+    uint32_t shard;     /* of a page */
+    uint64_t down_to;   /* of a page: its lowest score; 0 the range ends here */
+    bool repeat[BATCH]; /* of a lookup of changed articles */
+};
+
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t now_ms(void)
+{
+    return clock_us(CLOCK_MONOTONIC) / 1000;
+}
+
+static void arm(struct event *event, uint64_t ms)
+{
+    const struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = ms % 1000 * 1000};
+    event_add(event, &after);
+}
+
+static struct asked *ask(struct relay *relay)
+{
+    struct asked *asked = calloc(1, sizeof *asked);
+    if (asked != NULL)
+        *asked = (struct asked){.relay = relay, .run = relay->run};
+    return asked;
+}
+
+static bool is_current(const struct asked *asked)
+{
+    return asked->relay->running && asked->run == asked->relay->run;
+}
+
+static uint32_t shards(const struct relay *relay)
+{
+    return relay->cover.shards;
+}
+
+static bool all_followed(const struct relay *relay)
+{
+    for (uint32_t i = 0; i < shards(relay); i++)
+        if (!relay->shard[i].followed)
+            return false;
+    return true;
+}
+
+static uint64_t covered(const struct relay *relay, uint32_t shard)
+{
+    return cover_covered(&relay->cover, shard, conflate_oldest_waiting(relay->table, shard));
+}
+
+/* ---- publishing one total ---- */
+
+enum result { SENT, SKIPPED, REFUSED };
+
+/* Whether to wait for a kind's name. Not for ever: a total must not be kept back by a damaged
+ * store. */
+static bool awaits_kind(struct relay *relay, const struct total *total)
+{
+    if (total_json_kinds_known(total, follow_kinds(relay->follow))) {
+        relay->unknown_since_ms = 0;
+        return false;
+    }
+    follow_reread(relay->follow);
+    if (relay->unknown_since_ms == 0)
+        relay->unknown_since_ms = now_ms();
+    if (now_ms() - relay->unknown_since_ms < KINDS_WAIT_MS)
+        return true;
+    log_line(LOG_LEVEL_ERROR, "a total counts a kind that the store does not name", NULL);
+    return false;
+}
+
+static enum result send_total(struct relay *relay, const struct follow_total *found)
+{
+    if (found->outcome != FOLLOW_FOUND)
+        return SKIPPED; /* bad ones were said by follow */
+    if (!conflate_allows(relay->table, found->article, found->article_bytes,
+                         found->total.version)) {
+        relay->stats.outdated++;
+        return SKIPPED;
+    }
+    if (awaits_kind(relay, &found->total))
+        return REFUSED;
+    if (publish_total(relay->publish, found->article, found->article_bytes, &found->total,
+                      follow_kinds(relay->follow)) != 0)
+        return REFUSED;
+    conflate_published(relay->table, found->shard, found->article, found->article_bytes,
+                       found->total.version, now_ms());
+    return SENT;
+}
+
+static void count_sent(struct relay *relay, const struct follow_total *found, bool repeat)
+{
+    if (repeat) {
+        relay->stats.repeated++;
+        return;
+    }
+    relay->stats.changed++;
+    uint64_t now_us = clock_us(CLOCK_REALTIME);
+    if (now_us >= found->total.version) { /* else the clocks differ */
+        relay->stats.delay_us += now_us - found->total.version;
+        relay->stats.delays++;
+    }
+}
+
+/* ---- stopping ---- */
+
+static bool write_mark(struct relay *relay);
+
+static void check_stopped(struct relay *relay)
+{
+    if (!relay->stopping)
+        return;
+    if (relay->running) {
+        if (relay->fetching > 0 || relay->stats.conflate.waiting > 0)
+            return;
+        if (publish_marking(relay->publish) || write_mark(relay))
+            return; /* on_marked comes here again */
+    }
+    relay->config.on_stopped(relay->config.user);
+}
+
+/* ---- changed articles, live ---- */
+
+static void pump(struct relay *relay);
+
+static void on_totals(void *user, const struct follow_total *totals, size_t n)
+{
+    struct asked *asked = user;
+    struct relay *relay = asked->relay;
+    bool refused = totals == NULL;
+    if (!is_current(asked))
+        goto out;
+    relay->fetching--;
+    for (size_t i = 0; i < n && totals != NULL; i++) {
+        const struct follow_total *one = &totals[i];
+        switch (send_total(relay, one)) {
+        case SENT:
+            count_sent(relay, one, asked->repeat[i]);
+            break;
+        case SKIPPED:
+            conflate_drop(relay->table, one->article, one->article_bytes);
+            break;
+        case REFUSED:
+            conflate_give_back(relay->table, one->article, one->article_bytes);
+            refused = true;
+            break;
+        }
+    }
+    if (refused)
+        arm(relay->pump, RETRY_MS);
+    else
+        pump(relay);
+out:
+    free(asked);
+}
+
+/* Fetches a batch of what is due. False where there is nothing, or it cannot be fetched now
+ * (*retry). */
+static bool fetch(struct relay *relay, bool *retry)
+{
+    struct conflate_due due[BATCH];
+    struct follow_article articles[BATCH];
+    size_t n = conflate_take(relay->table, now_ms(), due, BATCH);
+    if (n == 0)
+        return false;
+    struct asked *asked = ask(relay);
+    for (size_t i = 0; i < n; i++) {
+        articles[i] = (struct follow_article){.id = due[i].article, .bytes = due[i].article_bytes};
+        if (asked != NULL)
+            asked->repeat[i] = due[i].repeat;
+    }
+    if (asked == NULL || follow_lookup(relay->follow, articles, n, on_totals, asked) != 0) {
+        for (size_t i = n; i-- > 0;)
+            conflate_give_back(relay->table, articles[i].id, articles[i].bytes);
+        free(asked);
+        *retry = true;
+        return false;
+    }
+    relay->fetching++;
+    return true;
+}
+
+static void pump(struct relay *relay)
+{
+    bool retry = false;
+    if (!relay->running)
+        return;
+    while (relay->fetching < BATCHES_MAX) {
+        if (publish_backed_up(relay->publish)) {
+            relay->stats.held_back++;
+            retry = true;
+            break;
+        }
+        if (!fetch(relay, &retry))
+            break;
+    }
+    relay->stats.conflate = conflate_stats(relay->table);
+    uint64_t next_ms = retry                            ? RETRY_MS
+                       : relay->fetching == BATCHES_MAX ? UINT64_MAX
+                                                        : conflate_next_ms(relay->table, now_ms());
+    if (next_ms == UINT64_MAX)
+        event_del(relay->pump);
+    else
+        arm(relay->pump, next_ms > 0 ? next_ms : 1);
+    check_stopped(relay);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd;
+    (void)what;
+    pump(user);
+}
+
+/* ---- polling ---- */
+
+static void poll_shard(struct relay *relay, uint32_t number);
+
+static void on_changes(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+                       long got)
+{
+    struct asked *asked = user;
+    struct relay *relay = asked->relay;
+    bool full = false;
+    if (!is_current(asked))
+        goto out;
+    struct shard *shard = &relay->shard[number];
+    shard->asking = false;
+    for (size_t i = 0; i < n && !full; i++) {
+        const struct follow_change *one = &changes[i];
+        full = one->article_bytes > 0 &&
+               conflate_note(relay->table, number, one->article, one->article_bytes, one->version,
+                             now_ms()) == CONFLATE_FULL;
+        if (!full)
+            cover_heard(&relay->cover, number, one->version);
+    }
+    bool more = shard->again || (n > 0 && (size_t)got == asked->limit);
+    shard->again = false;
+    if (more && got >= 0 && !full) /* where the table is full, the next second's poll goes on */
+        poll_shard(relay, number);
+    pump(relay);
+out:
+    free(asked);
+}
+
+static void poll_shard(struct relay *relay, uint32_t number)
+{
+    struct shard *shard = &relay->shard[number];
+    uint64_t now = now_ms();
+    if (!relay->running || !shard->followed || relay->stopping)
+        return;
+    if (shard->asking || now - shard->asked_ms < POLL_SPACE_MS) {
+        shard->again = true;
+        if (!shard->asking && !event_pending(relay->soon, EV_TIMEOUT, NULL))
+            arm(relay->soon, POLL_SPACE_MS);
+        return;
+    }
+    struct asked *asked = ask(relay);
+    if (asked == NULL)
+        return;
+    asked->limit = POLL_LIMIT;
+    if (follow_range(relay->follow, number, relay->cover.shard[number].live, UINT64_MAX, false,
+                     POLL_LIMIT, on_changes, asked) != 0) {
+        free(asked);
+        return;
+    }
+    shard->asking = true;
+    shard->again = false;
+    shard->asked_ms = now;
+}
+
+static void on_soon(evutil_socket_t fd, short what, void *user)
+{
+    struct relay *relay = user;
+    (void)fd;
+    (void)what;
+    for (uint32_t i = 0; i < shards(relay); i++)
+        if (relay->shard[i].again && !relay->shard[i].asking)
+            poll_shard(relay, i);
+}
+
+static void on_poll(evutil_socket_t fd, short what, void *user)
+{
+    struct relay *relay = user;
+    (void)fd;
+    (void)what;
+    for (uint32_t i = 0; i < shards(relay); i++)
+        poll_shard(relay, i);
+}
+
+/* ---- publishing again ---- */
+
+static void page_done(struct relay *relay, const struct asked *asked)
+{
+    relay->paging = false;
+    cover_done(&relay->cover, asked->shard, asked->down_to);
+    if (cover_open(&relay->cover) > 0)
+        return;
+    event_del(relay->resync);
+    log_line(LOG_LEVEL_INFO, "the broker lacks nothing", "republished=%" PRIu64,
+             relay->stats.republished);
+}
+
+static void on_page_totals(void *user, const struct follow_total *totals, size_t n)
+{
+    struct asked *asked = user;
+    struct relay *relay = asked->relay;
+    if (!is_current(asked))
+        goto out;
+    relay->paging = false;
+    if (totals == NULL)
+        goto out; /* the page is asked for again */
+    for (size_t i = 0; i < n; i++) {
+        enum result result = send_total(relay, &totals[i]);
+        if (result == REFUSED)
+            goto out;
+        relay->stats.republished += result == SENT;
+    }
+    relay->tokens -= (double)n;
+    page_done(relay, asked);
+    pump(relay); /* what was waiting may be published by this */
+out:
+    free(asked);
+}
+
+static void on_page(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+                    long got)
+{
+    struct asked *asked = user;
+    struct relay *relay = asked->relay;
+    struct follow_article articles[BATCH];
+    size_t wanted = 0;
+    if (!is_current(asked))
+        goto out;
+    if (got < 0) {
+        relay->paging = false;
+        goto out;
+    }
+    for (size_t i = 0; i < n && i < BATCH; i++) {
+        const struct follow_change *one = &changes[i];
+        asked->down_to = one->version;
+        if (one->article_bytes > 0 &&
+            !conflate_knows(relay->table, one->article, one->article_bytes, one->version))
+            articles[wanted++] =
+                (struct follow_article){.id = one->article, .bytes = one->article_bytes};
+    }
+    asked->shard = number;
+    if ((size_t)got < asked->limit || n == 0)
+        asked->down_to = 0;
+    if (wanted == 0)
+        page_done(relay, asked);
+    else if (follow_lookup(relay->follow, articles, wanted, on_page_totals, asked) == 0)
+        return;
+    else
+        relay->paging = false;
+out:
+    free(asked);
+}
+
+static void on_resync(evutil_socket_t fd, short what, void *user)
+{
+    struct relay *relay = user;
+    uint32_t number;
+    struct cover_range range;
+    double rate = (double)relay->config.republish_rate;
+    (void)fd;
+    (void)what;
+    relay->tokens += rate * RESYNC_TICK_MS / 1000;
+    double most = rate / 10 > 1 ? rate / 10 : 1;
+    if (relay->tokens > most)
+        relay->tokens = most;
+    if (!relay->running || relay->stopping || relay->paging || relay->tokens < 1 ||
+        !all_followed(relay) || !cover_next(&relay->cover, &number, &range))
+        return;
+    if (publish_backed_up(relay->publish)) {
+        relay->stats.held_back++;
+        return;
+    }
+    struct asked *asked = ask(relay);
+    if (asked == NULL)
+        return;
+    asked->limit = relay->tokens > BATCH ? BATCH : (size_t)relay->tokens;
+    if (follow_range(relay->follow, number, range.low, range.high, true, asked->limit, on_page,
+                     asked) != 0)
+        free(asked);
+    else
+        relay->paging = true;
+}
+
+/* ---- the mark ---- */
+
+/* Writes the mark where it has changed. Returns whether one is on its way. */
+static bool write_mark(struct relay *relay)
+{
+    uint64_t now_covered[COVER_MAX_SHARDS];
+    bool changed = false;
+    if (!relay->running || !all_followed(relay))
+        return false;
+    for (uint32_t i = 0; i < shards(relay); i++) {
+        now_covered[i] = covered(relay, i);
+        changed = changed || now_covered[i] != relay->shard[i].marked;
+    }
+    if (!changed ||
+        publish_mark(relay->publish, follow_store(relay->follow), shards(relay), now_covered) != 0)
+        return false;
+    for (uint32_t i = 0; i < shards(relay); i++)
+        relay->shard[i].marked = now_covered[i];
+    return true;
+}
+
+static void on_marker(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd;
+    (void)what;
+    write_mark(user);
+}
+
+void relay_marked(struct relay *relay)
+{
+    check_stopped(relay);
+}
+
+/* ---- beginning and pausing ---- */
+
+static void on_top(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+                   long got)
+{
+    struct asked *asked = user;
+    struct relay *relay = asked->relay;
+    struct shard *shard = &relay->shard[number];
+    if (!is_current(asked) || got < 0)
+        goto out; /* follow drops the connection after a failure, and all begins again */
+    cover_follow(&relay->cover, number, shard->low, n > 0 ? changes[0].version : 0);
+    shard->followed = true;
+    if (cover_open(&relay->cover) > 0 && !event_pending(relay->resync, EV_TIMEOUT, NULL))
+        arm(relay->resync, RESYNC_TICK_MS);
+    poll_shard(relay, number);
+out:
+    free(asked);
+}
+
+/* What the broker holds, by its mark. */
+static void read_mark(struct relay *relay)
+{
+    const struct publish_mark *mark = &relay->mark;
+    bool ours = relay->has_mark && mark->shards == shards(relay) &&
+                strcmp(mark->store, follow_store(relay->follow)) == 0;
+    for (uint32_t i = 0; i < shards(relay); i++)
+        relay->shard[i].low = relay->shard[i].marked = ours ? mark->covered[i] : 0;
+    cover_clear(&relay->cover);
+    conflate_reset(relay->table, true);
+    relay->new_broker = false;
+    log_line(LOG_LEVEL_INFO, ours ? "going on from the broker's mark" : "publishing all again",
+             "mark=%s",
+             ours              ? "good"
+             : relay->has_mark ? "of another store"
+                               : "absent");
+}
+
+static void begin(struct relay *relay)
+{
+    if (relay->running || !follow_ready(relay->follow) || !publish_ready(relay->publish))
+        return;
+    if (shards(relay) == 0)
+        cover_init(&relay->cover, follow_shards(relay->follow));
+    relay->running = true;
+    relay->run++;
+    relay->fetching = 0;
+    relay->paging = false;
+    if (relay->new_broker)
+        read_mark(relay);
+    for (uint32_t i = 0; i < shards(relay); i++) {
+        struct shard *shard = &relay->shard[i];
+        shard->followed = shard->asking = shard->again = false;
+        shard->asked_ms = 0;
+        struct asked *asked = ask(relay);
+        if (asked == NULL ||
+            follow_range(relay->follow, i, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
+            free(asked);
+    }
+    pump(relay);
+}
+
+static void pause_relay(struct relay *relay)
+{
+    if (!relay->running)
+        return;
+    for (uint32_t i = 0; i < shards(relay); i++)
+        if (relay->shard[i].followed)
+            relay->shard[i].low = covered(relay, i);
+    relay->running = false;
+    conflate_reset(relay->table, false);
+    event_del(relay->pump);
+    event_del(relay->soon);
+    event_del(relay->resync);
+    check_stopped(relay);
+}
+
+void relay_store_ready(struct relay *relay)
+{
+    begin(relay);
+}
+
+void relay_store_away(struct relay *relay)
+{
+    pause_relay(relay);
+}
+
+void relay_hint(struct relay *relay, uint32_t shard)
+{
+    if (relay->running)
+        poll_shard(relay, shard);
+}
+
+void relay_broker_ready(struct relay *relay, const struct publish_mark *mark)
+{
+    relay->new_broker = true;
+    relay->has_mark = mark != NULL;
+    if (mark != NULL)
+        relay->mark = *mark;
+    begin(relay);
+}
+
+void relay_broker_away(struct relay *relay)
+{
+    pause_relay(relay);
+}
+
+void relay_stop(struct relay *relay)
+{
+    relay->stopping = true;
+    conflate_hurry(relay->table);
+    if (relay->running)
+        pump(relay);
+    else
+        check_stopped(relay);
+}
+
+/* ---- making ---- */
+
+struct relay *relay_new(struct event_base *base, const struct relay_config *config)
+{
+    struct relay *relay = calloc(1, sizeof *relay);
+    if (relay == NULL)
+        return NULL;
+    relay->config = *config;
+    struct conflate_config conflate = {
+        .shards = COVER_MAX_SHARDS,
+        .interval_ms = config->interval_ms,
+        .repeat_ms = config->repeat_ms,
+        .max_articles = config->max_articles,
+    };
+    memcpy(conflate.seed, config->seed, sizeof conflate.seed);
+    const struct timeval second = {.tv_sec = 1};
+    relay->table = conflate_new(&conflate);
+    relay->poll = event_new(base, -1, EV_PERSIST, on_poll, relay);
+    relay->soon = evtimer_new(base, on_soon, relay);
+    relay->pump = evtimer_new(base, on_pump, relay);
+    relay->resync = event_new(base, -1, EV_PERSIST, on_resync, relay);
+    relay->marker = event_new(base, -1, EV_PERSIST, on_marker, relay);
+    if (relay->table == NULL || relay->poll == NULL || relay->soon == NULL || relay->pump == NULL ||
+        relay->resync == NULL || relay->marker == NULL || event_add(relay->poll, &second) != 0 ||
+        event_add(relay->marker, &second) != 0) {
+        relay_free(relay);
+        return NULL;
+    }
+    return relay;
+}
+
+void relay_connect(struct relay *relay, struct follow *follow, struct publish *publish)
+{
+    relay->follow = follow;
+    relay->publish = publish;
+}
+
+static void free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+void relay_free(struct relay *relay)
+{
+    if (relay == NULL)
+        return;
+    free_event(relay->poll);
+    free_event(relay->soon);
+    free_event(relay->pump);
+    free_event(relay->resync);
+    free_event(relay->marker);
+    conflate_free(relay->table);
+    free(relay);
+}
+
+struct relay_stats relay_stats(const struct relay *relay)
+{
+    struct relay_stats stats = relay->stats;
+    stats.conflate = conflate_stats(relay->table);
+    stats.open_shards = cover_open(&relay->cover);
+    return stats;
+}

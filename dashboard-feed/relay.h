@@ -1,0 +1,68 @@
+/* Moves totals from Redis to the broker: follow says what changed, conflate and cover say what is
+ * due, publish sends it. Owns conflate and cover; holds no I/O of its own but timers. Loop thread
+ * only.
+ *
+ * It works while both sides are ready. When both have become so it asks each shard for its newest
+ * change and follows from there; what lies between the broker's mark and that is published again,
+ * newest first, at a bounded rate. */
+#ifndef TALLY_FEED_RELAY_H
+#define TALLY_FEED_RELAY_H
+
+#include "conflate.h"
+#include "follow.h"
+#include "publish.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay;
+
+struct relay_config {
+    uint64_t interval_ms;
+    uint64_t repeat_ms;
+    uint64_t republish_rate; /* totals a second */
+    size_t max_articles;
+    unsigned char seed[CONFLATE_SEED_BYTES];
+    void (*on_stopped)(
+        void *user); /* after relay_stop: what was due is out, and the mark is with the broker */
+    void *user;
+};
+
+struct relay_stats {
+    uint64_t changed;     /* totals published because they changed */
+    uint64_t repeated;    /* once more, some time after their last change */
+    uint64_t republished; /* because the broker may have lacked them */
+    uint64_t outdated;    /* not published: lower than what was published before */
+    uint64_t held_back;   /* times that the broker took nothing */
+    uint64_t delay_us;    /* Σ from change to publication of `delays` changed totals */
+    uint64_t delays;
+    uint32_t open_shards; /* with changes that are still to be published again */
+    struct conflate_stats conflate;
+};
+
+/* NULL on no memory. */
+struct relay *relay_new(struct event_base *base, const struct relay_config *config);
+
+/* Before this, and after follow and publish are freed, no other function may be called but
+ * relay_free. */
+void relay_connect(struct relay *relay, struct follow *follow, struct publish *publish);
+
+void relay_free(struct relay *relay);
+
+/* From follow. */
+void relay_store_ready(struct relay *relay);
+void relay_store_away(struct relay *relay);
+void relay_hint(struct relay *relay, uint32_t shard);
+
+/* From publish. */
+void relay_broker_ready(struct relay *relay, const struct publish_mark *mark);
+void relay_broker_away(struct relay *relay);
+void relay_marked(struct relay *relay);
+
+/* Publishes all that waits, then the mark, then calls on_stopped; at once where a side is away. */
+void relay_stop(struct relay *relay);
+
+struct relay_stats relay_stats(const struct relay *relay);
+
+#endif

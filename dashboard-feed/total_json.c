@@ -1,0 +1,67 @@
+#include "total_json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+bool total_json_kinds_known(const struct total *total, const struct kinds *kinds)
+{
+    for (int id = 1; id <= KIND_MAX; id++)
+        if (total->count[id] != 0 && kinds->name[id][0] == '\0')
+            return false;
+    return true;
+}
+
+void total_json_time(uint64_t us, char out[32])
+{
+    time_t seconds = (time_t)(us / 1000000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    size_t bytes = strftime(out, 24, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(out + bytes, 32 - bytes, ".%03uZ", (unsigned)(us / 1000 % 1000));
+}
+
+/* Whole numbers, exactly: cJSON's own are doubles. */
+static bool add_whole(cJSON *object, const char *name, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    return cJSON_AddRawToObject(object, name, text) != NULL;
+}
+
+cJSON *total_json(const char *article, size_t bytes, const struct total *total,
+                  const struct kinds *kinds)
+{
+    char text[256];
+    int64_t sum = 0;
+    if (bytes >= sizeof text)
+        return NULL;
+    memcpy(text, article, bytes);
+    text[bytes] = '\0';
+    for (int id = 1; id <= KIND_MAX; id++)
+        if (kinds->name[id][0] != '\0' && __builtin_add_overflow(sum, total->count[id], &sum))
+            sum = total->count[id] < 0 ? INT64_MIN : INT64_MAX;
+
+    cJSON *object = cJSON_CreateObject();
+    if (object == NULL || cJSON_AddStringToObject(object, "article", text) == NULL ||
+        !add_whole(object, "total", sum))
+        goto fail;
+    cJSON *counts = cJSON_AddObjectToObject(object, "counts");
+    if (counts == NULL)
+        goto fail;
+    for (int id = 1; id <= KIND_MAX; id++)
+        if (kinds->name[id][0] != '\0' && !add_whole(counts, kinds->name[id], total->count[id]))
+            goto fail;
+    if (!add_whole(object, "version", (int64_t)total->version))
+        goto fail;
+    if (total->version > 0) {
+        total_json_time(total->version, text);
+        if (cJSON_AddStringToObject(object, "updated_at", text) == NULL)
+            goto fail;
+    }
+    return object;
+fail:
+    cJSON_Delete(object);
+    return NULL;
+}

@@ -1,0 +1,30 @@
+/* A total as JSON (INTERFACES.md 2.2), as it goes out over MQTT and HTTP. Pure; one thread. */
+#ifndef TALLY_FEED_TOTAL_JSON_H
+#define TALLY_FEED_TOTAL_JSON_H
+
+#include "core/kind.h"
+#include "core/total.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The store's kinds: the name of each kind id, "" where there is none. */
+struct kinds {
+    char name[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1];
+};
+
+/* Whether every kind that the total counts has a name. */
+bool total_json_kinds_known(const struct total *total, const struct kinds *kinds);
+
+/* The total as an object, the caller's to delete; NULL on no memory. Kinds in the order of their
+ * ids; `total` is the sum of what is named. Version 0, an article that nobody reacted to, has no
+ * updated_at. */
+cJSON *total_json(const char *article, size_t bytes, const struct total *total,
+                  const struct kinds *kinds);
+
+/* "2026-11-24T09:00:00.123Z" of µs since 1970, into `out` (of at least 32 bytes). */
+void total_json_time(uint64_t us, char out[32]);
+
+#endif
