@@ -16,7 +16,8 @@ const BUCKETS = 60; // the sparkline: five minutes
 const HEAT_MS = 120_000; // heat fades to a third in this time; divided by it, it is a rate
 const COLD = 0.05;
 const POINTER_REST_MS = 3_000;
-const FLASHES_MOST = 40; // a frame
+const FLASH_MS = 700;
+const FLASHES_MOST = 8; // a frame: where everything moves, no flash says anything
 const PINS_MOST = 50;
 const PINS_KEY = 'tally.pins';
 const LATE_MS = 1_500;
@@ -105,7 +106,7 @@ function take(id, { counts, version }, retained) {
     const born = !retained && version / 1000 >= openedAt;
     model = {
       id, counts: born ? {} : counts, total: 0, opened: born ? 0 : sumOf(counts), version: 0, heat: 0, heatAt: now, bucket: 0,
-      movements: new Float32Array(BUCKETS), row: null, dirty: false,
+      movements: new Float32Array(BUCKETS), row: null, visible: false, written: false, flashedAt: -Infinity,
     };
     articles.set(id, model);
     sums.gained -= model.opened; // and what it has, below, makes up for it
@@ -231,7 +232,7 @@ function dropRow(model) {
   onScreen.unobserve(model.row.node);
   model.row.node.remove();
   model.row = null;
-  model.visible = false;
+  model.visible = model.written = false;
 }
 
 // A kind that nobody knew of needs a column.
@@ -255,12 +256,14 @@ function mark(model) {
 
 function flush() {
   frame = 0;
+  const now = performance.now();
   let flashes = calm.matches ? 0 : FLASHES_MOST;
   for (const model of marked) {
     if (model.row) {
       const moved = writeRow(model);
-      if (moved && model.visible && flashes-- > 0) {
-        model.row.totalCell.animate([{ backgroundColor: 'var(--flash)' }, { backgroundColor: 'transparent' }], 700);
+      if (moved && model.visible && now - model.flashedAt > FLASH_MS && flashes-- > 0) {
+        model.flashedAt = now;
+        model.row.totalCell.animate([{ backgroundColor: 'var(--flash)' }, { backgroundColor: 'transparent' }], FLASH_MS);
       }
     }
   }
