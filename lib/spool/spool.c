@@ -458,9 +458,16 @@ static int scan_range(struct scanning *scanning, uint64_t from, uint64_t to)
     return 0;
 }
 
-/* What the header's positions say of records that are missing before the oldest and after the
- * newest. They may be older than the data, never newer: so what they claim and the data lacks is
- * lost for sure. */
+/* The position after the filler at `position`, or `position` where there is none. */
+static uint64_t after_filler(const struct view *view, uint64_t position)
+{
+    struct record record;
+    uint64_t next = step(view, position, UINT64_MAX, &record);
+    return record.article_bytes == 0 ? next : position;
+}
+
+/* What the header's positions say of records before the oldest and after the newest: they may be
+ * older than the data, but what they knew of and no later lap overwrote must be there. */
 static uint64_t missing_at_ends(const struct scanning *scanning)
 {
     const struct spool_scan *found = &scanning->found;
@@ -473,7 +480,8 @@ static uint64_t missing_at_ends(const struct scanning *scanning)
         return 1;
     if (found->records == 0)
         return write > read ? 1 : 0;
-    if (read < found->oldest && found->end - read <= capacity)
+    bool in_reach = read < found->oldest && found->end - read <= capacity;
+    if (in_reach && after_filler(&scanning->view, read) < found->oldest)
         missing += read == 0 ? found->oldest_sequence : 1;
     if (write > found->end)
         missing++;
