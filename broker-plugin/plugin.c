@@ -148,16 +148,18 @@ static int on_basic_auth(int event, void *data, void *user)
         return MOSQ_ERR_PLUGIN_DEFER;
     /* Without a username the broker's own allow_anonymous decides. */
     int answer = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
-    const struct client *known =
-        plugin->reloading ? client_find(plugin->edge.clients, asked->client) : NULL;
-    if (known != NULL && !known->ended)
+    const struct client *known = client_find(plugin->edge.clients, asked->client);
+    if (plugin->reloading && known != NULL && !known->ended)
         return answer;
+    client_end(plugin->edge.clients, asked->client); /* of whoever had the pointer before */
     if (role_connect(&plugin->edge.rules, &plugin->edge.services, client_id, asked->username,
                      asked->password, &facts) != NULL)
         return MOSQ_ERR_AUTH;
-    /* At a reload it is a session whose client is away. And where the broker may still refuse, 2.1
-     * tells of no end, but of a beginning. */
-    if (plugin->reloading || (plugin->tells_connect && answer == MOSQ_ERR_PLUGIN_DEFER))
+    /* Readers that are begun at their first SUBSCRIBE or PUBLISH instead: at a reload, as it may be
+     * a session whose client is away, and nobody would tell of its end; and where the broker may
+     * still refuse, as 2.1 tells of no end then, but of a beginning. */
+    if (facts.service == NULL &&
+        (plugin->reloading || (plugin->tells_connect && answer == MOSQ_ERR_PLUGIN_DEFER)))
         return answer;
     if (client_begin(plugin->edge.clients, asked->client, &facts) == NULL) {
         plugin->turned_away++;
