@@ -34,7 +34,7 @@ static inline int temp_teardown(void **state)
 /* The path of a file in the folder; the next call but three overwrites it. */
 static inline const char *temp_path(const char *name)
 {
-    static char paths[4][128];
+    static char paths[4][256];
     static unsigned next;
     char *path = paths[next++ % 4];
     (void)snprintf(path, sizeof paths[0], "%s/%s", temp_folder, name);
