@@ -297,6 +297,8 @@ static void on_ready(void *user, bool adopted)
     struct serve *serve = user;
     uint64_t id = session_store(serve->session)->id;
     struct store_rings rings;
+    if (!serve->ready)
+        event_active(serve->tick, EV_TIMEOUT, 0);
     store_rings_init(&rings);
     on_judge(serve, &rings);
     if (rings.applied == 0 && !adopted)

@@ -28,6 +28,7 @@ struct session {
     bool ready;
     bool adopt;
     struct store store;
+    uint64_t said_id; /* the store that was last logged as accepted */
     char script[SHA_DIGITS + 1];
     char why[STORE_WHY_BYTES];
 
@@ -82,10 +83,11 @@ static void serve(struct session *session, const struct store_rings *rings)
 {
     bool adopted = session->adopt && (rings->of_stores ||
                                       (rings->applied != 0 && rings->applied != session->store.id));
-    if (!session->ready)
+    if (adopted || session->store.id != session->said_id || session->why[0] != '\0')
         log_line(LOG_LEVEL_INFO, adopted ? "store adopted" : "store accepted",
                  "store=%016" PRIx64 " shards=%u split=%u", session->store.id,
                  session->store.shards, session->store.split);
+    session->said_id = session->store.id;
     session->adopt = false;
     session->ready = true;
     session->why[0] = '\0';

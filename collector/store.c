@@ -104,14 +104,16 @@ static enum store_verdict judge_kinds(const struct store *store, const struct st
                                       char *why, size_t why_bytes)
 {
     int missing = 0;
+    const char *name = "";
     for (int i = 0; i < rings->kinds; i++)
-        if (!has_kind(store, rings->kind[i]))
+        if (!has_kind(store, rings->kind[i])) {
             missing++;
+            name = rings->kind[i];
+        }
     if (store->kinds + missing <= KIND_MAX)
         return missing == 0 ? STORE_SERVE : STORE_KINDS;
-    snprintf(why, why_bytes,
-             "store: it has given %d kind ids of %d, and %d more kinds are configured",
-             store->kinds, KIND_MAX, missing);
+    snprintf(why, why_bytes, "store: %d of %d kind ids are given, and none is left for kind %s",
+             store->kinds, KIND_MAX, name);
     return STORE_HOLD;
 }
 
