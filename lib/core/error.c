@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int error_say(char *error, size_t error_bytes, const char *format, ...)
+int error_write(char *error, size_t error_bytes, const char *format, ...)
 {
     if (error_bytes > 0) {
         va_list arguments;
@@ -11,5 +11,5 @@ int error_say(char *error, size_t error_bytes, const char *format, ...)
         (void)vsnprintf(error, error_bytes, format, arguments);
         va_end(arguments);
     }
-    return -1;
+    return 0;
 }

@@ -4,9 +4,18 @@
 
 #include <stddef.h>
 
-/* Writes the sentence, cut at `error_bytes` (0: nothing is written). Returns -1, so that a failing
- * function can end with it. */
-int error_say(char *error, size_t error_bytes, const char *format, ...)
+/* Writes the sentence, cut at `error_bytes` (0: nothing is written). Returns 0. */
+int error_write(char *error, size_t error_bytes, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The -1 that a failing function ends with: here, where compilers and analysers see it. */
+static inline int error_minus_one(int written)
+{
+    (void)written;
+    return -1;
+}
+
+/* error_write, as a failing function's result: `return error_say(error, error_bytes, "…", …);` */
+#define error_say(...) error_minus_one(error_write(__VA_ARGS__))
 
 #endif

@@ -222,7 +222,7 @@ uint64_t *spool_edge_receipts_dropped(const struct spool_edge *edge)
     return field64(edge, OFFSET_RECEIPTS_DROPPED);
 }
 
-void spool_edge_count(uint64_t *counter)
+void spool_edge_count(uint64_t *counter) // NOLINT(readability-non-const-parameter)
 {
     /* One writer: no locked instruction is needed. */
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);

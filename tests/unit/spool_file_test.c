@@ -344,7 +344,7 @@ static void sweeps_what_was_left_half_made(void **state)
 }
 
 /* Appends for as long as it lives, and tells after each one, as the broker's PUBACK does. */
-static void append_until_killed(uint64_t *acknowledged)
+static void append_until_killed(uint64_t *acknowledged) // NOLINT(readability-non-const-parameter)
 {
     struct spool_dir_want want = wanted();
     struct spool_dir *dir = spool_dir_produce(spool(), &want, NULL, 0);

@@ -511,7 +511,8 @@ static void survives_a_kill_at_every_store(void **state)
             drain(&consumer);
         }
         unsigned char *old = malloc(ring.bytes), *new = malloc(ring.bytes);
-        assert_true(old != NULL && new != NULL);
+        assert_non_null(old);
+        assert_non_null(new);
         memcpy(old, ring.memory, ring.bytes);
         record = ring_record(before, 9, &text);
         assert_int_equal(spool_append(&producer, &record), 0);
