@@ -21,7 +21,7 @@ static bool is(const char *name, size_t bytes, const char *want)
 
 static void kind_field(struct store *store, const char *name, size_t bytes, unsigned long id)
 {
-    if (id < 1 || id > KIND_MAX || !kind_name_valid(name, bytes))
+    if (id < 1 || id > KIND_MAX || !kind_name_valid(name, bytes) || is(name, bytes, "none"))
         return;
     memcpy(store->kind[id], name, bytes);
     store->kind[id][bytes] = '\0';

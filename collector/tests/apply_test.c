@@ -1,0 +1,472 @@
+#include "unit.h"
+
+#include "apply.h"
+#include "core/bytes.h"
+
+/* --- DESIGN's table "on start or mismatch"; its first row, the store, is store_test.c's --- */
+
+static void test_rules(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct apply_ring ring;
+        uint64_t position;
+        enum apply_rule rule;
+        uint64_t start;
+    } rows[] = {
+        {"a ring that has applied nothing", {false, 0, 640, 0}, 0, APPLY_GO_ON, 0},
+        {"an empty one", {false, 0, 0, 0}, 0, APPLY_GO_ON, 0},
+        {"no position, same store", {false, 128, 640, 320}, 0, APPLY_OLDEST, 128},
+        {"in the ring", {false, 128, 640, 320}, 320, APPLY_GO_ON, 320},
+        {"at its oldest record", {false, 128, 640, 128}, 128, APPLY_GO_ON, 128},
+        {"at its end", {false, 128, 640, 640}, 640, APPLY_GO_ON, 640},
+        {"older than the oldest record", {false, 128, 640, 320}, 64, APPLY_OLDEST, 128},
+        {"beyond the end", {false, 128, 640, 640}, 656, APPLY_ROTATE, 128},
+        {"Redis went back", {false, 128, 640, 600}, 320, APPLY_GO_ON, 320},
+        {"an answer was not heard", {false, 128, 640, 256}, 320, APPLY_GO_ON, 256},
+        {"what was heard of is gone", {false, 128, 640, 64}, 320, APPLY_GO_ON, 320},
+        {"an old ring", {true, 128, 640, 320}, 320, APPLY_GO_ON, 320},
+        {"an old ring, no position", {true, 128, 640, 320}, 0, APPLY_OLDEST, 128},
+        {"an old ring, beyond its end", {true, 128, 640, 640}, 656, APPLY_AGAIN, 128},
+        {"an old ring without a record", {true, 0, 0, 0}, 320, APPLY_AGAIN, 0},
+        {"an old ring that never had one", {true, 0, 0, 0}, 0, APPLY_GO_ON, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t start = 77;
+        enum apply_rule rule = apply_rule(&rows[i].ring, rows[i].position, &start);
+        require(rule == rows[i].rule && start == rows[i].start, "%s: rule %d start %d",
+                rows[i].name, rule, (int)start);
+    }
+}
+
+static void test_reads_a_position(void **state)
+{
+    (void)state;
+    unsigned char bytes[40];
+    struct apply_position position;
+    for (unsigned i = 0; i < 5; i++)
+        bytes_put_u64(bytes + (size_t)8 * i, 0x1122334455667700u + i);
+    assert_int_equal(apply_read_position(&position, bytes, 40), 0);
+    assert_true(position.point.position == 0x1122334455667700u);
+    assert_true(position.point.sequence == 0x1122334455667701u);
+    assert_true(position.set_aside == 0x1122334455667702u);
+    assert_true(position.lost == 0x1122334455667703u);
+    assert_true(position.edge == 0x1122334455667704u);
+    assert_int_equal(apply_read_position(&position, "", 0), 0);
+    assert_true(position.point.position == 0 && position.point.sequence == 0);
+    assert_int_equal(apply_read_position(&position, bytes, 39), -1);
+    assert_int_equal(apply_read_position(&position, bytes, 16), -1);
+}
+
+static void test_judges_errors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *error;
+        bool of_record;
+        enum apply_answer answer;
+    } rows[] = {
+        {NULL, false, APPLY_NO_ANSWER},
+        {"NOSCRIPT No matching script.", false, APPLY_NO_SCRIPT},
+        {"OOM command not allowed when used memory > 'maxmemory'.", true, APPLY_WAIT},
+        {"READONLY You can't write against a read only replica.", true, APPLY_WAIT},
+        {"LOADING Redis is loading the dataset in memory", false, APPLY_WAIT},
+        {"BUSY Redis is busy running a script.", false, APPLY_WAIT},
+        {"MASTERDOWN Link with MASTER is down", false, APPLY_WAIT},
+        {"CLUSTERDOWN The cluster is down", true, APPLY_WAIT},
+        {"NOREPLICAS Not enough good replicas to write.", false, APPLY_WAIT},
+        {"MISCONF Redis is configured to save RDB snapshots", true, APPLY_WAIT},
+        {"TRYAGAIN Multiple keys request during rehashing of slot", true, APPLY_WAIT},
+        {"NOPERM this user has no permissions", true, APPLY_WAIT},
+        {"MOVED 3999 127.0.0.1:6381", true, APPLY_WAIT},
+        {"ASK 3999 127.0.0.1:6381", true, APPLY_WAIT},
+        {"ERR max number of clients reached", false, APPLY_WAIT},
+        {"ERR unknown command 'EVALSHA'", false, APPLY_WAIT},
+        {"WRONGTYPE Operation against a key holding the wrong kind of value", true, APPLY_POISON},
+        {"WRONGTYPE Operation against a key holding the wrong kind of value", false, APPLY_WAIT},
+        {"WRONGTYPE Operation against a key holding the wrong kind of value script: f00, on "
+         "@user_script:12.",
+         false, APPLY_WAIT},
+        {"ERR The user executing the script can't run this command or subcommand", true,
+         APPLY_WAIT},
+        {"ERR ACL failure in script: User x has no permissions to run the 'hsetnx' command", true,
+         APPLY_WAIT},
+        {"BADHEAD a head of an unknown format", true, APPLY_POISON},
+        {"BADREGISTER not 7 bytes", true, APPLY_POISON},
+        {"ERR Error running script (call to f_f00): @user_script:12: x", false, APPLY_POISON},
+        {"ERR user_script:12: attempt to index a nil value script: f00", false, APPLY_POISON},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        require(apply_judge(rows[i].error, rows[i].of_record) == rows[i].answer, "%s",
+                rows[i].error != NULL ? rows[i].error : "NULL");
+}
+
+/* --- calls under way: a ring of 64-byte records with sequences from 0, and a Redis that stands at
+ * `stored` --- */
+
+struct world {
+    struct apply apply;
+    struct take *take[8]; /* under way, in order */
+    int n;
+    uint64_t next; /* sequence to be taken next */
+    uint64_t now_ms;
+};
+
+static void setup(struct world *world)
+{
+    memset(world, 0, sizeof *world);
+    world->now_ms = 1000000;
+    apply_init(&world->apply);
+    for (size_t i = 0; i < COUNT_OF(world->take); i++)
+        world->take[i] = take_new(100);
+}
+
+static void teardown(struct world *world)
+{
+    for (size_t i = 0; i < COUNT_OF(world->take); i++)
+        take_free(world->take[i]);
+}
+
+static void go(struct world *world, uint64_t stored, uint64_t start)
+{
+    assert_true(apply_asks(&world->apply, world->now_ms));
+    apply_asking(&world->apply);
+    assert_false(apply_asks(&world->apply, world->now_ms));
+    apply_resume(&world->apply, (struct take_point){stored * 64, stored}, start * 64);
+    world->next = start;
+}
+
+static void send(struct world *world, unsigned records)
+{
+    struct take *take = world->take[world->n++];
+    take_begin(take, world->apply.point);
+    for (size_t i = 0; i < apply_limit(&world->apply, records); i++) {
+        struct record record = {.position = world->next * 64,
+                                .sequence = world->next,
+                                .article = "an-article",
+                                .article_bytes = 10};
+        if (apply_sets_aside(&world->apply, &record))
+            assert_true(take_set_aside(take, &record));
+        else
+            assert_true(take_add(take, &record, 1));
+        world->next++;
+    }
+    apply_sent(&world->apply, take);
+}
+
+static void answer(struct world *world, enum apply_answer what, const char *why)
+{
+    struct take *first = world->take[0];
+    apply_answered(&world->apply, what, first, why, world->now_ms);
+    for (int i = 1; i < world->n; i++)
+        world->take[i - 1] = world->take[i];
+    world->take[--world->n] = first;
+}
+
+static void test_several_calls_follow_each_other(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    assert_false(apply_sends(&world.apply, 4));
+    go(&world, 0, 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        assert_true(apply_sends(&world.apply, 4));
+        send(&world, 10);
+        assert_int_equal(take_from(world.take[i]).position, i * 640);
+    }
+    assert_false(apply_sends(&world.apply, 4));
+    answer(&world, APPLY_OK, NULL);
+    assert_int_equal(world.apply.heard, 640);
+    assert_true(apply_sends(&world.apply, 4));
+    teardown(&world);
+}
+
+/* No more is sent until all under way is answered; then the position is asked for. */
+static void test_a_failure_settles_first(void **state)
+{
+    (void)state;
+    static const enum apply_answer failures[] = {APPLY_ELSEWHERE, APPLY_NO_SCRIPT, APPLY_WAIT,
+                                                 APPLY_POISON, APPLY_NO_ANSWER};
+    for (size_t i = 0; i < COUNT_OF(failures); i++) {
+        struct world world;
+        setup(&world);
+        go(&world, 0, 0);
+        send(&world, 10);
+        send(&world, 10);
+        send(&world, 10);
+        answer(&world, APPLY_OK, NULL);
+        answer(&world, failures[i], "WHY");
+        assert_false(apply_sends(&world.apply, 4));
+        assert_false(apply_asks(&world.apply, world.now_ms + APPLY_PAUSE_MAX_MS));
+        answer(&world, failures[i] == APPLY_NO_ANSWER ? APPLY_NO_ANSWER : APPLY_ELSEWHERE, NULL);
+        assert_false(apply_sends(&world.apply, 4));
+        assert_true(apply_asks(&world.apply, world.now_ms + APPLY_PAUSE_MAX_MS));
+        assert_int_equal(world.apply.heard, 640);
+        teardown(&world);
+    }
+}
+
+static void test_only_what_may_last_waits(void **state)
+{
+    (void)state;
+    static const struct {
+        enum apply_answer answer;
+        bool at_once;
+        const char *held;
+    } rows[] = {
+        {APPLY_ELSEWHERE, true, ""}, {APPLY_NO_SCRIPT, true, ""}, {APPLY_NO_ANSWER, true, ""},
+        {APPLY_POISON, true, "WHY"}, {APPLY_WAIT, false, "WHY"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct world world;
+        setup(&world);
+        go(&world, 0, 0);
+        send(&world, 10);
+        answer(&world, rows[i].answer, "WHY");
+        assert_int_equal(apply_asks(&world.apply, world.now_ms), rows[i].at_once);
+        assert_string_equal(world.apply.held, rows[i].held);
+        teardown(&world);
+    }
+}
+
+static void test_the_pause_grows_and_ends(void **state)
+{
+    (void)state;
+    struct world world;
+    uint64_t last = 0;
+    setup(&world);
+    for (int i = 0; i < 10; i++) {
+        go(&world, 0, 0);
+        send(&world, 10);
+        answer(&world, APPLY_WAIT, "OOM");
+        uint64_t pause = world.apply.wait_until_ms - world.now_ms;
+        assert_true(pause == APPLY_PAUSE_MAX_MS ||
+                    pause == (last == 0 ? APPLY_PAUSE_MIN_MS : 2 * last));
+        assert_true(pause <= APPLY_PAUSE_MAX_MS);
+        last = pause;
+        world.now_ms += pause;
+    }
+    assert_int_equal(last, APPLY_PAUSE_MAX_MS);
+    go(&world, 0, 0);
+    send(&world, 10);
+    answer(&world, APPLY_OK, NULL);
+    assert_string_equal(world.apply.held, "");
+    send(&world, 10);
+    answer(&world, APPLY_WAIT, "OOM");
+    assert_int_equal(world.apply.wait_until_ms - world.now_ms, APPLY_PAUSE_MIN_MS);
+    teardown(&world);
+}
+
+/* Two collectors, or a Redis that answers nonsense: not a busy loop. */
+static void test_repeated_mismatches_wait(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    go(&world, 0, 0);
+    send(&world, 10);
+    answer(&world, APPLY_ELSEWHERE, NULL);
+    go(&world, 0, 0);
+    send(&world, 10);
+    answer(&world, APPLY_ELSEWHERE, NULL);
+    assert_false(apply_asks(&world.apply, world.now_ms));
+    assert_true(apply_asks(&world.apply, world.now_ms + APPLY_PAUSE_MIN_MS));
+    teardown(&world);
+}
+
+static void test_a_question_may_fail(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    apply_asking(&world.apply);
+    apply_ask_failed(&world.apply, NULL, world.now_ms);
+    assert_true(apply_asks(&world.apply, world.now_ms));
+    apply_asking(&world.apply);
+    apply_ask_failed(&world.apply, "LOADING", world.now_ms);
+    assert_false(apply_asks(&world.apply, world.now_ms));
+    assert_string_equal(world.apply.held, "LOADING");
+    teardown(&world);
+}
+
+/* A record that cannot be applied is found one by one, tried again, set aside; then all is as
+ * before. */
+static void test_poison_is_set_aside(void **state)
+{
+    (void)state;
+    struct world world;
+    uint64_t stored = 0;
+    int tries = 0;
+    setup(&world);
+    go(&world, 0, 0);
+    send(&world, 10);
+    send(&world, 10);
+    answer(&world, APPLY_POISON, "WRONGTYPE");
+    answer(&world, APPLY_ELSEWHERE, NULL);
+    go(&world, 0, 0);
+    while (stored < 10) {
+        assert_true(apply_sends(&world.apply, 4));
+        send(&world, 10);
+        assert_false(apply_sends(&world.apply, 4));
+        struct take *take = world.take[0];
+        assert_int_equal(take_records(take) + take_aside(take), 1);
+        if (take_first(take) == 7 * 64 && take_aside(take) == 0) {
+            tries++;
+            answer(&world, APPLY_POISON, "WRONGTYPE");
+            go(&world, stored, stored);
+            continue;
+        }
+        assert_int_equal(take_aside(take), stored == 7 ? 1 : 0);
+        answer(&world, APPLY_OK, NULL);
+        stored++;
+    }
+    assert_int_equal(tries, APPLY_TRIES);
+    assert_int_equal(apply_limit(&world.apply, 10), 10);
+    assert_string_equal(world.apply.held, "");
+    send(&world, 10);
+    assert_true(apply_sends(&world.apply, 4));
+    teardown(&world);
+}
+
+/* A record that failed for a moment is not set aside. */
+static void test_poison_that_passes(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    go(&world, 0, 0);
+    send(&world, 2);
+    answer(&world, APPLY_POISON, "WRONGTYPE");
+    go(&world, 0, 0);
+    send(&world, 2);
+    answer(&world, APPLY_POISON, "WRONGTYPE");
+    go(&world, 0, 0);
+    send(&world, 2);
+    assert_int_equal(take_aside(world.take[0]), 0);
+    answer(&world, APPLY_OK, NULL);
+    send(&world, 2);
+    answer(&world, APPLY_OK, NULL);
+    assert_int_equal(apply_limit(&world.apply, 2), 2);
+    teardown(&world);
+}
+
+static void test_what_was_not_heard_is_applied_again(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    go(&world, 0, 0);
+    send(&world, 10);
+    send(&world, 10);
+    answer(&world, APPLY_NO_ANSWER, NULL);
+    answer(&world, APPLY_NO_ANSWER, NULL);
+    assert_int_equal(world.apply.heard, 0);
+    /* Redis had applied the first of them. */
+    struct apply_ring ring = {false, 0, 1280, world.apply.heard};
+    uint64_t start;
+    assert_int_equal(apply_rule(&ring, 640, &start), APPLY_GO_ON);
+    assert_int_equal(start, 0);
+    go(&world, 10, 0);
+    send(&world, 15);
+    assert_int_equal(take_from(world.take[0]).position, 640);
+    assert_int_equal(take_to(world.take[0]).position, 960);
+    answer(&world, APPLY_OK, NULL);
+    assert_int_equal(world.apply.heard, 960);
+    teardown(&world);
+}
+
+static void test_a_ring_that_is_given_up_stays_so(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    go(&world, 0, 0);
+    send(&world, 10);
+    apply_rotate(&world.apply, "a damaged record");
+    answer(&world, APPLY_OK, NULL);
+    assert_false(apply_sends(&world.apply, 4));
+    assert_false(apply_asks(&world.apply, world.now_ms + APPLY_PAUSE_MAX_MS));
+    teardown(&world);
+}
+
+/* --- any order of failures: nothing is skipped, nothing moves the position twice --- */
+
+static enum apply_answer redis_runs(uint64_t *random, struct take *take, struct take_point *stored,
+                                    bool *seen)
+{
+    if (take_from(take).position != stored->position)
+        return APPLY_ELSEWHERE;
+    switch (unit_random(random) % 12) {
+    case 0:
+        return APPLY_WAIT;
+    case 1:
+        return APPLY_NO_SCRIPT;
+    case 2:
+        return APPLY_POISON;
+    }
+    for (uint64_t i = take_first(take) / 64; i < take_end(take).sequence; i++)
+        seen[i] = true;
+    *stored = take_to(take);
+    return APPLY_OK;
+}
+
+static void test_random_failures_lose_nothing(void **state)
+{
+    (void)state;
+    enum { RECORDS = 400 };
+    for (uint64_t seed = 0; seed < 500; seed++) {
+        struct world world;
+        struct take_point stored = {0, 0}, before = {0, 0};
+        bool seen[RECORDS + 100] = {false};
+        uint64_t random = seed, start;
+        setup(&world);
+        for (int turn = 0; turn < 20000 && stored.sequence < RECORDS; turn++) {
+            world.now_ms += 10;
+            if (apply_asks(&world.apply, world.now_ms)) {
+                struct apply_ring ring = {false, 0, 1u << 20, world.apply.heard};
+                assert_int_equal(apply_rule(&ring, stored.position, &start), APPLY_GO_ON);
+                go(&world, stored.sequence, start / 64);
+            }
+            while (apply_sends(&world.apply, 4) && unit_random(&random) % 4 != 0)
+                send(&world, 1 + (unsigned)(unit_random(&random) % 20));
+            bool cut = unit_random(&random) % 30 == 0;
+            while (world.n > 0 && (cut || unit_random(&random) % 2 == 0)) {
+                bool reached = !cut || unit_random(&random) % 2 == 0;
+                enum apply_answer what =
+                    reached ? redis_runs(&random, world.take[0], &stored, seen) : APPLY_NO_ANSWER;
+                assert_true(stored.position >= before.position);
+                before = stored;
+                answer(&world, cut ? APPLY_NO_ANSWER : what, "WHY");
+            }
+            require(world.apply.heard <= stored.position, "seed %d", (int)seed);
+        }
+        require(stored.sequence >= RECORDS, "seed %d: stuck at %d", (int)seed,
+                (int)stored.sequence);
+        for (uint64_t i = 0; i < stored.sequence; i++)
+            require(seen[i], "seed %d: record %d was skipped", (int)seed, (int)i);
+        teardown(&world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_reads_a_position),
+        cmocka_unit_test(test_judges_errors),
+        cmocka_unit_test(test_several_calls_follow_each_other),
+        cmocka_unit_test(test_a_failure_settles_first),
+        cmocka_unit_test(test_only_what_may_last_waits),
+        cmocka_unit_test(test_the_pause_grows_and_ends),
+        cmocka_unit_test(test_repeated_mismatches_wait),
+        cmocka_unit_test(test_a_question_may_fail),
+        cmocka_unit_test(test_poison_is_set_aside),
+        cmocka_unit_test(test_poison_that_passes),
+        cmocka_unit_test(test_what_was_not_heard_is_applied_again),
+        cmocka_unit_test(test_a_ring_that_is_given_up_stays_so),
+        cmocka_unit_test(test_random_failures_lose_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,75 @@
+#include "unit.h"
+
+#include "receipt.h"
+
+static void test_payloads(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t kind;
+        const char *wish, *current, *payload;
+    } rows[] = {
+        {5, "angry", NULL,
+         "{\"article\":\"world/migrant-caravan\",\"reaction\":\"angry\",\"outcome\":\"counted\"}"},
+        {5, "angry", "sad",
+         "{\"article\":\"world/migrant-caravan\",\"reaction\":\"angry\",\"outcome\":\"superseded\","
+         "\"current\":\"sad\"}"},
+        {0, "none", NULL,
+         "{\"article\":\"world/migrant-caravan\",\"reaction\":\"none\",\"outcome\":\"retracted\"}"},
+        {0, "none", "sad",
+         "{\"article\":\"world/migrant-caravan\",\"reaction\":\"none\",\"outcome\":\"superseded\","
+         "\"current\":\"sad\"}"},
+        {5, "angry", "none",
+         "{\"article\":\"world/migrant-caravan\",\"reaction\":\"angry\",\"outcome\":\"superseded\","
+         "\"current\":\"none\"}"},
+    };
+    static const char article[] = "world/migrant-caravan, and more that is not its";
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char out[RECEIPT_PAYLOAD_MAX_BYTES];
+        struct record record = {.article = article, .article_bytes = 21, .kind = rows[i].kind};
+        size_t bytes = receipt_write(out, &record, rows[i].wish, rows[i].current);
+        assert_string_equal(out, rows[i].payload);
+        assert_int_equal(bytes, strlen(out));
+    }
+}
+
+static void test_longest_payload(void **state)
+{
+    (void)state;
+    char article[200], out[RECEIPT_PAYLOAD_MAX_BYTES];
+    memset(article, 'a', sizeof article);
+    struct record record = {.article = article, .article_bytes = sizeof article, .kind = 1};
+    size_t bytes = receipt_write(out, &record, "abcdefghijklmnop", "abcdefghijklmnop");
+    assert_true(bytes < sizeof out);
+    assert_int_equal(out[bytes - 1], '}');
+}
+
+/* While the broker is away, a bounded number waits; what is too many is counted. */
+static void test_the_queue_is_bounded(void **state)
+{
+    (void)state;
+    struct receipt_box *box = receipt_new("news/");
+    struct record record = {.article = "a",
+                            .article_bytes = 1,
+                            .kind = 1,
+                            .client_id = "me",
+                            .client_id_bytes = 2,
+                            .correlation = (const unsigned char *)"xyz",
+                            .correlation_bytes = 3};
+    for (int i = 0; i < RECEIPT_WAITING_MAX + 5; i++)
+        receipt_add(box, &record, "like", NULL);
+    receipt_flush(box);
+    assert_int_equal(receipt_sent(box), 0);
+    assert_int_equal(receipt_dropped(box), 5);
+    receipt_free(box);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_payloads),
+        cmocka_unit_test(test_longest_payload),
+        cmocka_unit_test(test_the_queue_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

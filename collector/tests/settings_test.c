@@ -1,0 +1,84 @@
+#include "unit.h"
+
+#include "settings.h"
+
+static char *words[8];
+static struct settings settings;
+static char error[300];
+
+static int parse(const char *a, const char *b, const char *c)
+{
+    int help = 0, n = 0;
+    words[n++] = (char *)(uintptr_t) "tally-collector";
+    const char *const given[] = {a, b, c};
+    for (int i = 0; i < 3; i++)
+        if (given[i] != NULL)
+            words[n++] = (char *)(uintptr_t)given[i];
+    words[n] = NULL;
+    error[0] = '\0';
+    return settings_parse(&settings, n, words, &help, error, sizeof error);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("--spool=/s", "--services-file=/f", NULL), 0);
+    assert_string_equal(settings.spool, "/s");
+    assert_string_equal(settings.services_file, "/f");
+    assert_string_equal(settings.user, "tally-collector");
+    assert_string_equal(settings.mqtt_host, "127.0.0.1");
+    assert_int_equal(settings.mqtt_port, 1883);
+    assert_string_equal(settings.redis_host, "127.0.0.1");
+    assert_int_equal(settings.redis_port, 6390);
+    assert_string_equal(settings.redis_password_file, "");
+    assert_string_equal(settings.topic_prefix, "");
+    assert_false(settings.adopt);
+    assert_false(settings.volatile_redis);
+    assert_int_equal(settings.batch_records, 1000);
+    assert_int_equal(settings.in_flight, 4);
+    assert_int_equal(settings.level, LOG_LEVEL_INFO);
+}
+
+static void test_a_switch_may_stand_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("--spool=/s", "--services-file=/f", "--adopt"), 0);
+    assert_true(settings.adopt);
+}
+
+static void test_refusals_name_the_option(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given, *name;
+    } rows[] = {
+        {"--batch-records=0", "batch_records"},
+        {"--batch-records=4001", "batch_records"},
+        {"--in-flight=17", "in_flight"},
+        {"--in-flight=0", "in_flight"},
+        {"--mqtt-port=65536", "mqtt_port"},
+        {"--redis-port=x", "redis_port"},
+        {"--adopt=perhaps", "adopt"},
+        {"--log-level=loud", "log_level"},
+        {"--colour=red", "colour"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        require(parse("--spool=/s", "--services-file=/f", rows[i].given) == -1, "%s",
+                rows[i].given);
+        require(strstr(error, rows[i].name) != NULL, "%s: %s", rows[i].given, error);
+    }
+    assert_int_equal(parse("--spool=/s", NULL, NULL), -1);
+    assert_non_null(strstr(error, "services_file"));
+    assert_int_equal(parse("--services-file=/f", NULL, NULL), -1);
+    assert_non_null(strstr(error, "spool"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_a_switch_may_stand_alone),
+        cmocka_unit_test(test_refusals_name_the_option),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

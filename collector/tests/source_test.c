@@ -1,0 +1,259 @@
+#include "unit.h"
+
+#include "ring.h"
+#include "source.h"
+
+/* A small ring with a producer of ours, and sources over it. */
+struct world {
+    struct ring ring;
+    struct spool_producer producer;
+    struct spool_identity identity;
+};
+
+static void setup(struct world *world)
+{
+    world->ring = ring_new(4096);
+    world->producer = ring_producer(&world->ring);
+    world->identity = ring_identity(4096);
+}
+
+/* Records of 64 and 112 bytes, so that some fillers are needed. */
+static bool append(struct world *world, uint64_t reader)
+{
+    struct record record = {.reader = reader,
+                            .stamp = 1000 + reader,
+                            .kind = 1,
+                            .article = "a/b",
+                            .article_bytes = 3,
+                            .client_id = "a client of some length",
+                            .client_id_bytes = reader % 3 == 0 ? 23 : 0,
+                            .correlation = (const unsigned char *)"0123456789",
+                            .correlation_bytes = reader % 3 == 0 ? 10 : 0};
+    return spool_append(&world->producer, &record) == 0;
+}
+
+static struct source *open_source(struct world *world, bool old)
+{
+    char error[200] = "";
+    struct source *source = source_new(world->ring.memory, world->ring.bytes, &world->identity, old,
+                                       error, sizeof error);
+    require(source != NULL, "%s", error);
+    return source;
+}
+
+static void assert_waiting(struct source *source, uint64_t records, uint64_t bytes)
+{
+    uint64_t got_records, got_bytes;
+    source_waiting(source, &got_records, &got_bytes);
+    assert_int_equal(got_records, records);
+    assert_int_equal(got_bytes, bytes);
+}
+
+static void test_current(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    struct source *source = open_source(&world, false);
+    assert_waiting(source, 0, 0);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_true(append(&world, i));
+    assert_int_equal(source_backlog_bytes(source), world.producer.write);
+    assert_waiting(source, 5, world.producer.write);
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_int_equal(source_next(source, &record), 1);
+        assert_int_equal(record.reader, i);
+    }
+    source_back(source, &record);
+    assert_int_equal(source_next(source, &record), 1);
+    assert_int_equal(record.reader, 2);
+    uint64_t end = record.position + record_bytes(&record);
+    source_heard(source, (struct take_point){end, 3});
+    assert_int_equal(spool_applied_position(world.ring.memory), end);
+    assert_waiting(source, 2, world.producer.write - end);
+    struct apply_ring ring = source_ring(source);
+    assert_false(ring.old);
+    assert_int_equal(ring.oldest, 0);
+    assert_int_equal(ring.end, world.producer.write);
+    assert_int_equal(ring.heard, end);
+    assert_int_equal(source_seek(source, end), 0);
+    assert_int_equal(source_next(source, &record), 1);
+    assert_int_equal(record.reader, 3);
+    assert_int_equal(source_seek(source, end + 16), -1);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+/* Many laps; a second source opened in their midst goes on where the first was heard. */
+static void test_current_wraps_and_opens_again(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    uint64_t expected = 0;
+    setup(&world);
+    struct source *source = open_source(&world, false);
+    for (uint64_t i = 0; i < 1000; i++) {
+        assert_true(append(&world, i));
+        if (i % 7 != 6)
+            continue;
+        while (source_next(source, &record) == 1)
+            assert_int_equal(record.reader, expected++);
+        source_heard(source, (struct take_point){record.position + record_bytes(&record),
+                                                 record.sequence + 1});
+        assert_waiting(source, 0, 0);
+        if (i % 49 == 48) {
+            source_free(source);
+            source = open_source(&world, false);
+            assert_waiting(source, 0, 0);
+        }
+    }
+    assert_true(source_ring(source).oldest > 0);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+static void test_old(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    uint64_t positions[100];
+    size_t n = 0;
+    setup(&world);
+    struct source *source = open_source(&world, true);
+    while (append(&world, n))
+        n++;
+    assert_waiting(source, 0, world.producer.write);
+    assert_int_equal(source_scan(source), 0);
+    assert_waiting(source, n, world.producer.write);
+    struct apply_ring ring = source_ring(source);
+    assert_true(ring.old);
+    assert_int_equal(ring.oldest, 0);
+    assert_int_equal(ring.end, world.producer.write);
+    assert_int_equal(source_seek(source, 0), 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(source_next(source, &record), 1);
+        assert_int_equal(record.reader, i);
+        positions[i] = record.position;
+    }
+    assert_int_equal(source_next(source, &record), 0);
+    assert_int_equal(source_backlog_bytes(source), 0);
+    source_back(source, &record);
+    assert_int_equal(source_next(source, &record), 1);
+    assert_int_equal(record.reader, n - 1);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(source_seek(source, positions[i]), 0);
+        assert_int_equal(source_next(source, &record), 1);
+        assert_int_equal(record.reader, i);
+        /* No record begins there: all of it again. */
+        assert_int_equal(source_seek(source, positions[i] + 16), -1);
+        assert_int_equal(source_next(source, &record), 1);
+        assert_int_equal(record.reader, 0);
+    }
+    assert_int_equal(source_seek(source, ring.end), 0);
+    assert_int_equal(source_next(source, &record), 0);
+    assert_int_equal(source_damaged(source), 0);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+/* A position before a filler, where no record begins, is a position all the same. */
+static void test_old_before_a_filler(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    struct spool_consumer consumer;
+    uint64_t end = 0, n = 0, before_filler = 0;
+    setup(&world);
+    consumer = ring_consumer(&world.ring);
+    for (uint64_t i = 0; i < 200; i++) {
+        assert_true(append(&world, i));
+        assert_int_equal(spool_take(&consumer, &record), 1);
+        if (record.position != end) {
+            before_filler = end;
+            n = i;
+        }
+        end = record.position + record_bytes(&record);
+        spool_applied(&consumer, end);
+    }
+    assert_true(before_filler > 0);
+    struct source *source = open_source(&world, true);
+    assert_int_equal(source_scan(source), 0);
+    assert_true(source_ring(source).oldest < before_filler);
+    assert_int_equal(source_seek(source, before_filler), 0);
+    assert_int_equal(source_next(source, &record), 1);
+    assert_int_equal(record.reader, n);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+static void test_old_with_damage(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    for (uint64_t i = 0; i < 10; i++)
+        assert_true(append(&world, i * 3 + 1)); /* 64 bytes each */
+    ring_data(&world.ring)[64 * 4 + 30] ^= 1;
+    struct source *source = open_source(&world, true);
+    assert_int_equal(source_scan(source), 0);
+    assert_int_equal(source_damaged(source), 1);
+    assert_int_equal(source_seek(source, 0), 0);
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(source_next(source, &record), 1);
+    assert_int_equal(source_next(source, &record), 0);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+static void test_old_without_a_record(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    struct source *source = open_source(&world, true);
+    assert_int_equal(source_scan(source), 0);
+    assert_int_equal(source_seek(source, 0), 0);
+    assert_int_equal(source_next(source, &record), 0);
+    assert_int_equal(source_seek(source, 64), -1);
+    assert_int_equal(source_next(source, &record), 0);
+    assert_waiting(source, 0, 0);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+static void test_damage_in_the_current_ring(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    assert_true(append(&world, 1));
+    assert_true(append(&world, 1));
+    struct source *source = open_source(&world, false);
+    ring_data(&world.ring)[64 + 30] ^= 1;
+    assert_int_equal(source_next(source, &record), 1);
+    assert_int_equal(source_next(source, &record), -1);
+    assert_int_equal(source_next(source, &record), -1);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_current),
+        cmocka_unit_test(test_current_wraps_and_opens_again),
+        cmocka_unit_test(test_old),
+        cmocka_unit_test(test_old_before_a_filler),
+        cmocka_unit_test(test_old_with_damage),
+        cmocka_unit_test(test_old_without_a_record),
+        cmocka_unit_test(test_damage_in_the_current_ring),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
