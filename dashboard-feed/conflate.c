@@ -154,7 +154,7 @@ struct conflate *conflate_new(const struct conflate_config *config)
     if (table == NULL)
         return NULL;
     table->config = *config;
-    table->waiting = calloc(config->shards, sizeof *table->waiting);
+    table->waiting = calloc(config->shards, sizeof(struct entry *));
     if (table->waiting == NULL) {
         free(table);
         return NULL;

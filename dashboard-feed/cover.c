@@ -22,24 +22,24 @@ static void merge_closest(struct cover_shard *shard)
             (shard->n - best - 1) * sizeof shard->range[0]);
 }
 
-void cover_follow(struct cover *cover, uint32_t number, uint64_t low, uint64_t top)
+void cover_follow(struct cover *cover, uint32_t shard, uint64_t low, uint64_t top)
 {
-    struct cover_shard *shard = &cover->shard[number];
-    shard->live = top;
+    struct cover_shard *one = &cover->shard[shard];
+    one->live = top;
     if (top <= low)
         return;
     /* Whatever reaches into (low, top] or touches it becomes part of it. */
-    while (shard->n > 0 && shard->range[shard->n - 1].high >= low) {
-        struct cover_range *last = &shard->range[shard->n - 1];
+    while (one->n > 0 && one->range[one->n - 1].high >= low) {
+        struct cover_range *last = &one->range[one->n - 1];
         if (last->low < low)
             low = last->low;
         if (last->high > top)
             top = last->high;
-        shard->n--;
+        one->n--;
     }
-    if (shard->n == COVER_MAX_RANGES)
-        merge_closest(shard);
-    shard->range[shard->n++] = (struct cover_range){.low = low, .high = top};
+    if (one->n == COVER_MAX_RANGES)
+        merge_closest(one);
+    one->range[one->n++] = (struct cover_range){.low = low, .high = top};
 }
 
 void cover_clear(struct cover *cover)
@@ -68,26 +68,26 @@ bool cover_next(const struct cover *cover, uint32_t *shard, struct cover_range *
     return found;
 }
 
-void cover_done(struct cover *cover, uint32_t number, uint64_t down_to)
+void cover_done(struct cover *cover, uint32_t shard, uint64_t down_to)
 {
-    struct cover_shard *shard = &cover->shard[number];
-    if (shard->n == 0)
+    struct cover_shard *one = &cover->shard[shard];
+    if (one->n == 0)
         return;
-    struct cover_range *last = &shard->range[shard->n - 1];
+    struct cover_range *last = &one->range[one->n - 1];
     if (down_to > 0 && down_to - 1 < last->high)
         last->high = down_to - 1;
     if (down_to == 0 || last->high <= last->low)
-        shard->n--;
+        one->n--;
 }
 
-uint64_t cover_covered(const struct cover *cover, uint32_t number, uint64_t oldest_waiting)
+uint64_t cover_covered(const struct cover *cover, uint32_t shard, uint64_t oldest_waiting)
 {
-    const struct cover_shard *shard = &cover->shard[number];
-    uint64_t covered = shard->live;
+    const struct cover_shard *one = &cover->shard[shard];
+    uint64_t covered = one->live;
     if (oldest_waiting > 0 && oldest_waiting - 1 < covered)
         covered = oldest_waiting - 1;
-    if (shard->n > 0 && shard->range[0].low < covered)
-        covered = shard->range[0].low;
+    if (one->n > 0 && one->range[0].low < covered)
+        covered = one->range[0].low;
     return covered;
 }
 

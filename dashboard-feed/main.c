@@ -17,7 +17,7 @@
 #include <time.h>
 
 #define HEALTH_CHECK_MS 250
-#define STOP_MAX_MS 1500
+#define STOP_MAX_MS 1200 /* with half a second for DISCONNECT, under 2 s in all */
 
 struct feed {
     struct event_base *base;
@@ -123,6 +123,7 @@ static void on_collector(void *user, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
     health_collector(&feed->health, payload, bytes, now_ms());
+    follow_collector(feed->follow, feed->health.collector.online && feed->health.collector.ready);
 }
 
 static void on_marked(void *user)
@@ -168,6 +169,16 @@ static void on_libevent(int severity, const char *text)
 }
 
 /* ---- making and taking down ---- */
+
+/* Until something can be done about them, the signals to end wait. */
+static void hold_signals(int how)
+{
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(how, &ends, NULL);
+}
 
 static int make_events(struct feed *feed)
 {
@@ -282,6 +293,7 @@ static int run(struct feed *feed, struct settings *settings)
         goto out;
     }
     settings_wipe(settings); /* the links have copies */
+    hold_signals(SIG_UNBLOCK);
     log_line(LOG_LEVEL_INFO, "serving", "http=%s port=%d", settings->http_address,
              (int)settings->http_port);
     event_base_dispatch(feed->base);
@@ -298,6 +310,7 @@ int main(int argc, char **argv)
     struct feed feed = {0};
     char error[2560];
     log_init("tally-feed", LOG_LEVEL_INFO);
+    hold_signals(SIG_BLOCK);
     int read = settings_read(&settings, argc, argv, error, sizeof error);
     if (read < 0)
         log_line(LOG_LEVEL_ERROR, error, NULL);

@@ -30,6 +30,6 @@ struct metrics {
 /* Fills in cpu_s and resident_bytes of this process. */
 void metrics_process(struct metrics *metrics);
 
-void metrics_write(struct evbuffer *out, const struct metrics *metrics);
+void metrics_write(struct evbuffer *out, const struct metrics *in);
 
 #endif

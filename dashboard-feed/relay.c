@@ -4,6 +4,7 @@
 #include "daemon/log.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -34,7 +35,8 @@ struct relay {
     struct shard shard[COVER_MAX_SHARDS];
     bool running;
     bool stopping;
-    bool new_broker; /* what it holds is what its mark says */
+    char store[FOLLOW_STORE_ID_BYTES + 1]; /* in the last run */
+    bool new_broker;                       /* what it holds is what its mark says */
     bool has_mark;
     struct publish_mark mark;
     uint32_t run;              /* answers of an earlier run are ignored */
@@ -351,12 +353,16 @@ static void on_poll(evutil_socket_t fd, short what, void *user)
 
 /* ---- publishing again ---- */
 
+static void next_page(struct relay *relay);
+
 static void page_done(struct relay *relay, const struct asked *asked)
 {
     relay->paging = false;
     cover_done(&relay->cover, asked->shard, asked->down_to);
-    if (cover_open(&relay->cover) > 0)
+    if (cover_open(&relay->cover) > 0) {
+        next_page(relay);
         return;
+    }
     event_del(relay->resync);
     log_line(LOG_LEVEL_INFO, "the broker lacks nothing", "republished=%" PRIu64,
              relay->stats.republished);
@@ -418,18 +424,10 @@ out:
     free(asked);
 }
 
-static void on_resync(evutil_socket_t fd, short what, void *user)
+static void next_page(struct relay *relay)
 {
-    struct relay *relay = user;
     uint32_t number;
     struct cover_range range;
-    double rate = (double)relay->config.republish_rate;
-    (void)fd;
-    (void)what;
-    relay->tokens += rate * RESYNC_TICK_MS / 1000;
-    double most = rate / 10 > 1 ? rate / 10 : 1;
-    if (relay->tokens > most)
-        relay->tokens = most;
     if (!relay->running || relay->stopping || relay->paging || relay->tokens < 1 ||
         !all_followed(relay) || !cover_next(&relay->cover, &number, &range))
         return;
@@ -446,6 +444,19 @@ static void on_resync(evutil_socket_t fd, short what, void *user)
         free(asked);
     else
         relay->paging = true;
+}
+
+static void on_resync(evutil_socket_t fd, short what, void *user)
+{
+    struct relay *relay = user;
+    double rate = (double)relay->config.republish_rate;
+    double most = rate / 10 > 1 ? rate / 10 : 1; /* no burst after a wait */
+    (void)fd;
+    (void)what;
+    relay->tokens += rate * RESYNC_TICK_MS / 1000;
+    if (relay->tokens > most)
+        relay->tokens = most;
+    next_page(relay);
 }
 
 /* ---- the mark ---- */
@@ -522,8 +533,13 @@ static void begin(struct relay *relay)
 {
     if (relay->running || !follow_ready(relay->follow) || !publish_ready(relay->publish))
         return;
-    if (shards(relay) == 0)
+    if (strcmp(relay->store, follow_store(relay->follow)) != 0) {
+        /* The mark that was read may be older than what another store put in its place. */
+        relay->has_mark = relay->has_mark && relay->store[0] == '\0';
+        relay->new_broker = true;
+        snprintf(relay->store, sizeof relay->store, "%s", follow_store(relay->follow));
         cover_init(&relay->cover, follow_shards(relay->follow));
+    }
     relay->running = true;
     relay->run++;
     relay->fetching = 0;

@@ -129,9 +129,10 @@ void route_parse(struct route *route, const char *path, const char *query)
     } else if (strcmp(decoded, "/healthz") == 0) {
         route->kind = ROUTE_HEALTH;
     } else if (strlen(decoded + 1) <= ROUTE_FILE_MAX_BYTES) {
+        const char *file = strcmp(decoded, "/") == 0            ? "index.html"
+                           : strcmp(decoded, "/dashboard") == 0 ? "dashboard.html"
+                                                                : decoded + 1;
         route->kind = ROUTE_FILE;
-        strcpy(route->file, strcmp(decoded, "/") == 0            ? "index.html"
-                            : strcmp(decoded, "/dashboard") == 0 ? "dashboard.html"
-                                                                 : decoded + 1);
+        memcpy(route->file, file, strlen(file) + 1);
     }
 }

@@ -9,6 +9,12 @@
 
 #include <cmocka.h>
 
+static void append(char *text, size_t size, const char *more)
+{
+    size_t bytes = strlen(text);
+    assert_true((size_t)snprintf(text + bytes, size - bytes, "%s", more) < size - bytes);
+}
+
 static struct publish_mark mark;
 
 static int parse(const char *json)
@@ -51,10 +57,11 @@ static void what_is_no_mark(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(parse(bad[i]), -1);
     for (int i = 1; i < COVER_MAX_SHARDS; i++)
-        strcat(many, ",1");
-    strcat(many, "]}");
+        append(many, sizeof many, ",1");
+    append(many, sizeof many, "]}");
     assert_int_equal(parse(many), 0);
-    strcpy(many + strlen(many) - 2, ",1]}");
+    many[strlen(many) - 2] = '\0';
+    append(many, sizeof many, ",1]}");
     assert_int_equal(parse(many), -1);
 }
 

@@ -8,6 +8,12 @@
 
 #include <cmocka.h>
 
+static void append(char *text, size_t size, const char *more)
+{
+    size_t bytes = strlen(text);
+    assert_true((size_t)snprintf(text + bytes, size - bytes, "%s", more) < size - bytes);
+}
+
 static struct route route;
 
 static void expect(const char *path, const char *query, enum route_kind kind)
@@ -97,7 +103,7 @@ static void bad_articles(void **state)
     memset(path + 8, 'a', ARTICLE_MAX_BYTES);
     path[8 + ARTICLE_MAX_BYTES] = '\0';
     expect(path, NULL, ROUTE_TOTAL);
-    strcat(path, "a");
+    append(path, sizeof path, "a");
     expect(path, NULL, ROUTE_BAD);
     memset(path + 8, 'a', sizeof path - 9);
     expect(path, NULL, ROUTE_BAD);
@@ -129,10 +135,10 @@ static void lists(void **state)
     expect("/totals", "articles=a%", ROUTE_BAD);
 
     for (int i = 0; i < ROUTE_MAX_ARTICLES; i++)
-        strcat(query, i == 0 ? "a1" : ",a1");
+        append(query, sizeof query, i == 0 ? "a1" : ",a1");
     expect("/totals", query, ROUTE_TOTALS);
     assert_int_equal(route.n, ROUTE_MAX_ARTICLES);
-    strcat(query, ",a1");
+    append(query, sizeof query, ",a1");
     expect("/totals", query, ROUTE_BAD);
 }
 

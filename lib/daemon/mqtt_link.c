@@ -94,6 +94,8 @@ static void on_connect(struct mosquitto *client, void *user, int reason, int fla
     link->state = STATE_UP;
     link->age_s = 0;
     link->said[0] = '\0';
+    log_line(LOG_LEVEL_INFO, "broker connected", "host=%s port=%d", link->config.host,
+             link->config.port);
     if (link->config.on_up != NULL)
         link->config.on_up(link->config.user);
 }
@@ -125,7 +127,7 @@ static void on_publish(struct mosquitto *client, void *user, int mid, int reason
     if (!awaited_take(link, mid))
         return;
     if (reason >= 0x80)
-        log_line(LOG_LEVEL_WARNING, "broker refused a message", "reason=\"%s\"",
+        log_line(LOG_LEVEL_WARNING, "broker refused a message", "reason=%s",
                  mosquitto_reason_string(reason));
     else if (link->config.on_published != NULL)
         link->config.on_published(link->config.user, mid);
@@ -234,14 +236,12 @@ static void settle(struct mqtt_link *link)
     event_add(link->retry, &pause);
     link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
 
-    if (was_up) {
-        if (link->config.on_down != NULL)
-            link->config.on_down(link->config.user, why);
-    } else if (strcmp(why, link->said) != 0) {
-        memcpy(link->said, why, sizeof why);
-        log_line(LOG_LEVEL_WARNING, "broker cannot be reached", "host=%s port=%d why=\"%s\"",
-                 link->config.host, link->config.port, why);
-    }
+    if (was_up || strcmp(why, link->said) != 0)
+        log_line(LOG_LEVEL_WARNING, was_up ? "broker lost" : "broker away",
+                 "host=%s port=%d why=%s", link->config.host, link->config.port, why);
+    memcpy(link->said, why, sizeof why);
+    if (was_up && link->config.on_down != NULL)
+        link->config.on_down(link->config.user, why);
 }
 
 static int make_client(struct mqtt_link *link)

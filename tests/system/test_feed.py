@@ -1,0 +1,784 @@
+"""The feed alone: a Redis whose store the test writes itself, from INTERFACES.md 5, and a broker without Tally's plugin."""
+
+import collections
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+import redis as redis_py
+
+from clients import Client
+from edge import Process, build_dir, wait_until
+from store import article_shard
+
+PORTS = range(21300, 21400)
+STORE = "9b1d00000000c0de"
+KINDS = ["like", "dislike", "love", "funny", "angry", "sad", "wow"]
+SHARDS = 4
+SECRET = "secret-of-the-feed-in-tests"
+_next_port = [PORTS.start + os.getpid() % len(PORTS)]
+
+
+def take_port():
+    for _ in PORTS:
+        port = _next_port[0]
+        _next_port[0] = port + 1 if port + 1 < PORTS.stop else PORTS.start
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no free port in %r" % PORTS)
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Bench:
+    """Redis, broker and feed, and what the collector would write."""
+
+    def __init__(self, directory, options=None, broker_lines=()):
+        self.directory = str(directory)
+        self.redis_port, self.mqtt_port, self.http_port = take_port(), take_port(), take_port()
+        self.options = dict({"republish-rate": 100000}, **(options or {}))
+        self.versions = collections.Counter()
+        self.clients = []
+        self.numbers = 0
+        self.redis = redis_py.Redis(port=self.redis_port, socket_timeout=10)
+        services = self.write("services", "tally-feed feed %s\n" % SECRET, 0o600)
+        passwords = self.write("passwords", "tally-feed:%s\noperator:operator-in-tests\n" % SECRET, 0o600)
+        subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)
+        configuration = ["listener %d 127.0.0.1" % self.mqtt_port, "allow_anonymous true", "password_file " + passwords,
+                         "persistence false", "max_queued_messages 100000", "user root"]
+        broker = self.write("mosquitto.conf", "\n".join(configuration + list(broker_lines)) + "\n", 0o644)
+        env = dict(os.environ)
+        self.process = {
+            "redis": self._process("redis", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "",
+                                             "--appendonly", "yes", "--dir", self.directory], env),
+            "broker": self._process("broker", ["/usr/sbin/mosquitto", "-c", broker], env),
+            "feed": self._process("feed", self.feed_argv(services), env),
+        }
+
+    def _process(self, name, argv, env):
+        return Process(name, argv, os.path.join(self.directory, name + ".log"), env)
+
+    def feed_argv(self, services):
+        return [os.path.join(build_dir(), "dashboard-feed", "tally-feed"), "--services-file", services,
+                "--mqtt-port", str(self.mqtt_port), "--redis-port", str(self.redis_port), "--http-port", str(self.http_port),
+                "--websocket-port", "21399"] + ["--%s=%s" % pair for pair in self.options.items()]
+
+    def write(self, name, text, mode):
+        path = os.path.join(self.directory, name)
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, mode)
+        return path
+
+    # --- processes ---
+
+    def start(self, *names):
+        for name in names or ("redis", "broker", "feed"):
+            self.process[name].start()
+            if name == "redis":
+                wait_until(self._redis_up, "redis")
+            elif name == "broker":
+                wait_until(lambda: self._listens(self.mqtt_port), "broker")
+            else:
+                wait_until(lambda: self._listens(self.http_port), "feed")
+        return self
+
+    def _redis_up(self):
+        try:
+            return self.redis.ping()
+        except redis_py.exceptions.RedisError:
+            return False
+
+    def _listens(self, port):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def close(self):
+        for client in self.clients:
+            client.loop_stop()
+        status = self.process["feed"].stop()
+        for process in self.process.values():
+            if process.child is not None and process.child.poll() is None:
+                process.child.send_signal(signal.SIGCONT)
+                process.stop()
+        log = self.process["feed"].text(all_starts=True)
+        assert status in (0, None, -signal.SIGKILL), log
+        assert "Sanitizer" not in log and "runtime error:" not in log, log
+
+    # --- the store ---
+
+    def make_store(self, store=STORE, shards=SHARDS):
+        self.redis.hset("tally:store", mapping=dict({"id": store, "format": "1", "shards": shards, "key": "0" * 16, "split": "40"},
+                                                    **{"kind:" + kind: i + 1 for i, kind in enumerate(KINDS)}))
+
+    def react(self, article, hint=True, version=None, base=None, **counts):
+        """Writes an article's head, its base and its change. Returns the version."""
+        shard = article_shard(article, SHARDS)
+        if version is None:
+            version = max(self.versions[shard] + 1, int(time.time() * 1e6))
+        self.versions[shard] = max(self.versions[shard], version)
+        self.numbers += 1
+        ids = {KINDS.index(kind) + 1 if kind in KINDS else int(kind[1:]): n for kind, n in counts.items()}
+        head = struct.pack("<BBQIIBIB", 1, 0, version, self.numbers, sum(ids.values()), 0, 0, len(ids))
+        head += b"".join(struct.pack("<BI", kind, n) for kind, n in ids.items())
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.hset("tally:{%d}:heads" % shard, article, head)
+        if base:
+            pipe.hset("tally:{%d}:base" % shard, article, struct.pack("<BB", 1, len(base)) + b"".join(
+                struct.pack("<Bq", KINDS.index(kind) + 1, n) for kind, n in base.items()))
+        pipe.zadd("tally:{%d}:changed" % shard, {article: version})
+        if hint:
+            pipe.publish("tally:changed", shard)
+        pipe.execute()
+        return version
+
+    # --- the broker ---
+
+    def client(self, *filters):
+        client = Client(self.mqtt_port, username="operator", password="operator-in-tests").open()
+        self.clients.append(client)
+        if filters:
+            client.watch(*filters)
+        return client
+
+    def say_collector(self, **more):
+        operator = self.client()
+        status = dict({"online": True, "ready": True, "reason": "", "admitted": 7, "refused": {"busy": 2},
+                       "applied": 7, "shards": [{"shard": 0, "backlog_bytes": 64, "old_rings": 0, "held": ""}]}, **more)
+        operator.say("ops/collector", json.dumps(status), retain=True)
+
+    # --- HTTP ---
+
+    def request(self, method, path, headers=None, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path, **headers):
+        return self.request("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    def metric(self, name):
+        found = re.search(r"^%s (\S+)$" % re.escape(name), self.get("/metrics").body.decode(), re.MULTILINE)
+        return float(found.group(1))
+
+    def reasons(self):
+        return self.get("/healthz").json().get("reasons", [])
+
+    def wait_following(self):
+        wait_until(lambda: self.metric("tally_feed_redis_up") and self.metric("tally_feed_broker_up"), "the feed to follow")
+
+    def mark(self):
+        """The retained mark, once it is there."""
+        client = self.client("ops/feed")
+        return json.loads(client.wait(lambda: client.got("ops/feed"), "mark")[-1].payload)
+
+
+def totals(client, article):
+    return [json.loads(m.payload) for m in client.got("totals/" + article)]
+
+
+def wait_version(client, article, version):
+    """Waits for the total of this version. Returns it."""
+    return client.wait(lambda: [t for t in totals(client, article) if t["version"] == version], "version %d" % version)[0]
+
+
+@pytest.fixture
+def make_bench(tmp_path_factory):
+    made = []
+
+    def make(**more):
+        made.append(Bench(tmp_path_factory.mktemp("feed"), **more))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench):
+    """All of it, running, with a store."""
+    made = make_bench()
+    made.start("redis", "broker")
+    made.make_store()
+    made.start("feed")
+    made.wait_following()
+    return made
+
+
+# --- publishing ---
+
+def test_a_change_is_published_with_all_it_says(bench):
+    watcher = bench.client("totals/#")
+    version = bench.react("world/migrant-caravan", like=3, angry=10, base={"angry": 2})
+    total = wait_version(watcher, "world/migrant-caravan", version)
+    assert total == {"article": "world/migrant-caravan", "total": 15, "version": version,
+                     "counts": dict(dict.fromkeys(KINDS, 0), like=3, angry=12), "updated_at": total["updated_at"]}
+    assert list(total) == ["article", "total", "counts", "version", "updated_at"] and list(total["counts"]) == KINDS
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(version // 1000000)) + ".%03dZ" % (version // 1000 % 1000)
+    assert total["updated_at"] == moment
+    late = bench.client("totals/world/#")
+    assert late.wait(lambda: late.got("totals/world/migrant-caravan"), "retained total")[0].retain
+    assert late.got()[0].qos == 0
+
+
+def test_changes_without_hints_are_found(bench):
+    watcher = bench.client("totals/#")
+    version = bench.react("quiet", hint=False, sad=1)
+    wait_version(watcher, "quiet", version)
+
+
+def test_conflation_keeps_the_rate_and_the_last(make_bench):
+    bench = make_bench(options={"publish-interval-ms": 500, "repeat-ms": 100000})
+    bench.start("redis", "broker")
+    bench.make_store()
+    bench.start("feed")
+    bench.wait_following()
+    watcher = bench.client("totals/hot")
+    began = time.monotonic()
+    for i in range(400):
+        last = bench.react("hot", like=i + 1)
+    took = time.monotonic() - began
+    assert wait_version(watcher, "hot", last)["total"] == 400
+    said = totals(watcher, "hot")
+    versions = [total["version"] for total in said]
+    assert versions == sorted(set(versions)), "versions must rise"
+    assert len(said) <= took / 0.5 + 3, "%d totals in %.2f s" % (len(said), took)
+
+
+def test_a_total_is_repeated_once(make_bench):
+    bench = make_bench(options={"publish-interval-ms": 50, "repeat-ms": 300})
+    bench.start("redis", "broker")
+    bench.make_store()
+    bench.start("feed")
+    bench.wait_following()
+    watcher = bench.client("totals/#")
+    version = bench.react("a", like=1)
+    watcher.wait(lambda: len(totals(watcher, "a")) == 2, "the repeat")
+    assert [total["version"] for total in totals(watcher, "a")] == [version, version]
+    for i in range(2, 5):  # a later article's repeat shows that time went on
+        bench.react("b%d" % i, like=1)
+        watcher.wait(lambda: len(totals(watcher, "b%d" % i)) == 2, "the repeat")
+    assert len(totals(watcher, "a")) == 2
+    assert bench.metric("tally_feed_repeated_totals_total") == 4
+
+
+def test_a_new_kind_is_named_before_it_is_shown(bench):
+    watcher = bench.client("totals/#")
+    version = bench.react("a", like=1, k9=5)  # kind id 9 has no name yet
+    bench.redis.hset("tally:store", "kind:meh", 9)
+    total = wait_version(watcher, "a", version)
+    assert total["counts"]["meh"] == 5 and total["total"] == 6
+
+
+def test_damaged_heads_are_counted_and_hinder_nobody(bench):
+    watcher = bench.client("totals/#")
+    bench.redis.hset("tally:{%d}:heads" % article_shard("broken", SHARDS), "broken", b"\x01rubbish")
+    bench.redis.zadd("tally:{%d}:changed" % article_shard("broken", SHARDS), {"broken": int(time.time() * 1e6)})
+    bench.redis.zadd("tally:{0}:changed", {"no article!": int(time.time() * 1e6)})
+    version = bench.react("fine", like=1)
+    wait_version(watcher, "fine", version)
+    wait_until(lambda: bench.metric("tally_feed_redis_damaged_total") >= 2, "the count of what is damaged")
+    assert bench.get("/totals/broken").status == 500
+    assert not totals(watcher, "broken")
+
+
+def test_many_articles_at_once(bench):
+    watcher = bench.client("totals/#")
+    versions = {"post/%d" % i: bench.react("post/%d" % i, hint=i % 7 == 0, like=i) for i in range(3000)}
+    watcher.wait(lambda: len({m.topic for m in watcher.got(prefix="totals/")}) == len(versions), "all articles")
+    last = {m.topic[len("totals/"):]: json.loads(m.payload)["version"] for m in watcher.got(prefix="totals/")}
+    assert last == versions
+
+
+# --- publishing again ---
+
+def test_a_new_broker_gets_everything_newest_first(make_bench):
+    bench = make_bench(options={"republish-rate": 200})
+    bench.start("redis", "broker")
+    bench.make_store()
+    versions = {"post/%d" % i: bench.react("post/%d" % i, hint=False, like=i + 1) for i in range(150)}
+    watcher = bench.client("totals/#")
+    bench.start("feed")
+    watcher.wait(lambda: len(watcher.got(prefix="totals/")) >= 150, "all articles")
+    order = [json.loads(m.payload)["version"] for m in watcher.got(prefix="totals/")]
+    assert sorted(order) == sorted(versions.values())
+    newest = sorted(versions.values())[75:]
+    assert sum(version in newest for version in order[:75]) >= 55, "newest first, but for pages of different shards"
+    wait_until(lambda: bench.metric("tally_feed_republishing_shards") == 0, "the end of it")
+    wait_until(lambda: sorted(bench.mark()["covered"]) == sorted(
+        max(v for a, v in versions.items() if article_shard(a, SHARDS) == s) for s in range(SHARDS)), "the mark")
+
+    bench.process["broker"].kill()
+    bench.start("broker")
+    again = bench.client("totals/#")
+    again.wait(lambda: {m.topic for m in again.got(prefix="totals/")} == {"totals/" + a for a in versions}, "all articles again")
+    assert "mark=absent" in bench.process["feed"].text()
+
+
+def test_a_mark_says_where_to_go_on(bench):
+    first = bench.react("first", like=1)
+    wait_until(lambda: max(bench.mark()["covered"]) == first, "the mark")
+    assert bench.mark()["store"] == STORE
+    assert bench.process["feed"].stop() == 0
+    second = bench.react("second", like=1)
+    watcher = bench.client("totals/#")
+    watcher.wait(lambda: totals(watcher, "first"), "the retained total")
+    bench.start("feed")
+    wait_version(watcher, "second", second)
+    wait_until(lambda: max(bench.mark()["covered"]) == second, "the mark")
+    assert len(totals(watcher, "first")) == 1, "what the broker had was not published again"
+    assert "mark=good" in bench.process["feed"].text()
+    assert bench.metric("tally_feed_republished_totals_total") == 1
+
+
+@pytest.mark.parametrize("mark", [
+    {"epoch": "a", "store": "00000000deadbeef", "covered": [2 ** 52] * SHARDS},
+    {"epoch": "a", "store": STORE, "covered": [2 ** 52] * (SHARDS + 1)},
+    {"epoch": "a", "store": STORE, "covered": "everything"},
+], ids=["another store", "another number of shards", "rubbish"])
+def test_a_foreign_mark_counts_for_nothing(make_bench, mark):
+    bench = make_bench()
+    bench.start("redis", "broker")
+    bench.make_store()
+    version = bench.react("a", hint=False, like=1)
+    bench.client().say("ops/feed", json.dumps(mark), retain=True)
+    watcher = bench.client("totals/#")
+    bench.start("feed")
+    wait_version(watcher, "a", version)
+
+
+def test_redis_comes_back_with_what_changed_meanwhile(bench):
+    watcher = bench.client("totals/#")
+    wait_version(watcher, "before", bench.react("before", like=1))
+    bench.process["redis"].kill()
+    wait_until(lambda: any(r.startswith("redis: ") for r in bench.reasons()), "the reason")
+    assert bench.get("/totals/before").status == 503
+    assert bench.get("/totals/before").headers["retry-after"] == "1"
+    assert bench.get("/tally.js").status in (200, 404), "what needs no Redis is still served"
+    bench.start("redis")
+    versions = {a: bench.react(a, hint=False, wow=2) for a in ("before", "new/1", "new/2")}
+    for article, version in versions.items():
+        assert wait_version(watcher, article, version)["total"] == 2
+    assert bench.get("/totals/before").json()["version"] == versions["before"]
+
+
+def test_a_silent_redis_is_noticed(bench):
+    watcher = bench.client("totals/#")
+    wait_version(watcher, "a", bench.react("a", like=1))
+    os.kill(bench.process["redis"].child.pid, signal.SIGSTOP)
+    try:
+        assert bench.get("/totals/a").status == 503
+        wait_until(lambda: bench.metric("tally_feed_redis_timeouts_total") >= 1, "the time-out")
+        wait_until(lambda: "redis: not connected" in bench.reasons(), "the reason")
+    finally:
+        os.kill(bench.process["redis"].child.pid, signal.SIGCONT)
+    wait_version(watcher, "a", bench.react("a", like=2))
+
+
+def test_versions_never_go_back(bench):
+    watcher = bench.client("totals/#")
+    high = bench.react("a", like=2)
+    wait_version(watcher, "a", high)
+    bench.process["redis"].kill()  # a Redis that lost its last write
+    bench.start("redis")
+    bench.react("a", version=high - 1000000, hint=False, like=1)
+    marker = bench.react("b", like=1)
+    wait_version(watcher, "b", marker)
+    bench.process["broker"].kill()  # even a broker that holds nothing is not told
+    bench.start("broker")
+    watcher = bench.client("totals/#")
+    watcher.wait(lambda: totals(watcher, "b"), "all again")
+    wait_until(lambda: bench.metric("tally_feed_outdated_totals_total") >= 1, "the count")
+    assert not totals(watcher, "a")
+    higher = bench.react("a", like=3)
+    wait_version(watcher, "a", higher)
+
+
+def test_the_store_is_waited_for(make_bench):
+    bench = make_bench()
+    bench.start()
+    wait_until(lambda: any("no store yet" in r for r in bench.reasons()), "the reason")
+    bench.make_store()
+    watcher = bench.client("totals/#")
+    wait_version(watcher, "a", bench.react("a", like=1))
+
+
+def test_another_store_is_not_followed(bench):
+    watcher = bench.client("totals/#")
+    wait_version(watcher, "a", bench.react("a", like=1))
+    bench.redis.flushall()
+    wait_until(lambda: any("no store" in r for r in bench.reasons()), "the reason")
+    bench.make_store(store="00000000deadbeef")
+    wait_until(lambda: any("another store" in r for r in bench.reasons()), "the reason")
+    bench.react("a", like=5)
+    assert bench.get("/totals/a").status == 503
+    bench.say_collector()
+    wait_until(lambda: bench.metric("tally_collector_up") == 1, "the collector's status")
+    bench.say_collector(ready=False, reason="another store")
+    assert len(totals(watcher, "a")) >= 1 and totals(watcher, "a")[-1]["total"] == 1
+    def followed():
+        bench.say_collector()  # as it does each second, once its operator has adopted that store
+        return totals(watcher, "a")[-1]["total"] == 5
+    wait_until(followed, "the other store's total", every_s=0.5)
+    assert bench.get("/totals/a").json()["total"] == 5
+    wait_until(lambda: bench.mark()["store"] == "00000000deadbeef", "its mark")
+
+
+@pytest.mark.slow
+def test_a_broker_that_takes_nothing_holds_nothing_up(bench):
+    """The broker stops reading: totals wait in the feed's table, once an article, and the newest go out when it reads again."""
+    watcher = bench.client("totals/#")
+    wait_version(watcher, "hot", bench.react("hot", like=1))
+    os.kill(bench.process["broker"].child.pid, signal.SIGSTOP)
+    try:
+        articles = ["pressure/%d/%s" % (i, "x" * 150) for i in range(4000)]
+        for n in range(1, 100):
+            pipe_began = time.monotonic()
+            for article in articles:
+                last = bench.react(article, hint=False, like=n)
+            bench.redis.publish("tally:changed", 0)
+            if bench.metric("tally_feed_held_back_total") > 0:
+                break
+            assert time.monotonic() - pipe_began < 120
+        assert bench.metric("tally_feed_held_back_total") > 0
+        resident = bench.metric("tally_feed_resident_bytes")
+        assert bench.get("/totals/" + articles[-1]).json()["version"] == last, "HTTP goes on"
+    finally:
+        os.kill(bench.process["broker"].child.pid, signal.SIGCONT)
+    late = bench.client("totals/pressure/#")
+    late.wait(lambda: totals(late, articles[-1]) and totals(late, articles[-1])[-1]["version"] == last, "the newest total")
+    assert resident < 400e6
+
+
+# --- HTTP ---
+
+def test_totals_over_http(bench):
+    version = bench.react("world/a%b", like=3)
+    answer = bench.get("/totals/world/a%25b")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "public, max-age=1"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.json()["article"] == "world/a%b" and answer.json()["version"] == version and answer.json()["total"] == 3
+    etag = answer.headers["etag"]
+    for known in (etag, "W/" + etag, '"other", ' + etag, "*"):
+        again = bench.get("/totals/world/a%25b", If_None_Match=known)
+        assert (again.status, again.body) == (304, b""), known
+        assert again.headers["etag"] == etag and again.headers["cache-control"] == "public, max-age=1"
+    assert bench.get("/totals/world/a%25b", If_None_Match='"other"').status == 200
+    bench.react("world/a%b", like=4)
+    newer = bench.get("/totals/world/a%25b", If_None_Match=etag)
+    assert newer.status == 200 and newer.headers["etag"] != etag
+
+
+def test_totals_of_nobody_and_of_many(bench):
+    answer = bench.get("/totals/nobody")
+    assert answer.json() == {"article": "nobody", "total": 0, "counts": dict.fromkeys(KINDS, 0), "version": 0}
+    versions = {"post/%d" % i: bench.react("post/%d" % i, love=i + 1) for i in range(99)}
+    asked = list(versions) + ["nobody"]
+    for encoded in (",".join(asked), "%2C".join(asked).replace("/", "%2F")):
+        answer = bench.get("/totals?articles=" + encoded)
+        assert answer.status == 200
+        assert [t["article"] for t in answer.json()["totals"]] == asked
+        assert {t["article"]: t["version"] for t in answer.json()["totals"]} == dict(versions, nobody=0)
+    etag = answer.headers["etag"]
+    assert bench.get("/totals?articles=" + ",".join(asked), If_None_Match=etag).status == 304
+    assert bench.get("/totals?articles=" + ",".join(reversed(asked)), If_None_Match=etag).status == 200
+    bench.react("post/5", love=50)
+    assert bench.get("/totals?articles=" + ",".join(asked), If_None_Match=etag).status == 200
+
+
+@pytest.mark.parametrize("path", ["/totals/", "/totals/a//b", "/totals/-a", "/totals/%C3%A4", "/totals/a%zz", "/totals/a%00",
+                                  "/totals/" + "a" * 201, "/totals", "/totals?articles=", "/totals?articles=a,,b",
+                                  "/totals?articles=" + ",".join(["a"] * 101), "/totals?articles=a&articles=b", "/%zz"])
+def test_bad_requests_say_what_is_accepted(bench_of_module, path):
+    answer = bench_of_module.get(path)
+    assert answer.status == 400
+    assert len(answer.json()["error"]) > 20
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.fixture(scope="module")
+def bench_of_module(tmp_path_factory):
+    made = Bench(tmp_path_factory.mktemp("feed"))
+    try:
+        made.start("redis", "broker")
+        made.make_store()
+        made.start("feed")
+        made.wait_following()
+        yield made
+    finally:
+        made.close()
+
+
+def test_methods(bench_of_module):
+    bench = bench_of_module
+    for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
+        answer = bench.request(method, "/totals/a", body=b"x" if method in ("POST", "PUT") else None)
+        assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, OPTIONS", method
+    head, get = bench.request("HEAD", "/totals/a"), bench.get("/totals/a")
+    assert (head.status, head.body) == (200, b"")
+    assert all(head.headers[name] == get.headers[name] for name in ("etag", "content-type", "content-length", "cache-control"))
+    assert bench.request("HEAD", "/nothing").status == 404
+    preflight = bench.request("OPTIONS", "/totals/a", {"Origin": "https://news.example", "Access-Control-Request-Method": "GET"})
+    assert preflight.status == 204 and preflight.headers["access-control-allow-origin"] == "*"
+    assert "GET" in preflight.headers["access-control-allow-methods"]
+    assert "access-control-allow-origin" not in bench.request("OPTIONS", "/metrics").headers
+    assert bench.request("POST", "/totals/a", body=b"x" * 5000).status == 413
+
+
+def test_unknown_paths(bench_of_module):
+    for path in ("/nothing", "/..%2f..%2fetc/passwd", "/web/tally.js", "/total/a", "/totalsx"):
+        answer = bench_of_module.get(path)
+        assert answer.status == 404 and "error" in answer.json(), path
+
+
+def test_pages_and_files(bench_of_module):
+    bench = bench_of_module
+    for path, media in (("/", "text/html"), ("/dashboard", "text/html"), ("/tally.js", "text/javascript"),
+                        ("/dashboard.js", "text/javascript"), ("/index.html", "text/html")):
+        answer = bench.get(path)
+        assert answer.status == 200 and answer.headers["content-type"].startswith(media), path
+        assert answer.headers["x-content-type-options"] == "nosniff" and answer.body
+        assert b"@TALLY_BROKER@" not in answer.body
+        assert bench.get(path, If_None_Match=answer.headers["etag"]).status == 304
+        if media == "text/html":
+            policy = answer.headers["content-security-policy"]
+            assert "default-src 'none'" in policy and "unsafe" not in policy
+            assert "ws://127.0.0.1:21399" in policy and "wss://127.0.0.1:21399" in policy
+    assert b"':21399'" in bench.get("/tally.js").body or b'":21399"' in bench.get("/tally.js").body
+    assert bench.get("/tally.js").headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in bench.get("/").headers
+    odd = bench.get("/", Host="x'; script-src *")
+    assert "script-src *" not in odd.headers.get("content-security-policy", "")
+
+
+def test_pages_name_the_broker_of_the_option(make_bench):
+    bench = make_bench(options={"websocket-url": "wss://mqtt.example:8443/mqtt"})
+    bench.start("feed")
+    assert b"wss://mqtt.example:8443/mqtt" in bench.get("/tally.js").body
+    assert "connect-src 'self' wss://mqtt.example:8443;" in bench.get("/").headers["content-security-policy"]
+    assert bench.get("/totals/a").status == 503
+
+
+def test_slow_clients_do_not_keep_others_out(bench_of_module):
+    """More connections than the bound, none of which ever sends a whole request."""
+    bench = bench_of_module
+    slow = []
+    try:
+        for _ in range(400):
+            one = socket.create_connection(("127.0.0.1", bench.http_port), 10)
+            one.sendall(b"GET /totals/a HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+            slow.append(one)
+            if len(slow) % 50 == 0:
+                assert bench.get("/totals/a").status == 200
+        wait_until(lambda: bench.metric("tally_http_connections") <= 260, "the bound")
+        assert bench.metric("tally_http_dropped_connections_total") >= 140
+        assert bench.get("/totals/a").status == 200
+    finally:
+        for one in slow:
+            one.close()
+    wait_until(lambda: bench.metric("tally_http_connections") <= 2, "their end")
+
+
+@pytest.mark.slow
+def test_a_request_that_never_ends_is_cut(bench_of_module):
+    bench = bench_of_module
+    with socket.create_connection(("127.0.0.1", bench.http_port), 60) as one:
+        one.sendall(b"GET /totals/a HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        one.settimeout(0.5)
+        def cut():
+            try:
+                one.sendall(b"x")  # a byte at a time, for ever
+                return one.recv(1000) == b""
+            except socket.timeout:
+                return False
+            except OSError:
+                return True
+        wait_until(cut, "the end of the connection", timeout_s=90)
+
+
+def test_headers_are_bounded(bench_of_module):
+    bench = bench_of_module
+    with socket.create_connection(("127.0.0.1", bench.http_port), 30) as one:
+        one.settimeout(30)
+        try:
+            one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Big: " + b"x" * 20000 + b"\r\n\r\n")
+            answer = one.recv(1000)
+        except OSError:
+            answer = b""
+        assert b" 200 " not in answer.split(b"\r\n")[0]
+    assert bench.get("/healthz").status in (200, 503)
+
+
+def test_pipelined_and_kept_connections(bench_of_module):
+    bench = bench_of_module
+    connection = http.client.HTTPConnection("127.0.0.1", bench.http_port, timeout=30)
+    for _ in range(50):
+        connection.request("GET", "/totals/a")
+        assert Answer(connection.getresponse()).status == 200
+    connection.close()
+    with socket.create_connection(("127.0.0.1", bench.http_port), 30) as one:
+        one.sendall(b"GET /totals/a HTTP/1.1\r\nHost: a\r\n\r\n" * 20 + b"GET /totals/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        got = b""
+        while True:
+            part = one.recv(65536)
+            if not part:
+                break
+            got += part
+        assert got.count(b"HTTP/1.1 200 OK") == 21
+
+
+def test_clients_that_go_away_while_redis_is_asked(bench):
+    os.kill(bench.process["redis"].child.pid, signal.SIGSTOP)
+    try:
+        for _ in range(30):
+            one = socket.create_connection(("127.0.0.1", bench.http_port), 10)
+            one.sendall(b"GET /totals/a HTTP/1.1\r\nHost: a\r\n\r\n")
+            one.close()
+        wait_until(lambda: bench.metric("tally_feed_redis_timeouts_total") >= 1, "the time-out")
+    finally:
+        os.kill(bench.process["redis"].child.pid, signal.SIGCONT)
+    wait_until(lambda: bench.get("/totals/a").status == 200, "an answer")
+    wait_until(lambda: bench.metric("tally_http_connections") <= 1, "the end of their connections")
+
+
+# --- health and metrics ---
+
+def test_health_says_who_is_away(bench):
+    watcher = bench.client("ops/health")
+    assert bench.reasons() == ["collector: not heard of"]
+    assert bench.get("/healthz").status == 503
+    bench.say_collector(ready=False, reason="no store")
+    wait_until(lambda: bench.reasons() == ["collector: no store"], "the collector's reason")
+    bench.say_collector()
+    wait_until(lambda: bench.get("/healthz").status == 200, "health")
+    assert bench.get("/healthz").json() == {"status": "ok"}
+    assert watcher.wait(lambda: [m for m in watcher.got("ops/health") if json.loads(m.payload) == {"status": "ok"}], "health")
+    bench.say_collector(online=False)
+    wait_until(lambda: bench.reasons() == ["collector: offline"], "the reason")
+    bench.say_collector()
+    wait_until(lambda: bench.reasons() == ["collector: away: no status for 5 s"], "its age")
+    bench.process["broker"].kill()
+    wait_until(lambda: "broker: not connected" in bench.reasons(), "the reason")
+    assert bench.metric("tally_feed_broker_up") == 0
+    bench.start("broker")
+    wait_until(lambda: bench.reasons() == ["collector: not heard of"], "the broker")
+
+
+def test_health_is_retained_and_a_killed_feed_is_seen(bench):
+    watcher = bench.client("ops/health")
+    assert watcher.wait(lambda: watcher.got("ops/health"), "health")[0].retain
+    bench.process["feed"].kill()
+    gone = {"status": "unhealthy", "reasons": ["feed: offline"]}
+    watcher.wait(lambda: json.loads(watcher.got("ops/health")[-1].payload) == gone, "the will")
+
+
+def test_metrics_are_of_the_whole_system(bench):
+    version = bench.react("a", like=1)
+    watcher = bench.client("totals/#")
+    wait_version(watcher, "a", version)
+    bench.say_collector()
+    wait_until(lambda: bench.metric("tally_collector_up") == 1, "the collector's status")
+    answer = bench.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert bench.metric("tally_admitted_reactions_total") == 7
+    assert bench.metric('tally_refused_reactions_total{reason="busy"}') == 2
+    assert bench.metric('tally_shard_backlog_bytes{shard="0"}') == 64
+    assert bench.metric("tally_feed_changed_totals_total") >= 1
+    assert 0 <= bench.metric("tally_feed_delay_seconds_sum")
+    assert bench.metric("tally_feed_redis_up") == bench.metric("tally_feed_broker_up") == 1
+
+
+# --- starting and ending ---
+
+def test_ending_publishes_what_is_due(make_bench):
+    bench = make_bench(options={"publish-interval-ms": 60000})
+    bench.start("redis", "broker")
+    bench.make_store()
+    bench.start("feed")
+    bench.wait_following()
+    watcher = bench.client("totals/#", "ops/health")
+    wait_version(watcher, "a", bench.react("a", like=1))
+    last = bench.react("a", like=2)
+    wait_until(lambda: bench.metric("tally_feed_waiting_articles") == 1, "the change to wait")
+    began = time.monotonic()
+    assert bench.process["feed"].stop() == 0
+    took = time.monotonic() - began
+    wait_version(watcher, "a", last)
+    assert max(bench.mark()["covered"]) == last
+    watcher.wait(lambda: json.loads(watcher.got("ops/health")[-1].payload)["reasons"] == ["feed: offline"], "its last word")
+    assert took < 10, "promised are 2 s; took %.1f" % took
+    assert "ended" in bench.process["feed"].text() and "before all" not in bench.process["feed"].text()
+
+
+@pytest.mark.parametrize("away", ["redis", "broker", "both"])
+def test_ending_while_others_are_away(make_bench, away):
+    bench = make_bench()
+    bench.start("redis", "broker")
+    bench.make_store()
+    bench.start("feed")
+    bench.wait_following()
+    for name in ("redis", "broker") if away == "both" else (away,):
+        os.kill(bench.process[name].child.pid, signal.SIGSTOP)
+    assert bench.process["feed"].stop() == 0
+
+
+def test_wrong_options_are_named(make_bench, tmp_path):
+    bench = make_bench()
+    argv = bench.process["feed"].argv
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        cases = [
+            (argv[:1], "services_file"),
+            (argv + ["--nonsense=1"], "nonsense"),
+            (argv + ["--max-articles=0"], "max_articles"),
+            (argv + ["--user=operator"], "user"),
+            ([word if word != str(bench.http_port) else str(taken.getsockname()[1]) for word in argv], "http_port"),
+            (argv + ["--http-address=192.0.2.1"], "http_address"),
+        ]
+        for words, option in cases:
+            ended = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30)
+            errors = [line for line in ended.stderr.splitlines() if "level=error" in line]
+            assert ended.returncode == 1 and len(errors) == 1 and option in errors[0], (words, ended.stderr)
+            assert SECRET not in ended.stderr
+
+
+def test_topics_have_the_prefix(make_bench):
+    bench = make_bench(options={"topic-prefix": "news/"})
+    bench.start("redis", "broker")
+    bench.make_store()
+    bench.start("feed")
+    watcher = bench.client("#")
+    version = bench.react("a", like=1)
+    watcher.wait(lambda: [m for m in watcher.got("news/totals/a") if json.loads(m.payload)["version"] == version], "the total")
+    watcher.wait(lambda: watcher.got("news/ops/feed") and watcher.got("news/ops/health"), "mark and health")
+    assert not [m for m in watcher.got() if not m.topic.startswith("news/")]
