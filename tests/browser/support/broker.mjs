@@ -68,8 +68,21 @@ class Session {
     });
   }
 
+  // What is sent meanwhile goes out in one frame.
+  together(action) {
+    this.gathered = [];
+    action();
+    const bytes = Buffer.concat(this.gathered);
+    this.gathered = null;
+    if (bytes.length) {
+      this.send(bytes);
+    }
+  }
+
   send(bytes) {
-    if (this.open && !this.broker.mute) {
+    if (this.gathered) {
+      this.gathered.push(bytes);
+    } else if (this.open && !this.broker.mute) {
       this.broker.chop ? [...bytes].forEach((byte) => this.socket.send(Buffer.from([byte]))) : this.socket.send(bytes);
     }
   }
@@ -196,11 +209,13 @@ export class ScriptedBroker {
   }
 
   retained(session, filter) {
-    for (const [article, total] of this.totals) {
-      if (this.matches(filter, `totals/${article}`)) {
-        session.publish(`totals/${article}`, total, { retain: true });
+    session.together(() => {
+      for (const [article, total] of this.totals) {
+        if (this.matches(filter, `totals/${article}`)) {
+          session.publish(`totals/${article}`, total, { retain: true });
+        }
       }
-    }
+    });
   }
 
   /** Sets an article's counts and sends them to who watches. */
