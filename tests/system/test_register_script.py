@@ -1,0 +1,555 @@
+"""collector/register.lua, store.lua and fold.lua alone, in a private Redis: against a model, and with an error at every place where Redis
+can give one."""
+
+import collections
+import os
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+import time
+
+import pytest
+import redis as redis_py
+
+from edge import ROOT, wait_until
+from store import parse_head, bucket_of
+
+SPLIT = 48
+KINDS = range(1, 8)
+EDGE = 0x0F3C5A0000000001
+KEYS = ["tally:{0}:heads", "tally:{0}:changed", "tally:{0}:meta", "tally:{0}:rings"]
+HEADS, CHANGED, META, RINGS = KEYS
+
+
+def _script(name):
+    with open(os.path.join(ROOT, "collector", name), "rb") as f:
+        return f.read()
+
+
+@pytest.fixture(scope="module")
+def server():
+    folder = tempfile.mkdtemp(prefix="tally-script-")  # short: the path of a Unix socket
+    path = os.path.join(folder, "redis.sock")
+    process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "", "--appendonly", "no"],
+                               stdout=subprocess.DEVNULL)
+    client = redis_py.Redis(unix_socket_path=path)
+
+    def up():
+        assert process.poll() is None
+        try:
+            return client.ping()
+        except redis_py.exceptions.RedisError:
+            return False
+    try:
+        wait_until(up, "redis to come up")
+        yield client
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def redis(server):
+    server.flushall()
+    return server
+
+
+Vote = collections.namedtuple("Vote", "article reader stamp kind")
+
+
+class Ring:
+    """One ring's calls, made as the collector makes them: votes grouped by article, each article's in their order."""
+
+    def __init__(self, redis, ring="00000000000000aa", split=SPLIT):
+        self.redis, self.ring, self.split = redis, ring, split
+        self.position = self.sequence = 0
+        self.sha = redis.script_load(_script("register.lua"))
+
+    def call(self, votes, aside=0, lost=0, at=None, redis=None):
+        """The script's answer; the position is moved where it says ok. Also leaves `order`: the votes by the script's index."""
+        start = self.position if at is None else at
+        to, sequence = self.position + 64 * (len(votes) + aside), self.sequence + len(votes) + aside + lost
+        groups = collections.OrderedDict()
+        for vote in votes:
+            groups.setdefault(vote.article, []).append(vote)
+        self.order = [vote for group in groups.values() for vote in group]
+        arguments = [self.ring, struct.pack("<Q", start), struct.pack("<QQ", to, sequence), aside, lost, struct.pack("<Q", EDGE), self.split, 0]
+        for article, group in groups.items():
+            arguments += [article, b"".join(struct.pack("<Q", v.reader) + (v.stamp << 4 | v.kind).to_bytes(7, "big") for v in group)]
+        answer = (redis or self.redis).evalsha(self.sha, 4, *KEYS, *arguments)
+        if answer[0] == b"ok":
+            self.position, self.sequence = to, sequence
+        return answer
+
+    def apply(self, votes, **more):
+        answer = self.call(votes, **more)
+        assert answer[0] == b"ok" and answer[5] == b"", answer
+        return answer
+
+    def stored(self):
+        raw = self.redis.hget(RINGS, self.ring)
+        return struct.unpack("<5Q", raw) if raw else (0, 0, 0, 0, 0)
+
+
+class Model:
+    def __init__(self):
+        self.registers = collections.defaultdict(dict)
+
+    def apply(self, votes):
+        """(new, changed, repeated, {index: kind that stands})"""
+        new = changed = repeated = 0
+        superseded = {}
+        for index, vote in enumerate(votes):
+            register = self.registers[vote.article]
+            old, value = register.get(vote.reader), (vote.stamp, vote.kind)
+            if old is None:
+                new += 1
+            elif value == old:
+                repeated += 1
+            elif value < old:
+                superseded[index] = old[1]
+                continue
+            else:
+                changed += 1
+            register[vote.reader] = value
+        return new, changed, repeated, superseded
+
+
+def _exceptions(blob):
+    assert len(blob) % 3 == 0
+    return {index: kind for index, kind in struct.iter_unpack("<HB", blob)}
+
+
+def _registers(redis, article, head):
+    """{reader: (stamp, kind)} of the buckets in which a register is looked for; each must be a listpack."""
+    found = {}
+    for key in redis.scan_iter("tally:{0}:%d:*" % head.number, count=5000):
+        bucket = int(key.rpartition(b":")[2])
+        if redis.type(key) != b"hash":
+            continue
+        assert redis.object("encoding", key) == b"listpack", key
+        for field, value in redis.hgetall(key).items():
+            reader, packed = int.from_bytes(field, "little"), int.from_bytes(value, "big")
+            if bucket_of(reader, head.level, head.split) == bucket:
+                found[reader] = (packed >> 4, packed & 15)
+    return found
+
+
+def _check(redis, model=None, articles=None):
+    """Each head is the sum of its registers and the changed set says its version; where there is a model, they are the model's."""
+    heads = {article.decode(): parse_head(raw) for article, raw in redis.hgetall(HEADS).items()}
+    assert len({head.number for head in heads.values()}) == len(heads) == len({head.version for head in heads.values()})
+    for article, head in heads.items():
+        registers = _registers(redis, article, head)
+        assert head.voters == len(registers), article
+        assert head.counts == dict(collections.Counter(kind for stamp, kind in registers.values() if kind and stamp > head.floor)), article
+        assert int(redis.zscore(CHANGED, article)) == head.version, article
+        assert head.split < 4 ** head.level
+        if model is not None:
+            assert registers == model.registers[article], article
+    if model is not None:
+        assert set(heads) == set(model.registers)
+    meta = redis.hgetall(META)
+    if heads:
+        assert int(meta[b"version"]) == max(head.version for head in heads.values())
+        assert int(meta[b"articles"]) >= max(head.number for head in heads.values())
+    return heads
+
+
+def _everything(redis):
+    return {key: redis.dump(key) for key in redis.keys("*")}
+
+
+def _head(redis, article="a"):
+    return parse_head(redis.hget(HEADS, article))
+
+
+def _votes(article, readers, stamp=1000, kind=1):
+    return [Vote(article, reader, stamp, kind) for reader in readers]
+
+
+# --- registers ---
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_votes_against_a_model(redis, seed):
+    """Few readers and stamps, so that most votes meet a register: newer, older, equal, of equal stamp, taken back."""
+    rnd = random.Random(seed)
+    ring, model = Ring(redis), Model()
+    readers = [rnd.getrandbits(64) for _ in range(rnd.choice([3, 60, 400]))]
+    for _ in range(40):
+        votes = [Vote("article/%d" % rnd.randrange(5), rnd.choice(readers), (1 << 51) + rnd.randrange(200), rnd.randrange(0, 8))
+                 for _ in range(rnd.randrange(1, 300))]
+        before = {a: parse_head(raw) for a, raw in redis.hgetall(HEADS).items()}
+        answer = ring.apply(votes)
+        new, changed, repeated, superseded = model.apply(ring.order)
+        assert (answer[1:4], _exceptions(answer[4])) == ([new, changed, repeated], superseded)
+        for article, head in before.items():
+            after = parse_head(redis.hget(HEADS, article))
+            assert after.version > head.version if after.counts != head.counts else after.version >= head.version
+    _check(redis, model)
+    assert ring.stored() == (ring.position, ring.sequence, 0, 0, EDGE)
+
+
+@pytest.mark.parametrize("old, new, outcome", [
+    ((5, 1), (5, 1), "repeated"), ((5, 1), (6, 1), "changed"), ((5, 1), (4, 7), "superseded"), ((5, 1), (5, 2), "changed"),
+    ((5, 2), (5, 1), "superseded"), ((5, 1), (5, 0), "superseded"), ((5, 1), (6, 0), "changed"), ((6, 0), (5, 1), "superseded"),
+    (((1 << 52) - 2, 7), ((1 << 52) - 1, 1), "changed"), (((1 << 52) - 1, 1), ((1 << 52) - 2, 15), "superseded"),
+    ((1 << 44, 1), ((1 << 44) + 1, 1), "changed"), ((1 << 4, 3), ((1 << 4) - 1, 3), "superseded"),
+], ids=lambda v: str(v))
+def test_the_newer_wins(redis, old, new, outcome):
+    """Stamp first, then kind; exact to the last of 56 bits."""
+    ring, model = Ring(redis), Model()
+    for stamp, kind in (old, new):
+        answer = ring.apply([Vote("a", 7, stamp, kind)])
+        model.apply([Vote("a", 7, stamp, kind)])
+    assert answer[1:4] == [0, int(outcome == "changed"), int(outcome == "repeated")]
+    assert _exceptions(answer[4]) == ({0: old[1]} if outcome == "superseded" else {})
+    _check(redis, model)
+
+
+def test_a_vote_taken_back_leaves_its_stamp(redis):
+    ring = Ring(redis)
+    ring.apply([Vote("a", 1, 10, 3), Vote("a", 1, 20, 0)])
+    assert (_head(redis).voters, _head(redis).counts) == (1, {})
+    answer = ring.apply([Vote("a", 1, 15, 3)])
+    assert _exceptions(answer[4]) == {0: 0}
+    _check(redis)
+
+
+def test_a_batch_of_many_articles(redis):
+    """More than one chunk of HMGET, HSET and ZADD."""
+    ring, model = Ring(redis), Model()
+    for kind in (1, 2):
+        votes = [Vote("post/%d" % (i % 2300), i, 100 * kind + i, kind) for i in range(4000)]
+        ring.apply(votes)
+        model.apply(votes)
+    heads = _check(redis, model)
+    assert sorted(head.number for head in heads.values()) == list(range(1, 2301))
+
+
+# --- splits ---
+
+def test_splits_from_1_to_100_000_voters(redis):
+    rnd = random.Random(1)
+    ring, model = Ring(redis), Model()
+    voters = 0
+    milestones = [1, SPLIT, SPLIT + 1, 4 * SPLIT + 1, 1000, 16 * SPLIT + 1, 5000, 20_000, 64 * SPLIT + 1, 50_000, 100_000]
+    for milestone in sorted(milestones):
+        while voters < milestone:
+            votes = _votes("a", [rnd.getrandbits(64) for _ in range(min(997, milestone - voters))], voters + 1, rnd.choice(KINDS))
+            ring.apply(votes)
+            model.apply(votes)
+            voters += len(votes)
+        head = _head(redis)
+        buckets = 4 ** head.level + 3 * head.split
+        assert (buckets - 3) * SPLIT < voters <= buckets * SPLIT
+        _check(redis, model)
+    # Every register is found again where it was put.
+    for start in range(0, voters, 1000):
+        some = [Vote("a", reader, *value) for reader, value in list(model.registers["a"].items())[start:start + 1000]]
+        assert ring.apply(some)[1:4] == [0, 0, len(some)]
+
+
+def test_readers_that_fall_into_one_bucket(redis):
+    """Low bits that are all alike: the bucket cannot be split, and stays right though it grows past a listpack."""
+    ring = Ring(redis)
+    ring.apply(_votes("a", [i << 32 for i in range(600)]))
+    head = _head(redis)
+    assert head.voters == 600 and redis.hlen("tally:{0}:%d:0" % head.number) == 600
+    assert ring.apply(_votes("a", [i << 32 for i in range(600)]))[3] == 600
+
+
+@pytest.mark.parametrize("quarter", [1, 2, 3])
+def test_a_split_that_cannot_write_a_target(redis, quarter):
+    """A key of another type where a bucket shall be: votes are counted all the same, and the split is done once it can."""
+    rnd = random.Random(quarter)
+    ring, model = Ring(redis), Model()
+    votes = _votes("a", [rnd.getrandbits(64) for _ in range(SPLIT)])
+    ring.apply(votes)
+    model.apply(votes)
+    planted = "tally:{0}:%d:%d" % (_head(redis).number, quarter)
+    redis.set(planted, "not a bucket")
+    for i in range(3):  # registers change while copies of a split that failed lie about
+        votes = _votes("a", [rnd.getrandbits(64) for _ in range(5)], 1000) + _votes("a", list(model.registers["a"])[:20], 2000 + i, 2)
+        answer = ring.call(votes)
+        model.apply(votes)
+        assert answer[0] == b"ok" and answer[5].startswith(b"WRONGTYPE")
+        assert (_head(redis).level, _head(redis).split) == (0, 0)
+        _check(redis, model)
+    redis.delete(planted)
+    votes = _votes("a", [rnd.getrandbits(64)])
+    ring.apply(votes)
+    model.apply(votes)
+    assert (_head(redis).level, _head(redis).split) == (1, 0)
+    _check(redis, model)
+
+
+@pytest.mark.parametrize("command", ["hgetall", "hdel"])
+def test_a_split_that_may_not(redis, command):
+    """An error of the first and of the last command of a split."""
+    rnd = random.Random(7)
+    ring, model = Ring(redis), Model()
+    redis.execute_command("ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all", "-" + command)
+    limited = redis_py.Redis(unix_socket_path=redis.connection_pool.connection_kwargs["path"], username="limited", password="secret")
+    for _ in range(3):
+        votes = _votes("a", [rnd.getrandbits(64) for _ in range(SPLIT)], rnd.randrange(1000), rnd.choice(KINDS))
+        answer = ring.call(votes, redis=limited)
+        model.apply(votes)
+        assert answer[0] == b"ok"
+        _check(redis, model)
+    assert answer[5].startswith(b"ERR")
+    assert _head(redis).split == _head(redis).level == 0
+    limited.close()
+    redis.execute_command("ACL", "DELUSER", "limited")
+    votes = _votes("a", [rnd.getrandbits(64) for _ in range(10)])
+    ring.apply(votes)
+    model.apply(votes)
+    head = _head(redis)
+    assert 4 ** head.level + 3 * head.split > 1
+    _check(redis, model)
+
+
+# --- positions ---
+
+def test_another_position_does_nothing(redis):
+    ring = Ring(redis)
+    ring.apply(_votes("a", range(10)))
+    for at in (0, ring.position - 64, ring.position + 64, (1 << 63) + ring.position):
+        before = _everything(redis)
+        assert ring.call(_votes("a", range(20, 30), 5000, 2), at=at) == [b"at", struct.pack("<5Q", *ring.stored())]
+        assert _everything(redis) == before
+
+
+def test_no_position_is_0(redis):
+    ring = Ring(redis)
+    assert ring.call(_votes("a", [1]), at=64) == [b"at", b""]
+    assert _everything(redis) == {}
+    ring.apply(_votes("a", [1]), at=0)
+
+
+def test_calls_that_come_twice(redis):
+    """Several under way, and the first comes again: a no-op."""
+    ring = Ring(redis)
+    first = _votes("a", range(10))
+    ring.apply(first)
+    ring.apply(_votes("a", range(10), 2000, 2))
+    before = _everything(redis)
+    assert ring.call(first, at=0)[0] == b"at"
+    assert _everything(redis) == before
+
+
+def test_rings_have_positions_of_their_own(redis):
+    one, other = Ring(redis, "00000000000000aa"), Ring(redis, "00000000000000bb")
+    one.apply(_votes("a", [1]))
+    other.apply(_votes("a", [2]))
+    one.apply(_votes("a", [3]), aside=2, lost=5)
+    other.apply([], aside=1)
+    one.apply([], lost=1)
+    assert one.stored() == (4 * 64, 10, 2, 6, EDGE)
+    assert other.stored() == (2 * 64, 2, 1, 0, EDGE)
+    assert _head(redis).voters == 3
+
+
+# --- versions ---
+
+def test_versions_are_redis_time_and_unique(redis):
+    ring = Ring(redis)
+    before = int(time.time() * 1e6)
+    ring.apply([Vote("post/%d" % i, 1, 1, 1) for i in range(50)])
+    after = int(time.time() * 1e6) + 50
+    heads = _check(redis)
+    assert all(before <= head.version <= after for head in heads.values())
+
+
+def test_versions_rise_though_the_clock_went_back(redis):
+    ring = Ring(redis)
+    ahead = int((time.time() + 86400) * 1e6)
+    redis.hset(META, "version", ahead)
+    ring.apply([Vote("a", 1, 1, 1), Vote("b", 1, 1, 1)])
+    ring.apply([Vote("a", 2, 1, 1)])
+    assert (_head(redis, "a").version, _head(redis, "b").version) == (ahead + 3, ahead + 2)
+    _check(redis)
+
+
+def test_what_changes_no_total_has_no_version(redis):
+    """Repeats, older wishes, the same kind clicked again, a new reader's `none`: no version, nothing published."""
+    ring = Ring(redis)
+    ring.apply([Vote("a", 1, 10, 1), Vote("a", 2, 10, 1)])
+    heard = redis.pubsub()
+    heard.subscribe("tally:changed")
+    heard.get_message(timeout=5)
+    first, meta = _head(redis), redis.hgetall(META)
+    for votes in ([Vote("a", 1, 10, 1)], [Vote("a", 1, 9, 2)], [Vote("a", 1, 11, 1)], [Vote("a", 3, 10, 0)], []):
+        ring.apply(votes)
+    assert _head(redis) == first._replace(voters=3)
+    assert redis.hgetall(META) == meta
+    ring.apply([Vote("a", 4, 10, 2), Vote("b", 4, 10, 2), Vote("a", 5, 10, 2)])
+    ring.apply([Vote("c", 4, 10, 0)])  # a new article, though nothing counts
+    messages = [heard.get_message(timeout=5) for _ in range(2)]
+    assert [m["data"] for m in messages] == [b"0", b"0"]
+    assert heard.get_message(timeout=0.05) is None
+    heard.close()
+    _check(redis)
+
+
+def test_a_floor_counts_older_registers_as_none(redis):
+    """INTERFACES 5.1: what is stamped at or below it is stored, and counts as none."""
+    ring = Ring(redis)
+    ring.apply([Vote("a", 1, 10, 1)])
+    head = _head(redis)
+    floored = struct.pack("<BBQIIBIBQ", 1, 1, head.version, head.number, head.voters, head.level, head.split, 0, 1000)
+    redis.hset(HEADS, "a", floored)
+    answer = ring.apply([Vote("a", 2, 1000, 2), Vote("a", 3, 1001, 3), Vote("a", 1, 11, 2), Vote("a", 2, 1002, 5), Vote("a", 3, 1003, 4)])
+    assert answer[1:4] == [2, 3, 0]
+    head = _head(redis)
+    assert (head.counts, head.voters, head.floor) == ({5: 1, 4: 1}, 3, 1000)
+    _check(redis)
+
+
+# --- errors ---
+
+def test_a_bucket_of_another_type_stops_the_batch(redis):
+    """What came before stands in registers and heads alike; the position has not moved; a repeat is harmless."""
+    ring, model = Ring(redis), Model()
+    votes = [Vote(a, r, 10, 1) for a in ("a", "b", "c") for r in range(5)]
+    ring.apply(votes)
+    model.apply(votes)
+    bucket = "tally:{0}:%d:0" % _head(redis, "b").number
+    redis.rename(bucket, "kept")
+    redis.set(bucket, "not a bucket")
+    stored = ring.stored()
+    more = [Vote(a, r, 20, 2) for a in ("new", "a", "b", "c") for r in range(3, 8)]
+    answer = ring.call(more)
+    assert answer[0] == b"error" and answer[1].startswith(b"WRONGTYPE") and answer[2] == 3
+    assert ring.stored() == stored
+    redis.delete(bucket)
+    redis.rename("kept", bucket)
+    half = Model()
+    half.apply(votes + [v for v in more if v.article in ("new", "a")])
+    _check(redis, half)
+    answer = ring.apply(more)
+    model.apply(more)
+    assert answer[1:4] == [3 * 2, 2 * 2, 10]
+    _check(redis, model)
+
+
+def test_a_bucket_of_another_type_midway_through_an_article(redis):
+    """After a split, some of an article's buckets are good and one is not."""
+    rnd = random.Random(3)
+    ring, model = Ring(redis), Model()
+    votes = _votes("a", [rnd.getrandbits(64) for _ in range(200)])
+    ring.apply(votes)
+    model.apply(votes)
+    head = _head(redis)
+    more = _votes("a", [rnd.getrandbits(64) for _ in range(50)] + list(model.registers["a"])[:50], 5000, 2)
+    bad = bucket_of(more[30].reader, head.level, head.split)
+    first = next(i for i, v in enumerate(more) if bucket_of(v.reader, head.level, head.split) == bad)
+    bucket = "tally:{0}:%d:%d" % (head.number, bad)
+    redis.rename(bucket, "kept")
+    redis.set(bucket, "not a bucket")
+    answer = ring.call(more)
+    assert answer[0] == b"error" and answer[2] == 1
+    redis.delete(bucket)
+    redis.rename("kept", bucket)
+    model.apply(more[:first])
+    _check(redis, model)
+    ring.apply(more)
+    model.apply(more)
+    _check(redis, model)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_shard_key_of_another_type_changes_nothing(redis, key):
+    ring = Ring(redis)
+    ring.apply(_votes("a", range(10)))
+    redis.delete(key)
+    redis.set(key, "neither hash nor sorted set")
+    before = _everything(redis)
+    answer = ring.call(_votes("a", range(20), 2000, 2))
+    assert answer[0] == b"error" and answer[1].startswith(b"WRONGTYPE") and answer[2] == 0
+    assert _everything(redis) == before
+
+
+@pytest.mark.parametrize("raw", [b"", b"\1", b"\2" + bytes(23), struct.pack("<BBQIIBIB", 1, 0, 1, 1, 1, 0, 0, 3), bytes(24)],
+                         ids=["empty", "short", "format-2", "counts-missing", "format-0"])
+def test_a_head_that_is_none_is_its_articles_error(redis, raw):
+    ring = Ring(redis)
+    redis.hset(HEADS, "b", raw)
+    answer = ring.call([Vote("a", 1, 1, 1), Vote("b", 1, 1, 1), Vote("c", 1, 1, 1)])
+    assert answer[0] == b"error" and answer[1].startswith(b"BADHEAD") and answer[2] == 2
+    assert redis.hget(HEADS, "b") == raw and redis.hget(HEADS, "c") is None and _head(redis, "a").voters == 1
+    assert ring.stored()[0] == 0
+
+
+def test_a_register_that_is_none_is_its_articles_error(redis):
+    ring = Ring(redis)
+    ring.apply([Vote("a", 1, 1, 1)])
+    redis.hset("tally:{0}:%d:0" % _head(redis).number, struct.pack("<Q", 1), b"123456")
+    answer = ring.call([Vote("a", 2, 1, 1), Vote("a", 1, 2, 1), Vote("a", 3, 2, 1)])
+    assert answer[0] == b"error" and answer[1].startswith(b"BADREGISTER") and answer[2] == 1
+    assert _head(redis).voters == 2
+
+
+def test_out_of_memory_changes_nothing(redis):
+    ring = Ring(redis)
+    ring.apply(_votes("a", range(10)))
+    before = _everything(redis)
+    redis.config_set("maxmemory", "1mb")
+    try:
+        try:
+            answer = ring.call(_votes("a", range(20), 2000, 2) + _votes("b", range(20)))
+            assert answer[0] == b"error" and answer[1].startswith(b"OOM")
+        except redis_py.exceptions.ResponseError as error:
+            assert "OOM" in str(error) or "maxmemory" in str(error)
+    finally:
+        redis.config_set("maxmemory", "0")
+    assert _everything(redis) == before
+    assert ring.apply(_votes("a", range(20), 2000, 2))[1:4] == [10, 10, 0]
+
+
+# --- the store ---
+
+def _make(redis, store_id="9b1d000000000001", how="make", kinds=("like", "sad")):
+    raw = redis.eval(_script("store.lua"), 1, "tally:store", store_id, how, 8, "0102030405060708", SPLIT, *kinds)
+    fields = [x.decode() for x in raw]
+    return dict(zip(fields[::2], fields[1::2]))
+
+
+def test_store_is_made_once(redis):
+    assert _make(redis, how="keep") == {}
+    assert redis.keys("*") == []
+    made = _make(redis)
+    assert made == {"id": "9b1d000000000001", "format": "1", "shards": "8", "key": "0102030405060708", "split": str(SPLIT),
+                    "kind:like": "1", "kind:sad": "2"}
+    assert _make(redis, "9b1d000000000002", kinds=("wow",)) == made  # another edge was faster
+
+
+def test_store_gives_kinds_the_next_ids(redis):
+    _make(redis)
+    grown = _make(redis, how="keep", kinds=("wow", "sad", "like", "angry"))
+    assert {k: v for k, v in grown.items() if k.startswith("kind:")} == {"kind:like": "1", "kind:sad": "2", "kind:wow": "3", "kind:angry": "4"}
+    redis.hdel("tally:store", "kind:wow")
+    assert _make(redis, how="keep", kinds=("love",))["kind:love"] == "5"
+    full = _make(redis, how="keep", kinds=["k%d" % i for i in range(20)])
+    ids = sorted(int(v) for k, v in full.items() if k.startswith("kind:"))
+    assert ids == [1, 2] + list(range(4, 16))
+
+
+# --- books ---
+
+def test_fold_moves_a_rings_numbers_once(redis):
+    one, other = Ring(redis, "00000000000000aa"), Ring(redis, "00000000000000bb")
+    one.apply(_votes("a", range(10)), aside=2, lost=5)
+    other.apply(_votes("a", range(20, 23)))
+    fold = _script("fold.lua")
+    books = "tally:{0}:books"
+    assert redis.eval(fold, 2, RINGS, books, one.ring) == 1
+    assert redis.eval(fold, 2, RINGS, books, one.ring) == 0
+    edge = b"%016x" % EDGE
+    assert redis.hgetall(books) == {edge + b":applied": b"10", edge + b":set_aside": b"2", edge + b":lost": b"5"}
+    assert redis.hkeys(RINGS) == [other.ring.encode()]
+    redis.eval(fold, 2, RINGS, books, other.ring)
+    assert redis.hget(books, edge + b":applied") == b"13"
