@@ -39,7 +39,7 @@ tally_path() { # NAME VALUE
 # Checks every TALLY_ variable and fills in the defaults.
 tally_environment() {
     local name other
-    for name in $(compgen -e TALLY_); do
+    for name in "${!TALLY_@}"; do
         [[ " $tally_known $tally_known_inner " == *" $name "* ]] ||
             die "unknown environment variable $name; known: ${tally_known// /, }"
     done
@@ -63,12 +63,13 @@ tally_environment() {
 
 # Makes the data folder, or says why it cannot be used. As root, permission bits say nothing: only a trial does.
 tally_data_folder() {
-    local folder probe
-    for folder in "$TALLY_DATA" "$TALLY_DATA"/{spool,redis,run,log}; do
-        [[ -d $folder ]] || mkdir -p -m 0700 -- "$folder" 2>/dev/null || tally_data_refuse
-        probe=$folder/.probe.$$
-        (umask 077 && : >"$probe") 2>/dev/null && rm -f -- "$probe" || tally_data_refuse
+    local folders=("$TALLY_DATA" "$TALLY_DATA"/{spool,redis,run,log}) probes=() folder
+    mkdir -p -m 0700 -- "${folders[@]}" 2>/dev/null || tally_data_refuse
+    for folder in "${folders[@]}"; do
+        probes+=("$folder/.probe.$$")
+        { : >"$folder/.probe.$$"; } 2>/dev/null || tally_data_refuse
     done
+    rm -f -- "${probes[@]}"
 }
 
 tally_data_refuse() {

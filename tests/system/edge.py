@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import redis as redis_py
@@ -468,7 +469,7 @@ class Edge:
         found = {}
         articles = list(articles)
         for i in range(0, len(articles), 20):
-            status, _headers, body = self.get("/totals?articles=" + ",".join(articles[i:i + 20]))
+            status, _headers, body = self.get("/totals?articles=" + ",".join(urllib.parse.quote(a) for a in articles[i:i + 20]))
             assert status == 200, (status, body)
             for total in _totals_of(json.loads(body)):
                 found[total["article"]] = counts_of(total)

@@ -52,6 +52,9 @@ def test_mqtt5_hears_code_and_reason(edge, reason, topic, payload, more, transpo
     client.watch(receipts)
     correlation = unique("c").encode()
     assert client.say(topic, payload, qos, response_topic=receipts, correlation=correlation, **more) == 0x87
+    watched.check(reason)
+    if more.get("retain"):
+        return  # refused in the broker's access check, which knows no Response Topic
     message = client.wait(lambda: client.got(topic=receipts), "a receipt")[0]
     assert message.correlation == correlation and not message.retain
     receipt = json.loads(message.payload)
@@ -59,7 +62,6 @@ def test_mqtt5_hears_code_and_reason(edge, reason, topic, payload, more, transpo
     assert set(receipt) <= {"article", "reaction", "outcome", "reason"}
     if reason in ("bad_topic", "bad_article"):
         assert "article" not in receipt
-    watched.check(reason)
 
 
 @pytest.mark.parametrize("reason,topic,payload,more", CASES, ids=NAMES)
