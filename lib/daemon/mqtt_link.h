@@ -1,5 +1,5 @@
-/* A libmosquitto connection (MQTT 5) on a libevent loop, which reconnects by itself with a growing pause (0.1 to 5 s) and jitter.
- * Loop thread only. Owns the mosquitto client. */
+/* A libmosquitto connection (MQTT 5) on a libevent loop, which reconnects by itself with a growing
+ * pause (0.1 to 5 s) and jitter. Loop thread only. Owns the mosquitto client. */
 #ifndef TALLY_DAEMON_MQTT_LINK_H
 #define TALLY_DAEMON_MQTT_LINK_H
 
@@ -11,17 +11,18 @@
 struct mqtt_link;
 
 struct mqtt_link_config {
-    const char *host;      /* a name or address */
+    const char *host; /* a name or address */
     int port;
     const char *client_id; /* copied, as all strings here */
     const char *username;
-    const char *password;  /* out of the services file */
+    const char *password;   /* out of the services file */
     const char *will_topic; /* NULL none; retained, QoS 0 */
     const char *will_payload;
-    void (*on_up)(void *user);   /* after each CONNACK: subscribe and publish here */
+    void (*on_up)(void *user); /* after each CONNACK: subscribe and publish here */
     void (*on_down)(void *user, const char *why);
-    void (*on_message)(void *user, const struct mosquitto_message *message, const mosquitto_property *properties); /* may be NULL */
-    void (*on_published)(void *user, int mid); /* QoS 1: PUBACK came; may be NULL */
+    void (*on_message)(void *user, const struct mosquitto_message *message,
+                       const mosquitto_property *properties); /* may be NULL */
+    void (*on_published)(void *user, int mid);                /* QoS 1: PUBACK came; may be NULL */
     void *user;
 };
 
@@ -36,9 +37,10 @@ bool mqtt_link_up(const struct mqtt_link *link);
 /* Bytes waiting to go out, so that the caller can hold back; publishing never blocks. */
 bool mqtt_link_backed_up(const struct mqtt_link *link);
 
-/* Publishes. `properties` stays the caller's, may be NULL; *mid may be NULL. Returns 0, or -1 while down or on error. */
-int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *payload, size_t bytes, int qos, bool retain,
-                      const mosquitto_property *properties, int *mid);
+/* Publishes. `properties` stays the caller's, may be NULL; *mid may be NULL. Returns 0, or -1 while
+ * down or on error. */
+int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *payload, size_t bytes,
+                      int qos, bool retain, const mosquitto_property *properties, int *mid);
 
 int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos);
 
