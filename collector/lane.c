@@ -1,13 +1,13 @@
 #include "lane.h"
 
 #include "core/bytes.h"
+#include "daemon/clock.h"
 #include "daemon/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define RECORD_COMMON_BYTES 64 /* of an article of up to 24 bytes, without a receipt */
 #define KEYS 4
@@ -36,13 +36,6 @@ struct lane {
     char ring[17], shard[12];
     unsigned char edge[8];
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- the pool --- */
 
@@ -216,15 +209,16 @@ static void on_position(redisAsyncContext *redis, void *answer, void *user)
     session_heard(lane->shared.session);
     lane->asking = false;
     if (reply == NULL) {
-        apply_ask_failed(&lane->apply, NULL, now_ms());
+        apply_ask_failed(&lane->apply, NULL, clock_monotonic_ms());
     } else if (reply->type == REDIS_REPLY_ERROR) {
-        apply_ask_failed(&lane->apply, reply->str, now_ms());
+        apply_ask_failed(&lane->apply, reply->str, clock_monotonic_ms());
     } else if ((reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_NIL) ||
                apply_read_position(&stored, reply->str,
                                    reply->type == REDIS_REPLY_NIL ? 0 : (size_t)reply->len) != 0) {
-        apply_ask_failed(&lane->apply, "the ring's position in Redis is none", now_ms());
+        apply_ask_failed(&lane->apply, "the ring's position in Redis is none",
+                         clock_monotonic_ms());
     } else if (source_scan(lane->source) != 0) {
-        apply_ask_failed(&lane->apply, "no memory to scan an old ring", now_ms());
+        apply_ask_failed(&lane->apply, "no memory to scan an old ring", clock_monotonic_ms());
     } else {
         go_on(lane, &stored);
     }
@@ -347,7 +341,7 @@ static void on_batch(redisAsyncContext *redis, void *answer, void *user)
         if (what == APPLY_ELSEWHERE || what == APPLY_NO_SCRIPT)
             session_look(lane->shared.session);
     }
-    apply_answered(&lane->apply, what, flight->take, why, now_ms());
+    apply_answered(&lane->apply, what, flight->take, why, clock_monotonic_ms());
     if (what == APPLY_OK && lane->apply.heard == take_end(flight->take).position)
         source_heard(lane->source, take_end(flight->take));
     flight_done(lane->shared.pool, flight);
@@ -390,7 +384,8 @@ static int fill(struct lane *lane, struct take *take)
         else if (set_aside(lane, take, &record, why) != 0) {
             source_back(lane->source, &record);
             if (n == 0)
-                apply_hold(&lane->apply, "set-aside is full or cannot be written", now_ms());
+                apply_hold(&lane->apply, "set-aside is full or cannot be written",
+                           clock_monotonic_ms());
             break;
         }
     }
@@ -468,14 +463,14 @@ void lane_pump(struct lane *lane)
 {
     if (!session_ready(lane->shared.session))
         return;
-    if (apply_asks(&lane->apply, now_ms())) {
+    if (apply_asks(&lane->apply, clock_monotonic_ms())) {
         ask_position(lane);
         return;
     }
     while (apply_sends(&lane->apply, lane->shared.in_flight_max) && worth_a_call(lane)) {
         struct flight *flight = flight_new(lane);
         if (flight == NULL) {
-            apply_hold(&lane->apply, "no memory", now_ms());
+            apply_hold(&lane->apply, "no memory", clock_monotonic_ms());
             return;
         }
         if (fill(lane, flight->take) == 0) {
@@ -486,7 +481,7 @@ void lane_pump(struct lane *lane)
         apply_sent(&lane->apply, flight->take);
         if (send_batch(lane, flight) !=
             0) { /* the connection is going, and with it what is under way */
-            apply_answered(&lane->apply, APPLY_NO_ANSWER, flight->take, NULL, now_ms());
+            apply_answered(&lane->apply, APPLY_NO_ANSWER, flight->take, NULL, clock_monotonic_ms());
             flight_done(lane->shared.pool, flight);
             return;
         }

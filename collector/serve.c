@@ -6,6 +6,7 @@
 #include "source.h"
 #include "status.h"
 
+#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
 #include "spool/spool_file.h"
@@ -63,13 +64,6 @@ struct serve {
 
 extern const unsigned char fold_lua[];
 extern const unsigned long fold_lua_bytes;
-
-static uint64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- rings --- */
 
@@ -386,7 +380,7 @@ static void fill_status(struct serve *serve, struct status *status)
     memset(status, 0, sizeof *status);
     status->ready = serve->ready;
     memcpy(status->reason, serve->reason, sizeof status->reason);
-    status->at_ms = clock_ms(CLOCK_REALTIME);
+    status->at_ms = clock_unix_ms();
     status->redis = session_up(serve->session);
     status->clock_skew_ms = serve->clock_skew_ms;
     status->counts = serve->counts;
@@ -496,7 +490,7 @@ static void open_spool(struct serve *serve)
 static void on_tick(evutil_socket_t fd, short what, void *user)
 {
     struct serve *serve = user;
-    uint64_t now = clock_ms(CLOCK_MONOTONIC);
+    uint64_t now = clock_monotonic_ms();
     (void)fd;
     (void)what;
     if (serve->stopping)
@@ -587,8 +581,7 @@ static bool idle(const struct serve *serve)
 int serve_run(struct serve *serve)
 {
     while (!serve->failed) {
-        if (serve->stopping &&
-            (idle(serve) || clock_ms(CLOCK_MONOTONIC) - serve->stop_ms >= STOP_MS))
+        if (serve->stopping && (idle(serve) || clock_monotonic_ms() - serve->stop_ms >= STOP_MS))
             break;
         pump(serve);
         if (session_awaited(serve->session) > 0)
@@ -602,7 +595,7 @@ int serve_run(struct serve *serve)
 void serve_stop(struct serve *serve)
 {
     serve->stopping = true;
-    serve->stop_ms = clock_ms(CLOCK_MONOTONIC);
+    serve->stop_ms = clock_monotonic_ms();
     log_line(LOG_LEVEL_INFO, "stopping", NULL);
 }
 

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "daemon/clock.h"
 #include "daemon/log.h"
 
 #include <inttypes.h>
@@ -39,17 +40,10 @@ struct session {
     char trouble[STORE_WHY_BYTES];
 };
 
-static uint64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void session_heard(struct session *session)
 {
     session->awaited--;
-    session->heard_ms = clock_ms(CLOCK_MONOTONIC);
+    session->heard_ms = clock_monotonic_ms();
 }
 
 int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
@@ -59,7 +53,7 @@ int session_send(struct session *session, redisCallbackFn *fn, void *user, int a
     if (redis == NULL || redisAsyncCommandArgv(redis, fn, user, argc, argv, bytes) != REDIS_OK)
         return -1;
     if (session->awaited++ == 0)
-        session->heard_ms = clock_ms(CLOCK_MONOTONIC);
+        session->heard_ms = clock_monotonic_ms();
     return 0;
 }
 
@@ -207,7 +201,7 @@ static void on_time(redisAsyncContext *redis, void *answer, void *user)
     if (reply == NULL || reply->elements != 2)
         return;
     int64_t sent_ms = (int64_t)session->time_sent_ms;
-    int64_t half_ms = ((int64_t)clock_ms(CLOCK_REALTIME) - sent_ms) / 2;
+    int64_t half_ms = ((int64_t)clock_unix_ms() - sent_ms) / 2;
     int64_t redis_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
                        strtoll(reply->element[1]->str, NULL, 10) / 1000;
     int64_t skew_ms = redis_ms - (sent_ms + half_ms);
@@ -265,7 +259,7 @@ static void begin_look(struct session *session, bool deep)
         return;
     session->looking = true;
     session->look_again = false;
-    session->looked_ms = clock_ms(CLOCK_MONOTONIC);
+    session->looked_ms = clock_monotonic_ms();
     session->trouble[0] = '\0';
     if (deep && !session->config.volatile_redis) {
         ask(session, on_info, "INFO", "persistence", NULL, 0);
@@ -274,7 +268,7 @@ static void begin_look(struct session *session, bool deep)
     if (deep)
         ask(session, on_loaded, "SCRIPT", "LOAD", (const char *)register_lua,
             (size_t)register_lua_bytes);
-    session->time_sent_ms = clock_ms(CLOCK_REALTIME);
+    session->time_sent_ms = clock_unix_ms();
     ask(session, on_time, "TIME", NULL, NULL, 0);
     ask(session, on_fields, "HGETALL", STORE_KEY, NULL, 0);
 }
@@ -290,7 +284,7 @@ void session_look(struct session *session)
 
 void session_tick(struct session *session)
 {
-    uint64_t now = clock_ms(CLOCK_MONOTONIC);
+    uint64_t now = clock_monotonic_ms();
     if (session->awaited > 0 && now - session->heard_ms > ANSWER_MAX_MS)
         redis_link_reset(session->link, "no answer for 5 s");
     if (session->looking || now - session->looked_ms < LOOK_MS)

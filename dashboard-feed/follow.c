@@ -1,6 +1,7 @@
 #include "follow.h"
 
 #include "core/article.h"
+#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/redis_link.h"
 
@@ -38,13 +39,6 @@ struct follow {
     struct follow_stats stats;
 };
 
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* ---- readiness ---- */
 
 static void set_away(struct follow *follow, const char *why)
@@ -73,7 +67,7 @@ static void set_ready(struct follow *follow)
 
 static void bad(struct follow *follow, const char *what, const char *article, size_t bytes)
 {
-    uint64_t now_ms = monotonic_ms();
+    uint64_t now_ms = clock_monotonic_ms();
     follow->stats.bad++;
     if (follow->bad_said_ms != 0 && now_ms - follow->bad_said_ms < 10000)
         return;
@@ -86,7 +80,7 @@ static void bad(struct follow *follow, const char *what, const char *article, si
 static void replied(struct follow *follow)
 {
     follow->outstanding--;
-    follow->progress_ms = monotonic_ms();
+    follow->progress_ms = clock_monotonic_ms();
 }
 
 /* Sends one command. Returns 0, or -1 while there is no connection. */
@@ -97,7 +91,7 @@ static int send_words(struct follow *follow, redisCallbackFn *callback, void *us
     if (redis == NULL || redisAsyncCommandArgv(redis, callback, user, n, words, bytes) != REDIS_OK)
         return -1;
     if (callback != NULL && follow->outstanding++ == 0)
-        follow->progress_ms = monotonic_ms();
+        follow->progress_ms = clock_monotonic_ms();
     return 0;
 }
 
@@ -229,7 +223,7 @@ static void check_store(struct follow *follow)
 
 void follow_reread(struct follow *follow)
 {
-    uint64_t now_ms = monotonic_ms();
+    uint64_t now_ms = clock_monotonic_ms();
     if (now_ms - follow->reread_ms < 1000)
         return;
     follow->reread_ms = now_ms;
@@ -281,7 +275,7 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     struct follow *follow = user;
     (void)fd;
     (void)what;
-    if (follow->outstanding > 0 && monotonic_ms() - follow->progress_ms > REPLY_MAX_MS) {
+    if (follow->outstanding > 0 && clock_monotonic_ms() - follow->progress_ms > REPLY_MAX_MS) {
         follow->stats.timeouts++;
         redis_link_reset(follow->link, "no reply in time");
         return;

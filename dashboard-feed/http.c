@@ -2,6 +2,7 @@
 
 #include "assets.h"
 #include "core/error.h"
+#include "daemon/clock.h"
 #include "route.h"
 
 #include <cjson/cJSON.h>
@@ -57,13 +58,6 @@ struct http {
     struct http_stats stats;
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* FNV-1a, 64 bits (Fowler, Noll, Vo). */
 static uint64_t fnv(uint64_t hash, const void *data, size_t bytes)
 {
@@ -107,7 +101,7 @@ static bool is_abandoned(const struct connection *one)
 
 static void sweep(struct http *http)
 {
-    uint64_t now = now_ms();
+    uint64_t now = clock_monotonic_ms();
     struct connection *one, *following;
     DL_FOREACH_SAFE(http->connections, one, following)
     {
@@ -152,7 +146,7 @@ static struct bufferevent *on_accept(struct event_base *base, void *user)
     }
     bufferevent_incref(socket);
     made->socket = socket;
-    made->since_ms = now_ms();
+    made->since_ms = clock_monotonic_ms();
     DL_APPEND(http->connections, made);
     http->stats.connections++;
     return socket;
@@ -170,7 +164,7 @@ static void touch(struct http *http, struct evhttp_request *request)
     {
         if (one->socket != socket)
             continue;
-        one->since_ms = now_ms();
+        one->since_ms = clock_monotonic_ms();
         DL_DELETE(http->connections, one);
         DL_APPEND(http->connections, one);
         return;

@@ -1,5 +1,6 @@
 /* tally-feed: publishes each article's total as it changes, and serves pages, totals, metrics and
  * health. Here the parts are made, connected and taken down; DESIGN says what each does. */
+#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "follow.h"
 #include "health.h"
@@ -31,20 +32,13 @@ struct feed {
     bool stopping;
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* ---- health ---- */
 
 static void check_health(struct feed *feed)
 {
     bool was_ok = feed->health.ok;
     if (feed->stopping || !health_check(&feed->health, follow_why(feed->follow),
-                                        publish_why(feed->publish), now_ms()))
+                                        publish_why(feed->publish), clock_monotonic_ms()))
         return;
     if (was_ok != feed->health.ok)
         log_line(feed->health.ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health", "%s",
@@ -80,7 +74,7 @@ static void on_metrics(void *user, struct evbuffer *out)
         .relay = relay_stats(feed->relay),
         .http = http_stats(feed->http),
     };
-    if (health_collector_fresh(&feed->health, now_ms()))
+    if (health_collector_fresh(&feed->health, clock_monotonic_ms()))
         metrics.collector = &feed->health.collector;
     metrics_process(&metrics);
     metrics_write(out, &metrics);
@@ -122,7 +116,7 @@ static void on_broker_away(void *user)
 static void on_collector(void *user, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
-    health_collector(&feed->health, payload, bytes, now_ms());
+    health_collector(&feed->health, payload, bytes, clock_monotonic_ms());
     follow_collector(feed->follow, feed->health.collector.online && feed->health.collector.ready);
 }
 

@@ -1,13 +1,13 @@
 #include "relay.h"
 
 #include "cover.h"
+#include "daemon/clock.h"
 #include "daemon/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define POLL_LIMIT 500   /* changes a poll */
 #define POLL_SPACE_MS 10 /* between two polls of a shard, however many hints come */
@@ -62,18 +62,6 @@ struct asked {
     bool repeat[BATCH]; /* of a lookup of changed articles */
 };
 
-static uint64_t clock_us(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static uint64_t now_ms(void)
-{
-    return clock_us(CLOCK_MONOTONIC) / 1000;
-}
-
 static void arm(struct event *event, uint64_t ms)
 {
     const struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = ms % 1000 * 1000};
@@ -125,8 +113,8 @@ static bool awaits_kind(struct relay *relay, const struct total *total)
     }
     follow_reread(relay->follow);
     if (relay->unknown_since_ms == 0)
-        relay->unknown_since_ms = now_ms();
-    if (now_ms() - relay->unknown_since_ms < KINDS_WAIT_MS)
+        relay->unknown_since_ms = clock_monotonic_ms();
+    if (clock_monotonic_ms() - relay->unknown_since_ms < KINDS_WAIT_MS)
         return true;
     log_line(LOG_LEVEL_ERROR, "a total counts a kind that the store does not name", NULL);
     return false;
@@ -147,7 +135,7 @@ static enum result send_total(struct relay *relay, const struct follow_total *fo
                       follow_kinds(relay->follow)) != 0)
         return REFUSED;
     conflate_published(relay->table, found->shard, found->article, found->article_bytes,
-                       found->total.version, now_ms());
+                       found->total.version, clock_monotonic_ms());
     return SENT;
 }
 
@@ -158,7 +146,7 @@ static void count_sent(struct relay *relay, const struct follow_total *found, bo
         return;
     }
     relay->stats.changed++;
-    uint64_t now_us = clock_us(CLOCK_REALTIME);
+    uint64_t now_us = clock_unix_us();
     if (now_us >= found->total.version) { /* else the clocks differ */
         relay->stats.delay_us += now_us - found->total.version;
         relay->stats.delays++;
@@ -223,7 +211,7 @@ static bool fetch(struct relay *relay, bool *retry)
 {
     struct conflate_due due[BATCH];
     struct follow_article articles[BATCH];
-    size_t n = conflate_take(relay->table, now_ms(), due, BATCH);
+    size_t n = conflate_take(relay->table, clock_monotonic_ms(), due, BATCH);
     if (n == 0)
         return false;
     struct asked *asked = ask(relay);
@@ -258,9 +246,10 @@ static void pump(struct relay *relay)
             break;
     }
     relay->stats.conflate = conflate_stats(relay->table);
-    uint64_t next_ms = retry                            ? RETRY_MS
-                       : relay->fetching == BATCHES_MAX ? UINT64_MAX
-                                                        : conflate_next_ms(relay->table, now_ms());
+    uint64_t next_ms = retry ? RETRY_MS
+                       : relay->fetching == BATCHES_MAX
+                           ? UINT64_MAX
+                           : conflate_next_ms(relay->table, clock_monotonic_ms());
     if (next_ms == UINT64_MAX)
         event_del(relay->pump);
     else
@@ -293,7 +282,7 @@ static void on_changes(void *user, uint32_t number, const struct follow_change *
         const struct follow_change *one = &changes[i];
         full = one->article_bytes > 0 &&
                conflate_note(relay->table, number, one->article, one->article_bytes, one->version,
-                             now_ms()) == CONFLATE_FULL;
+                             clock_monotonic_ms()) == CONFLATE_FULL;
         if (!full)
             cover_heard(&relay->cover, number, one->version);
     }
@@ -309,7 +298,7 @@ out:
 static void poll_shard(struct relay *relay, uint32_t number)
 {
     struct shard *shard = &relay->shard[number];
-    uint64_t now = now_ms();
+    uint64_t now = clock_monotonic_ms();
     if (!relay->running || !shard->followed || relay->stopping)
         return;
     if (shard->asking || now - shard->asked_ms < POLL_SPACE_MS) {

@@ -6,6 +6,7 @@
  * be freed inside its callbacks (0.14 has no guard around the one for the connection). So
  * redis_link_reset only marks it and leaves the freeing to the loop. */
 #include "daemon/redis_link.h"
+#include "daemon/clock.h"
 
 #include "daemon/log.h"
 
@@ -41,13 +42,6 @@ struct redis_link {
     char last_why[WHY_MAX_BYTES]; /* as last logged */
 };
 
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void arm(struct redis_link *link, int ms)
 {
     struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -70,7 +64,7 @@ static void gone(struct redis_link *link, const char *why)
     bool was_up = link->was_up;
     link->redis = NULL;
     link->was_up = false;
-    if (was_up && monotonic_ms() - link->up_since_ms > STEADY_MS)
+    if (was_up && clock_monotonic_ms() - link->up_since_ms > STEADY_MS)
         link->pause_ms = PAUSE_MIN_MS;
     link->state = LINK_PAUSE;
     arm(link, next_pause_ms(link));
@@ -87,7 +81,7 @@ static void up(struct redis_link *link)
 {
     link->state = LINK_UP;
     link->was_up = true;
-    link->up_since_ms = monotonic_ms();
+    link->up_since_ms = clock_monotonic_ms();
     link->last_why[0] = 0;
     event_del(link->timer);
     log_line(LOG_LEVEL_INFO, "redis connected", "host=%s port=%d", link->host, link->config.port);
