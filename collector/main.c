@@ -2,8 +2,8 @@
 #include "serve.h"
 
 #include "core/error.h"
-#include "core/services.h"
 #include "daemon/log.h"
+#include "daemon/start.h"
 
 #include <signal.h>
 #include <sodium.h>
@@ -16,22 +16,6 @@ static void on_signal(evutil_socket_t signal_number, short what, void *serve)
     (void)signal_number;
     (void)what;
     serve_stop(serve);
-}
-
-/* The first line of a file, which may be absent (""). */
-static int read_password(const char *path, char *out, int bytes)
-{
-    if (path[0] == '\0')
-        return 0;
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fgets(out, bytes, file) == NULL) {
-        if (file != NULL)
-            (void)fclose(file);
-        return -1;
-    }
-    (void)fclose(file);
-    out[strcspn(out, "\r\n")] = '\0';
-    return 1;
 }
 
 static int run(const struct settings *settings, const char *secret, const char *password)
@@ -50,6 +34,7 @@ static int run(const struct settings *settings, const char *secret, const char *
     if (term == NULL || interrupt == NULL || event_add(term, NULL) != 0 ||
         event_add(interrupt, NULL) != 0)
         goto done;
+    start_hold_signals(false);
     rc = serve_run(serve);
 done:
     if (term != NULL)
@@ -64,9 +49,9 @@ done:
 int main(int argc, char **argv)
 {
     static struct settings settings;
-    static struct services services;
-    char error[512], password[256] = "";
+    char error[1024], secret[SERVICES_SECRET_MAX_BYTES + 1], password[256] = "";
     int help = 0;
+    start_hold_signals(true);
     int rc = settings_parse(&settings, argc, argv, &help, error, sizeof error);
     if (rc == 1 && help == 'v') {
         puts("tally-collector " TALLY_VERSION);
@@ -80,22 +65,18 @@ int main(int argc, char **argv)
     if (rc == 0 && sodium_init() < 0)
         rc = error_say(error, sizeof error, "libsodium does not start");
     if (rc == 0)
-        rc = services_load(&services, settings.services_file, error, sizeof error);
-    const struct service *service = rc == 0 ? services_find(&services, settings.user) : NULL;
-    if (rc == 0 && service == NULL)
-        rc = error_say(error, sizeof error, "option user: %s is not in %s", settings.user,
-                       settings.services_file);
-    int has_password =
-        rc == 0 ? read_password(settings.redis_password_file, password, sizeof password) : 0;
-    if (has_password < 0)
-        rc = error_say(error, sizeof error, "option redis_password_file: %s cannot be read",
-                       settings.redis_password_file);
+        rc = start_secret(settings.services_file, settings.user, ROLE_COLLECTOR, secret, error,
+                          sizeof error);
+    if (rc == 0)
+        rc = start_redis_password(settings.redis_password_file, password, sizeof password, error,
+                                  sizeof error);
     if (rc != 0) {
         log_line(LOG_LEVEL_ERROR, error, NULL);
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    rc = run(&settings, service->secret, has_password > 0 ? password : NULL);
+    rc = run(&settings, secret, password[0] != '\0' ? password : NULL);
+    sodium_memzero(secret, sizeof secret);
     sodium_memzero(password, sizeof password);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include "core/error.h"
+#include "daemon/start.h"
 
 #include <string.h>
 
@@ -28,7 +29,8 @@ const struct option settings_table[] = {
     NUMBER(mqtt_port, 1, 65535, "1883", "1 to 65535", "the broker's port"),
     TEXT(redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path", "Redis"),
     NUMBER(redis_port, 1, 65535, "6390", "1 to 65535", "Redis's port"),
-    TEXT(redis_password_file, 0, "", "a file, or nothing", "Redis's password is its first line"),
+    TEXT(redis_password_file, 0, "", "a file that others cannot read, or empty",
+         "Redis's password is its first line"),
     TEXT(topic_prefix, 0, "", "nothing, or levels that end with a slash",
          "stands before every topic"),
     SWITCH(
@@ -41,23 +43,14 @@ const struct option settings_table[] = {
 };
 const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
-static int parse_level(struct settings *settings, char *error, size_t error_bytes)
-{
-    static const char *const names[] = {"error", "warning", "info", "debug"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(settings->log_level, names[i]) == 0) {
-            settings->level = (enum log_level)i;
-            return 0;
-        }
-    return error_say(error, error_bytes,
-                     "option log_level: %s is not error, warning, info or debug",
-                     settings->log_level);
-}
-
 int settings_parse(struct settings *settings, int argc, char **argv, int *help, char *error,
                    size_t error_bytes)
 {
     int rc = option_parse(settings_table, settings_count, settings, argc, argv, help, error,
                           error_bytes);
-    return rc != 0 ? rc : parse_level(settings, error, error_bytes);
+    if (rc == 0 && start_log_level(settings->log_level, &settings->level) != 0)
+        rc = error_say(error, error_bytes,
+                       "option log_level: %s is not error, warning, info or debug",
+                       settings->log_level);
+    return rc;
 }

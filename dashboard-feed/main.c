@@ -2,6 +2,7 @@
  * health. Here the parts are made, connected and taken down; DESIGN says what each does. */
 #include "daemon/clock.h"
 #include "daemon/log.h"
+#include "daemon/start.h"
 #include "follow.h"
 #include "health.h"
 #include "http.h"
@@ -164,16 +165,6 @@ static void on_libevent(int severity, const char *text)
 
 /* ---- making and taking down ---- */
 
-/* Until something can be done about them, the signals to end wait. */
-static void hold_signals(int how)
-{
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigprocmask(how, &ends, NULL);
-}
-
 static int make_events(struct feed *feed)
 {
     const struct timeval pause = {.tv_usec = HEALTH_CHECK_MS * 1000};
@@ -287,7 +278,7 @@ static int run(struct feed *feed, struct settings *settings)
         goto out;
     }
     settings_wipe(settings); /* the links have copies */
-    hold_signals(SIG_UNBLOCK);
+    start_hold_signals(false);
     log_line(LOG_LEVEL_INFO, "serving", "http=%s port=%d", settings->http_address,
              (int)settings->http_port);
     event_base_dispatch(feed->base);
@@ -304,7 +295,7 @@ int main(int argc, char **argv)
     struct feed feed = {0};
     char error[2560];
     log_init("tally-feed", LOG_LEVEL_INFO);
-    hold_signals(SIG_BLOCK);
+    start_hold_signals(true);
     int read = settings_read(&settings, argc, argv, error, sizeof error);
     if (read < 0)
         log_line(LOG_LEVEL_ERROR, error, NULL);

@@ -1,14 +1,11 @@
 #include "settings.h"
 
 #include "core/error.h"
+#include "daemon/start.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #ifndef TALLY_VERSION
 #define TALLY_VERSION "unknown"
@@ -81,17 +78,6 @@ static bool url_valid(const char *url)
            (rest != NULL && rest[0] != '\0' && rest[0] != '/' && is_one_of(rest, ":/.-_~%?=&[]"));
 }
 
-static int find_level(enum log_level *level, const char *name)
-{
-    static const char *const names[] = {"error", "warning", "info", "debug"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(name, names[i]) == 0) {
-            *level = (enum log_level)i;
-            return 0;
-        }
-    return -1;
-}
-
 static int wrong(const char *name, const char *value, char *error, size_t error_bytes)
 {
     for (size_t i = 0; i < settings_options; i++)
@@ -99,52 +85,6 @@ static int wrong(const char *name, const char *value, char *error, size_t error_
             return error_say(error, error_bytes, "option %s: %.120s is not %s", name, value,
                              settings_table[i].accepts);
     return -1;
-}
-
-static int read_service(struct settings *settings, char *error, size_t error_bytes)
-{
-    struct services services;
-    char why[256];
-    int result = -1;
-    if (services_load(&services, settings->services_file, why, sizeof why) != 0)
-        return error_say(error, error_bytes, "option services_file: %s", why);
-    const struct service *service = services_find(&services, settings->user);
-    if (service == NULL)
-        error_say(error, error_bytes, "option user: %.120s stands in no line of %s", settings->user,
-                  settings->services_file);
-    else if (service->role != ROLE_FEED)
-        error_say(error, error_bytes, "option user: %.120s has not the role feed in %s",
-                  settings->user, settings->services_file);
-    else {
-        memcpy(settings->password, service->secret, sizeof settings->password);
-        result = 0;
-    }
-    explicit_bzero(&services, sizeof services);
-    return result;
-}
-
-static int read_redis_password(struct settings *settings, char *error, size_t error_bytes)
-{
-    const char *path = settings->redis_password_file;
-    struct stat status;
-    if (path[0] == '\0')
-        return 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_say(error, error_bytes, "option redis_password_file: %s: %s", path,
-                         strerror(errno));
-    ssize_t bytes = -1;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 007) == 0)
-        bytes = read(fd, settings->redis_password, sizeof settings->redis_password - 1);
-    close(fd);
-    if (bytes < 0)
-        return wrong("redis_password_file", path, error, error_bytes);
-    settings->redis_password[bytes] = '\0';
-    settings->redis_password[strcspn(settings->redis_password, "\r\n")] = '\0';
-    if (settings->redis_password[0] == '\0')
-        return error_say(error, error_bytes,
-                         "option redis_password_file: %s has no password on its first line", path);
-    return 0;
 }
 
 int settings_read(struct settings *settings, int argc, char **argv, char *error, size_t error_bytes)
@@ -169,10 +109,12 @@ int settings_read(struct settings *settings, int argc, char **argv, char *error,
         return wrong("topic_prefix", settings->topic_prefix, error, error_bytes);
     if (!url_valid(settings->websocket_url))
         return wrong("websocket_url", settings->websocket_url, error, error_bytes);
-    if (find_level(&settings->log_level, settings->log_level_name) != 0)
+    if (start_log_level(settings->log_level_name, &settings->log_level) != 0)
         return wrong("log_level", settings->log_level_name, error, error_bytes);
-    if (read_service(settings, error, error_bytes) != 0 ||
-        read_redis_password(settings, error, error_bytes) != 0)
+    if (start_secret(settings->services_file, settings->user, ROLE_FEED, settings->password, error,
+                     error_bytes) != 0 ||
+        start_redis_password(settings->redis_password_file, settings->redis_password,
+                             sizeof settings->redis_password, error, error_bytes) != 0)
         return -1;
     return 0;
 }

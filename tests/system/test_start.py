@@ -249,6 +249,24 @@ def test_a_redis_that_forgets(make_edge, setting, value, word):
 
 
 @pytest.mark.parametrize("program", ["collector", "feed"])
+def test_a_password_file_that_all_may_read(idle, program):
+    path = idle.path("redis-password")
+    with open(path, "w") as password:
+        password.write("open-sesame\n")
+    os.chmod(path, 0o644)
+    status, text = _run(idle, idle[program].argv + ["--redis-password-file=" + path])
+    assert status != 0
+    assert _line_about(text, "redis_password_file") and "open-sesame" not in text, text
+
+
+@pytest.mark.parametrize("program,other", [("collector", "tally-feed"), ("feed", "tally-collector")])
+def test_a_service_of_another_role(idle, program, other):
+    status, text = _run(idle, idle[program].argv + ["--user=" + other])
+    assert status != 0
+    assert _line_about(text, "user"), text
+
+
+@pytest.mark.parametrize("program", ["collector", "feed"])
 def test_help_and_version(idle, program):
     path = idle[program].argv[0]
     status, text = _run(idle, [path, "--help"])
