@@ -16,8 +16,9 @@ Record = collections.namedtuple("Record", "position sequence reader stamp kind a
 
 
 def rings(spool):
-    """Paths of the current rings, by shard."""
-    return {int(path.rpartition("-")[2]): path for path in glob.glob(os.path.join(glob.escape(spool), "ring-*"))}
+    """Paths of the current rings, by shard. One that is being made stands as ring-<shard>.new, and is none yet."""
+    names = glob.glob(os.path.join(glob.escape(spool), "ring-*"))
+    return {int(path.rpartition("-")[2]): path for path in names if not path.endswith(".new")}
 
 
 def old_rings(spool):
