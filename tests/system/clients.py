@@ -49,6 +49,9 @@ def _code(value):
     return getattr(value, "value", value)
 
 
+PAHO_QUEUED = 9  # mqtt_ms_queued
+
+
 class Client(mqtt.Client):
     """One connection. It never reconnects by itself: a lost connection is a result that the test must see."""
 
@@ -116,7 +119,10 @@ class Client(mqtt.Client):
     def _handle_pubackcomp(self, cmd):
         if cmd == "PUBACK":
             self._note_ack()
-        return super()._handle_pubackcomp(cmd)
+        result = super()._handle_pubackcomp(cmd)
+        with self.changed:  # what was queued may have been sent
+            self.changed.notify_all()
+        return result
 
     def _handle_pubrec(self):
         self._note_ack()
@@ -200,7 +206,11 @@ class Client(mqtt.Client):
                     if (topic is None or m.topic == topic) and (prefix is None or m.topic.startswith(prefix))]
 
     def flush(self):
-        """Returns once the broker has worked through all that was sent here before (a broker answers in order)."""
+        """Returns once the broker has worked through all that was sent here before (a broker answers in order). What paho holds back, as
+        only so many may be in flight, must have been sent first: a SUBSCRIBE does not wait for it."""
+        def all_sent():
+            return self.closed or all(message.state != PAHO_QUEUED for message in list(self._out_messages.values()))
+        self.wait(all_sent, "place in flight for what is queued")
         self.watch("articles/flush")
 
     def close(self):
