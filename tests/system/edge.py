@@ -37,16 +37,45 @@ def build_dir():
     return os.path.abspath(os.path.join(ROOT, os.environ.get("TALLY_BUILD", "build/debug")))
 
 
-def free_ports(n):
-    """`n` different ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.socket() for _ in range(n)]
+# Below the kernel's ephemeral ports: one of those could be an outgoing connection's while a program that is to listen there is down.
+FIRST_PORT, LAST_PORT, BLOCK = 10240, 32760, 8
+_blocks = {}  # first port → what keeps other test processes of this machine from the block
+
+
+def _block_is_free(first, n):
     try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+        for port in range(first, first + n):
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+def free_ports(n):
+    """`n` different ports of 127.0.0.1 that nobody listens on, and that no other test process gets until release_ports."""
+    assert 0 < n <= BLOCK
+    blocks = (LAST_PORT - FIRST_PORT) // BLOCK
+    start = secrets.randbelow(blocks)
+    for i in range(blocks):
+        first = FIRST_PORT + (start + i) % blocks * BLOCK
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind("\0tally-test-ports-%d" % first)
+        except OSError:
+            lock.close()
+            continue
+        if _block_is_free(first, n):
+            _blocks[first] = lock
+            return list(range(first, first + n))
+        lock.close()
+    raise EdgeError("no block of %d ports is free" % n)
+
+
+def release_ports(ports):
+    """They may be another's."""
+    _blocks.pop(min(ports)).close()
 
 
 def wait_until(condition, what, timeout_s=None, every_s=0.02):
@@ -312,6 +341,7 @@ class Edge:
         if left:
             problems.append("processes left: %r" % left)
         problems += self.reports()
+        release_ports([self.mqtt_port, self.ws_port, self.http_port, self.redis_port])
         if problems:
             raise EdgeError("\n".join(problems) + "\n" + self.logs())
 

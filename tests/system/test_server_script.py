@@ -118,6 +118,7 @@ class Server:
             self.child.kill()
             self.child.wait()
         left = marked_processes(self.mark, self.ports["TALLY_REDIS_PORT"])
+        edges.release_ports(self.ports.values())
         for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -355,8 +356,10 @@ def test_a_program_that_does_not_listen_is_killed_at_the_end(server):
 @pytest.mark.slow
 def test_a_second_one_on_the_same_data_is_refused(server, tmp_path):
     server.start()
-    other = dict(zip(PORTS, map(str, edges.free_ports(4))))
+    ports = edges.free_ports(4)
+    other = dict(zip(PORTS, map(str, ports)))
     said = server.refuse(**other)
+    edges.release_ports(ports)
     assert said.count("\n") == 1 and "TALLY_DATA" in said and server.data in said and "process %d" % server.child.pid in said
     said = server.refuse(TALLY_DATA=str(tmp_path / "other"))
     assert said.count("\n") == 4 and all(name in said for name in PORTS)
