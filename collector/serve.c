@@ -382,6 +382,8 @@ static void fill_status(struct serve *serve, struct status *status)
     memcpy(status->reason, serve->reason, sizeof status->reason);
     status->at_ms = clock_unix_ms();
     status->redis = session_up(serve->session);
+    if (session_ready(serve->session))
+        status->store = session_store(serve->session)->id;
     status->clock_skew_ms = serve->clock_skew_ms;
     status->counts = serve->counts;
     status->receipts = receipt_sent(serve->receipts);

@@ -54,14 +54,16 @@ static void add_shards(cJSON *json, const struct status *status)
 
 char *status_write(const struct status *status)
 {
-    char edge[17];
+    char edge[17], store[17];
     cJSON *json = cJSON_CreateObject();
     snprintf(edge, sizeof edge, "%016" PRIx64, status->edge);
+    snprintf(store, sizeof store, "%016" PRIx64, status->store);
     cJSON_AddBoolToObject(json, "online", true);
     cJSON_AddBoolToObject(json, "ready", status->ready);
     cJSON_AddStringToObject(json, "reason", status->reason);
     number(json, "at_ms", status->at_ms);
     cJSON_AddStringToObject(json, "edge", status->edge != 0 ? edge : "");
+    cJSON_AddStringToObject(json, "store", status->store != 0 ? store : "");
     cJSON_AddBoolToObject(json, "producer", status->producer);
     cJSON_AddBoolToObject(json, "redis", status->redis);
     cJSON_AddNumberToObject(json, "clock_skew_ms", (double)status->clock_skew_ms);

@@ -57,6 +57,7 @@ int collector_status_parse(struct collector_status *status, const char *json, si
         status->ready = cJSON_IsTrue(member(object, "ready"));
         status->producer = cJSON_IsTrue(member(object, "producer"));
         snprintf(status->reason, sizeof status->reason, "%s", text(object, "reason"));
+        snprintf(status->store, sizeof status->store, "%s", text(object, "store"));
         status->clock_skew_ms = number(object, "clock_skew_ms");
         status->admitted = number(object, "admitted");
         for (int reason = 0; reason < REASON_COUNT; reason++)

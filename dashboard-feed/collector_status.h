@@ -23,6 +23,7 @@ struct collector_status {
     bool ready;
     bool producer; /* the broker has the spool */
     char reason[96];
+    char store[17]; /* that the collector is ready with: 16 hex digits, or "" */
     double clock_skew_ms;
     double admitted;
     double refusal_receipts_dropped;

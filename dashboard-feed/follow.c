@@ -14,9 +14,6 @@
 
 #define REPLY_MAX_MS 3000
 #define CHANNEL "tally:changed"
-/* Statuses of a ready collector, one a second, until another store is followed: it looks at its
- * store each second, and the first may have been said before it did. */
-#define CONFIRMATIONS 3
 
 struct follow {
     struct follow_config config;
@@ -30,9 +27,9 @@ struct follow {
                1]; /* "" until one was found; then only this one is followed */
     uint32_t shards;
     struct kinds kinds;
-    char other[FOLLOW_STORE_ID_BYTES + 1]; /* another store that is there now, "" none */
-    unsigned confirmations;                /* how often the collector was ready since */
-    unsigned outstanding;                  /* requests without a reply */
+    char collector[FOLLOW_STORE_ID_BYTES +
+                   1];    /* the store that the collector is ready with, or "" */
+    unsigned outstanding; /* requests without a reply */
     uint64_t progress_ms; /* when a reply came last, or the first request went out */
     uint64_t reread_ms;
     uint64_t bad_said_ms;
@@ -172,23 +169,15 @@ static const char *read_store(struct store *store, const redisReply *reply)
 
 /* Another store is followed when the collector is ready with it: that is its operator's decision
  * (--adopt). */
-static bool may_follow(struct follow *follow, const struct store *store)
+static bool may_follow(const struct follow *follow, const struct store *store)
 {
-    if (follow->store[0] == '\0' || strcmp(store->id, follow->store) == 0)
-        return true;
-    if (strcmp(store->id, follow->other) != 0) {
-        memcpy(follow->other, store->id, sizeof follow->other);
-        follow->confirmations = 0;
-    }
-    return follow->confirmations >= CONFIRMATIONS;
+    return follow->store[0] == '\0' || strcmp(store->id, follow->store) == 0 ||
+           strcmp(store->id, follow->collector) == 0;
 }
 
-void follow_collector(struct follow *follow, bool is_ready)
+void follow_collector(struct follow *follow, const char *store)
 {
-    if (!is_ready)
-        follow->confirmations = 0;
-    else if (follow->confirmations < CONFIRMATIONS)
-        follow->confirmations++;
+    snprintf(follow->collector, sizeof follow->collector, "%s", store);
 }
 
 static void on_store(redisAsyncContext *redis, void *data, void *user)
@@ -208,7 +197,6 @@ static void on_store(redisAsyncContext *redis, void *data, void *user)
         set_away(follow, why);
         return;
     }
-    follow->other[0] = '\0';
     memcpy(follow->store, store.id, sizeof follow->store);
     follow->shards = (uint32_t)store.shards;
     follow->kinds = store.kinds;

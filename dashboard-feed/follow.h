@@ -88,9 +88,9 @@ bool follow_ready(const struct follow *follow);
 /* Why it is not ready, in a few words; "" while it is. */
 const char *follow_why(const struct follow *follow);
 
-/* The collector's status came: whether it is ready with its store. Another store than the one
- * followed so far is followed only after that. */
-void follow_collector(struct follow *follow, bool is_ready);
+/* The collector's status came: the id of the store that it is ready with, or "". Another store than
+ * the one followed so far is followed only then. */
+void follow_collector(struct follow *follow, const char *store);
 
 /* Of the store, once it was read; stay as they were while it is away. */
 uint32_t follow_shards(const struct follow *follow);

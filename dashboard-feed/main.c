@@ -118,7 +118,7 @@ static void on_collector(void *user, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
     health_collector(&feed->health, payload, bytes, clock_monotonic_ms());
-    follow_collector(feed->follow, feed->health.collector.online && feed->health.collector.ready);
+    follow_collector(feed->follow, feed->health.collector.store);
 }
 
 static void on_marked(void *user)

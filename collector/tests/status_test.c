@@ -20,6 +20,7 @@ static void test_members(void **state)
         .reason = "store: a \"quoted\" reason",
         .at_ms = 1795510800123,
         .edge = 0x0f3c000000000001,
+        .store = 0x00b1d00000000002,
         .clock_skew_ms = -3,
         .admitted = 120,
         .counts = {.added = 100, .changed = 15, .repeated = 4, .superseded = 1, .batches = 80},
@@ -62,6 +63,7 @@ static void test_members(void **state)
     assert_true(cJSON_IsFalse(cJSON_GetObjectItem(json, "redis")));
     assert_string_equal(cJSON_GetObjectItem(json, "reason")->valuestring, status.reason);
     assert_string_equal(cJSON_GetObjectItem(json, "edge")->valuestring, "0f3c000000000001");
+    assert_string_equal(cJSON_GetObjectItem(json, "store")->valuestring, "00b1d00000000002");
     const cJSON *refused = cJSON_GetObjectItem(json, "refused");
     for (int i = 0; i < REASON_COUNT; i++)
         assert_true(number(refused, reason_name(i)) == (i == REASON_FORBIDDEN ? 7 : 0));

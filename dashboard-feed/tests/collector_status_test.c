@@ -26,7 +26,8 @@ static void whole_status(void **state)
     assert_int_equal(
         parse(
             "{\"online\":true,\"ready\":true,\"reason\":\"\",\"at_ms\":1795510800123,\"edge\":"
-            "\"0f3c\",\"producer\":true,\"redis\":true,\"clock_skew_ms\":-12,\"admitted\":120,"
+            "\"0f3c\",\"store\":\"9b1d000000000003\",\"producer\":true,\"redis\":true,\"clock_skew_"
+            "ms\":-12,\"admitted\":120,"
             "\"refused\":{\"bad_topic\":1,\"forbidden\":11},\"refusal_receipts_dropped\":2,"
             "\"applied\":119,\"new\":100,\"changed\":14,\"repeated\":4,\"superseded\":1,"
             "\"set_aside\":5,\"lost\":6,\"damaged\":7,\"in_spool\":8,\"in_spool_bytes\":512,"
@@ -37,6 +38,7 @@ static void whole_status(void **state)
         0);
     assert_true(status.online && status.ready && status.producer);
     assert_string_equal(status.reason, "");
+    assert_string_equal(status.store, "9b1d000000000003");
     assert_true(status.clock_skew_ms == -12 && status.admitted == 120 && status.applied == 119);
     assert_true(status.refused[REASON_BAD_TOPIC] == 1 && status.refused[REASON_FORBIDDEN] == 11 &&
                 status.refused[REASON_BUSY] == 0 && status.refusal_receipts_dropped == 2);

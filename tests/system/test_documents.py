@@ -1,5 +1,6 @@
 """What is written down against what is built."""
 
+import json
 import os
 import re
 import subprocess
@@ -116,6 +117,15 @@ def test_every_reason_is_in_interfaces():
     names = re.findall(r'"([a-z_]+)"', source)
     assert len(names) == 11
     assert [name for name in names if "`%s`" % name not in text] == []
+
+
+def test_every_member_of_the_collectors_status_is_in_interfaces(edge):
+    text = _read("INTERFACES.md").split("### 2.4")[1].split("### 2.5")[0]
+    operator = edge.service("operator")
+    operator.watch("ops/collector")
+    status = wait_until(lambda: [json.loads(m.payload) for m in operator.got("ops/collector")], "a status")[-1]
+    names = set(status) | set(status["shards"][0])
+    assert [name for name in sorted(names) if '"%s":' % name not in text] == []
 
 
 def test_every_metric_is_written_down(edge):
