@@ -126,10 +126,11 @@ void client_end(struct client_table *table, const void *key)
     }
     const void **slot = &table->ended[table->ended_next];
     table->ended_next = (table->ended_next + 1) % CLIENT_ENDED_MAX;
-    if (*slot != NULL)
-        delete (table, find(table, *slot));
+    const void *oldest = *slot;
     entry->client.ended = true;
     *slot = key;
+    if (oldest != NULL)
+        delete (table, find(table, oldest));
 }
 
 bool client_subscribe(struct client *client, uint64_t max)
