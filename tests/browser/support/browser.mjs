@@ -13,7 +13,7 @@ const here = fileURLToPath(new URL('..', import.meta.url));
 const web = join(here, '../../dashboard-feed/web');
 
 export const KINDS = ['like', 'dislike', 'love', 'funny', 'angry', 'sad', 'wow'];
-export const SOON_MS = 5_000; // how long any condition is waited for
+export const SOON_MS = 20_000; // how long any condition is waited for, on a busy machine too
 
 export function launch() {
   return chromium.launch({
