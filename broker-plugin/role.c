@@ -15,15 +15,6 @@ static const struct {
     {"top", AREA_TOP},           {"articles", AREA_ARTICLES}, {"ops", AREA_OPS},
 };
 
-bool role_prefix_valid(const char *prefix)
-{
-    size_t bytes = strlen(prefix);
-    if (bytes == 0)
-        return true;
-    return bytes <= ROLE_PREFIX_MAX_BYTES && prefix[bytes - 1] == '/' &&
-           article_valid(prefix, bytes - 1);
-}
-
 static bool begins_with(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;

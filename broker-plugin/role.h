@@ -11,7 +11,6 @@
 #define ROLE_CLIENT_ID_MAX_BYTES 128
 #define ROLE_USERNAME_MIN_BYTES 16 /* of a reader's; a service's may be shorter */
 #define ROLE_USERNAME_MAX_BYTES 128
-#define ROLE_PREFIX_MAX_BYTES 64
 
 /* What a deployment decided. */
 struct role_rules {
@@ -33,9 +32,6 @@ struct role_facts {
 };
 
 enum role_answer { ROLE_ALLOW, ROLE_DENY, ROLE_DEFER /* not Tally's: others decide */ };
-
-/* "" or levels of an article's form that end with '/', at most ROLE_PREFIX_MAX_BYTES. */
-bool role_prefix_valid(const char *prefix);
 
 /* Whether a client may connect, and as what. `password` may be NULL. Returns NULL and fills
  * `facts`, or why not (a constant). A username that is a service's needs its secret. */

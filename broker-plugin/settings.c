@@ -1,7 +1,6 @@
 #include "settings.h"
 
-#include "role.h"
-
+#include "core/article.h"
 #include "core/error.h"
 #include "spool/spool_file.h"
 
@@ -15,8 +14,6 @@
 
 /* The wording stands twice: in the table, and where more than the table can say is checked. */
 #define ACCEPTS_RING_BYTES "1048576 to 1073741824, a multiple of 4096"
-#define ACCEPTS_PREFIX                                                                             \
-    "empty, or levels of letters, digits and ._~%- that end with /, 64 bytes at most"
 #define ACCEPTS_IDENTITIES "username, client_id, or both with a comma between"
 
 const struct option settings_options[] = {
@@ -32,7 +29,7 @@ const struct option settings_options[] = {
      "capacity of each ring"},
     {"kinds", TEXT_OF(kinds), 1, OPTION_TEXT_MAX_BYTES, "like,dislike,love,funny,angry,sad,wow",
      "1 to 15 names of 1 to 16 of a-z, 0-9, _ and -, with commas between", "the reactions"},
-    {"topic_prefix", TEXT_OF(topic_prefix), 0, OPTION_TEXT_MAX_BYTES, "", ACCEPTS_PREFIX,
+    {"topic_prefix", TEXT_OF(topic_prefix), 0, OPTION_TEXT_MAX_BYTES, "", ARTICLE_PREFIX_ACCEPTS,
      "stands before every topic"},
     {"open_wildcards", SWITCH_OF(open_wildcards), 0, 0, "off", "on or off",
      "everybody may subscribe to wildcards under totals/, top/ and articles/"},
@@ -77,9 +74,9 @@ static int understand(struct settings *settings, char *error, size_t error_bytes
                          (unsigned long long)settings->ring_bytes, ACCEPTS_RING_BYTES);
     if (kind_table_parse(&settings->kind_table, settings->kinds, why, sizeof why) != 0)
         return error_say(error, error_bytes, "option kinds: %s", why);
-    if (!role_prefix_valid(settings->topic_prefix))
+    if (!article_prefix_valid(settings->topic_prefix))
         return error_say(error, error_bytes, "option topic_prefix: %s is not %s",
-                         settings->topic_prefix, ACCEPTS_PREFIX);
+                         settings->topic_prefix, ARTICLE_PREFIX_ACCEPTS);
     if (parse_identities(settings) != 0)
         return error_say(error, error_bytes, "option identities: %s is not %s",
                          settings->identities, ACCEPTS_IDENTITIES);

@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "core/article.h"
 #include "core/error.h"
 #include "daemon/start.h"
 
@@ -31,8 +32,7 @@ const struct option settings_table[] = {
     NUMBER(redis_port, 1, 65535, "6390", "1 to 65535", "Redis's port"),
     TEXT(redis_password_file, 0, "", "a file that others cannot read, or empty",
          "Redis's password is its first line"),
-    TEXT(topic_prefix, 0, "", "nothing, or levels that end with a slash",
-         "stands before every topic"),
+    TEXT(topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic"),
     SWITCH(
         adopt, "off",
         "count into this store from now on, though the spool has applied to another, or into none"),
@@ -52,5 +52,8 @@ int settings_parse(struct settings *settings, int argc, char **argv, int *help, 
         rc = error_say(error, error_bytes,
                        "option log_level: %s is not error, warning, info or debug",
                        settings->log_level);
+    if (rc == 0 && !article_prefix_valid(settings->topic_prefix))
+        rc = error_say(error, error_bytes, "option topic_prefix: %s is not %s",
+                       settings->topic_prefix, ARTICLE_PREFIX_ACCEPTS);
     return rc;
 }

@@ -52,7 +52,8 @@ struct http {
     struct event *sweep;
     struct connection *connections;
     struct file *files;
-    char broker[300];  /* what stands for BROKER_TOKEN */
+    char broker[400]; /* what stands for BROKER_TOKEN: a URL or port, and the topic prefix after a #
+                       */
     char connect[300]; /* of the CSP, where the broker's URL is known */
     unsigned lookups;
     struct http_stats stats;
@@ -593,12 +594,14 @@ static int make_files(struct http *http)
 
 static void set_broker(struct http *http, const struct http_config *config)
 {
-    const char *url = config->websocket_url;
+    const char *url = config->websocket_url, *prefix = config->topic_prefix;
+    const char *mark = prefix[0] != '\0' ? "#" : "";
     if (url[0] == '\0') {
-        snprintf(http->broker, sizeof http->broker, ":%u", config->websocket_port);
+        snprintf(http->broker, sizeof http->broker, ":%u%s%s", config->websocket_port, mark,
+                 prefix);
         return;
     }
-    snprintf(http->broker, sizeof http->broker, "%s", url);
+    snprintf(http->broker, sizeof http->broker, "%s%s%s", url, mark, prefix);
     const char *host = strstr(url, "//") + 2; /* settings let no other URL through */
     snprintf(http->connect, sizeof http->connect, "%.*s",
              (int)((size_t)(host - url) + strcspn(host, "/?")), url);
@@ -651,7 +654,8 @@ struct http *http_new(struct event_base *base, const struct http_config *config,
     }
     if (listen_http(http, error, error_bytes) != 0)
         goto fail;
-    http->config.address = http->config.websocket_url = NULL; /* not ours to keep */
+    /* Not ours to keep. */
+    http->config.address = http->config.websocket_url = http->config.topic_prefix = NULL;
     return http;
 fail:
     http_free(http);

@@ -28,6 +28,7 @@ struct http_config {
     uint16_t port;
     const char *websocket_url; /* "" : the page's host, at websocket_port */
     uint16_t websocket_port;
+    const char *topic_prefix;
     struct follow *follow;
     const char *(*health)(void *user, bool *ok);       /* JSON */
     void (*metrics)(void *user, struct evbuffer *out); /* Prometheus text */

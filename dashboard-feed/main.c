@@ -236,6 +236,7 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .port = (uint16_t)settings->http_port,
         .websocket_url = settings->websocket_url,
         .websocket_port = (uint16_t)settings->websocket_port,
+        .topic_prefix = settings->topic_prefix,
         .follow = feed->follow,
         .health = on_health,
         .metrics = on_metrics,

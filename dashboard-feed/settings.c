@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "core/article.h"
 #include "core/error.h"
 #include "daemon/start.h"
 
@@ -27,8 +28,8 @@ const struct option settings_table[] = {
     {"redis_port", OPTION_NUMBER, AT(redis_port), PORT, "6390", "1 to 65535", "its port"},
     {"redis_password_file", OPTION_TEXT, AT(redis_password_file), 0, 0, "",
      "a file that others cannot read, or empty", "file with Redis's password on its first line"},
-    {"topic_prefix", OPTION_TEXT, AT(topic_prefix), 0, 0, "",
-     "empty, or up to 64 letters, digits, _, - and / that end in /", "stands before every topic"},
+    {"topic_prefix", OPTION_TEXT, AT(topic_prefix), 0, 0, "", ARTICLE_PREFIX_ACCEPTS,
+     "stands before every topic"},
     {"http_address", OPTION_TEXT, AT(http_address), 1, OPTION_TEXT_MAX_BYTES, "127.0.0.1",
      "an address of this machine", "where HTTP is served"},
     {"http_port", OPTION_NUMBER, AT(http_port), PORT, "8080", "1 to 65535",
@@ -59,13 +60,6 @@ static bool is_one_of(const char *text, const char *more)
         if (strchr(letters, *text) == NULL && strchr(more, *text) == NULL)
             return false;
     return true;
-}
-
-static bool prefix_valid(const char *prefix)
-{
-    size_t bytes = strlen(prefix);
-    return bytes == 0 || (bytes <= 64 && prefix[0] != '/' && prefix[bytes - 1] == '/' &&
-                          strstr(prefix, "//") == NULL && is_one_of(prefix, "_-/"));
 }
 
 /* It is written into scripts and headers: nothing that could end a string there. */
@@ -105,7 +99,7 @@ int settings_read(struct settings *settings, int argc, char **argv, char *error,
     }
     if (result != 0)
         return -1;
-    if (!prefix_valid(settings->topic_prefix))
+    if (!article_prefix_valid(settings->topic_prefix))
         return wrong("topic_prefix", settings->topic_prefix, error, error_bytes);
     if (!url_valid(settings->websocket_url))
         return wrong("websocket_url", settings->websocket_url, error, error_bytes);

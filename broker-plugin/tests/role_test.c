@@ -324,27 +324,6 @@ static void keeps_to_its_prefix(void **state)
     check(writes, COUNT_OF(writes), may_write);
 }
 
-static void checks_the_prefixs_form(void **state)
-{
-    static const char *const good[] = {"", "news/", "a/b/c/", "n.e_w-s~%/"};
-    static const char *const bad[] = {"news", "/",    "/news/", "news//", "a//b/", "+/",
-                                      "#",    "a/#/", "$SYS/",  "-a/",    "a b/",  "\xc3\xa4/"};
-    char longest[ROLE_PREFIX_MAX_BYTES + 2];
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(good); i++)
-        require(role_prefix_valid(good[i]), "%s", good[i]);
-    for (size_t i = 0; i < COUNT_OF(bad); i++)
-        require(!role_prefix_valid(bad[i]), "%s", bad[i]);
-    memset(longest, 'a', sizeof longest);
-    longest[ROLE_PREFIX_MAX_BYTES - 1] = '/';
-    longest[ROLE_PREFIX_MAX_BYTES] = '\0';
-    assert_true(role_prefix_valid(longest));
-    longest[ROLE_PREFIX_MAX_BYTES - 1] = 'a';
-    longest[ROLE_PREFIX_MAX_BYTES] = '/';
-    longest[ROLE_PREFIX_MAX_BYTES + 1] = '\0';
-    assert_false(role_prefix_valid(longest));
-}
-
 static void bounds_readers_subscriptions(void **state)
 {
     static const bool bounded[] = {true, true, false, false, false};
@@ -366,7 +345,6 @@ int main(void)
         cmocka_unit_test_setup(lets_each_role_subscribe, begin),
         cmocka_unit_test_setup(opens_wildcards_to_everybody, begin),
         cmocka_unit_test_setup(keeps_to_its_prefix, begin),
-        cmocka_unit_test_setup(checks_the_prefixs_form, begin),
         cmocka_unit_test_setup(bounds_readers_subscriptions, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,8 @@ static void test_refusals_name_the_option(void **state)
         {"--redis-port=x", "redis_port"},
         {"--adopt=perhaps", "adopt"},
         {"--log-level=loud", "log_level"},
+        {"--topic-prefix=news", "topic_prefix"},
+        {"--topic-prefix=a#/", "topic_prefix"},
         {"--colour=red", "colour"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

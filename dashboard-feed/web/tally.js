@@ -5,7 +5,8 @@
  *   <tally-reactions article="world/migrant-caravan"></tally-reactions>
  *
  * Attributes: `article`, its id; `broker`, where the MQTT broker listens (a ws:// or wss:// URL, or `:PORT` on the host
- * that this file came from), needed only where this file is not served by Tally itself.
+ * that this file came from; `#news/` at its end is what stands before every topic there), needed only where this file is not
+ * served by Tally itself.
  *
  * From top to bottom: the broker's address, an MQTT 5 client, the reader and their wishes, one article, one
  * connection's articles, the element. No export, so that it also runs as a classic script: who imports it finds the client on the
@@ -160,6 +161,7 @@
     receiveMaximum = 65535;
 
     #url;
+    #prefix; // of every topic, here alone: who uses this class does not see it
     #on;
     #filters = new Set();
     #subscribing = new Map(); // packet id → filters
@@ -174,7 +176,7 @@
     #beat = 0;
 
     constructor(url, on) {
-      this.#url = url;
+      [this.#url, this.#prefix = ''] = url.split('#');
       this.#on = on;
     }
 
@@ -217,7 +219,7 @@
 
     unsubscribe(filter) {
       if (this.#filters.delete(filter) && this.up) {
-        this.#socket.send(packet(0xa2, [...u16(this.#nextId()), 0, ...data(filter)]));
+        this.#socket.send(packet(0xa2, [...u16(this.#nextId()), 0, ...data(this.#prefix + filter)]));
       }
     }
 
@@ -228,12 +230,12 @@
       }
       const id = this.#nextId();
       const properties = [
-        ...(responseTopic ? [RESPONSE_TOPIC, ...data(responseTopic)] : []),
+        ...(responseTopic ? [RESPONSE_TOPIC, ...data(this.#prefix + responseTopic)] : []),
         ...(correlation ? [CORRELATION_DATA, ...data(correlation)] : []),
       ];
       this.#socket.send(
         packet(0x32, [
-          ...data(topic), ...u16(id), ...varint(properties.length), ...properties, ...encoder.encode(payload),
+          ...data(this.#prefix + topic), ...u16(id), ...varint(properties.length), ...properties, ...encoder.encode(payload),
         ]),
       );
       this.#expectAnswer(ANSWER_MS);
@@ -333,7 +335,7 @@
     #sendSubscribe(filters) {
       const id = this.#nextId();
       this.#subscribing.set(id, filters);
-      this.#socket.send(packet(0x82, [...u16(id), 0, ...filters.flatMap((filter) => [...data(filter), 0])]));
+      this.#socket.send(packet(0x82, [...u16(id), 0, ...filters.flatMap((filter) => [...data(this.#prefix + filter), 0])]));
     }
 
     // A frame may hold several packets, and a packet come in several frames.
@@ -384,7 +386,7 @@
           body.number(1);
           return this.#connected(body.number(1), body.properties());
         case 3: { // PUBLISH; only QoS 0 was asked for
-          const topic = decoder.decode(body.data());
+          const topic = decoder.decode(body.data()).slice(this.#prefix.length);
           const properties = body.properties();
           const correlation = properties[CORRELATION_DATA];
           return this.#on.message?.(topic, body.rest(), {

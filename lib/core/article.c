@@ -2,6 +2,8 @@
 
 #include "core/crc32c.h"
 
+#include <string.h>
+
 static bool is_alphanumeric(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -30,6 +32,13 @@ bool article_valid(const char *id, size_t bytes)
         }
     }
     return !begins;
+}
+
+bool article_prefix_valid(const char *prefix)
+{
+    size_t bytes = strlen(prefix);
+    return bytes == 0 || (bytes <= ARTICLE_PREFIX_MAX_BYTES && prefix[bytes - 1] == '/' &&
+                          article_valid(prefix, bytes - 1));
 }
 
 uint32_t article_shard(const char *id, size_t bytes, uint32_t shards)

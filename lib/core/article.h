@@ -8,9 +8,16 @@
 
 #define ARTICLE_MAX_BYTES 200
 #define ARTICLE_MAX_LEVELS 8
+#define ARTICLE_PREFIX_MAX_BYTES 64
+#define ARTICLE_PREFIX_ACCEPTS                                                                     \
+    "empty, or levels of letters, digits and ._~%- that end with /, 64 bytes at most"
 
 /* Whether the `bytes` bytes at `id` (not NUL-terminated) are a valid article id. */
 bool article_valid(const char *id, size_t bytes);
+
+/* Whether it may stand before every topic (option topic_prefix): "" or levels of an article id's
+ * form that end with '/', at most ARTICLE_PREFIX_MAX_BYTES. */
+bool article_prefix_valid(const char *prefix);
 
 /* The shard of a valid article: CRC32C(id) mod `shards` (at least 1). */
 uint32_t article_shard(const char *id, size_t bytes, uint32_t shards);

@@ -141,6 +141,24 @@ describe('totals', () => {
     await bar.becomes({ counts: { sad: '12,346' }, status: 'Counted: Sad.' });
   });
 
+  test("of a deployment with a prefix before its topics come by the broker's address", async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.hold = true;
+    const { bar } = await openBar(context, `/page?articles=${ARTICLE}&broker=${encodeURIComponent(':9001#news/de/')}`);
+    await until(() => assert.ok(broker.open[0]?.filters.has(`news/de/totals/${ARTICLE}`)));
+    const [session] = broker.open;
+    session.publish(`news/de/totals/${ARTICLE}`, { article: ARTICLE, total: 2, counts: { like: 2 }, version: 1 });
+    await bar.becomes({ counts: { like: '2' } });
+    await bar.click('angry');
+    const reaction = await broker.reaction(0);
+    assert.equal(reaction.topic, `news/de/reactions/${ARTICLE}`);
+    assert.equal(reaction.responseTopic, `news/de/receipts/${reaction.clientId}`);
+    broker.acknowledge(session, reaction);
+    session.publish(reaction.responseTopic, { article: ARTICLE, reaction: 'angry', outcome: 'counted' }, { correlation: reaction.correlation });
+    await bar.becomes({ pressed: 'angry', status: 'Counted: Angry.' });
+    assert.ok([...session.filters].every((filter) => filter.startsWith('news/de/')));
+  });
+
   test('that may not be watched are missing in words, and nothing else is', async (t) => {
     const { context, broker } = await setUp(t);
     broker.suback = (filter) => (filter.startsWith('totals/') ? 0x87 : 0);

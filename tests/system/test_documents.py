@@ -61,7 +61,7 @@ def _of_help(path):
 def _of_plugin_source():
     """option → (default, accepts) out of the table in broker-plugin/settings.c."""
     source = _read("broker-plugin", "settings.c")
-    words = dict(re.findall(r'^#define (ACCEPTS_\w+)\s*\\?\n?\s*("(?:[^"\\]|\\.)*")', source, re.MULTILINE))
+    words = dict(re.findall(r'^#define (\w*ACCEPTS\w*)\s*\\?\n?\s*("(?:[^"\\]|\\.)*")', source + _read("lib", "core", "article.h"), re.MULTILINE))
     table = re.search(r"settings_options\[\] = \{\n(.*?)\n\};", source, re.DOTALL).group(1)
     for name, text in words.items():
         table = re.sub(r"\b%s\b" % name, lambda _m, t=text: t, table)

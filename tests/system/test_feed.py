@@ -768,3 +768,4 @@ def test_topics_have_the_prefix(make_bench):
     watcher.wait(lambda: [m for m in watcher.got("news/totals/a") if json.loads(m.payload)["version"] == version], "the total")
     watcher.wait(lambda: watcher.got("news/ops/feed") and watcher.got("news/ops/health"), "mark and health")
     assert not [m for m in watcher.got() if not m.topic.startswith("news/")]
+    assert b"':21399#news/'" in bench.get("/tally.js").body

@@ -89,11 +89,35 @@ static void shards_evenly(void **state)
         assert_in_range(count[i], 800, 1200);
 }
 
+static void knows_prefixes(void **state)
+{
+    static const char *const good[] = {"", "news/", "a/b/c/", "n.e_w-s~%/"};
+    static const char *const bad[] = {"news", "/",    "/news/", "news//", "a//b/", "+/",
+                                      "#",    "a/#/", "$SYS/",  "-a/",    "a b/",  "\xc3\xa4/"};
+    char longest[ARTICLE_PREFIX_MAX_BYTES + 2];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        require(article_prefix_valid(good[i]), "%s", good[i]);
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        require(!article_prefix_valid(bad[i]), "%s", bad[i]);
+    memset(longest, 'a', sizeof longest);
+    longest[ARTICLE_PREFIX_MAX_BYTES - 1] = '/';
+    longest[ARTICLE_PREFIX_MAX_BYTES] = '\0';
+    assert_true(article_prefix_valid(longest));
+    longest[ARTICLE_PREFIX_MAX_BYTES - 1] = 'a';
+    longest[ARTICLE_PREFIX_MAX_BYTES] = '/';
+    longest[ARTICLE_PREFIX_MAX_BYTES + 1] = '\0';
+    assert_false(article_prefix_valid(longest));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepts_and_refuses), cmocka_unit_test(looks_no_further_than_told),
-        cmocka_unit_test(knows_every_byte),    cmocka_unit_test(shards_by_crc),
+        cmocka_unit_test(knows_prefixes),
+        cmocka_unit_test(accepts_and_refuses),
+        cmocka_unit_test(looks_no_further_than_told),
+        cmocka_unit_test(knows_every_byte),
+        cmocka_unit_test(shards_by_crc),
         cmocka_unit_test(shards_evenly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
