@@ -49,6 +49,7 @@
   const LONGEST_PAUSE_MS = 30_000;
   const STABLE_MS = 5_000; // a connection that lasted so long ends the growing of pauses
   const PACKET_MOST_BYTES = 1 << 20;
+  const GIVEN_UP_MOST = 100; // filters: a page that goes through more articles begins a new connection
 
   const RESPONSE_TOPIC = 0x08;
   const CORRELATION_DATA = 0x09;
@@ -165,6 +166,7 @@
     #on;
     #filters = new Set();
     #subscribing = new Map(); // packet id → filters
+    #asked = 0; // filters on this connection, those that were given up too: a broker bounds them
     #wanted = false;
     #socket = null;
     #left = null; // bytes of a packet that has not come whole
@@ -211,7 +213,9 @@
     subscribe(filter) {
       if (!this.#filters.has(filter)) {
         this.#filters.add(filter);
-        if (this.up) {
+        if (this.up && this.#asked > this.#filters.size + GIVEN_UP_MOST) {
+          this.restart();
+        } else if (this.up) {
           this.#sendSubscribe([filter]);
         }
       }
@@ -294,6 +298,7 @@
       clearTimeout(this.#answer);
       clearInterval(this.#beat);
       this.#answer = 0;
+      this.#asked = 0;
       this.up = false;
       this.#left = null;
       this.#subscribing.clear();
@@ -335,6 +340,7 @@
     #sendSubscribe(filters) {
       const id = this.#nextId();
       this.#subscribing.set(id, filters);
+      this.#asked += filters.length;
       this.#socket.send(packet(0x82, [...u16(id), 0, ...filters.flatMap((filter) => [...data(this.#prefix + filter), 0])]));
     }
 

@@ -141,6 +141,24 @@ describe('totals', () => {
     await bar.becomes({ counts: { sad: '12,346' }, status: 'Counted: Sad.' });
   });
 
+  test('come for each of hundreds of articles that a page goes through, as no connection asks for too many', async (t) => {
+    const { context, broker } = await setUp(t);
+    const asked = new Map(); // session → filters, as the real broker counts them
+    const { page } = await openBar(context, '/page?articles=a/0', 'a/0');
+    broker.suback = () => {
+      const session = broker.open.at(-1);
+      asked.set(session, (asked.get(session) ?? 0) + 1);
+      return asked.get(session) > 256 ? 0x87 : 0;
+    };
+    for (let i = 1; i <= 300; i++) {
+      await page.evaluate((id) => document.querySelector('tally-reactions').setAttribute('article', id), `a/${i}`);
+      await until(() => assert.ok(broker.open.at(-1)?.filters.has(`totals/a/${i}`)));
+    }
+    broker.total('a/300', { like: 7 });
+    await new Bar(page, 'a/300').becomes({ counts: { like: '7' }, trouble: '' });
+    assert.ok(broker.sessions.length >= 2);
+  });
+
   test("of a deployment with a prefix before its topics come by the broker's address", async (t) => {
     const { context, broker } = await setUp(t);
     broker.hold = true;
