@@ -1,0 +1,53 @@
+/* One MQTT connection over TCP with a bounded buffer each way: blocking until it is accepted,
+ * without blocking after that. One thread. */
+#ifndef TALLY_BENCH_CONNECTION_H
+#define TALLY_BENCH_CONNECTION_H
+
+#include "wire.h"
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CONNECTION_WAIT_S 10 /* for TCP's and the broker's consent, each */
+
+struct connection;
+
+/* Connects to the first of `addresses` and sends CONNECT. NULL with a sentence in `error`. */
+struct connection *connection_open(const struct addrinfo *addresses, const struct wire_login *login,
+                                   size_t out_bytes, size_t in_bytes, char *error,
+                                   size_t error_bytes);
+
+/* Waits for CONNACK, and sets *receive_maximum. -1 with a sentence in `error`; 0 else: from then on
+ * nothing blocks. */
+int connection_accepted(struct connection *connection, unsigned *receive_maximum, char *error,
+                        size_t error_bytes);
+
+/* Closes it, after DISCONNECT where that can be sent at once. */
+void connection_free(struct connection *connection);
+
+int connection_socket(const struct connection *connection);
+
+/* Room for the next packet: `*room` bytes at the address returned; connection_put says how many of
+ * them were written. */
+unsigned char *connection_room(struct connection *connection, size_t *room);
+void connection_put(struct connection *connection, size_t bytes);
+
+/* Bytes that were put and not sent. */
+size_t connection_waiting(const struct connection *connection);
+
+/* Sends what was put. 1: all of it; 0: the socket is full; -1: the connection is broken. */
+int connection_flush(struct connection *connection);
+
+/* From now on polling tells of input only when so many bytes have come since the last whole packet,
+ * so that many small answers are read at once. At least so many must be sure to come. 1: all of it.
+ */
+void connection_await(struct connection *connection, size_t bytes);
+
+/* Reads once and tells of each whole packet that is there. -1 where the connection is broken,
+ * ended, sent what is malformed or larger than its buffer, or where `fn` returned other than 0;
+ * else 0. */
+typedef int (*connection_fn)(void *user, const struct wire_frame *frame);
+int connection_read(struct connection *connection, connection_fn fn, void *user);
+
+#endif

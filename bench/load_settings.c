@@ -1,0 +1,155 @@
+#include "load_settings.h"
+
+#include "core/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define PREFIX_MAX_BYTES 64
+#define SPARE_FILES 16 /* beside the connections' */
+
+#define TEXT(name, least, initial, accepts, help)                                                  \
+    {                                                                                              \
+#name, OPTION_TEXT, offsetof(struct load_settings, name), least, OPTION_TEXT_MAX_BYTES,    \
+            initial, accepts, help                                                                 \
+    }
+#define NUMBER(name, least, most, initial, accepts, help)                                          \
+    {                                                                                              \
+#name, OPTION_NUMBER, offsetof(struct load_settings, name), least, most, initial, accepts, \
+            help                                                                                   \
+    }
+#define SWITCH(name, help)                                                                         \
+    {                                                                                              \
+#name, OPTION_SWITCH, offsetof(struct load_settings, name), 0, 0, "off", "on or off", help \
+    }
+
+static const struct option OPTIONS[] = {
+    TEXT(host, 1, "127.0.0.1", "a name or address", "the broker"),
+    NUMBER(port, 1, 65535, "1883", "1 to 65535", "its port, TCP"),
+    TEXT(protocol, 1, "5", "3.1.1 or 5", "version of MQTT"),
+    NUMBER(qos, 0, 1, "1", "0 or 1", "quality of service of the reactions"),
+    NUMBER(connections, 1, 20000, "100", "1 to 20000", "connections, open from the start"),
+    NUMBER(window, 1, 1000, "20", "1 to 1000",
+           "reactions of a connection that wait for their PUBACK at most, at QoS 1; less where the "
+           "broker's Receive Maximum is"),
+    NUMBER(burst, 1, 64, "16", "1 to 64", "reactions that a connection writes at once, at QoS 0"),
+    NUMBER(reactions, 1, 1000000000, "100000", "1 to 1000000000", "reactions in all"),
+    NUMBER(warmup, 0, 100000000, "0", "0 to 100000000",
+           "reactions before, which the time does not count"),
+    NUMBER(seconds, 1, 3600, "60", "1 to 3600", "after so long, nothing more is sent"),
+    NUMBER(articles, 1, 1000000, "1", "1 to 1000000", "articles they are about"),
+    TEXT(spread, 1, "even", "even or zipf", "how they spread over the articles"),
+    NUMBER(changes, 0, 100, "0", "0 to 100", "percent that change an earlier reaction"),
+    NUMBER(retractions, 0, 100, "0", "0 to 100", "percent that take an earlier reaction back"),
+    NUMBER(readers, 0, 1000000000, "0", "0 to 1000000000",
+           "different readers; 0: one for each connection, or with reader_in_payload one for each "
+           "reaction"),
+    SWITCH(reader_in_payload, "each reaction names its reader, as a gateway's may"),
+    TEXT(username, 0, "", "empty, or a service's user name", "as whom all connections log in"),
+    TEXT(password_file, 0, "", "empty, or a file", "the password is its first line"),
+    TEXT(topic_prefix, 0, "", "empty, or levels that end with /, 64 bytes at most",
+         "stands before every topic"),
+    NUMBER(seed, 0, UINT64_MAX, "1", "0 to 18446744073709551615",
+           "the same seed gives the same readers and reactions"),
+};
+#define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
+
+static int read_password(struct load_settings *settings, char *error, size_t error_bytes)
+{
+    const char *path = settings->password_file;
+    int answer = 0;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return error_say(error, error_bytes, "option password_file: %s: %s", path, strerror(errno));
+    if (fgets(settings->password, sizeof settings->password, file) == NULL)
+        settings->password[0] = '\0';
+    settings->password[strcspn(settings->password, "\n")] = '\0';
+    if (settings->password[0] == '\0')
+        answer = error_say(error, error_bytes,
+                           "option password_file: %s holds no password in its first line", path);
+    (void)fclose(file);
+    return answer;
+}
+
+/* Who logs in as whom. */
+static int check_readers(struct load_settings *settings, char *error, size_t error_bytes)
+{
+    bool named = settings->username[0] != '\0';
+    if (named != (settings->password_file[0] != '\0'))
+        return error_say(error, error_bytes,
+                         "options username and password_file: both are needed, or neither");
+    if (named != settings->reader_in_payload)
+        return error_say(error, error_bytes,
+                         "option reader_in_payload: on needs username and password_file, off "
+                         "accepts neither");
+    if (!named && settings->readers > settings->connections)
+        return error_say(error, error_bytes,
+                         "option readers: %llu is over connections (%llu): each connection is one "
+                         "reader, but with reader_in_payload",
+                         (unsigned long long)settings->readers,
+                         (unsigned long long)settings->connections);
+    return named ? read_password(settings, error, error_bytes) : 0;
+}
+
+static int check_files(const struct load_settings *settings, char *error, size_t error_bytes)
+{
+    struct rlimit limit;
+    rlim_t needed = settings->connections + SPARE_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return error_say(error, error_bytes, "getrlimit: %s", strerror(errno));
+    if (limit.rlim_max < needed)
+        return error_say(error, error_bytes,
+                         "option connections: %llu need %llu open files, the limit (ulimit -Hn) is "
+                         "%llu",
+                         (unsigned long long)settings->connections, (unsigned long long)needed,
+                         (unsigned long long)limit.rlim_max);
+    if (limit.rlim_cur >= needed)
+        return 0;
+    limit.rlim_cur = needed;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0
+               ? 0
+               : error_say(error, error_bytes, "setrlimit: %s", strerror(errno));
+}
+
+static int check(struct load_settings *settings, char *error, size_t error_bytes)
+{
+    if (strcmp(settings->protocol, "5") == 0)
+        settings->version = WIRE_5;
+    else if (strcmp(settings->protocol, "3.1.1") == 0)
+        settings->version = WIRE_311;
+    else
+        return error_say(error, error_bytes, "option protocol: %.60s is not 3.1.1 or 5",
+                         settings->protocol);
+    settings->zipf = strcmp(settings->spread, "zipf") == 0;
+    if (!settings->zipf && strcmp(settings->spread, "even") != 0)
+        return error_say(error, error_bytes, "option spread: %.60s is not even or zipf",
+                         settings->spread);
+    if (settings->changes + settings->retractions > 100)
+        return error_say(error, error_bytes,
+                         "options changes and retractions: together they are over 100 percent");
+    size_t prefix = strlen(settings->topic_prefix);
+    if (prefix > PREFIX_MAX_BYTES || strpbrk(settings->topic_prefix, "+#") != NULL ||
+        (prefix > 0 && settings->topic_prefix[prefix - 1] != '/'))
+        return error_say(error, error_bytes,
+                         "option topic_prefix: %.80s is not empty, or levels that end with /, 64 "
+                         "bytes at most",
+                         settings->topic_prefix);
+    if (check_readers(settings, error, error_bytes) != 0)
+        return -1;
+    return check_files(settings, error, error_bytes);
+}
+
+int load_settings_parse(struct load_settings *settings, int argc, char **argv, int *help,
+                        char *error, size_t error_bytes)
+{
+    memset(settings, 0, sizeof *settings);
+    int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error, error_bytes);
+    return parsed == 0 ? check(settings, error, error_bytes) : parsed;
+}
+
+void load_settings_print(void *out)
+{
+    option_print(OPTIONS, OPTIONS_N, out);
+}
