@@ -12,8 +12,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define OPENING 32 /* connections that wait for their CONNACK, under a broker's listen() backlog   \
-                    */
+#define OPENING                                                                                    \
+    32 /* connections that wait for their CONNACK, under a broker's listen() backlog               \
+        */
 #define EVENTS 1024
 #define LOOK_MS 100 /* at the clock and at `stop`, when nothing comes */
 #define PUBACK_LEAST_BYTES 4

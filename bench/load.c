@@ -25,6 +25,15 @@ static void catch_signals(void)
     (void)sigaction(SIGTERM, &action, NULL);
 }
 
+/* Whoever measures other processes looks at them now. At the input's end, too, it goes on. */
+static void hold(void)
+{
+    char line[16];
+    printf("ready\n");
+    (void)fflush(stdout);
+    (void)fgets(line, sizeof line, stdin);
+}
+
 static uint64_t print_refused(const struct drive_counts *counts)
 {
     uint64_t sum = 0;
@@ -91,6 +100,8 @@ int main(int argc, char **argv)
         return fail(error);
     if (settings.warmup > 0)
         drive_run(drive, settings.warmup, &warmup);
+    if (settings.hold)
+        hold();
     drive_run(drive, stop != 0 ? 0 : settings.reactions, &counts);
     print_report(&settings, drive_window(drive), &warmup, &counts);
     drive_free(drive);

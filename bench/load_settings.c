@@ -53,6 +53,7 @@ static const struct option OPTIONS[] = {
          "stands before every topic"),
     NUMBER(seed, 0, UINT64_MAX, "1", "0 to 18446744073709551615",
            "the same seed gives the same readers and reactions"),
+    SWITCH(hold, "says ready once all are connected and warm, and begins at a line on its input"),
 };
 #define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
 

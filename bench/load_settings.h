@@ -24,6 +24,7 @@ struct load_settings {
     char password_file[OPTION_TEXT_MAX_BYTES + 1];
     char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t seed;
+    bool hold;
 
     /* Made of them. */
     enum wire_version version;
