@@ -6,6 +6,7 @@
 #include "meter.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +68,8 @@ static int make_topics(struct drive *drive)
     for (uint64_t i = 0; i < settings->articles; i++) {
         struct topic *topic = &drive->topic[i];
         topic->bytes =
-            (uint8_t)snprintf(topic->text, sizeof topic->text, "%.64sreactions/bench/post-%llu",
-                              settings->topic_prefix, (unsigned long long)(1000 + i));
+            (uint8_t)snprintf(topic->text, sizeof topic->text, "%.64sreactions/bench/post-%" PRIu64,
+                              settings->topic_prefix, 1000 + i);
     }
     return 0;
 }
@@ -76,8 +77,7 @@ static int make_topics(struct drive *drive)
 /* 32 bytes: of another seed, it is another reader. */
 static void name_reader(char out[NAME_BYTES], uint64_t seed, uint64_t number)
 {
-    snprintf(out, NAME_BYTES, "reader-%012llx-%012llx",
-             (unsigned long long)(seed & 0xffffffffffffu), (unsigned long long)number);
+    snprintf(out, NAME_BYTES, "reader-%012" PRIx64 "-%012" PRIx64, seed, number);
 }
 
 static int open_peer(struct drive *drive, const struct addrinfo *addresses, size_t i, char *error,

@@ -8,7 +8,8 @@
 #include <sys/resource.h>
 
 #define PREFIX_MAX_BYTES 64
-#define SPARE_FILES 16 /* beside the connections' */
+#define SEED_MAX ((UINT64_C(1) << 48) - 1) /* it stands in readers' names */
+#define SPARE_FILES 16                     /* beside the connections' */
 
 #define TEXT(name, least, initial, accepts, help)                                                  \
     {                                                                                              \
@@ -51,7 +52,7 @@ static const struct option OPTIONS[] = {
     TEXT(password_file, 0, "", "empty, or a file", "the password is its first line"),
     TEXT(topic_prefix, 0, "", "empty, or levels that end with /, 64 bytes at most",
          "stands before every topic"),
-    NUMBER(seed, 0, UINT64_MAX, "1", "0 to 18446744073709551615",
+    NUMBER(seed, 0, SEED_MAX, "1", "0 to 281474976710655",
            "the same seed gives the same readers and reactions"),
     SWITCH(hold, "says ready once all are connected and warm, and begins at a line on its input"),
 };
