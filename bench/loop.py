@@ -313,7 +313,7 @@ class Run:
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               preexec_fn=_die_with_parent) as child:
             try:
-                require(child.stdout.readline() == "ready\n", "tally-load: could not begin")
+                require(child.stdout.readline() == "ready\n", "tally-load could not begin: " + child.stderr.read())
                 connected()
                 out, error = child.communicate("begin\n", timeout=self.arguments.seconds + 60)
             except BaseException:
