@@ -313,7 +313,8 @@ class Run:
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               preexec_fn=_die_with_parent) as child:
             try:
-                require(child.stdout.readline() == "ready\n", "tally-load could not begin: " + child.stderr.read())
+                if child.stdout.readline() != "ready\n":
+                    raise BenchError("tally-load could not begin: " + child.communicate(timeout=STOP_S)[1])
                 connected()
                 out, error = child.communicate("begin\n", timeout=self.arguments.seconds + 60)
             except BaseException:
