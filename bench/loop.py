@@ -475,7 +475,7 @@ def parse():
         parser.error("--port-base: %d is not 1024 to 65000" % arguments.port_base)
     arguments.seconds = 60
     if arguments.quick:
-        arguments.runs, arguments.reactions, arguments.seconds = 1, min(arguments.reactions, 80000), 10
+        arguments.runs, arguments.reactions, arguments.seconds = 1, min(arguments.reactions, 50000), 8
     return arguments
 
 
