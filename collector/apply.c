@@ -71,6 +71,13 @@ bool apply_asks(const struct apply *apply, uint64_t now_ms)
     return apply->state == APPLY_UNKNOWN && now_ms >= apply->wait_until_ms;
 }
 
+uint64_t apply_paused_ms(const struct apply *apply, uint64_t now_ms)
+{
+    if (apply->pauses == 0 || apply->state != APPLY_UNKNOWN)
+        return UINT64_MAX;
+    return apply->wait_until_ms > now_ms ? apply->wait_until_ms - now_ms : 0;
+}
+
 void apply_asking(struct apply *apply)
 {
     apply->state = APPLY_ASKING;
@@ -105,6 +112,14 @@ static void pause_after(struct apply *apply, unsigned free, uint64_t now_ms)
     for (unsigned i = free + 1; i < apply->failures && pause_ms < APPLY_PAUSE_MAX_MS; i++)
         pause_ms *= 2;
     apply->wait_until_ms = now_ms + (pause_ms < APPLY_PAUSE_MAX_MS ? pause_ms : APPLY_PAUSE_MAX_MS);
+}
+
+/* The pause may end at any moment, and at most 2 s after it began. */
+static void paused(struct apply *apply, uint64_t now_ms)
+{
+    uint64_t wait_ms = (uint64_t)APPLY_AUDIT_MIN_MS << (apply->pauses < 8 ? apply->pauses : 8);
+    apply->pauses++;
+    apply->wait_until_ms = now_ms + (wait_ms < APPLY_AUDIT_MAX_MS ? wait_ms : APPLY_AUDIT_MAX_MS);
 }
 
 static void settle(struct apply *apply)
@@ -168,6 +183,7 @@ static void poisoned(struct apply *apply, const struct take *take)
 static void succeeded(struct apply *apply, const struct take *take)
 {
     apply->failures = 0;
+    apply->pauses = 0;
     apply->held[0] = '\0';
     apply->suspect_failures = 0;
     /* After a failure, what came before this batch was not heard of. */
@@ -195,6 +211,8 @@ void apply_answered(struct apply *apply, enum apply_answer answer, const struct 
             say(apply, why);
         if (answer == APPLY_POISON)
             poisoned(apply, take);
+        else if (answer == APPLY_PAUSED)
+            paused(apply, now_ms);
         else if (answer != APPLY_NO_ANSWER)
             pause_after(apply, answer == APPLY_WAIT ? 0 : 1, now_ms);
     }

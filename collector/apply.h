@@ -16,6 +16,8 @@
 
 #define APPLY_PAUSE_MIN_MS 100
 #define APPLY_PAUSE_MAX_MS 5000
+#define APPLY_AUDIT_MIN_MS 4 /* between two looks whether an audit's pause is over */
+#define APPLY_AUDIT_MAX_MS 32
 #define APPLY_TRIES 2 /* of a single record that fails, before it is set aside */
 #define APPLY_HELD_BYTES 160
 #define APPLY_POSITION_BYTES 40
@@ -56,6 +58,7 @@ enum apply_answer {
     APPLY_NO_SCRIPT, /* it forgot the script */
     APPLY_WAIT,      /* not now: out of memory, read-only, loading, its own keys are spoilt, … */
     APPLY_POISON,    /* a record of the batch cannot be applied */
+    APPLY_PAUSED,    /* the shard is being audited: no failure, goes on in a moment */
     APPLY_NO_ANSWER, /* the connection ended */
 };
 
@@ -72,6 +75,7 @@ struct apply {
     struct take_point point; /* Redis's once all that is under way has succeeded */
     uint64_t heard;          /* see apply_ring */
     unsigned failures;       /* in a row */
+    unsigned pauses;         /* answers in a row that said so */
     uint64_t wait_until_ms;
     uint64_t careful_until; /* one record a call up to here: one of them cannot be applied. 0: no */
     uint64_t suspect;       /* the record that failed last … */
@@ -83,6 +87,9 @@ void apply_init(struct apply *apply);
 
 /* Whether the position is to be asked for now. */
 bool apply_asks(const struct apply *apply, uint64_t now_ms);
+
+/* In how many ms an audit's pause should be looked at again; UINT64_MAX where there is none. */
+uint64_t apply_paused_ms(const struct apply *apply, uint64_t now_ms);
 void apply_asking(struct apply *apply);
 
 /* Redis said where it stands; the caller has gone to where apply_rule says. */

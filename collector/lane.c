@@ -146,6 +146,11 @@ bool lane_has_more(const struct lane *lane)
     return lane->apply.state == APPLY_GOING && source_backlog_bytes(lane->source) > 0;
 }
 
+uint64_t lane_paused_ms(const struct lane *lane)
+{
+    return apply_paused_ms(&lane->apply, clock_monotonic_ms());
+}
+
 bool lane_drained(const struct lane *lane)
 {
     return lane->apply.state == APPLY_GOING && lane->apply.in_flight == 0 &&
@@ -290,6 +295,8 @@ static enum apply_answer read_answer(const redisReply *reply, const char **why, 
         return APPLY_ELSEWHERE;
     if (strcmp(word, "ok") == 0 && reply->elements == 6)
         return APPLY_OK;
+    if (strcmp(word, "paused") == 0)
+        return APPLY_PAUSED;
     *why = "the script answered what nobody understands";
     if (strcmp(word, "error") != 0 || reply->elements != 3)
         return APPLY_WAIT;
@@ -320,6 +327,7 @@ static void say_failure(const struct lane *lane, const struct take *take, enum a
         log_line(LOG_LEVEL_INFO, "Redis forgot the script: loaded again", "shard=%s", lane->shard);
         break;
     case APPLY_OK:
+    case APPLY_PAUSED:
     case APPLY_NO_ANSWER:
         break;
     }

@@ -43,6 +43,10 @@ const char *lane_held(const struct lane *lane); /* why nothing is applied, "" */
 /* Nothing of this lane is under way. */
 bool lane_idle(const struct lane *lane);
 
+/* In how many ms the lane wants to be pumped again, as its shard is paused by an audit; UINT64_MAX
+ * where it is not. */
+uint64_t lane_paused_ms(const struct lane *lane);
+
 /* An old ring: all of it was applied. */
 bool lane_drained(const struct lane *lane);
 

@@ -9,6 +9,7 @@
 --       {'at', stored position}  it starts from another position: nothing was done
 --       {'ok', new, changed, repeated, superseded, split}  superseded: for each vote that lost u16 index in the batch, u8 kind
 --                                id that stands; split: what kept an article from being split, or ''
+--       {'paused', ms}           the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
 --       {'error', what, article} stopped: what was done stands in the heads, the position has not moved, so that a repeat is
 --                                harmless. article: 1 for the first, 0 where it is the shard's own keys
 --
@@ -46,7 +47,7 @@ local aside, lost = 0, 0
 if stored then
     aside, lost = unpack_bytes('<I8I8', stored, 17)
 end
-local meta = try('HMGET', meta_key, 'version', 'articles')
+local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
 local changed_members = try('ZCARD', changed_key)
 local names, heads = {}, {}
 for j = 9, #ARGV, 2 do
@@ -54,6 +55,24 @@ for j = 9, #ARGV, 2 do
 end
 if meta.err or type(changed_members) == 'table' then
     return {'error', meta.err or changed_members.err, 0}
+end
+
+local now
+local function clock()
+    if not now then
+        local time = call('TIME')
+        now = time[1] * 1000000 + time[2]
+    end
+    return now
+end
+
+-- A pause that has not begun is of before the clock was set back, and counts for nothing, as one of impossible length.
+if meta[3] then
+    local from, to = string.match(meta[3], '^(%d+) (%d+) ')
+    from, to = tonumber(from), tonumber(to)
+    if from and from <= clock() and clock() < to and to - from <= 2000000 then
+        return {'paused', math.ceil((to - clock()) / 1000)}
+    end
 end
 for i = 1, #names, CHUNK do
     local some = try('HMGET', heads_key, unpack(names, i, math.min(i + CHUNK - 1, #names)))
@@ -70,13 +89,8 @@ for i = 1, #names, CHUNK do
 end
 local last_version, last_number = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
 
-local now
 local function next_version()
-    if not now then
-        local time = call('TIME')
-        now = time[1] * 1000000 + time[2]
-    end
-    last_version = math.max(last_version + 1, now)
+    last_version = math.max(last_version + 1, clock())
     return last_version
 end
 

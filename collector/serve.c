@@ -41,6 +41,7 @@ struct serve {
     struct receipt_box *receipts;
     struct lane_shared shared;
     struct event *tick, *wake;
+    struct event *resume; /* an audit's pause is to be looked at again */
 
     struct spool_dir *spool;
     char spool_why[256];
@@ -541,6 +542,28 @@ static void pump(struct serve *serve)
     }
 }
 
+static void on_resume(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd; /* the loop has turned, and pumps */
+    (void)what;
+    (void)user;
+}
+
+/* Sees to it that the loop turns when the first of the paused lanes wants to go on. */
+static void arm_resume(struct serve *serve)
+{
+    uint64_t first = UINT64_MAX;
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] != NULL && lane_paused_ms(serve->lane[i]) < first)
+            first = lane_paused_ms(serve->lane[i]);
+    for (int i = 0; i < serve->olds; i++)
+        if (lane_paused_ms(serve->old[i].lane) < first)
+            first = lane_paused_ms(serve->old[i].lane);
+    const struct timeval after = {.tv_usec = (suseconds_t)(first % 1000) * 1000};
+    if (first != UINT64_MAX && !event_pending(serve->resume, EV_TIMEOUT, NULL))
+        event_add(serve->resume, &after);
+}
+
 static bool has_more(const struct serve *serve)
 {
     for (unsigned i = 0; i < serve->shards; i++)
@@ -586,6 +609,7 @@ int serve_run(struct serve *serve)
         if (serve->stopping && (idle(serve) || clock_monotonic_ms() - serve->stop_ms >= STOP_MS))
             break;
         pump(serve);
+        arm_resume(serve);
         if (session_awaited(serve->session) > 0)
             event_base_loop(serve->base, EVLOOP_ONCE);
         else
@@ -646,6 +670,7 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
     serve->settings = settings;
     serve->receipts = receipt_new(settings->topic_prefix);
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
+    serve->resume = event_new(base, -1, 0, on_resume, serve);
     serve->shared = (struct lane_shared){
         .receipts = serve->receipts,
         .counts = &serve->counts,
@@ -653,8 +678,9 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
         .in_flight_max = (unsigned)settings->in_flight,
         .pool = lane_pool_new((size_t)settings->batch_records),
     };
-    if (serve->receipts == NULL || serve->tick == NULL || serve->shared.pool == NULL ||
-        open_links(serve, mqtt_secret, redis_password) != 0 || event_add(serve->tick, &tick) != 0) {
+    if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
+        serve->shared.pool == NULL || open_links(serve, mqtt_secret, redis_password) != 0 ||
+        event_add(serve->tick, &tick) != 0) {
         serve_free(serve);
         return NULL;
     }
@@ -684,6 +710,8 @@ void serve_free(struct serve *serve)
         event_free(serve->wake);
     if (serve->tick != NULL)
         event_free(serve->tick);
+    if (serve->resume != NULL)
+        event_free(serve->resume);
     spool_dir_free(serve->spool);
     free(serve);
 }

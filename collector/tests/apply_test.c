@@ -231,6 +231,42 @@ static void test_only_what_may_last_waits(void **state)
     }
 }
 
+/* An audit's pause is no failure: nothing is held, it is looked at again soon, and at the latest
+ * after APPLY_AUDIT_MAX_MS. */
+static void test_an_audit_pauses(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    assert_true(apply_paused_ms(&world.apply, world.now_ms) == UINT64_MAX);
+    uint64_t last = 0;
+    for (int i = 0; i < 12; i++) {
+        go(&world, 0, 0);
+        send(&world, 10);
+        send(&world, 10);
+        answer(&world, APPLY_PAUSED, NULL);
+        assert_false(apply_sends(&world.apply, 4));
+        assert_true(apply_paused_ms(&world.apply, world.now_ms) == UINT64_MAX);
+        answer(&world, APPLY_PAUSED, NULL);
+        uint64_t wait_ms = apply_paused_ms(&world.apply, world.now_ms);
+        assert_true(wait_ms >= APPLY_AUDIT_MIN_MS && wait_ms <= APPLY_AUDIT_MAX_MS);
+        assert_true(wait_ms >= last);
+        assert_string_equal(world.apply.held, "");
+        assert_int_equal(world.apply.failures, 0);
+        assert_false(apply_asks(&world.apply, world.now_ms));
+        last = wait_ms;
+        world.now_ms += wait_ms;
+        assert_int_equal(apply_paused_ms(&world.apply, world.now_ms), 0);
+    }
+    assert_int_equal(last, APPLY_AUDIT_MAX_MS);
+    go(&world, 0, 0);
+    send(&world, 10);
+    answer(&world, APPLY_OK, NULL);
+    assert_true(apply_paused_ms(&world.apply, world.now_ms) == UINT64_MAX);
+    assert_int_equal(world.apply.heard, 640);
+    teardown(&world);
+}
+
 static void test_the_pause_grows_and_ends(void **state)
 {
     (void)state;
@@ -459,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_several_calls_follow_each_other),
         cmocka_unit_test(test_a_failure_settles_first),
         cmocka_unit_test(test_only_what_may_last_waits),
+        cmocka_unit_test(test_an_audit_pauses),
         cmocka_unit_test(test_the_pause_grows_and_ends),
         cmocka_unit_test(test_repeated_mismatches_wait),
         cmocka_unit_test(test_a_question_may_fail),

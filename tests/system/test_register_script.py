@@ -23,8 +23,8 @@ KEYS = ["tally:{0}:heads", "tally:{0}:changed", "tally:{0}:meta", "tally:{0}:rin
 HEADS, CHANGED, META, RINGS = KEYS
 
 
-def _script(name):
-    with open(os.path.join(ROOT, "collector", name), "rb") as f:
+def _script(name, folder="collector"):
+    with open(os.path.join(ROOT, folder, name), "rb") as f:
         return f.read()
 
 
@@ -553,3 +553,130 @@ def test_fold_moves_a_rings_numbers_once(redis):
     assert redis.hkeys(RINGS) == [other.ring.encode()]
     redis.eval(fold, 2, RINGS, books, other.ring)
     assert redis.hget(books, edge + b":applied") == b"13"
+
+
+# --- an audit's pause ---
+
+def _pause(redis, ms, whose="00000000000000a1"):
+    return redis.eval(_script("pause.lua", "lib/audit"), 1, META, whose, ms)
+
+
+def test_a_pause_applies_nothing_until_it_ends(redis):
+    ring = Ring(redis)
+    ring.apply(_votes("a", range(3)))
+    before = _everything(redis)
+    assert _pause(redis, 2000) == [b"paused", 2000]
+    paused = _everything(redis)
+    answer = ring.call(_votes("a", range(3, 6)))
+    assert answer[0] == b"paused" and 0 < answer[1] <= 2000
+    assert _everything(redis) == paused, "a paused shard is as it was"
+    assert ring.call(_votes("a", [9]), at=12345)[0] == b"at", "a call from another position is told so all the same"
+    assert Ring(redis, ring="00000000000000bb").call(_votes("b", [1]))[0] == b"paused", "it holds for other edges' rings"
+    assert _pause(redis, 0) == [b"ended"]
+    assert ring.apply(_votes("a", range(3, 6)))[0] == b"ok"
+    assert before != _everything(redis)
+
+
+def test_a_pause_ends_by_itself(redis):
+    ring = Ring(redis)
+    assert _pause(redis, 50) == [b"paused", 50]
+    assert ring.call(_votes("a", [1]))[0] in (b"paused", b"ok")
+    wait_until(lambda: ring.call(_votes("a", [1]))[0] != b"paused", "the end of the pause")
+    assert _head(redis).voters == 1
+
+
+def test_a_pause_is_bounded_and_followed_by_as_long_a_time_without(redis):
+    assert _pause(redis, 60000) == [b"paused", 2000]
+    assert _pause(redis, 10, whose="00000000000000a2")[0] == b"wait"
+    assert _pause(redis, 0, whose="00000000000000a2") == [b"ended"], "what is another's goes on"
+    assert Ring(redis).call(_votes("a", [1]))[0] == b"paused"
+    seconds, us = redis.time()
+    now = seconds * 1000000 + us
+    redis.hset(META, "pause", "%d %d 00000000000000a1" % (now - 1500000, now))
+    answer = _pause(redis, 10)
+    assert answer[0] == b"wait" and 0 < answer[1] <= 1500
+    redis.hset(META, "pause", "%d %d 00000000000000a1" % (now - 3000000, now - 1500001))
+    assert _pause(redis, 10)[0] == b"paused"
+
+
+@pytest.mark.parametrize("text", ["", "x", "1 2", "-1 5 a", "0 99999999999999999 a", "%(later)d %(far)d a", "%(before)d %(far)d a"])
+def test_a_pause_that_cannot_be_is_none(redis, text):
+    """Rubbish, one from before the clock was set back, and one longer than any."""
+    now = redis.time()[0] * 1000000
+    redis.hset(META, "pause", text % {"later": now + 9000000, "far": now + 10000000, "before": now - 5000000})
+    assert Ring(redis).call(_votes("a", [1]))[0] == b"ok"
+
+
+# --- counting ---
+
+def _count(redis, article, slice_of=1000, head=b""):
+    """All slices. Returns the words of the last answer, the sums, and the slices' sizes."""
+    keys = ["tally:{0}:" + name for name in ("heads", "base", "changed", "meta")]
+    at, cursor, sums, sizes = 0, b"0", [0] * 20, []
+    while True:
+        answer = redis.eval(_script("count.lua", "lib/audit"), 4, *keys, article, head, at, cursor, slice_of)
+        if answer[0] != b"ok":
+            return answer, sums, sizes
+        head, at, cursor = answer[1], answer[5], answer[6]
+        numbers = struct.unpack("<20I", answer[7])
+        sums = [a + b for a, b in zip(sums, numbers)]
+        sizes.append(numbers[16])
+        if at == numbers[19]:
+            assert cursor == b"0"
+            return answer, sums, sizes
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("slice_of", [1, 100, 1000])
+def test_counting_in_slices(redis, seed, slice_of):
+    random_ = random.Random(seed)
+    ring, n = Ring(redis), random_.choice([1, 40, 700, 3000])
+    for start in range(0, n, 500):
+        ring.apply([Vote("a", random_.getrandbits(64), 1000, random_.choice([0] + list(KINDS))) for _ in range(start, min(n, start + 500))])
+    answer, sums, sizes = _count(redis, "a", slice_of)
+    head = _head(redis)
+    assert answer[1] == redis.hget(HEADS, "a") and int(answer[3]) == int(answer[4]) == head.version
+    assert {k: c for k, c in enumerate(sums[:16]) if k and c} == {k: c for k, c in head.counts.items() if c}
+    assert sums[16] == head.voters == n and sums[17] == sums[18] == 0
+    assert max(sizes) <= max(slice_of, 4 * SPLIT * 2)
+    if slice_of == 1000:
+        assert max(sizes) <= 1000
+
+
+def test_counting_a_bucket_that_was_never_split(redis):
+    """No more than a slice of it at once."""
+    ring = Ring(redis, split=1000000)
+    for start in range(0, 5000, 500):
+        ring.apply(_votes("a", range(start, start + 500)))
+    _answer, sums, sizes = _count(redis, "a", 300)
+    assert sums[16] == 5000 and len(sizes) > 10 and max(sizes) < 600
+
+
+def test_counting_sees_what_changed_meanwhile(redis):
+    ring = Ring(redis)
+    ring.apply(_votes("a", range(10)))
+    head = redis.hget(HEADS, "a")
+    assert _count(redis, "b")[0] == [b"none"]
+    assert _count(redis, "a", head=head)[0][0] == b"ok"
+    for more in ([Vote("a", 10, 1000, 0)], [Vote("a", 1, 2000, 7)]):  # a new reader of nothing, and another's change
+        ring.apply(more)
+        assert _count(redis, "a", head=head)[0] == [b"changed"]
+        head = redis.hget(HEADS, "a")
+    for raw in (b"", b"\1", head[:-1], head[:18] + b"\x0f" + head[19:], head[:19] + b"\xff\xff\0\0" + head[23:]):
+        redis.hset(HEADS, "a", raw)
+        assert _count(redis, "a")[0] == [b"bad"], "a head that would have it count for ever"
+
+
+def test_counting_a_floor_and_what_is_out_of_place(redis):
+    ring = Ring(redis)
+    ring.apply([Vote("a", reader, 1000 + reader, 1) for reader in range(300)])
+    head = bytearray(redis.hget(HEADS, "a"))
+    head[1] = 1
+    redis.hset(HEADS, "a", bytes(head) + struct.pack("<Q", 1099))
+    answer, sums, _sizes = _count(redis, "a")
+    assert answer[0] == b"ok" and sums[0] == 100 and sums[1] == 200
+    key = next(redis.scan_iter("tally:{0}:*:0"))
+    redis.hset(key, struct.pack("<Q", 1), bytes(7))
+    redis.hset(key, b"short", b"x")
+    sums = _count(redis, "a")[1]
+    assert sums[16:19] == [302, 1, 1]

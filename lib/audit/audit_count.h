@@ -1,0 +1,67 @@
+/* The count of one article's registers, slice by slice (count.lua), and what its totals in Redis
+ * then should be. No I/O: the caller sends the arguments and hands in the answer, synchronously or
+ * not. Exact without a lock: every slice sees the head that the first one saw, or the count is to
+ * begin anew; what can be counted otherwise changes the head with it. One thread. */
+#ifndef TALLY_AUDIT_AUDIT_COUNT_H
+#define TALLY_AUDIT_AUDIT_COUNT_H
+
+#include "core/article.h"
+#include "core/kind.h"
+#include "core/total.h"
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AUDIT_COUNT_KEYS 4
+#define AUDIT_COUNT_ARGUMENTS (1 + AUDIT_COUNT_KEYS + 5) /* after the script's name */
+#define AUDIT_COUNT_SLICE_MAX 4000
+#define AUDIT_COUNT_BASE_MAX_BYTES (2 + 9 * KIND_MAX)
+#define AUDIT_COUNT_KEY_BYTES 32
+
+/* The scripts, to be loaded under their SHA1. */
+extern const unsigned char count_lua[], pause_lua[];
+extern const unsigned long count_lua_bytes, pause_lua_bytes;
+
+struct audit_count {
+    char article[ARTICLE_MAX_BYTES + 1];
+    size_t article_bytes;
+    unsigned char head[TOTAL_HEAD_MAX_BYTES], base[AUDIT_COUNT_BASE_MAX_BYTES];
+    size_t head_bytes, base_bytes; /* of the base, SIZE_MAX: longer than any */
+    uint64_t changed;              /* the version with which it stands in the changed set; 0 none */
+    uint64_t last_version;         /* of its shard */
+
+    int64_t count[KIND_MAX + 1]; /* registers by kind id; [0] none, or not above the floor */
+    uint64_t registers, misplaced, malformed;
+    uint64_t slices, largest_slice; /* calls, and registers of the largest */
+
+    uint64_t buckets, counted; /* of the article, and how many were counted */
+    char cursor[24];           /* in the next */
+    char key[AUDIT_COUNT_KEYS][AUDIT_COUNT_KEY_BYTES];
+    char at[24], most[12];
+};
+
+enum audit_count_step {
+    AUDIT_COUNT_MORE,    /* another slice is to be asked for */
+    AUDIT_COUNT_DONE,    /* all above is valid */
+    AUDIT_COUNT_ABSENT,  /* Redis has no such article */
+    AUDIT_COUNT_CHANGED, /* it changed meanwhile: begin anew */
+    AUDIT_COUNT_DAMAGED, /* its head is none */
+    AUDIT_COUNT_FAILED,  /* an error of Redis, or an answer that nobody understands */
+};
+
+/* Begins with a valid article id; `slice` is how many registers a call counts at most. */
+void audit_count_begin(struct audit_count *count, const char *article, size_t article_bytes,
+                       uint32_t shard, unsigned slice);
+
+/* The arguments of the next slice after `EVALSHA sha`: AUDIT_COUNT_ARGUMENTS of them. They point
+ * into `count`. */
+void audit_count_arguments(struct audit_count *count, const char **argv, size_t *bytes);
+
+enum audit_count_step audit_count_answer(struct audit_count *count, const redisReply *reply);
+
+/* Whether another slice than the first is needed: of one slice, the count is one call. */
+bool audit_count_is_long(const struct audit_count *count);
+
+#endif

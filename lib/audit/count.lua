@@ -1,0 +1,120 @@
+-- Counts some of one article's registers, and says what its totals in Redis are (INTERFACES.md 5). Changes nothing.
+-- All slices of a count whose head stayed as it was saw one and the same state of the registers, as far as it can be
+-- counted: what changes a count raises the head's version, a new register its voters.
+-- KEYS  heads, base, changed, meta of one shard
+-- ARGV  1 article; 2 the head as the first slice saw it, '' for the first; 3 how many buckets were counted before; 4 the
+--       cursor in the next, '0' at its beginning; 5 how many registers are counted at most, but for a bucket that Redis
+--       only gives as a whole (it is no larger than hash-max-listpack-entries)
+-- Answers {'none'}     there is no such article
+--         {'changed'}  its head is another by now: the count is to begin anew
+--         {'bad'}      its head is none
+--         {'ok', head, base, version it stands with in the changed set, last version of the shard, buckets counted, cursor,
+--          20 × u32}   of this slice: registers by kind id 0 to 15 (those not above the floor as 0), registers, in a bucket
+--                      that is not theirs, of no known form; of the article: buckets
+-- Integers are little-endian.
+local try = redis.pcall
+local byte, format, floor_of = string.byte, string.format, math.floor
+local BUCKETS = 250 -- looked at by one call at most
+
+local head = redis.call('HGET', KEYS[1], ARGV[1])
+if not head then
+    return {'none'}
+end
+if ARGV[2] ~= '' and head ~= ARGV[2] then
+    return {'changed'}
+end
+local n = byte(head, 24)
+local floored = n and byte(head, 2) == 1
+if not n or byte(head, 1) ~= 1 or n > 15 or #head ~= 24 + 5 * n + (floored and 8 or 0) then
+    return {'bad'}
+end
+local _, number, voters, level, split = struct.unpack('<I8I4I4BI4', head, 3)
+local size = 4 ^ level
+local buckets = size + 3 * split
+-- A split needs a voter who was not there before.
+if level > 15 or split > size or buckets > voters + 3 then
+    return {'bad'}
+end
+local floor = floored and struct.unpack('<I8', head, 25 + 5 * n)
+
+local prefix = string.sub(KEYS[1], 1, -6) .. format('%.0f', number) .. ':'
+local at, cursor, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local counts, registers, misplaced, malformed = {}, 0, 0, 0
+for kind = 0, 15 do
+    counts[kind] = 0
+end
+
+-- The buckets in their order: those of before the split position grew, then the three new ones of each that was split.
+local function bucket_at(i)
+    if i < size then
+        return i
+    end
+    i = i - size
+    return (1 + floor_of(i / split)) * size + i % split
+end
+
+local function count(bucket, list)
+    for i = 1, #list, 2 do
+        local field, value = list[i], list[i + 1]
+        registers = registers + 1
+        if #field ~= 8 or #value ~= 7 then
+            malformed = malformed + 1
+        else
+            local a, b, c, d = byte(field, 1, 4)
+            local hash = a + 256 * b + 65536 * c + 16777216 * d
+            local own = hash % size
+            if own < split then
+                own = hash % (4 * size)
+            end
+            if own ~= bucket then
+                misplaced = misplaced + 1
+            end
+            local kind = byte(value, 7) % 16
+            if floor then
+                local hi, lo = struct.unpack('>I6B', value)
+                if hi * 16 + floor_of(lo / 16) <= floor then
+                    kind = 0
+                end
+            end
+            counts[kind] = counts[kind] + 1
+        end
+    end
+end
+
+local looked = 0
+while at < buckets and registers < most and looked < BUCKETS do
+    local bucket = bucket_at(at)
+    local key = prefix .. format('%.0f', bucket)
+    local length = try('HLEN', key)
+    looked = looked + 1
+    if type(length) == 'table' then -- of another type
+        malformed = malformed + 1
+        at = at + 1
+    elseif cursor == '0' and registers + length <= most then
+        count(bucket, try('HGETALL', key))
+        at = at + 1
+    elseif registers > 0 then
+        break
+    else
+        local some = try('HSCAN', key, cursor, 'COUNT', most)
+        cursor = some[1]
+        count(bucket, some[2])
+        if cursor == '0' then
+            at = at + 1
+        end
+        break
+    end
+end
+
+local found = {}
+for kind = 0, 15 do
+    found[#found + 1] = struct.pack('<I4', counts[kind])
+end
+for _, value in ipairs({registers, misplaced, malformed, buckets}) do
+    found[#found + 1] = struct.pack('<I4', value)
+end
+local score = try('ZSCORE', KEYS[3], ARGV[1])
+local base = try('HGET', KEYS[2], ARGV[1])
+local last = try('HGET', KEYS[4], 'version')
+return {'ok', head, type(base) == 'string' and base or '', type(score) == 'string' and score or '',
+        type(last) == 'string' and last or '', at, cursor, table.concat(found)}
