@@ -11,7 +11,10 @@
 
 static const char *role_word(enum role role)
 {
-    return role == ROLE_FEED ? "feed" : role == ROLE_COLLECTOR ? "collector" : "";
+    return role == ROLE_FEED        ? "feed"
+           : role == ROLE_COLLECTOR ? "collector"
+           : role == ROLE_OPERATOR  ? "operator"
+                                    : "";
 }
 
 int start_secret(const char *services_file, const char *user, enum role role,

@@ -101,14 +101,15 @@ static bool content_valid(const unsigned char *in, const struct stat *status)
            shards <= SPOOL_EDGE_SHARDS_MAX && bytes_get_u64(in + OFFSET_ID) != 0;
 }
 
-int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes)
+static int open_as(struct spool_edge *edge, int dir_fd, bool writes, char *error,
+                   size_t error_bytes)
 {
     struct stat status;
     unsigned char head[OFFSET_CRC + 4u];
     void *memory = MAP_FAILED;
 
     *edge = (struct spool_edge){.fd = -1};
-    int fd = openat(dir_fd, NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(dir_fd, NAME, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return error_say(error, error_bytes, "%s cannot be opened: %s", NAME, strerror(errno));
     if (fstat(fd, &status) != 0 || pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head ||
@@ -119,7 +120,8 @@ int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t err
         errno = EINVAL;
         return -1;
     }
-    memory = mmap(NULL, SPOOL_EDGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    memory = mmap(NULL, SPOOL_EDGE_BYTES, writes ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
+                  fd, 0);
     if (memory == MAP_FAILED) {
         int saved = errno;
         error_say(error, error_bytes, "%s cannot be mapped: %s", NAME, strerror(saved));
@@ -134,6 +136,16 @@ int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t err
         .shards = bytes_get_u32(head + OFFSET_SHARDS),
     };
     return 0;
+}
+
+int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes)
+{
+    return open_as(edge, dir_fd, true, error, error_bytes);
+}
+
+int spool_edge_look(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes)
+{
+    return open_as(edge, dir_fd, false, error, error_bytes);
 }
 
 void spool_edge_close(struct spool_edge *edge)

@@ -31,6 +31,9 @@ int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, char *error, size_
 int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes);
 void spool_edge_close(struct spool_edge *edge); /* unlocks too */
 
+/* The same, but read-only: whatever writes, or locks, must not be called. */
+int spool_edge_look(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes);
+
 /* Locks a side's byte for as long as the file is open. Returns 0, or -1 with errno (EAGAIN or
  * EACCES: another has it). */
 int spool_edge_lock(const struct spool_edge *edge, enum spool_edge_side side);

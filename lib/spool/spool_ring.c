@@ -118,15 +118,15 @@ static bool size_possible(const struct stat *status)
            bytes <= SPOOL_HEADER_BYTES + SPOOL_CAPACITY_MAX_BYTES;
 }
 
-int spool_ring_map(struct spool_ring *ring, int dir_fd, const char *name, bool allocate,
-                   char *error, size_t error_bytes)
+static int map(struct spool_ring *ring, int dir_fd, const char *name, bool writes, bool allocate,
+               char *error, size_t error_bytes)
 {
     struct stat status;
     void *memory;
     int wrong = 0;
 
     *ring = (struct spool_ring){0};
-    int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(dir_fd, name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return error_say(error, error_bytes, "%s cannot be opened: %s", name, strerror(errno));
     if (fstat(fd, &status) != 0 || !size_possible(&status)) {
@@ -142,7 +142,8 @@ int spool_ring_map(struct spool_ring *ring, int dir_fd, const char *name, bool a
         error_say(error, error_bytes, "%s cannot have all its space: %s", name, strerror(wrong));
         goto out;
     }
-    memory = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    memory = mmap(NULL, (size_t)status.st_size, writes ? PROT_READ | PROT_WRITE : PROT_READ,
+                  MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED) {
         wrong = errno;
         error_say(error, error_bytes, "%s cannot be mapped: %s", name, strerror(wrong));
@@ -153,6 +154,18 @@ out:
     close(fd);
     errno = wrong;
     return wrong == 0 ? 0 : -1;
+}
+
+int spool_ring_map(struct spool_ring *ring, int dir_fd, const char *name, bool allocate,
+                   char *error, size_t error_bytes)
+{
+    return map(ring, dir_fd, name, true, allocate, error, error_bytes);
+}
+
+int spool_ring_look(struct spool_ring *ring, int dir_fd, const char *name, char *error,
+                    size_t error_bytes)
+{
+    return map(ring, dir_fd, name, false, false, error, error_bytes);
 }
 
 void spool_ring_unmap(struct spool_ring *ring)

@@ -42,6 +42,10 @@ int spool_ring_map(struct spool_ring *ring, int dir_fd, const char *name, bool a
                    char *error, size_t error_bytes);
 void spool_ring_unmap(struct spool_ring *ring);
 
+/* The same as spool_ring_map, but read-only. */
+int spool_ring_look(struct spool_ring *ring, int dir_fd, const char *name, char *error,
+                    size_t error_bytes);
+
 /* How many files there are with this prefix ("old", "bad") for the shard, or -1. */
 int spool_ring_count(int dir_fd, const char *prefix, uint32_t shard);
 

@@ -181,7 +181,7 @@ class Edge:
 
     def program(self, name):
         """Path of something built."""
-        for folder in ("", "broker-plugin", "collector", "dashboard-feed"):
+        for folder in ("", "broker-plugin", "collector", "dashboard-feed", "cli"):
             path = os.path.join(self.build, folder, name)
             if os.path.exists(path) and not os.path.isdir(path):
                 return path
@@ -358,6 +358,10 @@ class Edge:
             except OSError:
                 continue
         return found
+
+    def command_argv(self, name, *more):
+        """The operator's command with what it needs of this edge."""
+        return [self.program("tally"), name, "--spool", self.spool, "--http-port", str(self.http_port)] + self._common() + list(more)
 
     def skew_redis(self, skew_ms):
         """From the next start of Redis on, its clock is off by so much."""

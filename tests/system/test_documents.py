@@ -36,7 +36,7 @@ def _rows(text):
 
 def _documented():
     """program → {option: (default, accepts)}; the heading above a table names its program."""
-    found = {"plugin": {}, "collector": {}, "feed": {}}
+    found = {"plugin": {}, "collector": {}, "feed": {}, "audit": {}}
     for heading, name, default, accepts in _rows(_read("README.md")):
         programs = [program for program in found if program in heading.lower()]
         assert len(programs) == 1, "which program's options stand under the heading %r?" % heading
@@ -46,9 +46,9 @@ def _documented():
     return found
 
 
-def _of_help(path):
+def _of_help(*argv):
     """option → (default, accepts) out of --help's lines `name | default | accepts | help`."""
-    text = subprocess.run([path, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    text = subprocess.run([*argv, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
     found = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.split(" | ")]
@@ -80,9 +80,14 @@ def _normal(entry):
     return ("" if default in ("required", "-") else default), accepts
 
 
-@pytest.mark.parametrize("program", ["plugin", "collector", "feed"])
+@pytest.mark.parametrize("program", ["plugin", "collector", "feed", "audit"])
 def test_every_option_is_in_the_readme_and_nothing_else(make_edge, program):
-    built = _of_plugin_source() if program == "plugin" else _of_help(make_edge()[program].argv[0])
+    if program == "plugin":
+        built = _of_plugin_source()
+    elif program == "audit":
+        built = _of_help(make_edge().program("tally"), program)
+    else:
+        built = _of_help(make_edge()[program].argv[0])
     written = _documented()[program]
     assert sorted(written) == sorted(built)
     assert {n: _normal(e) for n, e in written.items()} == {n: _normal(e) for n, e in built.items()}

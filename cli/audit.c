@@ -1,0 +1,114 @@
+#include "audit.h"
+
+#include "audit_articles.h"
+#include "audit_books.h"
+#include "audit_settings.h"
+#include "report.h"
+
+#include "core/error.h"
+#include "daemon/clock.h"
+#include "daemon/start.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SETTLE_MS                                                                                  \
+    3000 /* so long what differs may still be under way: the feed sends each 250 ms                \
+          */
+#define COULD_NOT_CHECK 2
+#define WHY_BYTES 1024
+
+struct secrets {
+    char broker[SERVICES_SECRET_MAX_BYTES + 1];
+    char redis[256];
+};
+
+static void articles(const struct audit_settings *settings, struct report *report,
+                     struct store_view *store, const char *secret)
+{
+    char why[WHY_BYTES];
+    const struct retained_config broker = {
+        .host = settings->mqtt_host,
+        .port = (int)settings->mqtt_port,
+        .username = settings->user,
+        .password = secret,
+        .prefix = settings->topic_prefix,
+    };
+    struct audit_articles audit = {
+        .report = report,
+        .store = store,
+        .web = web_new(settings->http_host, (int)settings->http_port),
+        .settle_ms = SETTLE_MS,
+    };
+    audit.retained = retained_open(&broker, why, sizeof why);
+    if (audit.retained == NULL)
+        report_fails(report, "articles", why);
+    else if (audit.web == NULL)
+        report_fails(report, "articles", "no memory");
+    else
+        audit_articles_run(&audit, settings->list, settings->listed);
+    retained_free(audit.retained);
+    web_free(audit.web);
+}
+
+static int audit(const struct audit_settings *settings, const struct secrets *secrets)
+{
+    static struct report report; /* large */
+    char why[WHY_BYTES];
+    if (report_init(&report) != 0)
+        return COULD_NOT_CHECK;
+    report.at_ms = clock_unix_ms();
+    struct store_view *store =
+        store_view_open(settings->redis_host, (int)settings->redis_port,
+                        secrets->redis[0] != '\0' ? secrets->redis : NULL, why, sizeof why);
+    if (store == NULL) {
+        report_fails(&report, "store", why);
+    } else {
+        report.store = store_view_id(store);
+        audit_books_run(&report, store, settings->spool, clock_monotonic_ms() + SETTLE_MS);
+        articles(settings, &report, store, secrets->broker);
+        report.stats = store_view_stats(store);
+    }
+    if (settings->json)
+        report_json(&report, stdout);
+    else
+        report_text(&report, stdout);
+    int status = report_status(&report);
+    store_view_free(store);
+    report_fini(&report);
+    return status;
+}
+
+int audit_run(int argc, char **argv)
+{
+    static struct audit_settings settings;
+    struct secrets secrets = {0};
+    char error[WHY_BYTES];
+    int help = 0;
+    int rc = audit_settings_parse(&settings, argc, argv, &help, error, sizeof error);
+    if (rc == 1) {
+        if (help == 'v')
+            puts("tally " TALLY_VERSION);
+        else
+            option_print(audit_settings_table, audit_settings_count, stdout);
+        return 0;
+    }
+    log_init("tally", LOG_LEVEL_ERROR);
+    if (rc == 0 && sodium_init() < 0)
+        rc = error_say(error, sizeof error, "libsodium does not start");
+    if (rc == 0)
+        rc = start_secret(settings.services_file, settings.user, ROLE_OPERATOR, secrets.broker,
+                          error, sizeof error);
+    if (rc == 0)
+        rc = start_redis_password(settings.redis_password_file, secrets.redis, sizeof secrets.redis,
+                                  error, sizeof error);
+    if (rc == 0)
+        rc = audit(&settings, &secrets);
+    else {
+        fprintf(stderr, "tally audit: %s\n", error);
+        rc = COULD_NOT_CHECK;
+    }
+    sodium_memzero(&secrets, sizeof secrets);
+    return rc;
+}

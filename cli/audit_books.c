@@ -1,0 +1,134 @@
+#include "audit_books.h"
+
+#include "daemon/clock.h"
+#include "spool/spool_view.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define PAUSE_MS 50
+
+enum taken { TAKEN, AGAIN, FAILED };
+
+struct taking {
+    struct books *books;
+    bool damaged;
+};
+
+static void add_position(void *user, uint32_t shard, const char *field, const char *value,
+                         size_t value_bytes)
+{
+    struct taking *taking = user;
+    if (!books_add_position(taking->books, shard, field, value, value_bytes))
+        taking->damaged = true;
+}
+
+static void add_field(void *user, uint32_t shard, const char *field, const char *value,
+                      size_t value_bytes)
+{
+    struct taking *taking = user;
+    (void)shard;
+    (void)value_bytes;
+    books_add_field(taking->books, field, value);
+}
+
+/* What Redis says, from before the moment that the view takes. */
+static enum taken ask_redis(struct books *books, struct store_view *store, char *why,
+                            size_t why_bytes)
+{
+    struct taking taking = {.books = books};
+    for (uint32_t shard = 0; shard < store_view_shards(store); shard++)
+        if (store_view_hash(store, shard, "rings", add_position, &taking) != 0 ||
+            store_view_hash(store, shard, "books", add_field, &taking) != 0) {
+            snprintf(why, why_bytes, "%s", store_view_error(store));
+            return FAILED;
+        }
+    if (taking.damaged) {
+        snprintf(why, why_bytes, "redis: a ring's position is none");
+        return FAILED;
+    }
+    return TAKEN;
+}
+
+static enum taken take_with(struct books *books, struct spool_view *view, struct store_view *store,
+                            char *why, size_t why_bytes)
+{
+    snprintf(why, why_bytes, "the spool never stood still");
+    if (spool_view_shards(view) != store_view_shards(store)) {
+        snprintf(why, why_bytes, "the spool has %u shards, the store %u", spool_view_shards(view),
+                 store_view_shards(store));
+        return FAILED;
+    }
+    books_begin(books, spool_view_edge_id(view));
+    for (size_t i = 0; i < spool_view_rings(view); i++)
+        books_add_ring(books, spool_view_ring(view, i));
+    enum taken asked = ask_redis(books, store, why, why_bytes);
+    if (asked != TAKEN)
+        return asked;
+    if (spool_view_take(view) != 0)
+        return AGAIN;
+    for (size_t i = 0; i < books->n; i++) {
+        struct books_ring *ring = &books->ring[i];
+        ring->ring = *spool_view_ring(view, i);
+        if (spool_view_compare(view, i, ring->position.position, ring->position.sequence,
+                               &ring->rest) != 0)
+            return AGAIN;
+    }
+    /* A ring that was drained meanwhile may stand in the shard's books already. */
+    if (!spool_view_same(view))
+        return AGAIN;
+    books_close(books, spool_view_admitted(view));
+    return TAKEN;
+}
+
+static enum taken take(struct books *books, const char *spool, struct store_view *store, char *why,
+                       size_t why_bytes)
+{
+    bool retry;
+    struct spool_view *view = spool_view_open(spool, &retry, why, why_bytes);
+    if (view == NULL)
+        return retry ? AGAIN : FAILED;
+    enum taken taken = take_with(books, view, store, why, why_bytes);
+    spool_view_free(view);
+    return taken;
+}
+
+static void count_one(void *user, const char *subject, const char *what, int64_t expected,
+                      int64_t found)
+{
+    (void)subject;
+    (void)what;
+    (void)expected;
+    (void)found;
+    ++*(size_t *)user;
+}
+
+static void report_one(void *user, const char *subject, const char *what, int64_t expected,
+                       int64_t found)
+{
+    report_differs(user, AUDIT_BOOKS, subject, what, expected, found);
+}
+
+void audit_books_run(struct report *report, struct store_view *store, const char *spool,
+                     uint64_t limit_ms)
+{
+    const struct timespec nap = {.tv_nsec = PAUSE_MS * 1000000};
+    char why[256];
+    for (;;) {
+        size_t differences = 0;
+        enum taken taken = take(&report->books, spool, store, why, sizeof why);
+        if (taken == TAKEN)
+            books_compare(&report->books, store_view_id(store), count_one, &differences);
+        bool late = clock_monotonic_ms() >= limit_ms;
+        if (taken == FAILED || (taken == AGAIN && late)) {
+            report->books.checked = false;
+            report_fails(report, "books", why);
+            return;
+        }
+        if (taken == TAKEN && (differences == 0 || late))
+            break;
+        nanosleep(&nap, NULL);
+    }
+    books_compare(&report->books, store_view_id(store), report_one, report);
+}

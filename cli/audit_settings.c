@@ -1,0 +1,67 @@
+#include "audit_settings.h"
+
+#include "core/article.h"
+#include "core/error.h"
+
+#include <string.h>
+
+#define TEXT(field, required, initial, accepts, help)                                              \
+    {                                                                                              \
+#field, OPTION_TEXT, offsetof(struct audit_settings, field), required,                     \
+            OPTION_TEXT_MAX_BYTES, initial, accepts, help                                          \
+    }
+#define PORT(field, initial, help)                                                                 \
+    {                                                                                              \
+#field, OPTION_NUMBER, offsetof(struct audit_settings, field), 1, 65535, initial,          \
+            "1 to 65535", help                                                                     \
+    }
+
+const struct option audit_settings_table[] = {
+    TEXT(spool, 1, NULL, "a folder", "the spool of this edge; it is only looked at"),
+    TEXT(services_file, 1, NULL, "a file of mode 0600 or 0640",
+         "where the operator's secret stands"),
+    TEXT(user, 0, "operator", "a name in the services file", "as whom to connect to the broker"),
+    TEXT(mqtt_host, 0, "127.0.0.1", "a name or address", "the broker"),
+    PORT(mqtt_port, "1883", "the broker's port"),
+    TEXT(redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path", "Redis"),
+    PORT(redis_port, "6390", "Redis's port"),
+    TEXT(redis_password_file, 0, "", "a file that others cannot read, or empty",
+         "Redis's password is its first line"),
+    TEXT(http_host, 0, "127.0.0.1", "a name or address", "the feed's pages"),
+    PORT(http_port, "8080", "the feed's port"),
+    TEXT(topic_prefix, 0, "", "nothing, or levels that end with a slash",
+         "stands before every topic"),
+    TEXT(articles, 0, "all", "all, or articles with commas between", "which are audited"),
+    {"json", OPTION_SWITCH, offsetof(struct audit_settings, json), 0, 0, "off", "on or off",
+     "the report as one JSON object"},
+};
+const size_t audit_settings_count = sizeof audit_settings_table / sizeof audit_settings_table[0];
+
+static int split_list(struct audit_settings *settings, char *error, size_t error_bytes)
+{
+    char *rest = settings->list_text, *one;
+    settings->listed = 0;
+    if (strcmp(settings->articles, "all") == 0)
+        return 0;
+    memcpy(settings->list_text, settings->articles, sizeof settings->list_text);
+    while ((one = strsep(&rest, ",")) != NULL) {
+        if (!article_valid(one, strlen(one)))
+            return error_say(error, error_bytes,
+                             "option articles: \"%s\" is not all, or articles with commas between",
+                             one);
+        bool twice = false;
+        for (size_t i = 0; i < settings->listed && !twice; i++)
+            twice = strcmp(settings->list[i], one) == 0;
+        if (!twice && settings->listed < AUDIT_LIST_MAX)
+            settings->list[settings->listed++] = one;
+    }
+    return 0;
+}
+
+int audit_settings_parse(struct audit_settings *settings, int argc, char **argv, int *help,
+                         char *error, size_t error_bytes)
+{
+    int rc = option_parse(audit_settings_table, audit_settings_count, settings, argc, argv, help,
+                          error, error_bytes);
+    return rc == 0 ? split_list(settings, error, error_bytes) : rc;
+}

@@ -1,0 +1,46 @@
+/* tally: the operator's command. A row a sub-command; DESIGN tells the rest. */
+#include "audit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+
+static const struct {
+    const char *name, *help;
+    int (*run)(int argc,
+               char **argv); /* argv[0] is the sub-command's name; returns the exit status */
+} commands[] = {
+    {"audit", "prove that no reaction was lost or counted twice, while the system runs", audit_run},
+};
+
+static void usage(FILE *out)
+{
+    fprintf(out,
+            "usage: tally COMMAND [--option=value …]; tally COMMAND --help lists its options\n");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (strcmp(name, "--version") == 0) {
+        puts("tally " TALLY_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(name, "--help") == 0) {
+        usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (*name != '\0')
+        fprintf(stderr, "tally: %s is no command\n", name);
+    usage(stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,56 @@
+/* Redis as the operator's command sees it: one synchronous connection. Calls of a few ms at most.
+ * Every function returns 0, or -1 with a sentence from store_view_error. One thread. */
+#ifndef TALLY_CLI_STORE_VIEW_H
+#define TALLY_CLI_STORE_VIEW_H
+
+#include "audit/audit_compare.h"
+#include "audit/audit_count.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_VIEW_PAUSE_MS 2000
+
+struct store_view;
+
+/* NULL with a sentence in `error`. */
+struct store_view *store_view_open(const char *host, int port, const char *password, char *error,
+                                   size_t error_bytes);
+void store_view_free(struct store_view *view);
+const char *store_view_error(const struct store_view *view);
+
+/* What tally:store says. */
+uint64_t store_view_id(const struct store_view *view);
+uint32_t store_view_shards(const struct store_view *view);
+const struct audit_kinds *store_view_kinds(const struct store_view *view);
+
+/* Calls `fn` with articles of the shard, some perhaps twice; ends where it returns another than 0,
+ * with that. */
+int store_view_articles(struct store_view *view, uint32_t shard,
+                        int (*fn)(void *user, const char *article, size_t bytes), void *user);
+
+/* Calls `fn` with the fields and values of `tally:{shard}:<name>`: rings, books. */
+int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
+                    void (*fn)(void *user, uint32_t shard, const char *field, const char *value,
+                               size_t value_bytes),
+                    void *user);
+
+/* Counts an article's registers. Where it changes meanwhile and needs several slices, its shard is
+ * paused, unless the caller has done so. *step is AUDIT_COUNT_DONE, _ABSENT, _DAMAGED, or _CHANGED
+ * where it could not be counted in the time of a pause. */
+int store_view_count(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
+                     struct audit_count *count, enum audit_count_step *step);
+
+/* Has the applying of a shard pause, for STORE_VIEW_PAUSE_MS at most. Waits for another's pause.
+ * *paused is false where it was not to be had in twice that time. */
+int store_view_pause(struct store_view *view, uint32_t shard, bool *paused);
+int store_view_resume(struct store_view *view, uint32_t shard);
+
+/* Of all counts so far. */
+struct store_view_stats {
+    uint64_t registers, slices, largest_slice, pauses, paused_ms;
+};
+struct store_view_stats store_view_stats(const struct store_view *view);
+
+#endif

@@ -1,0 +1,63 @@
+/* A spool looked at from outside, while producer and consumer work: read-only mappings, no lock, no
+ * file touched. It shows one moment: what had been admitted, and how far each ring had been written
+ * by then. One thread. */
+#ifndef TALLY_SPOOL_SPOOL_VIEW_H
+#define TALLY_SPOOL_SPOOL_VIEW_H
+
+#include "spool/spool_file.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SPOOL_VIEW_RINGS_MAX (SPOOL_SHARDS_MAX * (SPOOL_OLD_MAX + 1))
+
+struct spool_view_ring {
+    uint32_t shard;
+    uint64_t ring_id;
+    bool old;
+    bool damaged;      /* its header is: nothing below is known */
+    uint64_t write;    /* at the moment */
+    uint64_t applied;  /* the collector's mark, from before the moment */
+    uint64_t store_id; /* that it has applied to; 0 none */
+};
+
+/* How a ring stands to a position up to which it is said to have been applied. */
+struct spool_view_rest {
+    uint64_t waiting; /* whole records behind the position */
+    uint64_t end;     /* sequence after the last record: so many were ever appended */
+    uint64_t missing; /* sequences that are neither before the position nor among the waiting */
+    bool beyond;      /* the position lies behind all that the ring has: nothing else is known */
+    bool between;     /* no record begins at the position, or what follows is damaged */
+};
+
+struct spool_view;
+
+/* Maps edge and rings as they are now. NULL with a sentence in `error`: there is no spool, it may
+ * not be read, or a ring was being replaced (*retry). */
+struct spool_view *spool_view_open(const char *path, bool *retry, char *error, size_t error_bytes);
+void spool_view_free(struct spool_view *view);
+
+uint64_t spool_view_edge_id(const struct spool_view *view);
+uint32_t spool_view_shards(const struct spool_view *view);
+
+/* Takes the moment: admitted reactions, and every current ring's write position, none of them
+ * moving meanwhile. Returns 0, or -1 where they never stood still, or a ring was replaced since it
+ * was mapped: open another view. */
+int spool_view_take(struct spool_view *view);
+
+uint64_t spool_view_admitted(const struct spool_view *view); /* at the moment */
+
+/* The rings, old ones too. */
+size_t spool_view_rings(const struct spool_view *view);
+const struct spool_view_ring *spool_view_ring(const struct spool_view *view, size_t i);
+
+/* Compares a ring with (position, sequence). Returns 0, or -1 where the records were overwritten
+ * while they were looked at: take another view. */
+int spool_view_compare(const struct spool_view *view, size_t i, uint64_t position,
+                       uint64_t sequence, struct spool_view_rest *out);
+
+/* Whether the same old rings are there as when the view was opened. */
+bool spool_view_same(const struct spool_view *view);
+
+#endif
