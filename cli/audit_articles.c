@@ -41,6 +41,7 @@ struct look {
     struct subject *subject;
     bool absent, unchecked; /* unchecked: it changed too often to be counted */
     uint64_t begun_ms;
+    bool totalled; /* its total in Redis is known: */
     struct total total;
     struct audit_shown retained;
     struct audit_differences differences;
@@ -120,8 +121,9 @@ static void look_at_redis(struct run *run, struct look *look)
     look->unchecked = step == AUDIT_COUNT_CHANGED;
     if (step == AUDIT_COUNT_DAMAGED)
         audit_compare_damaged(&look->differences);
-    if (step == AUDIT_COUNT_DONE)
-        audit_compare_registers(&count, store_view_kinds(store), &look->total, &look->differences);
+    look->totalled = look->absent || (step == AUDIT_COUNT_DONE &&
+                                      audit_compare_registers(&count, store_view_kinds(store),
+                                                              &look->total, &look->differences));
 }
 
 struct looks {
@@ -153,7 +155,7 @@ static void look_at_broker(struct run *run, struct look *look, size_t n)
         if (look[i].absent)
             audit_differs(&look[i].differences, AUDIT_RETAINED, "there", 0,
                           look[i].retained.there ? 1 : 0);
-        else
+        else if (look[i].totalled)
             audit_compare_shown(&look[i].total, &look[i].retained, AUDIT_RETAINED, kinds,
                                 &look[i].differences);
     }
@@ -166,11 +168,14 @@ static void look_at_http(struct run *run, struct look *look)
     struct audit_shown shown;
     const struct audit_kinds *kinds = store_view_kinds(run->audit->store);
     const char *article = look->subject->article;
-    int bytes = web_total(run->audit->web, article, body, why, sizeof why);
+    int status, bytes = web_total(run->audit->web, article, &status, body, why, sizeof why);
     if (bytes < 0) {
         breaks(run, article, why);
         return;
     }
+    audit_differs(&look->differences, AUDIT_HTTP, "status", 200, status);
+    if (status != 200)
+        return;
     shown_read(&shown, article, kinds, body, (size_t)bytes);
     audit_compare_shown(&look->total, &shown, AUDIT_HTTP, kinds, &look->differences);
 }
@@ -202,7 +207,7 @@ static void look_at(struct run *run, struct look *look, size_t n)
         look_at_redis(run, &look[i]);
     }
     for (size_t i = 0; i < n && !run->broken; i++)
-        if (!look[i].unchecked)
+        if (look[i].totalled)
             look_at_http(run, &look[i]);
     if (!run->broken)
         look_at_broker(run, look, n);

@@ -145,8 +145,8 @@ static int receive(struct web *web, const char **body, size_t *body_bytes)
     return atoi(web->in + strlen("HTTP/1.1 "));
 }
 
-int web_total(struct web *web, const char *article, char body[WEB_BODY_MAX_BYTES + 1], char *error,
-              size_t error_bytes)
+int web_total(struct web *web, const char *article, int *status, char body[WEB_BODY_MAX_BYTES + 1],
+              char *error, size_t error_bytes)
 {
     char path[PATH_BYTES], request[PATH_BYTES + HOST_MAX_BYTES + 64];
     const char *found = NULL;
@@ -154,19 +154,18 @@ int web_total(struct web *web, const char *article, char body[WEB_BODY_MAX_BYTES
     web_path(path, sizeof path, article);
     int request_bytes =
         snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, web->host);
+    /* A connection that was idle may have been closed meanwhile. */
     for (int attempt = 0; attempt < 2; attempt++) {
         if (web->fd < 0 && connect_to(web, error, error_bytes) != 0)
             return -1;
-        int status =
+        *status =
             send_all(web->fd, request, (size_t)request_bytes) ? receive(web, &found, &bytes) : 0;
-        if (status == 200) {
+        if (*status != 0) {
             memcpy(body, found, bytes);
             body[bytes] = '\0';
             return (int)bytes;
         }
         drop(web);
-        if (status != 0)
-            return error_say(error, error_bytes, "http: %s answers %d", path, status);
     }
     return error_say(error, error_bytes, "http: no answer to %s", path);
 }

@@ -13,10 +13,10 @@ struct web;
 struct web *web_new(const char *host, int port);
 void web_free(struct web *web);
 
-/* Asks for /totals/<article>. Returns the body's length, in `body` with a NUL behind; -1 with a
- * sentence in `error`: no answer, not 200, or longer than WEB_BODY_MAX_BYTES. */
-int web_total(struct web *web, const char *article, char body[WEB_BODY_MAX_BYTES + 1], char *error,
-              size_t error_bytes);
+/* Asks for /totals/<article>. Returns the body's length, in `body` with a NUL behind, and *status;
+ * -1 with a sentence in `error`: no answer, or longer than WEB_BODY_MAX_BYTES. */
+int web_total(struct web *web, const char *article, int *status, char body[WEB_BODY_MAX_BYTES + 1],
+              char *error, size_t error_bytes);
 
 /* The path /totals/<article>, its % as %25. Returns its length. Pure. */
 size_t web_path(char *out, size_t out_bytes, const char *article);

@@ -33,12 +33,12 @@ static void differs_by_kind(struct audit_differences *out, enum audit_link link,
     audit_differs(out, link, what, expected, found);
 }
 
-void audit_compare_registers(const struct audit_count *count, const struct audit_kinds *kinds,
+bool audit_compare_registers(const struct audit_count *count, const struct audit_kinds *kinds,
                              struct total *total, struct audit_differences *out)
 {
     if (total_parse_head(total, count->head, count->head_bytes) != 0) {
         audit_compare_damaged(out);
-        return;
+        return false;
     }
     for (int id = 1; id <= KIND_MAX; id++) {
         differs_by_kind(out, AUDIT_REGISTERS, kinds, id, count->count[id], total->count[id]);
@@ -53,9 +53,12 @@ void audit_compare_registers(const struct audit_count *count, const struct audit
     if (total->version > count->last_version)
         audit_differs(out, AUDIT_REDIS, "version", (int64_t)count->last_version,
                       (int64_t)total->version);
-    if (count->base_bytes > 0 && (count->base_bytes == SIZE_MAX ||
-                                  total_add_base(total, count->base, count->base_bytes) != 0))
-        audit_differs(out, AUDIT_REDIS, "damaged base", 0, 1);
+    if (count->base_bytes == 0)
+        return true;
+    bool known =
+        count->base_bytes != SIZE_MAX && total_add_base(total, count->base, count->base_bytes) == 0;
+    audit_differs(out, AUDIT_REDIS, "damaged base", 0, known ? 0 : 1);
+    return known;
 }
 
 void audit_compare_damaged(struct audit_differences *out)

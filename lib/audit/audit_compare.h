@@ -38,8 +38,8 @@ void audit_differs(struct audit_differences *out, enum audit_link link, const ch
 
 /* Registers against head, and what else must agree in Redis: the registers' places and form, the
  * version in the changed set, and the shard's last one. `total` becomes head + base. A base or a
- * kind of no known form is a difference, too. */
-void audit_compare_registers(const struct audit_count *count, const struct audit_kinds *kinds,
+ * kind of no known form is a difference, too: false where that leaves no total. */
+bool audit_compare_registers(const struct audit_count *count, const struct audit_kinds *kinds,
                              struct total *total, struct audit_differences *out);
 
 /* A head that is none, or an article that is gone. */
