@@ -142,7 +142,8 @@ enum role_answer role_write(const struct role_facts *facts, enum role_area area,
         may = area == AREA_ARTICLES;
         break;
     case ROLE_COLLECTOR:
-        may = area == AREA_RECEIPTS || (area == AREA_OPS && is(rest, "collector"));
+        may = area == AREA_RECEIPTS ||
+              (area == AREA_OPS && (is(rest, "collector") || is(rest, "audit")));
         break;
     case ROLE_FEED:
         may = area == AREA_TOTALS || area == AREA_TOP || area == AREA_ARTICLES ||

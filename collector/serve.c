@@ -2,6 +2,7 @@
 
 #include "lane.h"
 #include "receipt.h"
+#include "self_audit.h"
 #include "session.h"
 #include "source.h"
 #include "status.h"
@@ -24,6 +25,7 @@
 #define STOP_MS 2000
 #define OLD_MAX (SPOOL_SHARDS_MAX * SPOOL_OLD_MAX)
 #define TOPIC "ops/collector"
+#define AUDIT_TOPIC "ops/audit"
 
 /* An old ring that is drained, or waits for its turn: one a shard at a time. */
 struct old {
@@ -39,6 +41,7 @@ struct serve {
     struct session *session;
     struct mqtt_link *mqtt;
     struct receipt_box *receipts;
+    struct self_audit *audit;
     struct lane_shared shared;
     struct event *tick, *wake;
     struct event *resume; /* an audit's pause is to be looked at again */
@@ -390,6 +393,9 @@ static void fill_status(struct serve *serve, struct status *status)
     status->receipts = receipt_sent(serve->receipts);
     status->receipts_dropped = receipt_dropped(serve->receipts);
     status->redis_reconnects = session_reconnects(serve->session);
+    status->audited = self_audit_counts(serve->audit)->audited;
+    status->audit_differing = self_audit_counts(serve->audit)->differing;
+    status->audit_skipped = self_audit_counts(serve->audit)->skipped;
     if (serve->spool == NULL)
         return;
     status->producer = spool_dir_has_producer(serve->spool);
@@ -401,10 +407,10 @@ static void fill_status(struct serve *serve, struct status *status)
     fill_shards(serve, status);
 }
 
-static void publish(struct serve *serve, const char *text)
+static void publish(struct serve *serve, const char *name, const char *text)
 {
     char topic[OPTION_TEXT_MAX_BYTES + sizeof TOPIC];
-    snprintf(topic, sizeof topic, "%s" TOPIC, serve->settings->topic_prefix);
+    snprintf(topic, sizeof topic, "%s%s", serve->settings->topic_prefix, name);
     (void)mqtt_link_publish(serve->mqtt, topic, text, strlen(text), 0, true, NULL, NULL);
 }
 
@@ -416,7 +422,7 @@ static void publish_status(struct serve *serve)
     fill_status(serve, &status);
     char *text = status_write(&status);
     if (text != NULL)
-        publish(serve, text);
+        publish(serve, TOPIC, text);
     free(text);
 }
 
@@ -434,10 +440,16 @@ static bool look_at_self(struct serve *serve)
     return true;
 }
 
+static void on_audit(void *user, const char *json)
+{
+    publish(user, AUDIT_TOPIC, json);
+}
+
 static void on_mqtt_up(void *user)
 {
     struct serve *serve = user;
     publish_status(serve);
+    self_audit_say(serve->audit); /* another broker may hold nothing of it */
     receipt_flush(serve->receipts);
 }
 
@@ -684,6 +696,17 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
         serve_free(serve);
         return NULL;
     }
+    const struct self_audit_config audit = {
+        .session = serve->session,
+        .per_minute = (unsigned)settings->audit_per_minute,
+        .say = on_audit,
+        .user = serve,
+    };
+    serve->audit = self_audit_new(base, &audit);
+    if (serve->audit == NULL) {
+        serve_free(serve);
+        return NULL;
+    }
     serve->shared.session = serve->session;
     receipt_connect(serve->receipts, serve->mqtt);
     event_active(serve->tick, EV_TIMEOUT, 0);
@@ -696,10 +719,11 @@ void serve_free(struct serve *serve)
         return;
     if (serve->mqtt != NULL && mqtt_link_up(serve->mqtt)) {
         receipt_flush(serve->receipts);
-        publish(serve, STATUS_OFFLINE); /* the will is dropped with a DISCONNECT */
+        publish(serve, TOPIC, STATUS_OFFLINE); /* the will is dropped with a DISCONNECT */
     }
     mqtt_link_free(serve->mqtt);
     session_free(serve->session); /* calls back what is under way */
+    self_audit_free(serve->audit);
     for (unsigned i = 0; i < serve->shards; i++)
         lane_free(serve->lane[i]);
     while (serve->olds > 0)

@@ -39,6 +39,8 @@ const struct option settings_table[] = {
     SWITCH(volatile_redis, "off", "accept a Redis without an append-only file, or that evicts"),
     NUMBER(batch_records, 1, 4000, "1000", "1 to 4000", "most reactions a script call applies"),
     NUMBER(in_flight, 1, 16, "4", "1 to 16", "most script calls under way a shard"),
+    NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off",
+           "articles whose registers are counted again"),
     TEXT(log_level, 0, "info", "error, warning, info or debug", "what is logged"),
 };
 const size_t settings_count = sizeof settings_table / sizeof settings_table[0];

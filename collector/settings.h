@@ -23,6 +23,7 @@ struct settings {
     bool volatile_redis;
     uint64_t batch_records;
     uint64_t in_flight;
+    uint64_t audit_per_minute;
     char log_level[OPTION_TEXT_MAX_BYTES + 1];
     enum log_level level; /* out of log_level */
 };

@@ -72,6 +72,9 @@ char *status_write(const struct status *status)
     number(json, "receipts", status->receipts);
     number(json, "receipts_dropped", status->receipts_dropped);
     number(json, "redis_reconnects", status->redis_reconnects);
+    number(json, "audited", status->audited);
+    number(json, "audit_differing", status->audit_differing);
+    number(json, "audit_skipped", status->audit_skipped);
     add_shards(json, status);
     char *text = cJSON_PrintUnformatted(json);
     cJSON_Delete(json);

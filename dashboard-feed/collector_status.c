@@ -78,6 +78,9 @@ int collector_status_parse(struct collector_status *status, const char *json, si
         status->refusal_receipts_dropped = number(object, "refusal_receipts_dropped");
         status->wakeups = number(object, "wakeups");
         status->redis_reconnects = number(object, "redis_reconnects");
+        status->audited = number(object, "audited");
+        status->audit_differing = number(object, "audit_differing");
+        status->audit_skipped = number(object, "audit_skipped");
         read_shards(status, member(object, "shards"));
     }
     cJSON_Delete(object);

@@ -32,6 +32,7 @@ struct collector_status {
         damaged; /* fresh: "new" */
     double in_spool, in_spool_bytes;
     double batches, receipts, receipts_dropped, wakeups, redis_reconnects;
+    double audited, audit_differing, audit_skipped;
     uint32_t n;
     struct collector_shard shard[COVER_MAX_SHARDS];
 };

@@ -160,6 +160,12 @@ static void write_applied(struct evbuffer *out, const struct collector_status *i
         "Times that the plugin woke the collector.");
     one(out, "tally_collector_redis_reconnects_total", COUNTER, in->redis_reconnects,
         "Connections of the collector to Redis that were lost.");
+    one(out, "tally_audit_articles_total", COUNTER, in->audited,
+        "Articles whose registers the collector counted again.");
+    one(out, "tally_audit_differing_total", COUNTER, in->audit_differing,
+        "Of these, those whose totals in Redis are others.");
+    one(out, "tally_audit_skipped_total", COUNTER, in->audit_skipped,
+        "Articles that changed too fast for the collector to count them.");
 }
 
 static void write_shards(struct evbuffer *out, const struct collector_status *in)

@@ -201,13 +201,14 @@ static void check(const struct row *rows, size_t n,
 static void lets_each_role_write_its_own(void **state)
 {
     static const struct row rows[] = {
-        {"reactions/a", "yynnn"},     {"reactions", "yynnn"},   {"reactions/", "yynnn"},
-        {"totals/a", "nnnny"},        {"totals", "nnnnn"},      {"totals/", "nnnnn"},
-        {"top/hour", "nnnny"},        {"receipts/me", "nnnyn"}, {"receipts/x", "nnnyn"},
-        {"receipts/", "nnnnn"},       {"articles/a", "nnyny"},  {"ops/collector", "nnnyn"},
-        {"ops/feed", "nnnny"},        {"ops/health", "nnnny"},  {"ops/other", "nnnnn"},
-        {"ops/collector/x", "nnnnn"}, {"elsewhere", "-----"},   {"reactionsx/a", "-----"},
-        {"x/totals/a", "-----"},      {"/totals/a", "-----"},   {"$CONTROL/x", "-----"},
+        {"reactions/a", "yynnn"},  {"reactions", "yynnn"},       {"reactions/", "yynnn"},
+        {"totals/a", "nnnny"},     {"totals", "nnnnn"},          {"totals/", "nnnnn"},
+        {"top/hour", "nnnny"},     {"receipts/me", "nnnyn"},     {"receipts/x", "nnnyn"},
+        {"receipts/", "nnnnn"},    {"articles/a", "nnyny"},      {"ops/collector", "nnnyn"},
+        {"ops/audit", "nnnyn"},    {"ops/feed", "nnnny"},        {"ops/health", "nnnny"},
+        {"ops/other", "nnnnn"},    {"ops/collector/x", "nnnnn"}, {"elsewhere", "-----"},
+        {"reactionsx/a", "-----"}, {"x/totals/a", "-----"},      {"/totals/a", "-----"},
+        {"$CONTROL/x", "-----"},
     };
     (void)state;
     check(rows, COUNT_OF(rows), may_write);

@@ -36,6 +36,7 @@ static void test_defaults(void **state)
     assert_false(settings.volatile_redis);
     assert_int_equal(settings.batch_records, 1000);
     assert_int_equal(settings.in_flight, 4);
+    assert_int_equal(settings.audit_per_minute, 6);
     assert_int_equal(settings.level, LOG_LEVEL_INFO);
 }
 
@@ -56,6 +57,7 @@ static void test_refusals_name_the_option(void **state)
         {"--batch-records=4001", "batch_records"},
         {"--in-flight=17", "in_flight"},
         {"--in-flight=0", "in_flight"},
+        {"--audit-per-minute=601", "audit_per_minute"},
         {"--mqtt-port=65536", "mqtt_port"},
         {"--redis-port=x", "redis_port"},
         {"--adopt=perhaps", "adopt"},

@@ -25,6 +25,9 @@ static void test_members(void **state)
         .admitted = 120,
         .counts = {.added = 100, .changed = 15, .repeated = 4, .superseded = 1, .batches = 80},
         .receipts = 12,
+        .audited = 30,
+        .audit_differing = 2,
+        .audit_skipped = 1,
         .shards = 2,
         .shard = {{.waiting = 3, .backlog_bytes = 192, .old_rings = 1, .held = "why"},
                   {.waiting = 1, .backlog_bytes = 64}},
@@ -54,6 +57,9 @@ static void test_members(void **state)
         {"receipts", 12},
         {"wakeups", 0},
         {"redis_reconnects", 0},
+        {"audited", 30},
+        {"audit_differing", 2},
+        {"audit_skipped", 1},
     };
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
         require(number(json, numbers[i].name) == numbers[i].value, "%s", numbers[i].name);

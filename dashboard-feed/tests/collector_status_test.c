@@ -32,7 +32,8 @@ static void whole_status(void **state)
             "\"applied\":119,\"new\":100,\"changed\":14,\"repeated\":4,\"superseded\":1,"
             "\"set_aside\":5,\"lost\":6,\"damaged\":7,\"in_spool\":8,\"in_spool_bytes\":512,"
             "\"batches\":80,\"receipts\":12,\"receipts_dropped\":3,\"wakeups\":70,"
-            "\"redis_reconnects\":9,\"shards\":[{\"shard\":0,\"backlog_bytes\":512,\"old_rings\":1,"
+            "\"redis_reconnects\":9,\"audited\":10,\"audit_differing\":11,\"audit_skipped\":12,"
+            "\"shards\":[{\"shard\":0,\"backlog_bytes\":512,\"old_rings\":1,"
             "\"held\":\"moved\"},{\"shard\":1,\"backlog_bytes\":0,\"old_rings\":0,\"held\":\"\"}]"
             "}"),
         0);
@@ -48,6 +49,7 @@ static void whole_status(void **state)
     assert_true(status.in_spool == 8 && status.in_spool_bytes == 512 && status.batches == 80 &&
                 status.receipts == 12 && status.receipts_dropped == 3 && status.wakeups == 70 &&
                 status.redis_reconnects == 9);
+    assert_true(status.audited == 10 && status.audit_differing == 11 && status.audit_skipped == 12);
     assert_int_equal(status.n, 2);
     assert_int_equal(status.shard[0].backlog_bytes, 512);
     assert_int_equal(status.shard[0].old_rings, 1);

@@ -17,7 +17,7 @@ from edge import wait_until
 from load import Load
 from store import article_shard, bucket_of, parse_head, reader_hash
 
-EDGE = {"feed": {"repeat_ms": 200}}
+EDGE = {"collector": {"audit_per_minute": 0}, "feed": {"repeat_ms": 200}}
 KINDS = Load.KINDS
 SLICE = 1000  # registers a call counts: cli/store_view.c
 
@@ -415,8 +415,9 @@ def put_votes(edge, article, n, batch=1000):
     stamp = (1_700_000_000 << 11)
     for start in range(0, n, batch):
         votes = b"".join(rng.randbytes(8) + ((stamp + start + i) << 4 | rng.randrange(8)).to_bytes(7, "big") for i in range(batch))
-        answer = edge.redis.evalsha(sha, 4, *keys, ring, struct.pack("<Q", start * 64), struct.pack("<QQ", (start + batch) * 64, start + batch),
-                                    0, 0, struct.pack("<Q", FOREIGN), 48, shard, article, votes)
+        call = (sha, 4, *keys, ring, struct.pack("<Q", start * 64), struct.pack("<QQ", (start + batch) * 64, start + batch),
+                0, 0, struct.pack("<Q", FOREIGN), 48, shard, article, votes)
+        answer = wait_until(lambda: (lambda a: a[0] != b"paused" and a)(edge.redis.evalsha(*call)), "the end of a pause")
         assert answer[0] == b"ok"
 
 
@@ -464,3 +465,50 @@ def test_an_audit_reads_only(edge, article):
     before, spool = everything(), files()
     consistent(edge)
     assert everything() == before and files() == spool
+
+
+# --- the collector's own ---
+
+def _audits(operator):
+    return [json.loads(m.payload) for m in operator.got(topic="ops/audit")]
+
+
+def test_the_collectors_own_audit(make_edge):
+    edge = make_edge(collector={"audit_per_minute": 600}).start()
+    operator = edge.service("operator")
+    operator.watch("ops/audit")
+    articles = ["own/a", "own/b"]
+    put_votes(edge, "own/large", 30000)
+    with Load(edge, articles, readers=4) as load:
+        load.wait_more(100)
+        operator.wait(lambda: {a["article"] for a in _audits(operator)} >= set(articles + ["own/large"]), "an audit of each article")
+        load.wait_more(100)
+    last = _audits(operator)[-1]
+    assert last["differing"] == 0 and last["last_difference"] is None and last["audited"] >= 3
+    edge.settle()
+    consistent(edge)
+
+    kinds = {name: number for number, name in edge.store.kinds().items()}
+    key, field, value = next(r for r in registers_of(edge, articles[0]) if r[2][6] & 15 not in (0, kinds["love"]))
+    was = edge.store.kinds()[value[6] & 15]
+    head = parse_head(edge.redis.hget(head_key(edge, articles[0]), articles[0]))
+    edge.redis.hset(key, field, value[:6] + bytes([value[6] & 0xF0 | kinds["love"]]))
+    found = operator.wait(lambda: [a for a in _audits(operator) if a["differing"]], "the difference")[0]["last_difference"]
+    assert found["article"] == articles[0] and found["link"] == "registers" and found["what"] in (was, "love"), found
+    assert found["found"] == head.counts.get(kinds[found["what"]], 0)
+    assert found["found"] - found["expected"] == (1 if found["what"] == was else -1)
+    assert 'msg="the audit found a difference" article=' + articles[0] in edge["collector"].text()
+    wait_until(lambda: edge.metrics()["tally_audit_differing_total"] >= 1 and edge.metrics()["tally_audit_articles_total"] >= 3, "the metrics")
+    assert edge.health()[0] == 200
+
+    edge.restart("broker")  # which forgets
+    again = edge.service("operator")
+    again.watch("ops/audit")
+    again.wait(lambda: again.got(topic="ops/audit"), "ops/audit of another broker")
+
+
+def test_no_audit_of_its_own_where_it_is_off(edge, article):
+    operator = edge.service("operator")
+    operator.watch("ops/#")
+    status = edge.status(operator, lambda s: s["applied"] > 0, "a status")
+    assert status["audited"] == 0 and not operator.got(topic="ops/audit")

@@ -1,0 +1,356 @@
+#include "self_audit.h"
+
+#include "daemon/clock.h"
+#include "daemon/log.h"
+
+#include <cJSON.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE 500         /* registers a call: about 0.4 ms of Redis */
+#define GAP_MS 5          /* between two calls, but in a pause */
+#define TRIES 3           /* before a pause */
+#define ONCE_MORE_MS 2000 /* after a difference; a kind given by another edge is known by then */
+#define PAUSE_MS 200
+#define PAUSE_VOTERS_MAX 20000 /* about 20 ms */
+
+enum phase { IDLE, PICKING, COUNTING, PAUSING, ENDING };
+
+struct self_audit {
+    struct self_audit_config config;
+    struct event *next;  /* an article is due */
+    struct event *again; /* a slice is due, after a gap */
+    struct self_audit_counts counts;
+    struct audit_count count;
+    enum phase phase;
+    uint32_t shard, empty; /* empty: shards without articles, seen in a row */
+    unsigned tries;
+    bool paused;
+    bool suspect; /* differences were found: they are to be found once more */
+    char whose[17];
+};
+
+/* --- what is said --- */
+
+/* Whole numbers, exactly: cJSON's own are doubles. */
+static void whole(cJSON *object, const char *name, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    cJSON_AddRawToObject(object, name, text);
+}
+
+char *self_audit_write(const struct self_audit_counts *counts)
+{
+    cJSON *object = cJSON_CreateObject();
+    whole(object, "at_ms", (int64_t)counts->at_ms);
+    cJSON_AddStringToObject(object, "article", counts->article);
+    whole(object, "audited", (int64_t)counts->audited);
+    whole(object, "differing", (int64_t)counts->differing);
+    whole(object, "skipped", (int64_t)counts->skipped);
+    if (counts->last.at_ms == 0) {
+        cJSON_AddNullToObject(object, "last_difference");
+    } else {
+        const struct audit_difference *difference = &counts->last.difference;
+        cJSON *last = cJSON_AddObjectToObject(object, "last_difference");
+        whole(last, "at_ms", (int64_t)counts->last.at_ms);
+        cJSON_AddStringToObject(last, "article", counts->last.article);
+        cJSON_AddStringToObject(last, "link", audit_link_name(difference->link));
+        cJSON_AddStringToObject(last, "what", difference->what);
+        whole(last, "expected", difference->expected);
+        whole(last, "found", difference->found);
+    }
+    char *text = cJSON_PrintUnformatted(object);
+    cJSON_Delete(object);
+    return text;
+}
+
+void self_audit_say(const struct self_audit *audit)
+{
+    if (audit->counts.at_ms == 0)
+        return;
+    char *json = self_audit_write(&audit->counts);
+    if (json != NULL)
+        audit->config.say(audit->config.user, json);
+    free(json);
+}
+
+static void note(struct self_audit *audit, const struct audit_differences *found)
+{
+    audit->counts.differing++;
+    audit->counts.last.at_ms = clock_unix_ms();
+    memcpy(audit->counts.last.article, audit->count.article, sizeof audit->counts.last.article);
+    audit->counts.last.difference = found->of[0];
+    for (size_t i = 0; i < found->n; i++)
+        log_line(LOG_LEVEL_ERROR, "the audit found a difference",
+                 "article=%s link=%s what=\"%s\" expected=%" PRId64 " found=%" PRId64,
+                 audit->count.article, audit_link_name(found->of[i].link), found->of[i].what,
+                 found->of[i].expected, found->of[i].found);
+}
+
+/* --- calls --- */
+
+static int ask(struct self_audit *audit, redisCallbackFn *fn, enum phase phase, int argc,
+               const char **argv, const size_t *bytes)
+{
+    audit->phase = phase;
+    if (session_ready(audit->config.session) &&
+        session_send(audit->config.session, fn, audit, argc, argv, bytes) == 0)
+        return 0;
+    audit->phase = IDLE;
+    return -1;
+}
+
+static void on_pause(redisAsyncContext *redis, void *answer, void *user);
+
+static void ask_pause(struct self_audit *audit, unsigned ms, enum phase phase)
+{
+    char text[12];
+    snprintf(text, sizeof text, "%u", ms);
+    const char *argv[] = {"EVAL", (const char *)pause_lua, "1", audit->count.key[3], audit->whose,
+                          text};
+    const size_t bytes[] = {
+        4, (size_t)pause_lua_bytes, 1, strlen(argv[3]), strlen(argv[4]), strlen(text)};
+    (void)ask(audit, on_pause, phase, 6, argv, bytes);
+}
+
+static void on_count(redisAsyncContext *redis, void *answer, void *user);
+
+static void ask_slice(struct self_audit *audit)
+{
+    const char *argv[2 + AUDIT_COUNT_ARGUMENTS] = {"EVAL", (const char *)count_lua};
+    size_t bytes[2 + AUDIT_COUNT_ARGUMENTS] = {4, (size_t)count_lua_bytes};
+    audit_count_arguments(&audit->count, argv + 2, bytes + 2);
+    (void)ask(audit, on_count, COUNTING, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
+}
+
+static void reset_count(struct self_audit *audit)
+{
+    char article[ARTICLE_MAX_BYTES];
+    size_t bytes = audit->count.article_bytes;
+    memcpy(article, audit->count.article, bytes);
+    audit_count_begin(&audit->count, article, bytes, audit->shard, SLICE);
+}
+
+static void begin_count(struct self_audit *audit)
+{
+    reset_count(audit);
+    ask_slice(audit);
+}
+
+static void slice_after(struct self_audit *audit, unsigned ms)
+{
+    const struct timeval gap = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    event_add(audit->again, &gap);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *user)
+{
+    struct self_audit *audit = user;
+    (void)fd;
+    (void)what;
+    if (audit->phase == COUNTING)
+        ask_slice(audit);
+}
+
+static void pick(struct self_audit *audit);
+
+/* --- a count's end --- */
+
+static void end(struct self_audit *audit)
+{
+    audit->phase = IDLE;
+    audit->suspect = false;
+    audit->counts.at_ms = clock_unix_ms();
+    memcpy(audit->counts.article, audit->count.article, sizeof audit->counts.article);
+    self_audit_say(audit);
+    if (audit->paused)
+        ask_pause(audit, 0, ENDING);
+    audit->paused = false;
+}
+
+static void judge(struct self_audit *audit, bool damaged)
+{
+    static struct audit_differences found; /* large */
+    struct audit_kinds kinds;
+    struct total total;
+    const struct store *store = session_store(audit->config.session);
+    found.n = 0;
+    memset(&kinds, 0, sizeof kinds);
+    for (unsigned id = 1; id <= KIND_MAX; id++)
+        snprintf(kinds.name[id], sizeof kinds.name[id], "%s", store_kind(store, id));
+    if (damaged)
+        audit_compare_damaged(&found);
+    else
+        (void)audit_compare_registers(&audit->count, &kinds, &total, &found);
+    if (found.n > 0 && !audit->suspect) {
+        audit->suspect = true;
+        audit->paused = false; /* it ends by itself */
+        audit->tries = 0;
+        reset_count(audit);
+        slice_after(audit, ONCE_MORE_MS);
+        return;
+    }
+    audit->counts.audited++;
+    if (found.n > 0)
+        note(audit, &found);
+    end(audit);
+}
+
+static void skip(struct self_audit *audit)
+{
+    audit->counts.skipped++;
+    end(audit);
+}
+
+static void disturbed(struct self_audit *audit)
+{
+    struct total total;
+    if (audit->paused) {
+        skip(audit); /* the pause was over before the count was */
+    } else if (++audit->tries < TRIES) {
+        begin_count(audit);
+    } else if (total_parse_head(&total, audit->count.head, audit->count.head_bytes) != 0 ||
+               total.voters > PAUSE_VOTERS_MAX) {
+        skip(audit);
+    } else {
+        ask_pause(audit, PAUSE_MS, PAUSING);
+    }
+}
+
+/* --- answers --- */
+
+static void on_count(redisAsyncContext *redis, void *answer, void *user)
+{
+    struct self_audit *audit = user;
+    (void)redis;
+    session_heard(audit->config.session);
+    enum audit_count_step step = audit_count_answer(&audit->count, answer);
+    switch (step) {
+    case AUDIT_COUNT_MORE:
+        if (audit->paused)
+            ask_slice(audit);
+        else
+            slice_after(audit, GAP_MS);
+        break;
+    case AUDIT_COUNT_DONE:
+    case AUDIT_COUNT_DAMAGED:
+        judge(audit, step == AUDIT_COUNT_DAMAGED);
+        break;
+    case AUDIT_COUNT_CHANGED:
+        disturbed(audit);
+        break;
+    case AUDIT_COUNT_ABSENT:
+    case AUDIT_COUNT_FAILED: /* the session says what ails Redis; a pause ends by itself */
+        audit->phase = IDLE;
+        audit->paused = audit->suspect = false;
+        break;
+    }
+}
+
+static void on_pause(redisAsyncContext *redis, void *answer, void *user)
+{
+    struct self_audit *audit = user;
+    const redisReply *reply = answer;
+    (void)redis;
+    session_heard(audit->config.session);
+    bool pausing = audit->phase == PAUSING;
+    audit->phase = IDLE;
+    if (!pausing)
+        return;
+    audit->paused = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+                    reply->element[0]->type == REDIS_REPLY_STRING &&
+                    strcmp(reply->element[0]->str, "paused") == 0;
+    if (audit->paused)
+        begin_count(audit);
+    else if (reply != NULL)
+        skip(audit); /* another pauses the shard */
+}
+
+static void on_picked(redisAsyncContext *redis, void *answer, void *user)
+{
+    struct self_audit *audit = user;
+    const redisReply *reply = answer;
+    uint32_t shards = session_store(audit->config.session)->shards;
+    (void)redis;
+    session_heard(audit->config.session);
+    audit->phase = IDLE;
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
+        return;
+    if (reply->type == REDIS_REPLY_STRING && article_valid(reply->str, (size_t)reply->len)) {
+        audit_count_begin(&audit->count, reply->str, (size_t)reply->len, audit->shard, SLICE);
+        audit->tries = 0;
+        ask_slice(audit);
+    } else if (++audit->empty < shards) {
+        audit->shard = (audit->shard + 1) % shards;
+        pick(audit);
+    }
+}
+
+static void pick(struct self_audit *audit)
+{
+    char key[AUDIT_COUNT_KEY_BYTES];
+    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:heads", audit->shard);
+    const char *argv[] = {"HRANDFIELD", key};
+    const size_t bytes[] = {10, strlen(key)};
+    (void)ask(audit, on_picked, PICKING, 2, argv, bytes);
+}
+
+static void on_next(evutil_socket_t fd, short what, void *user)
+{
+    struct self_audit *audit = user;
+    (void)fd;
+    (void)what;
+    if (audit->phase != IDLE || !session_ready(audit->config.session))
+        return;
+    audit->paused = audit->suspect = false;
+    audit->shard = randombytes_uniform(session_store(audit->config.session)->shards);
+    audit->empty = 0;
+    pick(audit);
+}
+
+/* --- making and ending --- */
+
+struct self_audit *self_audit_new(struct event_base *base, const struct self_audit_config *config)
+{
+    uint64_t whose;
+    struct self_audit *audit = calloc(1, sizeof *audit);
+    if (audit == NULL)
+        return NULL;
+    audit->config = *config;
+    randombytes_buf(&whose, sizeof whose);
+    snprintf(audit->whose, sizeof audit->whose, "%016" PRIx64, whose);
+    audit->next = event_new(base, -1, EV_PERSIST, on_next, audit);
+    audit->again = event_new(base, -1, 0, on_again, audit);
+    if (audit->next == NULL || audit->again == NULL)
+        goto fail;
+    if (config->per_minute > 0) {
+        const unsigned ms = 60000 / config->per_minute;
+        const struct timeval period = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+        if (event_add(audit->next, &period) != 0)
+            goto fail;
+    }
+    return audit;
+fail:
+    self_audit_free(audit);
+    return NULL;
+}
+
+void self_audit_free(struct self_audit *audit)
+{
+    if (audit == NULL)
+        return;
+    if (audit->next != NULL)
+        event_free(audit->next);
+    if (audit->again != NULL)
+        event_free(audit->again);
+    free(audit);
+}
+
+const struct self_audit_counts *self_audit_counts(const struct self_audit *audit)
+{
+    return &audit->counts;
+}
