@@ -279,6 +279,34 @@ static int open_rings(struct spool_dir *dir, char *error, size_t error_bytes)
     return 0;
 }
 
+/* The current rings: the XOR of their ids, and how many records they ever held. */
+static void sum_up(const struct spool_dir *dir, uint64_t *rings, uint64_t *records)
+{
+    *rings = *records = 0;
+    for (uint32_t shard = 0; shard < dir->want.shards; shard++)
+        if (dir->shard[shard].ring.memory != NULL) {
+            *rings ^= dir->shard[shard].producer.ring_id;
+            *records += dir->shard[shard].producer.sequence;
+        }
+}
+
+static void note_rings(struct spool_dir *dir)
+{
+    uint64_t rings, records;
+    sum_up(dir, &rings, &records);
+    spool_edge_note_rings(&dir->edge, rings, records);
+}
+
+/* Counts what a producer that was killed had appended and not counted. */
+static void count_the_last(struct spool_dir *dir)
+{
+    uint64_t rings, records;
+    sum_up(dir, &rings, &records);
+    if (spool_edge_one_uncounted(&dir->edge, rings, records))
+        spool_edge_count(spool_edge_admitted(&dir->edge));
+    note_rings(dir);
+}
+
 static int check_want(const char *path, const struct spool_dir_want *want, char *error,
                       size_t error_bytes)
 {
@@ -320,6 +348,7 @@ struct spool_dir *spool_dir_produce(const char *path, const struct spool_dir_wan
     sweep(dir);
     if (open_rings(dir, error, error_bytes) != 0)
         goto fail;
+    count_the_last(dir);
     /* A producer that was killed between taking the asleep flag and its write owes the consumer
      * this one. */
     wake(dir);
@@ -381,6 +410,8 @@ static void tend_ring(struct spool_dir *dir, uint32_t shard, char *note, size_t 
     int begun = begin_ring(dir, shard, note, note_bytes, why, sizeof why);
     if (begun < 1)
         dir->retry_ms = clock_ms(CLOCK_MONOTONIC) + (begun < 0 ? RETRY_FAILED_MS : RETRY_BUSY_MS);
+    if (begun == 1)
+        note_rings(dir);
     if (begun == 1 || own->told)
         return;
     if (begun == 0)

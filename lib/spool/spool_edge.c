@@ -26,6 +26,8 @@
 #define OFFSET_ASLEEP 512u
 #define OFFSET_CLOCK 516u
 #define OFFSET_GENERATIONS 1024u
+#define OFFSET_RINGS 1280u
+#define OFFSET_BEFORE 1288u
 
 static const char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'E', 'D', 'G'};
 
@@ -222,6 +224,22 @@ uint64_t *spool_edge_late_counter(struct spool_edge *edge)
 uint64_t *spool_edge_admitted(const struct spool_edge *edge)
 {
     return field64(edge, OFFSET_ADMITTED);
+}
+
+void spool_edge_note_rings(struct spool_edge *edge, uint64_t rings, uint64_t in_rings)
+{
+    uint64_t before = spool_edge_counted(spool_edge_admitted(edge)) - in_rings;
+    /* Whoever is killed in between leaves no note. */
+    __atomic_store_n(field64(edge, OFFSET_RINGS), 0, __ATOMIC_RELEASE);
+    __atomic_store_n(field64(edge, OFFSET_BEFORE), before, __ATOMIC_RELEASE);
+    __atomic_store_n(field64(edge, OFFSET_RINGS), rings, __ATOMIC_RELEASE);
+}
+
+bool spool_edge_one_uncounted(const struct spool_edge *edge, uint64_t rings, uint64_t in_rings)
+{
+    return rings != 0 && *field64(edge, OFFSET_RINGS) == rings &&
+           *field64(edge, OFFSET_BEFORE) + in_rings ==
+               spool_edge_counted(spool_edge_admitted(edge)) + 1;
 }
 
 uint64_t *spool_edge_refused(const struct spool_edge *edge, enum reason reason)

@@ -59,6 +59,13 @@ void spool_edge_set_clock_bad(struct spool_edge *edge, bool bad);
 uint64_t *spool_edge_last_stamp(struct spool_edge *edge);
 uint64_t *spool_edge_late_counter(struct spool_edge *edge);
 
+/* The producer counts a reaction after it has appended it, and may be killed between the two. So it
+ * notes what the counter says beside what stands in the rings (`rings`: the XOR of the ids of the
+ * current ones, `in_rings`: how many records they ever held) whenever these are others; a producer
+ * that goes on with the same rings then sees whether one was appended and not counted. */
+void spool_edge_note_rings(struct spool_edge *edge, uint64_t rings, uint64_t in_rings);
+bool spool_edge_one_uncounted(const struct spool_edge *edge, uint64_t rings, uint64_t in_rings);
+
 /* Counters that only the producer raises. */
 uint64_t *spool_edge_admitted(const struct spool_edge *edge);
 uint64_t *spool_edge_refused(const struct spool_edge *edge, enum reason reason);

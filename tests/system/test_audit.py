@@ -126,6 +126,28 @@ def test_what_waits_in_the_spool_is_in_the_books(edge):
     assert consistent(edge)["books"]["in_spool"] == 0
 
 
+@pytest.mark.slow
+def test_consistent_after_kills_and_renamed_rings(edge):
+    articles = ["kills/a%d" % i for i in range(8)]
+    for name in ("broker", "collector", "redis", "feed"):
+        with Load(edge, articles, readers=4) as load:
+            load.wait_more(100)
+            edge.kill(name)
+            edge.start(name)
+            load.wait_more(100)
+            edge.wait_ready()
+            consistent(edge)
+    gone = consistent(edge)["books"]["gone"]["applied"]
+    with Load(edge, articles, readers=4) as load:
+        load.wait_more(50)
+        for path in spool_bytes.rings(edge.spool).values():
+            spool_bytes.poke(path, spool_bytes.ROTATE_AT, struct.pack("<I", 1))
+        consistent(edge)
+        load.wait_more(100)
+    edge.settle()
+    wait_until(lambda: consistent(edge, articles=articles[0])["books"]["gone"]["applied"] > gone, "the old rings' numbers in the books")
+
+
 # --- tampered with ---
 
 @pytest.fixture
