@@ -7,9 +7,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
         libsodium-dev uthash-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /tally
 COPY . .
-RUN cmake --preset release && ninja -C build/release tally-broker-plugin tally-collector tally-feed
+RUN cmake --preset release && ninja -C build/release tally-broker-plugin tally-collector tally-feed tally
 # Libraries' packages have other names in each suite: ask which hold what the programs were linked to.
-RUN ldd build/release/*/tally-broker-plugin.so build/release/*/tally-collector build/release/*/tally-feed | \
+RUN ldd build/release/*/tally-broker-plugin.so build/release/*/tally-collector build/release/*/tally-feed build/release/cli/tally | \
         awk '/=> \// { print $3 }' | sort -u | xargs -n 1 realpath | xargs dpkg-query -S 2>/dev/null | cut -d: -f1 | sort -u >packages; \
     test -s packages
 
@@ -29,6 +29,8 @@ CMD ["mosquitto", "-c", "/var/lib/tally/mosquitto.conf"]
 
 FROM base AS collector
 COPY --from=build /tally/build/release/collector/tally-collector /usr/lib/tally/collector/
+# The operator's command, where the spool is.
+COPY --from=build /tally/build/release/cli/tally /usr/bin/
 USER tally
 ENTRYPOINT ["/usr/lib/tally/collector/tally-collector"]
 

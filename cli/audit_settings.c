@@ -29,8 +29,7 @@ const struct option audit_settings_table[] = {
          "Redis's password is its first line"),
     TEXT(http_host, 0, "127.0.0.1", "a name or address", "the feed's pages"),
     PORT(http_port, "8080", "the feed's port"),
-    TEXT(topic_prefix, 0, "", "nothing, or levels that end with a slash",
-         "stands before every topic"),
+    TEXT(topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic"),
     TEXT(articles, 0, "all", "all, or articles with commas between", "which are audited"),
     {"json", OPTION_SWITCH, offsetof(struct audit_settings, json), 0, 0, "off", "on or off",
      "the report as one JSON object"},
@@ -63,5 +62,8 @@ int audit_settings_parse(struct audit_settings *settings, int argc, char **argv,
 {
     int rc = option_parse(audit_settings_table, audit_settings_count, settings, argc, argv, help,
                           error, error_bytes);
+    if (rc == 0 && !article_prefix_valid(settings->topic_prefix))
+        rc = error_say(error, error_bytes, "option topic_prefix: %s is not %s",
+                       settings->topic_prefix, ARTICLE_PREFIX_ACCEPTS);
     return rc == 0 ? split_list(settings, error, error_bytes) : rc;
 }

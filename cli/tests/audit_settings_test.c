@@ -25,6 +25,9 @@ static void test_defaults(void **state)
     assert_int_equal(settings.http_port, 8080);
     assert_int_equal(settings.listed, 0);
     assert_false(settings.json);
+    assert_int_equal(parse("--topic-prefix=news"), -1);
+    assert_non_null(strstr(error, "option topic_prefix"));
+    assert_int_equal(parse("--topic-prefix=news/"), 0);
     assert_int_equal(parse("--json"), 0);
     assert_true(settings.json);
 }
