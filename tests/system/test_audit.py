@@ -126,6 +126,17 @@ def test_what_waits_in_the_spool_is_in_the_books(edge):
     assert consistent(edge)["books"]["in_spool"] == 0
 
 
+def test_consistent_under_a_topic_prefix(make_edge):
+    prefix = {"topic_prefix": "news/"}
+    edge = make_edge(plugin=prefix, collector=prefix, feed=prefix).start()
+    edge.client().say("news/reactions/prefixed/a%2B", b"like")
+    edge.settle()
+    done = subprocess.run(edge.command_argv("audit", "--json", "--topic-prefix", "news/"), stdout=subprocess.PIPE, env=edge.env, timeout=4 * TIMEOUT_S)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0 and report["articles"] == {"audited": 1, "differ": 0, "unchecked": 0}, report
+    differs(edge, [("retained", "prefixed/a%2B", "there", -1)])  # where there is no prefix, nothing is retained
+
+
 @pytest.mark.slow
 def test_consistent_after_kills_and_renamed_rings(edge):
     articles = ["kills/a%d" % i for i in range(8)]
