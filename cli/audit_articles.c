@@ -331,11 +331,11 @@ void audit_articles_run(const struct audit_articles *audit, const char *const *l
     }
     for (uint32_t i = 0; i < store_view_shards(audit->store) && pending > 0 && !run.broken; i++)
         judge_shard(&run, i);
-    HASH_ITER(hh, run.set, one, next)
-    {
-        if (run.broken)
-            audit->report->unchecked += one->pending ? 1 : 0;
-        HASH_DEL(run.set, one);
+    next = run.set;
+    HASH_CLEAR(hh, run.set);
+    while ((one = next) != NULL) {
+        next = one->hh.next;
+        audit->report->unchecked += run.broken && one->pending ? 1 : 0;
         free(one->evidence);
         free(one);
     }

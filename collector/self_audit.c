@@ -209,16 +209,14 @@ static void skip(struct self_audit *audit)
 static void disturbed(struct self_audit *audit)
 {
     struct total total;
-    if (audit->paused) {
-        skip(audit); /* the pause was over before the count was */
-    } else if (++audit->tries < TRIES) {
+    bool countable = total_parse_head(&total, audit->count.head, audit->count.head_bytes) == 0 &&
+                     total.voters <= PAUSE_VOTERS_MAX;
+    if (!audit->paused && ++audit->tries < TRIES)
         begin_count(audit);
-    } else if (total_parse_head(&total, audit->count.head, audit->count.head_bytes) != 0 ||
-               total.voters > PAUSE_VOTERS_MAX) {
-        skip(audit);
-    } else {
+    else if (!audit->paused && countable)
         ask_pause(audit, PAUSE_MS, PAUSING);
-    }
+    else /* also where the pause was over before the count was */
+        skip(audit);
 }
 
 /* --- answers --- */

@@ -2,20 +2,25 @@
 HTTP is tampered with, it is named with its article, kind and difference; and no audit, dead or alive, holds up Redis or applying."""
 
 import collections
+import glob
+import hashlib
+import http.server
 import json
+import os
 import random
 import signal
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
 
 import spool_bytes
 from clients import TIMEOUT_S
-from edge import wait_until
+from edge import ROOT, wait_until
 from load import Load
-from store import article_shard, bucket_of, parse_head, reader_hash
+from store import article_shard, parse_head
 
 EDGE = {"collector": {"audit_per_minute": 0}, "feed": {"repeat_ms": 200}}
 KINDS = Load.KINDS
@@ -25,7 +30,6 @@ Result = collections.namedtuple("Result", "status report text")
 
 
 def audit(edge, articles="all", more=()):
-    """Runs it. What it says as text is checked to agree with what it says as JSON by the tests that look at both."""
     done = subprocess.run(edge.command_argv("audit", "--articles", articles, "--json", *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           env=edge.env, text=True, timeout=4 * TIMEOUT_S)
     report = json.loads(done.stdout) if done.stdout.startswith("{") else None
@@ -126,6 +130,7 @@ def test_what_waits_in_the_spool_is_in_the_books(edge):
     assert consistent(edge)["books"]["in_spool"] == 0
 
 
+@pytest.mark.slow
 def test_consistent_under_a_topic_prefix(make_edge):
     prefix = {"topic_prefix": "news/"}
     edge = make_edge(plugin=prefix, collector=prefix, feed=prefix).start()
@@ -207,6 +212,7 @@ def test_a_register_that_was_changed(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_a_register_that_was_deleted(edge, article):
     kinds = {name: number for number, name in edge.store.kinds().items()}
     key, field, value = next(r for r in registers_of(edge, article) if r[2][6] & 15 == kinds["sad"])
@@ -216,6 +222,7 @@ def test_a_register_that_was_deleted(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_registers_of_no_known_form(edge, article):
     key, _field, _value = registers_of(edge, article)[0]
     edge.redis.hset(key, b"short", b"x")
@@ -235,6 +242,7 @@ def test_a_count_that_was_changed(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_a_base_that_was_changed(edge, article):
     """It is counted beside the registers: Redis and HTTP agree, and the broker shows what was before."""
     key = head_key(edge, article).replace("heads", "base")
@@ -247,6 +255,7 @@ def test_a_base_that_was_changed(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", [-7, 1000])
 def test_a_version_that_was_changed(edge, article, by):
     key = head_key(edge, article)
@@ -263,6 +272,7 @@ def test_a_version_that_was_changed(edge, article, by):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_a_head_that_is_none(edge, article):
     key = head_key(edge, article)
     raw = edge.redis.hget(key, article)
@@ -272,6 +282,7 @@ def test_a_head_that_is_none(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_a_retained_total_that_was_forged(edge, article):
     total = shown(edge, article)
     forged = dict(total, total=total["total"] + 100, counts=dict(total["counts"], love=total["counts"]["love"] + 100))
@@ -287,6 +298,7 @@ def test_a_retained_total_that_was_forged(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_a_retained_total_of_no_article(edge, article):
     feed = edge.service("tally-feed")
     total = dict(shown(edge, article), article="tamper/ghost")
@@ -296,10 +308,9 @@ def test_a_retained_total_of_no_article(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_what_http_says(edge, article):
     """A feed that says something else, such as one of another deployment."""
-    import http.server
-    import threading
 
     class Other(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -334,6 +345,13 @@ def test_what_http_says(edge, article):
 
 # --- the books ---
 
+def test_a_retained_total_of_another_count(edge, article):
+    total = shown(edge, article)
+    edge.service("tally-feed").say("totals/" + article, json.dumps(dict(total, total=total["total"] + 1)).encode(), retain=True)
+    differs(edge, [("retained", article, "total", 1)])
+    edge.service("tally-feed").say("totals/" + article, json.dumps(total).encode(), retain=True)
+
+
 def test_the_plugins_counter(edge, article):
     admitted = edge.header.admitted()
     spool_bytes.poke(edge.header.path, 144, struct.pack("<Q", admitted + 3))
@@ -342,6 +360,7 @@ def test_the_plugins_counter(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_a_rings_header(edge, article):
     shard = article_shard(article, edge.store.shards())
     path = spool_bytes.rings(edge.spool)[shard]
@@ -362,9 +381,10 @@ def test_a_rings_header(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_redis_lost_or_doubled_what_it_had(edge, article):
     shard = article_shard(article, edge.store.shards())
-    name, books = "ring-%d" % shard, "tally:{%d}:books" % shard
+    books = "tally:{%d}:books" % shard
     field = "%016x:applied" % edge.header.edge_id()
     edge.redis.hincrby(books, field, 4)
     differs(edge, [("books", "edge", "admitted", 4)])
@@ -382,6 +402,7 @@ def test_redis_lost_or_doubled_what_it_had(edge, article):
 
 # --- could not be checked ---
 
+@pytest.mark.slow
 def test_what_cannot_be_checked(edge):
     def without(name, value):
         argv = edge.command_argv("audit", "--json")
@@ -441,7 +462,7 @@ def put_votes(edge, article, n, batch=1000):
     """As an edge elsewhere would."""
     shards = edge.store.shards()
     shard = article_shard(article, shards)
-    with open(edge_script("register.lua"), "rb") as f:
+    with open(os.path.join(ROOT, "collector", "register.lua"), "rb") as f:
         sha = edge.redis.script_load(f.read())
     keys = ["tally:{%d}:%s" % (shard, name) for name in ("heads", "changed", "meta", "rings")]
     rng, ring = random.Random(n), "%016x" % random.getrandbits(63)
@@ -452,12 +473,6 @@ def put_votes(edge, article, n, batch=1000):
                 0, 0, struct.pack("<Q", FOREIGN), 48, shard, article, votes)
         answer = wait_until(lambda: (lambda a: a[0] != b"paused" and a)(edge.redis.evalsha(*call)), "the end of a pause")
         assert answer[0] == b"ok"
-
-
-def edge_script(name):
-    import os
-    from edge import ROOT
-    return os.path.join(ROOT, "collector", name)
 
 
 @pytest.mark.slow
@@ -489,9 +504,6 @@ def test_an_audit_reads_only(edge, article):
     """But for the pause, Redis is as it was; the spool's files too."""
     def everything():
         return {key: edge.redis.dump(key) for key in edge.redis.keys() if not key.endswith(b":meta")}
-    import glob
-    import hashlib
-    import os
 
     def files():
         return {path: hashlib.sha256(open(path, "rb").read()).hexdigest() for path in glob.glob(os.path.join(glob.escape(edge.spool), "ring-*"))}
@@ -506,6 +518,7 @@ def _audits(operator):
     return [json.loads(m.payload) for m in operator.got(topic="ops/audit")]
 
 
+@pytest.mark.slow
 def test_the_collectors_own_audit(make_edge):
     edge = make_edge(collector={"audit_per_minute": 600}).start()
     operator = edge.service("operator")
