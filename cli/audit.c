@@ -5,11 +5,9 @@
 #include "audit_settings.h"
 #include "report.h"
 
-#include "core/error.h"
 #include "daemon/clock.h"
-#include "daemon/start.h"
+#include "daemon/log.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,21 +17,16 @@
 #define COULD_NOT_CHECK 2
 #define WHY_BYTES 1024
 
-struct secrets {
-    char broker[SERVICES_SECRET_MAX_BYTES + 1];
-    char redis[256];
-};
-
 static void articles(const struct audit_settings *settings, struct report *report,
                      struct store_view *store, const char *secret)
 {
     char why[WHY_BYTES];
     const struct retained_config broker = {
-        .host = settings->mqtt_host,
-        .port = (int)settings->mqtt_port,
-        .username = settings->user,
+        .host = settings->links.mqtt_host,
+        .port = (int)settings->links.mqtt_port,
+        .username = settings->links.user,
         .password = secret,
-        .prefix = settings->topic_prefix,
+        .prefix = settings->links.topic_prefix,
     };
     struct audit_articles audit = {
         .report = report,
@@ -52,7 +45,7 @@ static void articles(const struct audit_settings *settings, struct report *repor
     web_free(audit.web);
 }
 
-static int audit(const struct audit_settings *settings, const struct secrets *secrets)
+static int audit(const struct audit_settings *settings, const struct links_secrets *secrets)
 {
     static struct report report; /* large */
     char why[WHY_BYTES];
@@ -60,14 +53,14 @@ static int audit(const struct audit_settings *settings, const struct secrets *se
         return COULD_NOT_CHECK;
     report.at_ms = clock_unix_ms();
     struct store_view *store =
-        store_view_open(settings->redis_host, (int)settings->redis_port,
+        store_view_open(settings->links.redis_host, (int)settings->links.redis_port,
                         secrets->redis[0] != '\0' ? secrets->redis : NULL, why, sizeof why);
     if (store == NULL) {
         report_fails(&report, "store", why);
     } else {
         report.store = store_view_id(store);
         audit_books_run(&report, store, settings->spool, clock_monotonic_ms() + SETTLE_MS);
-        articles(settings, &report, store, secrets->broker);
+        articles(settings, &report, store, secrets->mqtt);
         report.stats = store_view_stats(store);
     }
     if (settings->json)
@@ -83,7 +76,7 @@ static int audit(const struct audit_settings *settings, const struct secrets *se
 int audit_run(int argc, char **argv)
 {
     static struct audit_settings settings;
-    struct secrets secrets = {0};
+    struct links_secrets secrets;
     char error[WHY_BYTES];
     int help = 0;
     int rc = audit_settings_parse(&settings, argc, argv, &help, error, sizeof error);
@@ -95,20 +88,14 @@ int audit_run(int argc, char **argv)
         return 0;
     }
     log_init("tally", LOG_LEVEL_ERROR);
-    if (rc == 0 && sodium_init() < 0)
-        rc = error_say(error, sizeof error, "libsodium does not start");
     if (rc == 0)
-        rc = start_secret(settings.services_file, settings.user, ROLE_OPERATOR, secrets.broker,
-                          error, sizeof error);
-    if (rc == 0)
-        rc = start_redis_password(settings.redis_password_file, secrets.redis, sizeof secrets.redis,
-                                  error, sizeof error);
+        rc = links_secrets_load(&secrets, &settings.links, ROLE_OPERATOR, error, sizeof error);
     if (rc == 0)
         rc = audit(&settings, &secrets);
     else {
         fprintf(stderr, "tally audit: %s\n", error);
         rc = COULD_NOT_CHECK;
     }
-    sodium_memzero(&secrets, sizeof secrets);
+    links_wipe(&secrets);
     return rc;
 }

@@ -18,18 +18,9 @@
 
 const struct option audit_settings_table[] = {
     TEXT(spool, 1, NULL, "a folder", "the spool of this edge; it is only looked at"),
-    TEXT(services_file, 1, NULL, "a file of mode 0600 or 0640",
-         "where the operator's secret stands"),
-    TEXT(user, 0, "operator", "a name in the services file", "as whom to connect to the broker"),
-    TEXT(mqtt_host, 0, "127.0.0.1", "a name or address", "the broker"),
-    PORT(mqtt_port, "1883", "the broker's port"),
-    TEXT(redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path", "Redis"),
-    PORT(redis_port, "6390", "Redis's port"),
-    TEXT(redis_password_file, 0, "", "a file that others cannot read, or empty",
-         "Redis's password is its first line"),
+    LINKS_OPTIONS(offsetof(struct audit_settings, links), "operator"),
     TEXT(http_host, 0, "127.0.0.1", "a name or address", "the feed's pages"),
     PORT(http_port, "8080", "the feed's port"),
-    TEXT(topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic"),
     TEXT(articles, 0, "all", "all, or articles with commas between", "which are audited"),
     {"json", OPTION_SWITCH, offsetof(struct audit_settings, json), 0, 0, "off", "on or off",
      "the report as one JSON object"},
@@ -62,8 +53,7 @@ int audit_settings_parse(struct audit_settings *settings, int argc, char **argv,
 {
     int rc = option_parse(audit_settings_table, audit_settings_count, settings, argc, argv, help,
                           error, error_bytes);
-    if (rc == 0 && !article_prefix_valid(settings->topic_prefix))
-        rc = error_say(error, error_bytes, "option topic_prefix: %s is not %s",
-                       settings->topic_prefix, ARTICLE_PREFIX_ACCEPTS);
+    if (rc == 0)
+        rc = links_check(&settings->links, error, error_bytes);
     return rc == 0 ? split_list(settings, error, error_bytes) : rc;
 }

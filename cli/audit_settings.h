@@ -2,7 +2,7 @@
 #ifndef TALLY_CLI_AUDIT_SETTINGS_H
 #define TALLY_CLI_AUDIT_SETTINGS_H
 
-#include "core/option.h"
+#include "daemon/links.h"
 
 #include <stdbool.h>
 
@@ -10,16 +10,9 @@
 
 struct audit_settings {
     char spool[OPTION_TEXT_MAX_BYTES + 1];
-    char services_file[OPTION_TEXT_MAX_BYTES + 1];
-    char user[OPTION_TEXT_MAX_BYTES + 1];
-    char mqtt_host[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t mqtt_port;
-    char redis_host[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t redis_port;
-    char redis_password_file[OPTION_TEXT_MAX_BYTES + 1];
+    struct links links;
     char http_host[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t http_port;
-    char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
     char articles[OPTION_TEXT_MAX_BYTES + 1];
     bool json;
 

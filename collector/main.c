@@ -1,12 +1,10 @@
 /* tally-collector: takes reactions out of the spool into Redis. Wires; DESIGN tells the rest. */
 #include "serve.h"
 
-#include "core/error.h"
 #include "daemon/log.h"
 #include "daemon/start.h"
 
 #include <signal.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +47,8 @@ done:
 int main(int argc, char **argv)
 {
     static struct settings settings;
-    char error[1024], secret[SERVICES_SECRET_MAX_BYTES + 1], password[256] = "";
+    struct links_secrets secrets;
+    char error[1024];
     int help = 0;
     start_hold_signals(true);
     int rc = settings_parse(&settings, argc, argv, &help, error, sizeof error);
@@ -62,21 +61,14 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     log_init("tally-collector", rc == 0 ? settings.level : LOG_LEVEL_INFO);
-    if (rc == 0 && sodium_init() < 0)
-        rc = error_say(error, sizeof error, "libsodium does not start");
     if (rc == 0)
-        rc = start_secret(settings.services_file, settings.user, ROLE_COLLECTOR, secret, error,
-                          sizeof error);
-    if (rc == 0)
-        rc = start_redis_password(settings.redis_password_file, password, sizeof password, error,
-                                  sizeof error);
+        rc = links_secrets_load(&secrets, &settings.links, ROLE_COLLECTOR, error, sizeof error);
     if (rc != 0) {
         log_line(LOG_LEVEL_ERROR, error, NULL);
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    rc = run(&settings, secret, password[0] != '\0' ? password : NULL);
-    sodium_memzero(secret, sizeof secret);
-    sodium_memzero(password, sizeof password);
+    rc = run(&settings, secrets.mqtt, secrets.redis[0] != '\0' ? secrets.redis : NULL);
+    links_wipe(&secrets);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

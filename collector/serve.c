@@ -410,7 +410,7 @@ static void fill_status(struct serve *serve, struct status *status)
 static void publish(struct serve *serve, const char *name, const char *text)
 {
     char topic[OPTION_TEXT_MAX_BYTES + sizeof TOPIC];
-    snprintf(topic, sizeof topic, "%s%s", serve->settings->topic_prefix, name);
+    snprintf(topic, sizeof topic, "%s%s", serve->settings->links.topic_prefix, name);
     (void)mqtt_link_publish(serve->mqtt, topic, text, strlen(text), 0, true, NULL, NULL);
 }
 
@@ -643,12 +643,12 @@ static int open_links(struct serve *serve, const char *mqtt_secret, const char *
 {
     const struct settings *settings = serve->settings;
     char topic[OPTION_TEXT_MAX_BYTES + sizeof TOPIC];
-    snprintf(topic, sizeof topic, "%s" TOPIC, settings->topic_prefix);
+    snprintf(topic, sizeof topic, "%s" TOPIC, settings->links.topic_prefix);
     const struct mqtt_link_config mqtt = {
-        .host = settings->mqtt_host,
-        .port = (int)settings->mqtt_port,
+        .host = settings->links.mqtt_host,
+        .port = (int)settings->links.mqtt_port,
         .client_id = "tally-collector",
-        .username = settings->user,
+        .username = settings->links.user,
         .password = mqtt_secret,
         .will_topic = topic,
         .will_payload = STATUS_OFFLINE,
@@ -656,8 +656,8 @@ static int open_links(struct serve *serve, const char *mqtt_secret, const char *
         .user = serve,
     };
     const struct session_config session = {
-        .link = {.host = settings->redis_host,
-                 .port = (int)settings->redis_port,
+        .link = {.host = settings->links.redis_host,
+                 .port = (int)settings->links.redis_port,
                  .password = redis_password},
         .adopt = settings->adopt,
         .volatile_redis = settings->volatile_redis,
@@ -680,7 +680,7 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
         return NULL;
     serve->base = base;
     serve->settings = settings;
-    serve->receipts = receipt_new(settings->topic_prefix);
+    serve->receipts = receipt_new(settings->links.topic_prefix);
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
     serve->resume = event_new(base, -1, 0, on_resume, serve);
     serve->shared = (struct lane_shared){

@@ -1,6 +1,5 @@
 #include "settings.h"
 
-#include "core/article.h"
 #include "core/error.h"
 #include "daemon/start.h"
 
@@ -22,17 +21,7 @@
 
 const struct option settings_table[] = {
     TEXT(spool, 1, NULL, "a folder", "the spool that the broker's plugin writes"),
-    TEXT(services_file, 1, NULL, "a file of mode 0600 or 0640",
-         "where this program's secret stands"),
-    TEXT(user, 0, "tally-collector", "a name in the services file",
-         "as whom to connect to the broker"),
-    TEXT(mqtt_host, 0, "127.0.0.1", "a name or address", "the broker"),
-    NUMBER(mqtt_port, 1, 65535, "1883", "1 to 65535", "the broker's port"),
-    TEXT(redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path", "Redis"),
-    NUMBER(redis_port, 1, 65535, "6390", "1 to 65535", "Redis's port"),
-    TEXT(redis_password_file, 0, "", "a file that others cannot read, or empty",
-         "Redis's password is its first line"),
-    TEXT(topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic"),
+    LINKS_OPTIONS(offsetof(struct settings, links), "tally-collector"),
     SWITCH(
         adopt, "off",
         "count into this store from now on, though the spool has applied to another, or into none"),
@@ -54,8 +43,5 @@ int settings_parse(struct settings *settings, int argc, char **argv, int *help, 
         rc = error_say(error, error_bytes,
                        "option log_level: %s is not error, warning, info or debug",
                        settings->log_level);
-    if (rc == 0 && !article_prefix_valid(settings->topic_prefix))
-        rc = error_say(error, error_bytes, "option topic_prefix: %s is not %s",
-                       settings->topic_prefix, ARTICLE_PREFIX_ACCEPTS);
-    return rc;
+    return rc == 0 ? links_check(&settings->links, error, error_bytes) : rc;
 }

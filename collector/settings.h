@@ -3,6 +3,7 @@
 #define TALLY_COLLECTOR_SETTINGS_H
 
 #include "core/option.h"
+#include "daemon/links.h"
 #include "daemon/log.h"
 
 #include <stdbool.h>
@@ -11,14 +12,7 @@
 
 struct settings {
     char spool[OPTION_TEXT_MAX_BYTES + 1];
-    char services_file[OPTION_TEXT_MAX_BYTES + 1];
-    char user[OPTION_TEXT_MAX_BYTES + 1];
-    char mqtt_host[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t mqtt_port;
-    char redis_host[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t redis_port;
-    char redis_password_file[OPTION_TEXT_MAX_BYTES + 1];
-    char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
+    struct links links;
     bool adopt;
     bool volatile_redis;
     uint64_t batch_records;

@@ -198,20 +198,20 @@ static int make_links(struct feed *feed, const struct settings *settings)
 {
     unsigned char epoch[PUBLISH_EPOCH_BYTES / 2];
     struct follow_config follow = {
-        .host = settings->redis_host,
-        .port = (int)settings->redis_port,
-        .password = settings->redis_password[0] != '\0' ? settings->redis_password : NULL,
+        .host = settings->links.redis_host,
+        .port = (int)settings->links.redis_port,
+        .password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL,
         .on_ready = on_store_ready,
         .on_away = on_store_away,
         .on_hint = on_hint,
         .user = feed,
     };
     struct publish_config publish = {
-        .host = settings->mqtt_host,
-        .port = (int)settings->mqtt_port,
-        .user = settings->user,
-        .password = settings->password,
-        .prefix = settings->topic_prefix,
+        .host = settings->links.mqtt_host,
+        .port = (int)settings->links.mqtt_port,
+        .user = settings->links.user,
+        .password = settings->secrets.mqtt,
+        .prefix = settings->links.topic_prefix,
         .on_ready = on_broker_ready,
         .on_away = on_broker_away,
         .on_collector = on_collector,
@@ -236,7 +236,7 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .port = (uint16_t)settings->http_port,
         .websocket_url = settings->websocket_url,
         .websocket_port = (uint16_t)settings->websocket_port,
-        .topic_prefix = settings->topic_prefix,
+        .topic_prefix = settings->links.topic_prefix,
         .follow = feed->follow,
         .health = on_health,
         .metrics = on_metrics,

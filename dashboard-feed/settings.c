@@ -1,6 +1,5 @@
 #include "settings.h"
 
-#include "core/article.h"
 #include "core/error.h"
 #include "daemon/start.h"
 
@@ -16,20 +15,7 @@
 #define PORT 1, 65535
 
 const struct option settings_table[] = {
-    {"services_file", OPTION_TEXT, AT(services_file), 1, OPTION_TEXT_MAX_BYTES, NULL, "a file",
-     "services file with the feed's own line (INTERFACES.md 3)"},
-    {"user", OPTION_TEXT, AT(user), 1, OPTION_TEXT_MAX_BYTES, "tally-feed",
-     "a username of the services file", "MQTT username, and client id"},
-    {"mqtt_host", OPTION_TEXT, AT(mqtt_host), 1, OPTION_TEXT_MAX_BYTES, "127.0.0.1",
-     "a name or address", "where the broker is"},
-    {"mqtt_port", OPTION_NUMBER, AT(mqtt_port), PORT, "1883", "1 to 65535", "its MQTT port"},
-    {"redis_host", OPTION_TEXT, AT(redis_host), 1, OPTION_TEXT_MAX_BYTES, "127.0.0.1",
-     "a name, an address, or the path of a Unix socket", "where Redis is"},
-    {"redis_port", OPTION_NUMBER, AT(redis_port), PORT, "6390", "1 to 65535", "its port"},
-    {"redis_password_file", OPTION_TEXT, AT(redis_password_file), 0, 0, "",
-     "a file that others cannot read, or empty", "file with Redis's password on its first line"},
-    {"topic_prefix", OPTION_TEXT, AT(topic_prefix), 0, 0, "", ARTICLE_PREFIX_ACCEPTS,
-     "stands before every topic"},
+    LINKS_OPTIONS(AT(links), "tally-feed"),
     {"http_address", OPTION_TEXT, AT(http_address), 1, OPTION_TEXT_MAX_BYTES, "127.0.0.1",
      "an address of this machine", "where HTTP is served"},
     {"http_port", OPTION_NUMBER, AT(http_port), PORT, "8080", "1 to 65535",
@@ -99,22 +85,16 @@ int settings_read(struct settings *settings, int argc, char **argv, char *error,
     }
     if (result != 0)
         return -1;
-    if (!article_prefix_valid(settings->topic_prefix))
-        return wrong("topic_prefix", settings->topic_prefix, error, error_bytes);
+    if (links_check(&settings->links, error, error_bytes) != 0)
+        return -1;
     if (!url_valid(settings->websocket_url))
         return wrong("websocket_url", settings->websocket_url, error, error_bytes);
     if (start_log_level(settings->log_level_name, &settings->log_level) != 0)
         return wrong("log_level", settings->log_level_name, error, error_bytes);
-    if (start_secret(settings->services_file, settings->user, ROLE_FEED, settings->password, error,
-                     error_bytes) != 0 ||
-        start_redis_password(settings->redis_password_file, settings->redis_password,
-                             sizeof settings->redis_password, error, error_bytes) != 0)
-        return -1;
-    return 0;
+    return links_secrets_load(&settings->secrets, &settings->links, ROLE_FEED, error, error_bytes);
 }
 
 void settings_wipe(struct settings *settings)
 {
-    explicit_bzero(settings->password, sizeof settings->password);
-    explicit_bzero(settings->redis_password, sizeof settings->redis_password);
+    links_wipe(&settings->secrets);
 }

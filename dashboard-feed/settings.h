@@ -3,21 +3,14 @@
 #define TALLY_FEED_SETTINGS_H
 
 #include "core/option.h"
-#include "core/services.h"
+#include "daemon/links.h"
 #include "daemon/log.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 struct settings {
-    char services_file[OPTION_TEXT_MAX_BYTES + 1];
-    char user[OPTION_TEXT_MAX_BYTES + 1];
-    char mqtt_host[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t mqtt_port;
-    char redis_host[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t redis_port;
-    char redis_password_file[OPTION_TEXT_MAX_BYTES + 1];
-    char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
+    struct links links;
     char http_address[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t http_port;
     uint64_t websocket_port;
@@ -29,8 +22,7 @@ struct settings {
     char log_level_name[OPTION_TEXT_MAX_BYTES + 1];
     /* Out of the files and names above: */
     enum log_level log_level;
-    char password[SERVICES_SECRET_MAX_BYTES + 1];
-    char redis_password[OPTION_TEXT_MAX_BYTES + 1]; /* "" none */
+    struct links_secrets secrets;
 };
 
 extern const struct option settings_table[];

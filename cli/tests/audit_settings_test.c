@@ -19,9 +19,9 @@ static void test_defaults(void **state)
 {
     (void)state;
     assert_int_equal(parse(NULL), 0);
-    assert_string_equal(settings.user, "operator");
-    assert_int_equal(settings.mqtt_port, 1883);
-    assert_int_equal(settings.redis_port, 6390);
+    assert_string_equal(settings.links.user, "operator");
+    assert_int_equal(settings.links.mqtt_port, 1883);
+    assert_int_equal(settings.links.redis_port, 6390);
     assert_int_equal(settings.http_port, 8080);
     assert_int_equal(settings.listed, 0);
     assert_false(settings.json);

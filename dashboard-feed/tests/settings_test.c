@@ -64,12 +64,12 @@ static void defaults(void **state)
 {
     (void)state;
     assert_int_equal(read_with(NULL), 0);
-    assert_string_equal(settings.user, "tally-feed");
-    assert_string_equal(settings.password, "secret-of-the-feed");
-    assert_string_equal(settings.mqtt_host, "127.0.0.1");
-    assert_int_equal(settings.mqtt_port, 1883);
-    assert_int_equal(settings.redis_port, 6390);
-    assert_string_equal(settings.redis_password, "");
+    assert_string_equal(settings.links.user, "tally-feed");
+    assert_string_equal(settings.secrets.mqtt, "secret-of-the-feed");
+    assert_string_equal(settings.links.mqtt_host, "127.0.0.1");
+    assert_int_equal(settings.links.mqtt_port, 1883);
+    assert_int_equal(settings.links.redis_port, 6390);
+    assert_string_equal(settings.secrets.redis, "");
     assert_string_equal(settings.http_address, "127.0.0.1");
     assert_int_equal(settings.http_port, 8080);
     assert_int_equal(settings.websocket_port, 9001);
@@ -79,7 +79,7 @@ static void defaults(void **state)
     assert_int_equal(settings.max_articles, 1000000);
     assert_int_equal(settings.log_level, LOG_LEVEL_INFO);
     settings_wipe(&settings);
-    assert_string_equal(settings.password, "");
+    assert_string_equal(settings.secrets.mqtt, "");
 }
 
 static void good_values(void **state)
@@ -93,7 +93,7 @@ static void good_values(void **state)
     assert_int_equal(settings.log_level, LOG_LEVEL_DEBUG);
     snprintf(option, sizeof option, "--redis-password-file=%s", password);
     assert_int_equal(read_with(option), 0);
-    assert_string_equal(settings.redis_password, "open sesame");
+    assert_string_equal(settings.secrets.redis, "open sesame");
 }
 
 static void bad_values_name_their_option(void **state)

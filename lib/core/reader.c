@@ -3,13 +3,10 @@
 #include "core/article.h"
 #include "core/bytes.h"
 #include "core/error.h"
+#include "core/secret_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define KEY_DIGITS (2 * READER_KEY_BYTES)
 
@@ -46,48 +43,17 @@ void reader_fingerprint(const struct reader_key *key, unsigned char out[READER_F
     sodium_memzero(text, sizeof text);
 }
 
-/* Reads at most `max` bytes. Returns how many, or -1. */
-static ssize_t read_up_to(int fd, char *out, size_t max)
-{
-    size_t have = 0;
-    while (have < max) {
-        ssize_t n = read(fd, out + have, max - have);
-        if (n == 0)
-            break;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        have += (size_t)n;
-    }
-    return (ssize_t)have;
-}
-
 int reader_key_load(struct reader_key *key, const char *path, char *error, size_t error_bytes)
 {
-    char text[KEY_DIGITS + 2]; /* one more than may be there, to see that it is not */
-    struct stat status;
+    char text[KEY_DIGITS + 1];
     size_t decoded = 0;
     int result = -1;
 
     if (sodium_init() < 0)
         return error_say(error, error_bytes, "libsodium cannot be initialised");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
-    ssize_t bytes = -1;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-        bytes = read_up_to(fd, text, sizeof text);
-    close(fd);
-    if (bytes < 0) {
-        error_say(error, error_bytes, "%s: cannot be read as a file", path);
+    ssize_t bytes = secret_file_read(path, text, sizeof text, error, error_bytes);
+    if (bytes < 0)
         goto out;
-    }
-    if (status.st_mode & 007) {
-        error_say(error, error_bytes,
-                  "%s: others may read or write it; its mode must be 0600 or 0640", path);
-        goto out;
-    }
     if (bytes == KEY_DIGITS + 1 && text[KEY_DIGITS] == '\n')
         bytes--;
     if (bytes != KEY_DIGITS ||

@@ -1,14 +1,11 @@
 #include "core/services.h"
 
 #include "core/error.h"
+#include "core/secret_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define SECRET_MIN_BYTES 16
 #define FILE_MAX_BYTES 32768
@@ -87,55 +84,15 @@ static const char *parse_line(struct services *services, const char *line, size_
     return wrong;
 }
 
-/* The whole file into `out`. Returns its length, or -1 with `error` said. */
-static ssize_t read_file(const char *path, char *out, size_t max, char *error, size_t error_bytes)
-{
-    struct stat status;
-    size_t have = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        error_say(error, error_bytes, "%s: is not a file", path);
-        goto fail;
-    }
-    if (status.st_mode & 007) {
-        error_say(error, error_bytes,
-                  "%s: others may read or write it; its mode must be 0600 or 0640", path);
-        goto fail;
-    }
-    while (have < max) {
-        ssize_t n = read(fd, out + have, max - have);
-        if (n == 0)
-            break;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            error_say(error, error_bytes, "%s: %s", path, strerror(errno));
-            goto fail;
-        }
-        have += (size_t)n;
-    }
-    if (have == max) {
-        error_say(error, error_bytes, "%s: is longer than %d bytes", path, FILE_MAX_BYTES);
-        goto fail;
-    }
-    close(fd);
-    return (ssize_t)have;
-fail:
-    close(fd);
-    return -1;
-}
-
 int services_load(struct services *services, const char *path, char *error, size_t error_bytes)
 {
-    char text[FILE_MAX_BYTES + 1];
+    char text[FILE_MAX_BYTES];
     int result = -1;
 
     memset(services, 0, sizeof *services);
     if (sodium_init() < 0)
         return error_say(error, error_bytes, "libsodium cannot be initialised");
-    ssize_t bytes = read_file(path, text, sizeof text, error, error_bytes);
+    ssize_t bytes = secret_file_read(path, text, sizeof text, error, error_bytes);
     if (bytes < 0)
         goto out;
     int number = 1;

@@ -1,0 +1,48 @@
+#include "core/secret_file.h"
+
+#include "core/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Reads up to the file's end. Returns its length, `max` + 1 where there is more than `max`, or -1.
+ */
+static ssize_t read_all(int fd, char *out, size_t max)
+{
+    size_t have = 0;
+    char more;
+    while (have <= max) {
+        ssize_t n = have < max ? read(fd, out + have, max - have) : read(fd, &more, 1);
+        if (n == 0)
+            break;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        have += (size_t)n;
+    }
+    return (ssize_t)have;
+}
+
+ssize_t secret_file_read(const char *path, char *out, size_t max, char *error, size_t error_bytes)
+{
+    struct stat status;
+    ssize_t bytes = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is refused, not waited for */
+    if (fd < 0)
+        return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+        error_say(error, error_bytes, "%s: is not a file", path);
+    else if (status.st_mode & 007)
+        error_say(error, error_bytes,
+                  "%s: others may read or write it; its mode must be 0600 or 0640", path);
+    else if ((bytes = read_all(fd, out, max)) < 0)
+        error_say(error, error_bytes, "%s: %s", path, strerror(errno));
+    close(fd);
+    if (bytes > (ssize_t)max)
+        return error_say(error, error_bytes, "%s: is longer than %zu bytes", path, max);
+    return bytes;
+}

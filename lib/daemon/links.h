@@ -1,0 +1,65 @@
+/* By which options a program reaches the broker and Redis: the same in every one. */
+#ifndef TALLY_DAEMON_LINKS_H
+#define TALLY_DAEMON_LINKS_H
+
+#include "core/article.h"
+#include "core/option.h"
+#include "core/services.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct links {
+    char services_file[OPTION_TEXT_MAX_BYTES + 1];
+    char user[OPTION_TEXT_MAX_BYTES + 1];
+    char mqtt_host[OPTION_TEXT_MAX_BYTES + 1];
+    uint64_t mqtt_port;
+    char redis_host[OPTION_TEXT_MAX_BYTES + 1];
+    uint64_t redis_port;
+    char redis_password_file[OPTION_TEXT_MAX_BYTES + 1];
+    char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
+};
+
+/* What the files among them hold. */
+struct links_secrets {
+    char mqtt[SERVICES_SECRET_MAX_BYTES + 1];
+    char redis[OPTION_TEXT_MAX_BYTES + 1]; /* "" none */
+};
+
+#define LINKS_TEXT(at, field, required, initial, accepts, help)                                    \
+    {                                                                                              \
+#field, OPTION_TEXT, (at) + offsetof(struct links, field), required,                       \
+            OPTION_TEXT_MAX_BYTES, initial, accepts, help                                          \
+    }
+#define LINKS_PORT(at, field, initial, help)                                                       \
+    {                                                                                              \
+#field, OPTION_NUMBER, (at) + offsetof(struct links, field), 1, 65535, initial,            \
+            "1 to 65535", help                                                                     \
+    }
+
+/* Their rows in an option table; `at` is the offset of the struct links in the settings, `who` the
+ * user by default. */
+#define LINKS_OPTIONS(at, who)                                                                     \
+    LINKS_TEXT(at, services_file, 1, NULL, "a file of mode 0600 or 0640",                          \
+               "where the user's secret stands"),                                                  \
+        LINKS_TEXT(at, user, 0, who, "a name in the services file",                                \
+                   "as whom to connect to the broker"),                                            \
+        LINKS_TEXT(at, mqtt_host, 0, "127.0.0.1", "a name or address", "the broker"),              \
+        LINKS_PORT(at, mqtt_port, "1883", "the broker's port"),                                    \
+        LINKS_TEXT(at, redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path",       \
+                   "Redis"),                                                                       \
+        LINKS_PORT(at, redis_port, "6390", "Redis's port"),                                        \
+        LINKS_TEXT(at, redis_password_file, 0, "", "a file of mode 0600 or 0640, or empty",        \
+                   "Redis's password is its first line"),                                          \
+        LINKS_TEXT(at, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic")
+
+/* What a table cannot say. Returns 0, or -1 with a sentence that names the option. Pure. */
+int links_check(const struct links *links, char *error, size_t error_bytes);
+
+/* Reads the secrets of the user, who must have `role`, and of Redis. Returns 0, or -1 with a
+ * sentence that names the option; then, and after links_wipe, none stays in memory. */
+int links_secrets_load(struct links_secrets *secrets, const struct links *links, enum role role,
+                       char *error, size_t error_bytes);
+void links_wipe(struct links_secrets *secrets);
+
+#endif
