@@ -66,6 +66,48 @@ static bool is_forbidden(const struct admit_wish *wish, const struct admit_verdi
            (wish->response_topic != NULL && !verdict->wants_receipt);
 }
 
+uint64_t admit_reader_key(const struct admit *admit, char source, const char *reader,
+                          size_t reader_bytes)
+{
+    return reader_hash(&admit->key, "", 0, source, reader, reader_bytes);
+}
+
+/* What an admitted reaction takes. */
+struct allowance {
+    struct known_answer known;
+    uint64_t *reader, *address; /* buckets; NULL: no limit */
+};
+
+static enum reason judge_limits(const struct admit *admit, const struct admit_wish *wish,
+                                struct allowance *allowance)
+{
+    if (admit->known != NULL && allowance->known.verdict == KNOWN_NO)
+        return REASON_UNKNOWN_ARTICLE;
+    if (admit->readers != NULL) {
+        allowance->reader = limit_table_bucket(admit->readers, wish->reader_key);
+        if (!limit_table_left(admit->readers, allowance->reader, wish->now_ns))
+            return REASON_RATE_READER;
+    }
+    if (admit->addresses != NULL && wish->address_limited) {
+        allowance->address = limit_table_bucket(admit->addresses, wish->address_key);
+        if (!limit_table_left(admit->addresses, allowance->address, wish->now_ns))
+            return REASON_RATE_ADDRESS;
+    }
+    return REASON_NONE;
+}
+
+static void take(struct admit *admit, const struct admit_wish *wish,
+                 const struct admit_verdict *verdict, const struct allowance *allowance)
+{
+    if (admit->known != NULL)
+        known_use(admit->known, &allowance->known, verdict->article, verdict->article_bytes,
+                  wish->now_ns, wish->unix_ms);
+    if (allowance->reader != NULL)
+        limit_table_take(admit->readers, allowance->reader, wish->now_ns);
+    if (allowance->address != NULL)
+        limit_table_take(admit->addresses, allowance->address, wish->now_ns);
+}
+
 /* Stamps and appends. The stamp is taken although the ring may be full: what counts is that it
  * never goes back. */
 static enum reason append(struct admit *admit, const struct admit_wish *wish,
@@ -99,9 +141,11 @@ void admit_reaction(struct admit *admit, const struct admit_wish *wish,
                     struct admit_verdict *verdict)
 {
     struct reaction reaction;
+    struct allowance allowance = {0};
 
     verdict->article = NULL;
     verdict->article_bytes = 0;
+    verdict->known = false;
     verdict->kind = KIND_UNKNOWN;
     verdict->wants_receipt = wish->response_topic != NULL && is_own_receipts(admit, wish);
     verdict->correlation_bytes =
@@ -112,16 +156,25 @@ void admit_reaction(struct admit *admit, const struct admit_wish *wish,
     /* The payload is read even where the topic is wrong: a receipt says what of it was valid. */
     enum reason topic = find_article(admit, wish, verdict);
     enum reason payload = read_payload(admit, wish, verdict, &reaction);
+    if (topic == REASON_NONE && admit->known != NULL)
+        allowance.known = known_judge(admit->known, verdict->article, verdict->article_bytes,
+                                      wish->now_ns, wish->unix_ms);
+    verdict->known =
+        topic == REASON_NONE && (admit->known == NULL || allowance.known.verdict == KNOWN_YES);
     if (topic != REASON_NONE)
         verdict->reason = topic;
     else if (payload != REASON_NONE)
         verdict->reason = payload;
     else if (is_forbidden(wish, verdict, &reaction))
         verdict->reason = REASON_FORBIDDEN;
-    else if (wish->clock_bad)
-        verdict->reason = REASON_CLOCK;
     else
+        verdict->reason = judge_limits(admit, wish, &allowance);
+    if (verdict->reason == REASON_NONE && wish->clock_bad)
+        verdict->reason = REASON_CLOCK;
+    if (verdict->reason == REASON_NONE)
         verdict->reason = append(admit, wish, &reaction, verdict);
+    if (verdict->reason == REASON_NONE)
+        take(admit, wish, verdict, &allowance);
 }
 
 enum admit_answer admit_answer(enum reason reason, int protocol_version, int qos)

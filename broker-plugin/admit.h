@@ -4,6 +4,9 @@
 #ifndef TALLY_BROKER_PLUGIN_ADMIT_H
 #define TALLY_BROKER_PLUGIN_ADMIT_H
 
+#include "known.h"
+#include "limit.h"
+
 #include "core/kind.h"
 #include "core/reader.h"
 #include "core/reason.h"
@@ -26,6 +29,9 @@ struct admit {
     uint64_t *late_counter; /* likewise */
     admit_ring_fn ring;
     void *ring_user;
+    struct known *known;                       /* NULL: every article is known */
+    struct limit_table *readers;               /* NULL: readers have no limit */
+    struct limit_table *addresses;             /* NULL: addresses have no limit */
     char reactions[ADMIT_TOPIC_MAX_BYTES + 1]; /* "news/reactions" */
     size_t reactions_bytes;
     char receipts[ADMIT_TOPIC_MAX_BYTES + 1]; /* "news/receipts/" */
@@ -51,8 +57,12 @@ struct admit_wish {
     size_t response_topic_bytes;
     const unsigned char *correlation;
     size_t correlation_bytes;
-    bool clock_bad;   /* the edge's clock differs from the store's */
-    uint64_t unix_ms; /* now */
+    uint64_t reader_key;  /* of its limit: admit_reader_key */
+    bool address_limited; /* false: it comes from a proxy, or over no network */
+    uint64_t address_key; /* of its limit: address_key */
+    bool clock_bad;       /* the edge's clock differs from the store's */
+    uint64_t unix_ms;     /* now */
+    uint64_t now_ns;      /* now, by a clock that nobody sets */
 };
 
 struct admit_verdict {
@@ -63,12 +73,18 @@ struct admit_verdict {
     bool wants_receipt;       /* it named its own receipt topic */
     const char *article;      /* into the topic */
     size_t article_bytes;     /* 0: not valid */
+    bool known;               /* the article is valid and known */
     int kind;                 /* KIND_UNKNOWN: not valid */
     size_t correlation_bytes; /* to return: 0 where there were none or too many */
 };
 
-/* Judges in this order: bad_topic, bad_article, bad_payload, unknown_kind, forbidden, clock, busy.
- */
+/* By what the limit of a reader is found: one for all articles. */
+uint64_t admit_reader_key(const struct admit *admit, char source, const char *reader,
+                          size_t reader_bytes);
+
+/* Judges in this order: bad_topic, bad_article, bad_payload, unknown_kind, forbidden,
+ * unknown_article, rate_reader, rate_address, clock, busy. What is refused costs no token and makes
+ * no article known. */
 void admit_reaction(struct admit *admit, const struct admit_wish *wish,
                     struct admit_verdict *verdict);
 

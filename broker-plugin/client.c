@@ -111,6 +111,7 @@ struct client *client_begin(struct client_table *table, const void *key,
         return NULL;
     entry->client.facts = *facts;
     entry->client.subscriptions = 0;
+    entry->client.keyed = false;
     receipt_budget_init(&entry->client.receipts);
     return &entry->client;
 }

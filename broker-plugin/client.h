@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLIENT_MAX 1048576  /* some 130 bytes each */
+#define CLIENT_MAX 1048576  /* some 150 bytes each */
 #define CLIENT_ENDED_MAX 64 /* services whose will may still come */
 
 struct client_table;
@@ -21,6 +21,9 @@ struct client {
     struct role_facts facts;
     uint32_t subscriptions; /* requests so far */
     struct receipt_budget receipts;
+    bool keyed;           /* by what its limits are found is known: from its first reaction on */
+    bool address_limited; /* as in struct admit_wish */
+    uint64_t reader_key, address_key;
     bool ended; /* a service that has gone: kept for its will */
 };
 

@@ -3,8 +3,13 @@
 #include "core/error.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 #define WHY_MAX_BYTES 768
+/* What the tables of limits hold, some 32 bytes each: of readers as many as react within the few
+ * seconds that a bucket takes to fill, by a factor of ten. */
+#define READERS_MAX 131072
+#define ADDRESSES_MAX 65536
 
 int edge_configure(struct edge *edge, const char *const *names, const char *const *values, size_t n,
                    char *error, size_t error_bytes)
@@ -40,9 +45,46 @@ static int load_secrets(struct edge *edge, char *error, size_t error_bytes)
     return 0;
 }
 
+/* A table of buckets with `rate` tokens a second. */
+static struct limit_table *table_of(uint32_t max, uint64_t rate, uint64_t burst, uint64_t seed)
+{
+    struct limit_rate bucket = limit_rate_of(rate, LIMIT_SECOND_NS, burst);
+    return limit_table_new(max, &bucket, seed);
+}
+
+static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
+{
+    const struct settings *settings = &edge->settings;
+    struct admit *admit = &edge->admit;
+    struct known_rules rules = {
+        .max = (uint32_t)settings->max_articles,
+        .auto_create = settings->auto_create,
+        .auto_create_rate = limit_rate_of(settings->auto_create_rate, 60 * LIMIT_SECOND_NS,
+                                          settings->auto_create_rate),
+        .key = admit->key,
+        .seed = seed,
+    };
+
+    edge->known =
+        known_file_open(settings->spool, &rules, edge->note, sizeof edge->note, error, error_bytes);
+    explicit_bzero(&rules.key, sizeof rules.key);
+    if (edge->known == NULL)
+        return -1;
+    admit->known = known_file_known(edge->known);
+    admit->readers = table_of(READERS_MAX, settings->reader_rate, settings->reader_burst, seed);
+    admit->addresses =
+        table_of(ADDRESSES_MAX, settings->address_rate, settings->address_burst, seed);
+    edge->connections =
+        table_of(ADDRESSES_MAX, settings->connect_rate, settings->connect_burst, seed);
+    if (admit->readers == NULL || admit->addresses == NULL || edge->connections == NULL)
+        return error_say(error, error_bytes, "no memory for the limits");
+    return 0;
+}
+
 int edge_open(struct edge *edge, char *error, size_t error_bytes)
 {
     const struct settings *settings = &edge->settings;
+    uint64_t seed;
     struct spool_dir_want want = {
         .shards = (uint32_t)settings->shards,
         .ring_bytes = settings->ring_bytes,
@@ -51,8 +93,11 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
 
     if (load_secrets(edge, error, error_bytes) != 0)
         return -1;
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        return error_say(error, error_bytes, "no random numbers to be had");
     edge->clients = client_table_new(CLIENT_MAX);
-    if (edge->clients == NULL)
+    edge->refusals = refusals_new(&edge->admit.key, seed);
+    if (edge->clients == NULL || edge->refusals == NULL)
         return error_say(error, error_bytes, "no memory");
     reader_fingerprint(&edge->admit.key, want.fingerprint);
     edge->spool = spool_dir_produce(settings->spool, &want, error, error_bytes);
@@ -65,12 +110,17 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
     edge->admit.ring = ring_of;
     edge->admit.ring_user = edge->spool;
     admit_set_prefix(&edge->admit, settings->topic_prefix);
-    return 0;
+    return settings->limits ? open_limits(edge, seed, error, error_bytes) : 0;
 }
 
 void edge_close(struct edge *edge)
 {
     spool_dir_free(edge->spool);
     client_table_free(edge->clients);
+    known_file_close(edge->known);
+    limit_table_free(edge->admit.readers);
+    limit_table_free(edge->admit.addresses);
+    limit_table_free(edge->connections);
+    refusals_free(edge->refusals);
     explicit_bzero(edge, sizeof *edge);
 }

@@ -1,10 +1,13 @@
 /* All that an edge's broker needs to admit reactions, opened from the plugin's options: settings,
- * services, rules, key, spool, clients. Knows no broker. Reads and makes files; one thread. */
+ * services, rules, key, spool, clients, limits. Knows no broker. Reads and makes files; one thread.
+ */
 #ifndef TALLY_BROKER_PLUGIN_EDGE_H
 #define TALLY_BROKER_PLUGIN_EDGE_H
 
 #include "admit.h"
 #include "client.h"
+#include "known_file.h"
+#include "refusals.h"
 #include "role.h"
 #include "settings.h"
 
@@ -18,13 +21,17 @@ struct edge {
     struct admit admit;
     struct spool_dir *spool;
     struct client_table *clients;
+    struct known_file *known;        /* NULL where limits are off, as what admit has of them */
+    struct limit_table *connections; /* by address; likewise */
+    struct refusals *refusals;
+    char note[256]; /* of what was found at the start; empty: nothing to say */
 };
 
 /* First: understands the options. 0, or -1 with a sentence in `error` that names the option. */
 int edge_configure(struct edge *edge, const char *const *names, const char *const *values, size_t n,
                    char *error, size_t error_bytes);
 
-/* Then: loads the secrets and opens the spool. 0, or -1 with `error`. */
+/* Then: loads the secrets, opens the spool and sets up the limits. 0, or -1 with `error`. */
 int edge_open(struct edge *edge, char *error, size_t error_bytes);
 
 /* Of an edge that was zeroed at first, however far it came. Leaves no secret in memory. */

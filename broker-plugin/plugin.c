@@ -7,6 +7,7 @@
 #include "property.h"
 #include "receipt.h"
 
+#include "core/article.h"
 #include "core/error.h"
 
 #include <inttypes.h>
@@ -21,7 +22,11 @@
 #define MOSQUITTO_2_1 1
 #include <mosquitto/broker.h>
 #include <mosquitto/broker_plugin.h>
+#define TOO_MANY_CONNECTIONS MOSQ_ERR_CONNECTION_RATE_EXCEEDED /* CONNACK 0x9F on MQTT 5 */
 #else
+#define TOO_MANY_CONNECTIONS                                                                       \
+    MOSQ_ERR_AUTH /* of the codes of 2.0 that are answered, the only one                           \
+                   */
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
 #include <mqtt_protocol.h>
@@ -31,11 +36,12 @@
 #define OPTIONS_MAX 64
 #define TEND_MS 100
 #define WATCH_MS 10000
+#define REFUSALS_MS 1000 /* ops/refusals: at most one each */
 #define ERROR_MAX_BYTES 1024
 
 /* What was counted when the log last spoke of it. */
 struct watch {
-    uint64_t busy, clock, receipts_dropped, turned_away;
+    uint64_t busy, clock, receipts_dropped, turned_away, too_fast;
 };
 
 struct plugin {
@@ -45,8 +51,13 @@ struct plugin {
     bool reloading;                    /* BASIC_AUTH comes for connections that are there */
     bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
     uint64_t turned_away;              /* connections, for want of room */
-    uint64_t next_tend_ms, next_watch_ms;
+    uint64_t too_fast;                 /* connections, by the limit of their address */
+    uint64_t next_tend_ms, next_watch_ms, next_refusals_ms;
     struct watch watch;
+    bool refusals_told;        /* ops/refusals was published since the start */
+    struct refusals_sums told; /* what it said */
+    char refusals_topic[ARTICLE_PREFIX_MAX_BYTES + sizeof "ops/refusals"];
+    char refusals_json[REFUSALS_JSON_MAX_BYTES];
 };
 
 /* --- logging --- */
@@ -75,11 +86,16 @@ static void say(int level, const char *msg, const char *format, ...)
 
 /* --- time --- */
 
-static uint64_t clock_ms(clockid_t clock)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now); /* of the vDSO: no system call */
-    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+    return (uint64_t)now.tv_sec * LIMIT_SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t clock_ms(clockid_t clock)
+{
+    return clock_ns(clock) / 1000000u;
 }
 
 /* --- clients --- */
@@ -135,6 +151,40 @@ static void settle_unmatched(struct plugin *plugin)
     plugin->unmatched = NULL;
 }
 
+/* The key of the limits of a client's address. False: it has none, as it comes from a listed proxy
+ * or over no network. */
+static bool address_limited(const struct plugin *plugin, const struct mosquitto *client,
+                            uint64_t *key)
+{
+    struct address address;
+    const char *text = mosquitto_client_address(client);
+
+    *key = ADDRESS_KEY_UNREADABLE;
+    if (text == NULL)
+        return false;
+    if (!address_parse(&address, text))
+        return true;
+    *key = address_key(&address);
+    return !address_nets_contain(&plugin->edge.settings.proxy_nets, &address);
+}
+
+/* Whether the address of a client may connect once more. */
+static bool take_connection(struct plugin *plugin, const struct mosquitto *client)
+{
+    uint64_t key, now_ns = clock_ns(CLOCK_MONOTONIC);
+    struct limit_table *connections = plugin->edge.connections;
+
+    if (connections == NULL || !address_limited(plugin, client, &key))
+        return true;
+    uint64_t *bucket = limit_table_bucket(connections, key);
+    if (!limit_table_left(connections, bucket, now_ns)) {
+        plugin->too_fast++;
+        return false;
+    }
+    limit_table_take(connections, bucket, now_ns);
+    return true;
+}
+
 static int on_basic_auth(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
@@ -152,8 +202,14 @@ static int on_basic_auth(int event, void *data, void *user)
     if (plugin->reloading && known != NULL && !known->ended)
         return answer;
     client_end(plugin->edge.clients, asked->client); /* of whoever had the pointer before */
-    if (role_connect(&plugin->edge.rules, &plugin->edge.services, client_id, asked->username,
-                     asked->password, &facts) != NULL)
+    const char *refused = role_connect(&plugin->edge.rules, &plugin->edge.services, client_id,
+                                       asked->username, asked->password, &facts);
+    /* A service that has proved to be one is not kept out by others of its address; who has not
+     * proved it pays for the attempt. At a reload nobody connects. */
+    bool pays = !plugin->reloading && (refused != NULL || facts.service == NULL);
+    if (pays && !take_connection(plugin, asked->client))
+        return TOO_MANY_CONNECTIONS;
+    if (refused != NULL)
         return MOSQ_ERR_AUTH;
     /* Readers that are begun at their first SUBSCRIBE or PUBLISH instead: at a reload, as it may be
      * a session whose client is away, and nobody would tell of its end; and where the broker may
@@ -218,6 +274,29 @@ static int may_read(struct plugin *plugin, const struct mosquitto_evt_acl_check 
                              mosquitto_client_id(asked->client), asked->topic, area, rest));
 }
 
+/* Counts a refused reaction by its article, too, where that is valid. */
+static void count_refused(struct plugin *plugin, const char *article, size_t article_bytes,
+                          bool known, enum reason reason)
+{
+    spool_dir_count_refused(plugin->edge.spool, reason);
+    if (article_bytes > 0)
+        refusals_count(plugin->edge.refusals, article, article_bytes, known, reason,
+                       clock_ms(CLOCK_REALTIME));
+}
+
+/* Of a reaction that was refused before admission judged it. */
+static void count_forbidden(struct plugin *plugin, const char *article)
+{
+    struct known *known = plugin->edge.admit.known;
+    size_t bytes = article == NULL ? 0 : strlen(article);
+
+    if (!article_valid(article, bytes))
+        bytes = 0;
+    bool is_known = bytes > 0 && (known == NULL ||
+                                  known_judge(known, article, bytes, 0, 0).verdict == KNOWN_YES);
+    count_refused(plugin, article, bytes, is_known, REASON_FORBIDDEN);
+}
+
 static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
     struct role_facts unasked;
@@ -230,7 +309,7 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
     if (area == AREA_REACTIONS && asked->retain)
         answer = ROLE_DENY;
     if (answer == ROLE_DENY)
-        spool_dir_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
+        count_forbidden(plugin, area == AREA_REACTIONS ? rest : NULL);
     else if (area == AREA_REACTIONS)
         plugin->unmatched = asked->client;
     return code_of(answer);
@@ -320,7 +399,22 @@ static int answer_refused(const struct mosquitto_evt_message *message, enum reas
     return MOSQ_ERR_ACL_DENIED;
 }
 
-static void fill_wish(struct plugin *plugin, const struct client *client, bool asked,
+/* What the limits of a client are found by; it stays the same for a connection. */
+static void fill_keys(const struct plugin *plugin, struct client *client,
+                      const struct mosquitto *connection, struct admit_wish *wish)
+{
+    if (!client->keyed) {
+        client->reader_key =
+            admit_reader_key(&plugin->edge.admit, wish->source, wish->reader, wish->reader_bytes);
+        client->address_limited = address_limited(plugin, connection, &client->address_key);
+        client->keyed = true;
+    }
+    wish->reader_key = client->reader_key;
+    wish->address_limited = client->address_limited;
+    wish->address_key = client->address_key;
+}
+
+static void fill_wish(struct plugin *plugin, struct client *client, bool asked,
                       const struct mosquitto_evt_message *message, struct admit_wish *wish)
 {
     struct property_view properties;
@@ -343,8 +437,11 @@ static void fill_wish(struct plugin *plugin, const struct client *client, bool a
     wish->response_topic_bytes = properties.response_topic_bytes;
     wish->correlation = properties.correlation;
     wish->correlation_bytes = properties.correlation_bytes;
+    if (wish->reader_bytes > 0 && wish->reader_bytes <= READER_NAME_MAX_BYTES)
+        fill_keys(plugin, client, message->client, wish); /* others are forbidden */
     wish->clock_bad = spool_dir_clock_bad(plugin->edge.spool);
     wish->unix_ms = clock_ms(CLOCK_REALTIME);
+    wish->now_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 /* `asked`: ACL_CHECK came first. It does not for an outgoing bridge, which is no reader. */
@@ -361,10 +458,35 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
         spool_dir_wake(plugin->edge.spool);
         return MOSQ_ERR_SUCCESS;
     }
-    spool_dir_count_refused(plugin->edge.spool, verdict.reason);
+    count_refused(plugin, verdict.article, verdict.article_bytes, verdict.known, verdict.reason);
     if (verdict.wants_receipt)
         send_refusal(plugin, client, &wish, &verdict);
     return answer_refused(message, verdict.reason);
+}
+
+/* What a message that may be written there says of an article: the operator's (or the feed's that
+ * passes it on) makes it known or no longer, and one with a total was known. */
+static int learn(struct plugin *plugin, enum role_area area, const char *article,
+                 const struct mosquitto_evt_message *message)
+{
+    struct known *known = plugin->edge.admit.known;
+    size_t bytes = article == NULL ? 0 : strlen(article);
+    uint64_t unix_ms = clock_ms(CLOCK_REALTIME);
+
+    if (known == NULL || !message->retain || (area != AREA_TOTALS && area != AREA_ARTICLES) ||
+        !article_valid(article, bytes))
+        return MOSQ_ERR_SUCCESS;
+    if (area == AREA_TOTALS && message->payloadlen > 0)
+        known_by_total(known, article, bytes, unix_ms);
+    if (area == AREA_ARTICLES && message->payloadlen == 0)
+        known_by_operator_no_more(known, article, bytes);
+    if (area == AREA_ARTICLES && message->payloadlen > 0 &&
+        !known_by_operator(known, article, bytes, unix_ms)) {
+        say(MOSQ_LOG_WARNING, "option max_articles is reached by the operator's articles alone",
+            "refused=\"%s\"", article);
+        return MOSQ_ERR_ACL_DENIED;
+    }
+    return MOSQ_ERR_SUCCESS;
 }
 
 static int on_message(int event, void *data, void *user)
@@ -386,7 +508,7 @@ static int on_message(int event, void *data, void *user)
     if (client != NULL && area == AREA_REACTIONS)
         return react(plugin, client, asked, message);
     if (client != NULL && role_write(&client->facts, area, rest) == ROLE_ALLOW)
-        return MOSQ_ERR_SUCCESS;
+        return learn(plugin, area, rest, message);
     spool_dir_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
     return MOSQ_ERR_ACL_DENIED;
 }
@@ -400,6 +522,7 @@ static struct watch look(const struct plugin *plugin)
         .clock = spool_dir_refused(plugin->edge.spool, REASON_CLOCK),
         .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
         .turned_away = plugin->turned_away,
+        .too_fast = plugin->too_fast,
     };
 }
 
@@ -412,10 +535,33 @@ static void watch(struct plugin *plugin)
     if (memcmp(&now, last, sizeof now) != 0)
         say(MOSQ_LOG_WARNING, "refused in the last seconds",
             "busy=%" PRIu64 " clock=%" PRIu64 " receipts_dropped=%" PRIu64
-            " connections_without_room=%" PRIu64,
+            " connections_without_room=%" PRIu64 " connections_too_fast=%" PRIu64,
             now.busy - last->busy, now.clock - last->clock,
-            now.receipts_dropped - last->receipts_dropped, now.turned_away - last->turned_away);
+            now.receipts_dropped - last->receipts_dropped, now.turned_away - last->turned_away,
+            now.too_fast - last->too_fast);
     plugin->watch = now;
+}
+
+/* ops/refusals, where it would say something new. */
+static void tell_refusals(struct plugin *plugin)
+{
+    struct refusals_sums sums = {
+        .connections_rate = plugin->too_fast,
+        .connections_no_room = plugin->turned_away,
+        .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
+    };
+
+    for (int reason = 0; reason < REASON_COUNT; reason++)
+        sums.refused[reason] = spool_dir_refused(plugin->edge.spool, (enum reason)reason);
+    if (plugin->refusals_told && memcmp(&sums, &plugin->told, sizeof sums) == 0)
+        return;
+    size_t bytes = refusals_write(plugin->edge.refusals, &sums, clock_ms(CLOCK_REALTIME),
+                                  plugin->refusals_json);
+    if (mosquitto_broker_publish_copy(NULL, plugin->refusals_topic, (int)bytes,
+                                      plugin->refusals_json, 0, true, NULL) != MOSQ_ERR_SUCCESS)
+        return; /* no memory: tried again */
+    plugin->told = sums;
+    plugin->refusals_told = true;
 }
 
 static int on_tick(int event, void *data, void *user)
@@ -438,6 +584,10 @@ static int on_tick(int event, void *data, void *user)
     spool_dir_tend(plugin->edge.spool, note, sizeof note);
     if (note[0] != '\0')
         say(MOSQ_LOG_WARNING, note, "%s", "");
+    if (now_ms >= plugin->next_refusals_ms) {
+        plugin->next_refusals_ms = now_ms + REFUSALS_MS;
+        tell_refusals(plugin);
+    }
     if (now_ms >= plugin->next_watch_ms) {
         plugin->next_watch_ms = now_ms + WATCH_MS;
         watch(plugin);
@@ -560,6 +710,8 @@ static void say_ready(const struct plugin *plugin)
         spool_dir_edge_id(plugin->edge.spool), settings->shards, settings->ring_bytes,
         settings->kinds, settings->topic_prefix, settings->identities,
         settings->limits ? "on" : "off");
+    if (plugin->edge.note[0] != '\0')
+        say(MOSQ_LOG_WARNING, plugin->edge.note, "%s", "");
     if (!survives_reboot)
         say(MOSQ_LOG_WARNING,
             "the spool does not survive a reboot: what is not yet applied is lost by one",
@@ -591,6 +743,8 @@ static int plugin_start(struct plugin *plugin, const struct mosquitto_opt *optio
         edge_open(&plugin->edge, error, error_bytes) != 0)
         return -1;
     plugin->watch = look(plugin);
+    snprintf(plugin->refusals_topic, sizeof plugin->refusals_topic, "%.*sops/refusals",
+             ARTICLE_PREFIX_MAX_BYTES, plugin->edge.settings.topic_prefix);
     return register_events(plugin, error, error_bytes);
 }
 

@@ -1,5 +1,7 @@
 #include "settings.h"
 
+#include "known.h"
+
 #include "core/article.h"
 #include "core/error.h"
 #include "spool/spool_file.h"
@@ -15,6 +17,7 @@
 /* The wording stands twice: in the table, and where more than the table can say is checked. */
 #define ACCEPTS_RING_BYTES "1048576 to 1073741824, a multiple of 4096"
 #define ACCEPTS_IDENTITIES "username, client_id, or both with a comma between"
+#define ACCEPTS_PROXIES "empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
 
 const struct option settings_options[] = {
     {"spool", TEXT_OF(spool), 1, OPTION_TEXT_MAX_BYTES, NULL, "a directory",
@@ -40,7 +43,27 @@ const struct option settings_options[] = {
     {"identities", TEXT_OF(identities), 1, OPTION_TEXT_MAX_BYTES, "username,client_id",
      ACCEPTS_IDENTITIES, "by what a reader may be known"},
     {"limits", SWITCH_OF(limits), 0, 0, "on", "on or off",
-     "all rate limits on reactions (none in this version)"},
+     "all limits below; off: every article is known, too"},
+    {"reader_rate", NUMBER_OF(reader_rate), 1, 10000, "5", "1 to 10000",
+     "reactions a second that one reader may keep up"},
+    {"reader_burst", NUMBER_OF(reader_burst), 1, 1000000, "20", "1 to 1000000",
+     "reactions that a reader may send at once"},
+    {"address_rate", NUMBER_OF(address_rate), 1, 1000000, "200", "1 to 1000000",
+     "reactions a second from one address (IPv4, or /64 of IPv6)"},
+    {"address_burst", NUMBER_OF(address_burst), 1, 1000000, "2000", "1 to 1000000",
+     "reactions from one address at once"},
+    {"connect_rate", NUMBER_OF(connect_rate), 1, 1000000, "100", "1 to 1000000",
+     "connections a second from one address"},
+    {"connect_burst", NUMBER_OF(connect_burst), 1, 1000000, "2000", "1 to 1000000",
+     "connections from one address at once"},
+    {"proxies", TEXT_OF(proxies), 0, OPTION_TEXT_MAX_BYTES, "", ACCEPTS_PROXIES,
+     "addresses that stand for many readers: without the limits of an address"},
+    {"auto_create", SWITCH_OF(auto_create), 0, 0, "on", "on or off",
+     "a reaction makes its article known; off: only an operator does"},
+    {"auto_create_rate", NUMBER_OF(auto_create_rate), 1, 1000000, "60", "1 to 1000000",
+     "articles a minute that reactions may make known, and at once after a quiet minute"},
+    {"max_articles", NUMBER_OF(max_articles), 1, KNOWN_MAX, "100000", "1 to 1000000",
+     "known articles; at the bound one that was quiet for 7 days gives way"},
 };
 const size_t settings_options_n = sizeof settings_options / sizeof settings_options[0];
 
@@ -80,6 +103,9 @@ static int understand(struct settings *settings, char *error, size_t error_bytes
     if (parse_identities(settings) != 0)
         return error_say(error, error_bytes, "option identities: %s is not %s",
                          settings->identities, ACCEPTS_IDENTITIES);
+    if (address_nets_parse(&settings->proxy_nets, settings->proxies) != 0)
+        return error_say(error, error_bytes, "option proxies: %s is not %s", settings->proxies,
+                         ACCEPTS_PROXIES);
     return 0;
 }
 

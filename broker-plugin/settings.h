@@ -2,6 +2,8 @@
 #ifndef TALLY_BROKER_PLUGIN_SETTINGS_H
 #define TALLY_BROKER_PLUGIN_SETTINGS_H
 
+#include "address.h"
+
 #include "core/kind.h"
 #include "core/option.h"
 
@@ -17,11 +19,15 @@ struct settings {
     char kinds[OPTION_TEXT_MAX_BYTES + 1];
     char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
     char identities[OPTION_TEXT_MAX_BYTES + 1];
+    char proxies[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t shards, ring_bytes, max_subscriptions;
-    bool open_wildcards, auto_id_may_react, limits;
+    uint64_t reader_rate, reader_burst, address_rate, address_burst, connect_rate, connect_burst;
+    uint64_t auto_create_rate, max_articles;
+    bool open_wildcards, auto_id_may_react, limits, auto_create;
     /* understood */
     struct kind_table kind_table;
     bool by_username, by_client_id;
+    struct address_nets proxy_nets;
 };
 
 /* The table of the options, for the program and for the test that compares it with README.md. */

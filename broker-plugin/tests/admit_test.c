@@ -53,6 +53,7 @@ static uint64_t last_stamp, late_counter;
 static struct admit admit;
 static struct admit_wish wish;
 static struct admit_verdict verdict;
+static unsigned char *known_memory;
 
 static struct spool_producer *ring_of(void *user, uint32_t shard)
 {
@@ -100,6 +101,46 @@ static int begin(void **state)
     wish.reader_bytes = 8;
     wish.client_id = "reader-1";
     wish.unix_ms = NOW_MS;
+    return 0;
+}
+
+#define READER_BURST 20
+#define ADDRESS_BURST 30
+#define KNOWN_ROOM 8
+#define NEW_AT_ONCE 4
+
+/* An edge with limits. */
+static int begin_limited(void **state)
+{
+    struct limit_rate reader = limit_rate_of(5, LIMIT_SECOND_NS, READER_BURST);
+    struct limit_rate address = limit_rate_of(10, LIMIT_SECOND_NS, ADDRESS_BURST);
+    struct known_rules rules = {
+        .max = KNOWN_ROOM,
+        .auto_create = true,
+        .auto_create_rate = limit_rate_of(60, 60 * LIMIT_SECOND_NS, NEW_AT_ONCE),
+        .seed = 1,
+    };
+    if (begin(state) != 0)
+        return -1;
+    known_memory = calloc(1, known_bytes(KNOWN_ROOM));
+    known_format(known_memory, KNOWN_ROOM);
+    admit.known = known_new(known_memory, &rules);
+    admit.readers = limit_table_new(16, &reader, 2);
+    admit.addresses = limit_table_new(16, &address, 3);
+    wish.now_ns = 1000 * LIMIT_SECOND_NS;
+    wish.reader_key = 1;
+    wish.address_key = 1;
+    wish.address_limited = true;
+    return admit.known != NULL && admit.readers != NULL && admit.addresses != NULL ? 0 : -1;
+}
+
+static int end_limited(void **state)
+{
+    (void)state;
+    known_free(admit.known);
+    limit_table_free(admit.readers);
+    limit_table_free(admit.addresses);
+    free(known_memory);
     return 0;
 }
 
@@ -393,6 +434,124 @@ static void answers_by_protocol_version(void **state)
     assert_int_equal(admit_answer(REASON_NONE, 5, 2), ADMIT_ACKNOWLEDGE);
 }
 
+static void limits_a_reader(void **state)
+{
+    (void)state;
+    for (int i = 0; i < READER_BURST; i++)
+        assert_int_equal(judge(), REASON_NONE);
+    assert_int_equal(judge(), REASON_RATE_READER);
+    wish.topic = "reactions/another"; /* on whatever article */
+    assert_int_equal(judge(), REASON_RATE_READER);
+    wish.reader_key = 2; /* from another address or not */
+    assert_int_equal(judge(), REASON_NONE);
+    wish.reader_key = 1;
+    wish.now_ns += LIMIT_SECOND_NS / 5;
+    assert_int_equal(judge(), REASON_NONE);
+    assert_int_equal(judge(), REASON_RATE_READER);
+}
+
+static void limits_an_address(void **state)
+{
+    (void)state;
+    for (int i = 0; i < ADDRESS_BURST; i++) {
+        wish.reader_key = (uint64_t)i;
+        assert_int_equal(judge(), REASON_NONE);
+    }
+    assert_int_equal(judge(), REASON_RATE_ADDRESS);
+    wish.address_limited = false;
+    assert_int_equal(judge(), REASON_NONE);
+    wish.address_limited = true;
+    wish.address_key = 2;
+    assert_int_equal(judge(), REASON_NONE);
+}
+
+static void limits_new_articles(void **state)
+{
+    static const char *const topics[] = {"reactions/a", "reactions/b", "reactions/c", "reactions/d",
+                                         "reactions/e"};
+    (void)state;
+    for (int i = 0; i < NEW_AT_ONCE; i++) {
+        wish.topic = topics[i];
+        assert_int_equal(judge(), REASON_NONE);
+        assert_false(verdict.known); /* it was not, before */
+    }
+    wish.topic = topics[NEW_AT_ONCE];
+    assert_int_equal(judge(), REASON_UNKNOWN_ARTICLE);
+    assert_false(verdict.known);
+    wish.topic = topics[0];
+    assert_int_equal(judge(), REASON_NONE);
+    assert_true(verdict.known);
+}
+
+/* Each reason before the next, of a wish that all of them would refuse. */
+static void judges_in_this_order(void **state)
+{
+    (void)state;
+    for (int i = 0; i < READER_BURST; i++)
+        assert_int_equal(judge(), REASON_NONE);
+    wish.reader_key = 2;
+    for (int i = READER_BURST; i < ADDRESS_BURST; i++)
+        assert_int_equal(judge(), REASON_NONE);
+    wish.reader_key = 1;
+    known_free(admit.known);
+    struct known_rules none = {.max = KNOWN_ROOM, .auto_create = false, .seed = 1};
+    admit.known = known_new(known_memory, &none);
+    wish.clock_bad = true;
+    wish.may_react = false;
+    ring_missing = true;
+
+    set_payload("meh");
+    wish.topic = "reactions/";
+    assert_int_equal(judge(), REASON_BAD_TOPIC);
+    wish.topic = "reactions//x";
+    assert_int_equal(judge(), REASON_BAD_ARTICLE);
+    wish.topic = "reactions/new";
+    set_payload("no kind");
+    assert_int_equal(judge(), REASON_BAD_PAYLOAD);
+    set_payload("meh");
+    assert_int_equal(judge(), REASON_UNKNOWN_KIND);
+    set_payload("sad");
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    wish.may_react = true;
+    assert_int_equal(judge(), REASON_UNKNOWN_ARTICLE);
+    assert_true(known_by_operator(admit.known, "new", 3, wish.unix_ms));
+    assert_int_equal(judge(), REASON_RATE_READER);
+    wish.reader_key = 3;
+    assert_int_equal(judge(), REASON_RATE_ADDRESS);
+    wish.address_key = 3;
+    assert_int_equal(judge(), REASON_CLOCK);
+    wish.clock_bad = false;
+    assert_int_equal(judge(), REASON_BUSY);
+    ring_missing = false;
+    assert_int_equal(judge(), REASON_NONE);
+}
+
+static void what_is_refused_changes_nothing(void **state)
+{
+    (void)state;
+    wish.topic = "reactions/new";
+    for (int i = 0; i < 100; i++) {
+        wish.clock_bad = i % 2 == 0;
+        ring_missing = !wish.clock_bad;
+        assert_int_equal(judge(), i % 2 == 0 ? REASON_CLOCK : REASON_BUSY);
+        assert_false(verdict.known);
+    }
+    assert_int_equal(known_count(admit.known), 0);
+    wish.clock_bad = ring_missing = false;
+    for (int i = 0; i < READER_BURST; i++) /* no token was taken */
+        assert_int_equal(judge(), REASON_NONE);
+    assert_int_equal(known_count(admit.known), 1);
+}
+
+static void a_reader_is_one_on_all_articles(void **state)
+{
+    uint64_t key = admit_reader_key(&admit, 'u', "reader", 6);
+    (void)state;
+    assert_true(key == admit_reader_key(&admit, 'u', "reader", 6));
+    assert_true(key != admit_reader_key(&admit, 'c', "reader", 6));
+    assert_true(key != admit_reader_key(&admit, 'u', "reader", 5));
+}
+
 /* Every kind of wish, admitted and refused. */
 static void judge_all_kinds(void)
 {
@@ -405,8 +564,15 @@ static void judge_all_kinds(void)
         set_payload(refused[i].payload);
         judge();
     }
+    for (unsigned i = 0; i < 100; i++) { /* more readers and addresses than the tables hold */
+        wish.topic = i % 3 == 0 ? "reactions/y" : i % 3 == 1 ? "reactions/z" : "reactions/world/x";
+        wish.reader_key = wish.address_key = i / 3;
+        judge();
+        judge();
+    }
     for (unsigned i = 0; i < 2 * CAPACITY / 48; i++) { /* up to full, and further */
         wish.topic = "reactions/world/x";
+        wish.now_ns += LIMIT_SECOND_NS;
         judge();
     }
 }
@@ -458,8 +624,17 @@ int main(void)
         cmocka_unit_test_setup(is_busy_when_the_ring_is_full_or_missing, begin),
         cmocka_unit_test_setup(returns_correlation_data_only_where_it_may, begin),
         cmocka_unit_test_setup(answers_by_protocol_version, begin),
+        cmocka_unit_test_setup_teardown(limits_a_reader, begin_limited, end_limited),
+        cmocka_unit_test_setup_teardown(limits_an_address, begin_limited, end_limited),
+        cmocka_unit_test_setup_teardown(limits_new_articles, begin_limited, end_limited),
+        cmocka_unit_test_setup_teardown(judges_in_this_order, begin_limited, end_limited),
+        cmocka_unit_test_setup_teardown(what_is_refused_changes_nothing, begin_limited,
+                                        end_limited),
+        cmocka_unit_test_setup(a_reader_is_one_on_all_articles, begin),
         cmocka_unit_test_setup(allocates_nothing, begin),
         cmocka_unit_test_setup(makes_no_system_call, begin),
+        cmocka_unit_test_setup_teardown(allocates_nothing, begin_limited, end_limited),
+        cmocka_unit_test_setup_teardown(makes_no_system_call, begin_limited, end_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,11 +8,13 @@
 
 static struct edge edge, second;
 static char error[1024];
+static const char *limits;
 
 static int begin(void **state)
 {
     if (temp_setup(state) != 0)
         return -1;
+    limits = "on";
     memset(&edge, 0, sizeof edge);
     memset(&second, 0, sizeof second);
     temp_write("services", SERVICES, strlen(SERVICES), 0600);
@@ -33,9 +35,9 @@ static int open_edge(struct edge *which)
     snprintf(spool, sizeof spool, "%s", temp_path("spool"));
     snprintf(services, sizeof services, "%s", temp_path("services"));
     snprintf(key, sizeof key, "%s", temp_path("key"));
-    const char *names[] = {"spool",  "services_file", "key_file",
-                           "shards", "ring_bytes",    "topic_prefix"};
-    const char *values[] = {spool, services, key, "2", "1048576", "news/"};
+    const char *names[] = {"spool",      "services_file", "key_file",     "shards",
+                           "ring_bytes", "topic_prefix",  "max_articles", "limits"};
+    const char *values[] = {spool, services, key, "2", "1048576", "news/", "100", limits};
     if (edge_configure(which, names, values, COUNT_OF(names), error, sizeof error) != 0)
         return -1;
     return edge_open(which, error, sizeof error);
@@ -67,6 +69,29 @@ static void admits_into_a_spool_of_files(void **state)
     assert_int_equal(verdict.reason, REASON_NONE);
     assert_int_equal(verdict.record.stamp, stamp + 1);
     assert_int_equal(spool_dir_producer(edge.spool, verdict.shard)->sequence, 2);
+}
+
+static void knows_after_a_restart_what_it_knew(void **state)
+{
+    (void)state;
+    assert_int_equal(open_edge(&edge), 0);
+    assert_true(known_by_operator(edge.admit.known, "a", 1, 1795510800123u));
+    edge_close(&edge);
+    assert_int_equal(open_edge(&edge), 0);
+    assert_int_equal(known_count(edge.admit.known), 1);
+    assert_string_equal(edge.note, "");
+}
+
+static void has_no_limits_where_they_are_off(void **state)
+{
+    (void)state;
+    limits = "off";
+    assert_int_equal(open_edge(&edge), 0);
+    assert_null(edge.admit.known);
+    assert_null(edge.admit.readers);
+    assert_null(edge.admit.addresses);
+    assert_null(edge.connections);
+    assert_int_equal(access(temp_path("spool/known"), F_OK), -1);
 }
 
 static void is_opened_once(void **state)
@@ -106,6 +131,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(admits_into_a_spool_of_files, begin, end),
+        cmocka_unit_test_setup_teardown(knows_after_a_restart_what_it_knew, begin, end),
+        cmocka_unit_test_setup_teardown(has_no_limits_where_they_are_off, begin, end),
         cmocka_unit_test_setup_teardown(is_opened_once, begin, end),
         cmocka_unit_test_setup_teardown(names_the_option_whose_file_is_wrong, begin, end),
         cmocka_unit_test_setup_teardown(leaves_no_secret_in_memory, begin, end),

@@ -34,6 +34,16 @@ static void has_defaults(void **state)
     assert_true(settings.by_username);
     assert_true(settings.by_client_id);
     assert_true(settings.limits);
+    assert_int_equal(settings.reader_rate, 5);
+    assert_int_equal(settings.reader_burst, 20);
+    assert_int_equal(settings.address_rate, 200);
+    assert_int_equal(settings.address_burst, 2000);
+    assert_int_equal(settings.connect_rate, 100);
+    assert_int_equal(settings.connect_burst, 2000);
+    assert_int_equal(settings.proxy_nets.n, 0);
+    assert_true(settings.auto_create);
+    assert_int_equal(settings.auto_create_rate, 60);
+    assert_int_equal(settings.max_articles, 100000);
 }
 
 static void takes_what_is_right(void **state)
@@ -51,6 +61,14 @@ static void takes_what_is_right(void **state)
         {"max_subscriptions", "65536"},
         {"identities", "client_id,username"},
         {"limits", "off"},
+        {"reader_rate", "10000"},
+        {"reader_burst", "1"},
+        {"address_rate", "1000000"},
+        {"connect_burst", "1000000"},
+        {"proxies", ""},
+        {"auto_create", "off"},
+        {"auto_create_rate", "1"},
+        {"max_articles", "1000000"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -63,6 +81,9 @@ static void takes_what_is_right(void **state)
     assert_true(settings.by_client_id);
     assert_int_equal(load_with("limits", "off"), 0);
     assert_false(settings.limits);
+    assert_int_equal(load_with("proxies", "10.0.0.0/8,2001:db8::1"), 0);
+    assert_int_equal(settings.proxy_nets.n, 2);
+    assert_int_equal(settings.proxy_nets.net[1].bits, 128);
 }
 
 /* Each error names the option, and what it accepts. */
@@ -91,6 +112,16 @@ static void names_what_is_wrong(void **state)
         {"identities", "username,", "client_id"},
         {"identities", "username,username", "client_id"},
         {"limits", "some", "on or off"},
+        {"reader_rate", "0", "1 to 10000"},
+        {"reader_burst", "1000001", "1 to 1000000"},
+        {"address_rate", "0", "1 to 1000000"},
+        {"address_burst", "", "1 to 1000000"},
+        {"connect_rate", "fast", "1 to 1000000"},
+        {"connect_burst", "-1", "1 to 1000000"},
+        {"proxies", "10.0.0.1/8", "networks"},
+        {"auto_create", "sometimes", "on or off"},
+        {"auto_create_rate", "0", "1 to 1000000"},
+        {"max_articles", "1000001", "1 to 1000000"},
         {"spool", "/again", "twice"},
         {"spol", "/s", "spool"},
     };

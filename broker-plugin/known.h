@@ -1,0 +1,88 @@
+/* The articles that may be reacted to: those an operator made known, and, where `auto_create` is
+ * on, those that readers found, at most so many a minute and so many in all. They lie in memory
+ * laid out as the file `known` of the spool (INTERFACES.md 4.5), so that a store into it is all
+ * that keeps them when the broker is killed: no call, and no more for a reaction than for the
+ * ring's. Pure, time comes in; one thread. */
+#ifndef TALLY_BROKER_PLUGIN_KNOWN_H
+#define TALLY_BROKER_PLUGIN_KNOWN_H
+
+#include "limit.h"
+
+#include "core/reader.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KNOWN_MAX 1000000
+/* What nobody reacted to for so long may be forgotten for a new one: a wish may come 7 days late.
+ */
+#define KNOWN_QUIET_HOURS (7 * 24)
+
+struct known;
+
+struct known_rules {
+    uint32_t max;     /* articles; 1 to KNOWN_MAX */
+    bool auto_create; /* a reaction may make its article known */
+    struct limit_rate auto_create_rate;
+    struct reader_key key; /* articles are found by a hash that nobody can choose */
+    uint64_t seed;         /* random */
+};
+
+/* Bytes of the file, and of the memory. */
+size_t known_bytes(uint32_t max);
+
+/* Makes zeroed memory an empty file of `max` articles. */
+void known_format(unsigned char *memory, uint32_t max);
+
+/* Whether a file is whole as a file, and of `max` articles. (Each article has a checksum of its
+ * own.) */
+bool known_fits(const unsigned char *memory, size_t bytes, uint32_t max);
+
+/* Reads what is in the memory, which fits and is borrowed. NULL for no memory. */
+struct known *known_new(unsigned char *memory, const struct known_rules *rules);
+void known_free(struct known *known); /* NULL is fine */
+
+/* Takes in the articles of another file, of any size and in any state: the operator's first, then
+ * the last used. */
+int known_take_over(struct known *known, const unsigned char *memory, size_t bytes);
+
+uint32_t known_count(const struct known *known);
+uint32_t known_damaged(const struct known *known); /* articles whose checksum was wrong */
+
+enum known_verdict {
+    KNOWN_YES,
+    KNOWN_MAY_BE, /* a reaction may make it known now */
+    KNOWN_NO,
+};
+
+/* What was found, for known_use. Valid until the table is changed. */
+struct known_answer {
+    enum known_verdict verdict;
+    uint64_t key;
+    uint32_t slot;
+};
+
+/* Judges a valid article. `now_ns`: of a clock that nobody sets. Changes nothing that counts. */
+struct known_answer known_judge(struct known *known, const char *article, size_t article_bytes,
+                                uint64_t now_ns, uint64_t unix_ms);
+
+/* A reaction was admitted: the article is not stale, and known if it was not. The verdict was not
+ * KNOWN_NO. */
+void known_use(struct known *known, const struct known_answer *answer, const char *article,
+               size_t article_bytes, uint64_t now_ns, uint64_t unix_ms);
+
+/* An operator made it known; where there is no room, the stalest of the others is forgotten. False
+ * where all are the operator's. */
+bool known_by_operator(struct known *known, const char *article, size_t article_bytes,
+                       uint64_t unix_ms);
+
+/* An operator took that back: it is as if a reader had found it. */
+void known_by_operator_no_more(struct known *known, const char *article, size_t article_bytes);
+
+/* The store has a total of it, so it was known once, here or on another edge: known, where
+ * auto_create is on and there is room, or an article that is quiet. */
+void known_by_total(struct known *known, const char *article, size_t article_bytes,
+                    uint64_t unix_ms);
+
+#endif

@@ -1,0 +1,161 @@
+#include "known_file.h"
+
+#include "core/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME "known"
+#define NEW_NAME "known.new"
+#define READABLE_MAX_BYTES (UINT64_C(1) << 30) /* of a file that is taken over */
+
+struct known_file {
+    unsigned char *memory;
+    size_t bytes;
+    struct known *known;
+};
+
+/* Maps what is there. NULL where there is none, or no file. */
+static unsigned char *map_present(int folder_fd, size_t *bytes)
+{
+    struct stat status;
+    void *memory = MAP_FAILED;
+    int fd = openat(folder_fd, NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
+        (uint64_t)status.st_size <= READABLE_MAX_BYTES) {
+        *bytes = (size_t)status.st_size;
+        memory = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    close(fd);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* Makes an empty one under another name, its space allocated: on a full disk a sparse file would be
+ * a SIGBUS at a later store. */
+static int make_new(struct known_file *file, int folder_fd, uint32_t max, char *error,
+                    size_t error_bytes)
+{
+    int wrong;
+    void *memory;
+
+    (void)unlinkat(folder_fd, NEW_NAME, 0); /* what a broker that was killed here left behind */
+    int fd = openat(folder_fd, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
+    if (fd < 0)
+        return error_say(error, error_bytes, "%s cannot be made: %s", NEW_NAME, strerror(errno));
+    do
+        wrong = posix_fallocate(fd, 0, (off_t)known_bytes(max));
+    while (wrong == EINTR);
+    if (wrong == 0 && fchmod(fd, 0660) != 0)
+        wrong = errno;
+    memory = wrong != 0 ? MAP_FAILED
+                        : mmap(NULL, known_bytes(max), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (wrong == 0 && memory == MAP_FAILED)
+        wrong = errno;
+    close(fd);
+    if (wrong != 0) {
+        (void)unlinkat(folder_fd, NEW_NAME, 0);
+        return error_say(error, error_bytes, "%s cannot have its %zu bytes: %s", NEW_NAME,
+                         known_bytes(max), strerror(wrong));
+    }
+    file->memory = memory;
+    file->bytes = known_bytes(max);
+    known_format(file->memory, max);
+    return 0;
+}
+
+/* Puts the new one in place, whole on the disk. */
+static int install(struct known_file *file, int folder_fd, char *error, size_t error_bytes)
+{
+    if (msync(file->memory, file->bytes, MS_SYNC) != 0 ||
+        renameat(folder_fd, NEW_NAME, folder_fd, NAME) != 0)
+        return error_say(error, error_bytes, "%s cannot become %s: %s", NEW_NAME, NAME,
+                         strerror(errno));
+    (void)fsync(folder_fd);
+    return 0;
+}
+
+static int make_of(struct known_file *file, int folder_fd, const struct known_rules *rules,
+                   const unsigned char *old, size_t old_bytes, char *error, size_t error_bytes)
+{
+    if (make_new(file, folder_fd, rules->max, error, error_bytes) != 0)
+        return -1;
+    file->known = known_new(file->memory, rules);
+    if (file->known == NULL || (old != NULL && known_take_over(file->known, old, old_bytes) != 0))
+        return error_say(error, error_bytes, "no memory for %u articles", rules->max);
+    return install(file, folder_fd, error, error_bytes);
+}
+
+/* Continues the present one, or makes one of it. */
+static int fill(struct known_file *file, int folder_fd, const struct known_rules *rules,
+                char *error, size_t error_bytes)
+{
+    size_t bytes = 0;
+    unsigned char *memory = map_present(folder_fd, &bytes);
+
+    if (memory == NULL || !known_fits(memory, bytes, rules->max)) {
+        int result = make_of(file, folder_fd, rules, memory, bytes, error, error_bytes);
+        if (memory != NULL)
+            munmap(memory, bytes);
+        return result;
+    }
+    file->memory = memory;
+    file->bytes = bytes;
+    file->known = known_new(memory, rules);
+    if (file->known == NULL)
+        return error_say(error, error_bytes, "no memory for %u articles", rules->max);
+    /* It was read from end to end; only what is used need stay. */
+    (void)madvise(memory, bytes, MADV_DONTNEED);
+    return 0;
+}
+
+struct known_file *known_file_open(const char *folder, const struct known_rules *rules, char *note,
+                                   size_t note_bytes, char *error, size_t error_bytes)
+{
+    char why[256];
+    int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct known_file *file = calloc(1, sizeof *file);
+
+    error_write(note, note_bytes, "%s", "");
+    if (folder_fd < 0 || file == NULL) {
+        error_write(error, error_bytes, "spool %s: %s", folder, strerror(errno));
+        goto fail;
+    }
+    if (fill(file, folder_fd, rules, why, sizeof why) != 0) {
+        error_write(error, error_bytes, "spool %s: %s", folder, why);
+        goto fail;
+    }
+    close(folder_fd);
+    if (known_damaged(file->known) > 0)
+        error_write(note, note_bytes, "known articles: %u were damaged and are forgotten",
+                    known_damaged(file->known));
+    return file;
+fail:
+    if (folder_fd >= 0)
+        close(folder_fd);
+    known_file_close(file);
+    return NULL;
+}
+
+void known_file_close(struct known_file *file)
+{
+    if (file == NULL)
+        return;
+    known_free(file->known);
+    if (file->memory != NULL)
+        munmap(file->memory, file->bytes);
+    free(file);
+}
+
+struct known *known_file_known(struct known_file *file)
+{
+    return file->known;
+}

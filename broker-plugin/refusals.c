@@ -1,0 +1,149 @@
+#include "refusals.h"
+
+#include "slots.h"
+
+#include "core/article.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ENTRIES (REFUSALS_KNOWN + REFUSALS_UNKNOWN)
+
+struct entry {
+    char article[ARTICLE_MAX_BYTES + 1];
+    uint64_t since_ms;
+    uint64_t refused[REASON_COUNT];
+    uint64_t last; /* which refusal was its last; 0: free */
+};
+
+struct refusals {
+    struct reader_key key;
+    uint64_t counted;
+    struct slots *known, *unknown;
+    struct entry entry[ENTRIES]; /* by slot; those of the unknown come behind */
+};
+
+struct refusals *refusals_new(const struct reader_key *key, uint64_t seed)
+{
+    struct refusals *refusals = calloc(1, sizeof *refusals);
+    if (refusals == NULL)
+        return NULL;
+    refusals->key = *key;
+    refusals->known = slots_new(REFUSALS_KNOWN, seed);
+    refusals->unknown = slots_new(REFUSALS_UNKNOWN, seed);
+    if (refusals->known == NULL || refusals->unknown == NULL) {
+        refusals_free(refusals);
+        return NULL;
+    }
+    return refusals;
+}
+
+void refusals_free(struct refusals *refusals)
+{
+    if (refusals == NULL)
+        return;
+    slots_free(refusals->known);
+    slots_free(refusals->unknown);
+    explicit_bzero(&refusals->key, sizeof refusals->key);
+    free(refusals);
+}
+
+void refusals_count(struct refusals *refusals, const char *article, size_t article_bytes,
+                    bool known, enum reason reason, uint64_t unix_ms)
+{
+    struct slots *slots = known ? refusals->known : refusals->unknown;
+    struct entry *entries = refusals->entry + (known ? 0 : REFUSALS_KNOWN);
+    uint64_t key = reader_hash(&refusals->key, article, article_bytes, 'a', "", 0);
+    uint32_t slot = slots_find(slots, key);
+
+    if (slot == SLOTS_NONE) {
+        slot = slots_add(slots, key);
+        memset(&entries[slot], 0, sizeof entries[slot]);
+        memcpy(entries[slot].article, article, article_bytes);
+        entries[slot].since_ms = unix_ms;
+    } else {
+        slots_touch(slots, slot);
+    }
+    entries[slot].refused[reason]++;
+    entries[slot].last = ++refusals->counted;
+}
+
+/* --- JSON --- */
+
+struct text {
+    char *out;
+    size_t used, bytes;
+};
+
+static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(text->out + text->used, text->bytes - text->used, format, arguments);
+    va_end(arguments);
+    if (n > 0)
+        text->used += (size_t)n;
+    if (text->used >= text->bytes)
+        text->used = text->bytes - 1;
+}
+
+/* "busy":3 and so on; those that are 0 only where `all`. */
+static void add_reasons(struct text *text, const uint64_t refused[REASON_COUNT], bool all)
+{
+    const char *comma = "";
+    for (int reason = 0; reason < REASON_COUNT; reason++) {
+        if (refused[reason] == 0 && !all)
+            continue;
+        add(text, "%s\"%s\":%" PRIu64, comma, reason_name(reason), refused[reason]);
+        comma = ",";
+    }
+}
+
+struct place {
+    uint64_t last;
+    const struct entry *entry;
+};
+
+static int compare_last(const void *a, const void *b)
+{
+    const struct place *one = a, *other = b;
+    return one->last > other->last ? -1 : one->last < other->last;
+}
+
+static void add_articles(struct text *text, const struct refusals *refusals)
+{
+    struct place sorted[ENTRIES];
+    for (size_t i = 0; i < ENTRIES; i++)
+        sorted[i] = (struct place){refusals->entry[i].last, &refusals->entry[i]};
+    qsort(sorted, ENTRIES, sizeof sorted[0], compare_last);
+    for (size_t i = 0; i < ENTRIES && sorted[i].last > 0; i++) {
+        const struct entry *entry = sorted[i].entry;
+        add(text, "%s{\"article\":\"%s\",\"known\":%s,\"since_ms\":%" PRIu64 ",\"refused\":{",
+            i > 0 ? "," : "", entry->article,
+            entry < refusals->entry + REFUSALS_KNOWN ? "true" : "false", entry->since_ms);
+        add_reasons(text, entry->refused, false);
+        add(text, "}}");
+    }
+}
+
+size_t refusals_write(const struct refusals *refusals, const struct refusals_sums *sums,
+                      uint64_t unix_ms, char out[REFUSALS_JSON_MAX_BYTES])
+{
+    struct text text = {.bytes = REFUSALS_JSON_MAX_BYTES};
+
+    text.out = out;
+    add(&text, "{\"at_ms\":%" PRIu64 ",\"refused\":{", unix_ms);
+    add_reasons(&text, sums->refused, true);
+    add(&text,
+        "},\"connections\":{\"rate_address\":%" PRIu64 ",\"no_room\":%" PRIu64
+        "},\"receipts_dropped\":%" PRIu64 ",\"articles\":[",
+        sums->connections_rate, sums->connections_no_room, sums->receipts_dropped);
+    add_articles(&text, refusals);
+    add(&text, "]}");
+    return text.used;
+}
