@@ -56,10 +56,11 @@ class Client(mqtt.Client):
     """One connection. It never reconnects by itself: a lost connection is a result that the test must see."""
 
     def __init__(self, port, username=None, password=None, client_id=None, protocol=V5, transport="tcp", clean=True,
-                 will=None, host="127.0.0.1", session_expiry_s=None):
+                 will=None, host="127.0.0.1", session_expiry_s=None, source=""):
         self.name = client_id if client_id is not None else unique("client")
         self.identity = ("u", username) if username is not None and password is None else ("c", self.name)
         self.broker = (host, port)
+        self.source = source  # the address to come from
         self.version = protocol
         self.clean = clean
         self.session_expiry_s = session_expiry_s
@@ -132,7 +133,7 @@ class Client(mqtt.Client):
 
     def open(self):
         """Connects; raises Refused where the broker says no. Returns self."""
-        arguments = dict(host=self.broker[0], port=self.broker[1], keepalive=60)
+        arguments = dict(host=self.broker[0], port=self.broker[1], keepalive=60, bind_address=self.source)
         if self.version == V5:
             arguments["clean_start"] = self.clean
             if self.session_expiry_s is not None:

@@ -24,6 +24,7 @@ from store import Store
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MARK = "EDGE_OF_TALLY"  # in the environment of every process, so that none is left unseen
 SMALL = {"shards": 4, "ring_bytes": 1 << 20, "open_wildcards": "off", "auto_id_may_react": "off"}
+SBIN = ":/usr/sbin:/usr/local/sbin"
 PROGRAMS = ("redis", "broker", "collector", "feed")
 REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|AddressSanitizer:DEADLYSIGNAL")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -88,6 +89,14 @@ def wait_until(condition, what, timeout_s=None, every_s=0.02):
         if time.monotonic() > deadline:
             raise EdgeError("waited in vain: " + what)
         time.sleep(every_s)
+
+
+def busy_code():
+    """What an MQTT 5 client hears when a ring is full: of the versions of the broker 2.1 can say Quota exceeded."""
+    broker = shutil.which("mosquitto", path=os.environ.get("PATH", "") + SBIN)
+    said = subprocess.run([broker, "-h"], stdout=subprocess.PIPE, text=True).stdout
+    major, minor = re.search(r"mosquitto version (\d+)\.(\d+)", said).groups()
+    return 0x97 if (int(major), int(minor)) >= (2, 1) else 0x87
 
 
 def _die_with_parent():
@@ -202,7 +211,7 @@ class Edge:
                     + self._common() + self._options("feed"),
         }
         for name, argv in argvs.items():
-            argv[0] = shutil.which(argv[0], path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") or argv[0]
+            argv[0] = shutil.which(argv[0], path=os.environ.get("PATH", "") + SBIN) or argv[0]
             self.processes[name] = Process(name, argv, os.path.join(self.directory, name + ".log"), self._env_of(name))
 
     def _env_of(self, name):
@@ -498,6 +507,10 @@ class Edge:
             last = [m.payload for m in watcher.got(topic="ops/collector")][-1:]
             raise AssertionError("%s; last status: %r" % (what, last))
 
+    def wait_total(self, article):
+        """Waits until the feed has a total of the article."""
+        wait_until(lambda: article in self.totals_over_http([article]), "a total of " + article)
+
     def totals_over_http(self, articles):
         """article → {kind: count}, zeroes left out, of /totals?articles=…"""
         found = {}
@@ -525,6 +538,7 @@ def counts_of(total):
 def fill(edge, article):
     """Reacts until the article's ring has no room even for a plain record. Returns how many reactions were admitted."""
     client = edge.client()
+    busy = busy_code()
     admitted = 0
     window = []
     # large records first (they carry a receipt's address), then plain ones into what is left
@@ -534,7 +548,7 @@ def fill(edge, article):
             if not refused and len(window) < 16:
                 window.append(client.send("reactions/" + article, b"like", **asked))
                 continue
-            if client.ack(window.pop(0)) == 0x87:
+            if client.ack(window.pop(0)) == busy:
                 refused = True
             else:
                 admitted += 1

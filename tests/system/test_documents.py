@@ -110,7 +110,7 @@ def test_every_topic_spoken_is_in_interfaces(edge):
     client = edge.client()
     client.say("reactions/documents", b"like", response_topic="receipts/" + client.name)
     client.say("reactions/documents", b"meh", response_topic="receipts/" + client.name)
-    kinds = ("totals/", "receipts/", "ops/collector", "ops/feed", "ops/health")
+    kinds = ("totals/", "receipts/", "ops/collector", "ops/feed", "ops/health", "ops/refusals")
     operator.wait(lambda: all(operator.got(prefix=kind) for kind in kinds), "something of each kind")
     strange = {m.topic for m in operator.messages if not any(p.match(m.topic) for p in patterns)}
     assert not strange

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from clients import FLAVOUR_NAMES, FLAVOURS, V311, V5, Closed, unique
-from edge import fill, wait_until
+from edge import busy_code, fill, wait_until
 
 CASES = [
     ("bad_topic", "reactions", b"like", {}),
@@ -169,8 +169,11 @@ def test_the_counters_are_shown_everywhere(edge):
 
 
 @pytest.mark.parametrize("transport", ["tcp", "websockets"])
-def test_busy(make_edge, transport):
-    edge = make_edge(plugin={"shards": 1}).start()
+@pytest.mark.parametrize("limits", ["off", "on"])
+def test_busy(make_edge, transport, limits):
+    """Where limits are on, too: what was refused as busy has taken nothing from them."""
+    edge = make_edge(limits=limits, plugin={"shards": 1, "max_articles": 100, "reader_rate": 10000, "reader_burst": 1000000,
+                                            "address_rate": 1000000, "address_burst": 1000000}).start()
     edge.stop("collector")
     article = unique("busy")
     admitted = fill(edge, article)
@@ -180,7 +183,7 @@ def test_busy(make_edge, transport):
     client.watch(receipts)
     busy = edge.header.refused()["busy"]
     big = "x" * 200  # no smaller gap may be left that another record would fit in
-    assert client.say("reactions/" + big, b"sad", 2, response_topic=receipts, correlation=b"b" * 64) == 0x87
+    assert client.say("reactions/" + big, b"sad", 2, response_topic=receipts, correlation=b"b" * 64) == busy_code()
     receipt = json.loads(client.wait(lambda: client.got(topic=receipts), "a receipt")[0].payload)
     assert receipt == {"article": big, "reaction": "sad", "outcome": "refused", "reason": "busy"}
     for qos in (1, 2):
