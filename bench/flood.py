@@ -1,0 +1,226 @@
+#!/usr/bin/python3
+"""What one flooder costs honest readers: time from publish to receipt with and without it, in turns, side by side.
+
+  bench/flood.py [--build build/release] [--rounds 30] [--seconds 2] [--readers 20] [--qos 0] [--limits on]
+
+An edge of its own is started. Honest readers react 4 times a second each, at random moments, at QoS 1, and ask for a receipt; all of them
+stand in one process that does nothing else. The flooder is a process that writes reactions of one reader on one connection as fast as the
+broker reads them. It runs with the lowest priority, as elsewhere it would be another machine. Turns are short, and their order changes, so that
+whatever else the machine does weighs on both sides alike."""
+
+import argparse
+import os
+import random
+import selectors
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
+
+from edge import Edge  # noqa: E402
+
+ARTICLE = "world/flood"
+REACTIONS_S = 4  # of an honest reader; the limit is 5
+KINDS = (b"like", b"angry", b"sad", b"love")
+
+
+def text(value):
+    return struct.pack(">H", len(value)) + value
+
+
+def number(n):
+    """A length as MQTT has it."""
+    out = b""
+    while True:
+        n, low = n >> 7, n & 0x7F
+        out += bytes([low | (0x80 if n else 0)])
+        if not n:
+            return out
+
+
+def packet(first, body):
+    return bytes([first]) + number(len(body)) + body
+
+
+def publish(topic, payload, qos, mid, properties=b""):
+    head = text(topic) + (struct.pack(">H", mid) if qos else b"") + number(len(properties)) + properties
+    return packet(0x30 | qos << 1, head + payload)
+
+
+class Connection:
+    """As little of MQTT 5 as this needs."""
+
+    def __init__(self, port, name):
+        self.name = name
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.held = b""
+        self.socket.sendall(packet(0x10, text(b"MQTT") + bytes([5, 2]) + struct.pack(">H", 0) + b"\0" + text(name)))
+        if self.answer()[1][1] != 0:
+            raise SystemExit("the broker refused %r" % name)
+
+    def packets(self):
+        """Those that are whole, of what has come."""
+        data = self.socket.recv(65536)
+        if not data:
+            raise SystemExit("the broker closed the connection of %r" % self.name)
+        self.held += data
+        while len(self.held) >= 2:
+            length, at, shift = 0, 1, 0
+            while at < len(self.held):
+                length |= (self.held[at] & 0x7F) << shift
+                at, shift = at + 1, shift + 7
+                if self.held[at - 1] < 0x80:
+                    break
+            else:
+                return
+            if len(self.held) < at + length:
+                return
+            one, self.held = (self.held[0], self.held[at:at + length]), self.held[at + length:]
+            yield one
+
+    def answer(self):
+        while True:
+            for one in self.packets():
+                return one
+
+
+class Reader(Connection):
+    def __init__(self, port, n):
+        super().__init__(port, b"honest-reader-%d" % n)
+        self.receipts = b"receipts/" + self.name
+        self.socket.sendall(packet(0x82, struct.pack(">H", 1) + b"\0" + text(self.receipts) + b"\0"))
+        self.answer()
+        self.sent = 0
+        self.begun = {}  # serial → when
+
+    def react(self, now):
+        self.sent += 1
+        self.begun[self.sent] = now
+        properties = b"\x08" + text(self.receipts) + b"\x09" + text(struct.pack(">Q", self.sent))
+        self.socket.sendall(publish(b"reactions/" + ARTICLE.encode(), KINDS[self.sent % len(KINDS)], 1, 1 + self.sent % 65535, properties))
+
+    def read(self, took):
+        for first, body in self.packets():
+            now = time.monotonic()
+            if first >> 4 == 4 and len(body) > 2 and body[2] >= 0x80:
+                raise SystemExit("an honest reader was refused: 0x%02x" % body[2])
+            if first >> 4 == 3:
+                at = body.index(b"\x09\x00\x08") + 3
+                took.append(now - self.begun.pop(struct.unpack(">Q", body[at:at + 8])[0]))
+
+
+def flood(port, qos):
+    """Never returns: the parent stops, continues and ends it."""
+    os.nice(19)
+    flooder = Connection(port, b"flooder-at-full-speed")
+    block = b"".join(publish(b"reactions/" + ARTICLE.encode(), KINDS[n % len(KINDS)], qos, 1 + n) for n in range(1000))
+    print("ready", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    if qos == 0:
+        while True:
+            flooder.socket.sendall(block)
+    flooder.socket.setblocking(False)
+    selector = selectors.DefaultSelector()
+    selector.register(flooder.socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
+    left = memoryview(block)
+    while True:
+        for _key, events in selector.select():
+            if events & selectors.EVENT_READ:
+                flooder.socket.recv(1 << 20)
+            if events & selectors.EVENT_WRITE:
+                left = left[flooder.socket.send(left):] or memoryview(block)
+
+
+def measure(readers, seconds):
+    """Seconds from publish to receipt of each reaction in the time."""
+    took, selector = [], selectors.DefaultSelector()
+    for reader in readers:
+        selector.register(reader.socket, selectors.EVENT_READ, reader)
+    begun = time.monotonic()
+    due = [(begun + random.random() / REACTIONS_S, i) for i in range(len(readers))]
+    while True:
+        now = time.monotonic()
+        running = now < begun + seconds
+        if not running and (now > begun + seconds + 10 or not any(reader.begun for reader in readers)):
+            break
+        soon = min(due)[0]
+        if running and now >= soon:
+            i = min(due)[1]
+            readers[i].react(now)
+            # somewhere in the next interval, so that they keep no step with each other or with the broker
+            due[i] = (soon + (0.75 + random.random() / 2) / REACTIONS_S, i)
+            continue
+        for key, _events in selector.select(max(0.0, soon - now) if running else 0.1):
+            key.data.read(took)
+    lost = sum(len(reader.begun) for reader in readers)
+    if lost:
+        raise SystemExit("%d receipts did not come" % lost)
+    selector.close()
+    return took
+
+
+def quantile(took, q):
+    return sorted(took)[min(len(took) - 1, int(len(took) * q))] * 1000
+
+
+def report(quiet, flooded, refused, seconds):
+    """Of all reactions together, and of the turns' own p99 the median: a burst of somebody else's work spoils few turns, but all the p99."""
+    sides = [[sum(turns, []), sorted(quantile(turn, 0.99) for turn in turns)[len(turns) // 2]] for turns in (quiet, flooded)]
+    print("%-18s %9s %9s %9s %9s %15s" % ("ms to the receipt", "n", "p50", "p95", "p99", "p99, med. turn"))
+    for name, (took, turn) in zip(("without flooder", "with flooder"), sides):
+        print("%-18s %9d %9.2f %9.2f %9.2f %15.2f" % (name, len(took), *(quantile(took, q) for q in (0.5, 0.95, 0.99)), turn))
+    print("ratio of the p99: %.2f, of the median turn's: %.2f; refused of the flooder: %d, %.0f a second"
+          % (quantile(sides[1][0], 0.99) / quantile(sides[0][0], 0.99), sides[1][1] / sides[0][1], refused, refused / seconds))
+
+
+def run(edge, options):
+    readers = [Reader(edge.mqtt_port, n) for n in range(options.readers)]
+    flooder = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--flood", str(edge.mqtt_port), "--qos", str(options.qos)],
+                               stdout=subprocess.PIPE)
+    took = {False: [], True: []}
+    try:
+        flooder.stdout.readline()
+        measure(readers, 2)
+        before = sum(edge.header.refused().values())
+        for n in range(options.rounds):
+            for flooding in ((False, True) if n % 2 == 0 else (True, False)):
+                flooder.send_signal(signal.SIGCONT if flooding else signal.SIGSTOP)
+                took[flooding].append(measure(readers, options.seconds))
+            flooder.send_signal(signal.SIGSTOP)
+        report(took[False], took[True], sum(edge.header.refused().values()) - before, options.rounds * options.seconds)
+    finally:
+        flooder.kill()
+        flooder.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--readers", type=int, default=20)
+    parser.add_argument("--qos", type=int, choices=(0, 1), default=0, help="of the flooder's reactions")
+    parser.add_argument("--limits", choices=("on", "off"), default="on")
+    parser.add_argument("--flood", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.flood:
+        flood(options.flood, options.qos)
+    folder = tempfile.mkdtemp(prefix="tally-flood-")
+    edge = Edge(folder, limits=options.limits, build=os.path.abspath(options.build), plugin={"max_articles": 1000, "ring_bytes": 32 << 20})
+    try:
+        run(edge.start(), options)
+    finally:
+        edge.close()
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
