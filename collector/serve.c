@@ -56,6 +56,7 @@ struct serve {
     int olds;
     bool list_old; /* there may be old rings that are not known */
     bool swept;    /* rings that are gone were folded into the books */
+    bool asleep;   /* as the plugin sees it */
 
     bool stopping;
     uint64_t stop_ms, second_ms;
@@ -584,24 +585,36 @@ static bool has_more(const struct serve *serve)
     return false;
 }
 
-/* Nothing is under way and nothing was there: looks again a few times, then sleeps until it is
- * woken, or an event or the tick comes. While nothing may be applied, no reaction needs to wake it.
- */
-static void rest(struct serve *serve)
+/* Nothing is under way and nothing was there: looks again a few times, then lies down to be woken, or
+ * for an event or the tick. While nothing may be applied, no reaction needs to wake it. Returns
+ * whether to wait. */
+static bool lie_down(struct serve *serve)
 {
     const struct timespec nap = {.tv_nsec = NAP_NS};
     bool serving = serve->spool != NULL && !serve->stopping && session_ready(serve->session);
     for (int i = 0; serving && i < NAPS; i++) {
         nanosleep(&nap, NULL);
         if (has_more(serve))
-            return;
+            return false;
     }
+    serve->asleep = serving;
     if (serving)
         spool_dir_asleep(serve->spool);
-    if (!serving || !has_more(serve))
-        event_base_loop(serve->base, EVLOOP_ONCE);
-    if (serving)
+    return !serving || !has_more(serve);
+}
+
+bool serve_works(struct serve *serve)
+{
+    pump(serve);
+    arm_resume(serve);
+    return session_awaited(serve->session) > 0 || lie_down(serve);
+}
+
+void serve_waited(struct serve *serve)
+{
+    if (serve->asleep)
         spool_dir_awake(serve->spool);
+    serve->asleep = false;
 }
 
 static bool idle(const struct serve *serve)
@@ -620,12 +633,9 @@ int serve_run(struct serve *serve)
     while (!serve->failed) {
         if (serve->stopping && (idle(serve) || clock_monotonic_ms() - serve->stop_ms >= STOP_MS))
             break;
-        pump(serve);
-        arm_resume(serve);
-        if (session_awaited(serve->session) > 0)
+        if (serve_works(serve))
             event_base_loop(serve->base, EVLOOP_ONCE);
-        else
-            rest(serve);
+        serve_waited(serve);
     }
     return serve->failed ? -1 : 0;
 }

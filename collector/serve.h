@@ -6,6 +6,7 @@
 #include "settings.h"
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 struct serve;
 
@@ -17,6 +18,13 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
 /* Runs until serve_stop, and then until what is under way is answered, 2 s at most. Returns 0, or
  * -1 where the spool cannot be had (another collector has it, or it is none): said. */
 int serve_run(struct serve *serve);
+
+/* What serve_run does over and over, for who waits otherwise (the simulator): serve_works does what
+ * can be done now and returns whether to wait for an event of the base; serve_waited comes after,
+ * waited or not. */
+bool serve_works(struct serve *serve);
+void serve_waited(struct serve *serve);
+
 void serve_stop(struct serve *serve);
 
 /* Says that it is offline, ends the connections, frees. NULL is fine. */
