@@ -79,7 +79,7 @@ class Ring:
         self.pipe.evalsha(
             self.sha, 4, *("tally:{0}:" + key for key in ("heads", "changed", "meta", "rings")),
             self.ring, struct.pack("<Q", start), struct.pack("<QQ", self.position, self.position), 0, 0,
-            b"edgeedge", self.split, 0, *(part for group in groups for part in group))
+            b"edgeedge", self.split, 0, 0, *(part for group in groups for part in group))
         self.pending += 1
         if self.pending == 4:
             self.flush()

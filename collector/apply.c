@@ -83,11 +83,23 @@ void apply_asking(struct apply *apply)
     apply->state = APPLY_ASKING;
 }
 
-void apply_resume(struct apply *apply, struct take_point point, uint64_t start)
+void apply_resume(struct apply *apply, struct take_point point, uint64_t start, uint64_t end)
 {
     apply->state = APPLY_GOING;
     apply->point = point;
     apply->heard = start;
+    apply->renew_until = end;
+}
+
+bool apply_renews(const struct apply *apply, const struct take *take)
+{
+    return take_first(take) < apply->renew_until;
+}
+
+void apply_caught_up(struct apply *apply)
+{
+    apply->failures = 0;
+    apply->held[0] = '\0';
 }
 
 void apply_rotate(struct apply *apply, const char *why)
@@ -127,6 +139,12 @@ static void settle(struct apply *apply)
     if (apply->state == APPLY_ROTATING)
         return;
     apply->state = apply->in_flight > 0 ? APPLY_SETTLING : APPLY_UNKNOWN;
+}
+
+void apply_doubt(struct apply *apply)
+{
+    if (apply->state == APPLY_GOING)
+        settle(apply);
 }
 
 void apply_ask_failed(struct apply *apply, const char *error, uint64_t now_ms)

@@ -74,6 +74,7 @@ struct apply {
     unsigned in_flight;
     struct take_point point; /* Redis's once all that is under way has succeeded */
     uint64_t heard;          /* see apply_ring */
+    uint64_t renew_until;    /* see apply_renews */
     unsigned failures;       /* in a row */
     unsigned pauses;         /* answers in a row that said so */
     uint64_t wait_until_ms;
@@ -92,8 +93,20 @@ bool apply_asks(const struct apply *apply, uint64_t now_ms);
 uint64_t apply_paused_ms(const struct apply *apply, uint64_t now_ms);
 void apply_asking(struct apply *apply);
 
-/* Redis said where it stands; the caller has gone to where apply_rule says. */
-void apply_resume(struct apply *apply, struct take_point point, uint64_t start);
+/* Redis may stand elsewhere than was heard last, as the connection was lost since: it is asked
+ * again, though nothing is to be sent. */
+void apply_doubt(struct apply *apply);
+
+/* Redis said where it stands; the caller has gone to where apply_rule says. `end` is the ring's. */
+void apply_resume(struct apply *apply, struct take_point point, uint64_t start, uint64_t end);
+
+/* Whether a batch may hold what Redis had applied before, and lost since: all that was in the ring
+ * when the position was asked for. Its articles' totals may have been shown with versions that
+ * Redis knows nothing of, so they need new ones, even where nothing moves. */
+bool apply_renews(const struct apply *apply, const struct take *take);
+
+/* Redis answered, and has all that the ring holds: whatever held the ring before is over. */
+void apply_caught_up(struct apply *apply);
 
 /* The question was not answered, or with an error (NULL: the connection ended). */
 void apply_ask_failed(struct apply *apply, const char *error, uint64_t now_ms);

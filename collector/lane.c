@@ -11,7 +11,7 @@
 
 #define RECORD_COMMON_BYTES 64 /* of an article of up to 24 bytes, without a receipt */
 #define KEYS 4
-#define FIXED_ARGUMENTS (3 + KEYS + 8)
+#define FIXED_ARGUMENTS (3 + KEYS + 9)
 #define EXCEPTION_BYTES 3
 
 struct flight {
@@ -32,6 +32,7 @@ struct lane {
     struct source *source;
     struct apply apply;
     bool asking;
+    uint64_t reconnects; /* of the session, when the position was doubted last */
     char key[KEYS][32];
     char ring[17], shard[12];
     unsigned char edge[8];
@@ -202,7 +203,9 @@ static void go_on(struct lane *lane, const struct apply_position *stored)
             return;
         }
     }
-    apply_resume(&lane->apply, stored->point, start);
+    apply_resume(&lane->apply, stored->point, start, ring.end);
+    if (source_backlog_bytes(lane->source) == 0)
+        apply_caught_up(&lane->apply);
 }
 
 static void on_position(redisAsyncContext *redis, void *answer, void *user)
@@ -437,6 +440,7 @@ static int send_batch(struct lane *lane, struct flight *flight)
         {lane->edge, sizeof lane->edge},
         {split, strlen(split)},
         {lane->shard, strlen(lane->shard)},
+        {apply_renews(&lane->apply, flight->take) ? "1" : "0", 1},
     };
     for (n = 0; n < FIXED_ARGUMENTS; n++) {
         pool->argv[n] = fixed[n].at;
@@ -471,6 +475,12 @@ void lane_pump(struct lane *lane)
 {
     if (!session_ready(lane->shared.session))
         return;
+    /* A Redis that comes back may have lost what it had applied last: no reaction may ever come to
+     * this ring that would find it out. */
+    if (lane->reconnects != session_reconnects(lane->shared.session)) {
+        lane->reconnects = session_reconnects(lane->shared.session);
+        apply_doubt(&lane->apply);
+    }
     if (apply_asks(&lane->apply, clock_monotonic_ms())) {
         ask_position(lane);
         return;

@@ -4,6 +4,8 @@
 -- KEYS  heads, changed, meta, rings of one shard
 -- ARGV  1 ring id; 2 the position that the batch starts from, 8 bytes; 3 the position and sequence after it, 16 bytes;
 --       4 records set aside in it; 5 records lost before or in it; 6 edge id, 8 bytes; 7 voters a bucket; 8 shard;
+--       9 '1': what is applied here may have been applied before, and shown, and lost since: its articles get new versions
+--       whether anything moves or not, as what was shown had higher ones;
 --       then for each article its id and its votes, 15 bytes each: reader hash 8, value 7
 -- Answers
 --       {'at', stored position}  it starts from another position: nothing was done
@@ -23,7 +25,7 @@ local HEAD = '<BBI8I4I4BI4B'
 local CHUNK = 1000 -- unpack() has a limit below 8,000
 local heads_key, changed_key, meta_key, rings_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix = sub(heads_key, 1, -6)
-local threshold = tonumber(ARGV[7])
+local threshold, renew = tonumber(ARGV[7]), ARGV[9] == '1'
 
 local function in_chunks(command, key, list)
     local n = #list
@@ -50,7 +52,7 @@ end
 local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
 local changed_members = try('ZCARD', changed_key)
 local names, heads = {}, {}
-for j = 9, #ARGV, 2 do
+for j = 10, #ARGV, 2 do
     names[#names + 1] = ARGV[j]
 end
 if meta.err or type(changed_members) == 'table' then
@@ -138,7 +140,7 @@ local head_list, changed_list = {}, {}
 local failure, failed_article
 
 for a = 1, #names do
-    local blob, head = ARGV[8 + 2 * a], heads[a]
+    local blob, head = ARGV[9 + 2 * a], heads[a]
     local number, voters, level, split, floor = last_number + 1, 0, 0, 0, nil
     local version, count = 0, {}
     if head then
@@ -247,8 +249,8 @@ for a = 1, #names do
         index = index + 1
     end
 
-    if dirty then
-        if moved or not head then
+    if dirty or (renew and head) then
+        if moved or renew or not head then
             version = next_version()
             changed_list[#changed_list + 1] = format('%.0f', version)
             changed_list[#changed_list + 1] = names[a]

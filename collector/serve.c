@@ -23,13 +23,18 @@
 #define NAP_NS 200000 /* to look again costs less than the plugin's wake-up, … */
 #define NAPS 5        /* … so it looks again that often before it sleeps */
 #define STOP_MS 2000
+/* A drained ring is kept so long: more than what a Redis with appendfsync everysec can lose (2 s).
+ */
+#define OLD_KEEP_MS 5000
 #define OLD_MAX (SPOOL_SHARDS_MAX * SPOOL_OLD_MAX)
 #define TOPIC "ops/collector"
 #define AUDIT_TOPIC "ops/audit"
 
-/* An old ring that is drained, or waits for its turn: one a shard at a time. */
+/* An old ring that is drained, or waits for its turn, one a shard at a time; or was drained, and is
+ * kept for a while. */
 struct old {
     struct spool_old file;
+    uint64_t drained_ms; /* 0: it is not */
     void *memory;
     uint64_t bytes;
     struct lane *lane;
@@ -524,13 +529,30 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     receipt_flush(serve->receipts);
 }
 
-/* Whether an old ring of a lower number in the list is of the same shard: that one first. */
+/* Whether no old ring of a lower number in the list is of the same shard and not drained yet: that
+ * one first. */
 static bool has_turn(const struct serve *serve, int i)
 {
     for (int k = 0; k < i; k++)
-        if (serve->old[k].file.shard == serve->old[i].file.shard)
+        if (serve->old[k].file.shard == serve->old[i].file.shard && serve->old[k].drained_ms == 0)
             return false;
     return true;
+}
+
+/* Drains an old ring, and deletes it once Redis had all of it for long enough to have it for good.
+ * A Redis that went back meanwhile is asked for its position anew, and gets the rest again. */
+static void pump_old(struct serve *serve, int i)
+{
+    struct old *old = &serve->old[i];
+    lane_pump(old->lane);
+    if (!session_ready(serve->session))
+        return;
+    if (!lane_drained(old->lane))
+        old->drained_ms = 0;
+    else if (old->drained_ms == 0)
+        old->drained_ms = clock_monotonic_ms();
+    else if (clock_monotonic_ms() - old->drained_ms >= OLD_KEEP_MS)
+        finish_old(serve, i);
 }
 
 /* Sends what can be sent. */
@@ -546,13 +568,9 @@ static void pump(struct serve *serve)
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] != NULL && !spool_dir_ring_replaced(serve->spool, i))
             lane_pump(serve->lane[i]);
-    for (int i = serve->olds - 1; i >= 0; i--) {
-        if (!has_turn(serve, i))
-            continue;
-        lane_pump(serve->old[i].lane);
-        if (session_ready(serve->session) && lane_drained(serve->old[i].lane))
-            finish_old(serve, i);
-    }
+    for (int i = serve->olds - 1; i >= 0; i--)
+        if (has_turn(serve, i))
+            pump_old(serve, i);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *user)
@@ -585,8 +603,8 @@ static bool has_more(const struct serve *serve)
     return false;
 }
 
-/* Nothing is under way and nothing was there: looks again a few times, then lies down to be woken, or
- * for an event or the tick. While nothing may be applied, no reaction needs to wake it. Returns
+/* Nothing is under way and nothing was there: looks again a few times, then lies down to be woken,
+ * or for an event or the tick. While nothing may be applied, no reaction needs to wake it. Returns
  * whether to wait. */
 static bool lie_down(struct serve *serve)
 {

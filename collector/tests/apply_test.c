@@ -133,7 +133,7 @@ static void go(struct world *world, uint64_t stored, uint64_t start)
     assert_true(apply_asks(&world->apply, world->now_ms));
     apply_asking(&world->apply);
     assert_false(apply_asks(&world->apply, world->now_ms));
-    apply_resume(&world->apply, (struct take_point){stored * 64, stored}, start * 64);
+    apply_resume(&world->apply, (struct take_point){stored * 64, stored}, start * 64, 0);
     world->next = start;
 }
 
@@ -427,6 +427,63 @@ static void test_a_ring_that_is_given_up_stays_so(void **state)
     teardown(&world);
 }
 
+/* A Redis that came back may have lost what it answered for, though nothing waits to be sent. */
+static void test_a_lost_connection_casts_doubt(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    go(&world, 5, 5);
+    send(&world, 10);
+    answer(&world, APPLY_OK, NULL);
+    apply_doubt(&world.apply);
+    assert_false(apply_sends(&world.apply, 4));
+    go(&world, 5, 5);
+    send(&world, 10);
+    apply_doubt(&world.apply); /* with a call under way: its answer first */
+    assert_false(apply_asks(&world.apply, world.now_ms));
+    answer(&world, APPLY_NO_ANSWER, NULL);
+    assert_true(apply_asks(&world.apply, world.now_ms));
+    apply_asking(&world.apply);
+    apply_doubt(&world.apply); /* it is being asked */
+    assert_int_equal(world.apply.state, APPLY_ASKING);
+    teardown(&world);
+}
+
+static void test_what_lay_in_the_ring_is_renewed(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    assert_true(apply_asks(&world.apply, world.now_ms));
+    apply_asking(&world.apply);
+    apply_resume(&world.apply, (struct take_point){0, 0}, 0, 15 * 64);
+    for (int i = 0; i < 3; i++) {
+        send(&world, 10); /* from 0, 10, 20 */
+        assert_int_equal(apply_renews(&world.apply, world.take[0]), i < 2);
+        answer(&world, APPLY_OK, NULL);
+    }
+    teardown(&world);
+}
+
+static void test_who_has_caught_up_is_held_by_nothing(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    assert_true(apply_asks(&world.apply, world.now_ms));
+    apply_asking(&world.apply);
+    apply_ask_failed(&world.apply, "READONLY", world.now_ms);
+    assert_string_equal(world.apply.held, "READONLY");
+    world.now_ms += APPLY_PAUSE_MAX_MS;
+    go(&world, 0, 0);
+    assert_string_equal(world.apply.held, "READONLY");
+    apply_caught_up(&world.apply);
+    assert_string_equal(world.apply.held, "");
+    assert_int_equal(world.apply.failures, 0);
+    teardown(&world);
+}
+
 /* --- any order of failures: nothing is skipped, nothing moves the position twice --- */
 
 static enum apply_answer redis_runs(uint64_t *random, struct take *take, struct take_point *stored,
@@ -503,6 +560,9 @@ int main(void)
         cmocka_unit_test(test_poison_that_passes),
         cmocka_unit_test(test_what_was_not_heard_is_applied_again),
         cmocka_unit_test(test_a_ring_that_is_given_up_stays_so),
+        cmocka_unit_test(test_a_lost_connection_casts_doubt),
+        cmocka_unit_test(test_what_lay_in_the_ring_is_renewed),
+        cmocka_unit_test(test_who_has_caught_up_is_held_by_nothing),
         cmocka_unit_test(test_random_failures_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,7 @@ class Ring:
         self.position = self.sequence = 0
         self.sha = redis.script_load(_script("register.lua"))
 
-    def call(self, votes, aside=0, lost=0, at=None, redis=None):
+    def call(self, votes, aside=0, lost=0, at=None, redis=None, renew=False):
         """The script's answer; the position is moved where it says ok. Also leaves `order`: the votes by the script's index."""
         start = self.position if at is None else at
         to, sequence = self.position + 64 * (len(votes) + aside), self.sequence + len(votes) + aside + lost
@@ -76,7 +76,8 @@ class Ring:
         for vote in votes:
             groups.setdefault(vote.article, []).append(vote)
         self.order = [vote for group in groups.values() for vote in group]
-        arguments = [self.ring, struct.pack("<Q", start), struct.pack("<QQ", to, sequence), aside, lost, struct.pack("<Q", EDGE), self.split, 0]
+        arguments = [self.ring, struct.pack("<Q", start), struct.pack("<QQ", to, sequence), aside, lost, struct.pack("<Q", EDGE), self.split, 0,
+                     int(renew)]
         for article, group in groups.items():
             arguments += [article, b"".join(struct.pack("<Q", v.reader) + (v.stamp << 4 | v.kind).to_bytes(7, "big") for v in group)]
         answer = (redis or self.redis).evalsha(self.sha, 4, *KEYS, *arguments)
@@ -372,6 +373,20 @@ def test_versions_rise_though_the_clock_went_back(redis):
     ring.apply([Vote("a", 2, 1, 1)])
     assert (_head(redis, "a").version, _head(redis, "b").version) == (ahead + 3, ahead + 2)
     _check(redis)
+
+
+def test_what_is_renewed_has_a_new_version(redis):
+    """What Redis lost may have been shown with a version that it no longer knows: a repeat gets a newer one, and is noted."""
+    ring = Ring(redis)
+    votes = [Vote("a", 1, 10, 1), Vote("b", 1, 10, 1)]
+    ring.apply(votes + [Vote("c", 1, 10, 1)])
+    before = {article: _head(redis, article) for article in "abc"}
+    answer = ring.apply(votes, renew=True)
+    assert answer[1:4] == [0, 0, 2]
+    after = _check(redis)
+    assert all(after[article].version > before["c"].version for article in "ab")
+    assert after["c"] == before["c"]
+    assert all(after[article].counts == before[article].counts for article in "ab")
 
 
 def test_what_changes_no_total_has_no_version(redis):
