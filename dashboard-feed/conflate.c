@@ -255,7 +255,9 @@ void conflate_published(struct conflate *table, uint32_t shard, const char *arti
         entry = add(table, shard, article, bytes);
     if (entry == NULL)
         return; /* full: this version is not remembered */
-    entry->repeat = entry->waiting || (entry->repeat && entry->place == COOLING);
+    /* A repeat may find something new, before it was heard that the article changed. */
+    bool is_new = entry->published != 0 && version > entry->published;
+    entry->repeat = entry->waiting || is_new || (entry->repeat && entry->place == COOLING);
     if (version >= entry->noted || is_settled(entry))
         clear_waiting(table, entry);
     if (version > entry->published)
@@ -263,6 +265,13 @@ void conflate_published(struct conflate *table, uint32_t shard, const char *arti
     entry->generation = table->generation;
     entry->published_at_ms = now_ms;
     move(table, entry, COOLING);
+}
+
+void conflate_repeat(struct conflate *table, const char *article, size_t bytes)
+{
+    struct entry *entry = find(table, article, bytes);
+    if (entry != NULL && entry->place == COOLING)
+        entry->repeat = true;
 }
 
 void conflate_drop(struct conflate *table, const char *article, size_t bytes)

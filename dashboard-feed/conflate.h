@@ -73,6 +73,9 @@ bool conflate_knows(const struct conflate *table, const char *article, size_t by
 void conflate_published(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                         uint64_t version, uint64_t now_ms);
 
+/* What went out just now is to be repeated as if it had waited: the article changed lately. */
+void conflate_repeat(struct conflate *table, const char *article, size_t bytes);
+
 /* What was taken cannot be published: it waits no longer, unless it changed again since. */
 void conflate_drop(struct conflate *table, const char *article, size_t bytes);
 

@@ -357,6 +357,14 @@ static void page_done(struct relay *relay, const struct asked *asked)
              relay->stats.republished);
 }
 
+/* Whether a total that is published again changed so lately that whoever watches may be shown it
+ * for the first time: then it is repeated like any change. Older ones were, or will be shown on
+ * demand. */
+static bool is_recent(const struct relay *relay, const struct follow_total *found)
+{
+    return found->total.version + relay->config.repeat_ms * 1000 > clock_unix_us();
+}
+
 static void on_page_totals(void *user, const struct follow_total *totals, size_t n)
 {
     struct asked *asked = user;
@@ -371,6 +379,8 @@ static void on_page_totals(void *user, const struct follow_total *totals, size_t
         if (result == REFUSED)
             goto out;
         relay->stats.republished += result == SENT;
+        if (result == SENT && is_recent(relay, &totals[i]))
+            conflate_repeat(relay->table, totals[i].article, totals[i].article_bytes);
     }
     relay->tokens -= (double)n;
     page_done(relay, asked);

@@ -137,6 +137,38 @@ static void repeats_once(void **state)
     conflate_free(table);
 }
 
+/* What was fetched to be repeated may be newer than what was heard of. */
+static void repeats_what_a_repeat_found(void **state)
+{
+    struct conflate *table = make(10);
+    (void)state;
+    note(table, "a", 1, 0);
+    expect(table, "a", false, 0);
+    publish(table, "a", 1, 0);
+    expect(table, "a", true, REPEAT_MS);
+    publish(table, "a", 2, REPEAT_MS);
+    assert_int_equal(note(table, "a", 2, REPEAT_MS), CONFLATE_KNOWN);
+    expect(table, NULL, false, 2 * REPEAT_MS - 1);
+    expect(table, "a", true, 2 * REPEAT_MS);
+    publish(table, "a", 2, 2 * REPEAT_MS);
+    expect(table, NULL, false, REPEAT_MS * 10);
+    conflate_free(table);
+}
+
+static void repeats_on_demand(void **state)
+{
+    struct conflate *table = make(10);
+    (void)state;
+    publish(table, "a", 1, 0);
+    publish(table, "b", 1, 0);
+    conflate_repeat(table, "b", 1);
+    conflate_repeat(table, "unknown", 7);
+    expect(table, "b", true, REPEAT_MS);
+    publish(table, "b", 1, REPEAT_MS);
+    expect(table, NULL, false, REPEAT_MS * 10);
+    conflate_free(table);
+}
+
 static void change_puts_the_repeat_off(void **state)
 {
     struct conflate *table = make(10);
@@ -365,6 +397,8 @@ int main(void)
         cmocka_unit_test(change_within_the_interval_waits),
         cmocka_unit_test(change_while_fetched_is_not_lost),
         cmocka_unit_test(repeats_once),
+        cmocka_unit_test(repeats_what_a_repeat_found),
+        cmocka_unit_test(repeats_on_demand),
         cmocka_unit_test(change_puts_the_repeat_off),
         cmocka_unit_test(known_versions_are_not_due),
         cmocka_unit_test(lower_versions_are_not_allowed),
