@@ -392,6 +392,8 @@ static int fill(struct lane *lane, struct take *take)
                                                                     : NULL;
         if (why == NULL)
             take_add(take, &record, kind_ids[record.kind]);
+        else if (record.sequence < take_from(take).sequence)
+            take_set_aside(take, &record); /* it counts; only its receipt cannot be given again */
         else if (set_aside(lane, take, &record, why) != 0) {
             source_back(lane->source, &record);
             if (n == 0)
@@ -400,7 +402,7 @@ static int fill(struct lane *lane, struct take *take)
             break;
         }
     }
-    if (take_records(take) + take_aside(take) > 0)
+    if (!take_empty(take))
         return 1;
     if (got < 0)
         give_up(lane, "a damaged record");

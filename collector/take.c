@@ -21,7 +21,7 @@ struct group {
 };
 
 struct take {
-    size_t max, n, aside, groups, slots; /* slots: a power of 2 */
+    size_t max, n, passed, aside, groups, slots; /* slots: a power of 2 */
     struct take_point from, to, end;
     uint64_t lost, first;
     struct item *item;
@@ -67,7 +67,7 @@ void take_free(struct take *take)
 
 void take_begin(struct take *take, struct take_point from)
 {
-    take->n = take->aside = take->groups = 0;
+    take->n = take->passed = take->aside = take->groups = 0;
     take->from = take->to = from;
     take->end = (struct take_point){0, 0};
     take->lost = take->first = 0;
@@ -78,7 +78,7 @@ void take_begin(struct take *take, struct take_point from)
 static void move(struct take *take, const struct record *record)
 {
     uint64_t end = record->position + record_bytes(record);
-    if (take->n + take->aside == 0)
+    if (take_empty(take))
         take->first = record->position;
     take->end = (struct take_point){end, record->sequence + 1};
     if (record->sequence > take->to.sequence)
@@ -122,7 +122,7 @@ static void join(struct take *take, int32_t i)
 
 bool take_add(struct take *take, const struct record *record, uint8_t kind_id)
 {
-    if (take->n + take->aside == take->max)
+    if (take->n + take->passed == take->max)
         return false;
     move(take, record);
     int32_t i = (int32_t)take->n++;
@@ -133,11 +133,17 @@ bool take_add(struct take *take, const struct record *record, uint8_t kind_id)
 
 bool take_set_aside(struct take *take, const struct record *record)
 {
-    if (take->n + take->aside == take->max)
+    if (take->n + take->passed == take->max)
         return false;
     move(take, record);
-    take->aside++;
+    take->passed++;
+    take->aside += record->sequence >= take->from.sequence;
     return true;
+}
+
+bool take_empty(const struct take *take)
+{
+    return take->n + take->passed == 0;
 }
 
 size_t take_records(const struct take *take)

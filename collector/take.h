@@ -29,9 +29,11 @@ void take_begin(struct take *take, struct take_point from);
  * that lies before `from` is applied again and moves nothing. False: the batch is full. */
 bool take_add(struct take *take, const struct record *record, uint8_t kind_id);
 
-/* The same for a record that is not applied but set aside. */
+/* The same for a record that is not applied but set aside; one that lies before `from` was applied
+ * already, and is only passed over. */
 bool take_set_aside(struct take *take, const struct record *record);
 
+bool take_empty(const struct take *take);     /* there is nothing to send */
 size_t take_records(const struct take *take); /* to be applied */
 size_t take_aside(const struct take *take);   /* set aside */
 uint64_t take_lost(const struct take *take);

@@ -150,6 +150,24 @@ static void test_begins_again_empty(void **state)
     take_free(take);
 }
 
+static void test_what_was_applied_is_not_set_aside(void **state)
+{
+    (void)state;
+    struct take *take = take_new(MAX);
+    struct record one = record(3, "article-a", 3), next = record(4, "article-a", 3);
+    take_begin(take, (struct take_point){4 * 64, 4});
+    assert_true(take_empty(take));
+    assert_true(take_set_aside(take, &one));
+    assert_false(take_empty(take));
+    assert_int_equal(take_aside(take), 0);
+    assert_int_equal(take_to(take).sequence, 4);
+    assert_int_equal(take_end(take).sequence, 4);
+    assert_true(take_set_aside(take, &next));
+    assert_int_equal(take_aside(take), 1);
+    assert_int_equal(take_to(take).sequence, 5);
+    take_free(take);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +177,7 @@ int main(void)
         cmocka_unit_test(test_counts_gaps_as_lost),
         cmocka_unit_test(test_never_moves_it_back),
         cmocka_unit_test(test_begins_again_empty),
+        cmocka_unit_test(test_what_was_applied_is_not_set_aside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
