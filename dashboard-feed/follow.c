@@ -529,6 +529,8 @@ static int send_part(struct lookup *lookup, uint32_t shard)
         sent = send_words(follow, NULL, NULL, n, words, bytes) == 0;
     }
     if (!sent || send_text(follow, on_part, part, 1, "EXEC") != 0) {
+        /* Half a transaction may have gone out: nothing sensible can follow it. */
+        redis_link_reset(follow->link, "cannot send");
         free(part);
         return -1;
     }
