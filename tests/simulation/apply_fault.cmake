@@ -1,0 +1,15 @@
+# cmake -DSED=… -DSCRIPT=faults/NAME.sed -DIN=SOURCE -DOUT=COPY -P apply_fault.cmake: the source with the fault in it. A fault that
+# changes nothing, or more than the lines that it is about (as many as its commands), is no longer the fault that it was: an error.
+execute_process(COMMAND ${SED} -f ${SCRIPT} ${IN} OUTPUT_FILE ${OUT} RESULT_VARIABLE failed)
+if(failed)
+  message(FATAL_ERROR "${SCRIPT}: sed cannot run it")
+endif()
+file(STRINGS ${SCRIPT} commands REGEX "^[^#]")
+list(LENGTH commands expected)
+execute_process(COMMAND diff --text ${IN} ${OUT} OUTPUT_VARIABLE difference)
+string(REGEX MATCHALL "\n<|^<" changed "\n${difference}")
+list(LENGTH changed n)
+if(NOT n EQUAL expected)
+  file(REMOVE ${OUT})
+  message(FATAL_ERROR "${SCRIPT} changes ${n} lines of ${IN}, not ${expected}: mend the fault after the source")
+endif()

@@ -1,0 +1,3 @@
+# dashboard-feed/cover.c
+# The mark covers what was heard of and not published.
+s/if (oldest_waiting > 0 \&\& oldest_waiting - 1 < covered)/if (oldest_waiting > covered)/

@@ -1,0 +1,701 @@
+#include "judge.h"
+
+#include "reader.h"
+#include "wire.h"
+
+#include "core/bytes.h"
+#include "core/stamp.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WISHES_MAX 224
+#define RINGS_MAX 64
+#define TOTALS_MAX 512
+#define CLICK_MARGIN_US 2000
+
+/* One record in a ring. */
+struct wish {
+    unsigned reader, article, edge, shard;
+    int kind;
+    uint32_t send;
+    uint64_t click_us, flight_us;
+    bool clock_good;
+    bool optional;        /* it was lost in a way that was not promised against, or set aside */
+    bool unheld;          /* at a loss of power or a damage: no ring held it then */
+    bool torn, recovered; /* its broker was killed in the append; it was found whole all the same */
+    uint64_t value, ring_id, position;
+    uint64_t counted_in; /* the call */
+    uint64_t truths;     /* bit 0: the register held it; bit 1 + k: a newer one of kind k */
+    size_t bytes;
+    unsigned char copy[RECORD_MAX_BYTES];
+};
+
+struct ring {
+    uint64_t id, highest; /* position that Redis ever had */
+    bool twins;           /* it holds two records of the same reader and stamp */
+};
+
+/* Of a shard's current ring, as the collector goes. */
+struct going {
+    uint64_t ring_id, sent_to;
+    bool going;
+};
+
+struct shown {
+    unsigned article;
+    uint64_t version;
+    int64_t count[WORLD_KINDS + 1];
+};
+
+struct judge_counts judge_counts;
+
+static struct wish wishes[WISHES_MAX];
+static unsigned n_wishes;
+static struct ring rings[RINGS_MAX];
+static unsigned n_rings;
+static struct going lanes[WORLD_EDGES][WORLD_SHARDS];
+static struct shown shown[TOTALS_MAX];
+static unsigned n_shown;
+static uint64_t newest_version[WORLD_SHARDS];
+static uint64_t published[WORLD_EDGES][WORLD_ARTICLES];
+static uint64_t interrupted_us[WORLD_EDGES];
+static bool happened[4];               /* enum judge_loss */
+static uint64_t store_of[WORLD_EDGES]; /* that an edge has applied to */
+static bool adopts[WORLD_EDGES];
+static struct {
+    uint64_t ring_id, from, to, voted, number;
+} under_way; /* the call of the script */
+
+void judge_begin(void)
+{
+    n_wishes = n_rings = n_shown = 0;
+    memset(lanes, 0, sizeof lanes);
+    memset(newest_version, 0, sizeof newest_version);
+    memset(published, 0, sizeof published);
+    memset(interrupted_us, 0, sizeof interrupted_us);
+    memset(happened, 0, sizeof happened);
+    memset(store_of, 0, sizeof store_of);
+    memset(adopts, 0, sizeof adopts);
+}
+
+unsigned judge_edge(uint64_t id)
+{
+    for (unsigned e = 0; e < WORLD_EDGES; e++)
+        if (files_edge[e].edge.id == id)
+            return e;
+    world_wrong("an edge that does not exist has a position in Redis");
+    return 0;
+}
+
+static struct ring *find_ring(uint64_t id)
+{
+    for (unsigned i = n_rings; i-- > 0;)
+        if (rings[i].id == id)
+            return &rings[i];
+    if (n_rings == RINGS_MAX)
+        abort();
+    rings[n_rings] = (struct ring){.id = id};
+    return &rings[n_rings++];
+}
+
+/* --- admission --- */
+
+static void check_stamp(const struct broker_message *message, const struct record *record,
+                        uint64_t last)
+{
+    uint64_t now = (world_edge_ms(message->edge) - STAMP_EPOCH_UNIX_MS) * STAMP_COUNTS;
+    if (message->age_ms == 0 && last <= now + (uint64_t)STAMP_AHEAD_MAX_MS * STAMP_COUNTS &&
+        record->stamp <= last)
+        world_wrong("the admission clock of edge %u does not rise", message->edge);
+}
+
+void judge_admitted(const struct broker_message *message, const struct record *record,
+                    const struct files_ring *file, uint64_t last)
+{
+    if (n_wishes == WISHES_MAX)
+        abort();
+    struct wish *wish = &wishes[n_wishes++];
+    uint64_t now = (world_edge_ms(message->edge) - STAMP_EPOCH_UNIX_MS) * STAMP_COUNTS;
+    *wish = (struct wish){
+        .reader = message->reader,
+        .article = message->article,
+        .edge = message->edge,
+        .shard = file->shard,
+        .kind = message->kind,
+        .send = message->send,
+        .click_us = message->click_us,
+        .flight_us = world.us - message->sent_us,
+        .clock_good = world.edge_ahead_ms[message->edge] == 0 && last <= now + STAMP_COUNTS,
+        .value = record->stamp << 4 | record->kind,
+        .ring_id = file->id,
+        .position = record->position,
+        .bytes = record_bytes(record),
+    };
+    /* A repeat without an age claims to have been clicked when it was sent. */
+    if (message->age_ms == 0 && message->sent_us != message->click_us)
+        wish->clock_good = false;
+    memcpy(wish->copy,
+           file->memory + SPOOL_HEADER_BYTES +
+               record->position % (file->bytes - SPOOL_HEADER_BYTES),
+           wish->bytes);
+    for (unsigned i = 0; i + 1 < n_wishes; i++)
+        if (wishes[i].ring_id == wish->ring_id && wishes[i].value == wish->value &&
+            wishes[i].reader == wish->reader && wishes[i].article == wish->article)
+            find_ring(wish->ring_id)->twins = true;
+    check_stamp(message, record, last);
+    judge_counts.admitted++;
+    world_tell("edge %u admits message %u: ring %016" PRIx64 " position %" PRIu64 " stamp %" PRIu64,
+               message->edge, message->send, wish->ring_id, wish->position, record->stamp);
+}
+
+void judge_torn(void)
+{
+    wishes[n_wishes - 1].torn = wishes[n_wishes - 1].optional = true;
+    world_tell("… and is killed in the middle of it");
+}
+
+void judge_set_aside(unsigned edge, const struct record *record)
+{
+    for (unsigned i = 0; i < n_wishes; i++)
+        if (wishes[i].edge == edge && wishes[i].position == record->position &&
+            wishes[i].value == (record->stamp << 4 | record->kind)) {
+            wishes[i].optional = true;
+            if (!redis.was_poisoned[wishes[i].shard])
+                world_wrong("a reaction was set aside that can be applied");
+            return;
+        }
+    world_wrong("a reaction was set aside that nobody made");
+}
+
+/* --- Redis --- */
+
+static bool lies_whole(const struct wish *wish, const struct files_ring *file)
+{
+    uint64_t capacity = file->bytes - SPOOL_HEADER_BYTES;
+    return memcmp(file->memory + SPOOL_HEADER_BYTES + wish->position % capacity, wish->copy,
+                  wish->bytes) == 0;
+}
+
+void judge_call(uint64_t ring_id, uint64_t from, uint64_t to)
+{
+    under_way.ring_id = ring_id;
+    under_way.from = from;
+    under_way.to = to;
+    under_way.voted = 0;
+    under_way.number++;
+}
+
+uint64_t judge_voted(void)
+{
+    return under_way.voted;
+}
+
+void judge_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t value, uint64_t before,
+                uint64_t after)
+{
+    bool made = false, counted = false;
+    int who = world_find_reader((int)article, reader);
+    for (unsigned i = 0; i < n_wishes; i++) {
+        struct wish *wish = &wishes[i];
+        if (wish->article != article || (int)wish->reader != who || wish->value != value)
+            continue;
+        made = true;
+        if (!counted && wish->ring_id == under_way.ring_id && wish->position >= under_way.from &&
+            wish->position < under_way.to && wish->counted_in != under_way.number) {
+            counted = true;
+            wish->counted_in = under_way.number;
+            under_way.voted++;
+        }
+        wish->truths |= after == value ? 1u : 1u << (1 + (after & 15));
+    }
+    if (!made)
+        world_wrong("a reaction was applied that nobody made: shard %u article %u", shard, article);
+    if (after < before)
+        world_wrong("a register went back: shard %u article %u", shard, article);
+    judge_counts.votes++;
+}
+
+/* How many records came before a position. A torn one is there only where recovery finds it. */
+static uint64_t records_before(uint64_t ring_id, uint64_t position)
+{
+    uint64_t records = 0;
+    for (unsigned i = 0; i < n_wishes; i++) {
+        struct wish *wish = &wishes[i];
+        if (wish->ring_id != ring_id || wish->position >= position)
+            continue;
+        if (wish->torn && !wish->recovered) {
+            const struct files_ring *file = files_find(ring_id);
+            wish->recovered = file != NULL && file->name == FILES_OLD && lies_whole(wish, file);
+        }
+        records += !wish->torn || wish->recovered;
+    }
+    return records;
+}
+
+/* An edge goes on with another store only where its operator says so. What its rings had applied to
+ * may not have reached the disk before a loss of power. */
+static void check_store(unsigned edge)
+{
+    uint64_t store = redis.now.store.id;
+    if (store_of[edge] != 0 && store_of[edge] != store && !adopts[edge] && !happened[JUDGE_POWER])
+        world_wrong("edge %u applies to another store than before, and nobody adopted it", edge);
+    if (store_of[edge] != store)
+        adopts[edge] = false;
+    store_of[edge] = store;
+}
+
+void judge_adopts(unsigned edge)
+{
+    adopts[edge] = true;
+}
+
+void judge_position(unsigned shard, const struct redis_ring *before, const struct redis_ring *after)
+{
+    struct ring *ring = find_ring(after->id);
+    uint64_t records = records_before(after->id, after->position);
+    if (before != NULL && after->position < before->position)
+        world_wrong("a ring's position went back: shard %u", shard);
+    check_store(judge_edge(after->edge));
+    if (after->position > ring->highest)
+        ring->highest = after->position;
+    /* Which of two twins a vote stands for nobody can tell. */
+    if (!ring->twins && after->sequence - after->aside - after->lost != after->voted)
+        world_wrong("of %" PRIu64 " reactions in a ring %" PRIu64 " were set aside, %" PRIu64
+                    " lost, and %" PRIu64 " applied",
+                    after->sequence, after->aside, after->lost, after->voted);
+    if (records != after->sequence)
+        world_wrong("a ring's position says that %" PRIu64
+                    " reactions came before it, not %" PRIu64,
+                    after->sequence, records);
+}
+
+void judge_version(unsigned shard, unsigned article, uint64_t version)
+{
+    if (version <= newest_version[shard])
+        world_wrong("a version does not rise: shard %u article %u", shard, article);
+    newest_version[shard] = version;
+    if (version > redis.newest_version)
+        redis.newest_version = version;
+}
+
+/* Counts and voters of a head are those of its registers. */
+static void check_head(unsigned article, const struct redis_shard *shard)
+{
+    const struct redis_head *head = &shard->head[article];
+    uint32_t count[KIND_MAX + 1] = {0}, voters = 0;
+    for (uint32_t i = 0; i < shard->registers; i++) {
+        const struct redis_register *reg = &shard->reg[i];
+        if (reg->number != head->number)
+            continue;
+        voters++;
+        if (!head->floored || reg->value >> 4 > head->floor)
+            count[reg->value & 15]++;
+    }
+    for (int kind = 1; kind <= KIND_MAX; kind++)
+        if (count[kind] != head->count[kind])
+            world_wrong("a total is not the sum of its registers: article %u kind %d: %u, not %u",
+                        article, kind, head->count[kind], count[kind]);
+    if (voters != head->voters)
+        world_wrong("a head counts %u voters, not %u: article %u", head->voters, voters, article);
+}
+
+static void note_shown(unsigned article)
+{
+    struct shown one = {.article = article};
+    int64_t count[KIND_MAX + 1];
+    redis_total(article, count, &one.version);
+    for (unsigned i = n_shown; i-- > 0;)
+        if (shown[i].article == article && shown[i].version == one.version)
+            return;
+    if (n_shown == TOTALS_MAX)
+        abort();
+    memcpy(one.count, count, sizeof one.count);
+    shown[n_shown++] = one;
+}
+
+void judge_shard(unsigned shard)
+{
+    for (unsigned a = 0; a < world.articles; a++) {
+        if (world.article[a].shard != shard || !redis.now.shard[shard].head[a].exists)
+            continue;
+        check_head(a, &redis.now.shard[shard]);
+        note_shown(a);
+    }
+}
+
+/* --- the collector's calls --- */
+
+static struct going *lane_of(const struct redis_words *words, uint64_t *ring_id)
+{
+    bool call = words->bytes[0] == 7 && memcmp(words->word[0], "EVALSHA", 7) == 0;
+    bool ask = words->bytes[0] == 4 && memcmp(words->word[0], "HGET", 4) == 0;
+    if (!call && !ask)
+        return NULL;
+    *ring_id = strtoull(words->word[call ? 7 : 2], NULL, 16);
+    unsigned shard = (unsigned)strtoul(words->word[call ? 3 : 1] + strlen("tally:{"), NULL, 10);
+    for (int i = 0; i < FILES_MAX; i++)
+        if (files[i].used && files[i].name == FILES_RING && files[i].id == *ring_id)
+            return &lanes[platform_now->edge][shard];
+    return NULL;
+}
+
+void judge_sent(const struct redis_words *words)
+{
+    uint64_t ring_id;
+    struct going *lane = lane_of(words, &ring_id);
+    if (lane == NULL)
+        return;
+    if (lane->ring_id != ring_id)
+        *lane = (struct going){.ring_id = ring_id};
+    if (words->bytes[0] == 7)
+        lane->sent_to = bytes_get_u64(words->word[9]);
+}
+
+void judge_reply(const struct redis_words *words, const redisReply *reply)
+{
+    uint64_t ring_id;
+    struct going *lane = lane_of(words, &ring_id);
+    if (lane == NULL || lane->ring_id != ring_id)
+        return;
+    if (words->bytes[0] == 4) {
+        lane->going = reply != NULL && reply->type != REDIS_REPLY_ERROR;
+        lane->sent_to =
+            lane->going && reply->type == REDIS_REPLY_STRING ? bytes_get_u64(reply->str) : 0;
+    } else if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6) {
+        lane->going = false;
+    }
+}
+
+void judge_ended(const struct event_base *process)
+{
+    if (process->kind == PLATFORM_COLLECTOR) {
+        memset(lanes[process->edge], 0, sizeof lanes[process->edge]);
+        return;
+    }
+    interrupted_us[process->edge] = world.us + 1;
+    if (!process->alive)
+        memset(published[process->edge], 0, sizeof published[process->edge]);
+}
+
+void judge_audit(uint64_t differing)
+{
+    for (unsigned s = 0; s < world.shards; s++)
+        if (redis.was_poisoned[s])
+            return; /* registers that cannot be read are a difference */
+    if (differing > 0)
+        world_wrong("the audit finds a difference where there is none");
+}
+
+/* --- the broker --- */
+
+void judge_total(unsigned edge, unsigned article, const struct broker_total *total)
+{
+    judge_counts.totals++;
+    if (total->version < published[edge][article] && world.max_articles > WORLD_ARTICLES)
+        world_wrong("the feed of edge %u published a lower version of article %u than before", edge,
+                    article);
+    published[edge][article] = total->version;
+    for (unsigned i = n_shown; i-- > 0;)
+        if (shown[i].article == article && shown[i].version == total->version) {
+            if (memcmp(shown[i].count, total->count, sizeof total->count) != 0)
+                world_wrong("a total of article %u is not what it was at its version", article);
+            return;
+        }
+    world_wrong("a total of article %u has a version that never was", article);
+}
+
+static bool says(const char *payload, const char *name, const char *value)
+{
+    char want[64];
+    snprintf(want, sizeof want, "\"%s\":\"%s\"", name, value);
+    return strstr(payload, want) != NULL;
+}
+
+static bool is_true(const struct wish *wish, const char *payload)
+{
+    if (!says(payload, "reaction", world.kinds.name[wish->kind]))
+        return false;
+    if (says(payload, "outcome", wish->kind == 0 ? "retracted" : "counted"))
+        return (wish->truths & 1) != 0;
+    if (!says(payload, "outcome", "superseded"))
+        return false;
+    for (int kind = 0; kind <= WORLD_KINDS; kind++)
+        if (says(payload, "current", world.kinds.name[kind]))
+            return (wish->truths & 1u << (1 + kind)) != 0;
+    return false;
+}
+
+void judge_receipt(const char *client, const char *payload, const unsigned char *correlation,
+                   size_t bytes)
+{
+    uint32_t send = 0;
+    judge_counts.receipts++;
+    if (bytes == sizeof send)
+        memcpy(&send, correlation, sizeof send);
+    for (unsigned i = 0; i < n_wishes; i++)
+        if (wishes[i].send == send && client[4] - '0' == (int)wishes[i].reader &&
+            strstr(payload, world.article[wishes[i].article].name) != NULL &&
+            is_true(&wishes[i], payload))
+            return;
+    world_wrong("a receipt is not true: message %u of %s: %s", send, client, payload);
+}
+
+/* --- losses --- */
+
+/* Whether a record lies whole in a ring file from which it will be applied. */
+static bool is_held(const struct wish *wish)
+{
+    const struct files_ring *file = files_find(wish->ring_id);
+    if (file == NULL)
+        return false;
+    if (!lies_whole(wish, file))
+        return false;
+    return file->name != FILES_RING || happened[JUDGE_POWER] ||
+           wish->position >= spool_read_position(file->memory);
+}
+
+static bool is_applied(const struct wish *wish)
+{
+    const struct redis_ring *ring = redis_find_ring(wish->shard, wish->ring_id);
+    return ring != NULL ? wish->position < ring->position
+                        : redis_is_folded(wish->shard, wish->ring_id);
+}
+
+void judge_lost(enum judge_loss loss)
+{
+    happened[loss] = true;
+    for (unsigned i = 0; i < n_wishes; i++) {
+        struct wish *wish = &wishes[i];
+        bool held = is_held(wish);
+        if ((loss == JUDGE_POWER || loss == JUDGE_DAMAGE) && !held)
+            wish->unheld = true;
+        if (wish->optional || held || is_applied(wish))
+            continue;
+        if (loss == JUDGE_REDIS_WENT_BACK && files_find(wish->ring_id) == NULL && !wish->unheld &&
+            !happened[JUDGE_WIPED])
+            world_wrong("a ring was deleted before Redis had its reactions for good");
+        wish->optional = true;
+        judge_counts.optional++;
+    }
+}
+
+/* --- after each step --- */
+
+/* Nothing may be overwritten that Redis has never had. What it had, answered for, and lost since
+ * may be: the answer can have come after that. */
+static void check_freed(void)
+{
+    for (int i = 0; i < FILES_MAX; i++) {
+        const struct files_ring *file = &files[i];
+        if (!file->used || (file->name != FILES_RING && file->name != FILES_OLD))
+            continue;
+        uint64_t read = spool_read_position(file->memory);
+        if (read > 0 && read > find_ring(file->id)->highest && !happened[JUDGE_POWER])
+            world_wrong("a ring of edge %u frees up to %" PRIu64
+                        " what Redis has only up to %" PRIu64,
+                        file->edge, read, find_ring(file->id)->highest);
+        const struct redis_ring *ring = redis_find_ring(file->shard, file->id);
+        if (redis.went_back && read > (ring != NULL ? ring->position : 0))
+            judge_lost(JUDGE_REDIS_WENT_BACK);
+    }
+}
+
+/* Whoever sleeps while there is something to do must have been woken. */
+static void check_awake(unsigned edge)
+{
+    const struct event_base *process = &platform_process[edge][PLATFORM_COLLECTOR];
+    const struct files_edge *own = &files_edge[edge];
+    if (!process->alive || !process->waits || !own->asleep || own->wake_bytes > 0 ||
+        wire_due(process) || happened[JUDGE_POWER] || happened[JUDGE_DAMAGE])
+        return;
+    for (unsigned s = 0; s < world.shards; s++) {
+        const struct going *lane = &lanes[edge][s];
+        if (lane->going && own->file[s] >= 0 && files[own->file[s]].id == lane->ring_id &&
+            spool_write_position(files[own->file[s]].memory) > lane->sent_to)
+            world_wrong("the collector of edge %u sleeps though a reaction waits", edge);
+    }
+}
+
+void judge_step(void)
+{
+    check_freed();
+    for (unsigned e = 0; e < world.edges; e++)
+        check_awake(e);
+}
+
+/* --- the end --- */
+
+static bool total_fits(const struct broker_total *total, unsigned article)
+{
+    int64_t count[KIND_MAX + 1];
+    uint64_t version;
+    redis_total(article, count, &version);
+    return total->version == version &&
+           memcmp(total->count + 1, count + 1, sizeof total->count - sizeof total->count[0]) == 0;
+}
+
+static bool rings_done(char *why, size_t why_bytes)
+{
+    for (int i = 0; i < FILES_MAX; i++) {
+        const struct files_ring *file = &files[i];
+        if (!file->used || file->edge >= world.edges)
+            continue;
+        if (file->name == FILES_OLD) {
+            snprintf(why, why_bytes, "an old ring of edge %u is not drained: %s", file->edge,
+                     broker[file->edge].collector_reason);
+            return false;
+        }
+        if (file->name != FILES_RING)
+            continue;
+        uint64_t write = spool_write_position(file->memory);
+        const struct redis_ring *ring = redis_find_ring(file->shard, file->id);
+        if (write != (ring != NULL ? ring->position : 0)) {
+            snprintf(why, why_bytes, "a ring of edge %u is not applied: %s", file->edge,
+                     broker[file->edge].collector_reason);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Where Redis lost reactions for good, a total may have been shown that it knows no more: its
+ * version is the higher one until the article changes again. */
+static bool shows_what_was_lost(const struct broker_total *total, unsigned article)
+{
+    int64_t count[KIND_MAX + 1];
+    uint64_t version;
+    redis_total(article, count, &version);
+    if (!redis.went_back || total->version < version)
+        return false;
+    for (unsigned i = 0; i < n_wishes; i++)
+        if (wishes[i].article == article && wishes[i].optional)
+            return true;
+    return false;
+}
+
+static bool totals_done(char *why, size_t why_bytes)
+{
+    for (unsigned e = 0; e < world.edges; e++)
+        for (unsigned a = 0; a < world.articles; a++) {
+            const struct redis_head *head = &redis.now.shard[world.article[a].shard].head[a];
+            if (!head->exists || total_fits(&broker[e].retained[a], a) ||
+                shows_what_was_lost(&broker[e].retained[a], a))
+                continue;
+            snprintf(why, why_bytes, "edge %u does not show article %u's total", e, a);
+            return false;
+        }
+    return true;
+}
+
+bool judge_arrived(char *why, size_t why_bytes)
+{
+    return rings_done(why, why_bytes) && totals_done(why, why_bytes);
+}
+
+/* The register holds the newest of what must have counted, or one of what may have. */
+static void check_register(unsigned reader, unsigned article)
+{
+    uint64_t held = redis_value(world.article[article].shard, article, world.hash[reader][article]);
+    uint64_t least = 0;
+    bool made = held == 0;
+    for (unsigned i = 0; i < n_wishes; i++) {
+        const struct wish *wish = &wishes[i];
+        if (wish->reader != reader || wish->article != article)
+            continue;
+        made = made || wish->value == held;
+        if (!wish->optional && wish->value > least)
+            least = wish->value;
+    }
+    if (!made)
+        world_wrong("reader %u's register on article %u holds what was never wished", reader,
+                    article);
+    if (held < least)
+        world_wrong("an acknowledged reaction is lost: reader %u article %u", reader, article);
+}
+
+/* The last click wins, where DESIGN promises it: ages are told, clocks are right, and no message
+ * was under way longer than the pause between the clicks. */
+static void check_click(unsigned reader, unsigned article)
+{
+    uint64_t held = redis_value(world.article[article].shard, article, world.hash[reader][article]);
+    const struct wish *last = NULL;
+    for (unsigned i = 0; i < n_wishes; i++) {
+        const struct wish *wish = &wishes[i];
+        if (wish->reader != reader || wish->article != article)
+            continue;
+        if (wish->optional || !wish->clock_good)
+            return;
+        if (last == NULL || wish->click_us >= last->click_us)
+            last = wish;
+    }
+    for (unsigned i = 0; i < n_wishes && last != NULL; i++) {
+        const struct wish *wish = &wishes[i];
+        if (wish->reader == reader && wish->article == article && wish->kind != last->kind &&
+            wish->flight_us + CLICK_MARGIN_US >= last->click_us - wish->click_us)
+            return;
+    }
+    if (last != NULL && (held & 15) != (uint64_t)last->kind)
+        world_wrong("reader %u's last click on article %u does not win", reader, article);
+}
+
+/* admitted = applied + set aside + lost, once nothing is in the rings. */
+static void check_books(unsigned edge, unsigned shard)
+{
+    const struct redis_shard *redis_of = &redis.now.shard[shard];
+    uint64_t admitted = 0, reckoned = 0, lost = (uint64_t)redis_of->lost[edge], optional = 0;
+    if (happened[JUDGE_POWER] || happened[JUDGE_DAMAGE] || happened[JUDGE_WIPED])
+        return;
+    for (unsigned i = 0; i < n_wishes; i++) {
+        admitted += wishes[i].edge == edge && wishes[i].shard == shard &&
+                    (!wishes[i].torn || wishes[i].recovered);
+        optional += wishes[i].edge == edge && wishes[i].shard == shard && wishes[i].optional;
+    }
+    reckoned = (uint64_t)(redis_of->applied[edge] + redis_of->aside[edge] + redis_of->lost[edge]);
+    for (int i = 0; i < REDIS_RINGS; i++)
+        if (redis_of->ring[i].id != 0 && redis_of->ring[i].edge == files_edge[edge].edge.id) {
+            reckoned += redis_of->ring[i].sequence;
+            lost += redis_of->ring[i].lost;
+        }
+    judge_counts.lost += lost;
+    if (admitted != reckoned)
+        world_wrong("the books of edge %u shard %u know %" PRIu64 " of %" PRIu64 " reactions", edge,
+                    shard, reckoned, admitted);
+    if (lost > optional)
+        world_wrong("the books of edge %u shard %u say that %" PRIu64 " are lost, not %" PRIu64
+                    " at most",
+                    edge, shard, lost, optional);
+}
+
+static void check_subscribers(unsigned edge)
+{
+    for (int i = 0; i < BROKER_SUBSCRIBERS; i++) {
+        const struct broker_subscriber *subscriber = &broker[edge].subscriber[i];
+        for (unsigned a = 0; a < world.articles; a++) {
+            bool excused = world.max_articles <= WORLD_ARTICLES || subscriber->missed_old[a] ||
+                           interrupted_us[edge] >= subscriber->missed_us[a];
+            if (!subscriber->online || !broker[edge].retained[a].known ||
+                (subscriber->missed[a] && excused))
+                continue;
+            if (subscriber->total[a].version != broker[edge].retained[a].version)
+                world_wrong("a subscriber of edge %u does not end at article %u's newest total",
+                            edge, a);
+        }
+    }
+}
+
+void judge_end(void)
+{
+    for (unsigned r = 0; r < world.readers; r++)
+        for (unsigned a = 0; a < world.articles; a++) {
+            check_register(r, a);
+            check_click(r, a);
+        }
+    for (unsigned e = 0; e < world.edges; e++) {
+        for (unsigned s = 0; s < world.shards; s++)
+            check_books(e, s);
+        check_subscribers(e);
+    }
+}

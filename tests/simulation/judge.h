@@ -1,0 +1,83 @@
+/* Knows what readers did and checks what must hold of it (issue: "It checks always"). It is told of
+ * everything by the modelled parts; it trusts none of the real ones. The first thing that is wrong
+ * goes to world_wrong. One thread. */
+#ifndef TALLY_SIMULATION_JUDGE_H
+#define TALLY_SIMULATION_JUDGE_H
+
+#include "broker.h"
+#include "files.h"
+#include "redis.h"
+
+#include "core/record.h"
+
+void judge_begin(void);
+
+/* --- what happens --- */
+
+/* A reaction lies whole in a ring. `last`: the admission clock before. */
+void judge_admitted(const struct broker_message *message, const struct record *record,
+                    const struct files_ring *file, uint64_t last);
+
+/* After judge_admitted: its broker was killed before the write position rose. Some or all of its
+ * bytes may lie in the ring. It may count, but need not. */
+void judge_torn(void);
+void judge_set_aside(unsigned edge, const struct record *record);
+
+/* In Redis: a call of the script begins; a vote was applied; a position, a version is given; a
+ * script ended. */
+void judge_call(uint64_t ring_id, uint64_t from, uint64_t to);
+void judge_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t value, uint64_t before,
+                uint64_t after);
+void judge_position(unsigned shard, const struct redis_ring *before,
+                    const struct redis_ring *after);
+void judge_version(unsigned shard, unsigned article, uint64_t version);
+void judge_shard(unsigned shard);
+
+/* How many of the reactions that the call covers were applied by it. */
+uint64_t judge_voted(void);
+
+/* The number of the edge with this id. */
+unsigned judge_edge(uint64_t id);
+
+/* Between collector and Redis. */
+void judge_sent(const struct redis_words *words);
+void judge_reply(const struct redis_words *words, const redisReply *reply);
+
+/* A collector starts that may adopt another store. */
+void judge_adopts(unsigned edge);
+
+/* A process ended, or a link of the feed did: what it was about to repeat is forgotten. */
+void judge_ended(const struct event_base *process);
+
+/* The collector's own audit found so many articles whose totals are not what their registers say.
+ */
+void judge_audit(uint64_t differing);
+
+/* The broker got a total, a receipt. */
+void judge_total(unsigned edge, unsigned article, const struct broker_total *total);
+void judge_receipt(const char *client, const char *payload, const unsigned char *correlation,
+                   size_t bytes);
+
+/* What was not promised to survive happened: from here on what Redis has not applied and no ring
+ * holds need not be counted. */
+enum judge_loss { JUDGE_REDIS_WENT_BACK, JUDGE_POWER, JUDGE_DAMAGE, JUDGE_WIPED };
+void judge_lost(enum judge_loss loss);
+
+/* --- what is checked --- */
+
+/* After each step. */
+void judge_step(void);
+
+/* Whether all is where it should end up; `why` says what is not. */
+bool judge_arrived(char *why, size_t why_bytes);
+
+/* After all has come to rest. */
+void judge_end(void);
+
+/* How many reactions were admitted, votes applied, receipts and totals seen: a run's figures. */
+struct judge_counts {
+    uint64_t admitted, votes, receipts, totals, optional, lost;
+};
+extern struct judge_counts judge_counts;
+
+#endif

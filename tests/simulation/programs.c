@@ -1,0 +1,220 @@
+#include "programs.h"
+
+#include "broker.h"
+#include "files.h"
+#include "judge.h"
+#include "wire.h"
+#include "world.h"
+
+#include "follow.h"
+#include "publish.h"
+#include "relay.h"
+#include "serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TURNS 8 /* of a collector that need not wait, at once */
+#define INTERVAL_MS 250
+
+static unsigned deliver_at_most;
+static struct settings settings[WORLD_EDGES];
+static bool with_adopt;
+
+/* What is left of a process that was killed. */
+static void bury(struct event_base *process)
+{
+    wire_killed(process);
+    broker_killed(process);
+    if (process->kind == PLATFORM_COLLECTOR)
+        files_consumer_dies(process->edge);
+    judge_ended(process);
+}
+
+void programs_kill(struct event_base *process, long fuse)
+{
+    if (!process->alive)
+        return;
+    if (fuse > 0) {
+        process->fuse = fuse;
+        return;
+    }
+    world_tell("%s %u is killed", process->kind == PLATFORM_FEED ? "feed" : "collector",
+               process->edge);
+    platform_kill(process);
+    bury(process);
+}
+
+static void run(struct event_base *process, void (*fn)(struct event_base *process))
+{
+    if (!platform_run(process, fn))
+        bury(process);
+}
+
+/* --- the collector --- */
+
+/* Does what it can, until it waits. */
+static void collector_works(struct event_base *process)
+{
+    for (int i = 0; i < TURNS && !process->waits; i++) {
+        process->waits = serve_works(process->program);
+        if (!process->waits)
+            serve_waited(process->program);
+    }
+}
+
+static void start_collector(struct event_base *process)
+{
+    struct settings *own = &settings[process->edge];
+    memset(own, 0, sizeof *own);
+    snprintf(own->spool, sizeof own->spool, "edge-%u", process->edge);
+    snprintf(own->links.mqtt_host, sizeof own->links.mqtt_host, "broker");
+    snprintf(own->links.redis_host, sizeof own->links.redis_host, "redis");
+    own->adopt = with_adopt;
+    own->batch_records = world.batch_records;
+    own->in_flight = world.in_flight;
+    own->audit_per_minute = world.audit_per_minute;
+    process->program = serve_new(process, own, "secret", NULL);
+    if (process->program == NULL)
+        abort();
+    collector_works(process);
+}
+
+static void turn_collector(struct event_base *process)
+{
+    if (process->waits) {
+        wire_deliver(process, deliver_at_most);
+        broker_deliver(process, deliver_at_most);
+        platform_dispatch(process);
+        process->waits = false;
+        serve_waited(process->program);
+    }
+    collector_works(process);
+}
+
+/* --- the feed, put together as in dashboard-feed/main.c --- */
+
+struct feed {
+    struct follow *follow;
+    struct publish *publish;
+    struct relay *relay;
+};
+
+static void on_store_ready(void *user)
+{
+    relay_store_ready(((struct feed *)user)->relay);
+}
+
+static void on_store_away(void *user)
+{
+    relay_store_away(((struct feed *)user)->relay);
+    judge_ended(platform_now);
+}
+
+static void on_hint(void *user, uint32_t shard)
+{
+    relay_hint(((struct feed *)user)->relay, shard);
+}
+
+static void on_broker_ready(void *user, const struct publish_mark *mark)
+{
+    relay_broker_ready(((struct feed *)user)->relay, mark);
+}
+
+static void on_broker_away(void *user)
+{
+    relay_broker_away(((struct feed *)user)->relay);
+    judge_ended(platform_now);
+}
+
+static void on_collector(void *user, const char *payload, size_t bytes)
+{
+    char store[FOLLOW_STORE_ID_BYTES + 1] = "";
+    if (bytes == FOLLOW_STORE_ID_BYTES)
+        memcpy(store, payload, bytes);
+    follow_collector(((struct feed *)user)->follow, store);
+}
+
+static void on_marked(void *user)
+{
+    relay_marked(((struct feed *)user)->relay);
+}
+
+static void start_feed(struct event_base *process)
+{
+    struct feed *feed = calloc(1, sizeof *feed);
+    struct relay_config relay = {
+        .interval_ms = INTERVAL_MS,
+        .repeat_ms = BROKER_REPEAT_MS,
+        .republish_rate = world.republish_rate,
+        .max_articles = world.max_articles,
+    };
+    struct follow_config follow = {
+        .host = "redis",
+        .on_ready = on_store_ready,
+        .on_away = on_store_away,
+        .on_hint = on_hint,
+        .user = feed,
+    };
+    struct publish_config publish = {
+        .host = "broker",
+        .user = "tally-feed",
+        .password = "secret",
+        .prefix = "",
+        .epoch = "0123456789abcdef",
+        .on_ready = on_broker_ready,
+        .on_away = on_broker_away,
+        .on_collector = on_collector,
+        .on_marked = on_marked,
+        .user_data = feed,
+    };
+    if (feed == NULL)
+        abort();
+    process->program = feed;
+    feed->relay = relay_new(process, &relay);
+    feed->follow = follow_new(process, &follow);
+    feed->publish = publish_new(process, &publish, "{}");
+    if (feed->relay == NULL || feed->follow == NULL || feed->publish == NULL)
+        abort();
+    relay_connect(feed->relay, feed->follow, feed->publish);
+    process->waits = true;
+}
+
+static void turn_feed(struct event_base *process)
+{
+    wire_deliver(process, deliver_at_most);
+    broker_deliver(process, deliver_at_most);
+    platform_dispatch(process);
+}
+
+/* --- both --- */
+
+void programs_start(struct event_base *process, bool adopt)
+{
+    if (process->alive)
+        return;
+    process->alive = true;
+    process->fuse = 0;
+    with_adopt = adopt;
+    if (adopt && process->kind == PLATFORM_COLLECTOR)
+        judge_adopts(process->edge);
+    world_tell("%s %u starts%s", process->kind == PLATFORM_FEED ? "feed" : "collector",
+               process->edge, adopt ? " with --adopt" : "");
+    run(process, process->kind == PLATFORM_FEED ? start_feed : start_collector);
+}
+
+bool programs_due(const struct event_base *process)
+{
+    if (!process->alive || process->frozen)
+        return false;
+    return !process->waits || platform_due(process) || wire_due(process) || broker_due(process);
+}
+
+void programs_turn(struct event_base *process, unsigned n)
+{
+    if (!programs_due(process))
+        return;
+    deliver_at_most = n;
+    run(process, process->kind == PLATFORM_FEED ? turn_feed : turn_collector);
+}

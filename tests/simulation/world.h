@@ -1,0 +1,74 @@
+/* What all parts of a simulated schedule share: how large the world is, its time, its dice, and the
+ * first thing that was found wrong. One schedule at a time; one thread. */
+#ifndef TALLY_SIMULATION_WORLD_H
+#define TALLY_SIMULATION_WORLD_H
+
+#include "dice.h"
+
+#include "core/kind.h"
+#include "core/reader.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WORLD_EDGES 2
+#define WORLD_SHARDS 2
+#define WORLD_ARTICLES 4
+#define WORLD_READERS 4
+#define WORLD_KINDS 3
+#define WORLD_NAME_BYTES 208
+#define WORLD_WHY_BYTES 320
+#define WORLD_START_UNIX_MS 1795510800000ull
+
+struct world {
+    uint64_t seed;
+    unsigned wishes; /* `none` and kinds that are clicked */
+    unsigned edges, shards, articles, readers, batch_records, in_flight;
+    uint64_t ring_bytes, max_articles, republish_rate, audit_per_minute;
+    uint64_t us; /* since the beginning; every monotonic clock */
+    int64_t edge_ahead_ms[WORLD_EDGES];
+    int64_t redis_ahead_ms;
+    struct dice dice; /* of the step that is under way: a step that is left out changes no other */
+    uint64_t ids;     /* given so far */
+    bool tells;       /* prints what happens */
+    char wrong[WORLD_WHY_BYTES]; /* the first thing that was wrong, "" */
+
+    struct reader_key key;
+    struct kind_table kinds;
+    struct {
+        char name[WORLD_NAME_BYTES];
+        size_t bytes;
+        uint32_t shard;
+    } article[WORLD_ARTICLES];
+    uint64_t hash[WORLD_READERS][WORLD_ARTICLES];
+};
+
+extern struct world world;
+
+/* Whether the world of this seed is a narrow one, where all meet all the time: two edges, one
+ * shard, one article, one reader. */
+bool world_is_narrow(uint64_t seed);
+
+/* Begins another: sizes and names come out of the seed. */
+void world_begin(uint64_t seed);
+
+/* True time and what the clocks of an edge and of Redis say. */
+uint64_t world_true_us(void);
+uint64_t world_edge_ms(unsigned edge);
+uint64_t world_redis_us(void);
+
+/* An id that differs from all before in this schedule; never 0. */
+uint64_t world_id(void);
+
+/* The number of an article or (by article and hash) of a reader, or -1. */
+int world_find_article(const char *name, size_t bytes);
+int world_find_reader(int article, uint64_t hash);
+
+/* Notes what is wrong, if it is the first. */
+void world_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line of the history, while it is told. */
+void world_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
