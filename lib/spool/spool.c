@@ -29,6 +29,9 @@
 
 #define CAPACITY_UNIT 4096u
 
+/* No ring gets here: 4 GiB a second for 34 years. So no sum of positions and lengths overflows. */
+#define POSITION_MAX (1ull << 62)
+
 static const char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'R', 'N', 'G'};
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -140,6 +143,14 @@ struct view {
     uint64_t ring_id, capacity_bytes;
 };
 
+/* Whether a record can be there at all: every record before it took its least bytes. What passes
+ * the checksum by chance, or was written by somebody else, must not upset the counting. */
+static bool record_possible(const struct record *record)
+{
+    return record->position <= POSITION_MAX &&
+           record->sequence <= record->position / RECORD_MIN_BYTES;
+}
+
 /* Reads what stands at `position`. Returns the position after it, or `position` itself where
  * nothing whole stands there. A filler leaves article_bytes 0. */
 static uint64_t step(const struct view *view, uint64_t position, uint64_t end, struct record *out)
@@ -148,6 +159,8 @@ static uint64_t step(const struct view *view, uint64_t position, uint64_t end, s
     uint64_t to_end = view->capacity_bytes - offset;
     size_t bytes = record_read(view->memory + SPOOL_HEADER_BYTES + offset, to_end, position,
                                view->ring_id, out);
+    if (!record_possible(out))
+        return position;
     uint64_t taken = bytes > 0 && out->article_bytes == 0 ? to_end : bytes;
     return taken <= end - position ? position + taken : position;
 }
@@ -155,8 +168,8 @@ static uint64_t step(const struct view *view, uint64_t position, uint64_t end, s
 /* Whether the header's positions can be true at all. */
 static bool positions_possible(uint64_t read, uint64_t write, uint64_t capacity_bytes)
 {
-    return read <= write && write - read <= capacity_bytes && read % RECORD_ALIGN == 0 &&
-           write % RECORD_ALIGN == 0;
+    return read <= write && write <= POSITION_MAX && write - read <= capacity_bytes &&
+           read % RECORD_ALIGN == 0 && write % RECORD_ALIGN == 0;
 }
 
 /* Identifies the ring and loads its positions. */
@@ -403,7 +416,7 @@ static size_t whole_at(const struct view *view, uint64_t offset, struct record *
     if (position % view->capacity_bytes != offset)
         return 0;
     size_t bytes = record_read(in, available, position, view->ring_id, out);
-    return out->article_bytes > 0 ? bytes : 0;
+    return out->article_bytes > 0 && record_possible(out) ? bytes : 0;
 }
 
 /* The end of the newest whole record, 0 where there is none. */

@@ -385,6 +385,48 @@ static void knows_large_positions(void **state)
     run_free(run);
 }
 
+/* Records whose checksum fits and which no producer can have written: at a position that nobody
+ * reaches, or with more records before them than there is room for. They are none. */
+static void impossible_records_are_none(void **state)
+{
+    static const struct {
+        uint64_t position, sequence;
+    } wrong[] = {{UINT64_MAX - 63, 0}, {(1ull << 62) + 64, 7}, {64, UINT64_MAX}, {64, 2}};
+    struct ring_text text;
+    struct spool_scan scan;
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct ring ring = ring_new(4096);
+        struct spool_producer producer = ring_producer(&ring);
+        struct record record = ring_plain(0, &text);
+        assert_int_equal(spool_append(&producer, &record), 0);
+        record = ring_plain(1, &text);
+        record.position = wrong[i].position;
+        record.sequence = wrong[i].sequence;
+        record_write(&record, RING_ID, ring_data(&ring) + record.position % ring.capacity);
+        bytes_put_u64(ring.memory + RING_WRITE, 128);
+        assert_int_equal(spool_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
+        require(scan.records == 1 && scan.end == 64 && scan.end_sequence == 1, "case %zu", i);
+        require(scan.damaged == 1, "case %zu: %llu damaged", i, (unsigned long long)scan.damaged);
+        assert_int_equal(spool_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
+        ring_free(&ring);
+    }
+}
+
+/* Nor does a header's position beyond those let anything be opened. */
+static void impossible_positions_are_refused(void **state)
+{
+    struct ring ring = ring_new(4096);
+    struct spool_producer producer;
+    struct spool_consumer consumer;
+    (void)state;
+    bytes_put_u64(ring.memory + RING_WRITE, UINT64_MAX - 63);
+    bytes_put_u64(ring.memory + RING_READ, UINT64_MAX - 63);
+    assert_int_equal(spool_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
+    assert_int_equal(spool_consumer_open(&consumer, ring.memory, ring.bytes, NULL, 0), -1);
+    ring_free(&ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +442,8 @@ int main(void)
         cmocka_unit_test(drops_a_sequence_that_goes_back),
         cmocka_unit_test(finds_nothing_in_noise),
         cmocka_unit_test(knows_large_positions),
+        cmocka_unit_test(impossible_records_are_none),
+        cmocka_unit_test(impossible_positions_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
