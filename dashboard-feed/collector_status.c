@@ -1,6 +1,7 @@
 #include "collector_status.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,8 @@ static const cJSON *member(const cJSON *object, const char *name)
 static double number(const cJSON *object, const char *name)
 {
     const cJSON *item = member(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+    /* cJSON reads 1e999 as infinite, which no metric is. */
+    return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : 0;
 }
 
 static uint64_t whole(const cJSON *object, const char *name)

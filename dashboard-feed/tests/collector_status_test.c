@@ -76,6 +76,12 @@ static void odd_and_bad(void **state)
     assert_int_equal(parse("{\"online\":true,\"shards\":[{\"shard\":-1,\"backlog_bytes\":1e300}]}"),
                      0);
     assert_int_equal(status.shard[0].backlog_bytes, 0);
+    /* What is no finite number is no number. */
+    assert_int_equal(parse("{\"online\":true,\"applied\":1e999,\"clock_skew_ms\":-1e999,"
+                           "\"refused\":{\"busy\":1e400}}"),
+                     0);
+    assert_true(status.applied == 0 && status.clock_skew_ms == 0);
+    assert_true(status.refused[REASON_BUSY] == 0);
     for (int i = 0; i <= COVER_MAX_SHARDS; i++)
         append(many, sizeof many, i == 0 ? "{}" : ",{}");
     append(many, sizeof many, "]}");
