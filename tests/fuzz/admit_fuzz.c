@@ -1,0 +1,99 @@
+/* A whole message judged: what is admitted lies in the ring as it was meant, nothing else does. */
+#include "admit.h"
+#include "core/article.h"
+#include "core/stamp.h"
+#include "fuzz.h"
+
+#define CAPACITY 4096u
+#define NOW_MS 1795510800123ull
+
+static unsigned char memory[SPOOL_HEADER_BYTES + CAPACITY] __attribute__((aligned(4096)));
+static struct spool_producer producer;
+
+static struct spool_producer *ring_of(void *user, uint32_t shard)
+{
+    (void)shard;
+    return user;
+}
+
+static void begin(struct admit *admit, uint64_t *stamp, uint64_t *late)
+{
+    struct spool_identity identity = {.capacity_bytes = CAPACITY, .shards = 1, .ring_id = 1};
+    memset(memory, 0, sizeof memory);
+    memset(admit, 0, sizeof *admit);
+    if (kind_table_parse(&admit->kinds, "like,angry", NULL, 0) != 0)
+        abort();
+    identity.kinds = admit->kinds;
+    spool_format(memory, &identity);
+    if (spool_producer_open(&producer, memory, sizeof memory, NULL, 0) != 0)
+        abort();
+    admit->shards = 3;
+    admit->last_stamp = stamp;
+    admit->late_counter = late;
+    admit->ring = ring_of;
+    admit->ring_user = &producer;
+    admit_set_prefix(admit, "news/");
+}
+
+static void check_admitted(const struct admit *admit, const struct admit_wish *wish,
+                           const struct admit_verdict *verdict)
+{
+    struct spool_consumer consumer;
+    struct record record;
+    FUZZ_CHECK(spool_consumer_open(&consumer, memory, sizeof memory, NULL, 0) == 0);
+    FUZZ_CHECK(spool_take(&consumer, &record) == 1);
+    FUZZ_CHECK(wish->may_react && !wish->retain && !wish->clock_bad && wish->source != 0);
+    FUZZ_CHECK(article_valid(record.article, record.article_bytes) &&
+               strlen(wish->topic) == 15u + record.article_bytes &&
+               strncmp(wish->topic, "news/reactions/", 15) == 0 &&
+               memcmp(wish->topic + 15, record.article, record.article_bytes) == 0);
+    FUZZ_CHECK(record.kind == verdict->kind && record.kind <= admit->kinds.n);
+    FUZZ_CHECK(stamp_unix_ms(record.stamp) <= NOW_MS + STAMP_AHEAD_MAX_MS + 1);
+    FUZZ_CHECK(record.reader == reader_hash(&admit->key, record.article, record.article_bytes,
+                                            wish->source, wish->reader, wish->reader_bytes));
+    FUZZ_CHECK((record.client_id_bytes > 0) == (wish->response_topic != NULL));
+    if (record.client_id_bytes > 0)
+        FUZZ_CHECK(record.client_id_bytes == strlen(wish->client_id) &&
+                   record.correlation_bytes == wish->correlation_bytes);
+    FUZZ_CHECK(spool_take(&consumer, &record) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    struct fuzz_input in = {data, bytes};
+    struct admit admit;
+    struct admit_verdict verdict;
+    uint64_t stamp = 0, late = 0;
+    unsigned how = (unsigned)fuzz_number(&in, 1);
+    char *topic = fuzz_line(&in), *client_id = fuzz_line(&in), *response = fuzz_line(&in),
+         *correlation = fuzz_line(&in);
+    begin(&admit, &stamp, &late);
+    struct admit_wish wish = {
+        .topic = topic == NULL ? "" : topic,
+        .payload = in.at,
+        .payload_bytes = in.left,
+        .retain = (how & 1) != 0,
+        .may_react = (how & 2) == 0,
+        .source = (how & 4) != 0 ? 0 : 'c',
+        .clock_bad = (how & 8) != 0,
+        .client_id = client_id == NULL ? "" : client_id,
+        .response_topic = (how & 16) != 0 ? response : NULL,
+        .correlation = (const unsigned char *)correlation,
+        .correlation_bytes = correlation == NULL ? 0 : strlen(correlation),
+        .unix_ms = NOW_MS,
+    };
+    wish.reader = wish.client_id;
+    wish.reader_bytes = strlen(wish.reader);
+    wish.response_topic_bytes = wish.response_topic == NULL ? 0 : strlen(wish.response_topic);
+    admit_reaction(&admit, &wish, &verdict);
+    if (verdict.reason == REASON_NONE)
+        check_admitted(&admit, &wish, &verdict);
+    else
+        FUZZ_CHECK(spool_write_position(memory) == 0 && reason_name(verdict.reason) != NULL);
+    FUZZ_CHECK(verdict.correlation_bytes <= RECORD_CORRELATION_MAX_BYTES);
+    free(topic);
+    free(client_id);
+    free(response);
+    free(correlation);
+    return 0;
+}
