@@ -78,9 +78,12 @@ static void say(int level, const char *msg, const char *format, ...)
                 : level == MOSQ_LOG_WARNING ? "warning"
                                             : "info",
                 msg, pairs);
+    /* Warnings go out as notices: an edge does not log Mosquitto's own, as a client can bring one
+     * about with each packet (a PUBREC of an unknown id), and they name the client. */
+    int type = level == MOSQ_LOG_WARNING ? MOSQ_LOG_NOTICE : level;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-security"
-    mosquitto_log_printf(level, line); /* its % are doubled */
+    mosquitto_log_printf(type, line); /* its % are doubled */
 #pragma GCC diagnostic pop
 }
 

@@ -213,7 +213,8 @@ static const char *behind_prefix(const struct role_rules *rules, const char *fil
 }
 
 /* What stands behind "$share/group/"; the filter itself where it is not shared; NULL where it is
- * malformed. */
+ * malformed: a group has no wildcard (MQTT 5, 4.8.2), which not every version of the broker sees.
+ */
 static const char *look_through_share(const char *filter)
 {
     static const char share[] = "$share/";
@@ -221,7 +222,8 @@ static const char *look_through_share(const char *filter)
         return strcmp(filter, "$share") == 0 ? NULL : filter;
     const char *group = filter + sizeof share - 1;
     size_t bytes = strcspn(group, "/");
-    if (bytes == 0 || group[bytes] == '\0' || group[bytes + 1] == '\0')
+    if (bytes == 0 || strcspn(group, "+#") < bytes || group[bytes] == '\0' ||
+        group[bytes + 1] == '\0')
         return NULL;
     return group + bytes + 1;
 }
