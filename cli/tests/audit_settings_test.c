@@ -46,11 +46,12 @@ static void test_a_list_of_articles(void **state)
         require(strstr(error, "option articles") != NULL, "%s", error);
     }
     static char longest[300] = "--articles=";
+    size_t bytes = strlen(longest);
     for (int i = 0; i < 127; i++) {
-        char one[3] = {(char)('a' + i % 26), ',', '\0'};
-        strcat(longest, one);
+        longest[bytes++] = (char)('a' + i % 26);
+        longest[bytes++] = ',';
     }
-    strcat(longest, "a");
+    longest[bytes] = 'a';
     assert_int_equal(parse(longest), 0);
     assert_int_equal(settings.listed, 26);
 }

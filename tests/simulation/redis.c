@@ -19,14 +19,14 @@ struct redis redis;
 void (*redis_on_changed)(unsigned shard);
 
 /* The scripts' texts only have to differ. */
+extern const unsigned char register_lua[], store_lua[], fold_lua[], count_lua[], pause_lua[];
+extern const unsigned long register_lua_bytes, store_lua_bytes, fold_lua_bytes, count_lua_bytes,
+    pause_lua_bytes;
 const unsigned char register_lua[] = "register.lua", store_lua[] = "store.lua",
                     fold_lua[] = "fold.lua", count_lua[] = "count.lua", pause_lua[] = "pause.lua";
 const unsigned long register_lua_bytes = sizeof register_lua - 1,
                     store_lua_bytes = sizeof store_lua - 1, fold_lua_bytes = sizeof fold_lua - 1,
                     count_lua_bytes = sizeof count_lua - 1, pause_lua_bytes = sizeof pause_lua - 1;
-extern const unsigned char register_lua[], store_lua[], fold_lua[], count_lua[], pause_lua[];
-extern const unsigned long register_lua_bytes, store_lua_bytes, fold_lua_bytes, count_lua_bytes,
-    pause_lua_bytes;
 
 /* --- replies --- */
 
