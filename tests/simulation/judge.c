@@ -561,16 +561,12 @@ static bool rings_done(char *why, size_t why_bytes)
     return true;
 }
 
-/* Where Redis lost reactions for good, a total may have been shown that it knows no more: its
- * version is the higher one until the article changes again. */
-static bool shows_what_was_lost(const struct broker_total *total, unsigned article)
+/* Where Redis lost reactions for good, a total may have been shown that it knows no more, and whose
+ * version is the higher one until the article changes again; or the one of before, which is below
+ * what the feed has covered, may never have been shown. */
+static bool lost_for_good(unsigned article)
 {
-    int64_t count[KIND_MAX + 1];
-    uint64_t version;
-    redis_total(article, count, &version);
-    if (!redis.went_back || total->version < version)
-        return false;
-    for (unsigned i = 0; i < n_wishes; i++)
+    for (unsigned i = 0; redis.went_back && i < n_wishes; i++)
         if (wishes[i].article == article && wishes[i].optional)
             return true;
     return false;
@@ -581,8 +577,7 @@ static bool totals_done(char *why, size_t why_bytes)
     for (unsigned e = 0; e < world.edges; e++)
         for (unsigned a = 0; a < world.articles; a++) {
             const struct redis_head *head = &redis.now.shard[world.article[a].shard].head[a];
-            if (!head->exists || total_fits(&broker[e].retained[a], a) ||
-                shows_what_was_lost(&broker[e].retained[a], a))
+            if (!head->exists || total_fits(&broker[e].retained[a], a) || lost_for_good(a))
                 continue;
             snprintf(why, why_bytes, "edge %u does not show article %u's total", e, a);
             return false;
