@@ -13,10 +13,6 @@ import edge as edges  # noqa: E402
 _open_edges = []
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes several seconds; left out by script/test --quick")
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

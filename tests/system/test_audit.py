@@ -105,6 +105,7 @@ def test_an_article_that_nobody_reacted_to_is_consistent(edge):
     assert consistent(edge, articles="nobody/was-here")["articles"]["audited"] == 1
 
 
+@pytest.mark.slow
 def test_consistent_while_readers_react(edge):
     with Load(edge, ["load/a%d" % i for i in range(12)], readers=6) as load:
         load.wait_more(200)
@@ -200,6 +201,7 @@ def differs(edge, want, **more):
     return result
 
 
+@pytest.mark.slow
 def test_a_register_that_was_changed(edge, article):
     kinds = {name: number for number, name in edge.store.kinds().items()}
     key, field, value = next(r for r in registers_of(edge, article) if r[2][6] & 15 == kinds["like"])
@@ -231,6 +233,7 @@ def test_registers_of_no_known_form(edge, article):
     consistent(edge)
 
 
+@pytest.mark.slow
 def test_a_count_that_was_changed(edge, article):
     key = head_key(edge, article)
     raw = edge.redis.hget(key, article)
@@ -345,6 +348,7 @@ def test_what_http_says(edge, article):
 
 # --- the books ---
 
+@pytest.mark.slow
 def test_a_retained_total_of_another_count(edge, article):
     total = shown(edge, article)
     edge.service("tally-feed").say("totals/" + article, json.dumps(dict(total, total=total["total"] + 1)).encode(), retain=True)
@@ -352,6 +356,7 @@ def test_a_retained_total_of_another_count(edge, article):
     edge.service("tally-feed").say("totals/" + article, json.dumps(total).encode(), retain=True)
 
 
+@pytest.mark.slow
 def test_the_plugins_counter(edge, article):
     admitted = edge.header.admitted()
     spool_bytes.poke(edge.header.path, 144, struct.pack("<Q", admitted + 3))
@@ -431,6 +436,7 @@ def paused(edge, shard):
     return len(words) == 3 and int(words[0]) <= seconds * 1000000 + us < int(words[1])
 
 
+@pytest.mark.slow
 def test_a_dead_auditor_does_not_stop_applying(edge, article):
     shard = article_shard(article, edge.store.shards())
     key = head_key(edge, article)
@@ -476,6 +482,7 @@ def put_votes(edge, article, n, batch=1000):
 
 
 @pytest.mark.slow
+@pytest.mark.no_sanitizer
 def test_a_large_article_holds_redis_for_slices_only(edge):
     article = "large/article"
     put_votes(edge, article, 200000)

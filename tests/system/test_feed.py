@@ -375,6 +375,7 @@ def test_redis_comes_back_with_what_changed_meanwhile(bench):
     assert bench.get("/totals/before").json()["version"] == versions["before"]
 
 
+@pytest.mark.slow
 def test_a_silent_redis_is_noticed(bench):
     watcher = bench.client("totals/#")
     wait_version(watcher, "a", bench.react("a", like=1))
@@ -416,6 +417,7 @@ def test_the_store_is_waited_for(make_bench):
     wait_version(watcher, "a", bench.react("a", like=1))
 
 
+@pytest.mark.slow
 def test_another_store_is_not_followed(bench):
     watcher = bench.client("totals/#")
     wait_version(watcher, "a", bench.react("a", like=1))
@@ -647,6 +649,7 @@ def test_pipelined_and_kept_connections(bench_of_module):
         assert got.count(b"HTTP/1.1 200 OK") == 21
 
 
+@pytest.mark.slow
 def test_clients_that_go_away_while_redis_is_asked(bench):
     os.kill(bench.process["redis"].child.pid, signal.SIGSTOP)
     try:
@@ -663,6 +666,7 @@ def test_clients_that_go_away_while_redis_is_asked(bench):
 
 # --- health and metrics ---
 
+@pytest.mark.slow
 def test_health_says_who_is_away(bench):
     watcher = bench.client("ops/health")
     assert bench.reasons() == ["collector: not heard of"]

@@ -616,6 +616,7 @@ def test_connections_opened_and_dropped(siege, record_property):
 
 
 @pytest.mark.slow
+@pytest.mark.no_sanitizer
 def test_twenty_thousand_connections_opened_and_dropped(siege, record_property):
     opened_n = _open_and_drop(siege, 20000, 30)
     record_property("connections", opened_n)
@@ -649,5 +650,6 @@ def test_http(siege):
 # --- last, as it leaves many articles for others to look through ---
 
 @pytest.mark.slow
+@pytest.mark.no_sanitizer
 def test_a_hundred_thousand_random_topics_and_payloads(siege):
     _random(siege, 100000, 2)

@@ -110,6 +110,7 @@ def test_qos_0_and_2_are_limited_too(make_edge):
 
 # --- by address ---
 
+@pytest.mark.slow
 def test_an_address_has_a_bucket_of_its_own(make_edge):
     """TCP gives 127.0.0.1 and, on some brokers, WebSocket ::ffff:127.0.0.1: that is one address."""
     edge = _edge(make_edge, address_rate=1, address_burst=6, reader_burst=WIDE, reader_rate=10000).start()
@@ -152,6 +153,7 @@ def test_who_is_over_the_own_limit_takes_nothing_from_the_address(make_edge):
     assert edge.header.refused()["rate_address"] == 0
 
 
+@pytest.mark.slow
 def test_an_address_may_not_connect_without_end(make_edge):
     edge = _edge(make_edge, connect_rate=1, connect_burst=4).start()
     begun = time.monotonic()

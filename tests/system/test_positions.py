@@ -91,6 +91,7 @@ def test_an_empty_store_needs_adopt(make_edge):
     _refused_until_adopted(edge, model, article)
 
 
+@pytest.mark.slow
 def test_another_store_needs_adopt(make_edge):
     edge, other, model = make_edge(**SHARD).start(), make_edge(**SHARD), Model()
     with open(edge.path("reader.key")) as key, open(other.path("reader.key"), "w") as its:
@@ -166,6 +167,7 @@ def test_redis_went_back(make_edge):
     assert _status(edge, lambda s: s["in_spool"] == 0, "a status")["lost"] == 0
 
 
+@pytest.mark.slow
 def test_an_older_position_than_the_oldest_record_is_lost_and_loud(make_edge):
     edge = make_edge(**SHARD).start()
     article = unique("lost")
@@ -194,6 +196,7 @@ def test_an_older_position_than_the_oldest_record_is_lost_and_loud(make_edge):
     assert gone in lost
 
 
+@pytest.mark.slow
 def test_a_position_beyond_the_end_drains_into_a_new_ring(make_edge):
     edge, model = make_edge(**SHARD).start(), Model()
     article = unique("beyond")
@@ -212,6 +215,7 @@ def test_a_position_beyond_the_end_drains_into_a_new_ring(make_edge):
 
 # --- rings that are renamed ---
 
+@pytest.mark.slow
 def test_after_a_reboot_the_ring_is_drained(make_edge):
     edge, model = make_edge(**SHARD).start(), Model()
     article = unique("boot")
@@ -235,6 +239,7 @@ def test_after_a_reboot_the_ring_is_drained(make_edge):
     assert not edge.redis.hexists("tally:{0}:rings", "%016x" % old_id)
 
 
+@pytest.mark.slow
 def test_after_a_power_loss_positions_say_nothing(make_edge):
     """Any page may be older than another: the ring is scanned, whatever its header says."""
     edge, model = make_edge(**SHARD).start(), Model()
@@ -249,6 +254,7 @@ def test_after_a_power_loss_positions_say_nothing(make_edge):
     _store_is(edge, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("running", [False, True], ids=["broker-away", "broker-running"])
 def test_a_damaged_record_is_counted_and_the_others_survive(make_edge, running):
     edge, model = make_edge(**SHARD).start(), Model()
@@ -273,6 +279,7 @@ def test_a_damaged_record_is_counted_and_the_others_survive(make_edge, running):
     assert spool_bytes.old_rings(edge.spool) == []
 
 
+@pytest.mark.slow
 def test_kinds_changed_in_the_configuration(make_edge):
     """The old ring is drained with its own kinds; counts of a kind that is gone remain."""
     edge, model = make_edge(plugin={"shards": 1, "kinds": "like,sad"}).start(), Model()
@@ -293,6 +300,7 @@ def test_kinds_changed_in_the_configuration(make_edge):
     newsroom.wait(lambda: [m for m in newsroom.got() if json.loads(m.payload)["counts"] == want], "totals with every kind of the store")
 
 
+@pytest.mark.slow
 def test_another_ring_size_drains_the_old_ring(make_edge):
     edge, model = make_edge(**SHARD).start(), Model()
     article = unique("size")
@@ -306,6 +314,7 @@ def test_another_ring_size_drains_the_old_ring(make_edge):
     assert _ring(edge).capacity() == 2 << 20
 
 
+@pytest.mark.slow
 def test_four_old_rings_then_busy(make_edge):
     """Bounded: a fifth is not begun, the shard is busy until the collector has drained one."""
     edge, model = make_edge(**SHARD).start(), Model()

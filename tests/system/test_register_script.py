@@ -233,6 +233,7 @@ def test_a_batch_of_many_articles(redis):
 
 # --- splits ---
 
+@pytest.mark.slow
 def test_splits_from_1_to_100_000_voters(redis):
     rnd = random.Random(1)
     ring, model = Ring(redis), Model()

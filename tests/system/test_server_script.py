@@ -14,6 +14,7 @@ import pytest
 import edge as edges
 from clients import TIMEOUT_S, Client, reader_name
 
+pytestmark = pytest.mark.no_sanitizer
 SCRIPTS = os.path.join(edges.ROOT, "script")
 PORTS = ("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_HTTP_PORT", "TALLY_REDIS_PORT")
 PROGRAMS = ("redis", "mosquitto", "collector", "feed")
