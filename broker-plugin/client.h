@@ -21,6 +21,7 @@ struct client {
     struct role_facts facts;
     uint32_t subscriptions; /* requests so far */
     struct receipt_budget receipts;
+    uint64_t refusals;    /* bucket (limit.h) of what may yet be refused before it is ended */
     bool keyed;           /* by what its limits are found is known: from its first reaction on */
     bool address_limited; /* as in struct admit_wish */
     uint64_t reader_key, address_key;

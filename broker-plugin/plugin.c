@@ -36,12 +36,13 @@
 #define OPTIONS_MAX 64
 #define TEND_MS 100
 #define WATCH_MS 10000
-#define REFUSALS_MS 1000 /* ops/refusals: at most one each */
+#define REFUSALS_MS 1000     /* ops/refusals: at most one each */
+#define FLOOD_CONNECTIONS 20 /* that an ended flooder costs its address */
 #define ERROR_MAX_BYTES 1024
 
 /* What was counted when the log last spoke of it. */
 struct watch {
-    uint64_t busy, clock, receipts_dropped, turned_away, too_fast;
+    uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded;
 };
 
 struct plugin {
@@ -52,6 +53,7 @@ struct plugin {
     bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
     uint64_t turned_away;              /* connections, for want of room */
     uint64_t too_fast;                 /* connections, by the limit of their address */
+    uint64_t flooded;                  /* connections ended for what they went on sending */
     uint64_t next_tend_ms, next_watch_ms, next_refusals_ms;
     struct watch watch;
     bool refusals_told;        /* ops/refusals was published since the start */
@@ -188,6 +190,33 @@ static bool take_connection(struct plugin *plugin, const struct mosquitto *clien
     return true;
 }
 
+/* Whether a connection is to be ended for one more refused reaction. Refusing costs as much as
+ * admitting, and who goes on at full speed holds up everybody. Its address pays for so many
+ * connections, so that coming back at once gains little. What the edge itself is the reason of is
+ * held against nobody, and services are trusted. */
+static bool floods(struct plugin *plugin, struct client *client, const struct mosquitto *connection,
+                   enum reason reason)
+{
+    const struct limit_rate *rate = &plugin->edge.refusals_rate;
+    uint64_t key, now_ns = clock_ns(CLOCK_MONOTONIC);
+
+    if (plugin->edge.connections == NULL || client == NULL || client->facts.service != NULL ||
+        reason == REASON_BUSY || reason == REASON_CLOCK)
+        return false;
+    if (limit_left(rate, client->refusals, now_ns)) {
+        client->refusals = limit_taken(rate, client->refusals, now_ns);
+        return false;
+    }
+    plugin->flooded++;
+    if (address_limited(plugin, connection, &key)) {
+        uint64_t *bucket = limit_table_bucket(plugin->edge.connections, key);
+        for (int i = 0; i < FLOOD_CONNECTIONS; i++)
+            if (limit_table_left(plugin->edge.connections, bucket, now_ns))
+                limit_table_take(plugin->edge.connections, bucket, now_ns);
+    }
+    return true;
+}
+
 static int on_basic_auth(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
@@ -311,9 +340,12 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
      * refused here. */
     if (area == AREA_REACTIONS && asked->retain)
         answer = ROLE_DENY;
-    if (answer == ROLE_DENY)
+    if (answer == ROLE_DENY) {
         count_forbidden(plugin, area == AREA_REACTIONS ? rest : NULL);
-    else if (area == AREA_REACTIONS)
+        if (floods(plugin, client_find(plugin->edge.clients, asked->client), asked->client,
+                   REASON_FORBIDDEN))
+            return MOSQ_ERR_ADMINISTRATIVE_ACTION;
+    } else if (area == AREA_REACTIONS)
         plugin->unmatched = asked->client;
     return code_of(answer);
 }
@@ -464,6 +496,8 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
     count_refused(plugin, verdict.article, verdict.article_bytes, verdict.known, verdict.reason);
     if (verdict.wants_receipt)
         send_refusal(plugin, client, &wish, &verdict);
+    if (floods(plugin, client, message->client, verdict.reason))
+        return MOSQ_ERR_ADMINISTRATIVE_ACTION;
     return answer_refused(message, verdict.reason);
 }
 
@@ -526,6 +560,7 @@ static struct watch look(const struct plugin *plugin)
         .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
         .turned_away = plugin->turned_away,
         .too_fast = plugin->too_fast,
+        .flooded = plugin->flooded,
     };
 }
 
@@ -538,10 +573,11 @@ static void watch(struct plugin *plugin)
     if (memcmp(&now, last, sizeof now) != 0)
         say(MOSQ_LOG_WARNING, "refused in the last seconds",
             "busy=%" PRIu64 " clock=%" PRIu64 " receipts_dropped=%" PRIu64
-            " connections_without_room=%" PRIu64 " connections_too_fast=%" PRIu64,
+            " connections_without_room=%" PRIu64 " connections_too_fast=%" PRIu64
+            " connections_that_flooded=%" PRIu64,
             now.busy - last->busy, now.clock - last->clock,
             now.receipts_dropped - last->receipts_dropped, now.turned_away - last->turned_away,
-            now.too_fast - last->too_fast);
+            now.too_fast - last->too_fast, now.flooded - last->flooded);
     plugin->watch = now;
 }
 
@@ -551,6 +587,7 @@ static void tell_refusals(struct plugin *plugin)
     struct refusals_sums sums = {
         .connections_rate = plugin->too_fast,
         .connections_no_room = plugin->turned_away,
+        .connections_flood = plugin->flooded,
         .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
     };
 

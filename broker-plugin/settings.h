@@ -22,6 +22,7 @@ struct settings {
     char proxies[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t shards, ring_bytes, max_subscriptions;
     uint64_t reader_rate, reader_burst, address_rate, address_burst, connect_rate, connect_burst;
+    uint64_t refusal_rate, refusal_burst;
     uint64_t auto_create_rate, max_articles;
     bool open_wildcards, auto_id_may_react, limits, auto_create;
     /* understood */

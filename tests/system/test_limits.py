@@ -13,6 +13,7 @@ from clients import FLAVOUR_NAMES, FLAVOURS, V311, V5, Refused, reader_name, uni
 from edge import wait_until
 
 OK = (0, 0x10)
+KINDS = [b"like", b"sad", b"wow", b"none"]
 WIDE = 1000000  # a limit that no test reaches
 
 
@@ -169,8 +170,58 @@ def test_an_address_may_not_connect_without_end(make_edge):
     assert connected[0].say("reactions/x", b"like") in OK
     assert edge.client(source="127.0.0.3").say("reactions/x", b"like") in OK
     told = _refusals(edge, lambda t: t["connections"]["rate_address"] >= refused, "the connections in ops/refusals")
-    assert told["connections"] == {"rate_address": refused, "no_room": 0}
+    assert told["connections"] == {"rate_address": refused, "no_room": 0, "flood": 0}
     assert sum(edge.header.refused().values()) == 0
+
+
+# --- who goes on and on ---
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids=FLAVOUR_NAMES)
+@pytest.mark.parametrize("topic", ["reactions/x", "reactions/{", "totals/x"])
+def test_a_flooder_is_ended(make_edge, flavour, topic):
+    """Whatever it is that Tally refuses. Others of its address stay, and who comes back is heard again."""
+    edge = _edge(make_edge, refusal_rate=1, refusal_burst=50, reader_rate=1, reader_burst=5).start()
+    honest, flooder = edge.client(), edge.client(flavour=flavour)
+    before = edge.header.refused()
+    for i in range(2000):
+        flooder.send(topic, KINDS[i % len(KINDS)], 0)
+    flooder.wait_closed()
+    refused = sum(edge.header.refused().values()) - sum(before.values())
+    assert 50 < refused < 2000
+    assert honest.say("reactions/x", b"like") in OK
+    assert edge.client(flavour=flavour).say("reactions/x", b"sad") in OK
+    _refusals(edge, lambda t: t["connections"]["flood"] == 1, "the ended one in ops/refusals")
+
+
+def test_who_floods_and_comes_back_pays_with_connections(make_edge):
+    edge = _edge(make_edge, refusal_rate=1, refusal_burst=1, reader_rate=1, reader_burst=1, connect_rate=1, connect_burst=25).start()
+    elsewhere = edge.client(source="127.0.0.2")
+    flooder = edge.client()
+    for _ in range(100):
+        flooder.send("reactions/x", b"like", 0)
+    flooder.wait_closed()
+    refused = 0
+    for _ in range(30):
+        try:
+            edge.client()
+        except Refused:
+            refused += 1
+    assert refused > 0
+    assert elsewhere.say("reactions/x", b"like") in OK
+    assert edge.client(source="127.0.0.2").say("reactions/x", b"like") in OK
+
+
+def test_a_full_ring_is_held_against_nobody(make_edge):
+    edge = _edge(make_edge, refusal_rate=1, refusal_burst=5, ring_bytes=1048576, shards=1, reader_rate=10000, reader_burst=WIDE,
+                 address_rate=WIDE, address_burst=WIDE).start()
+    edge["collector"].stop()
+    client = edge.client()
+    for i in range(40000):
+        client.send("reactions/x", KINDS[i % len(KINDS)], 0)
+        if i % 1000 == 0:
+            client.flush()
+    client.flush()
+    assert edge.header.refused()["busy"] > 100 and not client.closed
 
 
 def test_a_wrong_secret_costs_a_connection(make_edge):
