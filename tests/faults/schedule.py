@@ -170,9 +170,9 @@ class Schedule:
             reader.start()
         for step in self.steps:
             habits.step = step
-            self._await_clicks(30)
+            self.await_clicks(30)
             self._one(step)
-        self._await_clicks(30)
+        self.await_clicks(30)
         habits.ending.set()
         self._end_readers()
         self._judge()
@@ -204,7 +204,7 @@ class Schedule:
             if one.failure is not None:
                 raise EdgeError("%s: %r" % (getattr(one, "name", "watcher"), one.failure))
 
-    def _await_clicks(self, n):
+    def await_clicks(self, n):
         """Until `n` more were acknowledged: faults meet a system at work."""
         goal = sum(len(r.acknowledged) for r in self.readers) + n
         wait_until(lambda: self._look() or sum(len(r.acknowledged) for r in self.readers) >= goal, "readers to react", HEAL_S)
