@@ -1,6 +1,10 @@
 """The kinds of fault that script/soak knows. Each is a generator over a schedule: it breaks something, yields while that lasts, and mends it."""
 
 import collections
+import copy
+import ctypes
+import errno
+import functools
 import glob
 import os
 import shutil
@@ -13,24 +17,22 @@ import time
 import redis as redis_py
 
 import spool_bytes
-from edge import ROOT, EdgeError, free_ports, release_ports, wait_until
+from edge import EdgeError, free_ports, release_ports, wait_until
 from link import DOWN, UP, Link
+from store import crc32c
 
-Kind = collections.namedtuple("Kind", "name title touches act prepare never_with")
+Kind = collections.namedtuple("Kind", "name title touches act prepare never_with needs")
 
 KINDS = {}  # name → Kind, in the order of the table
 
 
-def kind(name, title, touches, prepare=None, never_with=()):
-    """`touches`: what two faults at once may not both touch. `never_with`: words of which two kinds of a schedule may not share one."""
+def kind(name, title, touches, prepare=None, never_with=(), needs=lambda: None):
+    """`touches`: what two faults at once may not both touch. `never_with`: words of which two kinds of a schedule may not share one. `needs`:
+    says why this machine cannot bring it about, or None."""
     def add(act):
-        KINDS[name] = Kind(name, title, frozenset(touches), act, prepare, frozenset(never_with))
+        KINDS[name] = Kind(name, title, frozenset(touches), act, prepare, frozenset(never_with), needs)
         return act
     return add
-
-
-def jumped(send, jumps):
-    return send
 
 
 # --- processes ---
@@ -310,3 +312,251 @@ def _damaged(schedule, rng):
             schedule.excused.append(record)
     yield
     edge.start("broker", "collector", ready=False)
+
+
+def _another_header(schedule, path, rng):
+    """A version that nobody knows, in a header that is whole otherwise; or a header with a byte changed."""
+    with open(path, "r+b") as f:
+        raw = bytearray(f.read(spool_bytes.RING_CRC_AT))
+        if rng.random() < 0.5:
+            raw[8] = rng.randint(2, 255)
+            raw += struct.pack("<I", crc32c(raw))
+        else:
+            raw[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
+        f.seek(0)
+        f.write(raw)
+
+
+@kind("spool-rings-unknown", "spool: rings of another version", ["broker", "collector", "redis", "collector-redis", "spool"])
+def _rings_unknown(schedule, rng):
+    """All of them applied, as nothing in them can be read any more: nothing is lost."""
+    edge = schedule.edge
+    edge.kill("broker")
+    edge.settle()
+    edge.kill("collector")
+    for path in spool_bytes.rings(edge.spool).values():
+        _another_header(schedule, path, rng)
+    yield
+    edge.start("broker", "collector", ready=False)
+
+
+@kind("spool-of-another-version", "spool of another version", ["broker", "spool"])
+def _another_version(schedule, rng):
+    """The broker does not start, and says why; the operator puts the file back."""
+    edge = schedule.edge
+    edge.kill("broker")
+    path = edge.header.path
+    with open(path, "rb") as f:
+        whole = f.read()
+    spool_bytes.poke(path, 8, struct.pack("<I", rng.randint(2, 1 << 31)))
+    edge["broker"].start()
+    if edge["broker"].wait_exit() == 0 or "no edge file of version 1" not in edge["broker"].text():
+        raise EdgeError("the broker ended, but not with a reason: " + edge["broker"].text()[-1000:])
+    yield
+    spool_bytes.poke(path, 8, whole[8:12])
+    edge.start("broker", ready=False)
+
+
+# --- a full disk ---
+
+_libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS = 0x00020000
+
+
+@functools.lru_cache(None)
+def _no_mounts():
+    tried = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return None if tried.returncode == 0 else "no right to mount a small file system: " + tried.stdout.strip()
+
+
+def _small_disk(folder, size):
+    """A file system of its own for one of the edge's folders; only this process and what it starts see it, and it ends with them."""
+    def prepare(schedule):
+        path = schedule.edge.path(folder)
+        if _libc.unshare(CLONE_NEWNS) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        for argv in (["mount", "--make-rprivate", "/"], ["mount", "-t", "tmpfs", "-o", "mode=0700,size=%d" % size, "none", path]):
+            subprocess.run(argv, check=True)
+        schedule.disks.append(path)
+    return prepare
+
+
+def _fill_disk(folder):
+    path = os.path.join(folder, "filler")
+    with open(path, "wb", buffering=0) as filler:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    filler.write(bytes(size))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+    return path
+
+
+@kind("disk-full-spool", "disk full under the spool", ["spool"], _small_disk("spool", 24 << 20), needs=_no_mounts)
+def _disk_full_spool(schedule, rng):
+    """New rings are asked for, and cannot be made; and the broker may have to start so."""
+    edge = schedule.edge
+    filler = _fill_disk(edge.spool)
+    for path in spool_bytes.rings(edge.spool).values():
+        spool_bytes.poke(path, spool_bytes.ROTATE_AT, struct.pack("<I", 1))
+    yield
+    os.unlink(filler)
+
+
+@kind("disk-full-redis", "disk full under Redis", ["redis"], _small_disk("redis", 64 << 20), needs=_no_mounts)
+def _disk_full_redis(schedule, _rng):
+    filler = _fill_disk(schedule.edge.path("redis"))
+    yield
+    time.sleep(1.5)  # it writes once a second, and is to fail
+    os.unlink(filler)
+
+
+# --- failing system calls ---
+
+CALLS = ["posix/io/rw/*", "posix/io/oc/*", "posix/io/sync/*", "posix/mm/mmap*", "posix/io/*"]
+
+
+def _no_fiu():
+    return None if shutil.which("fiu-run") and shutil.which("fiu-ctrl") else "fiu-run is not there (package fiu-utils)"
+
+
+def _under_fiu(program):
+    def prepare(schedule):
+        process = schedule.edge[program]
+        if "fiu-run" not in process.argv[0]:
+            process.argv = [shutil.which("fiu-run"), "-x", "-f", os.path.join(schedule.directory, "fiu-" + program)] + process.argv
+    return prepare
+
+
+def _tell_fiu(schedule, program, command):
+    """Nobody listens where the program ended meanwhile, and the next one fails nothing."""
+    process = schedule.edge[program]
+    fifo = os.path.join(schedule.directory, "fiu-%s-%d.in" % (program, process.child.pid))
+    if process.running() and os.path.exists(fifo):
+        subprocess.run(["fiu-ctrl", "-f", os.path.join(schedule.directory, "fiu-" + program), "-c", command, str(process.child.pid)], check=True,
+                       stdout=subprocess.DEVNULL, timeout=20)
+
+
+def _failing_calls(program):
+    def act(schedule, rng):
+        calls = rng.choice(CALLS)
+        _tell_fiu(schedule, program, "enable_random name=%s,probability=%.3f" % (calls, rng.choice([0.005, 0.02, 0.1, 0.4])))
+        if program in ("broker", "collector") and rng.random() < 0.5:
+            for path in spool_bytes.rings(schedule.edge.spool).values():  # so that files are made, opened and mapped
+                spool_bytes.poke(path, spool_bytes.ROTATE_AT, struct.pack("<I", 1))
+        yield
+        _tell_fiu(schedule, program, "disable name=" + calls)
+        schedule.revive(program)
+    return act
+
+
+for _program, _title in (("broker", "broker"), ("collector", "collector"), ("feed", "feed"), ("redis", "Redis")):
+    kind(_program + "-calls-fail", _title + "'s system calls fail", [_program, "spool"] if _program in ("broker", "collector") else [_program],
+         _under_fiu(_program), never_with=["preload"], needs=_no_fiu)(_failing_calls(_program))
+
+
+# --- clocks ---
+
+def _faketime_library():
+    return next(iter(sorted(glob.glob("/usr/lib/*/faketime/libfaketime.so.1"))), None)
+
+
+def _no_faketime():
+    return None if _faketime_library() else "libfaketime is not there (package faketime)"
+
+
+DAEMONS = ("broker", "collector", "feed")
+
+
+def _under_faketime(schedule):
+    """Its wall clock is what a file says; its monotonic clock goes on."""
+    for program in DAEMONS:
+        process = schedule.edge[program]
+        if "FAKETIME_TIMESTAMP_FILE" in process.env:
+            continue
+        _set_clock(schedule, program, 0)
+        process.env = dict(process.env, LD_PRELOAD=_faketime_library(), FAKETIME_TIMESTAMP_FILE=_clock(schedule, program), FAKETIME_NO_CACHE="1",
+                           FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1", NO_FAKE_STAT="1")
+        process.start = functools.partial(_start_and_note, process, process.start, schedule.faked)
+
+
+def _start_and_note(process, start, pids):
+    start()
+    pids.append(process.child.pid)
+
+
+def forget_faked(pids):
+    """What libfaketime leaves in /dev/shm of a program that is killed."""
+    for pid in pids:
+        for name in ("faketime_shm_%d" % pid, "sem.faketime_sem_%d" % pid):
+            try:
+                os.unlink(os.path.join("/dev/shm", name))
+            except FileNotFoundError:
+                pass
+
+
+def _clock(schedule, program):
+    return os.path.join(schedule.directory, program + ".clock")
+
+
+def _set_clock(schedule, program, by_s):
+    path = _clock(schedule, program)
+    with open(path + ".new", "w") as f:
+        f.write("%+.3f\n" % by_s)
+    os.rename(path + ".new", path)
+
+
+def _jump(programs):
+    def act(schedule, rng):
+        by_s = rng.choice([0.5, 1.5, 5.0, 60.0, 3600.0]) * rng.choice([-1, 1])
+        from_ms = time.time() * 1000
+        for program in programs:
+            _set_clock(schedule, program, by_s)
+        if "broker" in programs:
+            schedule.jumps.append((from_ms, float("inf"), by_s * 1000))
+        yield
+        for program in programs:
+            _set_clock(schedule, program, 0)
+        if "broker" in programs:
+            schedule.jumps[-1] = (from_ms, time.time() * 1000, by_s * 1000)
+    return act
+
+
+AHEAD_MS = 2000  # so far ahead of a clock that went back stamps go on (DESIGN, stamps)
+
+
+def jumped(send, jumps):
+    """The send with the stamps that the broker's clock may have given it."""
+    made = copy.copy(send)
+    arrived_ms = send.to_ms + send.age_ms
+    for from_ms, to_ms, by_ms in jumps:
+        if arrived_ms >= from_ms - 50:
+            made.to_ms += AHEAD_MS
+        if arrived_ms >= from_ms - 50 and send.sent_ms <= to_ms + 50:
+            made.from_ms, made.to_ms = made.from_ms + min(0, by_ms), made.to_ms + max(0, by_ms)
+    return made
+
+
+for _name, _title, _programs in (("broker", "broker's clock jumps", ["broker"]), ("collector", "collector's clock jumps", ["collector"]),
+                                 ("feed", "feed's clock jumps", ["feed"]), ("edge", "edge's clock jumps", list(DAEMONS))):
+    kind(_name + "-clock", _title, ["clock"], _under_faketime, never_with=["preload"], needs=_no_faketime)(_jump(_programs))
+
+
+@kind("redis-clock", "Redis's clock jumps", ["redis", "clock"], never_with=["rewind", "preload"])
+def _redis_clock(schedule, rng):
+    """From one start to the next. (Debian's libfaketime and Redis's jemalloc cannot start together.)"""
+    edge = schedule.edge
+    edge.stop("redis")
+    edge.skew_redis(int(rng.choice([500, 1500, 5000, 3600000]) * rng.choice([-1, 1])))
+    edge.start("redis", ready=False)
+    yield
+    edge.stop("redis")
+    edge.skew_redis(0)
+    edge.start("redis", ready=False)
+
+
+def left_out():
+    """name → why this machine cannot bring it about."""
+    return {name: why for name, why in ((one.name, one.needs()) for one in KINDS.values()) if why}

@@ -1,6 +1,7 @@
 """One seeded schedule of script/soak: an edge of its own, readers who react, faults that come and go, and the judgement at the end. All that is
 drawn comes from the seed; when exactly a fault meets which reaction does not."""
 
+import collections
 import json
 import os
 import random
@@ -141,6 +142,9 @@ class Schedule:
         self.notes = []
         self.excused = []       # spool records that were damaged on purpose
         self.jumps = []         # (from, to, by) of the broker's clock, ms
+        self.disks = []         # folders that are file systems of their own
+        self.faked = []         # pids of programs under libfaketime
+        self.revived = collections.Counter()
         self.overtaken = 0
         self.receipts = 0
         self.edge = Edge(os.path.join(directory, "edge"), build=build, plugin={"shards": 4, "ring_bytes": 1 << 20})
@@ -226,6 +230,16 @@ class Schedule:
         readers_of.await_heal(self.edge, "probe/%d" % step.serial, step.title(), HEAL_S)
         step.heal_s = time.monotonic() - over
         self._look()
+
+    def revive(self, program):
+        """A program whose system calls failed may have ended itself, saying why, as its supervisor would see; it is started again."""
+        process = self.edge[program]
+        if process.running():
+            return
+        if process.child.returncode < 0:
+            raise EdgeError("%s ended by signal %d:\n%s" % (program, -process.child.returncode, process.text()[-3000:]))
+        self.revived[program] += 1
+        self.edge.start(program, ready=False)
 
     def _end_readers(self):
         deadline = time.monotonic() + HEAL_S
@@ -339,18 +353,21 @@ class Schedule:
         if self.problems:
             for name in PROGRAMS:
                 self.edge[name].kill()
+            for path in self.disks:
+                shutil.copytree(path, os.path.join(self.directory, os.path.basename(path) + ".kept"))
         for link in self.links.values():
             link.close()
         try:
             self.edge.close()
         except AssertionError as error:
             self.problem(str(error)[:3000])
+        kinds.forget_faked(self.faked)
 
     def result(self):
         steps = [{"names": s.names, "heal_s": s.heal_s, "acknowledged": s.acknowledged, "lost": s.lost, "doubled": s.doubled} for s in self.steps]
         return {"seed": self.seed, "steps": steps, "problems": self.problems, "notes": self.notes, "overtaken": self.overtaken,
                 "receipts": self.receipts, "excused": len(self.excused), "reconnected": sum(r.reconnected for r in self.readers),
-                "repeated": sum(r.repeated for r in self.readers), "refused": sum(r.refused for r in self.readers)}
+                "repeated": sum(r.repeated for r in self.readers), "refused": sum(r.refused for r in self.readers), "revived": sum(self.revived.values())}
 
 
 def untrue(receipt, send, sends, jumps):
