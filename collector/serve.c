@@ -12,6 +12,7 @@
 #include "daemon/mqtt_link.h"
 #include "spool/spool_file.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,9 +60,10 @@ struct serve {
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
-    bool list_old; /* there may be old rings that are not known */
-    bool swept;    /* rings that are gone were folded into the books */
-    bool asleep;   /* as the plugin sees it */
+    bool list_old;   /* there may be old rings that are not known */
+    bool missed_old; /* there are, or they could not be listed: another time */
+    bool swept;      /* rings that are gone were folded into the books */
+    bool asleep;     /* as the plugin sees it */
 
     bool stopping;
     uint64_t stop_ms, second_ms;
@@ -123,13 +125,18 @@ static bool known(const struct serve *serve, const struct spool_old *file)
     return lane != NULL && source_identity(lane_source(lane))->ring_id == file->ring_id;
 }
 
-static int open_old(struct serve *serve, const struct spool_old *file, char *why, size_t why_bytes)
+enum opened { OPENED, UNREADABLE, NOT_NOW };
+
+/* What this process could not get (a descriptor, memory) says nothing about the ring. */
+static enum opened open_old(struct serve *serve, const struct spool_old *file, char *why,
+                            size_t why_bytes)
 {
     struct old *old = &serve->old[serve->olds];
     struct spool_identity identity;
+    enum opened result = UNREADABLE;
     *old = (struct old){.file = *file};
     if (spool_old_map(file, &old->memory, &old->bytes, why, why_bytes) != 0)
-        return -1;
+        return errno == EINVAL ? UNREADABLE : NOT_NOW;
     if (spool_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
         goto fail;
     if (identity.shard != file->shard) {
@@ -138,35 +145,51 @@ static int open_old(struct serve *serve, const struct spool_old *file, char *why
     }
     struct source *source = source_new(old->memory, old->bytes, &identity, true, why, why_bytes);
     old->lane = source == NULL ? NULL : lane_new(&serve->shared, source);
-    if (old->lane == NULL)
+    if (old->lane == NULL) {
+        result = NOT_NOW;
         goto fail;
+    }
     serve->olds++;
-    return 0;
+    return OPENED;
 fail:
     spool_old_unmap(old->memory, old->bytes);
-    return -1;
+    return result;
+}
+
+static void put_away(struct serve *serve, const struct spool_old *file, const char *why)
+{
+    serve->counts.damaged++;
+    log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
+             file->path, why);
+    if (spool_dir_put_away(serve->spool, file) < 0)
+        log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away", "path=%s", file->path);
 }
 
 static void find_old(struct serve *serve)
 {
     struct spool_old file[OLD_MAX];
-    char why[APPLY_HELD_BYTES];
+    char why[APPLY_HELD_BYTES] = "no memory";
     int n = spool_dir_list_old(serve->spool, file, OLD_MAX);
     serve->list_old = false;
+    serve->missed_old = n < 0;
     for (int i = 0; i < n && serve->olds < OLD_MAX; i++) {
         if (file[i].shard >= serve->shards || known(serve, &file[i]))
             continue;
-        if (open_old(serve, &file[i], why, sizeof why) == 0) {
+        switch (open_old(serve, &file[i], why, sizeof why)) {
+        case OPENED:
             log_line(LOG_LEVEL_WARNING, "an old ring is to be drained", "shard=%u ring=%016" PRIx64,
                      file[i].shard, file[i].ring_id);
             session_look(serve->session);
-            continue;
+            break;
+        case NOT_NOW:
+            serve->missed_old = true;
+            log_line(LOG_LEVEL_WARNING, "an old ring cannot be opened yet", "path=%s reason=%s",
+                     file[i].path, why);
+            break;
+        case UNREADABLE:
+            put_away(serve, &file[i], why);
+            break;
         }
-        serve->counts.damaged++;
-        log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
-                 file[i].path, why);
-        if (spool_dir_put_away(serve->spool, &file[i]) < 0)
-            log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away", "path=%s", file[i].path);
     }
 }
 
@@ -256,7 +279,7 @@ static void on_rings(redisAsyncContext *redis, void *answer, void *user)
 static void sweep(struct serve *serve)
 {
     char key[32];
-    if (serve->swept || !session_ready(serve->session) || serve->list_old)
+    if (serve->swept || !session_ready(serve->session) || serve->list_old || serve->missed_old)
         return;
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] == NULL || spool_dir_ring_replaced(serve->spool, i))
@@ -508,6 +531,15 @@ static void open_spool(struct serve *serve)
     serve->failed = !retry;
 }
 
+/* For what may have been made since, or could not be opened and now can. */
+static void look_again(struct serve *serve)
+{
+    serve->list_old = serve->spool != NULL;
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] == NULL)
+            spool_dir_look_again(serve->spool, i);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *user)
 {
     struct serve *serve = user;
@@ -522,7 +554,7 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     bool second = now - serve->second_ms >= SECOND_MS;
     if (second) {
         serve->second_ms = now;
-        serve->list_old = serve->spool != NULL;
+        look_again(serve);
     }
     if (look_at_self(serve) || second)
         publish_status(serve);

@@ -114,6 +114,11 @@ int spool_dir_ring(struct spool_dir *dir, uint32_t shard, void **memory, uint64_
     return another ? 1 : 0;
 }
 
+void spool_dir_look_again(struct spool_dir *dir, uint32_t shard)
+{
+    dir->shard[shard].looked = false;
+}
+
 int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max)
 {
     int n = 0;

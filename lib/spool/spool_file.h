@@ -59,6 +59,10 @@ struct spool_dir *spool_dir_consume(const char *path, bool *retry, char *error, 
 int spool_dir_ring(struct spool_dir *dir, uint32_t shard, void **memory, uint64_t *bytes,
                    struct spool_identity *identity, char *error, size_t error_bytes);
 
+/* Has the shard's ring be looked for anew at the next spool_dir_ring, though no generation rose: it
+ * could not be opened for a reason that may pass. */
+void spool_dir_look_again(struct spool_dir *dir, uint32_t shard);
+
 /* Whether the shard's ring has been replaced since it was last looked for, or never was (one load;
  * no system call). The producer renames first and raises the generation after, so that for a moment
  * the ring that is mapped here may be listed as an old one already, by the same id: it is never
@@ -75,7 +79,8 @@ struct spool_old {
 int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max);
 
 /* Maps an old ring read-write; unmap with spool_old_unmap, delete with spool_old_delete. 0, or -1
- * with `error`: no ring's size. Whether its header is whole, spool_identify says. */
+ * with `error` and errno: EINVAL where it has not a ring's size, else why it cannot be mapped now.
+ * Whether its header is whole, spool_identify says. */
 int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, char *error,
                   size_t error_bytes);
 void spool_old_unmap(void *memory, uint64_t bytes);

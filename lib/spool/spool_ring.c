@@ -127,9 +127,18 @@ static int map(struct spool_ring *ring, int dir_fd, const char *name, bool write
 
     *ring = (struct spool_ring){0};
     int fd = openat(dir_fd, name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return error_say(error, error_bytes, "%s cannot be opened: %s", name, strerror(errno));
-    if (fstat(fd, &status) != 0 || !size_possible(&status)) {
+    if (fd < 0) {
+        wrong = errno;
+        error_say(error, error_bytes, "%s cannot be opened: %s", name, strerror(wrong));
+        errno = wrong;
+        return -1;
+    }
+    if (fstat(fd, &status) != 0) {
+        wrong = errno;
+        error_say(error, error_bytes, "%s cannot be looked at: %s", name, strerror(wrong));
+        goto out;
+    }
+    if (!size_possible(&status)) {
         error_say(error, error_bytes, "%s has not a ring's size", name);
         wrong = EINVAL;
         goto out;

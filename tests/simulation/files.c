@@ -421,6 +421,11 @@ int spool_dir_ring(struct spool_dir *dir, uint32_t shard, void **memory, uint64_
     return another;
 }
 
+void spool_dir_look_again(struct spool_dir *dir, uint32_t shard)
+{
+    dir->shard[shard].looked = false;
+}
+
 int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max)
 {
     int n = 0;
@@ -447,8 +452,11 @@ int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, c
 {
     struct files_ring *file = of_path(old);
     platform_point();
-    if (file == NULL)
-        return error_say(error, error_bytes, "it is gone");
+    if (file == NULL) {
+        error_say(error, error_bytes, "it is gone");
+        errno = ENOENT;
+        return -1;
+    }
     file->maps++;
     *memory = file->memory;
     *bytes = file->bytes;

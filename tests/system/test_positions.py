@@ -1,9 +1,12 @@
 """DESIGN's table "on start or mismatch", row by row, and what happens to rings that are not continued."""
 
+import glob
 import json
 import os
+import resource
 import secrets
 import shutil
+import signal
 import struct
 
 import pytest
@@ -333,3 +336,26 @@ def test_four_old_rings_then_busy(make_edge):
     wait_until(lambda: client.say("reactions/" + article, b"like") in (0, 0x10), "room for another ring")
     model.wish(article, client.identity, "like", 1)
     _store_is(edge, model)
+
+
+def test_rings_that_cannot_be_opened_now_are_opened_later(make_edge):
+    """A collector without descriptors to spare: a ring that it cannot open is not a damaged one."""
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("later")
+    _react(edge, [(article, "like")], model)
+    edge.settle()
+    pid, first = edge["collector"].child.pid, _ring(edge)
+    os.kill(pid, signal.SIGSTOP)
+    _react(edge, [(article, "sad"), (article, "wow")], model)
+    first_id = first.ring_id()
+    spool_bytes.poke(first.path, spool_bytes.ROTATE_AT, struct.pack("<I", 1))
+    wait_until(lambda: _another_ring(edge, first_id), "another ring")
+    _react(edge, [(article, "angry")], model)
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+    os.kill(pid, signal.SIGCONT)
+    edge.wait_unhealthy("collector")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    _store_is(edge, model)
+    edge.wait_ready()
+    assert not glob.glob(os.path.join(glob.escape(edge.spool), "bad-*"))
