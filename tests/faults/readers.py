@@ -92,7 +92,7 @@ class Reader(threading.Thread):
         client = Client(self.port, username=name if source == "u" else None, client_id=name if source == "c" else None,
                         protocol=protocol, transport=transport)
         try:
-            client.open()
+            client.open(self.habits.patience_s)
             if self.receipts:
                 client.watch("receipts/" + client.name)
             self.client = client

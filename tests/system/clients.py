@@ -131,8 +131,8 @@ class Client(mqtt.Client):
 
     # --- for the tests ---
 
-    def open(self):
-        """Connects; raises Refused where the broker says no. Returns self."""
+    def open(self, timeout_s=None):
+        """Connects; raises Refused where the broker says no, or, where `timeout_s` is given, nothing for so long. Returns self."""
         arguments = dict(host=self.broker[0], port=self.broker[1], keepalive=60, bind_address=self.source)
         if self.version == V5:
             arguments["clean_start"] = self.clean
@@ -142,7 +142,11 @@ class Client(mqtt.Client):
                 arguments["properties"] = properties
         self.connect(**arguments)
         self.loop_start()
-        self.wait(lambda: self.connect_code is not None or self.closed, "CONNACK")
+        try:
+            self.wait(lambda: self.connect_code is not None or self.closed, "CONNACK", timeout_s)
+        except AssertionError:
+            if timeout_s is None:
+                raise
         if self.connect_code != 0:
             self.loop_stop()
             raise Refused("%s: CONNACK %s" % (self.name, self.connect_code))
