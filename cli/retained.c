@@ -7,7 +7,9 @@
 #include "daemon/clock.h"
 
 #include <mosquitto.h>
+#if !__has_include(<mosquitto/mqtt_protocol.h>) /* of 2.1, whose mosquitto.h has it all */
 #include <mqtt_protocol.h>
+#endif
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -12,7 +12,9 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <mosquitto.h>
+#if !__has_include(<mosquitto/mqtt_protocol.h>) /* of 2.1, whose mosquitto.h has it all */
 #include <mqtt_protocol.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
