@@ -28,7 +28,11 @@ _serial = itertools.count(1)
 
 
 class Refused(Exception):
-    """The broker answered CONNECT with a refusal, or closed the connection instead."""
+    """The broker answered CONNECT with a refusal (`code`), or closed the connection instead (None)."""
+
+    def __init__(self, name, code):
+        super().__init__("%s: CONNACK %s" % (name, code))
+        self.code = code
 
 
 class Closed(Exception):
@@ -149,7 +153,7 @@ class Client(mqtt.Client):
                 raise
         if self.connect_code != 0:
             self.loop_stop()
-            raise Refused("%s: CONNACK %s" % (self.name, self.connect_code))
+            raise Refused(self.name, self.connect_code)
         return self
 
     def wait(self, condition, what, timeout_s=None):

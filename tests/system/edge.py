@@ -2,6 +2,7 @@
 127.0.0.1, with its data in a folder of the test's. Used by the system tests and by script/prove."""
 
 import ctypes
+import functools
 import json
 import os
 import re
@@ -91,12 +92,26 @@ def wait_until(condition, what, timeout_s=None, every_s=0.02):
         time.sleep(every_s)
 
 
+def broker_program():
+    """The broker under test: TALLY_BROKER, else Mosquitto as it is installed."""
+    return os.environ.get("TALLY_BROKER") or shutil.which("mosquitto", path=os.environ.get("PATH", "") + SBIN) or "mosquitto"
+
+
+@functools.lru_cache(None)
+def broker_version():
+    """Such as (2, 0, 11)."""
+    said = subprocess.run([broker_program(), "-h"], stdout=subprocess.PIPE, text=True).stdout
+    return tuple(int(part) for part in re.search(r"mosquitto version (\d+)\.(\d+)\.(\d+)", said).groups())
+
+
 def busy_code():
     """What an MQTT 5 client hears when a ring is full: of the versions of the broker 2.1 can say Quota exceeded."""
-    broker = shutil.which("mosquitto", path=os.environ.get("PATH", "") + SBIN)
-    said = subprocess.run([broker, "-h"], stdout=subprocess.PIPE, text=True).stdout
-    major, minor = re.search(r"mosquitto version (\d+)\.(\d+)", said).groups()
-    return 0x97 if (int(major), int(minor)) >= (2, 1) else 0x87
+    return 0x97 if broker_version() >= (2, 1) else 0x87
+
+
+def rate_exceeded_code():
+    """What an MQTT 5 client hears whose address may not connect now: 2.1 can say Connection rate exceeded, 2.0 but Not authorized."""
+    return 0x9F if broker_version() >= (2, 1) else 0x87
 
 
 def _die_with_parent():
@@ -217,7 +232,7 @@ class Edge:
         self.edit_broker(self.plugin_options)
         argvs = {
             "redis": ["redis-server", self.path("redis.conf")],
-            "broker": ["mosquitto", "-c", self.path("mosquitto.conf")],
+            "broker": [broker_program(), "-c", self.path("mosquitto.conf")],
             "collector": self.collector_argv(),
             "feed": [self.program("tally-feed"), "--http-port", str(self.http_port), "--websocket-port", str(self.ws_port)]
                     + self._common() + self._options("feed"),
