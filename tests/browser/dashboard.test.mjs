@@ -1,7 +1,7 @@
 /* The newsroom's dashboard against a scripted broker: thousands of articles, the order, what holds it, and what it says. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { BROKER, SITE, assertAccessible, assertLayout, launch, profile, serve, shotPath, until } from './support/browser.mjs';
+import { BROKER, SITE, assertAccessible, assertLayout, keepShot, launch, profile, serve, until } from './support/browser.mjs';
 import { ScriptedBroker } from './support/broker.mjs';
 
 const SECTIONS = ['world', 'politics', 'sport/football', 'culture', 'science'];
@@ -106,6 +106,7 @@ test('what a feed publishes again is no gain', async (t) => {
 
 test('nothing moves away under the keyboard, the pointer or a hold', async (t) => {
   const { context, broker } = await setUp(t, { articles: 5 });
+  await context.clock.install();
   const page = await openDashboard(context);
   await equal(async () => (await order(page)).length, 5);
   const first = await order(page);
@@ -121,7 +122,8 @@ test('nothing moves away under the keyboard, the pointer or a hold', async (t) =
   await equal(() => page.locator('#held').innerText(), 'The order is held while you are in the list.');
   react(broker, last);
   await equal(() => cell(page, last, 'gained'), '+1');
-  await page.waitForTimeout(2_200); // two ticks in which it would have moved
+  await page.clock.fastForward(1_100); // two ticks in which it would have moved
+  await page.clock.fastForward(1_100);
   assert.deepEqual(await order(page), first);
   await page.keyboard.press('Space'); // pins the first
   await equal(() => page.locator('.rows button').first().getAttribute('aria-pressed'), 'true');
@@ -190,7 +192,7 @@ for (const width of [360, 1280]) {
         fits: [['.rows .row > *', '.row']],
       });
       await assertAccessible(page);
-      await page.screenshot({ path: shotPath(`dashboard-${width}-${colorScheme}`) });
+      await keepShot(page, `dashboard-${width}-${colorScheme}`);
     });
   }
 }

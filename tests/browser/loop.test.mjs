@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import {
-  Bar, assertAccessible, assertLayout, hostPage, launch, profile, shotPath, until,
+  Bar, assertAccessible, assertLayout, hostPage, keepShot, launch, profile, until,
 } from './support/browser.mjs';
 import { Wire } from './support/proxy.mjs';
 
@@ -249,12 +249,12 @@ describe('the loop', { skip }, () => {
       await bar.becomes({ status: 'Counted: Sad.' });
       await assertLayout(page, { inside: 'main *:not(path):not(svg):not(.fill)', apart: ['button'], fits: [['.label, .count, .share', 'button']] });
       await assertAccessible(page);
-      await page.screenshot({ path: shotPath(`served-article-${width}`), fullPage: true });
+      await keepShot(page, `served-article-${width}`, { fullPage: true });
       const dashboard = await openDashboard(context);
       await until(async () => assert.ok((await dashboard.locator('.rows .row').count()) > 0));
       await assertLayout(dashboard, { inside: '.rows *:not(path):not(svg):not(.kind), .figures *', apart: ['.rows .row:nth-child(-n+6) > *'] });
       await assertAccessible(dashboard);
-      await dashboard.screenshot({ path: shotPath(`served-dashboard-${width}`) });
+      await keepShot(dashboard, `served-dashboard-${width}`);
       await bar.click('sad');
       await bar.becomes({ status: 'Your reaction is taken back.' });
     });
