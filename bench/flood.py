@@ -5,8 +5,8 @@
 
 An edge of its own is started. Honest readers react 4 times a second each, at random moments, at QoS 1, and ask for a receipt; all of them
 stand in one process that does nothing else. The flooder is a process that writes reactions of one reader on one connection as fast as the
-broker reads them. It runs with the lowest priority, as elsewhere it would be another machine. Turns are short, and their order changes, so that
-whatever else the machine does weighs on both sides alike."""
+broker reads them, and comes back when it is ended. It runs with the lowest priority, as elsewhere it would be another machine. Turns are
+short, and their order changes, so that whatever else the machine does weighs on both sides alike."""
 
 import argparse
 import os
@@ -117,13 +117,8 @@ class Reader(Connection):
                 took.append(now - self.begun.pop(struct.unpack(">Q", body[at:at + 8])[0]))
 
 
-def flood(port, qos):
-    """Never returns: the parent stops, continues and ends it."""
-    os.nice(19)
-    flooder = Connection(port, b"flooder-at-full-speed")
-    block = b"".join(publish(b"reactions/" + ARTICLE.encode(), KINDS[n % len(KINDS)], qos, 1 + n) for n in range(1000))
-    print("ready", flush=True)
-    os.kill(os.getpid(), signal.SIGSTOP)
+def write_all(flooder, block, qos):
+    """As fast as the broker reads. Returns when the broker ends the connection."""
     if qos == 0:
         while True:
             flooder.socket.sendall(block)
@@ -133,10 +128,26 @@ def flood(port, qos):
     left = memoryview(block)
     while True:
         for _key, events in selector.select():
-            if events & selectors.EVENT_READ:
-                flooder.socket.recv(1 << 20)
+            if events & selectors.EVENT_READ and not flooder.socket.recv(1 << 20):
+                return
             if events & selectors.EVENT_WRITE:
                 left = left[flooder.socket.send(left):] or memoryview(block)
+
+
+def flood(port, qos):
+    """Never returns: the parent stops, continues and ends it. Ended by the broker, it comes back at once, and a hundred times a second where it
+    may not."""
+    os.nice(19)
+    block = b"".join(publish(b"reactions/" + ARTICLE.encode(), KINDS[n % len(KINDS)], qos, 1 + n) for n in range(1000))
+    print("ready", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    while True:
+        try:
+            write_all(Connection(port, b"flooder-at-full-speed"), block, qos)
+        except OSError:
+            pass
+        except SystemExit:
+            time.sleep(0.01)
 
 
 def measure(readers, seconds):
