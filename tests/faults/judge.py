@@ -62,7 +62,7 @@ def judge(sends, register, excused_ms=()):
     could = [s for s in sends if not s.refused() and s.wish.kind == register.kind
              and s.from_ms - SLACK_MS <= register.stamp_ms <= s.to_ms + SLACK_MS]
     last = max(acknowledged, key=lambda w: w.clicked, default=None)
-    overtaken = int(bool(could) and last is not None and all(s.wish.clicked < last.clicked for s in could))
+    overtaken = int(bool(could) and last is not None and last.kind != register.kind and all(s.wish.clicked < last.clicked for s in could))
     return Verdict(acknowledged, lost, int(not could), overtaken)
 
 
