@@ -57,11 +57,11 @@ def judge(sends, register, excused_ms=()):
     for send in sends:
         if not send.refused():
             first_ms[id(send.wish)] = min(send.from_ms, first_ms.get(id(send.wish), send.from_ms))
-    lost = [w for w in acknowledged
-            if first_ms[id(w)] - SLACK_MS > register.stamp_ms and not _excused(sends, w, excused_ms)]
+    missing = [w for w in acknowledged if first_ms[id(w)] - SLACK_MS > register.stamp_ms]
+    lost = [w for w in missing if not _excused(sends, w, excused_ms)]
     could = [s for s in sends if not s.refused() and s.wish.kind == register.kind
              and s.from_ms - SLACK_MS <= register.stamp_ms <= s.to_ms + SLACK_MS]
-    last = max(acknowledged, key=lambda w: w.clicked, default=None)
+    last = max((w for w in acknowledged if w not in missing), key=lambda w: w.clicked, default=None)
     overtaken = int(bool(could) and last is not None and last.kind != register.kind and all(s.wish.clicked < last.clicked for s in could))
     return Verdict(acknowledged, lost, int(not could), overtaken)
 

@@ -1,0 +1,115 @@
+"""script/soak's own judgement: what it must find, it finds."""
+
+import os
+import sys
+import time
+
+import pytest
+
+from edge import ROOT, build_dir
+
+sys.path.append(os.path.join(ROOT, "tests", "faults"))
+
+import judge  # noqa: E402
+import kinds  # noqa: E402
+import readers  # noqa: E402
+import schedule  # noqa: E402
+
+NOW_MS = 1795510800000.0
+
+
+def sent(kind, clicked_ms, under_way_ms=5.0, code=0, wish=None):
+    wish = wish or readers.Wish("soak/a", kind, None)
+    wish.clicked = clicked_ms / 1000
+    send = readers.Send(wish)
+    send.sent_ms, send.age_ms, send.from_ms = clicked_ms, 0, clicked_ms
+    if code is not None:
+        send.code, send.to_ms, wish.acknowledged = code, clicked_ms + under_way_ms, code < 0x80
+    return send
+
+
+def judged(sends, held, excused_ms=()):
+    verdict = judge.judge(sends, held, excused_ms)
+    return len(verdict.acknowledged), len(verdict.lost), verdict.invented, verdict.overtaken
+
+
+def test_the_newest_wish_by_stamp_must_be_held():
+    first, second = sent("like", NOW_MS), sent("sad", NOW_MS + 1000)
+    assert judged([first, second], judge.Held(NOW_MS + 1003, "sad")) == (2, 0, 0, 0)
+    assert judged([first, second], judge.Held(NOW_MS + 3, "like")) == (2, 1, 0, 0)
+    assert judged([first, second], None) == (2, 2, 0, 0)
+    assert judged([second, sent("wow", NOW_MS - 60000)], judge.Held(NOW_MS + 1003, "sad")) == (2, 0, 0, 0)  # late, and superseded
+
+
+def test_what_nobody_sent_is_invented():
+    first, refused = sent("like", NOW_MS), sent("sad", NOW_MS + 1000, code=0x87)
+    assert judged([first], judge.Held(NOW_MS + 3, "sad"))[2] == 1
+    assert judged([first], judge.Held(NOW_MS + 500, "like"))[2] == 1
+    assert judged([first, refused], judge.Held(NOW_MS + 1003, "sad"))[2] == 1
+    assert judged([first, sent("sad", NOW_MS + 1000, code=None)], judge.Held(NOW_MS + 1003, "sad")) == (1, 0, 0, 0)  # who knows
+
+
+def test_a_message_long_under_way_may_overtake():
+    wish = readers.Wish("soak/a", "like", None)
+    sends = [sent("like", NOW_MS, code=None, wish=wish), sent("like", NOW_MS, wish=wish), sent("sad", NOW_MS + 1000)]
+    assert judged(sends, judge.Held(NOW_MS + 2500, "like")) == (2, 0, 0, 1)
+
+
+def test_only_the_record_that_was_damaged_is_excused():
+    first, second = sent("like", NOW_MS), sent("sad", NOW_MS + 1000)
+    assert judged([first, second], judge.Held(NOW_MS + 3, "like"), [NOW_MS + 1002]) == (2, 0, 0, 0)
+    assert judged([first, second], None, [NOW_MS + 1002]) == (2, 1, 0, 0)
+
+
+def test_a_receipt_must_be_true():
+    first, second = sent("like", NOW_MS), sent("sad", NOW_MS + 1000)
+    said = {"article": "soak/a", "reaction": "like", "outcome": "superseded", "current": "sad"}
+    assert schedule.untrue(said, first, [first, second], []) is None
+    assert schedule.untrue(dict(said, current="wow"), first, [first, second], [])
+    assert schedule.untrue(dict(said, outcome="retracted"), first, [first, second], [])
+    assert schedule.untrue(dict(said, outcome="refused", reason="busy"), first, [first, second], [])
+    assert schedule.untrue(dict(said, article="soak/b"), first, [first, second], [])
+
+
+def test_a_seed_draws_the_same_faults_and_each_kind_has_its_turn():
+    names = list(kinds.KINDS)
+    for seed in range(1000, 1000 + len(names)):
+        once, again = schedule.plan(seed, names), schedule.plan(seed, names)
+        assert [(s.names, s.seed) for s in once] == [(s.names, s.seed) for s in again]
+    assert {schedule.plan(seed, names)[0].names[0] for seed in range(len(names))} == set(names)
+
+
+def lose_a_register(edge):
+    """Of an article of the schedule's, behind Tally's back."""
+    key = max(edge.redis.scan_iter(match="tally:{*}:*:*"), key=edge.redis.hlen)
+    edge.redis.hdel(key, next(iter(edge.redis.hgetall(key))))
+
+
+def forge_a_total(edge):
+    total = b'{"article":"soak/a1","total":5,"counts":{"like":5},"version":9007199254740000,"updated_at":"2026-11-24T09:00:00.123Z"}'
+    edge.service("tally-feed", client_id="tally-forger").say("totals/soak/a1", total, retain=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tamper", [lose_a_register, forge_a_total], ids=["lost-register", "forged-total"])
+def test_a_schedule_finds_what_was_tampered_with(tmp_path, monkeypatch, tamper):
+    monkeypatch.setattr(judge, "SHOWN_S", 3.0)
+    one = schedule.Schedule(7, str(tmp_path), build_dir(), ["feed-restarted"])
+    ends = one._end_readers
+
+    def tampered():
+        ends()
+        one.edge.settle()
+        time.sleep(0.5)  # the feed has shown all
+        tamper(one.edge)
+    monkeypatch.setattr(one, "_end_readers", tampered)
+    try:
+        one.run()
+    except AssertionError as error:
+        one.problem(str(error))
+    finally:
+        found = list(one.problems)
+        one.close()
+    assert found, "nothing was found"
+    if tamper is lose_a_register:
+        assert any(problem.startswith("lost: ") for problem in found) or any("voters" in problem for problem in found), found
