@@ -12,7 +12,6 @@
 #include "daemon/mqtt_link.h"
 #include "spool/spool_file.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,8 +134,9 @@ static enum opened open_old(struct serve *serve, const struct spool_old *file, c
     struct spool_identity identity;
     enum opened result = UNREADABLE;
     *old = (struct old){.file = *file};
-    if (spool_old_map(file, &old->memory, &old->bytes, why, why_bytes) != 0)
-        return errno == EINVAL ? UNREADABLE : NOT_NOW;
+    int mapped = spool_old_map(file, &old->memory, &old->bytes, why, why_bytes);
+    if (mapped != 0)
+        return mapped < 0 ? UNREADABLE : NOT_NOW;
     if (spool_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
         goto fail;
     if (identity.shard != file->shard) {

@@ -145,8 +145,9 @@ int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, c
                   size_t error_bytes)
 {
     struct spool_ring ring;
-    if (spool_ring_map(&ring, AT_FDCWD, old->path, false, error, error_bytes) != 0)
-        return -1;
+    int result = spool_ring_map(&ring, AT_FDCWD, old->path, false, error, error_bytes);
+    if (result != 0)
+        return result;
     *memory = ring.memory;
     *bytes = ring.bytes;
     return 0;

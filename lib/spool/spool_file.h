@@ -78,9 +78,9 @@ struct spool_old {
 /* Lists up to `max` old rings. Returns how many, or -1. */
 int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max);
 
-/* Maps an old ring read-write; unmap with spool_old_unmap, delete with spool_old_delete. 0, or -1
- * with `error` and errno: EINVAL where it has not a ring's size, else why it cannot be mapped now.
- * Whether its header is whole, spool_identify says. */
+/* Maps an old ring read-write; unmap with spool_old_unmap, delete with spool_old_delete. 0; -1 with
+ * `error` where it has not a ring's size; 1 with `error` where it cannot be mapped now. Whether its
+ * header is whole, spool_identify says. */
 int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, char *error,
                   size_t error_bytes);
 void spool_old_unmap(void *memory, uint64_t bytes);

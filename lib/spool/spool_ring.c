@@ -118,51 +118,51 @@ static bool size_possible(const struct stat *status)
            bytes <= SPOOL_HEADER_BYTES + SPOOL_CAPACITY_MAX_BYTES;
 }
 
-static int map(struct spool_ring *ring, int dir_fd, const char *name, bool writes, bool allocate,
-               char *error, size_t error_bytes)
+static int cannot(const char *what, const char *name, char *error, size_t error_bytes)
+{
+    int wrong = errno;
+    error_say(error, error_bytes, "%s cannot be %s: %s", name, what, strerror(wrong));
+    errno = wrong;
+    return 1;
+}
+
+static int map_open(struct spool_ring *ring, int fd, const char *name, bool writes, bool allocate,
+                    char *error, size_t error_bytes)
 {
     struct stat status;
-    void *memory;
     int wrong = 0;
 
-    *ring = (struct spool_ring){0};
-    int fd = openat(dir_fd, name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
-        wrong = errno;
-        error_say(error, error_bytes, "%s cannot be opened: %s", name, strerror(wrong));
-        errno = wrong;
-        return -1;
-    }
-    if (fstat(fd, &status) != 0) {
-        wrong = errno;
-        error_say(error, error_bytes, "%s cannot be looked at: %s", name, strerror(wrong));
-        goto out;
-    }
-    if (!size_possible(&status)) {
-        error_say(error, error_bytes, "%s has not a ring's size", name);
-        wrong = EINVAL;
-        goto out;
-    }
+    if (fstat(fd, &status) != 0)
+        return cannot("looked at", name, error, error_bytes);
+    if (!size_possible(&status))
+        return error_say(error, error_bytes, "%s has not a ring's size", name);
     if (allocate)
         do
             wrong = posix_fallocate(fd, 0, status.st_size);
         while (wrong == EINTR);
-    if (wrong != 0) {
-        error_say(error, error_bytes, "%s cannot have all its space: %s", name, strerror(wrong));
-        goto out;
-    }
-    memory = mmap(NULL, (size_t)status.st_size, writes ? PROT_READ | PROT_WRITE : PROT_READ,
-                  MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED) {
-        wrong = errno;
-        error_say(error, error_bytes, "%s cannot be mapped: %s", name, strerror(wrong));
-        goto out;
-    }
+    errno = wrong;
+    if (wrong != 0)
+        return cannot("given all its space", name, error, error_bytes);
+    void *memory = mmap(NULL, (size_t)status.st_size, writes ? PROT_READ | PROT_WRITE : PROT_READ,
+                        MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        return cannot("mapped", name, error, error_bytes);
     *ring = (struct spool_ring){memory, (uint64_t)status.st_size};
-out:
+    return 0;
+}
+
+static int map(struct spool_ring *ring, int dir_fd, const char *name, bool writes, bool allocate,
+               char *error, size_t error_bytes)
+{
+    *ring = (struct spool_ring){0};
+    int fd = openat(dir_fd, name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return cannot("opened", name, error, error_bytes);
+    int result = map_open(ring, fd, name, writes, allocate, error, error_bytes);
+    int wrong = errno;
     close(fd);
     errno = wrong;
-    return wrong == 0 ? 0 : -1;
+    return result;
 }
 
 int spool_ring_map(struct spool_ring *ring, int dir_fd, const char *name, bool allocate,

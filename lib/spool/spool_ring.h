@@ -37,7 +37,8 @@ int spool_ring_make(struct spool_ring *ring, int dir_fd, const struct spool_iden
 int spool_ring_install(int dir_fd, uint32_t shard, char *error, size_t error_bytes);
 
 /* Maps a file read-write, where its size can be a ring's; `allocate` makes sure that all of it has
- * space. Returns 0, or -1 with `error` and errno (EINVAL: its size is no ring's). */
+ * space. Returns 0; -1 with `error` where its size is no ring's; 1 with `error` and errno where it
+ * cannot be mapped now, which says nothing about what is in it. */
 int spool_ring_map(struct spool_ring *ring, int dir_fd, const char *name, bool allocate,
                    char *error, size_t error_bytes);
 void spool_ring_unmap(struct spool_ring *ring);
