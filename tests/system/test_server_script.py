@@ -34,6 +34,12 @@ def marked_processes(mark, redis_port):
     return found
 
 
+def _hear_signals():
+    """As from a terminal: under nohup, or as a shell's background job, tests inherit some ignored, and no shell traps what it finds so."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Server:
     """A run of script/server on ports and a folder of its own."""
 
@@ -63,7 +69,7 @@ class Server:
         self.output = os.path.join(self.directory, "server-%d.out" % self.runs)
         with open(self.output, "wb") as output:
             self.child = subprocess.Popen([os.path.join(SCRIPTS, "server"), *arguments], env=self.env, stdin=subprocess.DEVNULL,
-                                          stdout=output, stderr=output, start_new_session=True)
+                                          stdout=output, stderr=output, start_new_session=True, preexec_fn=_hear_signals)
         self.wait(lambda: "ready" in self.said(), "ready")
         return self
 
