@@ -498,11 +498,17 @@ def test_a_large_article_holds_redis_for_slices_only(edge):
     print("200,000 votes: %d calls, longest %.2f ms, mean %.2f ms" % (len(calls), max(calls) / 1000, sum(calls) / len(calls) / 1000))
     with Load(edge, [article], readers=4) as load:
         load.wait_more(50)
-        report = consistent(edge, articles=article)
+        result = audit(edge, articles=article)
         load.wait_more(50)
+    report = result.report
+    # A machine that is too slow or too busy to count so many within the longest pause says so.
+    assert (result.status, report["verdict"], report["not_checked"]) in (
+        (0, "consistent", ""), (2, "could not be checked", article + ": it changed too fast to be audited")), result.text
+    assert not report["differences"]
     print("under load: %(slices)d slices, %(pauses)d pauses, %(paused_ms)d ms" % report["redis"])
-    assert report["redis"]["pauses"] >= 1 and report["redis"]["paused_ms"] / report["redis"]["pauses"] <= 2100
-    assert report["redis"]["largest_slice"] <= SLICE
+    assert report["redis"]["pauses"] >= 1 and report["redis"]["largest_slice"] <= SLICE
+    begun_us, ended_us, _whose = edge.redis.hget("tally:{%d}:meta" % article_shard(article, edge.store.shards()), "pause").split()
+    assert int(ended_us) - int(begun_us) <= 2000000
     edge.settle()
     consistent(edge)
 
