@@ -17,7 +17,7 @@ import time
 import redis as redis_py
 
 import spool_bytes
-from edge import EdgeError, free_ports, release_ports, wait_until
+from edge import EdgeError, fill, free_ports, release_ports, wait_until
 from link import DOWN, UP, Link
 from store import crc32c
 
@@ -275,6 +275,17 @@ def _rotated(schedule, _rng):
     for path in spool_bytes.rings(schedule.edge.spool).values():
         spool_bytes.poke(path, spool_bytes.ROTATE_AT, struct.pack("<I", 1))
     yield
+
+
+@kind("spool-full", "spool: a ring full", ["collector", "collector-redis", "redis", "broker", "spool"])
+def _full(schedule, rng):
+    """Refused are the articles of that ring's shard alone, until it is drained."""
+    edge = schedule.edge
+    edge.kill("collector")
+    fill(edge, "full/%d" % rng.randrange(1000))
+    edge.clients.pop().close()
+    yield
+    edge.start("collector", ready=False)
 
 
 @kind("spool-of-another-boot", "spool of another boot", ["broker", "collector", "spool"])
