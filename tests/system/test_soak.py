@@ -91,6 +91,7 @@ def forge_a_total(edge):
 
 
 @pytest.mark.slow
+@pytest.mark.no_sanitizer
 @pytest.mark.parametrize("tamper", [lose_a_register, forge_a_total], ids=["lost-register", "forged-total"])
 def test_a_schedule_finds_what_was_tampered_with(tmp_path, monkeypatch, tamper):
     monkeypatch.setattr(judge, "SHOWN_S", 3.0)
