@@ -364,7 +364,8 @@ class Schedule:
 
     def result(self):
         steps = [{"names": s.names, "heal_s": s.heal_s, "acknowledged": s.acknowledged, "lost": s.lost, "doubled": s.doubled} for s in self.steps]
-        return {"seed": self.seed, "steps": steps, "problems": self.problems, "notes": self.notes, "overtaken": self.overtaken,
+        return {"seed": self.seed, "steps": steps, "problems": self.problems, "notes": self.notes, "overtaken": 0 if self.jumps else self.overtaken,
+                "jumped": self.overtaken if self.jumps else 0,
                 "receipts": self.receipts, "excused": len(self.excused), "reconnected": sum(r.reconnected for r in self.readers),
                 "repeated": sum(r.repeated for r in self.readers), "refused": sum(r.refused for r in self.readers), "revived": sum(self.revived.values())}
 
