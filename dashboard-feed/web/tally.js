@@ -485,14 +485,17 @@
   };
 
   /*
-   * A wish is what the reader wants to be counted for an article: {kind, at, settled, was, sent, via}. `at` is the time of the
-   * click, `was` the choice that is known to be counted, `via` the broker. It is settled once a receipt has come.
+   * A wish is what the reader wants to be counted for an article: {kind, at, settled, was, sent, via, refused}. `at` is the time of
+   * the click, `was` the choice that is known to be counted, `via` the broker. It is settled once a receipt has come: `kind` is then
+   * what counts, and `refused` why the wish does not, until the reader has been told. All tabs share what is stored; the newest click
+   * stands, and what is settled does not go back.
    */
   const wishes = {
     parse(text) {
       try {
         const wish = JSON.parse(text);
-        return typeof wish.kind === 'string' && typeof wish.was === 'string' && wish.at > 0 ? wish : null;
+        const good = typeof wish.kind === 'string' && typeof wish.was === 'string' && wish.at > 0;
+        return good ? { ...wish, at: Math.min(wish.at, Date.now()) } : null; // of a clock that was ahead
       } catch {
         return null;
       }
@@ -503,6 +506,10 @@
     },
 
     save(article, wish) {
+      const now = this.load(article);
+      if (now && (now.at > wish.at || (now.at === wish.at && now.settled && !wish.settled))) {
+        return; // another tab's, whose word has not come yet
+      }
       storage.set(WISH_KEY + article, JSON.stringify(wish));
       const stored = this.all();
       if (stored.length > WISHES_MOST) {
@@ -542,7 +549,10 @@
     forbidden: 'you may not react here.',
     too_old: 'it is over a week old.',
   };
-  const SOME_REASON = 'the service did not take it.';
+  const PASSING = /^(busy|clock|rate_)/;
+  const refusal = (reason) => `Not counted: ${REASONS[reason] ?? 'the service did not take it.'}`;
+  const countedWords = (kind) => (kind === NONE ? 'Your reaction is taken back.' : `Counted: ${LABELS[kind] ?? kind}.`);
+  const laterWords = (kind) => (kind === NONE ? 'You took your reaction back later.' : `Your later reaction counts: ${LABELS[kind] ?? kind}.`);
 
   const parseTotal = (text) => {
     try {
@@ -559,11 +569,14 @@
     total = null; // as the feed sent it
     choice = NONE; // what is known to be counted
     wish = null; // what is not yet known to be
+    at = 0; // when either was clicked
+    #settledAt = 0;
+    refused = ''; // why a wish was refused that nobody has been told of
     unwatchable = false;
     views = new Set();
     due = 0; // when the wish is to be sent (again)
     retryMs = RETRY_MS;
-    underWay = false; // a publication without PUBACK
+    underWay = 0; // a publication without PUBACK: when that is to have come
 
     /*
      * The reader's click shows at once, though no total tells whether it has it. While a wish is under way, the kind
@@ -597,6 +610,11 @@
       return kind === overlay.kind ? Math.max(count, expected) : Math.max(0, Math.min(count, expected));
     }
 
+    /** The kind that waits for its receipt: to be counted, or to be taken back. */
+    get pending() {
+      return this.wish && (this.wish.kind === NONE ? this.choice : this.wish.kind);
+    }
+
     /** The reader clicked on a kind. */
     react(kind, view) {
       const was = this.shownChoice;
@@ -608,9 +626,9 @@
       this.overlay.received = false;
       clearTimeout(this.#settling);
       this.wish = {
-        kind: wanted, at: Math.max(Date.now(), (this.wish?.at ?? 0) + 1), settled: false, was: this.choice, sent: false,
-        via: this.hub.url,
+        kind: wanted, at: Math.max(Date.now(), this.at + 1), settled: false, was: this.choice, sent: false, via: this.hub.url,
       };
+      this.at = this.wish.at;
       this.#foreign = false;
       this.due = 0;
       this.retryMs = RETRY_MS;
@@ -638,44 +656,46 @@
     /** `wish` is what was sent, which may not be the last one any more. */
     takeReceipt(wish, { outcome, current, reason }) {
       const last = wish === this.wish;
+      const newer = outcome === 'superseded' && current !== wish.kind;
       if (outcome === 'refused') {
+        // A repeat may have been counted the first time; and where nobody looks, nobody tries again.
+        if (last && PASSING.test(reason) && (wish.again || !this.views.size)) {
+          return;
+        }
+        if (last) {
+          this.settle(this.choice, this.views.size ? '' : String(reason));
+          this.overlay = null;
+          this.say(refusal(reason));
+        }
+      } else if (wish.at < this.#settledAt) {
+        return; // late: a newer click is settled
+      } else if (newer || /^(counted|retracted|superseded)$/.test(outcome)) {
+        this.choice = newer ? (typeof current === 'string' ? current : this.choice) : wish.kind;
         if (last) {
           this.settle(this.choice);
-          this.overlay = null;
-          this.say(`Not counted: ${REASONS[reason] ?? SOME_REASON}`);
-        }
-      } else if (outcome === 'superseded' && current !== wish.kind) {
-        this.choice = typeof current === 'string' ? current : this.choice;
-        if (last) {
-          this.settle(this.choice);
-          this.overlay = null;
-          this.say(
-            this.choice === NONE ? 'You took your reaction back later.' : `Your later reaction counts: ${LABELS[this.choice] ?? this.choice}.`,
-          );
-        }
-      } else if (/^(counted|retracted|superseded)$/.test(outcome)) {
-        this.choice = wish.kind;
-        if (last) {
-          this.settle(wish.kind);
-          this.#settleOverlay();
-          this.say(wish.kind === NONE ? 'Your reaction is taken back.' : `Counted: ${LABELS[wish.kind] ?? wish.kind}.`);
+          newer ? (this.overlay = null) : this.#settleOverlay();
+          this.say(newer ? laterWords(this.choice) : countedWords(this.choice));
+        } else if (this.wish) {
+          this.#settledAt = wish.at;
+          this.wish.was = this.choice;
+          wishes.save(this.id, this.wish);
         }
       }
       this.hub.repaint();
     }
 
-    settle(kind) {
+    settle(kind, refused) {
       const stored = wishes.load(this.id);
-      const newerElsewhere = stored && this.wish && stored.at > this.wish.at;
-      const at = this.wish?.at ?? Date.now();
       this.wish = null;
       this.choice = kind;
-      if (newerElsewhere) {
+      this.#settledAt = this.at;
+      this.refused = refused;
+      if (stored && stored.at > this.at) {
         this.#adopt(stored);
-      } else if (kind === NONE) {
+      } else if (kind === NONE && !refused) {
         storage.remove(WISH_KEY + this.id);
       } else {
-        wishes.save(this.id, { kind, at, settled: true, was: kind, sent: true, via: this.hub.url });
+        wishes.save(this.id, { kind, at: this.at, settled: true, was: kind, sent: true, via: this.hub.url, refused });
       }
     }
 
@@ -698,11 +718,8 @@
 
     /** Another tab of this reader changed what is stored. Its own wish it sends itself; if it is gone, this one does. */
     storedElsewhere(wish) {
-      if (this.wish && wish && wish.at < this.wish.at) {
-        return;
-      }
-      if (this.wish && !wish && !this.#foreign) {
-        return; // an older one was taken back: this tab's own receipt will tell
+      if (wish ? wish.at < this.at || (wish.at === this.at && !wish.settled) : this.wish && !this.#foreign) {
+        return; // an older one, or what is known: this tab's own receipt will tell
       }
       this.#foreign = true;
       this.overlay = null;
@@ -710,6 +727,7 @@
       this.choice = NONE;
       this.#adopt(wish);
       this.due = Date.now() + RETRY_MS;
+      this.tell();
       this.hub.pump();
       this.hub.repaint();
     }
@@ -718,6 +736,17 @@
       if (wish) {
         this.choice = wish.settled ? wish.kind : wish.was;
         this.wish = wish.settled ? null : wish;
+        this.at = wish.at;
+        this.#settledAt = wish.settled ? wish.at : this.#settledAt;
+        this.refused = wish.refused;
+      }
+    }
+
+    /** A wish was refused while no page showed this article: now one does. */
+    tell() {
+      if (this.refused && this.views.size) {
+        this.say(refusal(this.refused));
+        this.settle(this.choice);
       }
     }
 
@@ -828,14 +857,16 @@
         return;
       }
       const now = Date.now();
-      const waiting = [...this.articles.values()].filter((a) => a.wish && !a.underWay);
-      if (waiting.some((a) => a.due <= now) && this.mqtt.username !== reader.id) {
+      const all = [...this.articles.values()];
+      const waiting = all.filter((a) => a.wish && !a.underWay);
+      const late = all.some((a) => a.underWay && a.underWay <= now); // a broker that forgot it
+      if (late || (waiting.some((a) => a.due <= now) && this.mqtt.username !== reader.id)) {
         this.mqtt.restart(); // another tab stored its id after this connection began
         return;
       }
       const most = Math.min(UNDER_WAY_MOST, this.mqtt.receiveMaximum);
       waiting.filter((a) => a.due <= now).slice(0, Math.max(0, most - this.#underWay.size)).forEach((a) => this.#send(a, now));
-      const next = Math.min(...waiting.filter((a) => a.wish && a.due > now).map((a) => a.due));
+      const next = Math.min(...all.map((a) => a.underWay || (a.wish && a.due > now ? a.due : Infinity)));
       if (next < Infinity) {
         this.#timers.pump = setTimeout(() => this.pump(), next - now);
       }
@@ -860,16 +891,31 @@
       if (this.#sent.size > RECEIPTS_MOST) {
         this.#sent.delete(this.#sent.keys().next().value);
       }
-      article.underWay = true;
+      article.underWay = now + RETRY_MS;
       article.due = now + article.retryMs;
       article.retryMs = Math.min(RETRY_MOST_MS, article.retryMs * 2);
       if (article.overlay) {
         article.overlay.sent = true;
       }
+      wish.again = wish.sent;
       if (!wish.sent) {
         wish.sent = true;
         wishes.save(article.id, wish);
       }
+    }
+
+    storedElsewhere(id) {
+      const wish = wishes.load(id);
+      if (this.articles.has(id)) {
+        this.articles.get(id).storedElsewhere(wish);
+      } else if (this.waits(id, wish)) {
+        this.article(id).due = Date.now() + RETRY_MS; // should the tab that has it be gone by then
+        this.pump();
+      }
+    }
+
+    waits(id, wish) {
+      return wish && !wish.settled && wish.via === this.url && ARTICLE_FORM.test(id);
     }
 
     #up() {
@@ -879,7 +925,7 @@
       this.mqtt.subscribe(this.#receipts());
       // What an earlier page could not send, this one does, whatever article it is about.
       for (const { article, wish } of wishes.all()) {
-        if (!wish.settled && wish.via === this.url && ARTICLE_FORM.test(article)) {
+        if (this.waits(article, wish)) {
           this.article(article);
         }
       }
@@ -900,7 +946,7 @@
       this.#underWay.clear();
       this.#sent.clear(); // their receipts go to a client id that is gone
       this.articles.forEach((article) => {
-        article.underWay = false;
+        article.underWay = 0;
       });
       this.#noteAbsence();
     }
@@ -942,10 +988,10 @@
         return;
       }
       this.#underWay.delete(id);
-      article.underWay = false;
+      article.underWay = 0;
       setTimeout(() => {
         if (code >= 0x80 && this.#sent.delete(correlation)) {
-          article.takeReceipt(wish, { outcome: 'refused' });
+          article.takeReceipt(wish, { outcome: 'refused', reason: code === 0x97 ? 'busy' : '' });
         } else if (this.#sent.has(correlation) && article.wish === wish) {
           article.say('Received, and soon to be counted.');
         }
@@ -970,13 +1016,12 @@
     }
   }
 
-  addEventListener('storage', ({ key, newValue }) => {
+  addEventListener('storage', ({ key }) => {
     if (key === READER_KEY) {
       reader.id = storedReader() ?? reader.id;
       Hub.all().forEach((hub) => hub.pump());
     } else if (key?.startsWith(WISH_KEY)) {
-      const wish = wishes.parse(newValue);
-      Hub.all().forEach((hub) => hub.articles.get(key.slice(WISH_KEY.length))?.storedElsewhere(wish));
+      Hub.all().forEach((hub) => hub.storedElsewhere(key.slice(WISH_KEY.length)));
     }
   });
 
@@ -1033,6 +1078,10 @@
     button:hover { border-color: var(--ink); }
     button:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
     button[aria-pressed=true] { border-color: var(--kind); box-shadow: inset 0 0 0 2px var(--kind); }
+    button[data-pending] { box-shadow: none; }
+    button[data-pending]::after { content: ""; position: absolute; inset: 1px; border: 2px dashed var(--kind); border-radius: 2px;
+      animation: show .2s .4s both; }
+    @keyframes show { from { opacity: 0; } }
     .fill {
       position: absolute; inset: 0; z-index: -1; background: color-mix(in srgb, var(--kind) var(--tint), transparent);
       transform: scaleX(var(--share, 0)); transform-origin: left; transition: transform .4s;
@@ -1174,6 +1223,7 @@
         if (parts.button.getAttribute('aria-pressed') !== pressed) {
           parts.button.setAttribute('aria-pressed', pressed);
         }
+        parts.button.toggleAttribute('data-pending', article?.pending === kind);
       });
       setText(this.#sum, known ? `${wholeNumber.format(sum)} ${sum === 1 ? 'reaction' : 'reactions'}` : '');
       setText(this.#trouble, this.#wrong || this.#troubleOf(article));
@@ -1208,6 +1258,7 @@
       this.#article = this.#wrong ? null : Hub.at(url).watch(id, this);
       this.#buttons.forEach(({ button }) => button.toggleAttribute('disabled', Boolean(this.#wrong)));
       this.say('');
+      this.#article?.tell();
       this.render();
     }
 

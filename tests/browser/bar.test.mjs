@@ -259,6 +259,68 @@ test('a wish that lost to a newer one shows the newer', async (t) => {
   await bar.becomes({ pressed: 'sad', counts: { like: '0' }, status: 'Your later reaction counts: Sad.' });
 });
 
+describe('a receipt', () => {
+  test('that comes late, twice or from elsewhere changes nothing that is newer', async (t) => {
+    const { context, broker } = await setUp(t, { clock: true });
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    broker.answers = (session, reaction) => broker.acknowledge(session, reaction);
+    await bar.click('like');
+    const first = await broker.reaction(0);
+    await settles(broker, page, 16_000); // no receipt: it is sent again
+    const second = await broker.reaction(1);
+    assert.match(second.payload, /^{"reaction":"like","age_ms":1\d{4}}$/);
+    const session = broker.sessionOf(first);
+    broker.receipt(session, { ...second, correlation: 'of-another' }, { outcome: 'refused', reason: 'closed' });
+    session.publish('receipts/of-another', { outcome: 'refused', reason: 'closed' }, { correlation: second.correlation });
+    broker.receipt(session, second, { outcome: 'counted' });
+    await bar.becomes({ pressed: 'like', pending: 'none', status: 'Counted: Like.' });
+    broker.answers = null;
+    await bar.click('wow');
+    await bar.becomes({ pressed: 'wow', pending: 'none', status: 'Counted: Wow.' });
+    broker.receipt(session, first, { outcome: 'counted' });
+    broker.receipt(session, second, { outcome: 'superseded', current: 'sad' });
+    broker.total(ARTICLE, { love: 5 });
+    await bar.becomes({ counts: { love: '5' }, pressed: 'wow', status: 'Counted: Wow.' });
+  });
+
+  test('of a repeat that says busy does not say that the first was not counted', async (t) => {
+    const { context, broker } = await setUp(t, { clock: true });
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    broker.answers = (session, reaction) => broker.acknowledge(session, reaction);
+    await bar.click('like');
+    await settles(broker, page, 3_000);
+    broker.answers = (session, reaction) => {
+      broker.receipt(session, reaction, { outcome: 'refused', reason: 'busy' });
+      broker.acknowledge(session, reaction, 0x87);
+      broker.total(ARTICLE, { love: 9 });
+    };
+    await page.clock.fastForward(13_000);
+    await bar.becomes({ counts: { love: '9' }, pressed: 'like', pending: 'like', status: /^Received/ });
+    broker.answers = null;
+    await page.clock.fastForward(31_000);
+    await bar.becomes({ pressed: 'like', pending: 'none', status: 'Counted: Like.' });
+  });
+
+  test('that cannot come, as the broker forgot the reaction, is asked for on a new connection', async (t) => {
+    const { context, broker } = await setUp(t, { clock: true });
+    const { page, bar } = await openBar(context);
+    await bar.becomes({ sum: '0 reactions' });
+    broker.hold = true;
+    await bar.click('sad');
+    await settles(broker, page, 3_000);
+    await bar.becomes({ pressed: 'sad', pending: 'sad' });
+    broker.hold = false;
+    await page.clock.fastForward(6_000);
+    broker.total(ARTICLE, { sad: 1, love: 1 }); // the connection is alive
+    await bar.becomes({ counts: { love: '1' } });
+    await page.clock.fastForward(6_500);
+    await bar.becomes({ pending: 'none', status: 'Counted: Sad.' });
+    assert.equal(broker.sessions.length, 2);
+  });
+});
+
 describe('the connection', () => {
   test('is one for all bars of a page', async (t) => {
     const { context, broker } = await setUp(t);
@@ -523,6 +585,54 @@ describe('the page around', () => {
     assert.equal(await group.getByRole('button').count(), 7);
     assert.equal(await group.getByRole('button', { name: /^Like 0 0%$/, pressed: false }).count(), 1);
   });
+
+  for (const width of [360, 1280]) {
+    test(`holds the bar at ${width} pixels in every state of a wish`, async (t) => {
+      const { context, broker } = await setUp(t, { viewport: { width, height: 900 }, clock: true, tolerate: LOST_CONNECTION });
+      broker.total(ARTICLE, FEW);
+      const { page, bar } = await openBar(context);
+      await bar.becomes({ counts: { like: '3' } });
+      const look = async (state) => {
+        await assertLayout(page, {
+          inside: 'main *:not(path):not(svg):not(.fill), button',
+          apart: ['button', '.label, .count, .share, svg', '.status, .sum, .trouble'],
+          fits: [['.label, .count, .share, svg', 'button']],
+        });
+        await assertAccessible(page);
+        await page.mouse.move(0, 0);
+        await page.clock.runFor(1_000);
+        await bar.element.evaluate((element) => element.shadowRoot.getAnimations().forEach((animation) => animation.finish()));
+        await keepShot(page, `wish-${state}-${width}`, { fullPage: true });
+      };
+      broker.answers = (session, reaction) => broker.acknowledge(session, reaction);
+      await bar.click('angry');
+      await broker.reaction(0);
+      await page.clock.runFor(2_500);
+      await bar.becomes({ pending: 'angry', status: /^Received/ });
+      await look('pending');
+      const ring = await bar.button('angry').evaluate((button) => getComputedStyle(button, '::after').borderStyle);
+      assert.equal(ring, 'dashed');
+      broker.receipt(broker.open[0], await broker.reaction(0), { outcome: 'counted' });
+      await bar.becomes({ pending: 'none', status: 'Counted: Angry.' });
+      await look('settled');
+      await bar.click('angry');
+      await bar.becomes({ pending: 'angry', pressed: 'none' });
+      await look('taking-back');
+      broker.receipt(broker.open[0], await broker.reaction(1), { outcome: 'refused', reason: 'rate_address' });
+      await bar.becomes({ pressed: 'angry', status: /^Not counted: too many/ });
+      await look('refused');
+      await bar.click('love');
+      broker.receipt(broker.open[0], await broker.reaction(2), { outcome: 'superseded', current: 'dislike' });
+      await bar.becomes({ pressed: 'dislike', status: /^Your later reaction/ });
+      await look('superseded');
+      broker.away = true;
+      await broker.cut();
+      await page.clock.fastForward(4_000);
+      await bar.click('wow');
+      await bar.becomes({ pending: 'wow', status: /^Kept/, trouble: /^Not connected/ });
+      await look('offline');
+    });
+  }
 
   for (const width of [360, 1280]) {
     for (const colorScheme of ['light', 'dark']) {

@@ -4,10 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import {
-  Bar, assertAccessible, assertLayout, hostPage, keepShot, launch, profile, until,
+  Bar, assertAccessible, assertLayout, hostPage, keepShot, launch, profile, reactionsOf, until,
 } from './support/browser.mjs';
 import { Wire } from './support/proxy.mjs';
 
@@ -259,4 +260,175 @@ describe('the loop', { skip }, () => {
       await bar.becomes({ status: 'Your reaction is taken back.' });
     });
   }
+});
+
+const DAY_MS = 86_400_000;
+
+/** Nothing is counted until what is returned is called. */
+function stopCollector(t) {
+  const pid = Number(readFileSync(`${process.env.TALLY_DATA}/run/collector.pid`));
+  const goOn = () => process.kill(pid, 'SIGCONT');
+  t.after(goOn);
+  process.kill(pid, 'SIGSTOP');
+  return goOn;
+}
+
+const wishOf = (page, article) => page.evaluate((key) => JSON.parse(localStorage[key] ?? 'null'), `tally.wish.${article}`);
+
+const settled = (page, article) => until(async () => assert.equal((await wishOf(page, article))?.settled ?? true, true));
+
+/** A page that has a wish of another time, as one that was closed then has left it. */
+async function openWithWish(context, article, wish, shown = article) {
+  const { page, bar } = await openArticle(context, shown);
+  await bar.becomes({ sum: '0 reactions' });
+  await page.evaluate(([key, given, via]) => {
+    localStorage['tally.reader'] ??= '0123456789abcdef'.repeat(2);
+    const at = Date.now() - given.ago;
+    localStorage[key] = JSON.stringify({ kind: given.kind, at, was: 'none', settled: false, sent: false, via });
+  }, [`tally.wish.${article}`, wish, `ws://${new URL(home).hostname}:${brokerAt.port}/`]);
+  await page.reload();
+  return { page, bar };
+}
+
+describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does not say whose collector may be stopped') }, () => {
+  test('is pending in every tab until it is counted, then settled', async (t) => {
+    const article = newArticle();
+    const context = await reader(t);
+    const { page, bar } = await openArticle(context, article);
+    const { bar: other } = await openArticle(context, article);
+    await bar.becomes({ sum: '0 reactions', pending: 'none' });
+    await other.becomes({ sum: '0 reactions' });
+    const goOn = stopCollector(t);
+    await bar.click('like');
+    await bar.becomes({ pressed: 'like', pending: 'like', counts: { like: '1' }, status: 'Received, and soon to be counted.' });
+    await other.becomes({ pressed: 'like', pending: 'like', status: '' });
+    assert.equal((await wishOf(page, article)).settled, false);
+    goOn();
+    await bar.becomes({ pressed: 'like', pending: 'none', status: 'Counted: Like.' });
+    await other.becomes({ pressed: 'like', pending: 'none', counts: { like: '1' }, sum: '1 reaction' });
+    stopCollector(t);
+    await bar.click('like');
+    await bar.becomes({ pressed: 'none', pending: 'like' });
+    goOn();
+    await bar.becomes({ pressed: 'none', pending: 'none', status: 'Your reaction is taken back.' });
+    await other.becomes({ pressed: 'none', pending: 'none', sum: '0 reactions' });
+  });
+
+  test('of a profile that went away before the receipt is sent with its age by the next, and settles', async (t) => {
+    const article = newArticle();
+    const first = await reader(t);
+    const { page, bar } = await openArticle(first, article);
+    await bar.becomes({ sum: '0 reactions' });
+    const goOn = stopCollector(t);
+    await bar.click('wow');
+    await bar.becomes({ pending: 'wow', status: /^Received/ });
+    const { at } = await wishOf(page, article);
+    const storageState = await first.storageState();
+    await first.close();
+    const later = await reader(t, { storageState });
+    const sent = reactionsOf(later);
+    const { page: again, bar: same } = await openArticle(later, article);
+    await same.becomes({ pressed: 'wow', pending: 'wow' });
+    await until(() => assert.equal(sent.length, 1));
+    assert.equal(sent[0].reaction, 'wow');
+    assert.ok(sent[0].age > 0 && sent[0].age <= Date.now() - at, `age ${sent[0].age}`);
+    goOn();
+    await same.becomes({ pressed: 'wow', pending: 'none', status: 'Counted: Wow.', counts: { wow: '1' }, sum: '1 reaction' });
+    await settled(again, article);
+  });
+
+  test('of a tab that went away before the receipt is sent by another tab, of another article', async (t) => {
+    const article = newArticle();
+    const context = await reader(t);
+    await context.clock.install();
+    const sent = reactionsOf(context);
+    const { page: staying, bar: elsewhere } = await openArticle(context, newArticle());
+    const { page, bar } = await openArticle(context, article);
+    await elsewhere.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0 reactions' });
+    await context.setOffline(true); // of what is opened anew; so cut what is there, too
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pagehide')));
+    await bar.click('sad');
+    await bar.becomes({ pending: 'sad' });
+    await page.close();
+    await context.setOffline(false);
+    assert.equal(sent.length, 0);
+    await staying.clock.fastForward(16_000);
+    await settled(staying, article);
+    assert.deepEqual(sent.map(({ topic, reaction }) => [topic, reaction]), [[`reactions/${article}`, 'sad']]);
+    assert.ok(sent[0].age >= 15_000, `age ${sent[0].age}`);
+  });
+
+  test('of a day ago is sent with its age and settles; of over a week ago it is said to be too old', async (t) => {
+    const article = newArticle();
+    const context = await reader(t);
+    const sent = reactionsOf(context);
+    const { page, bar } = await openWithWish(context, article, { kind: 'love', ago: DAY_MS });
+    await bar.becomes({ pressed: 'love', pending: 'none', status: 'Counted: Love.', counts: { love: '1' } });
+    assert.equal(sent.length, 1);
+    assert.ok(sent[0].age >= DAY_MS && sent[0].age < DAY_MS + 60_000, `age ${sent[0].age}`);
+    await settled(page, article);
+    await page.close();
+
+    const { bar: old } = await openWithWish(context, newArticle(), { kind: 'love', ago: 8 * DAY_MS });
+    await old.becomes({ pressed: 'none', pending: 'none', status: 'Not counted: it is over a week old.', sum: '0 reactions' });
+    assert.equal(sent.length, 1);
+  });
+
+  test('of ten clicks without a connection is one', async (t) => {
+    const article = newArticle();
+    const wire = new Wire(brokerAt.host, brokerAt.port);
+    await wire.join();
+    t.after(() => wire.cut());
+    const context = await reader(t, { hosts: [new URL(wire.url).host], tolerate: LOST_CONNECTION });
+    const sent = reactionsOf(context);
+    const { page, bar } = await openArticle(context, article, { broker: wire.url });
+    await bar.becomes({ sum: '0 reactions' });
+    await wire.cut();
+    for (const kind of ['like', 'sad', 'sad', 'wow', 'like', 'love', 'funny', 'dislike', 'wow', 'angry']) {
+      await bar.click(kind);
+    }
+    await bar.becomes({ pressed: 'angry', pending: 'angry', counts: { angry: '1' }, sum: '1 reaction', status: /^Kept on this device/ });
+    await wire.join();
+    await page.evaluate(() => dispatchEvent(new Event('online')));
+    await bar.becomes({ pressed: 'angry', pending: 'none', status: 'Counted: Angry.', sum: '1 reaction' });
+    assert.deepEqual(sent.map(({ reaction }) => reaction), ['angry']);
+  });
+
+  test('of a page that was away gives way to the newer one of the same reader elsewhere', async (t) => {
+    const article = newArticle();
+    const wire = new Wire(brokerAt.host, brokerAt.port);
+    await wire.join();
+    t.after(() => wire.cut());
+    const one = await reader(t);
+    const { page, bar: newer } = await openArticle(one, article);
+    await newer.becomes({ sum: '0 reactions' });
+    await page.evaluate(() => (localStorage['tally.reader'] = '89abcdef'.repeat(4)));
+    const two = await reader(t, { storageState: await one.storageState(), hosts: [new URL(wire.url).host], tolerate: LOST_CONNECTION });
+    await two.clock.install();
+    const { page: away, bar: older } = await openArticle(two, article, { broker: wire.url });
+    await older.becomes({ sum: '0 reactions' });
+    await wire.cut();
+    await older.click('sad');
+    await older.becomes({ pressed: 'sad', pending: 'sad', status: /^Kept/ });
+    await away.clock.fastForward(60_000); // more than any message is under way on a busy machine
+    await newer.click('love');
+    await newer.becomes({ status: 'Counted: Love.', counts: { love: '1' } });
+    await wire.join();
+    await away.evaluate(() => dispatchEvent(new Event('online')));
+    await older.becomes({ pressed: 'love', pending: 'none', status: 'Your later reaction counts: Love.', counts: { love: '1', sad: '0' } });
+    assert.deepEqual(await wishOf(away, article).then(({ kind, settled: is }) => [kind, is]), ['love', true]);
+  });
+
+  test('that was refused while its article was not shown is told when it is', async (t) => {
+    const [shown, article] = [newArticle(), newArticle()];
+    const { page } = await openWithWish(await reader(t), article, { kind: 'proud', ago: 60_000 }, shown);
+    await settled(page, article);
+    await page.locator('tally-reactions').evaluate((element, id) => element.setAttribute('article', id), article);
+    const bar = new Bar(page, article);
+    await bar.becomes({ pressed: 'none', pending: 'none', status: 'Not counted: this reaction is not offered here.', sum: '0 reactions' });
+    await page.reload();
+    await new Bar(page, shown).becomes({ sum: '0 reactions', status: '' });
+    assert.equal(await wishOf(page, article), null, 'told once');
+  });
 });

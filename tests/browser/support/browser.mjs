@@ -124,7 +124,7 @@ export class Bar {
   }
 
   /**
-   * Waits until what a reader sees has what is given: {counts: {like: '3', …}, shares, pressed: kind or 'none', status, trouble, sum}; the
+   * Waits until what a reader sees has what is given: {counts: {like: '3', …}, shares, pressed: kind or 'none', pending: likewise, status, trouble, sum}; the
    * milliseconds it took. The page itself looks, at each change, as asking it over and over costs more than all else that a test does.
    */
   async becomes(wanted, timeoutMs = SOON_MS) {
@@ -156,6 +156,7 @@ function untilSeen(element, wanted) {
       counts: Object.fromEntries(buttons.map((b) => [b.className, text('.count', b)])),
       shares: Object.fromEntries(buttons.map((b) => [b.className, text('.share', b)])),
       pressed: pressed.join() || 'none',
+      pending: buttons.find((b) => b.matches('[data-pending]'))?.className ?? 'none',
       status: text('.status'),
       trouble: text('.trouble'),
       sum: text('.sum'),
@@ -179,6 +180,24 @@ function untilSeen(element, wanted) {
     });
     observer.observe(root, { subtree: true, childList: true, characterData: true, attributes: true });
   });
+}
+
+/** Reactions as pages of a context send them, from now on: [{topic, reaction, age}] */
+export function reactionsOf(context) {
+  const sent = [];
+  const note = (bytes) => {
+    if (bytes[0] !== 0x32) {
+      return;
+    }
+    let at = 1;
+    while (bytes[at++] > 127);
+    const topicEnd = at + 2 + bytes.readUInt16BE(at);
+    const text = bytes.subarray(topicEnd + 3 + bytes[topicEnd + 2]).toString(); // properties: under 128 bytes
+    const { reaction, age_ms: age } = text.startsWith('{') ? JSON.parse(text) : { reaction: text };
+    sent.push({ topic: bytes.subarray(at + 2, topicEnd).toString(), reaction, age });
+  };
+  context.on('page', (page) => page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => note(Buffer.from(payload)))));
+  return sent;
 }
 
 /** Tries until nothing is thrown any more; past the time, what was thrown last. */
