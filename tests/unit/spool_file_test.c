@@ -467,6 +467,7 @@ static uint64_t drain_old(struct spool_dir *consumer, uint32_t shard, uint64_t r
     assert_int_equal(spool_scan(memory, bytes, NULL, NULL, &scan), 0);
     spool_old_unmap(memory, bytes);
     assert_int_equal(spool_old_delete(&old[0]), 0);
+    assert_int_equal(spool_old_map(&old[0], &memory, &bytes, error, sizeof error), 1);
     assert_int_equal(spool_dir_list_old(consumer, old, SPOOL_OLD_MAX), 0);
     return scan.records;
 }
