@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define PACKETS 64
-#define PACKET_BYTES 640
 #define PAUSE_US 100000u
 #define BACKED_UP 12
 #define OLD_MARGIN_MS 1000
@@ -36,7 +35,7 @@ struct packet {
     int qos, mid;
     size_t bytes, correlation_bytes;
     char topic[WORLD_NAME_BYTES + 32];
-    char payload[PACKET_BYTES];
+    char payload[BROKER_PAYLOAD_BYTES];
     unsigned char correlation[64];
 };
 
@@ -483,7 +482,7 @@ int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *pay
                       int qos, bool retain, const mosquitto_property *properties, int *mid)
 {
     platform_point();
-    if (!link->up || bytes >= PACKET_BYTES)
+    if (!link->up || bytes >= BROKER_PAYLOAD_BYTES)
         return -1;
     if (link->lost) { /* into a connection that is no more */
         if (mid != NULL)

@@ -11,8 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BROKER_REPEAT_MS 5000 /* a total is repeated after */
-#define BROKER_SUBSCRIBERS 2  /* an edge; the second comes and goes */
+#define BROKER_PAYLOAD_BYTES 640 /* of any message, at most */
+#define BROKER_REPEAT_MS 5000    /* a total is repeated after */
+#define BROKER_SUBSCRIBERS 2     /* an edge; the second comes and goes */
 
 struct broker_total {
     bool known;
@@ -32,7 +33,7 @@ struct broker_subscriber {
 struct broker {
     bool up;
     struct broker_total retained[WORLD_ARTICLES];
-    char mark[512]; /* ops/feed, "" none */
+    char mark[BROKER_PAYLOAD_BYTES]; /* ops/feed, "" none */
     char collector[64];
     struct broker_subscriber subscriber[BROKER_SUBSCRIBERS];
     char collector_reason[256]; /* of the last status that the collector made */
