@@ -47,7 +47,8 @@ static void says_nothing_but_sums_at_first(void **state)
         json,
         "{\"at_ms\":99,\"refused\":{\"bad_topic\":0,\"bad_article\":0,\"unknown_article\":0,"
         "\"bad_payload\":0,\"unknown_kind\":0,\"closed\":0,\"rate_reader\":0,\"rate_address\":0,"
-        "\"busy\":3,\"clock\":0,\"forbidden\":0},\"connections\":{\"rate_address\":4,\"no_room\":5,\"flood\":7}"
+        "\"busy\":3,\"clock\":0,\"forbidden\":0},\"connections\":{\"rate_address\":4,\"no_room\":5,"
+        "\"flood\":7}"
         ","
         "\"receipts_dropped\":6,\"articles\":[]}");
 }
