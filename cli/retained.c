@@ -4,12 +4,10 @@
 
 #include "core/article.h"
 #include "core/error.h"
+#include "core/mqtt_protocol.h"
 #include "daemon/clock.h"
 
 #include <mosquitto.h>
-#if !__has_include(<mosquitto/mqtt_protocol.h>) /* of 2.1, whose mosquitto.h has it all */
-#include <mqtt_protocol.h>
-#endif
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>

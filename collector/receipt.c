@@ -1,10 +1,8 @@
 #include "receipt.h"
 
+#include "core/mqtt_protocol.h"
 #include "core/option.h"
 
-#if !__has_include(<mosquitto/mqtt_protocol.h>) /* of 2.1, whose mosquitto.h has it all */
-#include <mqtt_protocol.h>
-#endif
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,10 +3,7 @@
 #include "property.h"
 
 /* libmosquitto makes lists in the same way as the broker of its version. */
-#include <mosquitto.h>
-#if !__has_include(<mosquitto/mqtt_protocol.h>) /* of 2.1, whose mosquitto.h has it all */
-#include <mqtt_protocol.h>
-#endif
+#include "core/mqtt_protocol.h"
 
 static const unsigned char bytes[4] = {0, 1, 2, 255};
 static mosquitto_property *list;

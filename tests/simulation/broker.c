@@ -5,6 +5,7 @@
 #include "reader.h"
 
 #include "admit.h"
+#include "core/mqtt_protocol.h"
 #include "daemon/mqtt_link.h"
 #include "status.h"
 #include "total_json.h"
@@ -12,9 +13,6 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <mosquitto.h>
-#if !__has_include(<mosquitto/mqtt_protocol.h>) /* of 2.1, whose mosquitto.h has it all */
-#include <mqtt_protocol.h>
-#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
