@@ -173,21 +173,21 @@ static bool address_limited(const struct plugin *plugin, const struct mosquitto 
     return !address_nets_contain(&plugin->edge.settings.proxy_nets, &address);
 }
 
-/* Whether the address of a client may connect once more. */
-static bool take_connection(struct plugin *plugin, const struct mosquitto *client)
+/* Takes up to `n` connections of those that the address of a client may yet make. False where it
+ * may make none. */
+static bool take_connections(struct plugin *plugin, const struct mosquitto *client, int n,
+                             uint64_t now_ns)
 {
-    uint64_t key, now_ns = clock_ns(CLOCK_MONOTONIC);
+    uint64_t key;
     struct limit_table *connections = plugin->edge.connections;
 
     if (connections == NULL || !address_limited(plugin, client, &key))
         return true;
     uint64_t *bucket = limit_table_bucket(connections, key);
-    if (!limit_table_left(connections, bucket, now_ns)) {
-        plugin->too_fast++;
-        return false;
-    }
-    limit_table_take(connections, bucket, now_ns);
-    return true;
+    int taken = 0;
+    for (; taken < n && limit_table_left(connections, bucket, now_ns); taken++)
+        limit_table_take(connections, bucket, now_ns);
+    return taken > 0;
 }
 
 /* Whether a connection is to be ended for one more refused reaction. Refusing costs as much as
@@ -195,10 +195,9 @@ static bool take_connection(struct plugin *plugin, const struct mosquitto *clien
  * connections, so that coming back at once gains little. What the edge itself is the reason of is
  * held against nobody, and services are trusted. */
 static bool floods(struct plugin *plugin, struct client *client, const struct mosquitto *connection,
-                   enum reason reason)
+                   enum reason reason, uint64_t now_ns)
 {
     const struct limit_rate *rate = &plugin->edge.refusals_rate;
-    uint64_t key, now_ns = clock_ns(CLOCK_MONOTONIC);
 
     if (plugin->edge.connections == NULL || client == NULL || client->facts.service != NULL ||
         reason == REASON_BUSY || reason == REASON_CLOCK)
@@ -208,12 +207,7 @@ static bool floods(struct plugin *plugin, struct client *client, const struct mo
         return false;
     }
     plugin->flooded++;
-    if (address_limited(plugin, connection, &key)) {
-        uint64_t *bucket = limit_table_bucket(plugin->edge.connections, key);
-        for (int i = 0; i < FLOOD_CONNECTIONS; i++)
-            if (limit_table_left(plugin->edge.connections, bucket, now_ns))
-                limit_table_take(plugin->edge.connections, bucket, now_ns);
-    }
+    take_connections(plugin, connection, FLOOD_CONNECTIONS, now_ns);
     return true;
 }
 
@@ -239,8 +233,10 @@ static int on_basic_auth(int event, void *data, void *user)
     /* A service that has proved to be one is not kept out by others of its address; who has not
      * proved it pays for the attempt. At a reload nobody connects. */
     bool pays = !plugin->reloading && (refused != NULL || facts.service == NULL);
-    if (pays && !take_connection(plugin, asked->client))
+    if (pays && !take_connections(plugin, asked->client, 1, clock_ns(CLOCK_MONOTONIC))) {
+        plugin->too_fast++;
         return TOO_MANY_CONNECTIONS;
+    }
     if (refused != NULL)
         return MOSQ_ERR_AUTH;
     /* Readers that are begun at their first SUBSCRIBE or PUBLISH instead: at a reload, as it may be
@@ -343,7 +339,7 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
     if (answer == ROLE_DENY) {
         count_forbidden(plugin, area == AREA_REACTIONS ? rest : NULL);
         if (floods(plugin, client_find(plugin->edge.clients, asked->client), asked->client,
-                   REASON_FORBIDDEN))
+                   REASON_FORBIDDEN, clock_ns(CLOCK_MONOTONIC)))
             return MOSQ_ERR_ADMINISTRATIVE_ACTION;
     } else if (area == AREA_REACTIONS)
         plugin->unmatched = asked->client;
@@ -496,7 +492,7 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
     count_refused(plugin, verdict.article, verdict.article_bytes, verdict.known, verdict.reason);
     if (verdict.wants_receipt)
         send_refusal(plugin, client, &wish, &verdict);
-    if (floods(plugin, client, message->client, verdict.reason))
+    if (floods(plugin, client, message->client, verdict.reason, wish.now_ns))
         return MOSQ_ERR_ADMINISTRATIVE_ACTION;
     return answer_refused(message, verdict.reason);
 }
