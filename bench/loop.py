@@ -27,9 +27,10 @@ import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
+sys.path[:0] = [os.path.join(ROOT, "tests", folder) for folder in ("system", "faults")]
 
-PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+from tools import PATH, REDIS, build, check_tools, die  # noqa: E402
+
 START_S, SETTLE_S, STOP_S = 20.0, 60.0, 5.0
 TICKS = os.sysconf("SC_CLK_TCK")
 Workload = collections.namedtuple("Workload", "title qos articles spread")
@@ -40,11 +41,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 class BenchError(Exception):
     pass
-
-
-def die(text):
-    sys.stderr.write("loop: %s\n" % text)
-    sys.exit(2)
 
 
 def require(condition, text):
@@ -63,30 +59,6 @@ def wait_until(condition, what, timeout_s, every_s=0.01):
 
 
 # --- programs ---
-
-def check_tools():
-    packages = {"mosquitto": "mosquitto", "redis-server": "redis-server"}
-    if "TALLY_BUILD" not in os.environ:
-        packages.update({"cmake": "cmake", "ninja": "ninja-build", "cc": "gcc"})
-    missing = [package for program, package in packages.items() if shutil.which(program, path=PATH) is None]
-    try:
-        __import__("redis")
-    except ImportError:
-        missing.append("python3-redis")
-    if missing:
-        die("missing: %s. On Debian: apt-get install %s" % (", ".join(missing), " ".join(missing)))
-
-
-def build():
-    if "TALLY_BUILD" in os.environ:
-        return os.path.abspath(os.environ["TALLY_BUILD"])
-    folder = os.path.join(ROOT, "build", "release")
-    for command in (["cmake", "--preset", "release"], ["cmake", "--build", folder]):
-        made = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if made.returncode != 0:
-            die("%s failed:\n%s" % (" ".join(command), made.stdout[-4000:]))
-    return folder
-
 
 def _die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
@@ -481,7 +453,7 @@ def parse():
 
 def main():
     arguments = parse()
-    check_tools()
+    check_tools([REDIS])
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     files = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
     if files < arguments.connections + 200:

@@ -1,4 +1,4 @@
-"""What script/prove and script/soak share besides readers and judgement: the build to try, and words for a table."""
+"""What script/prove and script/soak share besides readers and judgement, and bench/loop.py too: the build to try, and words for a table."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
 
 def die(text):
-    sys.stderr.write("%s: %s\n" % (os.path.basename(sys.argv[0]), text))
+    sys.stderr.write("%s: %s\n" % (os.path.splitext(os.path.basename(sys.argv[0]))[0], text))
     sys.exit(2)
 
 
@@ -22,13 +22,16 @@ def number(n):
     return format(n, ",")
 
 
-def check_tools(more=()):
-    """Says at once all that is missing. `more`: (program, Debian package) pairs."""
-    packages = dict({"mosquitto": "mosquitto", "redis-server": "redis-server"}, **dict(more))
+PAHO, REDIS = ("paho.mqtt.client", "python3-paho-mqtt"), ("redis", "python3-redis")
+
+
+def check_tools(modules=(PAHO, REDIS)):
+    """Says at once all that is missing. `modules`: (Python module, Debian package) pairs."""
+    packages = {"mosquitto": "mosquitto", "redis-server": "redis-server"}
     if "TALLY_BUILD" not in os.environ:
         packages.update({"cmake": "cmake", "ninja": "ninja-build", "cc": "gcc"})
     missing = [package for program, package in packages.items() if shutil.which(program, path=PATH) is None]
-    for module, package in (("paho.mqtt.client", "python3-paho-mqtt"), ("redis", "python3-redis")):
+    for module, package in modules:
         try:
             __import__(module)
         except ImportError:
