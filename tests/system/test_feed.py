@@ -15,7 +15,7 @@ import pytest
 import redis as redis_py
 
 from clients import Client
-from edge import Process, build_dir, free_ports, release_ports, wait_until
+from edge import Process, broker_program, build_dir, free_ports, release_ports, wait_until
 from store import article_shard
 
 STORE = "9b1d00000000c0de"
@@ -55,7 +55,7 @@ class Bench:
         self.process = {
             "redis": self._process("redis", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "",
                                              "--appendonly", "yes", "--dir", self.directory], env),
-            "broker": self._process("broker", ["/usr/sbin/mosquitto", "-c", broker], env),
+            "broker": self._process("broker", [broker_program(), "-c", broker], env),
             "feed": self._process("feed", self.feed_argv(services), env),
         }
 
