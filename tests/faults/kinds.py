@@ -102,24 +102,23 @@ def _links(schedule, name):
     return [schedule.links[one] for one in (("clients-tcp", "clients-ws") if name == "clients" else (name,))]
 
 
-def _cut(name):
-    def act(schedule, _rng):
-        for link in _links(schedule, name):
-            link.cut()
-        yield
-        for link in _links(schedule, name):
-            link.mend()
-    return act
-
-
-def _slow(name):
+def _broken(name, how):
+    """`how`(link, rng) breaks one of its links."""
     def act(schedule, rng):
         for link in _links(schedule, name):
-            link.slow(rng.uniform(0.005, 0.1), rng.choice([64, 512, 4096]))
+            how(link, rng)
         yield
         for link in _links(schedule, name):
             link.mend()
     return act
+
+
+def _cut(link, _rng):
+    link.cut()
+
+
+def _slow(link, rng):
+    link.slow(rng.uniform(0.005, 0.1), rng.choice([64, 512, 4096]))
 
 
 def _half_open(name):
@@ -136,8 +135,8 @@ def _half_open(name):
 
 
 for _name, _title in LINK_TITLES.items():
-    kind(_name + "-cut", _title + " cut", [_name], _lay(_name))(_cut(_name))
-    kind(_name + "-slow", _title + " slow", [_name], _lay(_name))(_slow(_name))
+    kind(_name + "-cut", _title + " cut", [_name], _lay(_name))(_broken(_name, _cut))
+    kind(_name + "-slow", _title + " slow", [_name], _lay(_name))(_broken(_name, _slow))
     kind(_name + "-half-open", _title + " half open", [_name], _lay(_name))(_half_open(_name))
 
 

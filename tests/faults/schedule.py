@@ -138,7 +138,6 @@ class Schedule:
         self.steps = plan(seed, offered)
         self.rng = random.Random("schedule-%d" % seed)
         self.problems = []
-        self.notes = []
         self.excused = []       # spool records that were damaged on purpose
         self.jumps = []         # (from, to, by) of the broker's clock, ms
         self.disks = []         # folders that are file systems of their own
@@ -364,7 +363,7 @@ class Schedule:
 
     def result(self):
         steps = [{"names": s.names, "heal_s": s.heal_s, "acknowledged": s.acknowledged, "lost": s.lost, "doubled": s.doubled} for s in self.steps]
-        return {"seed": self.seed, "steps": steps, "problems": self.problems, "notes": self.notes, "overtaken": 0 if self.jumps else self.overtaken,
+        return {"seed": self.seed, "steps": steps, "problems": self.problems, "overtaken": 0 if self.jumps else self.overtaken,
                 "jumped": self.overtaken if self.jumps else 0,
                 "receipts": self.receipts, "excused": len(self.excused), "reconnected": sum(r.reconnected for r in self.readers),
                 "repeated": sum(r.repeated for r in self.readers), "refused": sum(r.refused for r in self.readers), "revived": sum(self.revived.values())}
