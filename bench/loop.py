@@ -9,7 +9,6 @@ build folder to use; without it, build/release is built. Method and terms: bench
 
 import argparse
 import collections
-import ctypes
 import datetime
 import json
 import os
@@ -29,6 +28,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests", folder) for folder in ("system", "faults")]
 
+from child import dying_with_parent  # noqa: E402
 from tools import PATH, REDIS, build, check_tools, die  # noqa: E402
 
 START_S, SETTLE_S, STOP_S = 20.0, 60.0, 5.0
@@ -36,7 +36,6 @@ TICKS = os.sysconf("SC_CLK_TCK")
 Workload = collections.namedtuple("Workload", "title qos articles spread")
 WORKLOADS = [Workload("QoS 0, one article", 0, 1, "even"), Workload("QoS 0, 1,000 articles Zipf", 0, 1000, "zipf"),
              Workload("QoS 1, one article", 1, 1, "even"), Workload("QoS 1, 1,000 articles Zipf", 1, 1000, "zipf")]
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class BenchError(Exception):
@@ -60,10 +59,6 @@ def wait_until(condition, what, timeout_s, every_s=0.01):
 
 # --- programs ---
 
-def _die_with_parent():
-    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 class Program:
     """A child with its output in a file; ended by its pid."""
 
@@ -71,7 +66,7 @@ class Program:
         self.name, self.log = name, os.path.join(folder, name + ".log")
         argv[0] = shutil.which(argv[0], path=PATH) or argv[0]
         with open(self.log, "ab") as log:
-            self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent)
+            self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=dying_with_parent())
 
     def text(self):
         with open(self.log, errors="replace") as log:
@@ -283,7 +278,7 @@ class Run:
                 "--reactions=%d" % self.reactions(workload), "--articles=%d" % workload.articles, "--spread=" + workload.spread,
                 "--seconds=%d" % self.arguments.seconds, "--seed=%d" % seed, "--hold"]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              preexec_fn=_die_with_parent) as child:
+                              preexec_fn=dying_with_parent()) as child:
             try:
                 if child.stdout.readline() != "ready\n":
                     raise BenchError("tally-load could not begin: " + child.communicate(timeout=STOP_S)[1])

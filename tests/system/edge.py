@@ -1,7 +1,6 @@
 """One whole edge for a test: Redis, Mosquitto with the plugin, collector and feed, each a process of its own on free ports of
 127.0.0.1, with its data in a folder of the test's. Used by the system tests and by script/prove."""
 
-import ctypes
 import functools
 import json
 import os
@@ -19,6 +18,7 @@ import urllib.request
 import redis as redis_py
 
 import spool_bytes
+from child import dying_with_parent
 from clients import TIMEOUT_S, V5, Client
 from store import Store
 
@@ -28,7 +28,6 @@ SMALL = {"shards": 4, "ring_bytes": 1 << 20, "open_wildcards": "off", "auto_id_m
 SBIN = ":/usr/sbin:/usr/local/sbin"
 PROGRAMS = ("redis", "broker", "collector", "feed")
 REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|AddressSanitizer:DEADLYSIGNAL")
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class EdgeError(AssertionError):
@@ -114,10 +113,6 @@ def rate_exceeded_code():
     return 0x9F if broker_version() >= (2, 1) else 0x87
 
 
-def _die_with_parent():
-    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 class Process:
     """A child with its output in a log file, which survives restarts."""
 
@@ -131,7 +126,7 @@ class Process:
         with open(self.log, "ab") as log:
             self.read_up_to = log.tell()
             self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
-                                          preexec_fn=_die_with_parent)
+                                          preexec_fn=dying_with_parent())
 
     def running(self):
         return self.child is not None and self.child.poll() is None

@@ -1,12 +1,15 @@
 """script/soak's own judgement: what it must find, it finds."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 
 import pytest
 
-from edge import ROOT, build_dir
+from child import dying_with_parent
+from edge import ROOT, build_dir, wait_until
 
 sys.path.append(os.path.join(ROOT, "tests", "faults"))
 
@@ -114,3 +117,49 @@ def test_a_schedule_finds_what_was_tampered_with(tmp_path, monkeypatch, tamper):
     assert found, "nothing was found"
     if tamper is lose_a_register:
         assert any(problem.startswith("lost: ") for problem in found) or any("voters" in problem for problem in found), found
+
+
+def test_a_program_does_not_outlive_whoever_started_it_even_where_that_is_gone_already():
+    out, into = os.pipe()
+    between = os.fork()
+    if between == 0:
+        ask = dying_with_parent()
+        starter = os.getpid()
+        if os.fork() == 0:
+            while os.getppid() == starter:
+                time.sleep(0.001)
+            ask()
+            os.write(into, b"lives on")
+        os._exit(0)
+    os.waitpid(between, 0)
+    os.close(into)
+    assert os.read(out, 100) == b""
+    os.close(out)
+
+
+@pytest.mark.slow
+@pytest.mark.no_sanitizer
+def test_a_soak_that_is_ended_leaves_nothing(tmp_path):
+    environment = dict(os.environ, TMPDIR=str(tmp_path), TALLY_BUILD=build_dir(), SOAK_UNDER_TEST=str(tmp_path))
+    soak = subprocess.Popen([os.path.join(ROOT, "script", "soak"), "--schedules", "20", "--jobs", "2"], env=environment,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    mark = b"SOAK_UNDER_TEST=" + os.fsencode(tmp_path)
+
+    def programs():
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/environ" % pid, "rb") as environ, open("/proc/%s/comm" % pid) as comm:
+                    if mark in environ.read():
+                        found.append(comm.read().strip())
+            except OSError:
+                pass
+        return found
+    try:
+        wait_until(lambda: {"mosquitto", "redis-server", "tally-collector", "tally-feed"} <= set(programs()), "both edges run", 30.0)
+        soak.terminate()
+        assert soak.wait(10.0) == 128 + signal.SIGTERM
+    finally:
+        soak.kill()
+    wait_until(lambda: not programs(), "all programs are gone", 5.0)
+    assert os.listdir(tmp_path) == []
