@@ -1,4 +1,5 @@
 /* tally-simulate: runs seeded schedules; prints the shortened history of the first that fails. */
+#include "calls.h"
 #include "judge.h"
 #include "schedule.h"
 
@@ -17,7 +18,7 @@
 
 struct settings_of_run {
     uint64_t seed, schedules;
-    bool caught, quiet;
+    bool caught, calls;
     char fault[OPTION_TEXT_MAX_BYTES + 1];
 };
 
@@ -30,6 +31,8 @@ static const struct option table[] = {
      "run the build with this fault, and succeed when it is caught"},
     {"caught", OPTION_SWITCH, AT(caught), 0, 0, "off", "on or off",
      "succeed when a schedule fails, and print no history (what --fault does)"},
+    {"calls", OPTION_SWITCH, AT(calls), 0, 0, "off", "on or off",
+     "print each call of register.lua, its answer, and what the shard held before and after"},
 };
 static const size_t table_n = sizeof table / sizeof table[0];
 
@@ -112,5 +115,6 @@ int main(int argc, char **argv)
     if (sodium_init() < 0)
         return EXIT_FAILURE;
     cJSON_InitHooks(&hooks);
+    calls_told = settings.calls;
     return run(&settings);
 }

@@ -1,5 +1,6 @@
 #include "redis.h"
 
+#include "calls.h"
 #include "judge.h"
 
 #include "core/bytes.h"
@@ -370,7 +371,7 @@ static void read_call(struct call *call, const struct redis_words *words)
     call->last_number = call->shard->articles;
 }
 
-static void position_value(const struct redis_ring *ring, unsigned char out[40])
+void redis_ring_bytes(const struct redis_ring *ring, unsigned char out[REDIS_RING_BYTES])
 {
     bytes_put_u64(out, ring->position);
     bytes_put_u64(out + 8, ring->sequence);
@@ -430,13 +431,13 @@ static uint64_t paused_us(const struct redis_shard *shard)
 static void run_register(const struct redis_words *words, struct redis_reply *reply)
 {
     struct call call;
-    unsigned char stored[40];
+    unsigned char stored[REDIS_RING_BYTES];
     read_call(&call, words);
     struct redis_ring *ring = redis_find_ring(call.number, call.ring);
     if ((ring != NULL ? ring->position : 0) != call.from) {
         redisReply *all = array(reply, 2);
         if (ring != NULL)
-            position_value(ring, stored);
+            redis_ring_bytes(ring, stored);
         all->element[0] = words_of(reply, "at");
         all->element[1] = text(reply, stored, ring != NULL ? sizeof stored : 0);
         return;
@@ -469,6 +470,14 @@ static void run_register(const struct redis_words *words, struct redis_reply *re
         redis_on_changed(call.number);
     judge_shard(call.number);
     answer_call(&call, reply);
+}
+
+static void run_register_told(const struct redis_words *words, struct redis_reply *reply)
+{
+    unsigned shard = (unsigned)strtoul(words->word[6 + 8], NULL, 10);
+    calls_before(shard, words);
+    run_register(words, reply);
+    calls_after(shard, reply);
 }
 
 /* --- store.lua, fold.lua --- */
@@ -657,21 +666,21 @@ static void run_random(const struct redis_words *words, struct redis_reply *repl
 
 static void run_position(const struct redis_words *words, struct redis_reply *reply)
 {
-    unsigned char value[40];
+    unsigned char value[REDIS_RING_BYTES];
     const struct redis_ring *ring =
         redis_find_ring(shard_of_key(words->word[1]), strtoull(words->word[2], NULL, 16));
     if (ring == NULL) {
         add(reply, REDIS_REPLY_NIL);
         return;
     }
-    position_value(ring, value);
+    redis_ring_bytes(ring, value);
     text(reply, value, sizeof value);
 }
 
 static void run_rings(const struct redis_words *words, struct redis_reply *reply)
 {
     const struct redis_shard *shard = &redis.now.shard[shard_of_key(words->word[1])];
-    unsigned char value[40];
+    unsigned char value[REDIS_RING_BYTES];
     char id[17];
     size_t n = 0;
     for (int i = 0; i < REDIS_RINGS; i++)
@@ -682,7 +691,7 @@ static void run_rings(const struct redis_words *words, struct redis_reply *reply
         if (shard->ring[i].id == 0)
             continue;
         snprintf(id, sizeof id, "%016" PRIx64, shard->ring[i].id);
-        position_value(&shard->ring[i], value);
+        redis_ring_bytes(&shard->ring[i], value);
         all->element[n++] = words_of(reply, id);
         all->element[n++] = text(reply, value, sizeof value);
     }
@@ -717,12 +726,12 @@ static void run_range(const struct redis_words *words, struct redis_reply *reply
     }
 }
 
-static redisReply *head_text(struct redis_reply *reply, const struct redis_head *head)
+size_t redis_head_bytes(const struct redis_head *head, unsigned char out[REDIS_HEAD_BYTES])
 {
-    unsigned char out[24 + 5 * KIND_MAX + 8] = {1, head->floored ? 1 : 0};
     size_t bytes = 24;
-    if (!head->exists)
-        return add(reply, REDIS_REPLY_NIL);
+    memset(out, 0, bytes);
+    out[0] = 1;
+    out[1] = head->floored ? 1 : 0;
     bytes_put_u64(out + 2, head->version);
     bytes_put_u32(out + 10, head->number);
     bytes_put_u32(out + 14, head->voters);
@@ -740,7 +749,15 @@ static redisReply *head_text(struct redis_reply *reply, const struct redis_head 
         bytes_put_u64(out + bytes, head->floor);
         bytes += 8;
     }
-    return text(reply, out, bytes);
+    return bytes;
+}
+
+static redisReply *head_text(struct redis_reply *reply, const struct redis_head *head)
+{
+    unsigned char out[REDIS_HEAD_BYTES];
+    if (!head->exists)
+        return add(reply, REDIS_REPLY_NIL);
+    return text(reply, out, redis_head_bytes(head, out));
 }
 
 static redisReply *base_text(struct redis_reply *reply, const struct redis_shard *shard,
@@ -835,7 +852,7 @@ void redis_run(const struct redis_words *words, struct redis_reply *reply)
     else if (is(words, 0, "EVALSHA") && !redis.has_script)
         error_of(reply, "NOSCRIPT No matching script. Please use EVAL.");
     else if (is(words, 0, "EVALSHA"))
-        run_register(words, reply);
+        run_register_told(words, reply);
     else if (is(words, 0, "EVAL"))
         run_eval(words, reply);
     else if (is(words, 0, "HRANDFIELD"))

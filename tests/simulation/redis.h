@@ -108,6 +108,12 @@ void redis_run(const struct redis_words *words, struct redis_reply *reply);
 void redis_lookup(const struct redis_words *heads, const struct redis_words *base,
                   struct redis_reply *reply);
 
+/* A head and a ring's position as they are stored (INTERFACES.md 5). The head's bytes. */
+#define REDIS_HEAD_BYTES (24 + 5 * KIND_MAX + 8)
+#define REDIS_RING_BYTES 40
+size_t redis_head_bytes(const struct redis_head *head, unsigned char out[REDIS_HEAD_BYTES]);
+void redis_ring_bytes(const struct redis_ring *ring, unsigned char out[REDIS_RING_BYTES]);
+
 /* Where a ring stands in Redis, or NULL. */
 struct redis_ring *redis_find_ring(unsigned shard, uint64_t id);
 

@@ -2,6 +2,7 @@
 can give one."""
 
 import collections
+import json
 import os
 import random
 import shutil
@@ -13,7 +14,7 @@ import time
 import pytest
 import redis as redis_py
 
-from edge import ROOT, wait_until
+from edge import ROOT, build_dir, wait_until
 from store import parse_head, bucket_of
 
 SPLIT = 48
@@ -696,3 +697,93 @@ def test_counting_a_floor_and_what_is_out_of_place(redis):
     redis.hset(key, b"short", b"x")
     sums = _count(redis, "a")[1]
     assert sums[16:19] == [302, 1, 1]
+
+
+# --- the simulator's model of it (tests/simulation), call by call ---
+
+def _put_state(redis, number, state, poisoned):
+    """What the model's shard holds, and the hour by its clock; an article of a wrong type has its registers in strings."""
+    key = "tally:{%d}:" % number
+    pipe = redis.pipeline(transaction=False)
+    pipe.flushdb()
+    pipe.hset(key + "meta", mapping={name: state[name] for name in ("version", "articles", "pause") if name in state})
+    for article, head in state["heads"].items():
+        pipe.hset(key + "heads", bytes.fromhex(article), bytes.fromhex(head))
+    for article, version in state["changed"].items():
+        pipe.zadd(key + "changed", {bytes.fromhex(article): version})
+    for ring, position in state["rings"].items():
+        pipe.hset(key + "rings", ring, bytes.fromhex(position))
+    for article, bucket, field, value in state["registers"]:
+        if article != poisoned:
+            pipe.hset(key + "%d:%d" % (article, bucket), bytes.fromhex(field), bytes.fromhex(value))
+    for bucket in range(64 if poisoned else 0):
+        pipe.set(key + "%d:%d" % (poisoned, bucket), "")
+    pipe.execute()
+
+
+def _state(redis, number, poisoned):
+    key = "tally:{%d}:" % number
+    meta = redis.hgetall(key + "meta")
+    state = {
+        "version": int(meta.get(b"version", 0)), "articles": int(meta.get(b"articles", 0)),
+        "heads": {article.hex(): head.hex() for article, head in redis.hgetall(key + "heads").items()},
+        "changed": {article.hex(): int(score) for article, score in redis.zrange(key + "changed", 0, -1, withscores=True)},
+        "rings": {ring.decode(): value.hex() for ring, value in redis.hgetall(key + "rings").items()},
+        "registers": [],
+    }
+    if b"pause" in meta:
+        state["pause"] = meta[b"pause"].decode()
+    for bucket in redis.scan_iter(key + "[0-9]*", count=1000):
+        article, of = map(int, bucket[len(key):].split(b":"))
+        if article != poisoned:
+            state["registers"] += [[article, of, field.hex(), value.hex()] for field, value in redis.hgetall(bucket).items()]
+    return _in_order(state, poisoned)
+
+
+def _in_order(state, poisoned=0):
+    return dict(state, registers=sorted(register for register in state["registers"] if register[0] != poisoned))
+
+
+def _number_of(poisoned, state, articles):
+    """Under which an article's registers are stored: its own, or the one that it would get. 0: none is of a wrong type."""
+    if not poisoned:
+        return 0
+    if poisoned in state["heads"]:
+        return parse_head(bytes.fromhex(state["heads"][poisoned])).number
+    before = articles[:articles.index(poisoned)] if poisoned in articles else articles
+    return state["articles"] + 1 + sum(article not in state["heads"] for article in before)
+
+
+def _differences(redis, script, call):
+    words = [bytes.fromhex(word) for word in call["words"]]
+    number = int(words[14])
+    poisoned = _number_of(call.get("poisoned"), call["before"], call["words"][16::2])
+    _put_state(redis, number, call["before"], poisoned)
+    redis.hset("hour", mapping={"s": call["now"] // 1000000, "us": call["now"] % 1000000})
+    answer = [part if isinstance(part, int) else part.hex() for part in redis.evalsha(script, 4, *words[3:])]
+    after = _state(redis, number, poisoned)
+    same = answer == call["answer"] and after == _in_order(call["after"], poisoned)
+    return answer[0], None if same else "of seed %d: %r: %r\nthe model: %r, %r\nthe script: %r, %r" % (
+        call["seed"], words[6:], call["before"], call["answer"], _in_order(call["after"], poisoned), answer, after)
+
+
+def test_the_script_does_what_the_simulators_model_does(redis):
+    """To the last bit: answers, registers and their buckets, heads, versions, positions. But for the clock it is the very script."""
+    text = _script("register.lua")
+    assert text.count(b"call('TIME')") == 1
+    script = redis.script_load(text.replace(b"call('TIME')", b"call('HMGET', 'hour', 's', 'us')"))
+    simulate = os.path.join(build_dir(), "tests", "simulation", "tally-simulate")
+    out = subprocess.run([simulate, "--seed", "1", "--schedules", "300", "--calls", "on"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    calls = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    seen = collections.Counter()
+    for call in calls:
+        answer, difference = _differences(redis, script, call)
+        assert difference is None, difference
+        seen[bytes.fromhex(answer).decode()] += 1
+        seen["superseded"] += len(call["answer"]) == 6 and call["answer"][4] != ""
+        seen["renewed"] += call["words"][15] == b"1".hex()
+        heads = [parse_head(bytes.fromhex(head)) for head in call["after"]["heads"].values()]
+        seen["floored"] += any(head.floor for head in heads)
+        seen["split"] += any(head.level or head.split for head in heads)
+        seen["wrong type"] += "poisoned" in call
+    assert min(seen[what] for what in ("ok", "at", "error", "superseded", "renewed", "floored", "split", "wrong type")) > 0, seen
