@@ -113,6 +113,15 @@ def rate_exceeded_code():
     return 0x9F if broker_version() >= (2, 1) else 0x87
 
 
+def is_sanitized(build):
+    """Whether a build folder's programs run under sanitizers."""
+    try:
+        with open(os.path.join(build, "CMakeCache.txt")) as cache:
+            return re.search(r"^TALLY_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.MULTILINE) is not None
+    except FileNotFoundError:
+        raise EdgeError("%s is no build folder; build there, or name another in TALLY_BUILD" % build)
+
+
 class Process:
     """A child with its output in a log file, which survives restarts."""
 
@@ -189,7 +198,7 @@ class Edge:
         self.data = os.path.join(self.directory, "data")
         self.spool = os.path.join(self.data, "spool")
         self.mark = secrets.token_hex(8)
-        self.sanitized = self._is_sanitized()
+        self.sanitized = is_sanitized(self.build)
         self.mqtt_port, self.ws_port, self.http_port, self.redis_port = free_ports(4)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env = dict(inherited, TALLY_MQTT_PORT=str(self.mqtt_port), TALLY_WS_PORT=str(self.ws_port),
@@ -202,13 +211,6 @@ class Edge:
         self._configure()
 
     # --- making it ---
-
-    def _is_sanitized(self):
-        try:
-            with open(os.path.join(self.build, "CMakeCache.txt")) as cache:
-                return re.search(r"^TALLY_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.MULTILINE) is not None
-        except FileNotFoundError:
-            raise EdgeError("%s is no build folder; build there, or name another in TALLY_BUILD" % self.build)
 
     def program(self, name):
         """Path of something built."""

@@ -20,6 +20,7 @@ from edge import wait_until
 from load import Load
 from store import reader_hash
 
+pytestmark = pytest.mark.both
 EDGE = {"limits": "off"}  # what is to be met here is not the limits
 KINDS = ["like", "dislike", "love", "funny", "angry", "sad", "wow", "none"]
 ROOM_KIB = 32 * 1024
