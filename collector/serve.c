@@ -223,6 +223,25 @@ static void fold(struct serve *serve, unsigned shard, const char *ring)
     (void)session_send(serve->session, on_folded, serve, 6, argv, bytes);
 }
 
+/* With an old ring goes what it says: which store this edge is of (0: none yet). The others say it
+ * from now on. False where there is none. */
+static bool pass_on_store(struct serve *serve, int from)
+{
+    uint64_t id = spool_store_id(serve->old[from].memory);
+    bool told = id == 0;
+    for (unsigned i = 0; i < serve->shards && id != 0; i++)
+        if (serve->lane[i] != NULL) {
+            spool_set_store_id(source_memory(lane_source(serve->lane[i])), id);
+            told = true;
+        }
+    for (int i = 0; i < serve->olds && id != 0; i++)
+        if (i != from) {
+            spool_set_store_id(serve->old[i].memory, id);
+            told = true;
+        }
+    return told;
+}
+
 /* First the file, then the numbers. The other way round, a crash between would have the file
  * drained again, its position unknown, and counted twice in the books. */
 static void finish_old(struct serve *serve, int i)
@@ -231,6 +250,8 @@ static void finish_old(struct serve *serve, int i)
     uint64_t damaged = source_damaged(lane_source(old->lane));
     char ring[17];
     snprintf(ring, sizeof ring, "%016" PRIx64, old->file.ring_id);
+    if (!pass_on_store(serve, i))
+        return; /* for now: the plugin is about to begin one */
     if (spool_old_delete(&old->file) != 0) {
         log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted", "path=%s", old->file.path);
         return;

@@ -169,6 +169,7 @@ static int begin_ring(struct spool_dir *dir, uint32_t shard, char *note, size_t 
     char old_name[SPOOL_RING_NAME_BYTES];
     struct spool_ring ring;
     struct spool_producer producer;
+    uint64_t store_id;
 
     int old = spool_ring_count(dir->fd, "old", shard);
     if (old < 0)
@@ -177,9 +178,12 @@ static int begin_ring(struct spool_dir *dir, uint32_t shard, char *note, size_t 
         return 0;
     if (make_ring(dir, shard, &ring, error, error_bytes) != 0)
         return -1;
-    int retired = spool_ring_retire(dir->fd, shard, random_id(), old_name, error, error_bytes);
+    int retired =
+        spool_ring_retire(dir->fd, shard, random_id(), old_name, &store_id, error, error_bytes);
     if (retired < 0)
         goto fail;
+    /* Which store this edge is of outlives the ring that said so. */
+    spool_set_store_id(ring.memory, store_id);
     /* From here on nothing may be appended to the ring that was renamed. */
     spool_ring_unmap(&dir->shard[shard].ring);
     if (spool_ring_install(dir->fd, shard, error, error_bytes) != 0 ||

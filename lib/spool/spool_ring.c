@@ -204,7 +204,7 @@ int spool_ring_count(int dir_fd, const char *prefix, uint32_t shard)
     return n;
 }
 
-/* Whether a ring can be deleted without a loss: neither its header nor its data know of a record.
+/* Whether a ring can go without a loss: neither its header nor its data know of a record.
  * (After a power loss the header may be older than the data.) */
 static bool never_held(const struct spool_ring *ring)
 {
@@ -214,7 +214,8 @@ static bool never_held(const struct spool_ring *ring)
 }
 
 int spool_ring_retire(int dir_fd, uint32_t shard, uint64_t fresh_id,
-                      char name[SPOOL_RING_NAME_BYTES], char *error, size_t error_bytes)
+                      char name[SPOOL_RING_NAME_BYTES], uint64_t *store_id, char *error,
+                      size_t error_bytes)
 {
     char current[SPOOL_RING_NAME_BYTES];
     struct spool_identity identity;
@@ -224,21 +225,19 @@ int spool_ring_retire(int dir_fd, uint32_t shard, uint64_t fresh_id,
 
     spool_ring_name(current, shard);
     name[0] = '\0';
+    *store_id = 0;
     if (faccessat(dir_fd, current, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
         return 0;
     if (spool_ring_map(&ring, dir_fd, current, false, NULL, 0) == 0) {
         if (spool_identify(ring.memory, ring.bytes, &identity, NULL, 0) == 0) {
             id = identity.ring_id;
+            *store_id = spool_store_id(ring.memory);
             empty = never_held(&ring);
         }
         spool_ring_unmap(&ring);
     }
-    if (empty) {
-        if (unlinkat(dir_fd, current, 0) != 0)
-            return error_say(error, error_bytes, "%s cannot be deleted: %s", current,
-                             strerror(errno));
+    if (empty)
         return 0;
-    }
     spool_ring_old_name(name, shard, id);
     if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* a copy of the same ring */
         spool_ring_old_name(name, shard, fresh_id);

@@ -51,9 +51,12 @@ int spool_ring_look(struct spool_ring *ring, int dir_fd, const char *name, char 
 int spool_ring_count(int dir_fd, const char *prefix, uint32_t shard);
 
 /* Takes the file `ring-<shard>` out of the way: renames it to `old-<shard>-<ring id>` (`fresh_id`
- * where its header is damaged), or deletes it where it never held anything. Returns 1 where it was
- * renamed, 0 where it was deleted or there was none, -1 with `error`. The new name in `name`. */
+ * where its header is damaged); where it never held anything it stays, to be replaced by
+ * spool_ring_install. Returns 1 where it was renamed, 0 where it stays or there was none, -1 with
+ * `error`. The new name in `name`; in `store_id` that of the ring, for the next one to go on with
+ * (spool_store_id), 0 where it has none. */
 int spool_ring_retire(int dir_fd, uint32_t shard, uint64_t fresh_id,
-                      char name[SPOOL_RING_NAME_BYTES], char *error, size_t error_bytes);
+                      char name[SPOOL_RING_NAME_BYTES], uint64_t *store_id, char *error,
+                      size_t error_bytes);
 
 #endif

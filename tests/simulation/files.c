@@ -166,26 +166,36 @@ static struct files_ring *make_ring(unsigned edge, unsigned shard)
     return file;
 }
 
-/* Takes the current file out of the way: deleted where it never held anything. */
-static void retire(unsigned edge, unsigned shard)
+/* Takes the current file out of the way; where it never held anything it stays, to be replaced. The
+ * store that it says in `store_id`. */
+static void retire(unsigned edge, unsigned shard, uint64_t *store_id)
 {
     struct files_ring *file = find_name(edge, shard, FILES_RING);
     struct spool_identity identity;
     struct spool_scan found;
     uint64_t id = world_id();
+    *store_id = 0;
     if (file == NULL)
         return;
     if (spool_identify(file->memory, file->bytes, &identity, NULL, 0) == 0) {
         id = identity.ring_id;
+        *store_id = spool_store_id(file->memory);
         if (spool_write_position(file->memory) == 0 &&
-            spool_scan(file->memory, file->bytes, NULL, NULL, &found) == 0 && found.records == 0) {
-            unlink_file(file);
+            spool_scan(file->memory, file->bytes, NULL, NULL, &found) == 0 && found.records == 0)
             return;
-        }
     }
     file->name = FILES_OLD;
     file->id = id;
     world_tell("edge %u shard %u: the ring is renamed", edge, shard);
+}
+
+/* Gives the new file its name, which an empty one may have yet. */
+static void install(unsigned edge, unsigned shard, struct files_ring *file)
+{
+    struct files_ring *empty = find_name(edge, shard, FILES_RING);
+    if (empty != NULL)
+        unlink_file(empty);
+    file->name = FILES_RING;
 }
 
 /* False where the producer was killed; without a ring where there are too many old ones. */
@@ -193,6 +203,7 @@ static bool begin_ring(unsigned edge, unsigned shard, int *steps)
 {
     struct files_edge *own = &files_edge[edge];
     struct spool_producer producer;
+    uint64_t store_id;
     char error[160];
     if (count_name(edge, shard, FILES_OLD) >= SPOOL_OLD_MAX)
         return true;
@@ -201,13 +212,14 @@ static bool begin_ring(unsigned edge, unsigned shard, int *steps)
     struct files_ring *file = make_ring(edge, shard);
     if (!step(steps))
         return false;
-    retire(edge, shard);
+    retire(edge, shard, &store_id);
+    spool_set_store_id(file->memory, store_id);
     if (own->file[shard] >= 0)
         unmap(&files[own->file[shard]]);
     own->file[shard] = -1;
     if (!step(steps))
         return false;
-    file->name = FILES_RING;
+    install(edge, shard, file);
     if (spool_producer_open(&producer, file->memory, file->bytes, error, sizeof error) != 0)
         world_wrong("a new ring cannot be opened: %s", error);
     adopt(edge, shard, file, &producer);

@@ -95,6 +95,31 @@ def test_an_empty_store_needs_adopt(make_edge):
 
 
 @pytest.mark.slow
+def test_a_ring_that_goes_passes_on_which_store_it_is_of(make_edge):
+    """The one that applied is drained and deleted, an empty one replaced: the edge knows its store nevertheless."""
+    edge, article = make_edge(**SHARD).start(), unique("passed")
+    edge.stop("collector")
+    _react(edge, [(article, "like")])
+    edge.stop("broker")
+    edge.edit_broker({"ring_bytes": 2 << 20})
+    edge.start("broker", "collector")
+    wait_until(lambda: not spool_bytes.old_rings(edge.spool), "the old ring to be drained and deleted")
+    empty = _ring(edge).ring_id()
+    edge.stop("broker")
+    edge.edit_broker({"ring_bytes": 1 << 20})
+    edge.start("broker")
+    wait_until(lambda: _another_ring(edge, empty), "the empty ring to be replaced")
+    opened = 'msg="ring opened" shard=0 ring=%016x' % _ring(edge).ring_id()
+    wait_until(lambda: opened in edge["collector"].text(), "the collector to follow")
+    assert not spool_bytes.old_rings(edge.spool)
+    edge.stop("redis")
+    shutil.rmtree(edge.path("redis"))
+    os.mkdir(edge.path("redis"))
+    edge.start("redis", ready=False)
+    _refused_until_adopted(edge, Model(), article)
+
+
+@pytest.mark.slow
 def test_another_store_needs_adopt(make_edge):
     edge, other, model = make_edge(**SHARD).start(), make_edge(**SHARD), Model()
     with open(edge.path("reader.key")) as key, open(other.path("reader.key"), "w") as its:
