@@ -9,14 +9,12 @@ struct limit_rate limit_rate_of(uint64_t tokens, uint64_t period_ns, uint64_t bu
     return (struct limit_rate){.interval_ns = period_ns / tokens, .burst = burst};
 }
 
-/* How much of the bucket is used. More than all of it cannot be: then the clock was set back, and
- * by how much is the rest. */
+/* How much of the bucket is used, twice all of it at most: more cannot be, so that the clock was
+ * set back. */
 static uint64_t used_ns(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns)
 {
-    uint64_t whole_ns = rate->interval_ns * rate->burst;
-    if (bucket <= now_ns || bucket - now_ns > 2 * whole_ns)
-        return 0;
-    return bucket - now_ns < whole_ns ? bucket - now_ns : whole_ns;
+    uint64_t most_ns = 2 * rate->interval_ns * rate->burst;
+    return bucket <= now_ns || bucket - now_ns > most_ns ? 0 : bucket - now_ns;
 }
 
 bool limit_left(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns)
@@ -79,6 +77,15 @@ bool limit_table_left(const struct limit_table *table, const uint64_t *bucket, u
 void limit_table_take(const struct limit_table *table, uint64_t *bucket, uint64_t now_ns)
 {
     *bucket = limit_taken(&table->rate, *bucket, now_ns);
+}
+
+void limit_table_charge(const struct limit_table *table, uint64_t *bucket, uint64_t n,
+                        uint64_t now_ns)
+{
+    const struct limit_rate *rate = &table->rate;
+    uint64_t most_ns = 2 * rate->interval_ns * rate->burst;
+    uint64_t after_ns = used_ns(rate, *bucket, now_ns) + n * rate->interval_ns;
+    *bucket = now_ns + (after_ns < most_ns ? after_ns : most_ns);
 }
 
 uint32_t limit_table_count(const struct limit_table *table)

@@ -1,9 +1,9 @@
 /* Token buckets. A bucket is one number: when it will be full again (the theoretical arrival time
  * of GCRA, the virtual scheduling algorithm of ITU-T I.371, annex A), so that nothing is refilled
  * by a timer, and 0 is a full one. Time comes in, in nanoseconds of a clock that nobody should set;
- * where it does jump, back by more than the time of a whole bucket, or forward, the bucket is full.
- * Looking and taking are two steps, so that what is refused for another reason costs no token.
- * Pure; one thread. */
+ * where it does jump, back by more than the time of two whole buckets, or forward, the bucket is
+ * full. Looking and taking are two steps, so that what is refused for another reason costs no
+ * token. Pure; one thread. */
 #ifndef TALLY_BROKER_PLUGIN_LIMIT_H
 #define TALLY_BROKER_PLUGIN_LIMIT_H
 
@@ -42,6 +42,11 @@ uint64_t *limit_table_bucket(struct limit_table *table, uint64_t key);
 
 bool limit_table_left(const struct limit_table *table, const uint64_t *bucket, uint64_t now_ns);
 void limit_table_take(const struct limit_table *table, uint64_t *bucket, uint64_t now_ns);
+
+/* Takes `n` tokens whether so many are left or not: what is lacking, a burst at most, comes back
+ * before the next is left. */
+void limit_table_charge(const struct limit_table *table, uint64_t *bucket, uint64_t n,
+                        uint64_t now_ns);
 
 uint32_t limit_table_count(const struct limit_table *table);
 

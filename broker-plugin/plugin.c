@@ -173,27 +173,34 @@ static bool address_limited(const struct plugin *plugin, const struct mosquitto 
     return !address_nets_contain(&plugin->edge.settings.proxy_nets, &address);
 }
 
-/* Takes up to `n` connections of those that the address of a client may yet make. False where it
- * may make none. */
-static bool take_connections(struct plugin *plugin, const struct mosquitto *client, int n,
-                             uint64_t now_ns)
+/* The bucket of connections of a client's address; NULL where it has no limit. */
+static uint64_t *connections_of(struct plugin *plugin, const struct mosquitto *client)
 {
     uint64_t key;
-    struct limit_table *connections = plugin->edge.connections;
 
-    if (connections == NULL || !address_limited(plugin, client, &key))
+    if (plugin->edge.connections == NULL || !address_limited(plugin, client, &key))
+        return NULL;
+    return limit_table_bucket(plugin->edge.connections, key);
+}
+
+/* Takes one of the connections that the address of a client may yet make. False where it may make
+ * none. */
+static bool take_connection(struct plugin *plugin, const struct mosquitto *client, uint64_t now_ns)
+{
+    uint64_t *bucket = connections_of(plugin, client);
+
+    if (bucket == NULL)
         return true;
-    uint64_t *bucket = limit_table_bucket(connections, key);
-    int taken = 0;
-    for (; taken < n && limit_table_left(connections, bucket, now_ns); taken++)
-        limit_table_take(connections, bucket, now_ns);
-    return taken > 0;
+    if (!limit_table_left(plugin->edge.connections, bucket, now_ns))
+        return false;
+    limit_table_take(plugin->edge.connections, bucket, now_ns);
+    return true;
 }
 
 /* Whether a connection is to be ended for one more refused reaction. Refusing costs as much as
  * admitting, and who goes on at full speed holds up everybody. Its address pays for so many
- * connections, so that coming back at once gains little. What the edge itself is the reason of is
- * held against nobody, and services are trusted. */
+ * connections, or owes them, so that coming back at once gains little. What the edge itself is the
+ * reason of is held against nobody, and services are trusted. */
 static bool floods(struct plugin *plugin, struct client *client, const struct mosquitto *connection,
                    enum reason reason, uint64_t now_ns)
 {
@@ -207,7 +214,9 @@ static bool floods(struct plugin *plugin, struct client *client, const struct mo
         return false;
     }
     plugin->flooded++;
-    take_connections(plugin, connection, FLOOD_CONNECTIONS, now_ns);
+    uint64_t *bucket = connections_of(plugin, connection);
+    if (bucket != NULL)
+        limit_table_charge(plugin->edge.connections, bucket, FLOOD_CONNECTIONS, now_ns);
     return true;
 }
 
@@ -233,7 +242,7 @@ static int on_basic_auth(int event, void *data, void *user)
     /* A service that has proved to be one is not kept out by others of its address; who has not
      * proved it pays for the attempt. At a reload nobody connects. */
     bool pays = !plugin->reloading && (refused != NULL || facts.service == NULL);
-    if (pays && !take_connections(plugin, asked->client, 1, clock_ns(CLOCK_MONOTONIC))) {
+    if (pays && !take_connection(plugin, asked->client, clock_ns(CLOCK_MONOTONIC))) {
         plugin->too_fast++;
         return TOO_MANY_CONNECTIONS;
     }

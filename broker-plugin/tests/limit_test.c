@@ -109,6 +109,22 @@ static void takes_the_widest_numbers(void **state)
     assert_int_equal(take(5, START + 1000), 1);
 }
 
+static void a_charge_is_owed(void **state)
+{
+    (void)state;
+    table = limit_table_new(1, &rate, 1);
+    uint64_t *owed = limit_table_bucket(table, 1);
+    limit_table_charge(table, owed, 19, START);
+    assert_true(limit_table_left(table, owed, START));
+    limit_table_charge(table, owed, 3, START);
+    assert_false(limit_table_left(table, owed, START + 599 * MS));
+    assert_true(limit_table_left(table, owed, START + 600 * MS));
+    /* A burst is owed at most. */
+    limit_table_charge(table, owed, 1000, START + 600 * MS);
+    assert_false(limit_table_left(table, owed, START + 4799 * MS));
+    assert_true(limit_table_left(table, owed, START + 4800 * MS));
+}
+
 static bool table_take(uint64_t key, uint64_t now_ns)
 {
     uint64_t *of_key = limit_table_bucket(table, key);
@@ -158,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_at_a_time, begin, end),
         cmocka_unit_test_setup_teardown(survives_jumps_of_the_clock, begin, end),
         cmocka_unit_test_setup_teardown(takes_the_widest_numbers, begin, end),
+        cmocka_unit_test_setup_teardown(a_charge_is_owed, begin, end),
         cmocka_unit_test_setup_teardown(each_key_has_its_own, begin, end),
         cmocka_unit_test_setup_teardown(a_full_table_forgets_the_stalest, begin, end),
     };

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import raw_mqtt as raw
 from clients import FLAVOUR_NAMES, FLAVOURS, V311, V5, Refused, reader_name, unique
 from edge import rate_exceeded_code, wait_until
 
@@ -212,6 +213,21 @@ def test_who_floods_and_comes_back_pays_with_connections(make_edge):
     assert refused > 0
     assert elsewhere.say("reactions/x", b"like") in OK
     assert edge.client(source="127.0.0.2").say("reactions/x", b"like") in OK
+
+
+def test_who_floods_and_comes_back_as_soon_as_it_may_owes_the_price(make_edge):
+    """It does not get away with what is left at the moment: 20 connections are paid for each time."""
+    edge = _edge(make_edge, refusal_rate=1, refusal_burst=1, reader_rate=1, reader_burst=1, connect_rate=50, connect_burst=30).start()
+    elsewhere = edge.client(source="127.0.0.2")
+    begun, floods = time.monotonic(), 0
+    while floods < 8:
+        with raw.Raw(edge.mqtt_port) as flooder:
+            if flooder.open(unique("flooder")) == 0:
+                flooder.send(raw.publish("reactions/x", b"like") * 10)
+                flooder.rest()
+                floods += 1
+    assert 20 * (floods - 1) <= 30 + 50 * (time.monotonic() - begun)
+    assert elsewhere.say("reactions/x", b"like") in OK
 
 
 def test_a_full_ring_is_held_against_nobody(make_edge):
