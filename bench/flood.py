@@ -1,12 +1,16 @@
 #!/usr/bin/python3
-"""What one flooder costs honest readers: time from publish to receipt with and without it, in turns, side by side.
+"""What troublesome clients cost honest readers: time from publish to receipt with and without them, in turns, side by side.
 
-  bench/flood.py [--build build/release] [--rounds 30] [--seconds 2] [--readers 20] [--qos 0] [--limits on]
+  bench/flood.py [--trouble flooder|stopped|slow] [--build build/release] [--rounds 30] [--seconds 2] [--readers 20] [--qos 0]
 
 An edge of its own is started. Honest readers react 4 times a second each, at random moments, at QoS 1, and ask for a receipt; all of them
-stand in one process that does nothing else. The flooder is a process that writes reactions of one reader on one connection as fast as the
-broker reads them, and comes back when it is ended. It runs with the lowest priority, as elsewhere it would be another machine. Turns are
-short, and their order changes, so that whatever else the machine does weighs on both sides alike."""
+stand in one process that does nothing else. The trouble is another process, of the lowest priority, as elsewhere it would be another machine:
+
+  flooder  writes reactions of one reader on one connection as fast as the broker reads them, and comes back when it is ended
+  stopped  20 subscribers to totals/# that read nothing, while totals of 500 articles move 2,000 times a second (limits are off)
+  slow     the same, but each reads 20 KB a second, a fraction of what is for it
+
+Turns are short, and their order changes, so that whatever else the machine does weighs on both sides alike."""
 
 import argparse
 import os
@@ -24,11 +28,14 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
 
+from child import dying_with_parent  # noqa: E402
 from edge import Edge  # noqa: E402
 
 ARTICLE = "world/flood"
 REACTIONS_S = 4  # of an honest reader; the limit is 5
 KINDS = (b"like", b"angry", b"sad", b"love")
+SUBSCRIBERS, SLOW_BYTES, SLOW_S = 20, 2000, 0.1
+CHATTER_S, CHATTER_ARTICLES = 2000, 500
 
 
 def text(value):
@@ -57,14 +64,22 @@ def publish(topic, payload, qos, mid, properties=b""):
 class Connection:
     """As little of MQTT 5 as this needs."""
 
-    def __init__(self, port, name):
+    def __init__(self, port, name, receive_bytes=None):
         self.name = name
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket = socket.socket()
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.held = b""
         self.socket.sendall(packet(0x10, text(b"MQTT") + bytes([5, 2]) + struct.pack(">H", 0) + b"\0" + text(name)))
         if self.answer()[1][1] != 0:
             raise SystemExit("the broker refused %r" % name)
+
+    def subscribe(self, topic_filter):
+        self.socket.sendall(packet(0x82, struct.pack(">H", 1) + b"\0" + text(topic_filter) + b"\0"))
+        if self.answer()[1][-1] >= 0x80:
+            raise SystemExit("%r may not subscribe to %r" % (self.name, topic_filter))
 
     def packets(self):
         """Those that are whole, of what has come."""
@@ -96,8 +111,7 @@ class Reader(Connection):
     def __init__(self, port, n):
         super().__init__(port, b"honest-reader-%d" % n)
         self.receipts = b"receipts/" + self.name
-        self.socket.sendall(packet(0x82, struct.pack(">H", 1) + b"\0" + text(self.receipts) + b"\0"))
-        self.answer()
+        self.subscribe(self.receipts)
         self.sent = 0
         self.begun = {}  # serial → when
 
@@ -135,12 +149,9 @@ def write_all(flooder, block, qos):
 
 
 def flood(port, qos):
-    """Never returns: the parent stops, continues and ends it. Ended by the broker, it comes back at once, and a hundred times a second where it
-    may not."""
-    os.nice(19)
+    """Ended by the broker, it comes back at once, and a hundred times a second where it may not."""
     block = b"".join(publish(b"reactions/" + ARTICLE.encode(), KINDS[n % len(KINDS)], qos, 1 + n) for n in range(1000))
-    print("ready", flush=True)
-    os.kill(os.getpid(), signal.SIGSTOP)
+    wait_for_turn()
     while True:
         try:
             write_all(Connection(port, b"flooder-at-full-speed"), block, qos)
@@ -148,6 +159,39 @@ def flood(port, qos):
             pass
         except SystemExit:
             time.sleep(0.01)
+
+
+def watch(port, slow):
+    """Subscribers in turns: they come at SIGCONT, and are gone, by their sockets' end, at the next SIGUSR1."""
+    while True:
+        wait_for_turn()
+        subscribers = [Connection(port, b"subscriber-%d-%d" % (os.getpid(), n), receive_bytes=4096) for n in range(SUBSCRIBERS)]
+        for subscriber in subscribers:
+            subscriber.subscribe(b"totals/#")
+        while signal.sigtimedwait([signal.SIGUSR1], SLOW_S) is None:
+            for subscriber in subscribers if slow else []:
+                subscriber.socket.recv(SLOW_BYTES)
+        for subscriber in subscribers:
+            subscriber.socket.close()
+
+
+def chatter(port):
+    """So many reactions a second, so that there are totals."""
+    connection, due, sent = Connection(port, b"chatterer-of-many-words"), time.monotonic(), 0
+    while True:
+        due += 0.01
+        time.sleep(max(0.0, due - time.monotonic()))
+        block = b""
+        for _ in range(CHATTER_S // 100):
+            block += publish(b"reactions/chatter/%d" % (sent % CHATTER_ARTICLES), KINDS[sent // CHATTER_ARTICLES % len(KINDS)], 0, 0)
+            sent += 1
+        connection.socket.sendall(block)
+
+
+def wait_for_turn():
+    """The parent continues, stops and ends what makes trouble."""
+    print("ready", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def measure(readers, seconds):
@@ -182,50 +226,106 @@ def quantile(took, q):
     return sorted(took)[min(len(took) - 1, int(len(took) * q))] * 1000
 
 
-def report(quiet, flooded, refused, seconds):
+def report(quiet, troubled, trouble):
     """Of all reactions together, and of the turns' own p99 the median: a burst of somebody else's work spoils few turns, but all the p99."""
-    sides = [[sum(turns, []), sorted(quantile(turn, 0.99) for turn in turns)[len(turns) // 2]] for turns in (quiet, flooded)]
+    sides = [[sum(turns, []), sorted(quantile(turn, 0.99) for turn in turns)[len(turns) // 2]] for turns in (quiet, troubled)]
     print("%-18s %9s %9s %9s %9s %15s" % ("ms to the receipt", "n", "p50", "p95", "p99", "p99, med. turn"))
-    for name, (took, turn) in zip(("without flooder", "with flooder"), sides):
+    for name, (took, turn) in zip(("without " + trouble, "with " + trouble), sides):
         print("%-18s %9d %9.2f %9.2f %9.2f %15.2f" % (name, len(took), *(quantile(took, q) for q in (0.5, 0.95, 0.99)), turn))
-    print("ratio of the p99: %.2f, of the median turn's: %.2f; refused of the flooder: %d, %.0f a second"
-          % (quantile(sides[1][0], 0.99) / quantile(sides[0][0], 0.99), sides[1][1] / sides[0][1], refused, refused / seconds))
+    print("ratio of the p99: %.2f, of the median turn's: %.2f" % (quantile(sides[1][0], 0.99) / quantile(sides[0][0], 0.99), sides[1][1] / sides[0][1]))
+
+
+def play(options):
+    """Another part than that of the honest readers; never returns."""
+    os.nice(19)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    if options.part == "flooder":
+        flood(options.port, options.qos)
+    elif options.part == "chatter":
+        chatter(options.port)
+    else:
+        watch(options.port, options.part == "slow")
+
+
+def held_back(port):
+    """Connections of the broker's whose bytes wait in the kernel (proc(5), /proc/net/tcp)."""
+    with open("/proc/net/tcp") as table:
+        rows = [row.split() for row in table.readlines()[1:]]
+    return sum(row[3] == "01" and int(row[1].split(":")[1], 16) == port and not row[4].startswith("00000000:") for row in rows)
+
+
+class Child:
+    """This very program, in one of its other parts."""
+
+    def __init__(self, part, port, qos):
+        self.part = part
+        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--part", part, "--port", str(port), "--qos", str(qos)],
+                                        stdout=subprocess.PIPE, preexec_fn=dying_with_parent())
+
+    def ready(self):
+        if not self.process.stdout.readline():
+            raise SystemExit("the %s could not go on" % self.part)
+
+    def begin(self):
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+        self.process.send_signal(signal.SIGCONT)
+
+    def pause(self):
+        if self.part == "flooder":
+            self.process.send_signal(signal.SIGSTOP)
+        else:
+            self.process.send_signal(signal.SIGUSR1)
+            self.ready()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
 
 
 def run(edge, options):
     readers = [Reader(edge.mqtt_port, n) for n in range(options.readers)]
-    flooder = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--flood", str(edge.mqtt_port), "--qos", str(options.qos)],
-                               stdout=subprocess.PIPE)
+    trouble = Child(options.trouble, edge.mqtt_port, options.qos)
+    children = [trouble] + [Child("chatter", edge.mqtt_port, 0) for _ in range(options.trouble != "flooder")]
     took = {False: [], True: []}
     try:
-        flooder.stdout.readline()
+        trouble.ready()
         measure(readers, 2)
-        before = sum(edge.header.refused().values())
+        before, stuck = sum(edge.header.refused().values()), []
         for n in range(options.rounds):
-            for flooding in ((False, True) if n % 2 == 0 else (True, False)):
-                flooder.send_signal(signal.SIGCONT if flooding else signal.SIGSTOP)
-                took[flooding].append(measure(readers, options.seconds))
-            flooder.send_signal(signal.SIGSTOP)
-        report(took[False], took[True], sum(edge.header.refused().values()) - before, options.rounds * options.seconds)
+            for troubled in ((False, True) if n % 2 == 0 else (True, False)):
+                if troubled:
+                    trouble.begin()
+                took[troubled].append(measure(readers, options.seconds))
+                if troubled:
+                    stuck.append(held_back(edge.mqtt_port))
+                    trouble.pause()
+        report(took[False], took[True], options.trouble)
+        if options.trouble == "flooder":
+            refused = sum(edge.header.refused().values()) - before
+            print("refused of the flooder: %d, %.0f a second" % (refused, refused / (options.rounds * options.seconds)))
+        else:
+            print("held back at the end of its turns: %d to %d of %d subscribers" % (min(stuck), max(stuck), SUBSCRIBERS))
     finally:
-        flooder.kill()
-        flooder.wait()
+        for child in children:
+            child.end()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trouble", choices=("flooder", "stopped", "slow"), default="flooder")
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--seconds", type=float, default=2, help="of a turn")
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--qos", type=int, choices=(0, 1), default=0, help="of the flooder's reactions")
-    parser.add_argument("--limits", choices=("on", "off"), default="on")
-    parser.add_argument("--flood", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("flooder", "stopped", "slow", "chatter"), help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.flood:
-        flood(options.flood, options.qos)
+    if options.part:
+        play(options)
     folder = tempfile.mkdtemp(prefix="tally-flood-")
-    edge = Edge(folder, limits=options.limits, build=os.path.abspath(options.build), plugin={"max_articles": 1000, "ring_bytes": 32 << 20})
+    edge = Edge(folder, limits="on" if options.trouble == "flooder" else "off", build=os.path.abspath(options.build),
+                plugin={"max_articles": 1000, "ring_bytes": 32 << 20, "open_wildcards": "on"})
     try:
         run(edge.start(), options)
     finally:

@@ -114,14 +114,14 @@ class Reader:
             return b""
         return kind if self.rng.random() < 0.5 else json.dumps({"reaction": kind})
 
-    def check_acks(self):
+    def check_acks(self, edge):
         if self.qos == 0:
             self.client.flush()
             return
         for mid, bad in self.mids:
             code = self.client.ack(mid)
             if self.client.version == V5:
-                assert (code == 0x87) if bad else (code in (0x00, 0x10)), (bad, code)
+                assert (code == 0x87) if bad else (code in (0x00, 0x10)), (bad, code, edge.header.refused(), edge["broker"].text()[-1000:])
 
     def check_receipts(self):
         want = set(self.expected)
@@ -175,7 +175,7 @@ def test_random_reactions_against_the_model(edge):
         for reader in readers:
             reader.step(model, articles)
     for reader in readers:
-        reader.check_acks()
+        reader.check_acks(edge)
     edge.settle()
 
     refused = edge.header.refused()
