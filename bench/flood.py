@@ -7,7 +7,8 @@ An edge of its own is started. Honest readers react 4 times a second each, at ra
 stand in one process that does nothing else. The trouble is another process, of the lowest priority, as elsewhere it would be another machine:
 
   flooder  writes reactions of one reader on one connection as fast as the broker reads them, and comes back when it is ended
-  stopped  20 subscribers to totals/# that read nothing, while totals of 500 articles move 2,000 times a second (limits are off)
+  stopped  20 subscribers to totals/# that read nothing, while 500 articles get 2,000 reactions a second (limits are off), beside as many
+           who read all
   slow     the same, but each reads 20 KB a second, a fraction of what is for it
 
 Turns are short, and their order changes, so that whatever else the machine does weighs on both sides alike."""
@@ -161,16 +162,22 @@ def flood(port, qos):
             time.sleep(0.01)
 
 
-def watch(port, slow):
+def watch(port, how):
     """Subscribers in turns: they come at SIGCONT, and are gone, by their sockets' end, at the next SIGUSR1."""
     while True:
         wait_for_turn()
-        subscribers = [Connection(port, b"subscriber-%d-%d" % (os.getpid(), n), receive_bytes=4096) for n in range(SUBSCRIBERS)]
+        receive_bytes = None if how == "reading" else 4096
+        subscribers = [Connection(port, b"subscriber-%d-%d" % (os.getpid(), n), receive_bytes) for n in range(SUBSCRIBERS)]
+        selector = selectors.DefaultSelector()
         for subscriber in subscribers:
             subscriber.subscribe(b"totals/#")
-        while signal.sigtimedwait([signal.SIGUSR1], SLOW_S) is None:
-            for subscriber in subscribers if slow else []:
+            selector.register(subscriber.socket, selectors.EVENT_READ)
+        while signal.sigtimedwait([signal.SIGUSR1], 0 if how == "reading" else SLOW_S) is None:
+            for key, _events in selector.select(SLOW_S) if how == "reading" else []:
+                key.fileobj.recv(1 << 20)
+            for subscriber in subscribers if how == "slow" else []:
                 subscriber.socket.recv(SLOW_BYTES)
+        selector.close()
         for subscriber in subscribers:
             subscriber.socket.close()
 
@@ -230,7 +237,7 @@ def report(quiet, troubled, trouble):
     """Of all reactions together, and of the turns' own p99 the median: a burst of somebody else's work spoils few turns, but all the p99."""
     sides = [[sum(turns, []), sorted(quantile(turn, 0.99) for turn in turns)[len(turns) // 2]] for turns in (quiet, troubled)]
     print("%-18s %9s %9s %9s %9s %15s" % ("ms to the receipt", "n", "p50", "p95", "p99", "p99, med. turn"))
-    for name, (took, turn) in zip(("without " + trouble, "with " + trouble), sides):
+    for name, (took, turn) in zip(("without flooder" if trouble == "flooder" else "reading", trouble), sides):
         print("%-18s %9d %9.2f %9.2f %9.2f %15.2f" % (name, len(took), *(quantile(took, q) for q in (0.5, 0.95, 0.99)), turn))
     print("ratio of the p99: %.2f, of the median turn's: %.2f" % (quantile(sides[1][0], 0.99) / quantile(sides[0][0], 0.99), sides[1][1] / sides[0][1]))
 
@@ -244,7 +251,7 @@ def play(options):
     elif options.part == "chatter":
         chatter(options.port)
     else:
-        watch(options.port, options.part == "slow")
+        watch(options.port, options.part)
 
 
 def held_back(port):
@@ -284,21 +291,26 @@ class Child:
 
 def run(edge, options):
     readers = [Reader(edge.mqtt_port, n) for n in range(options.readers)]
-    trouble = Child(options.trouble, edge.mqtt_port, options.qos)
-    children = [trouble] + [Child("chatter", edge.mqtt_port, 0) for _ in range(options.trouble != "flooder")]
+    trouble, chatterer, beside = Child(options.trouble, edge.mqtt_port, options.qos), None, None
+    if options.trouble != "flooder":
+        chatterer, beside = (Child(part, edge.mqtt_port, 0) for part in ("chatter", "reading"))
     took = {False: [], True: []}
     try:
         trouble.ready()
+        if beside:
+            beside.ready()
         measure(readers, 2)
         before, stuck = sum(edge.header.refused().values()), []
         for n in range(options.rounds):
             for troubled in ((False, True) if n % 2 == 0 else (True, False)):
-                if troubled:
-                    trouble.begin()
+                child = trouble if troubled else beside
+                if child:
+                    child.begin()
                 took[troubled].append(measure(readers, options.seconds))
                 if troubled:
                     stuck.append(held_back(edge.mqtt_port))
-                    trouble.pause()
+                if child:
+                    child.pause()
         report(took[False], took[True], options.trouble)
         if options.trouble == "flooder":
             refused = sum(edge.header.refused().values()) - before
@@ -306,7 +318,7 @@ def run(edge, options):
         else:
             print("held back at the end of its turns: %d to %d of %d subscribers" % (min(stuck), max(stuck), SUBSCRIBERS))
     finally:
-        for child in children:
+        for child in filter(None, (trouble, chatterer, beside)):
             child.end()
 
 
@@ -318,7 +330,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=2, help="of a turn")
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--qos", type=int, choices=(0, 1), default=0, help="of the flooder's reactions")
-    parser.add_argument("--part", choices=("flooder", "stopped", "slow", "chatter"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("flooder", "stopped", "slow", "reading", "chatter"), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:

@@ -36,8 +36,8 @@
 #define OPTIONS_MAX 64
 #define TEND_MS 100
 #define WATCH_MS 10000
-#define REFUSALS_MS 1000     /* ops/refusals: at most one each */
-#define FLOOD_CONNECTIONS 20 /* that an ended flooder costs its address */
+#define REFUSALS_MS 1000      /* ops/refusals: at most one each */
+#define FLOOD_CONNECTIONS 100 /* that an ended flooder costs its address */
 #define ERROR_MAX_BYTES 1024
 
 /* What was counted when the log last spoke of it. */

@@ -216,8 +216,8 @@ def test_who_floods_and_comes_back_pays_with_connections(make_edge):
 
 
 def test_who_floods_and_comes_back_as_soon_as_it_may_owes_the_price(make_edge):
-    """It does not get away with what is left at the moment: 20 connections are paid for each time."""
-    edge = _edge(make_edge, refusal_rate=1, refusal_burst=1, reader_rate=1, reader_burst=1, connect_rate=50, connect_burst=30).start()
+    """It does not get away with what is left at the moment: 100 connections are paid for each time."""
+    edge = _edge(make_edge, refusal_rate=1, refusal_burst=1, reader_rate=1, reader_burst=1, connect_rate=500, connect_burst=120).start()
     elsewhere = edge.client(source="127.0.0.2")
     begun, floods = time.monotonic(), 0
     while floods < 8:
@@ -226,7 +226,7 @@ def test_who_floods_and_comes_back_as_soon_as_it_may_owes_the_price(make_edge):
                 flooder.send(raw.publish("reactions/x", b"like") * 10)
                 flooder.rest()
                 floods += 1
-    assert 20 * (floods - 1) <= 30 + 50 * (time.monotonic() - begun)
+    assert 100 * (floods - 1) <= 120 + 500 * (time.monotonic() - begun)
     assert elsewhere.say("reactions/x", b"like") in OK
 
 
