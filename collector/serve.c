@@ -223,23 +223,14 @@ static void fold(struct serve *serve, unsigned shard, const char *ring)
     (void)session_send(serve->session, on_folded, serve, 6, argv, bytes);
 }
 
-/* With an old ring goes what it says: which store this edge is of (0: none yet). The others say it
- * from now on. False where there is none. */
-static bool pass_on_store(struct serve *serve, int from)
+/* Which store this edge is of, only its rings say (on_ready): the last one stays until there is
+ * another, which the plugin is about to begin. */
+static bool is_last_ring(const struct serve *serve)
 {
-    uint64_t id = spool_store_id(serve->old[from].memory);
-    bool told = id == 0;
-    for (unsigned i = 0; i < serve->shards && id != 0; i++)
-        if (serve->lane[i] != NULL) {
-            spool_set_store_id(source_memory(lane_source(serve->lane[i])), id);
-            told = true;
-        }
-    for (int i = 0; i < serve->olds && id != 0; i++)
-        if (i != from) {
-            spool_set_store_id(serve->old[i].memory, id);
-            told = true;
-        }
-    return told;
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] != NULL)
+            return false;
+    return serve->olds == 1;
 }
 
 /* First the file, then the numbers. The other way round, a crash between would have the file
@@ -250,8 +241,8 @@ static void finish_old(struct serve *serve, int i)
     uint64_t damaged = source_damaged(lane_source(old->lane));
     char ring[17];
     snprintf(ring, sizeof ring, "%016" PRIx64, old->file.ring_id);
-    if (!pass_on_store(serve, i))
-        return; /* for now: the plugin is about to begin one */
+    if (is_last_ring(serve))
+        return;
     if (spool_old_delete(&old->file) != 0) {
         log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted", "path=%s", old->file.path);
         return;

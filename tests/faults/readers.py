@@ -167,8 +167,9 @@ def probe(edge, article):
     try:
         reader.open()
         reader.watch("totals/" + article)
-        if reader.say("reactions/" + article, "like") >= 0x80:
-            raise Refused(article)
+        code = reader.say("reactions/" + article, "like")
+        if code >= 0x80:
+            raise Refused(article, code)
 
         def shown():
             if reader.closed:

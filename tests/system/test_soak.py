@@ -9,7 +9,8 @@ import time
 import pytest
 
 from child import dying_with_parent
-from edge import ROOT, build_dir, wait_until
+from clients import Refused
+from edge import ROOT, EdgeError, build_dir, wait_until
 
 sys.path.append(os.path.join(ROOT, "tests", "faults"))
 
@@ -80,6 +81,14 @@ def test_a_seed_draws_the_same_faults_and_each_kind_has_its_turn():
         once, again = schedule.plan(seed, names), schedule.plan(seed, names)
         assert [(s.names, s.seed) for s in once] == [(s.names, s.seed) for s in again]
     assert {schedule.plan(seed, names)[0].names[0] for seed in range(len(names))} == set(names)
+
+
+def test_a_probe_that_is_refused_has_not_healed(make_edge):
+    edge = make_edge(plugin={"auto_create": "off"}, limits="on").start()
+    with pytest.raises(Refused, match="135"):
+        readers.probe(edge, "soak/unknown")
+    with pytest.raises(EdgeError, match="not healed after a test"):
+        readers.await_heal(edge, "soak/unknown", "a test", 0.5)
 
 
 def lose_a_register(edge):
