@@ -94,9 +94,9 @@ class Reader(threading.Thread):
         try:
             client.open(self.habits.patience_s)
             if self.receipts:
-                client.watch("receipts/" + client.name)
+                client.watch("receipts/" + client.name, timeout_s=self.habits.patience_s)
             self.client = client
-        except NOT_THERE:
+        except NOT_THERE + (AssertionError,):  # the latter: no answer, as where a system call of the broker's failed
             client.close()
             time.sleep(0.05)
 

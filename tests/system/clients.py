@@ -194,14 +194,14 @@ class Client(mqtt.Client):
         """Publishes at QoS 1 or 2 and waits for the answer. Returns its reason code."""
         return self.ack(self.send(topic, payload, qos, **more))
 
-    def watch(self, *filters, qos=0):
+    def watch(self, *filters, qos=0, timeout_s=None):
         """Subscribes. Returns the SUBACK's codes, one a filter."""
         _result, mid = super().subscribe([self._filter(topic, qos) for topic in filters])
         def answered():
             if self.closed and mid not in self.granted:
                 raise Closed(self.name)
             return self.granted.pop(mid, None)
-        return self.wait(answered, "SUBACK")
+        return self.wait(answered, "SUBACK", timeout_s)
 
     def _filter(self, topic, qos):
         if self.version == V5:
