@@ -9,12 +9,16 @@ struct limit_rate limit_rate_of(uint64_t tokens, uint64_t period_ns, uint64_t bu
     return (struct limit_rate){.interval_ns = period_ns / tokens, .burst = burst};
 }
 
-/* How much of the bucket is used, twice all of it at most: more cannot be, so that the clock was
- * set back. */
+/* All of a bucket used, and as much owed. */
+static uint64_t most_ns(const struct limit_rate *rate)
+{
+    return 2 * rate->interval_ns * rate->burst;
+}
+
+/* How much of the bucket is used. More than the most cannot be: then the clock was set back. */
 static uint64_t used_ns(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns)
 {
-    uint64_t most_ns = 2 * rate->interval_ns * rate->burst;
-    return bucket <= now_ns || bucket - now_ns > most_ns ? 0 : bucket - now_ns;
+    return bucket <= now_ns || bucket - now_ns > most_ns(rate) ? 0 : bucket - now_ns;
 }
 
 bool limit_left(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns)
@@ -83,9 +87,8 @@ void limit_table_charge(const struct limit_table *table, uint64_t *bucket, uint6
                         uint64_t now_ns)
 {
     const struct limit_rate *rate = &table->rate;
-    uint64_t most_ns = 2 * rate->interval_ns * rate->burst;
     uint64_t after_ns = used_ns(rate, *bucket, now_ns) + n * rate->interval_ns;
-    *bucket = now_ns + (after_ns < most_ns ? after_ns : most_ns);
+    *bucket = now_ns + (after_ns < most_ns(rate) ? after_ns : most_ns(rate));
 }
 
 uint32_t limit_table_count(const struct limit_table *table)
