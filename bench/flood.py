@@ -29,6 +29,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
 
+import raw_mqtt as raw  # noqa: E402
 from child import dying_with_parent  # noqa: E402
 from edge import Edge  # noqa: E402
 
@@ -37,29 +38,6 @@ REACTIONS_S = 4  # of an honest reader; the limit is 5
 KINDS = (b"like", b"angry", b"sad", b"love")
 SUBSCRIBERS, SLOW_BYTES, SLOW_S = 20, 2000, 0.1
 CHATTER_S, CHATTER_ARTICLES = 2000, 500
-
-
-def text(value):
-    return struct.pack(">H", len(value)) + value
-
-
-def number(n):
-    """A length as MQTT has it."""
-    out = b""
-    while True:
-        n, low = n >> 7, n & 0x7F
-        out += bytes([low | (0x80 if n else 0)])
-        if not n:
-            return out
-
-
-def packet(first, body):
-    return bytes([first]) + number(len(body)) + body
-
-
-def publish(topic, payload, qos, mid, properties=b""):
-    head = text(topic) + (struct.pack(">H", mid) if qos else b"") + number(len(properties)) + properties
-    return packet(0x30 | qos << 1, head + payload)
 
 
 class Connection:
@@ -73,12 +51,12 @@ class Connection:
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.held = b""
-        self.socket.sendall(packet(0x10, text(b"MQTT") + bytes([5, 2]) + struct.pack(">H", 0) + b"\0" + text(name)))
+        self.socket.sendall(raw.connect(name, keepalive=0))
         if self.answer()[1][1] != 0:
             raise SystemExit("the broker refused %r" % name)
 
     def subscribe(self, topic_filter):
-        self.socket.sendall(packet(0x82, struct.pack(">H", 1) + b"\0" + text(topic_filter) + b"\0"))
+        self.socket.sendall(raw.subscribe([topic_filter]))
         if self.answer()[1][-1] >= 0x80:
             raise SystemExit("%r may not subscribe to %r" % (self.name, topic_filter))
 
@@ -119,8 +97,8 @@ class Reader(Connection):
     def react(self, now):
         self.sent += 1
         self.begun[self.sent] = now
-        properties = b"\x08" + text(self.receipts) + b"\x09" + text(struct.pack(">Q", self.sent))
-        self.socket.sendall(publish(b"reactions/" + ARTICLE.encode(), KINDS[self.sent % len(KINDS)], 1, 1 + self.sent % 65535, properties))
+        asked = raw.properties(b"\x08" + raw.text(self.receipts), b"\x09" + raw.text(struct.pack(">Q", self.sent)))
+        self.socket.sendall(raw.publish("reactions/" + ARTICLE, KINDS[self.sent % len(KINDS)], 1, 1 + self.sent % 65535, props=asked))
 
     def read(self, took):
         for first, body in self.packets():
@@ -151,7 +129,7 @@ def write_all(flooder, block, qos):
 
 def flood(port, qos):
     """Ended by the broker, it comes back at once, and a hundred times a second where it may not."""
-    block = b"".join(publish(b"reactions/" + ARTICLE.encode(), KINDS[n % len(KINDS)], qos, 1 + n) for n in range(1000))
+    block = b"".join(raw.publish("reactions/" + ARTICLE, KINDS[n % len(KINDS)], qos, 1 + n) for n in range(1000))
     wait_for_turn()
     while True:
         try:
@@ -190,7 +168,7 @@ def chatter(port):
         time.sleep(max(0.0, due - time.monotonic()))
         block = b""
         for _ in range(CHATTER_S // 100):
-            block += publish(b"reactions/chatter/%d" % (sent % CHATTER_ARTICLES), KINDS[sent // CHATTER_ARTICLES % len(KINDS)], 0, 0)
+            block += raw.publish("reactions/chatter/%d" % (sent % CHATTER_ARTICLES), KINDS[sent // CHATTER_ARTICLES % len(KINDS)])
             sent += 1
         connection.socket.sendall(block)
 
