@@ -18,7 +18,7 @@ import urllib.request
 import redis as redis_py
 
 import spool_bytes
-from child import dying_with_parent
+from child import dying_with_parent, marked_processes
 from clients import TIMEOUT_S, V5, Client
 from store import Store
 
@@ -380,17 +380,7 @@ class Edge:
 
     def left(self):
         """Pids that carry this edge's mark, or (Redis overwrites its environment) name its Redis."""
-        mark, title = ("%s=%s" % (MARK, self.mark)).encode(), b"127.0.0.1:%d" % self.redis_port
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open("/proc/%s/environ" % pid, "rb") as environ, open("/proc/%s/cmdline" % pid, "rb") as command:
-                    words = command.read()
-                    if mark in environ.read().split(b"\0") or (b"redis-server" in words and title in words):
-                        found.append(int(pid))
-            except OSError:
-                continue
-        return found
+        return list(marked_processes(("%s=%s" % (MARK, self.mark)).encode(), self.redis_port))
 
     def command_argv(self, name, *more):
         """The operator's command with what it needs of this edge."""

@@ -12,26 +12,13 @@ import urllib.request
 import pytest
 
 import edge as edges
+from child import marked_processes
 from clients import TIMEOUT_S, Client, reader_name
 
 pytestmark = pytest.mark.no_sanitizer
 SCRIPTS = os.path.join(edges.ROOT, "script")
 PORTS = ("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_HTTP_PORT", "TALLY_REDIS_PORT")
 PROGRAMS = ("redis", "mosquitto", "collector", "feed")
-
-
-def marked_processes(mark, redis_port):
-    """Pid → command line of what carries the mark in its environment, or (Redis overwrites its own) names the Redis."""
-    found = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/environ" % pid, "rb") as environ, open("/proc/%s/cmdline" % pid, "rb") as command:
-                words = command.read()
-                if mark in environ.read().split(b"\0") or (b"redis-server" in words and b"127.0.0.1:%d" % redis_port in words):
-                    found[int(pid)] = words.replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-    return found
 
 
 def _hear_signals():

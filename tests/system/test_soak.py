@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from child import dying_with_parent
+from child import dying_with_parent, marked_processes
 from clients import Refused
 from edge import ROOT, EdgeError, build_dir, wait_until
 
@@ -155,17 +155,9 @@ def test_a_soak_that_is_ended_leaves_nothing(tmp_path):
     mark = b"SOAK_UNDER_TEST=" + os.fsencode(tmp_path)
 
     def programs():
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open("/proc/%s/environ" % pid, "rb") as environ, open("/proc/%s/comm" % pid) as comm:
-                    if mark in environ.read():
-                        found.append(comm.read().strip())
-            except OSError:
-                pass
-        return found
+        return {os.path.basename(command.split(" ")[0]) for command in marked_processes(mark).values()}
     try:
-        wait_until(lambda: {"mosquitto", "redis-server", "tally-collector", "tally-feed"} <= set(programs()), "both edges run", 30.0)
+        wait_until(lambda: {"mosquitto", "redis-server", "tally-collector", "tally-feed"} <= programs(), "both edges run", 30.0)
         soak.terminate()
         assert soak.wait(10.0) == 128 + signal.SIGTERM
     finally:
