@@ -218,7 +218,19 @@ void judge_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t valu
     judge_counts.votes++;
 }
 
-/* How many records came before a position. A torn one is there only where recovery finds it. */
+/* Whether a torn record's place was given to the next one, which was acknowledged. */
+static bool place_reused(const struct wish *torn)
+{
+    for (unsigned i = 0; i < n_wishes; i++)
+        if (!wishes[i].torn && wishes[i].ring_id == torn->ring_id &&
+            wishes[i].position == torn->position)
+            return true;
+    return false;
+}
+
+/* How many records came before a position. A torn one is there only where recovery finds it: after
+ * a loss of power perhaps in the place of the one that followed it there, of which it then is the
+ * sequence too. */
 static uint64_t records_before(uint64_t ring_id, uint64_t position)
 {
     uint64_t records = 0;
@@ -230,7 +242,7 @@ static uint64_t records_before(uint64_t ring_id, uint64_t position)
             const struct files_ring *file = files_find(ring_id);
             wish->recovered = file != NULL && file->name == FILES_OLD && lies_whole(wish, file);
         }
-        records += !wish->torn || wish->recovered;
+        records += !wish->torn || (wish->recovered && !place_reused(wish));
     }
     return records;
 }
