@@ -58,11 +58,27 @@ static enum reason read_payload(const struct admit *admit, const struct admit_wi
     return REASON_NONE;
 }
 
+/* Whose reaction it is. A name that a gateway gives is, like a token's subject, of source 't': no
+ * client id or username passes for it. */
+struct reader {
+    char source;
+    const char *name;
+    size_t bytes;
+};
+
+static struct reader reader_of(const struct admit_wish *wish, const struct reaction *reaction)
+{
+    if (wish->gateway)
+        return (struct reader){'t', reaction->reader, reaction->reader_bytes};
+    return (struct reader){wish->source, wish->reader, wish->reader_bytes};
+}
+
 static bool is_forbidden(const struct admit_wish *wish, const struct admit_verdict *verdict,
                          const struct reaction *reaction)
 {
-    return wish->retain || !wish->may_react || wish->source == 0 || wish->reader_bytes == 0 ||
-           wish->reader_bytes > READER_NAME_MAX_BYTES || reaction->reader_bytes > 0 ||
+    struct reader reader = reader_of(wish, reaction);
+    return wish->retain || !wish->may_react || reader.source == 0 || reader.bytes == 0 ||
+           reader.bytes > READER_NAME_MAX_BYTES || (reaction->reader_bytes > 0 && !wish->gateway) ||
            (wish->response_topic != NULL && !verdict->wants_receipt);
 }
 
@@ -79,12 +95,15 @@ struct allowance {
 };
 
 static enum reason judge_limits(const struct admit *admit, const struct admit_wish *wish,
-                                struct allowance *allowance)
+                                const struct reaction *reaction, struct allowance *allowance)
 {
     if (admit->known != NULL && allowance->known.verdict == KNOWN_NO)
         return REASON_UNKNOWN_ARTICLE;
     if (admit->readers != NULL) {
-        allowance->reader = limit_table_bucket(admit->readers, wish->reader_key);
+        uint64_t key = wish->gateway
+                           ? admit_reader_key(admit, 't', reaction->reader, reaction->reader_bytes)
+                           : wish->reader_key;
+        allowance->reader = limit_table_bucket(admit->readers, key);
         if (!limit_table_left(admit->readers, allowance->reader, wish->now_ns))
             return REASON_RATE_READER;
     }
@@ -117,6 +136,7 @@ static enum reason append(struct admit *admit, const struct admit_wish *wish,
     struct spool_producer *ring = admit->ring(admit->ring_user, shard);
     if (ring == NULL)
         return REASON_BUSY;
+    struct reader reader = reader_of(wish, reaction);
     struct record *record = &verdict->record;
     memset(record, 0, sizeof *record);
     record->kind = (uint8_t)reaction->kind;
@@ -129,7 +149,7 @@ static enum reason append(struct admit *admit, const struct admit_wish *wish,
         record->correlation_bytes = (uint8_t)wish->correlation_bytes;
     }
     record->reader = reader_hash(&admit->key, verdict->article, verdict->article_bytes,
-                                 wish->source, wish->reader, wish->reader_bytes);
+                                 reader.source, reader.name, reader.bytes);
     record->stamp = reaction->age_ms == 0
                         ? stamp_next(admit->last_stamp, wish->unix_ms)
                         : stamp_late(admit->late_counter, wish->unix_ms, reaction->age_ms);
@@ -168,7 +188,7 @@ void admit_reaction(struct admit *admit, const struct admit_wish *wish,
     else if (is_forbidden(wish, verdict, &reaction))
         verdict->reason = REASON_FORBIDDEN;
     else
-        verdict->reason = judge_limits(admit, wish, &allowance);
+        verdict->reason = judge_limits(admit, wish, &reaction, &allowance);
     if (verdict->reason == REASON_NONE && wish->clock_bad)
         verdict->reason = REASON_CLOCK;
     if (verdict->reason == REASON_NONE)

@@ -47,18 +47,19 @@ struct admit_wish {
     const void *payload;
     size_t payload_bytes;
     bool retain;
-    bool may_react;     /* false: what publishes is no reader (a bridge, a service, no admitted
-                           identity) */
-    char source;        /* by what the reader is known: 'u', 'c'; 0 by nothing that counts */
+    bool may_react; /* false: what publishes is no reader (a bridge, a service, no admitted
+                       identity) */
+    bool gateway;   /* names its reader in the payload, and must; what follows is not looked at */
+    char source;    /* by what the reader is known: 'u', 'c'; 0 by nothing that counts */
     const char *reader; /* the name */
     size_t reader_bytes;
+    uint64_t reader_key;        /* of its limit: admit_reader_key */
     const char *client_id;      /* NUL-terminated */
     const char *response_topic; /* NULL: none */
     size_t response_topic_bytes;
     const unsigned char *correlation;
     size_t correlation_bytes;
-    uint64_t reader_key;  /* of its limit: admit_reader_key */
-    bool address_limited; /* false: it comes from a proxy, or over no network */
+    bool address_limited; /* false: it comes from a proxy, a gateway, or over no network */
     uint64_t address_key; /* of its limit: address_key */
     bool clock_bad;       /* the edge's clock differs from the store's */
     uint64_t unix_ms;     /* now */

@@ -468,9 +468,11 @@ static void fill_wish(struct plugin *plugin, struct client *client, bool asked,
     wish->client_id = mosquitto_client_id(message->client);
     if (wish->client_id == NULL)
         wish->client_id = "";
+    wish->gateway = client->facts.role == ROLE_GATEWAY;
     wish->source = client->facts.source;
-    wish->reader =
-        wish->source == 'u' ? mosquitto_client_username(message->client) : wish->client_id;
+    if (!wish->gateway)
+        wish->reader =
+            wish->source == 'u' ? mosquitto_client_username(message->client) : wish->client_id;
     wish->reader_bytes = wish->reader == NULL ? 0 : strlen(wish->reader);
     wish->may_react = asked && role_write(&client->facts, AREA_REACTIONS, NULL) == ROLE_ALLOW;
     wish->response_topic = properties.response_topic;

@@ -34,6 +34,8 @@ static const char *client_id_refused(const char *client_id, enum role role)
         return "client id begins with newsroom-";
     if (begins_with(client_id, "ops-") && role != ROLE_OPERATOR)
         return "client id begins with ops-";
+    if (begins_with(client_id, "gateway-") && role != ROLE_GATEWAY)
+        return "client id begins with gateway-";
     return NULL;
 }
 
@@ -72,7 +74,7 @@ const char *role_connect(const struct role_rules *rules, const struct services *
         return refused;
     facts->admitted = true;
     facts->service = service;
-    facts->source = source_of(rules, client_id, username);
+    facts->source = facts->role == ROLE_GATEWAY ? 't' : source_of(rules, client_id, username);
     return NULL;
 }
 
@@ -116,6 +118,12 @@ static bool is(const char *rest, const char *what)
     return strcmp(rest, what) == 0;
 }
 
+/* For itself, or for the readers whom it names. */
+static bool reacts(enum role role)
+{
+    return role == ROLE_READER || role == ROLE_NEWSROOM || role == ROLE_GATEWAY;
+}
+
 static bool sees_everything(enum role role)
 {
     return role == ROLE_OPERATOR || role == ROLE_FEED;
@@ -131,12 +139,13 @@ enum role_answer role_write(const struct role_facts *facts, enum role_area area,
         return ROLE_DENY;
     /* "reactions" without an article passes, so that admission can say what is wrong with it. */
     if (area == AREA_REACTIONS)
-        return facts->role == ROLE_READER || facts->role == ROLE_NEWSROOM ? ROLE_ALLOW : ROLE_DENY;
+        return reacts(facts->role) ? ROLE_ALLOW : ROLE_DENY;
     if (rest == NULL || *rest == '\0')
         return ROLE_DENY;
     switch (facts->role) {
     case ROLE_READER:
     case ROLE_NEWSROOM:
+    case ROLE_GATEWAY:
         break;
     case ROLE_OPERATOR:
         may = area == AREA_ARTICLES;
@@ -279,5 +288,5 @@ enum role_answer role_subscribe(const struct role_rules *rules, const struct rol
 
 bool role_subscriptions_bounded(const struct role_facts *facts)
 {
-    return facts->role == ROLE_READER || facts->role == ROLE_NEWSROOM;
+    return reacts(facts->role);
 }

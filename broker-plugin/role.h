@@ -28,7 +28,8 @@ struct role_facts {
                     */
     enum role role;
     const struct service *service; /* NULL for a reader */
-    char source; /* of the reader's name: 'u' username, 'c' client id, 0: may watch only */
+    char source; /* of the reader's name: 'u' username, 'c' client id, 't' a gateway names it with
+                    each reaction, 0: may watch only */
 };
 
 enum role_answer { ROLE_ALLOW, ROLE_DENY, ROLE_DEFER /* not Tally's: others decide */ };

@@ -265,6 +265,33 @@ static void heeds_the_prefix(void **state)
     only_record();
 }
 
+static void lets_a_gateway_name_the_reader(void **state)
+{
+    (void)state;
+    wish.gateway = true;
+    wish.source = 't';
+    wish.reader = NULL;
+    wish.reader_bytes = 0;
+    set_payload("{\"reaction\":\"sad\",\"reader\":\"jos\\u00e9\"}");
+    assert_int_equal(judge(), REASON_NONE);
+    struct record record = only_record();
+    assert_int_equal(record.kind, 3);
+    assert_int_equal(record.reader, reader_hash(&admit.key, "world/x", 7, 't', "jos\xc3\xa9", 5));
+}
+
+static void wants_a_gateway_to_name_the_reader(void **state)
+{
+    (void)state;
+    wish.gateway = true;
+    wish.source = 't';
+    assert_int_equal(judge(), REASON_FORBIDDEN); /* its own name is no reader's */
+    set_payload("{\"reaction\":\"sad\"}");
+    assert_int_equal(judge(), REASON_FORBIDDEN);
+    set_payload("{\"reaction\":\"sad\",\"reader\":\"\"}");
+    assert_int_equal(judge(), REASON_BAD_PAYLOAD);
+    assert_nothing_appended();
+}
+
 #define TEN "aaaaaaaaaa"
 #define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
@@ -378,6 +405,21 @@ static void refuses_by_the_clock_before_it_stamps(void **state)
     assert_nothing_appended();
     set_payload("rubbish!");
     assert_int_equal(judge(), REASON_BAD_PAYLOAD); /* it would be refused with a good clock, too */
+}
+
+static void limits_each_reader_of_a_gateway(void **state)
+{
+    (void)state;
+    wish.gateway = true;
+    wish.source = 't';
+    wish.address_limited = false;
+    for (int i = 0; i < READER_BURST; i++) {
+        set_payload("{\"reaction\":\"sad\",\"reader\":\"one\"}");
+        assert_int_equal(judge(), REASON_NONE);
+    }
+    assert_int_equal(judge(), REASON_RATE_READER);
+    set_payload("{\"reaction\":\"sad\",\"reader\":\"two\"}");
+    assert_int_equal(judge(), REASON_NONE);
 }
 
 static void is_busy_when_the_ring_is_full_or_missing(void **state)
@@ -613,6 +655,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(appends_what_it_admits, begin),
         cmocka_unit_test_setup(tells_sources_apart, begin),
+        cmocka_unit_test_setup(lets_a_gateway_name_the_reader, begin),
+        cmocka_unit_test_setup(wants_a_gateway_to_name_the_reader, begin),
+        cmocka_unit_test_setup_teardown(limits_each_reader_of_a_gateway, begin_limited,
+                                        end_limited),
         cmocka_unit_test_setup(keeps_no_client_id_without_response_topic, begin),
         cmocka_unit_test_setup(stamps_late_wishes_by_their_age, begin),
         cmocka_unit_test_setup(stamps_never_repeat, begin),

@@ -24,6 +24,7 @@ static int begin(void **state)
         {"operator", ROLE_OPERATOR, SECRET},
         {"newsroom", ROLE_NEWSROOM, SECRET},
         {"a-service-with-a-long-name", ROLE_NEWSROOM, SECRET},
+        {"backend", ROLE_GATEWAY, SECRET},
     };
     (void)state;
     memset(&services, 0, sizeof services);
@@ -70,6 +71,12 @@ static const struct {
     {"newsroom-x", "newsroom", SECRET, true, ROLE_NEWSROOM, 'c'},
     {"newsroom-x", "tally-feed", SECRET, false, 0, 0},
     {"any", "a-service-with-a-long-name", SECRET, true, ROLE_NEWSROOM, 'u'},
+    {"gateway-x", NULL, NULL, false, 0, 0},
+    {"gateway-x", "newsroom", SECRET, false, 0, 0},
+    {"gateway-x", "backend", SECRET, true, ROLE_GATEWAY, 't'},
+    {"any", "backend", SECRET, true, ROLE_GATEWAY, 't'},
+    {"ops-x", "backend", SECRET, false, 0, 0},
+    {"any", "backend", NEVER, false, 0, 0},
     {"any", "operator", NULL, false, 0, 0},
     {"any", "operator", "", false, 0, 0},
     {"any", "operator", SECRET "0", false, 0, 0},
@@ -138,11 +145,11 @@ static void gives_nobody_a_role_unasked(void **state)
     }
 }
 
-/* --- topics and filters. A letter each for reader, newsroom, operator, collector, feed: y allowed,
- * n denied, - left to others --- */
+/* --- topics and filters. A letter each for reader, newsroom, operator, collector, feed, gateway: y
+ * allowed, n denied, - left to others --- */
 
-static const enum role roles[] = {ROLE_READER, ROLE_NEWSROOM, ROLE_OPERATOR, ROLE_COLLECTOR,
-                                  ROLE_FEED};
+static const enum role roles[] = {ROLE_READER,    ROLE_NEWSROOM, ROLE_OPERATOR,
+                                  ROLE_COLLECTOR, ROLE_FEED,     ROLE_GATEWAY};
 
 static char letter(enum role_answer answer)
 {
@@ -201,14 +208,14 @@ static void check(const struct row *rows, size_t n,
 static void lets_each_role_write_its_own(void **state)
 {
     static const struct row rows[] = {
-        {"reactions/a", "yynnn"},  {"reactions", "yynnn"},       {"reactions/", "yynnn"},
-        {"totals/a", "nnnny"},     {"totals", "nnnnn"},          {"totals/", "nnnnn"},
-        {"top/hour", "nnnny"},     {"receipts/me", "nnnyn"},     {"receipts/x", "nnnyn"},
-        {"receipts/", "nnnnn"},    {"articles/a", "nnyny"},      {"ops/collector", "nnnyn"},
-        {"ops/audit", "nnnyn"},    {"ops/feed", "nnnny"},        {"ops/health", "nnnny"},
-        {"ops/other", "nnnnn"},    {"ops/collector/x", "nnnnn"}, {"elsewhere", "-----"},
-        {"reactionsx/a", "-----"}, {"x/totals/a", "-----"},      {"/totals/a", "-----"},
-        {"$CONTROL/x", "-----"},
+        {"reactions/a", "yynnny"},  {"reactions", "yynnny"},       {"reactions/", "yynnny"},
+        {"totals/a", "nnnnyn"},     {"totals", "nnnnnn"},          {"totals/", "nnnnnn"},
+        {"top/hour", "nnnnyn"},     {"receipts/me", "nnnynn"},     {"receipts/x", "nnnynn"},
+        {"receipts/", "nnnnnn"},    {"articles/a", "nnynyn"},      {"ops/collector", "nnnynn"},
+        {"ops/audit", "nnnynn"},    {"ops/feed", "nnnnyn"},        {"ops/health", "nnnnyn"},
+        {"ops/other", "nnnnnn"},    {"ops/collector/x", "nnnnnn"}, {"elsewhere", "------"},
+        {"reactionsx/a", "------"}, {"x/totals/a", "------"},      {"/totals/a", "------"},
+        {"$CONTROL/x", "------"},
     };
     (void)state;
     check(rows, COUNT_OF(rows), may_write);
@@ -217,11 +224,11 @@ static void lets_each_role_write_its_own(void **state)
 static void delivers_to_whom_it_concerns(void **state)
 {
     static const struct row rows[] = {
-        {"reactions/a", "nnnnn"}, {"reactions", "nnnnn"},  {"totals/a", "yyyyy"},
-        {"totals", "nnnnn"},      {"top/hour", "yyyyy"},   {"articles/a", "yyyyy"},
-        {"receipts/me", "yyyyy"}, {"receipts/x", "nnyny"}, {"receipts/me/x", "nnyny"},
-        {"ops/health", "nnyyy"},  {"elsewhere", "--y-y"},  {"$SYS/broker/uptime", "--y--"},
-        {"$other/x", "-----"},
+        {"reactions/a", "nnnnnn"}, {"reactions", "nnnnnn"},  {"totals/a", "yyyyyy"},
+        {"totals", "nnnnnn"},      {"top/hour", "yyyyyy"},   {"articles/a", "yyyyyy"},
+        {"receipts/me", "yyyyyy"}, {"receipts/x", "nnynyn"}, {"receipts/me/x", "nnynyn"},
+        {"ops/health", "nnyyyn"},  {"elsewhere", "--y-y-"},  {"$SYS/broker/uptime", "--y---"},
+        {"$other/x", "------"},
     };
     (void)state;
     check(rows, COUNT_OF(rows), may_read);
@@ -230,53 +237,53 @@ static void delivers_to_whom_it_concerns(void **state)
 static void lets_each_role_subscribe(void **state)
 {
     static const struct row rows[] = {
-        {"totals/a", "yyyyy"},
-        {"totals/world/x", "yyyyy"},
-        {"totals/-a", "nnyny"},
-        {"totals/", "nnyny"},
-        {"totals", "nnyny"},
-        {"totals/#", "nyyyy"},
-        {"totals/+", "nyyyy"},
-        {"totals/world/#", "nyyyy"},
-        {"totals/+/x", "nyyyy"},
-        {"top/hour", "yyyyy"},
-        {"top/", "nnyny"},
-        {"top/#", "nyyyy"},
-        {"articles/a", "yyyyy"},
-        {"articles/#", "nyyyy"},
-        {"receipts/me", "yyyyy"},
-        {"receipts/x", "nnyny"},
-        {"receipts/+", "nnyny"},
-        {"receipts/#", "nnyny"},
-        {"ops/health", "nnyyy"},
-        {"ops/#", "nnyyy"},
-        {"reactions", "nnnnn"},
-        {"reactions/a", "nnnnn"},
-        {"reactions/#", "nnnnn"},
-        {"reactions/+", "nnnnn"},
-        {"#", "nnyny"},
-        {"+", "nnyny"},
-        {"+/x", "nnyny"},
-        {"+/#", "nnyny"},
-        {"$share/g/totals/a", "yyyyy"},
-        {"$share/g/totals/#", "nyyyy"},
-        {"$share/g/reactions/#", "nnnnn"},
-        {"$share/g/receipts/x", "nnyny"},
-        {"$share/g/#", "nnyny"},
-        {"$share/reactions/a", "--y-y"}, /* group "reactions", filter "a" */
-        {"$share", "nnnnn"},
-        {"$share/", "nnnnn"},
-        {"$share/g", "nnnnn"},
-        {"$share/g/", "nnnnn"},
-        {"$share//totals/a", "nnnnn"},
-        {"$share/+/totals/a", "nnnnn"},
-        {"$share/g#/totals/a", "nnnnn"},
-        {"$share/+/$SYS/#", "nnnnn"},
-        {"elsewhere", "--y-y"},
-        {"reactionsx/#", "--y-y"},
-        {"$SYS/#", "--y--"},
-        {"$share/g/$SYS/#", "--y--"},
-        {"$other/#", "-----"},
+        {"totals/a", "yyyyyy"},
+        {"totals/world/x", "yyyyyy"},
+        {"totals/-a", "nnynyn"},
+        {"totals/", "nnynyn"},
+        {"totals", "nnynyn"},
+        {"totals/#", "nyyyyy"},
+        {"totals/+", "nyyyyy"},
+        {"totals/world/#", "nyyyyy"},
+        {"totals/+/x", "nyyyyy"},
+        {"top/hour", "yyyyyy"},
+        {"top/", "nnynyn"},
+        {"top/#", "nyyyyy"},
+        {"articles/a", "yyyyyy"},
+        {"articles/#", "nyyyyy"},
+        {"receipts/me", "yyyyyy"},
+        {"receipts/x", "nnynyn"},
+        {"receipts/+", "nnynyn"},
+        {"receipts/#", "nnynyn"},
+        {"ops/health", "nnyyyn"},
+        {"ops/#", "nnyyyn"},
+        {"reactions", "nnnnnn"},
+        {"reactions/a", "nnnnnn"},
+        {"reactions/#", "nnnnnn"},
+        {"reactions/+", "nnnnnn"},
+        {"#", "nnynyn"},
+        {"+", "nnynyn"},
+        {"+/x", "nnynyn"},
+        {"+/#", "nnynyn"},
+        {"$share/g/totals/a", "yyyyyy"},
+        {"$share/g/totals/#", "nyyyyy"},
+        {"$share/g/reactions/#", "nnnnnn"},
+        {"$share/g/receipts/x", "nnynyn"},
+        {"$share/g/#", "nnynyn"},
+        {"$share/reactions/a", "--y-y-"}, /* group "reactions", filter "a" */
+        {"$share", "nnnnnn"},
+        {"$share/", "nnnnnn"},
+        {"$share/g", "nnnnnn"},
+        {"$share/g/", "nnnnnn"},
+        {"$share//totals/a", "nnnnnn"},
+        {"$share/+/totals/a", "nnnnnn"},
+        {"$share/g#/totals/a", "nnnnnn"},
+        {"$share/+/$SYS/#", "nnnnnn"},
+        {"elsewhere", "--y-y-"},
+        {"reactionsx/#", "--y-y-"},
+        {"$SYS/#", "--y---"},
+        {"$share/g/$SYS/#", "--y---"},
+        {"$other/#", "------"},
     };
     (void)state;
     check(rows, COUNT_OF(rows), may_subscribe);
@@ -285,9 +292,9 @@ static void lets_each_role_subscribe(void **state)
 static void opens_wildcards_to_everybody(void **state)
 {
     static const struct row rows[] = {
-        {"totals/#", "yyyyy"},    {"top/+", "yyyyy"},      {"articles/#", "yyyyy"},
-        {"totals/a b", "nnyny"},  {"receipts/#", "nnyny"}, {"ops/#", "nnyyy"},
-        {"reactions/#", "nnnnn"}, {"#", "nnyny"},          {"+/x", "nnyny"},
+        {"totals/#", "yyyyyy"},    {"top/+", "yyyyyy"},      {"articles/#", "yyyyyy"},
+        {"totals/a b", "nnynyn"},  {"receipts/#", "nnynyn"}, {"ops/#", "nnyyyn"},
+        {"reactions/#", "nnnnnn"}, {"#", "nnynyn"},          {"+/x", "nnynyn"},
     };
     (void)state;
     rules.open_wildcards = true;
@@ -297,30 +304,31 @@ static void opens_wildcards_to_everybody(void **state)
 static void keeps_to_its_prefix(void **state)
 {
     static const struct row filters[] = {
-        {"news/eu/totals/a", "yyyyy"},
-        {"news/eu/totals/#", "nyyyy"},
-        {"news/eu/#", "nnyny"},
-        {"news/#", "nnyny"},
-        {"#", "nnyny"},
-        {"news/+/totals/a", "nnyny"},
-        {"+/eu/totals/a", "nnyny"},
-        {"+/+/reactions/a", "nnnnn"},
-        {"+/+/+/a", "nnyny"},
-        {"news/eu/reactions/#", "nnnnn"},
-        {"+/#", "nnyny"},
-        {"totals/a", "--y-y"},
-        {"news/us/totals/a", "--y-y"},
-        {"news/eu", "--y-y"},
-        {"news", "--y-y"},
-        {"+", "--y-y"},
-        {"news/eu/elsewhere", "--y-y"},
-        {"news/+/elsewhere", "--y-y"},
-        {"news/eux/totals/a", "--y-y"},
-        {"$share/g/news/eu/reactions/a", "nnnnn"},
+        {"news/eu/totals/a", "yyyyyy"},
+        {"news/eu/totals/#", "nyyyyy"},
+        {"news/eu/#", "nnynyn"},
+        {"news/#", "nnynyn"},
+        {"#", "nnynyn"},
+        {"news/+/totals/a", "nnynyn"},
+        {"+/eu/totals/a", "nnynyn"},
+        {"+/+/reactions/a", "nnnnnn"},
+        {"+/+/+/a", "nnynyn"},
+        {"news/eu/reactions/#", "nnnnnn"},
+        {"+/#", "nnynyn"},
+        {"totals/a", "--y-y-"},
+        {"news/us/totals/a", "--y-y-"},
+        {"news/eu", "--y-y-"},
+        {"news", "--y-y-"},
+        {"+", "--y-y-"},
+        {"news/eu/elsewhere", "--y-y-"},
+        {"news/+/elsewhere", "--y-y-"},
+        {"news/eux/totals/a", "--y-y-"},
+        {"$share/g/news/eu/reactions/a", "nnnnnn"},
     };
     static const struct row writes[] = {
-        {"news/eu/totals/a", "nnnny"}, {"news/eu/reactions/a", "yynnn"}, {"reactions/a", "-----"},
-        {"totals/a", "-----"},         {"news/eureactions/a", "-----"},
+        {"news/eu/totals/a", "nnnnyn"},   {"news/eu/reactions/a", "yynnny"},
+        {"reactions/a", "------"},        {"totals/a", "------"},
+        {"news/eureactions/a", "------"},
     };
     (void)state;
     set_prefix("news/eu/");
@@ -330,7 +338,7 @@ static void keeps_to_its_prefix(void **state)
 
 static void bounds_readers_subscriptions(void **state)
 {
-    static const bool bounded[] = {true, true, false, false, false};
+    static const bool bounded[] = {true, true, false, false, false, true};
     (void)state;
     for (size_t r = 0; r < COUNT_OF(roles); r++) {
         struct role_facts facts = facts_of(roles[r]);

@@ -18,7 +18,8 @@ static bool parse_role(const char *word, size_t bytes, enum role *out)
     } roles[] = {{"newsroom", ROLE_NEWSROOM},
                  {"operator", ROLE_OPERATOR},
                  {"collector", ROLE_COLLECTOR},
-                 {"feed", ROLE_FEED}};
+                 {"feed", ROLE_FEED},
+                 {"gateway", ROLE_GATEWAY}};
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
         if (strlen(roles[i].word) == bytes && memcmp(roles[i].word, word, bytes) == 0) {
             *out = roles[i].role;
@@ -68,7 +69,7 @@ static const char *parse_line(struct services *services, const char *line, size_
     if (!name_valid(line, name_bytes))
         return "username is not 1 to 64 of a-z, 0-9 and -";
     if (!parse_role(role, (size_t)(after_role - role), &service.role))
-        return "role is not collector, feed, operator or newsroom";
+        return "role is not collector, feed, operator, newsroom or gateway";
     if (!secret_valid(secret, secret_bytes))
         return "secret is not 16 to 128 printable characters without spaces";
     memcpy(service.name, line, name_bytes);

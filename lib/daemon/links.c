@@ -11,6 +11,7 @@ static const char *role_word(enum role role)
     return role == ROLE_FEED        ? "feed"
            : role == ROLE_COLLECTOR ? "collector"
            : role == ROLE_OPERATOR  ? "operator"
+           : role == ROLE_GATEWAY   ? "gateway"
                                     : "newsroom";
 }
 

@@ -1,6 +1,7 @@
 /* A whole message judged: what is admitted lies in the ring as it was meant, nothing else does. */
 #include "admit.h"
 #include "core/article.h"
+#include "core/reaction.h"
 #include "core/stamp.h"
 #include "fuzz.h"
 
@@ -35,6 +36,18 @@ static void begin(struct admit *admit, uint64_t *stamp, uint64_t *late)
     admit_set_prefix(admit, "news/");
 }
 
+/* A gateway's reader is the one that the payload names, and of a source of its own. */
+static void check_named(const struct admit *admit, const struct admit_wish *wish,
+                        const struct record *record)
+{
+    struct reaction reaction;
+    FUZZ_CHECK(reaction_parse(wish->payload, wish->payload_bytes, &admit->kinds, &reaction) ==
+               REASON_NONE);
+    FUZZ_CHECK(reaction.reader_bytes > 0 &&
+               record->reader == reader_hash(&admit->key, record->article, record->article_bytes,
+                                             't', reaction.reader, reaction.reader_bytes));
+}
+
 static void check_admitted(const struct admit *admit, const struct admit_wish *wish,
                            const struct admit_verdict *verdict)
 {
@@ -42,15 +55,19 @@ static void check_admitted(const struct admit *admit, const struct admit_wish *w
     struct record record;
     FUZZ_CHECK(spool_consumer_open(&consumer, memory, sizeof memory, NULL, 0) == 0);
     FUZZ_CHECK(spool_take(&consumer, &record) == 1);
-    FUZZ_CHECK(wish->may_react && !wish->retain && !wish->clock_bad && wish->source != 0);
+    FUZZ_CHECK(wish->may_react && !wish->retain && !wish->clock_bad);
+    FUZZ_CHECK(wish->gateway || wish->source != 0);
     FUZZ_CHECK(article_valid(record.article, record.article_bytes) &&
                strlen(wish->topic) == 15u + record.article_bytes &&
                strncmp(wish->topic, "news/reactions/", 15) == 0 &&
                memcmp(wish->topic + 15, record.article, record.article_bytes) == 0);
     FUZZ_CHECK(record.kind == verdict->kind && record.kind <= admit->kinds.n);
     FUZZ_CHECK(stamp_unix_ms(record.stamp) <= NOW_MS + STAMP_AHEAD_MAX_MS + 1);
-    FUZZ_CHECK(record.reader == reader_hash(&admit->key, record.article, record.article_bytes,
+    FUZZ_CHECK(wish->gateway ||
+               record.reader == reader_hash(&admit->key, record.article, record.article_bytes,
                                             wish->source, wish->reader, wish->reader_bytes));
+    if (wish->gateway)
+        check_named(admit, wish, &record);
     FUZZ_CHECK((record.client_id_bytes > 0) == (wish->response_topic != NULL));
     if (record.client_id_bytes > 0)
         FUZZ_CHECK(record.client_id_bytes == strlen(wish->client_id) &&
@@ -74,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         .payload_bytes = in.left,
         .retain = (how & 1) != 0,
         .may_react = (how & 2) == 0,
+        .gateway = (how & 32) != 0,
         .source = (how & 4) != 0 ? 0 : 'c',
         .clock_bad = (how & 8) != 0,
         .client_id = client_id == NULL ? "" : client_id,

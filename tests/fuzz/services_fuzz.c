@@ -3,7 +3,7 @@
 #include "core/services.h"
 #include "fuzz.h"
 
-static const char *const roles[] = {"", "newsroom", "operator", "collector", "feed"};
+static const char *const roles[] = {"", "newsroom", "operator", "collector", "feed", "gateway"};
 
 static void check_service(const struct services *services, const struct service *one)
 {

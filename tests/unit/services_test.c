@@ -24,15 +24,16 @@ static void loads_services(void **state)
                           "\n"
                           "tally-feed feed !~secret-without-space\n"
                           "operator operator " SECRET "1\n"
-                          "# feed\n" NAME64 " newsroom " LONG,
+                          "# feed\n" NAME64 " newsroom " LONG "\nbackend gateway " SECRET,
                           error, sizeof error),
                      0);
-    assert_int_equal(services.n, 4);
+    assert_int_equal(services.n, 5);
     assert_int_equal(services_find(&services, "tally-collector")->role, ROLE_COLLECTOR);
     assert_int_equal(services_find(&services, "tally-feed")->role, ROLE_FEED);
     assert_int_equal(services_find(&services, "operator")->role, ROLE_OPERATOR);
     assert_int_equal(services_find(&services, NAME64)->role, ROLE_NEWSROOM);
     assert_string_equal(services_find(&services, NAME64)->secret, LONG);
+    assert_int_equal(services_find(&services, "backend")->role, ROLE_GATEWAY);
     assert_null(services_find(&services, "tally"));
     assert_null(services_find(&services, "tally-collector-2"));
     assert_null(services_find(&services, ""));
