@@ -13,6 +13,7 @@
 #define KEYS 4
 #define FIXED_ARGUMENTS (3 + KEYS + 9)
 #define EXCEPTION_BYTES 3
+#define GATHER_MS 3 /* from call to call, unless a whole batch waits: see worth_a_call */
 
 struct flight {
     struct lane *lane;
@@ -33,6 +34,7 @@ struct lane {
     struct apply apply;
     bool asking;
     uint64_t reconnects; /* of the session, when the position was doubted last */
+    uint64_t sent_ms;    /* when the last batch was */
     char key[KEYS][32];
     char ring[17], shard[12];
     unsigned char edge[8];
@@ -463,14 +465,25 @@ static void mark(struct lane *lane)
         spool_set_store_id(memory, id);
 }
 
-/* Group commit: one call takes what gathered while the one before was under way; more than one is
- * under way only where whole batches wait. */
+static bool whole_batch_waits(const struct lane *lane)
+{
+    return source_backlog_bytes(lane->source) >= lane->shared.batch_records * RECORD_COMMON_BYTES;
+}
+
+/* Group commit: one call takes what gathered while the one before was under way, and for GATHER_MS
+ * at least, as a call costs Redis as much as ten votes; after a quiet moment the first reaction
+ * goes at once. More than one call is under way only where whole batches wait. */
 static bool worth_a_call(const struct lane *lane)
 {
-    uint64_t backlog_bytes = source_backlog_bytes(lane->source);
-    if (lane->apply.in_flight == 0)
-        return backlog_bytes > 0;
-    return backlog_bytes >= lane->shared.batch_records * RECORD_COMMON_BYTES;
+    if (whole_batch_waits(lane))
+        return true;
+    return lane->apply.in_flight == 0 && source_backlog_bytes(lane->source) > 0 &&
+           clock_monotonic_ms() - lane->sent_ms >= GATHER_MS;
+}
+
+bool lane_gathers(const struct lane *lane)
+{
+    return lane->apply.in_flight == 0 && lane_has_more(lane) && !worth_a_call(lane);
 }
 
 void lane_pump(struct lane *lane)
@@ -499,6 +512,7 @@ void lane_pump(struct lane *lane)
         }
         mark(lane);
         apply_sent(&lane->apply, flight->take);
+        lane->sent_ms = clock_monotonic_ms();
         if (send_batch(lane, flight) !=
             0) { /* the connection is going, and with it what is under way */
             apply_answered(&lane->apply, APPLY_NO_ANSWER, flight->take, NULL, clock_monotonic_ms());

@@ -54,7 +54,10 @@ bool lane_drained(const struct lane *lane);
  * ready. */
 void lane_pump(struct lane *lane);
 
-/* Whether there is something to take at once. */
+/* Whether there is something to take. */
 bool lane_has_more(const struct lane *lane);
+
+/* Whether something is there and waits, for a few ms at most, for more to go with it. */
+bool lane_gathers(const struct lane *lane);
 
 #endif

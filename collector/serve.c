@@ -20,8 +20,9 @@
 
 #define TICK_MS 100 /* so long at most it sleeps */
 #define SECOND_MS 1000
-#define NAP_NS 200000 /* to look again costs less than the plugin's wake-up, … */
-#define NAPS 5        /* … so it looks again that often before it sleeps */
+#define NAP_NS 200000    /* to look again costs less than the plugin's wake-up, … */
+#define NAPS 5           /* … so it looks again that often before it sleeps */
+#define GATHER_LOOK_MS 1 /* between two looks at all rings while reactions of one gather */
 #define STOP_MS 2000
 /* A drained ring is kept so long: more than what a Redis with appendfsync everysec can lose (2 s).
  */
@@ -617,6 +618,17 @@ static void pump(struct serve *serve)
             pump_old(serve, i);
 }
 
+static bool gathers(const struct serve *serve)
+{
+    for (unsigned i = 0; i < serve->shards; i++)
+        if (serve->lane[i] != NULL && lane_gathers(serve->lane[i]))
+            return true;
+    for (int i = 0; i < serve->olds; i++)
+        if (lane_gathers(serve->old[i].lane))
+            return true;
+    return false;
+}
+
 static void on_resume(evutil_socket_t fd, short what, void *user)
 {
     (void)fd; /* the loop has turned, and pumps */
@@ -624,10 +636,11 @@ static void on_resume(evutil_socket_t fd, short what, void *user)
     (void)user;
 }
 
-/* Sees to it that the loop turns when the first of the paused lanes wants to go on. */
+/* Sees to it that the loop turns when the first of the paused lanes wants to go on, or where one
+ * gathers, to look at all of them. */
 static void arm_resume(struct serve *serve)
 {
-    uint64_t first = UINT64_MAX;
+    uint64_t first = gathers(serve) ? GATHER_LOOK_MS : UINT64_MAX;
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] != NULL && lane_paused_ms(serve->lane[i]) < first)
             first = lane_paused_ms(serve->lane[i]);
@@ -635,7 +648,7 @@ static void arm_resume(struct serve *serve)
         if (lane_paused_ms(serve->old[i].lane) < first)
             first = lane_paused_ms(serve->old[i].lane);
     const struct timeval after = {.tv_usec = (suseconds_t)(first % 1000) * 1000};
-    if (first != UINT64_MAX && !event_pending(serve->resume, EV_TIMEOUT, NULL))
+    if (first != UINT64_MAX)
         event_add(serve->resume, &after);
 }
 
@@ -669,7 +682,7 @@ bool serve_works(struct serve *serve)
 {
     pump(serve);
     arm_resume(serve);
-    return session_awaited(serve->session) > 0 || lie_down(serve);
+    return session_awaited(serve->session) > 0 || gathers(serve) || lie_down(serve);
 }
 
 void serve_waited(struct serve *serve)
