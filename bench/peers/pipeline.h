@@ -1,0 +1,33 @@
+/* Reactions on their way into Redis, one EVALSHA of the honest script each: written into one
+ * buffer, sent as many at once as the socket takes, answers read as they come. Once it is open
+ * nothing waits. Without a bound, as its user must lose nothing. One thread. */
+#ifndef TALLY_BENCH_PEERS_PIPELINE_H
+#define TALLY_BENCH_PEERS_PIPELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pipeline;
+
+/* Connects and loads the script out of a file. NULL, and a sentence in `error`, where it cannot. */
+struct pipeline *pipeline_open(const char *host, int port, const char *script_file, char *error,
+                               size_t error_bytes);
+void pipeline_free(struct pipeline *pipeline);
+
+int pipeline_socket(const struct pipeline *pipeline);
+
+/* Whether something is to be sent. */
+bool pipeline_waiting(const struct pipeline *pipeline);
+
+/* Adds a reaction; sends nothing yet. -1 where there is no memory. */
+int pipeline_add(struct pipeline *pipeline, const char *article, const char *reader,
+                 const char *kind);
+
+/* Sends what the socket takes. -1 where the connection broke. */
+int pipeline_send(struct pipeline *pipeline, char *error, size_t error_bytes);
+
+/* Reads once from a socket that can be read. Returns how many answers came, or -1 where the
+ * connection broke or an answer is an error. */
+int pipeline_read(struct pipeline *pipeline, char *error, size_t error_bytes);
+
+#endif
