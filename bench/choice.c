@@ -109,6 +109,7 @@ static struct choice_reaction first(struct choice *choice, struct choice_memory 
     struct choice_reaction reaction = {
         .article = draw_article(choice, random_next(&memory->random)),
         .kind = (uint8_t)(1 + memory->turn++ % CHOICE_KINDS),
+        .before = -1,
         .reader = choice->next_reader++,
     };
     if (choice->config.readers > 0)
@@ -130,6 +131,7 @@ struct choice_reaction choice_next(struct choice *choice, struct choice_memory *
     if (percent >= config->changes + config->retractions)
         return first(choice, memory);
     struct choice_reaction *past = &memory->past[below((uint32_t)(random >> 32), memory->n)];
+    past->before = past->kind;
     past->kind = percent < config->changes ? (uint8_t)(1 + past->kind % CHOICE_KINDS) : 0;
     return *past;
 }

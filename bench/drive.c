@@ -282,6 +282,8 @@ static bool put_reaction(struct peer *peer)
     connection_put(peer->connection, wire_publish(out, room, drive->settings->version, &message));
     drive->left--;
     drive->counts->sent++;
+    drive->counts->first += reaction.before < 0;
+    drive->counts->standing += (uint64_t)((reaction.kind > 0) - (reaction.before > 0));
     return true;
 }
 

@@ -16,6 +16,8 @@ struct drive_counts {
     uint64_t sent;         /* handed to the kernel, or meant to be when a connection broke */
     uint64_t acknowledged; /* QoS 1: PUBACKs that say success */
     uint64_t refused[128]; /* QoS 1: PUBACKs by reason code - 0x80 */
+    uint64_t first;        /* those of `sent` that were no change or retraction … */
+    uint64_t standing;     /* … and how many of those are not taken back in the end */
     uint64_t unanswered;   /* QoS 1: sent, and no PUBACK came */
     uint64_t connections_lost;
     uint64_t begun_ns, ended_ns; /* of meter_now_ns: first reaction, last answer */

@@ -96,31 +96,40 @@ local function next_version()
     return last_version
 end
 
--- Linear hashing: moves three quarters of bucket `from` of 4^level = `size` to their own. The split position moves
--- only after all of it, so that a split that failed midway leaves the bucket as it was, and copies that are never looked at.
+-- Linear hashing: moves three quarters of bucket `from` of 4^level = `size` to their own. What stays is written anew and put in
+-- the bucket's place, as deleting each that goes would look through the bucket for each. The split position moves only after all
+-- of it, so that a split that failed midway leaves the bucket as it was, and copies that are never looked at.
 local function split_bucket(base, from, size)
-    local all = try('HGETALL', base .. from)
+    local bucket, stay = base .. format('%d', from), base .. 'split'
+    local all = try('HGETALL', bucket)
     if all.err then
         return all.err
     end
-    local to, gone = {{}, {}, {}}, {}
+    local to = {[0] = {}, {}, {}, {}}
     for i = 1, #all, 2 do
         local field = all[i]
-        local quarter = math.floor(unpack_bytes('<I4', field) % (size * 4) / size)
-        if quarter > 0 then
-            local list = to[quarter]
-            list[#list + 1] = field
-            list[#list + 1] = all[i + 1]
-            gone[#gone + 1] = field
-        end
+        local list = to[math.floor(unpack_bytes('<I4', field) % (size * 4) / size)]
+        local n = #list
+        list[n + 1], list[n + 2] = field, all[i + 1]
     end
     for quarter = 1, 3 do
-        local err = in_chunks('HSET', base .. format('%.0f', from + quarter * size), to[quarter])
+        local err = in_chunks('HSET', base .. format('%d', from + quarter * size), to[quarter])
         if err then
             return err
         end
     end
-    return in_chunks('HDEL', base .. from, gone)
+    if #to[0] == #all then
+        return nil
+    end
+    local answer = try('DEL', #to[0] == 0 and bucket or stay)
+    local err = type(answer) == 'table' and answer.err or in_chunks('HSET', stay, to[0])
+    if not err and #to[0] > 0 then
+        err = try('RENAME', stay, bucket).err
+    end
+    if err then
+        try('DEL', stay)
+    end
+    return err
 end
 
 local head_formats = {}
@@ -157,7 +166,7 @@ for a = 1, #names do
         end
         floor = floor and part[9 + 2 * n] or nil
     end
-    local base = prefix .. format('%.0f', number) .. ':'
+    local base = prefix .. format('%d:', number)
     local size = 4 ^ level
     local limit = threshold * (size + 3 * split)
     local keys = {}
@@ -172,7 +181,7 @@ for a = 1, #names do
         end
         local key = keys[bucket]
         if not key then
-            key = base .. bucket
+            key = base .. format('%d', bucket)
             keys[bucket] = key
         end
         local kind = byte(value, 7) % 16
@@ -252,7 +261,7 @@ for a = 1, #names do
     if dirty or (renew and head) then
         if moved or renew or not head then
             version = next_version()
-            changed_list[#changed_list + 1] = format('%.0f', version)
+            changed_list[#changed_list + 1] = format('%d%08d', math.floor(version / 1e8), version % 1e8)
             changed_list[#changed_list + 1] = names[a]
         end
         if not head then
@@ -278,7 +287,7 @@ end
 
 if #head_list > 0 then
     in_chunks('HSET', heads_key, head_list)
-    call('HSET', meta_key, 'version', format('%.0f', last_version), 'articles', format('%.0f', last_number))
+    call('HSET', meta_key, 'version', format('%.0f', last_version), 'articles', format('%d', last_number))
 end
 if #changed_list > 0 then
     in_chunks('ZADD', changed_key, changed_list)

@@ -11,7 +11,7 @@
 
 #define STORE_KEY "tally:store"
 /* Voters a bucket in a store that is made here: bench/register_memory.py says what it costs. */
-#define STORE_SPLIT_VOTERS 48
+#define STORE_SPLIT_VOTERS 36
 #define STORE_KEY_DIGITS (2 * SPOOL_FINGERPRINT_BYTES)
 #define STORE_WHY_BYTES 200
 

@@ -57,12 +57,14 @@ static void shares_of_changes_and_retractions_are_kept(void **state)
         struct choice_reaction reaction = choice_next(choice, &memory);
         if (reaction.reader == readers) { /* a first one */
             assert_int_not_equal(reaction.kind, 0);
+            assert_int_equal(reaction.before, -1);
             kind_of[readers] = reaction.kind;
             article_of[readers++] = (uint8_t)reaction.article;
             continue;
         }
         assert_true(reaction.reader < readers);
         assert_int_equal(article_of[reaction.reader], reaction.article);
+        assert_int_equal(reaction.before, kind_of[reaction.reader]);
         none += reaction.kind == 0;
         changed += reaction.kind != 0;
         assert_true(reaction.kind == 0 || kind_of[reaction.reader] != reaction.kind);

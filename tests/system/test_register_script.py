@@ -17,7 +17,7 @@ import redis as redis_py
 from edge import ROOT, build_dir, wait_until
 from store import parse_head, bucket_of
 
-SPLIT = 48
+SPLIT = 36
 KINDS = range(1, 8)
 EDGE = 0x0F3C5A0000000001
 KEYS = ["tally:{0}:heads", "tally:{0}:changed", "tally:{0}:meta", "tally:{0}:rings"]
@@ -290,9 +290,9 @@ def test_a_split_that_cannot_write_a_target(redis, quarter):
     _check(redis, model)
 
 
-@pytest.mark.parametrize("command", ["hgetall", "hdel"])
+@pytest.mark.parametrize("command", ["hgetall", "del", "rename"])
 def test_a_split_that_may_not(redis, command):
-    """An error of the first and of the last command of a split."""
+    """An error of the first and of the last commands of a split."""
     rnd = random.Random(7)
     ring, model = Ring(redis), Model()
     redis.execute_command("ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all", "-" + command)
