@@ -13,7 +13,10 @@
 #define KEYS 4
 #define FIXED_ARGUMENTS (3 + KEYS + 9)
 #define EXCEPTION_BYTES 3
-#define GATHER_MS 3 /* from call to call, unless a whole batch waits: see worth_a_call */
+/* From call to call, unless a whole batch waits: see worth_a_call. */
+#define GATHER_FEW_MS 8
+#define GATHER_MS 3 /* where so many wait: */
+#define GATHER_RECORDS 50
 
 struct flight {
     struct lane *lane;
@@ -465,20 +468,17 @@ static void mark(struct lane *lane)
         spool_set_store_id(memory, id);
 }
 
-static bool whole_batch_waits(const struct lane *lane)
-{
-    return source_backlog_bytes(lane->source) >= lane->shared.batch_records * RECORD_COMMON_BYTES;
-}
-
-/* Group commit: one call takes what gathered while the one before was under way, and for GATHER_MS
- * at least, as a call costs Redis as much as ten votes; after a quiet moment the first reaction
- * goes at once. More than one call is under way only where whole batches wait. */
+/* Group commit: one call takes what gathered while the one before was under way, and for some ms at
+ * least, as a call costs Redis as much as ten votes; after a quiet moment the first reaction goes
+ * at once. More than one call is under way only where whole batches wait. */
 static bool worth_a_call(const struct lane *lane)
 {
-    if (whole_batch_waits(lane))
+    uint64_t backlog_bytes = source_backlog_bytes(lane->source);
+    if (backlog_bytes >= lane->shared.batch_records * RECORD_COMMON_BYTES)
         return true;
-    return lane->apply.in_flight == 0 && source_backlog_bytes(lane->source) > 0 &&
-           clock_monotonic_ms() - lane->sent_ms >= GATHER_MS;
+    bool few = backlog_bytes < (uint64_t)GATHER_RECORDS * RECORD_COMMON_BYTES;
+    return lane->apply.in_flight == 0 && backlog_bytes > 0 &&
+           clock_monotonic_ms() - lane->sent_ms >= (few ? GATHER_FEW_MS : GATHER_MS);
 }
 
 bool lane_gathers(const struct lane *lane)

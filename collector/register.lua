@@ -27,6 +27,11 @@ local heads_key, changed_key, meta_key, rings_key = KEYS[1], KEYS[2], KEYS[3], K
 local prefix = sub(heads_key, 1, -6)
 local threshold, renew = tonumber(ARGV[7]), ARGV[9] == '1'
 
+-- Longer than what a hash or a sorted set keeps in a listpack: with it for a moment, they become tables for good (until a restart
+-- of Redis that finds them small). Heads and changed articles are looked up by the dozen in each call; a listpack is looked
+-- through from its beginning.
+local WIDE = string.rep(' ', 65)
+
 local function in_chunks(command, key, list)
     local n = #list
     for i = 1, n, CHUNK do
@@ -90,6 +95,7 @@ for i = 1, #names, CHUNK do
     end
 end
 local last_version, last_number = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
+local first_number = last_number
 
 local function next_version()
     last_version = math.max(last_version + 1, clock())
@@ -132,26 +138,40 @@ local function split_bucket(base, from, size)
     return err
 end
 
-local head_formats = {}
-local function head_format(n, floor)
-    local key = floor and n + 16 or n
-    local text = head_formats[key]
-    if not text then
-        text = HEAD .. string.rep('BI4', n) .. (floor and 'I8' or '')
-        head_formats[key] = text
+-- A head's counts are its bytes from 25 on: id and number of each kind that has any, in the order of the ids. They are changed where
+-- they stand: to take all of them apart and together again costs more than a vote.
+local function with(counts, kind, by)
+    local at, here = 1, byte(counts, 1)
+    while here and here < kind do
+        at = at + 5
+        here = byte(counts, at)
     end
-    return text
+    local rest = at
+    if here == kind then
+        by, rest = by + unpack_bytes('<I4', counts, at + 1), at + 5
+    end
+    return sub(counts, 1, at - 1) .. (by > 0 and pack('<BI4', kind, by) or '') .. sub(counts, rest)
 end
 
 local news, changes, repeats, index = 0, 0, 0, 0
 local superseded, split_error = {}, ''
 local head_list, changed_list = {}, {}
 local failure, failed_article
+-- Of the article that is looked at: by how much a kind's count changes, and which kinds'. One table for all, as each would be garbage.
+local more, kinds_moved, keys = {}, {}, {}
+
+local function count(kind, by)
+    local so_far = more[kind]
+    if not so_far then
+        kinds_moved[#kinds_moved + 1] = kind
+    end
+    more[kind] = (so_far or 0) + by
+end
 
 for a = 1, #names do
     local blob, head = ARGV[9 + 2 * a], heads[a]
     local number, voters, level, split, floor = last_number + 1, 0, 0, 0, nil
-    local version, count = 0, {}
+    local version, counts = 0, ''
     if head then
         local n = byte(head, 24)
         floor = n and byte(head, 2) == 1
@@ -159,17 +179,18 @@ for a = 1, #names do
             failure, failed_article = 'BADHEAD a head of an unknown format', a
             break
         end
-        local part = {unpack_bytes(head_format(n, floor), head)}
-        version, number, voters, level, split = part[3], part[4], part[5], part[6], part[7]
-        for i = 9, 7 + 2 * n, 2 do
-            count[part[i]] = part[i + 1]
-        end
-        floor = floor and part[9 + 2 * n] or nil
+        local _
+        _, _, version, number, voters, level, split = unpack_bytes(HEAD, head)
+        counts = sub(head, 25, 24 + 5 * n)
+        floor = floor and unpack_bytes('<I8', head, 25 + 5 * n) or nil
     end
     local base = prefix .. format('%d:', number)
     local size = 4 ^ level
     local limit = threshold * (size + 3 * split)
-    local keys = {}
+    local several = #blob > 15
+    if several then
+        keys = {}
+    end
     local dirty, moved = false, false
 
     for at = 1, #blob, 15 do
@@ -179,10 +200,12 @@ for a = 1, #names do
         if bucket < split then
             bucket = hash % (size * 4)
         end
-        local key = keys[bucket]
+        local key = several and keys[bucket]
         if not key then
             key = base .. format('%d', bucket)
-            keys[bucket] = key
+            if several then
+                keys[bucket] = key
+            end
         end
         local kind = byte(value, 7) % 16
         local answer = try('HSETNX', key, field, value)
@@ -197,7 +220,12 @@ for a = 1, #names do
                 end
             end
             if kind ~= 0 then
-                count[kind] = (count[kind] or 0) + 1
+                local so_far = more[kind] -- what count() does, for the way that nearly all votes go
+                if so_far then
+                    more[kind] = so_far + 1
+                else
+                    count(kind, 1)
+                end
                 moved = true
             end
             if voters > limit then
@@ -242,10 +270,10 @@ for a = 1, #names do
                     end
                     if kind ~= old_kind then
                         if old_kind ~= 0 then
-                            count[old_kind] = (count[old_kind] or 0) - 1
+                            count(old_kind, -1)
                         end
                         if kind ~= 0 then
-                            count[kind] = (count[kind] or 0) + 1
+                            count(kind, 1)
                         end
                         dirty, moved = true, true
                     end
@@ -267,18 +295,14 @@ for a = 1, #names do
         if not head then
             last_number = number
         end
-        local part, n = {1, floor and 1 or 0, version, number, voters, level, split, 0}, 0
-        for kind = 1, 15 do
-            local of_kind = count[kind]
-            if of_kind and of_kind > 0 then
-                n = n + 1
-                part[7 + 2 * n], part[8 + 2 * n] = kind, of_kind
-            end
+        for i = 1, #kinds_moved do
+            local kind = kinds_moved[i]
+            counts = with(counts, kind, more[kind])
+            more[kind], kinds_moved[i] = nil, nil
         end
-        part[8] = n
-        part[9 + 2 * n] = floor
         head_list[#head_list + 1] = names[a]
-        head_list[#head_list + 1] = pack(head_format(n, floor), unpack(part))
+        head_list[#head_list + 1] = pack(HEAD, 1, floor and 1 or 0, version, number, voters, level, split, #counts / 5) .. counts ..
+                                        (floor and pack('<I8', floor) or '')
     end
     if failure then
         break
@@ -291,6 +315,12 @@ if #head_list > 0 then
 end
 if #changed_list > 0 then
     in_chunks('ZADD', changed_key, changed_list)
+end
+if last_number > first_number then
+    call('HSET', heads_key, WIDE, WIDE)
+    call('HDEL', heads_key, WIDE)
+    call('ZADD', changed_key, 0, WIDE)
+    call('ZREM', changed_key, WIDE)
 end
 if not failure then
     call('HSET', rings_key, ARGV[1],
