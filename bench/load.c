@@ -54,13 +54,13 @@ static void print_report(const struct load_settings *settings, unsigned window,
 {
     double seconds = (double)(counts->ended_ns - counts->begun_ns) / 1e9;
     printf("{\"program\":\"tally-load\",\"protocol\":\"%s\",\"qos\":%" PRIu64
-           ",\"connections\":%" PRIu64 ",\"window\":%u,\"articles\":%" PRIu64
+           ",\"connections\":%" PRIu64 ",\"window\":%u,\"rate\":%" PRIu64 ",\"articles\":%" PRIu64
            ",\"spread\":\"%s\",\"changes\":%" PRIu64 ",\"retractions\":%" PRIu64
            ",\"seed\":%" PRIu64 ",\"warmup_sent\":%" PRIu64 ",\"warmup_acknowledged\":%" PRIu64
            ",\"sent\":%" PRIu64 ",\"acknowledged\":%" PRIu64 ",",
-           settings->protocol, settings->qos, settings->connections, window, settings->articles,
-           settings->spread, settings->changes, settings->retractions, settings->seed, warmup->sent,
-           warmup->acknowledged, counts->sent, counts->acknowledged);
+           settings->protocol, settings->qos, settings->connections, window, settings->rate,
+           settings->articles, settings->spread, settings->changes, settings->retractions,
+           settings->seed, warmup->sent, warmup->acknowledged, counts->sent, counts->acknowledged);
     uint64_t refused = print_refused(counts);
     printf("\"refused_total\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"connections_lost\":%" PRIu64
            ",\"seconds\":%.6f,\"per_second\":%.0f,\"cpu_seconds\":%.6f,\"p50_us\":%.1f"
