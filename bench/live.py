@@ -222,18 +222,19 @@ def fan_out_once(contender, watcher, totals, rounds):
 def fanout(scale, ports, folder):
     """c: totals to many subscribers, by a broker with the plugin and one without. Both are there all the time and take short turns."""
     found = {}
-    for n in scale.subscribers:
+    for n, websocket in ((1000, False), (5000, False), (5000, True)):
+        title = "%s, %s" % (format(n, ","), "WebSocket" if websocket else "TCP")
         totals = max(1, scale.deliveries // n)
-        results = found[n] = {"bare": [], "tally": []}
+        results = found[title] = {"bare": [], "tally": []}
         with Bare(folder, ports) as bare, Edge(folder, ports) as tally, \
-                crowd(bare, n, ["--publish=%d" % totals], 600) as by_bare, \
-                crowd(tally, n, ["--publish=%d" % totals] + tally.feed_login(), 600) as by_tally:
+                crowd(bare, n, ["--publish=%d" % totals], 900, websocket) as by_bare, \
+                crowd(tally, n, ["--publish=%d" % totals] + tally.feed_login(), 900, websocket) as by_tally:
             for turn in range(scale.rounds):
                 for name, contender, watcher in (("bare", bare, by_bare), ("tally", tally, by_tally))[::1 if turn % 2 == 0 else -1]:
                     results[name].append(fan_out_once(contender, watcher, totals, turn))
             by_bare.end()
             by_tally.end()
-        say("fan-out to %d done" % n)
+        say("fan-out to %s done" % title)
     return found
 
 
@@ -335,11 +336,11 @@ def latency_table(found):
 def fanout_table(found):
     lines = ["| totals to subscribers | bare, deliveries/s | Tally, deliveries/s | Tally over bare (middle half of pairs); wanted 1.0 "
              "| broker's CPU a delivery, µs: bare | Tally | Tally over bare | tally-crowd's, µs |", "| --- " * 8 + "|"]
-    for n, results in found.get("fanout", {}).items():
+    for title, results in found.get("fanout", {}).items():
         bare, tally = ({key: statistics.median(each[key] for each in results[name]) for key in ("rate", "cpu", "crowd")} for name in ("bare", "tally"))
         pairs = sorted(t["rate"] / b["rate"] for b, t in zip(results["bare"], results["tally"]))
         lines.append("| %s | %s | %s | **%.2f** (%.2f to %.2f) | %.2f | %.2f | %.2f | %.2f |" % (
-            format(n, ","), format(round(bare["rate"]), ","), format(round(tally["rate"]), ","), statistics.median(pairs),
+            title, format(round(bare["rate"]), ","), format(round(tally["rate"]), ","), statistics.median(pairs),
             pairs[len(pairs) // 4], pairs[-1 - len(pairs) // 4], bare["cpu"], tally["cpu"], tally["cpu"] / bare["cpu"], tally["crowd"]))
     return "\n".join(lines) if len(lines) > 2 else ""
 
@@ -373,9 +374,9 @@ def parse():
     arguments.parts = arguments.only.split(",")
     if not set(arguments.parts) <= set(PARTS):
         parser.error("--only: %s is not of %s" % (arguments.only, ",".join(PARTS)))
-    scale = dict(connections=1000, reactions=100000, loaded_s=30, subscribers=(1000, 5000), deliveries=100000, readers=5000, readers_s=20)
+    scale = dict(connections=1000, reactions=100000, loaded_s=30, deliveries=100000, readers=5000, readers_s=20)
     if arguments.quick:
-        scale.update(reactions=30000, loaded_s=4, deliveries=50000, readers=3000, readers_s=4)
+        scale.update(reactions=30000, loaded_s=4, deliveries=40000, readers=3000, readers_s=4)
         arguments.rounds, arguments.probes, arguments.websockets = 2, min(arguments.probes, 10), min(arguments.websockets, 2000)
     for name, value in scale.items():
         setattr(arguments, name, value)
@@ -385,7 +386,7 @@ def parse():
 def raise_files(arguments):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     files = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-    needed = max(arguments.websockets, *arguments.subscribers) + 2000
+    needed = max(arguments.websockets, 5000) + 2000
     if files < needed:
         die("--websockets: %d need %d open files, more than this user may have (ulimit -Hn: %d)" % (arguments.websockets, needed, hard))
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
