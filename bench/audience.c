@@ -25,9 +25,6 @@
 #define PAYLOAD_BYTES 512
 #define PACKET_ID 1
 #define MS_NS UINT64_C(1000000)
-#define NAP_NS                                                                                     \
-    1000000 /* between two looks at what was published, so that many totals are read at once: a    \
-               subscriber that is woken for each is the costliest */
 
 /* A connection: a subscriber's, or behind those a writer's. */
 struct seat {
@@ -421,9 +418,9 @@ static int wait_of(const struct audience *audience, int wait_ms)
 
 void audience_look(struct audience *audience, int wait_ms)
 {
-    const struct timespec nap = {.tv_nsec = NAP_NS};
+    const struct timespec nap = {.tv_nsec = (long)audience->settings->nap_us * 1000};
     struct epoll_event event[EVENTS];
-    if (audience->begun && audience->counts.done_ns == 0 && audience->settings->publish > 0)
+    if (audience->begun && nap.tv_nsec > 0)
         nanosleep(&nap, NULL);
     int n = epoll_wait(audience->epoll, event, EVENTS, wait_of(audience, wait_ms));
     for (int i = 0; i < n; i++) {

@@ -42,6 +42,8 @@ static const struct option OPTIONS[] = {
     NUMBER(pause_ms, 1, 60000, "300", "1 to 60000",
            "from a probe to the next, at least; at most it is twice as long, at random"),
     SWITCH(sequential, "the pause begins only when every subscriber has the probe"),
+    NUMBER(nap_us, 0, 100000, "0", "0 to 100000",
+           "between two looks at what came: a subscriber that is woken for each is the costliest"),
     SWITCH(react, "task: each subscriber reacts once"),
     TEXT(username, 0, "", "empty, or a service's user name", "as whom publish logs in"),
     TEXT(password_file, 0, "", "empty, or a file", "the password is its first line"),

@@ -16,7 +16,7 @@ struct crowd_settings {
     char filter[OPTION_TEXT_MAX_BYTES + 1];
     char reactions[OPTION_TEXT_MAX_BYTES + 1];
     char kind[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t publish, window, probes, pause_ms;
+    uint64_t publish, window, probes, pause_ms, nap_us;
     bool sequential, react;
     char username[OPTION_TEXT_MAX_BYTES + 1];
     char password_file[OPTION_TEXT_MAX_BYTES + 1];

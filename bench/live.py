@@ -227,8 +227,8 @@ def fanout(scale, ports, folder):
         totals = max(1, scale.deliveries // n)
         results = found[title] = {"bare": [], "tally": []}
         with Bare(folder, ports) as bare, Edge(folder, ports) as tally, \
-                crowd(bare, n, ["--publish=%d" % totals], 900, websocket) as by_bare, \
-                crowd(tally, n, ["--publish=%d" % totals] + tally.feed_login(), 900, websocket) as by_tally:
+                crowd(bare, n, ["--nap-us=1000", "--publish=%d" % totals], 900, websocket) as by_bare, \
+                crowd(tally, n, ["--nap-us=1000", "--publish=%d" % totals] + tally.feed_login(), 900, websocket) as by_tally:
             for turn in range(scale.rounds):
                 for name, contender, watcher in (("bare", bare, by_bare), ("tally", tally, by_tally))[::1 if turn % 2 == 0 else -1]:
                     results[name].append(fan_out_once(contender, watcher, totals, turn))
@@ -273,7 +273,7 @@ def readers(scale, ports, folder):
     """e: many WebSocket readers of one hot article."""
     probes = scale.readers_s * 10
     with Edge(folder, ports) as tally:
-        options = ["--probes=%d" % probes, "--pause-ms=67"]
+        options = ["--nap-us=1000", "--probes=%d" % probes, "--pause-ms=67"]
         with crowd(tally, scale.websockets, options, 300, websocket=True) as watcher, \
                 load(tally, ["--connections=%d" % scale.connections, "--rate=1000", "--reactions=300000"], 300) as generator:
             before = tally.cpu()

@@ -89,7 +89,8 @@ int main(int argc, char **argv)
     if (parsed < 0)
         return fail(error);
     if (parsed == 1) {
-        printf("tally-load " TALLY_VERSION ": reactions, as fast as the broker takes them, or at a rate\n");
+        printf("tally-load " TALLY_VERSION
+               ": reactions, as fast as the broker takes them, or at a rate\n");
         if (help == 'h')
             load_settings_print(stdout);
         return 0;
