@@ -44,8 +44,8 @@ int checked_connections(uint64_t connections, char *error, size_t error_bytes)
         return error_say(error, error_bytes, "getrlimit: %s", strerror(errno));
     if (limit.rlim_max < needed)
         return error_say(error, error_bytes,
-                         "option connections: %llu need %llu open files, the limit (ulimit -Hn) is "
-                         "%llu",
+                         "option connections: %llu in all need %llu open files, the limit (ulimit "
+                         "-Hn) is %llu",
                          (unsigned long long)connections, (unsigned long long)needed,
                          (unsigned long long)limit.rlim_max);
     if (limit.rlim_cur >= needed)

@@ -131,7 +131,8 @@ int main(int argc, char **argv)
     printf("ready\n");
     run(&settings, audience);
     print_report(&settings, audience);
-    uint64_t lost = audience_counts(audience)->connections_lost;
+    const struct audience_counts *counts = audience_counts(audience);
+    bool failed = counts->connections_lost > 0 || (counts->begun_ns > 0 && counts->done_ns == 0);
     audience_free(audience);
-    return lost > 0 ? 2 : 0;
+    return failed ? 2 : 0;
 }

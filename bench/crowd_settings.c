@@ -81,7 +81,8 @@ static int check(struct crowd_settings *settings, char *error, size_t error_byte
     if (named &&
         checked_password(settings->password_file, settings->password, error, error_bytes) != 0)
         return -1;
-    return checked_connections(settings->connections + settings->probes + 1, error, error_bytes);
+    return checked_connections(settings->connections + settings->probes + (settings->publish > 0),
+                               error, error_bytes);
 }
 
 int crowd_settings_parse(struct crowd_settings *settings, int argc, char **argv, int *help,
