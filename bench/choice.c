@@ -1,5 +1,7 @@
 #include "choice.h"
 
+#include "splitmix.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,15 +15,6 @@ struct choice {
     uint32_t *alias;
     uint64_t *keep;
 };
-
-/* splitmix64, by Sebastiano Vigna. */
-static uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
 
 /* Below n, of 32 random bits (Lemire's multiplication; the bias is n / 2^32). */
 static uint32_t below(uint32_t random, uint32_t n)
@@ -94,7 +87,7 @@ void choice_begin(struct choice_memory *memory, uint64_t seed, uint32_t number)
 {
     memset(memory, 0, sizeof *memory);
     memory->random = seed ^ ((uint64_t)number << 32);
-    memory->random = random_next(&memory->random);
+    memory->random = splitmix_next(&memory->random);
     memory->turn = number;
 }
 
@@ -107,8 +100,8 @@ static uint32_t draw_article(const struct choice *choice, uint64_t random)
 static struct choice_reaction first(struct choice *choice, struct choice_memory *memory)
 {
     struct choice_reaction reaction = {
-        .article = draw_article(choice, random_next(&memory->random)),
-        .kind = (uint8_t)(1 + memory->turn++ % CHOICE_KINDS),
+        .article = draw_article(choice, splitmix_next(&memory->random)),
+        .kind = (uint8_t)(1 + memory->turn++ % choice->config.kinds),
         .before = -1,
         .reader = choice->next_reader++,
     };
@@ -126,13 +119,13 @@ struct choice_reaction choice_next(struct choice *choice, struct choice_memory *
     const struct choice_config *config = &choice->config;
     if (memory->n == 0 || config->changes + config->retractions == 0)
         return first(choice, memory);
-    uint64_t random = random_next(&memory->random);
+    uint64_t random = splitmix_next(&memory->random);
     uint32_t percent = below((uint32_t)random, 100);
     if (percent >= config->changes + config->retractions)
         return first(choice, memory);
     struct choice_reaction *past = &memory->past[below((uint32_t)(random >> 32), memory->n)];
     past->before = past->kind;
-    past->kind = percent < config->changes ? (uint8_t)(1 + past->kind % CHOICE_KINDS) : 0;
+    past->kind = percent < config->changes ? (uint8_t)(1 + past->kind % config->kinds) : 0;
     return *past;
 }
 

@@ -13,6 +13,7 @@
 struct choice_config {
     uint32_t articles;    /* 1 to 1,000,000 */
     bool zipf;            /* article i with weight 1 / (i + 1); else all alike */
+    unsigned kinds;       /* 2 to CHOICE_KINDS: the first so many are chosen */
     unsigned changes;     /* percent that choose another kind for an earlier reaction */
     unsigned retractions; /* percent that take an earlier one back; both together at most 100 */
     uint64_t readers;     /* readers are numbered 0 to readers - 1, then again; 0: without end */

@@ -1,11 +1,14 @@
 #include "connection.h"
 
 #include "core/error.h"
+#include "splitmix.h"
+#include "websocket.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,9 +19,11 @@ struct connection {
     enum wire_version version;
     unsigned char *out, *in;
     size_t out_room, in_room;
-    size_t out_from, out_to; /* what waits to be sent */
-    size_t in_bytes;         /* the beginning of a packet */
-    int awaited;             /* as the kernel knows it */
+    size_t out_from, out_to;     /* what waits to be sent */
+    size_t in_bytes;             /* the beginning of a packet */
+    int awaited;                 /* as the kernel knows it */
+    struct websocket *websocket; /* NULL: TCP alone */
+    uint64_t random;             /* for its masks */
 };
 
 static struct connection *new_connection(size_t out_bytes, size_t in_bytes)
@@ -57,28 +62,80 @@ static int connect_first(const struct addrinfo *address)
     return -1;
 }
 
-struct connection *connection_open(const struct addrinfo *addresses, const struct wire_login *login,
-                                   size_t out_bytes, size_t in_bytes, char *error,
-                                   size_t error_bytes)
+int connection_resolve(const char *host, unsigned port, struct addrinfo **out, char *error,
+                       size_t error_bytes)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    char text[8];
+    snprintf(text, sizeof text, "%u", port);
+    int resolved = getaddrinfo(host, text, &hints, out);
+    return resolved == 0
+               ? 0
+               : error_say(error, error_bytes, "option host: %s: %s", host, gai_strerror(resolved));
+}
+
+/* Connected, with nothing sent. */
+static struct connection *reach(const struct addrinfo *addresses, size_t out_bytes, size_t in_bytes,
+                                char *error, size_t error_bytes)
 {
     struct connection *connection = new_connection(out_bytes, in_bytes);
     if (connection == NULL) {
         error_say(error, error_bytes, "no memory for a connection");
         return NULL;
     }
-    connection->version = login->version;
     connection->socket = connect_first(addresses);
     if (connection->socket < 0) {
         error_say(error, error_bytes, "cannot connect: %s", strerror(errno));
+        connection_free(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+static int send_connect(struct connection *connection, const struct wire_login *login, char *error,
+                        size_t error_bytes)
+{
+    size_t room;
+    unsigned char *out = connection_room(connection, &room);
+    size_t bytes = wire_connect(out, room, login);
+    connection->version = login->version;
+    if (bytes == 0)
+        return error_say(error, error_bytes, "user name or password are too long");
+    connection_put(connection, bytes);
+    if (connection_flush(connection) != 1)
+        return error_say(error, error_bytes, "cannot send CONNECT: %s", strerror(errno));
+    return 0;
+}
+
+struct connection *connection_open(const struct addrinfo *addresses, const struct wire_login *login,
+                                   size_t out_bytes, size_t in_bytes, char *error,
+                                   size_t error_bytes)
+{
+    struct connection *connection = reach(addresses, out_bytes, in_bytes, error, error_bytes);
+    if (connection != NULL && send_connect(connection, login, error, error_bytes) != 0) {
+        connection_free(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+struct connection *connection_open_websocket(const struct addrinfo *addresses, const char *host,
+                                             size_t out_bytes, size_t in_bytes, char *error,
+                                             size_t error_bytes)
+{
+    struct connection *connection = reach(addresses, out_bytes, in_bytes, error, error_bytes);
+    if (connection == NULL)
+        return NULL;
+    connection->out_to = websocket_request((char *)connection->out, out_bytes, host);
+    if (connection->out_to == 0 || connection_flush(connection) != 1) {
+        error_say(error, error_bytes, "cannot ask for WebSocket: %s",
+                  connection->out_to == 0 ? "the host's name is too long" : strerror(errno));
         goto fail;
     }
-    connection->out_to = wire_connect(connection->out, out_bytes, login);
-    if (connection->out_to == 0) {
-        error_say(error, error_bytes, "user name or password are too long");
-        goto fail;
-    }
-    if (connection_flush(connection) != 1) {
-        error_say(error, error_bytes, "cannot send CONNECT: %s", strerror(errno));
+    connection->random = (uint64_t)getpid() << 32 | (unsigned)connection->socket;
+    connection->websocket = calloc(1, sizeof *connection->websocket);
+    if (connection->websocket == NULL) {
+        error_say(error, error_bytes, "no memory for a connection");
         goto fail;
     }
     return connection;
@@ -87,18 +144,79 @@ fail:
     return NULL;
 }
 
+static const char *why_no_answer(ssize_t got)
+{
+    return got == 0 ? "the broker hung up" : strerror(errno);
+}
+
+int connection_upgraded(struct connection *connection, const struct wire_login *login, char *error,
+                        size_t error_bytes)
+{
+    size_t used = 0;
+    int whole = 0;
+    while (whole == 0 && connection->in_bytes < connection->in_room) {
+        ssize_t got = recv(connection->socket, connection->in + connection->in_bytes,
+                           connection->in_room - connection->in_bytes, 0);
+        if (got <= 0)
+            return error_say(error, error_bytes, "no answer to the request for WebSocket: %s",
+                             why_no_answer(got));
+        connection->in_bytes += (size_t)got;
+        whole = websocket_answer((const char *)connection->in, connection->in_bytes, &used);
+    }
+    if (whole != 1 ||
+        used != connection->in_bytes) /* before CONNECT, a broker has nothing to say */
+        return error_say(error, error_bytes,
+                         "option websocket: on, and the broker's port is none of WebSocket with "
+                         "subprotocol mqtt");
+    connection->in_bytes = 0;
+    return send_connect(connection, login, error, error_bytes);
+}
+
+/* A ping of WebSocket's wants an answer; where several came, one to the last is enough. */
+static int answer_ping(struct connection *connection)
+{
+    struct websocket *websocket = connection->websocket;
+    if (!websocket->pinged)
+        return 0;
+    websocket->pinged = false;
+    if (connection->out_room - connection->out_to <
+        WEBSOCKET_BEFORE_BYTES + (size_t)websocket->control_bytes)
+        return -1;
+    unsigned char *at = connection->out + connection->out_to;
+    memcpy(at + WEBSOCKET_BEFORE_BYTES, websocket->control, websocket->control_bytes);
+    connection->out_to += websocket_wrap(at, WEBSOCKET_PONG, websocket->control_bytes,
+                                         (uint32_t)splitmix_next(&connection->random));
+    return connection_flush(connection) < 0 ? -1 : 0;
+}
+
+/* Reads once. As recv; but with WebSocket what came may be no byte of MQTT's. */
+static ssize_t receive(struct connection *connection)
+{
+    unsigned char *at = connection->in + connection->in_bytes;
+    size_t bytes = 0;
+    ssize_t got = recv(connection->socket, at, connection->in_room - connection->in_bytes, 0);
+    if (got <= 0)
+        return got;
+    if (connection->websocket == NULL) {
+        bytes = (size_t)got;
+    } else if (websocket_read(connection->websocket, at, (size_t)got, &bytes) != 0 ||
+               answer_ping(connection) != 0) {
+        errno = EPROTO;
+        return -1;
+    }
+    connection->in_bytes += bytes;
+    return got;
+}
+
 int connection_accepted(struct connection *connection, unsigned *receive_maximum, char *error,
                         size_t error_bytes)
 {
     struct wire_frame frame;
     int reason, whole = 0;
     while (whole == 0 && connection->in_bytes < connection->in_room) {
-        ssize_t got = recv(connection->socket, connection->in + connection->in_bytes,
-                           connection->in_room - connection->in_bytes, 0);
+        ssize_t got = receive(connection);
         if (got <= 0)
-            return error_say(error, error_bytes, "no answer to CONNECT: %s",
-                             got == 0 ? "the broker hung up" : strerror(errno));
-        connection->in_bytes += (size_t)got;
+            return error_say(error, error_bytes, "no answer to CONNECT: %s", why_no_answer(got));
         whole = wire_frame(connection->in, connection->in_bytes, &frame);
     }
     if (whole != 1 || wire_read_connack(&frame, connection->version, &reason, receive_maximum) != 0)
@@ -118,13 +236,16 @@ void connection_free(struct connection *connection)
     if (connection == NULL)
         return;
     if (connection->socket >= 0) {
-        unsigned char bye[2];
-        size_t bytes = wire_disconnect(bye, sizeof bye);
-        (void)send(connection->socket, bye, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+        size_t room;
+        unsigned char *bye = connection_room(connection, &room);
+        connection_put(connection, wire_disconnect(bye, room));
+        (void)fcntl(connection->socket, F_SETFL, O_NONBLOCK);
+        (void)connection_flush(connection);
         close(connection->socket);
     }
     free(connection->out);
     free(connection->in);
+    free(connection->websocket);
     free(connection);
 }
 
@@ -135,12 +256,17 @@ int connection_socket(const struct connection *connection)
 
 unsigned char *connection_room(struct connection *connection, size_t *room)
 {
-    *room = connection->out_room - connection->out_to;
-    return connection->out + connection->out_to;
+    size_t before = connection->websocket == NULL ? 0 : WEBSOCKET_BEFORE_BYTES;
+    size_t left = connection->out_room - connection->out_to;
+    *room = left > before ? left - before : 0;
+    return connection->out + connection->out_to + (left > before ? before : 0);
 }
 
 void connection_put(struct connection *connection, size_t bytes)
 {
+    if (connection->websocket != NULL && bytes > 0)
+        bytes = websocket_wrap(connection->out + connection->out_to, WEBSOCKET_BINARY, bytes,
+                               (uint32_t)splitmix_next(&connection->random));
     connection->out_to += bytes;
 }
 
@@ -180,13 +306,11 @@ int connection_read(struct connection *connection, connection_fn fn, void *user)
     struct wire_frame frame;
     size_t at = 0;
     int whole;
-    ssize_t got = recv(connection->socket, connection->in + connection->in_bytes,
-                       connection->in_room - connection->in_bytes, 0);
+    ssize_t got = receive(connection);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return 0;
     if (got <= 0)
         return -1;
-    connection->in_bytes += (size_t)got;
     while ((whole = wire_frame(connection->in + at, connection->in_bytes - at, &frame)) == 1) {
         if (fn(user, &frame) != 0)
             return -1;

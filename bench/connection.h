@@ -1,5 +1,5 @@
-/* One MQTT connection over TCP with a bounded buffer each way: blocking until it is accepted,
- * without blocking after that. One thread. */
+/* One MQTT connection over TCP or WebSocket with a bounded buffer each way: blocking until it is
+ * accepted, without blocking after that. One thread. */
 #ifndef TALLY_BENCH_CONNECTION_H
 #define TALLY_BENCH_CONNECTION_H
 
@@ -13,10 +13,23 @@
 
 struct connection;
 
+/* Addresses to connect to, for freeaddrinfo. -1 with a sentence in `error` that names option host.
+ */
+int connection_resolve(const char *host, unsigned port, struct addrinfo **out, char *error,
+                       size_t error_bytes);
+
 /* Connects to the first of `addresses` and sends CONNECT. NULL with a sentence in `error`. */
 struct connection *connection_open(const struct addrinfo *addresses, const struct wire_login *login,
                                    size_t out_bytes, size_t in_bytes, char *error,
                                    size_t error_bytes);
+
+/* The same for WebSocket: connects and asks for it. connection_upgraded waits for the server's
+ * consent and sends CONNECT (-1 with a sentence in `error`). */
+struct connection *connection_open_websocket(const struct addrinfo *addresses, const char *host,
+                                             size_t out_bytes, size_t in_bytes, char *error,
+                                             size_t error_bytes);
+int connection_upgraded(struct connection *connection, const struct wire_login *login, char *error,
+                        size_t error_bytes);
 
 /* Waits for CONNACK, and sets *receive_maximum. -1 with a sentence in `error`; 0 else: from then on
  * nothing blocks. */

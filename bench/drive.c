@@ -4,6 +4,7 @@
 #include "connection.h"
 #include "core/error.h"
 #include "meter.h"
+#include "pace.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -50,6 +51,7 @@ struct drive {
     unsigned window;
     struct peer *peer;
     size_t peers;
+    size_t turn; /* whose it is to send, at a rate */
 
     struct drive_counts *counts; /* of the run */
     uint64_t left;               /* to be sent */
@@ -117,15 +119,11 @@ static int accept_peer(struct drive *drive, size_t i, char *error, size_t error_
 
 static int open_peers(struct drive *drive, char *error, size_t error_bytes)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *addresses;
-    char port[8];
     int answer = -1;
-    snprintf(port, sizeof port, "%u", (unsigned)drive->settings->port);
-    int resolved = getaddrinfo(drive->settings->host, port, &hints, &addresses);
-    if (resolved != 0)
-        return error_say(error, error_bytes, "option host: %s: %s", drive->settings->host,
-                         gai_strerror(resolved));
+    if (connection_resolve(drive->settings->host, (unsigned)drive->settings->port, &addresses,
+                           error, error_bytes) != 0)
+        return -1;
     for (size_t i = 0; i < drive->peers + OPENING; i++) {
         if (i < drive->peers && open_peer(drive, addresses, i, error, error_bytes) != 0)
             goto done;
@@ -160,6 +158,7 @@ struct drive *drive_new(const struct load_settings *settings, const volatile sig
     const struct choice_config choice = {
         .articles = (uint32_t)settings->articles,
         .zipf = settings->zipf,
+        .kinds = (unsigned)settings->kinds,
         .changes = (unsigned)settings->changes,
         .retractions = (unsigned)settings->retractions,
         .readers = settings->readers,
@@ -302,11 +301,13 @@ static unsigned half_window(const struct drive *drive)
     return (drive->window + 1) / 2;
 }
 
-/* How many more the peer may have under way, or write at once. */
+/* How many more the peer may have under way, or write at once. At a rate, send_due writes. */
 static uint64_t allowance(const struct peer *peer)
 {
     const struct drive *drive = peer->drive;
     unsigned most = (unsigned)drive->settings->burst;
+    if (drive->settings->rate > 0)
+        return 0;
     if (drive->settings->qos > 0)
         most = peer->free_ids >= half_window(drive) ? peer->free_ids : 0;
     return most < drive->left ? most : drive->left;
@@ -317,7 +318,7 @@ static void await_answers(struct peer *peer)
 {
     const struct drive *drive = peer->drive;
     unsigned enough = half_window(drive);
-    if (drive->settings->qos == 0)
+    if (drive->settings->qos == 0 || drive->settings->rate > 0)
         return;
     enough = enough > peer->free_ids ? enough - peer->free_ids : 1;
     if (enough > peer->in_flight)
@@ -342,7 +343,8 @@ static void advance(struct peer *peer)
         return;
     }
     await_answers(peer);
-    await_room(peer, flushed == 0 || (drive->settings->qos == 0 && !peer->pinged));
+    bool sends_more = drive->settings->qos == 0 && drive->settings->rate == 0 && !peer->pinged;
+    await_room(peer, flushed == 0 || sends_more);
     if (drive->left == 0 && drive->settings->qos > 0 && peer->in_flight == 0 && !peer->done)
         done(peer);
 }
@@ -398,6 +400,50 @@ static void on_event(struct peer *peer, uint32_t events)
         advance(peer);
 }
 
+/* --- a rate --- */
+
+/* Up to `most` reactions of the peer's, as far as its window and the socket allow. */
+static uint64_t send_some(struct peer *peer, uint64_t most)
+{
+    struct drive *drive = peer->drive;
+    uint64_t n = 0;
+    if (peer->connection == NULL || connection_waiting(peer->connection) > 0)
+        return 0;
+    if (most > drive->settings->burst)
+        most = drive->settings->burst;
+    while (n < most && (drive->settings->qos == 0 || peer->free_ids > 0) && put_reaction(peer))
+        n++;
+    if (n > 0)
+        advance(peer); /* which writes them */
+    return n;
+}
+
+/* Sends what is due, the peers taking turns. What none of them may send waits. */
+static void send_due(struct drive *drive)
+{
+    uint64_t elapsed_ns = drive->now_ns - drive->counts->begun_ns;
+    uint64_t due = pace_due(drive->settings->rate, elapsed_ns) - drive->counts->sent;
+    if (due > drive->left)
+        due = drive->left;
+    for (size_t refused = 0; due > 0 && refused < drive->peers;) {
+        uint64_t sent = send_some(&drive->peer[drive->turn], due);
+        drive->turn = (drive->turn + 1) % drive->peers;
+        refused = sent > 0 ? 0 : refused + 1;
+        due -= sent;
+    }
+}
+
+/* How long epoll may wait. A millisecond at least where something is due that no peer may send. */
+static int wait_ms(const struct drive *drive)
+{
+    if (drive->settings->rate == 0 || drive->left == 0)
+        return LOOK_MS;
+    uint64_t elapsed_ns = meter_now_ns() - drive->counts->begun_ns;
+    uint64_t ms =
+        pace_wait_ns(drive->settings->rate, elapsed_ns, drive->counts->sent) / 1000000 + 1;
+    return ms < LOOK_MS ? (int)ms : LOOK_MS;
+}
+
 /* --- a run --- */
 
 static void begin(struct drive *drive, uint64_t reactions, struct drive_counts *counts)
@@ -421,13 +467,22 @@ static void begin(struct drive *drive, uint64_t reactions, struct drive_counts *
     }
 }
 
-/* Sends nothing more: each peer that would have is told so. */
-static void give_up_sending(struct drive *drive)
+/* Nothing more is to be sent: each peer that would have is told so. */
+static void end_sending(struct drive *drive)
 {
     drive->left = 0;
     for (size_t i = 0; i < drive->peers; i++)
         if (!drive->peer[i].done && drive->peer[i].connection != NULL)
             advance(&drive->peer[i]);
+}
+
+/* At a rate, too, each peer is told when the last reaction was sent, not only the one that sent it.
+ */
+static bool must_end(const struct drive *drive, uint64_t stop_sending_ns)
+{
+    if (drive->left == 0)
+        return drive->settings->rate > 0;
+    return *drive->stop != 0 || drive->now_ns >= stop_sending_ns;
 }
 
 void drive_run(struct drive *drive, uint64_t reactions, struct drive_counts *counts)
@@ -438,13 +493,15 @@ void drive_run(struct drive *drive, uint64_t reactions, struct drive_counts *cou
     uint64_t stop_ns = stop_sending_ns + DRIVE_DRAIN_S * UINT64_C(1000000000);
     bool sending = true;
     while (drive->busy > 0 && drive->now_ns < stop_ns) {
-        int n = epoll_wait(drive->epoll, event, EVENTS, LOOK_MS);
+        int n = epoll_wait(drive->epoll, event, EVENTS, wait_ms(drive));
         drive->now_ns = meter_now_ns();
         for (int i = 0; i < n; i++)
             on_event(event[i].data.ptr, event[i].events);
-        if (sending && drive->left > 0 && (*drive->stop != 0 || drive->now_ns >= stop_sending_ns)) {
+        if (drive->settings->rate > 0 && drive->left > 0)
+            send_due(drive);
+        if (sending && must_end(drive, stop_sending_ns)) {
             sending = false;
-            give_up_sending(drive);
+            end_sending(drive);
         }
         if (*drive->stop != 0 && drive->now_ns + DRIVE_DRAIN_S * UINT64_C(1000000000) < stop_ns)
             stop_ns = drive->now_ns + DRIVE_DRAIN_S * UINT64_C(1000000000);

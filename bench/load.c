@@ -54,15 +54,15 @@ static void print_report(const struct load_settings *settings, unsigned window,
 {
     double seconds = (double)(counts->ended_ns - counts->begun_ns) / 1e9;
     printf("{\"program\":\"tally-load\",\"protocol\":\"%s\",\"qos\":%" PRIu64
-           ",\"connections\":%" PRIu64 ",\"window\":%u,\"articles\":%" PRIu64
+           ",\"connections\":%" PRIu64 ",\"window\":%u,\"rate\":%" PRIu64 ",\"articles\":%" PRIu64
            ",\"spread\":\"%s\",\"changes\":%" PRIu64 ",\"retractions\":%" PRIu64
            ",\"seed\":%" PRIu64 ",\"warmup_sent\":%" PRIu64 ",\"warmup_acknowledged\":%" PRIu64
            ",\"sent\":%" PRIu64 ",\"first\":%" PRIu64 ",\"standing\":%" PRIu64
            ",\"acknowledged\":%" PRIu64 ",",
-           settings->protocol, settings->qos, settings->connections, window, settings->articles,
-           settings->spread, settings->changes, settings->retractions, settings->seed, warmup->sent,
-           warmup->acknowledged, counts->sent, counts->first, counts->standing,
-           counts->acknowledged);
+           settings->protocol, settings->qos, settings->connections, window, settings->rate,
+           settings->articles, settings->spread, settings->changes, settings->retractions,
+           settings->seed, warmup->sent, warmup->acknowledged, counts->sent, counts->first,
+           counts->standing, counts->acknowledged);
     uint64_t refused = print_refused(counts);
     printf("\"refused_total\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"connections_lost\":%" PRIu64
            ",\"seconds\":%.6f,\"per_second\":%.0f,\"cpu_seconds\":%.6f,\"p50_us\":%.1f"
@@ -91,7 +91,8 @@ int main(int argc, char **argv)
     if (parsed < 0)
         return fail(error);
     if (parsed == 1) {
-        printf("tally-load " TALLY_VERSION ": reactions, as fast as the broker takes them\n");
+        printf("tally-load " TALLY_VERSION
+               ": reactions, as fast as the broker takes them, or at a rate\n");
         if (help == 'h')
             load_settings_print(stdout);
         return 0;

@@ -1,15 +1,13 @@
 #include "load_settings.h"
 
+#include "choice.h"
 #include "core/error.h"
+#include "pace.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #define PREFIX_MAX_BYTES 64
 #define SEED_MAX ((UINT64_C(1) << 48) - 1) /* it stands in readers' names */
-#define SPARE_FILES 16                     /* beside the connections' */
 
 #define TEXT(name, least, initial, accepts, help)                                                  \
     {                                                                                              \
@@ -35,13 +33,17 @@ static const struct option OPTIONS[] = {
     NUMBER(window, 1, 1000, "20", "1 to 1000",
            "reactions of a connection that wait for their PUBACK at most, at QoS 1; less where the "
            "broker's Receive Maximum is"),
-    NUMBER(burst, 1, 64, "16", "1 to 64", "reactions that a connection writes at once, at QoS 0"),
+    NUMBER(burst, 1, 64, "16", "1 to 64",
+           "reactions that a connection writes at once, at QoS 0 or at a rate"),
+    NUMBER(rate, 0, PACE_MAX_RATE, "0", "0 to 1000000",
+           "reactions a second, evenly by the clock; 0: as many as the broker takes"),
     NUMBER(reactions, 1, 1000000000, "100000", "1 to 1000000000", "reactions in all"),
     NUMBER(warmup, 0, 100000000, "0", "0 to 100000000",
            "reactions before, which the time does not count"),
     NUMBER(seconds, 1, 3600, "60", "1 to 3600", "after so long, nothing more is sent"),
     NUMBER(articles, 1, 1000000, "1", "1 to 1000000", "articles they are about"),
     TEXT(spread, 1, "even", "even or zipf", "how they spread over the articles"),
+    NUMBER(kinds, 2, CHOICE_KINDS, "7", "2 to 7", "they are of the first so many kinds"),
     NUMBER(changes, 0, 100, "0", "0 to 100", "percent that change an earlier reaction"),
     NUMBER(retractions, 0, 100, "0", "0 to 100", "percent that take an earlier reaction back"),
     NUMBER(readers, 0, 1000000000, "0", "0 to 1000000000",
@@ -57,23 +59,6 @@ static const struct option OPTIONS[] = {
     SWITCH(hold, "says ready once all are connected and warm, and begins at a line on its input"),
 };
 #define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
-
-static int read_password(struct load_settings *settings, char *error, size_t error_bytes)
-{
-    const char *path = settings->password_file;
-    int answer = 0;
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return error_say(error, error_bytes, "option password_file: %s: %s", path, strerror(errno));
-    if (fgets(settings->password, sizeof settings->password, file) == NULL)
-        settings->password[0] = '\0';
-    settings->password[strcspn(settings->password, "\n")] = '\0';
-    if (settings->password[0] == '\0')
-        answer = error_say(error, error_bytes,
-                           "option password_file: %s holds no password in its first line", path);
-    (void)fclose(file);
-    return answer;
-}
 
 /* Who logs in as whom. */
 static int check_readers(struct load_settings *settings, char *error, size_t error_bytes)
@@ -92,38 +77,14 @@ static int check_readers(struct load_settings *settings, char *error, size_t err
                          "reader, but with reader_in_payload",
                          (unsigned long long)settings->readers,
                          (unsigned long long)settings->connections);
-    return named ? read_password(settings, error, error_bytes) : 0;
-}
-
-static int check_files(const struct load_settings *settings, char *error, size_t error_bytes)
-{
-    struct rlimit limit;
-    rlim_t needed = settings->connections + SPARE_FILES;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return error_say(error, error_bytes, "getrlimit: %s", strerror(errno));
-    if (limit.rlim_max < needed)
-        return error_say(error, error_bytes,
-                         "option connections: %llu need %llu open files, the limit (ulimit -Hn) is "
-                         "%llu",
-                         (unsigned long long)settings->connections, (unsigned long long)needed,
-                         (unsigned long long)limit.rlim_max);
-    if (limit.rlim_cur >= needed)
-        return 0;
-    limit.rlim_cur = needed;
-    return setrlimit(RLIMIT_NOFILE, &limit) == 0
-               ? 0
-               : error_say(error, error_bytes, "setrlimit: %s", strerror(errno));
+    return named ? checked_password(settings->password_file, settings->password, error, error_bytes)
+                 : 0;
 }
 
 static int check(struct load_settings *settings, char *error, size_t error_bytes)
 {
-    if (strcmp(settings->protocol, "5") == 0)
-        settings->version = WIRE_5;
-    else if (strcmp(settings->protocol, "3.1.1") == 0)
-        settings->version = WIRE_311;
-    else
-        return error_say(error, error_bytes, "option protocol: %.60s is not 3.1.1 or 5",
-                         settings->protocol);
+    if (checked_protocol(settings->protocol, &settings->version, error, error_bytes) != 0)
+        return -1;
     settings->zipf = strcmp(settings->spread, "zipf") == 0;
     if (!settings->zipf && strcmp(settings->spread, "even") != 0)
         return error_say(error, error_bytes, "option spread: %.60s is not even or zipf",
@@ -140,7 +101,7 @@ static int check(struct load_settings *settings, char *error, size_t error_bytes
                          settings->topic_prefix);
     if (check_readers(settings, error, error_bytes) != 0)
         return -1;
-    return check_files(settings, error, error_bytes);
+    return checked_connections(settings->connections, error, error_bytes);
 }
 
 int load_settings_parse(struct load_settings *settings, int argc, char **argv, int *help,

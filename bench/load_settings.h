@@ -2,22 +2,20 @@
 #ifndef TALLY_BENCH_LOAD_SETTINGS_H
 #define TALLY_BENCH_LOAD_SETTINGS_H
 
+#include "checked.h"
 #include "core/option.h"
-#include "wire.h"
 
 #include <stdbool.h>
-
-#define LOAD_PASSWORD_MAX_BYTES 128
 
 struct load_settings {
     char host[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t port;
     char protocol[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t qos, connections, window, burst;
+    uint64_t qos, connections, window, burst, rate;
     uint64_t reactions, warmup, seconds;
     uint64_t articles;
     char spread[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t changes, retractions;
+    uint64_t kinds, changes, retractions;
     uint64_t readers;
     bool reader_in_payload;
     char username[OPTION_TEXT_MAX_BYTES + 1];
@@ -29,7 +27,7 @@ struct load_settings {
     /* Made of them. */
     enum wire_version version;
     bool zipf;
-    char password[LOAD_PASSWORD_MAX_BYTES + 1];
+    char password[CHECKED_PASSWORD_MAX_BYTES + 1];
 };
 
 /* Returns 0, 1 where --help or --version was asked for (*help is 'h' or 'v'), or -1 with one line

@@ -100,10 +100,10 @@ def listens(port):
 
 
 class Ports:
-    """Free ports of 127.0.0.1; from `base` on where that is given."""
+    """Free ports of 127.0.0.1, none twice; from `base` on where that is given."""
 
     def __init__(self, base):
-        self.next = base
+        self.next, self.taken = base, set()
 
     def take(self):
         while True:
@@ -115,7 +115,8 @@ class Ports:
                 except OSError:
                     port = None
             self.next = self.next and self.next + 1
-            if port:
+            if port and port not in self.taken:
+                self.taken.add(port)
                 return port
 
 
@@ -152,19 +153,24 @@ class Contender:
     def cpu(self):
         return {name: program.cpu_s() for name, program in self.programs.items()}
 
+    def configure(self, limits="off"):
+        """Takes ports and makes what script/config makes. Returns the folder."""
+        data = os.path.join(self.folder, "data")
+        self.mqtt, self.ws, self.http, self.redis_port = (self.ports.take() for _ in range(4))
+        env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+        env.update(TALLY_MQTT_PORT=str(self.mqtt), TALLY_WS_PORT=str(self.ws), TALLY_HTTP_PORT=str(self.http),
+                   TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits)
+        made = subprocess.run([os.path.join(ROOT, "script", "config"), data, self.build], env=env, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        require(made.returncode == 0, "script/config failed:\n" + made.stdout)
+        return data
+
 
 class Tally(Contender):
     """The four programs as script/server starts them, with script/config's configuration."""
 
     def start(self):
-        data = os.path.join(self.folder, "data")
-        self.mqtt, self.ws, self.http, self.redis_port = (self.ports.take() for _ in range(4))
-        env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
-        env.update(TALLY_MQTT_PORT=str(self.mqtt), TALLY_WS_PORT=str(self.ws), TALLY_HTTP_PORT=str(self.http),
-                   TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS="off")
-        made = subprocess.run([os.path.join(ROOT, "script", "config"), data, self.build], env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
-        require(made.returncode == 0, "script/config failed:\n" + made.stdout)
+        data = self.configure()
         common = ["--services-file=%s/services" % data, "--mqtt-port=%d" % self.mqtt, "--redis-port=%d" % self.redis_port]
         self.run("redis", ["redis-server", data + "/redis.conf"])
         self.wait_port("redis", self.redis_port)

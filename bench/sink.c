@@ -1,5 +1,6 @@
 /* tally-sink: one subscriber that only counts what it is handed: the least that a program behind a
  * bare broker can do. Prints `ready` when it is subscribed, and at its end one line of JSON. */
+#include "checked.h"
 #include "connection.h"
 #include "core/error.h"
 #include "core/option.h"
@@ -115,17 +116,13 @@ static int look(struct sink *sink)
 static int subscribe(struct sink *sink, char *error, size_t error_bytes)
 {
     const struct settings *settings = sink->settings;
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     const struct wire_login login = {.version = sink->version, .client_id = "sink-of-the-bench"};
     struct addrinfo *addresses;
     unsigned receive_maximum;
-    char port[8];
     size_t room;
-    snprintf(port, sizeof port, "%u", (unsigned)settings->port);
-    int resolved = getaddrinfo(settings->host, port, &hints, &addresses);
-    if (resolved != 0)
-        return error_say(error, error_bytes, "option host: %s: %s", settings->host,
-                         gai_strerror(resolved));
+    if (connection_resolve(settings->host, (unsigned)settings->port, &addresses, error,
+                           error_bytes) != 0)
+        return -1;
     sink->connection = connection_open(addresses, &login, OUT_BYTES, IN_BYTES, error, error_bytes);
     freeaddrinfo(addresses);
     if (sink->connection == NULL ||
@@ -167,11 +164,7 @@ static int parse(struct settings *settings, struct sink *sink, int argc, char **
     int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error, error_bytes);
     if (parsed != 0)
         return parsed;
-    sink->version = strcmp(settings->protocol, "5") == 0 ? WIRE_5 : WIRE_311;
-    if (sink->version == WIRE_311 && strcmp(settings->protocol, "3.1.1") != 0)
-        return error_say(error, error_bytes, "option protocol: %.60s is not 3.1.1 or 5",
-                         settings->protocol);
-    return 0;
+    return checked_protocol(settings->protocol, &sink->version, error, error_bytes);
 }
 
 int main(int argc, char **argv)

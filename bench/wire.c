@@ -84,8 +84,9 @@ size_t wire_publish(unsigned char *out, size_t room, enum wire_version version,
                     const struct wire_message *message)
 {
     size_t id = message->qos > 0 ? 2 : 0, properties = version == WIRE_5 ? 1 : 0;
-    size_t bytes = begin(&out, room, FIRST_PUBLISH | (unsigned)message->qos << 1,
-                         2 + message->topic_bytes + id + properties + message->payload_bytes);
+    size_t bytes =
+        begin(&out, room, FIRST_PUBLISH | (unsigned)message->qos << 1 | (message->retain ? 1u : 0u),
+              2 + message->topic_bytes + id + properties + message->payload_bytes);
     if (bytes == 0)
         return 0;
     put_text(&out, message->topic, message->topic_bytes);
@@ -268,5 +269,29 @@ int wire_read_publish(const struct wire_frame *frame, int *qos, uint16_t *id)
     if (*qos > 2 || at + 2 > frame->body_bytes)
         return -1;
     *id = get_u16(frame->body + at);
+    return 0;
+}
+
+int wire_read_message(const struct wire_frame *frame, enum wire_version version,
+                      struct wire_message *out)
+{
+    size_t properties = 0;
+    int n = 0;
+    if (wire_read_publish(frame, &out->qos, &out->id) != 0)
+        return -1;
+    out->topic_bytes = get_u16(frame->body);
+    size_t at = 2 + out->topic_bytes + (out->qos > 0 ? 2 : 0);
+    if (at > frame->body_bytes)
+        return -1;
+    if (version == WIRE_5) {
+        n = read_length(frame->body + at, frame->body_bytes - at, &properties);
+        if (n <= 0 || properties > frame->body_bytes - at - (size_t)n)
+            return -1;
+    }
+    at += (size_t)n + properties;
+    out->topic = (const char *)frame->body + 2;
+    out->payload = (const char *)frame->body + at;
+    out->payload_bytes = frame->body_bytes - at;
+    out->retain = (frame->flags & 1) != 0;
     return 0;
 }

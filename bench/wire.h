@@ -39,6 +39,7 @@ struct wire_message {
     size_t payload_bytes;
     int qos;     /* 0 or 1 */
     uint16_t id; /* at QoS 1, not 0 */
+    bool retain;
 };
 
 size_t wire_publish(unsigned char *out, size_t room, enum wire_version version,
@@ -75,5 +76,9 @@ int wire_read_suback(const struct wire_frame *frame, enum wire_version version, 
 
 /* QoS, and packet id where QoS is not 0, of a PUBLISH. -1 where it is malformed. */
 int wire_read_publish(const struct wire_frame *frame, int *qos, uint16_t *id);
+
+/* All of a PUBLISH; topic and payload point into the frame. -1 where it is malformed. */
+int wire_read_message(const struct wire_frame *frame, enum wire_version version,
+                      struct wire_message *out);
 
 #endif

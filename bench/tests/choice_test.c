@@ -34,17 +34,19 @@ static void articles_follow_the_spread(void **state)
     (void)state;
     for (unsigned i = 0; i < COUNT_OF(zipf); i++)
         sum += 1.0 / (i + 1);
-    draw(&(struct choice_config){.articles = COUNT_OF(zipf), .zipf = true}, zipf);
+    draw(&(struct choice_config){.articles = COUNT_OF(zipf), .zipf = true, .kinds = CHOICE_KINDS},
+         zipf);
     for (unsigned i = 0; i < COUNT_OF(zipf); i++)
         require_near(zipf[i], 1.0 / (i + 1) / sum, i);
-    draw(&(struct choice_config){.articles = COUNT_OF(even)}, even);
+    draw(&(struct choice_config){.articles = COUNT_OF(even), .kinds = CHOICE_KINDS}, even);
     for (unsigned i = 0; i < COUNT_OF(even); i++)
         require_near(even[i], 0.1, i);
 }
 
 static void shares_of_changes_and_retractions_are_kept(void **state)
 {
-    const struct choice_config config = {.articles = 50, .changes = 20, .retractions = 10};
+    const struct choice_config config = {
+        .articles = 50, .kinds = 6, .changes = 20, .retractions = 10};
     struct choice_memory memory;
     struct choice *choice = choice_new(&config);
     static uint8_t kind_of[DRAWS], article_of[DRAWS];
@@ -62,7 +64,7 @@ static void shares_of_changes_and_retractions_are_kept(void **state)
             article_of[readers++] = (uint8_t)reaction.article;
             continue;
         }
-        assert_true(reaction.reader < readers);
+        assert_true(reaction.reader < readers && reaction.kind <= config.kinds);
         assert_int_equal(article_of[reaction.reader], reaction.article);
         assert_int_equal(reaction.before, kind_of[reaction.reader]);
         none += reaction.kind == 0;
@@ -77,7 +79,7 @@ static void shares_of_changes_and_retractions_are_kept(void **state)
 
 static void a_connection_never_repeats_itself_on_one_article(void **state)
 {
-    const struct choice_config config = {.articles = 1};
+    const struct choice_config config = {.articles = 1, .kinds = CHOICE_KINDS};
     struct choice_memory memory;
     struct choice *choice = choice_new(&config);
     uint8_t last = 0;
@@ -94,7 +96,7 @@ static void a_connection_never_repeats_itself_on_one_article(void **state)
 
 static void readers_come_again_after_the_last(void **state)
 {
-    const struct choice_config config = {.articles = 3, .readers = 5};
+    const struct choice_config config = {.articles = 3, .kinds = CHOICE_KINDS, .readers = 5};
     struct choice_memory memory;
     struct choice *choice = choice_new(&config);
     (void)state;

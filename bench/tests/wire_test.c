@@ -32,7 +32,7 @@ static void publish_is_as_in_the_standard(void **state)
 {
     unsigned char out[300];
     char long_payload[200];
-    struct wire_message message = {"a/b", 3, "sad", 3, 0, 0};
+    struct wire_message message = {"a/b", 3, "sad", 3, 0, 0, false};
     (void)state;
     require_bytes(out, wire_publish(out, sizeof out, WIRE_311, &message), "30080003612f62736164");
     message.qos = 1;
@@ -40,6 +40,10 @@ static void publish_is_as_in_the_standard(void **state)
     require_bytes(out, wire_publish(out, sizeof out, WIRE_5, &message),
                   "320b0003612f6212340073"
                   "6164");
+    message.retain = true;
+    require_bytes(out, wire_publish(out, sizeof out, WIRE_311, &message),
+                  "330a0003612f6212347361"
+                  "64");
     memset(long_payload, 'x', sizeof long_payload);
     message.payload = long_payload;
     message.payload_bytes = sizeof long_payload;
@@ -163,6 +167,39 @@ static void answers_are_read(void **state)
     assert_int_equal(wire_read_publish(&frame, &qos, &id), -1);
 }
 
+static void a_message_is_read_whole(void **state)
+{
+    static const struct {
+        const char *hex;
+        enum wire_version version;
+        int answer, qos;
+        bool retain;
+    } rows[] = {
+        {"30080003612f62736164", WIRE_311, 0, 0, false},
+        {"330a0003612f621234736164", WIRE_311, 0, 1, true},
+        {"320b0003612f62123400736164", WIRE_5, 0, 1, false},
+        {"31100003612f62072600016b000176736164", WIRE_5, 0, 0, true}, /* a property before it */
+        {"30070003612f620a73", WIRE_5, -1, 0, false},                 /* properties are cut */
+        {"30050003612f62", WIRE_5, -1, 0, false},                     /* no properties */
+        {"30040003612f", WIRE_311, -1, 0, false},                     /* the topic is cut */
+        {"320600031234612f", WIRE_311, -1, 0, false},
+        {"40020102", WIRE_311, -1, 0, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct wire_frame frame = frame_of(rows[i].hex);
+        struct wire_message message;
+        require(wire_read_message(&frame, rows[i].version, &message) == rows[i].answer, "row %zu",
+                i);
+        if (rows[i].answer != 0)
+            continue;
+        require(message.qos == rows[i].qos && message.retain == rows[i].retain &&
+                    message.topic_bytes == 3 && memcmp(message.topic, "a/b", 3) == 0 &&
+                    message.payload_bytes == 3 && memcmp(message.payload, "sad", 3) == 0,
+                "row %zu", i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_frame_is_whole_only_with_its_last_byte),
         cmocka_unit_test(connack_tells_the_receive_maximum),
         cmocka_unit_test(answers_are_read),
+        cmocka_unit_test(a_message_is_read_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from edge import ROOT, wait_until
+from edge import ROOT, build_dir, wait_until
 
 PLUGIN_SETTINGS = os.path.join(ROOT, "broker-plugin", "settings.c")
 
@@ -90,6 +90,13 @@ def test_every_option_is_in_the_readme_and_nothing_else(make_edge, program):
         built = _of_help(make_edge()[program].argv[0])
     written = _documented()[program]
     assert sorted(written) == sorted(built)
+    assert {n: _normal(e) for n, e in written.items()} == {n: _normal(e) for n, e in built.items()}
+
+
+@pytest.mark.parametrize("program", ["tally-load", "tally-crowd"])
+def test_every_option_of_the_benchs_generators_is_in_its_readme(program):
+    built = _of_help(os.path.join(build_dir(), "bench", program))
+    written = {name: (default, accepts) for heading, name, default, accepts in _rows(_read("bench", "README.md")) if heading == program}
     assert {n: _normal(e) for n, e in written.items()} == {n: _normal(e) for n, e in built.items()}
 
 

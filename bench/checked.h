@@ -1,0 +1,22 @@
+/* What several programs of the bench check of their options in the same way. Each returns 0, or -1
+ * with one line in `error` that names the option and what it accepts. */
+#ifndef TALLY_BENCH_CHECKED_H
+#define TALLY_BENCH_CHECKED_H
+
+#include "wire.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CHECKED_PASSWORD_MAX_BYTES 128
+
+int checked_protocol(const char *protocol, enum wire_version *out, char *error, size_t error_bytes);
+
+/* The first line of the file that option password_file names. */
+int checked_password(const char *path, char out[CHECKED_PASSWORD_MAX_BYTES + 1], char *error,
+                     size_t error_bytes);
+
+/* That so many connections may be open; raises the limit where it can be. */
+int checked_connections(uint64_t connections, char *error, size_t error_bytes);
+
+#endif

@@ -1,0 +1,69 @@
+"""The bench's generators against a real edge: what they say they did is what happened. No time is judged."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from clients import unique
+from edge import build_dir
+
+WITHIN_S = 60
+
+
+def _run(program, port, *options):
+    argv = [os.path.join(build_dir(), "bench", program), "--port=%d" % port, *options]
+    ran = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=WITHIN_S)
+    assert ran.returncode == 0, ran.stderr + ran.stdout
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def _crowd(edge, article, websocket, *options):
+    said = _run("tally-crowd", edge.ws_port if websocket == "on" else edge.mqtt_port, "--websocket=" + websocket, "--filter=totals/" + article,
+                "--reactions=reactions/" + article, *options)
+    assert said["connections"] == said["subscribed"] and said["connections_lost"] == said["strange"] == said["backwards"] == said["refused"] == 0
+    assert said["done"]
+    return said
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+@pytest.mark.parametrize("websocket", ["off", "on"])
+def test_each_probe_arrives_at_each_subscriber(edge, websocket, protocol):
+    article = unique("crowd")
+    said = _crowd(edge, article, websocket, "--protocol=" + protocol, "--connections=40", "--probes=8", "--pause-ms=10")
+    assert said["sent"] == said["acknowledged"] == 8 and said["arrivals"] == 320
+    assert said["least_total"] == said["most_total"] == 8 and said["least_version"] == said["most_version"] > 0
+    edge.settle()
+    assert edge.store.totals()[article] == {"wow": 8}
+
+
+@pytest.mark.parametrize("websocket", ["off", "on"])
+def test_each_subscriber_reacts_once(edge, websocket):
+    article = unique("crowd")
+    said = _crowd(edge, article, websocket, "--connections=40", "--react", "--kind=sad", "--seed=7")
+    assert said["sent"] == said["acknowledged"] == 40
+    edge.settle()
+    assert edge.store.totals()[article] == {"sad": 40}
+
+
+@pytest.mark.parametrize("websocket", ["off", "on"])
+def test_what_the_crowd_publishes_as_the_feed_reaches_all(edge, tmp_path, websocket):
+    secret = tmp_path / "secret"
+    secret.write_text(edge.secret("tally-feed") + "\n")
+    said = _crowd(edge, unique("crowd"), websocket, "--connections=40", "--publish=100", "--window=8", "--username=tally-feed",
+                  "--password-file=%s" % secret)
+    assert said["deliveries"] == 4000 and said["least_version"] == said["most_version"] == 100
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_rate_is_no_reason_to_send_fewer(edge, qos):
+    """Faster than it is, or in a second, all are sent; six kinds are chosen of seven."""
+    before = edge.header.admitted()
+    for rate, reactions in ((1000000, 3000), (1000, 300)):
+        said = _run("tally-load", edge.mqtt_port, "--connections=7", "--qos=%d" % qos, "--rate=%d" % rate, "--reactions=%d" % reactions, "--kinds=6",
+                    "--seed=%d" % (100 + qos))
+        assert said["sent"] == reactions and (not qos or said["acknowledged"] == reactions)
+    edge.settle()
+    assert edge.header.admitted() - before == 3300
+    assert "wow" not in edge.store.totals()["bench/post-1000"]
