@@ -88,10 +88,10 @@ def listens(port):
 
 
 class Ports:
-    """Free ports of 127.0.0.1; from `base` on where that is given."""
+    """Free ports of 127.0.0.1, none twice; from `base` on where that is given."""
 
     def __init__(self, base=0):
-        self.next = base
+        self.next, self.taken = base, set()
 
     def take(self):
         while True:
@@ -103,7 +103,8 @@ class Ports:
                 except OSError:
                     port = None
             self.next = self.next and self.next + 1
-            if port:
+            if port and port not in self.taken:
+                self.taken.add(port)
                 return port
 
 
@@ -149,10 +150,22 @@ class Contender:
     def cpu(self):
         return {name: program.cpu_s() for name, program in self.programs.items()}
 
+    def configure(self, limits="off"):
+        """Takes ports and makes what script/config makes. Returns the folder."""
+        data = os.path.join(self.folder, "data")
+        self.mqtt, self.ws, self.http, self.redis_port = (self.ports.take() for _ in range(4))
+        env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+        env.update(TALLY_MQTT_PORT=str(self.mqtt), TALLY_WS_PORT=str(self.ws), TALLY_HTTP_PORT=str(self.http),
+                   TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits)
+        made = subprocess.run([os.path.join(ROOT, "script", "config"), data, self.build], env=env, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        require(made.returncode == 0, "script/config failed:\n" + made.stdout)
+        return data
+
     def expect(self, reactions, qos):
         """Called before each run of the load: so many reactions are to come."""
 
-    def settle(self, _said):
+    def settle(self, _said=None):
         """Waits until all that was handed to it is dealt with. Returns (reactions counted, the moment of CLOCK_MONOTONIC in s, CPU seconds of
         programs that have ended)."""
         raise NotImplementedError
@@ -170,14 +183,7 @@ class Tally(Contender):
     """The four programs as script/server starts them, with script/config's configuration; the load is a gateway's."""
 
     def start(self):
-        data = os.path.join(self.folder, "data")
-        self.mqtt, self.ws, self.http, self.redis_port = (self.ports.take() for _ in range(4))
-        env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
-        env.update(TALLY_MQTT_PORT=str(self.mqtt), TALLY_WS_PORT=str(self.ws), TALLY_HTTP_PORT=str(self.http),
-                   TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS="off")
-        made = subprocess.run([os.path.join(ROOT, "script", "config"), data, self.build], env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
-        require(made.returncode == 0, "script/config failed:\n" + made.stdout)
+        data = self.data = self.configure()
         with open(data + "/services", "a") as services:
             services.write("%s gateway %s\n" % (GATEWAY, SECRET))
         common = ["--services-file=%s/services" % data, "--mqtt-port=%d" % self.mqtt, "--redis-port=%d" % self.redis_port]
@@ -187,7 +193,6 @@ class Tally(Contender):
         self.run("collector", [self.build + "/collector/tally-collector", "--spool=%s/spool" % data] + common)
         self.run("feed", [self.build + "/dashboard-feed/tally-feed", "--http-port=%d" % self.http, "--websocket-port=%d" % self.ws] + common)
         wait_until(self.ready, "/healthz to say 200", START_S)
-        self.data = data
         self.open_books(data + "/spool")
 
     def ready(self):
@@ -205,7 +210,6 @@ class Tally(Contender):
         self.spool_bytes, self.spool = spool_bytes, spool
         self.header = spool_bytes.Edge(spool)
         self.store = Store(self.redis())
-        self.before = 0
 
     def applied(self):
         """Whether Redis's positions are the rings' write positions."""
@@ -216,7 +220,7 @@ class Tally(Contender):
                 return False
         return True
 
-    def settle(self, _said):
+    def settle(self, _said=None):
         wait_until(self.applied, "Redis to have applied all rings", SETTLE_S)
         ended_s = time.monotonic()
         return self.books()["applied"], ended_s, {}

@@ -1,37 +1,26 @@
-#!/usr/bin/python3
-"""The live side: how soon a reaction is in a subscriber's total, how fast totals fan out, what a reader costs the broker.
+"""The live side: how soon a reaction is in a subscriber's total, how fast totals fan out, what a reader costs the broker: the second part of
+script/bench. Where a ratio is asked, the same Mosquitto without the plugin takes turns with Tally's. tally-crowd subscribes, publishes and
+looks at the clock (bench/README.md)."""
 
-    bench/live.py [--quick] [--rounds 20] [--only fanout,memory] [--port-base PORT] [--out FILE]
-
-Tally is started on loopback as bench/loop.py does, and where a ratio is asked, so is the same Mosquitto without the plugin, in turns.
-tally-crowd subscribes, publishes and looks at the clock. Prints Markdown tables. Fails where the books do not balance, never because of a
-time. TALLY_BUILD names a build folder to use; without it, build/release is built. Method and terms: bench/README.md."""
-
-import argparse
-import datetime
 import json
 import os
-import platform
-import resource
-import signal
 import statistics
 import subprocess
 import sys
+import types
 import urllib.request
 
-from loop import STOP_S, BenchError, Contender, Ports, Tally, require, version, wait_until
 from child import dying_with_parent
-from tools import REDIS, build, check_tools, die
+from contenders import STOP_S, BenchError, Contender, Tally, require, wait_until
 
 HOT, QUIET = "bench/post-1000", "bench/quiet"  # tally-load's first article, and one that it has not
 ARRIVE_S = 60.0
 INTERVAL_MS = 250  # the feed's publish_interval_ms
-PARTS = ("quiet", "loaded", "fanout", "memory", "readers")
 
 
 # --- contenders ---
 
-class Bare(Contender):
+class Plain(Contender):
     """Mosquitto alone, with script/config's configuration but for the plugin."""
 
     def start(self):
@@ -154,7 +143,7 @@ def check_books(contender, acknowledged, what):
     books = contender.books()
     told = "books, %s: acknowledged %d, %r" % (what, acknowledged, books)
     require(acknowledged == books["admitted"] == books["applied"] and books["refused"] == books["aside"] == 0, told)
-    require(books["counted"] == books["voters"], told)
+    require(books["standing"] == books["registers"], told)
 
 
 # --- what is measured ---
@@ -188,7 +177,7 @@ def loaded(scale, ports, folder):
         with load(tally, options + ["--reactions=%d" % scale.reactions], 60) as generator:
             generator.say("go")
             full = generator.answer()
-            full_rate = full["acknowledged"] / (tally.settle() - full["begun_ns"] / 1e9)
+            full_rate = full["acknowledged"] / (tally.settle()[1] - full["begun_ns"] / 1e9)
         rate = max(1, int(full_rate / 2))
         probes = ["--probes=%d" % (scale.loaded_s * 10), "--pause-ms=67"]  # 67 to 134 ms: ten a second, in no step with the feed
         seldom = ["--probes=%d" % (scale.loaded_s * 2), "--pause-ms=300"]
@@ -226,7 +215,7 @@ def fanout(scale, ports, folder):
         title = "%s, %s" % (format(n, ","), "WebSocket" if websocket else "TCP")
         totals = max(1, scale.deliveries // n)
         results = found[title] = {"bare": [], "tally": []}
-        with Bare(folder, ports) as bare, Edge(folder, ports) as tally, \
+        with Plain(folder, ports) as bare, Edge(folder, ports) as tally, \
                 crowd(bare, n, ["--nap-us=1000", "--publish=%d" % totals], 900, websocket) as by_bare, \
                 crowd(tally, n, ["--nap-us=1000", "--publish=%d" % totals] + tally.feed_login(), 900, websocket) as by_tally:
             for turn in range(scale.rounds):
@@ -248,7 +237,7 @@ def memory_of(program):
 def memory(scale, ports, folder):
     """d: what the broker's memory grows by a reader who subscribes, and who has reacted."""
     found = {}
-    for title, kind in (("bare", Bare), ("Tally, limits off", Edge), ("Tally, limits on", Limited)):
+    for title, kind in (("bare", Plain), ("Tally, limits off", Edge), ("Tally, limits on", Limited)):
         with kind(folder, ports) as contender:
             broker = contender.programs["broker"]
             with crowd(contender, 10, ["--react"], 60) as warm:  # what the first readers bring about counts for nobody
@@ -263,7 +252,7 @@ def memory(scale, ports, folder):
                 require(said["acknowledged"] == scale.readers and said["connections_lost"] == said["refused"] == 0, "memory: %r" % said)
                 reacted = memory_of(broker)
                 watcher.end()
-            if kind is not Bare:
+            if kind is not Plain:
                 check_books(contender, scale.readers + 10, "memory")
         found[title] = [[(after - first) / scale.readers for first, after in zip(before, each)] for each in (connected, reacted)]
     return found
@@ -296,13 +285,6 @@ def readers(scale, ports, folder):
 
 def say(text):
     sys.stderr.write("%s; load average %.1f\n" % (text, os.getloadavg()[0]))
-
-
-def head(load_before):
-    return """%s, %d cores, %s. Mosquitto %s, Redis %s.
-Load average before and after: %.1f, %.1f (of this run's own programs, too). The feed's publish interval: %d ms.
-""" % (datetime.date.today().isoformat(), os.cpu_count(), platform.platform(), version(["mosquitto", "-h"], "mosquitto version"),
-       version(["redis-server", "--version"], "v="), load_before, os.getloadavg()[0], INTERVAL_MS)
 
 
 def quiet_rows(found):
@@ -356,67 +338,21 @@ def memory_table(found):
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer of everything, under a minute")
-    parser.add_argument("--rounds", type=int, default=20, help="turns of each contender of the fan-out, 1 to 200 (default 20)")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts with commas between (default: %(default)s)")
-    parser.add_argument("--probes", type=int, default=150, help="on the quiet article, 1 to 2000 (default 150)")
-    parser.add_argument("--websockets", type=int, default=10000, help="readers of the last part, 1 to 15000 (default 10000)")
-    parser.add_argument("--port-base", type=int, default=0, help="ports from here on, 1024 to 65000; else any free ones")
-    parser.add_argument("--out", help="a file that the tables are written to as well")
-    arguments = parser.parse_args()
-    for name, least, most in (("rounds", 1, 200), ("probes", 1, 2000), ("websockets", 1, 15000)):
-        if not least <= getattr(arguments, name) <= most:
-            parser.error("--%s: %d is not %d to %d" % (name, getattr(arguments, name), least, most))
-    if arguments.port_base and not 1024 <= arguments.port_base <= 65000:
-        parser.error("--port-base: %d is not 1024 to 65000" % arguments.port_base)
-    arguments.parts = arguments.only.split(",")
-    if not set(arguments.parts) <= set(PARTS):
-        parser.error("--only: %s is not of %s" % (arguments.only, ",".join(PARTS)))
-    scale = dict(connections=1000, reactions=100000, loaded_s=30, deliveries=100000, readers=5000, readers_s=20)
+def scale_of(arguments):
     if arguments.quick:
-        scale.update(reactions=30000, loaded_s=4, deliveries=40000, readers=3000, readers_s=4)
-        arguments.rounds, arguments.probes, arguments.websockets = 2, min(arguments.probes, 10), min(arguments.websockets, 2000)
-    for name, value in scale.items():
-        setattr(arguments, name, value)
-    return arguments
+        return types.SimpleNamespace(connections=1000, reactions=30000, loaded_s=4, deliveries=40000, readers=3000, readers_s=4, rounds=2, probes=10,
+                                     websockets=2000)
+    return types.SimpleNamespace(connections=1000, reactions=100000, loaded_s=30, deliveries=100000, readers=5000, readers_s=20, rounds=20,
+                                 probes=150, websockets=10000)
 
 
-def raise_files(arguments):
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    files = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-    needed = max(arguments.websockets, 5000) + 2000
-    if files < needed:
-        die("--websockets: %d need %d open files, more than this user may have (ulimit -Hn: %d)" % (arguments.websockets, needed, hard))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+def measure(arguments, build, ports):
+    scale, found = scale_of(arguments), {}
+    for part in (quiet, loaded, fanout, memory, readers):
+        found[part.__name__] = part(scale, ports, build)
+        say(part.__name__ + " done")
+    return found
 
 
-def main():
-    arguments = parse()
-    check_tools([REDIS])
-    raise_files(arguments)
-    folder = build()
-    for program in ("bench/tally-load", "bench/tally-crowd", "collector/tally-collector", "broker-plugin/tally-broker-plugin.so"):
-        if not os.path.exists(os.path.join(folder, program)):
-            die("TALLY_BUILD: %s has no %s; it accepts the folder of a whole build" % (folder, program))
-    for number in (signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, lambda _number, _frame: sys.exit("live: ended before its time"))
-    signal.alarm(180 if arguments.quick else 900 + 30 * arguments.rounds)
-    load_before, found, ports = os.getloadavg()[0], {}, Ports(arguments.port_base)
-    try:
-        for part in PARTS:
-            if part in arguments.parts:
-                found[part] = globals()[part](arguments, ports, folder)
-                say(part + " done")
-    except BenchError as error:
-        sys.exit("live: FAILED: %s" % error)
-    text = "\n\n".join(filter(None, [head(load_before), latency_table(found), fanout_table(found), memory_table(found)]))
-    print(text)
-    if arguments.out:
-        with open(arguments.out, "w") as out:
-            out.write(text + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def text(found):
+    return "\n\n".join([latency_table(found), fanout_table(found), memory_table(found)])

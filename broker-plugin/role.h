@@ -24,12 +24,12 @@ struct role_rules {
 
 /* What is known of a connection. */
 struct role_facts {
+    const struct service *service; /* NULL for a reader */
+    enum role role;
     bool admitted; /* false: gets nothing of Tally's (only where the broker asked nobody at connect)
                     */
-    enum role role;
-    const struct service *service; /* NULL for a reader */
-    char source; /* of the reader's name: 'u' username, 'c' client id, 't' a gateway names it with
-                    each reaction, 0: may watch only */
+    char source;   /* of the reader's name: 'u' username, 'c' client id, 't' a gateway names it with
+                      each reaction, 0: may watch only */
 };
 
 enum role_answer { ROLE_ALLOW, ROLE_DENY, ROLE_DEFER /* not Tally's: others decide */ };

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLL_LIMIT 500   /* changes a poll */
-#define POLL_SPACE_MS 10 /* between two polls of a shard, however many hints come */
-#define BATCH 200        /* totals a lookup */
-#define BATCHES_MAX 4    /* lookups under way */
-#define RETRY_MS 20      /* after the broker or Redis took nothing */
+#define POLL_LIMIT 500  /* changes a poll */
+#define POLL_SPACE_MS 3 /* between two polls of a shard, however many hints come */
+#define BATCH 200       /* totals a lookup */
+#define BATCHES_MAX 4   /* lookups under way */
+#define RETRY_MS 20     /* after the broker or Redis took nothing */
 #define RESYNC_TICK_MS 20
 #define KINDS_WAIT_MS 3000 /* for the name of a new kind; follow reads the store each second */
 
@@ -304,7 +304,7 @@ static void poll_shard(struct relay *relay, uint32_t number)
     if (shard->asking || now - shard->asked_ms < POLL_SPACE_MS) {
         shard->again = true;
         if (!shard->asking && !event_pending(relay->soon, EV_TIMEOUT, NULL))
-            arm(relay->soon, POLL_SPACE_MS);
+            arm(relay->soon, shard->asked_ms + POLL_SPACE_MS - now);
         return;
     }
     struct asked *asked = ask(relay);
