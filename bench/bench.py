@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 
+import curve
 import growth
 import live
 import picture
@@ -23,7 +24,7 @@ import rates
 from contenders import BenchError, Ports, ROOT
 from tools import PATH, REDIS, build, check_tools, die
 
-PARTS = ("rates", "live", "growth")
+PARTS = ("rates", "live", "curve", "growth")
 MODULES = os.path.join(ROOT, "bench", "peers", "node_modules")
 BOUND_S = {True: 300, False: 5400}
 
@@ -97,7 +98,7 @@ def measure(arguments, folder):
     """Returns (results by part, Markdown of each part)."""
     found, texts = {}, []
     ports = Ports(arguments.port_base)
-    modules = {"rates": rates, "live": live, "growth": growth}
+    modules = {"rates": rates, "live": live, "curve": curve, "growth": growth}
     for part in PARTS:
         if part in arguments.parts:
             begun = time.monotonic()
