@@ -183,6 +183,7 @@ static int make_relay(struct feed *feed, const struct settings *settings)
 {
     struct relay_config config = {
         .interval_ms = settings->publish_interval_ms,
+        .publish_rate = settings->publish_rate,
         .repeat_ms = settings->repeat_ms,
         .republish_rate = settings->republish_rate,
         .max_articles = settings->max_articles,

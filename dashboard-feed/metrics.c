@@ -85,6 +85,8 @@ static void write_totals(struct evbuffer *out, const struct metrics *in)
                         (double)relay->delay_us / 1e6, relay->delays);
     counter(out, "tally_feed_held_back_total", relay->held_back,
             "Times that publishing waited because the broker took nothing.");
+    counter(out, "tally_feed_over_rate_total", relay->over_rate,
+            "Times that totals waited because publish_rate was reached.");
     counter(out, "tally_feed_marks_total", in->publish.marks, "Marks written to ops/feed.");
     gauge(out, "tally_feed_republishing_shards", relay->open_shards,
           "Shards whose totals the broker may lack and that are being published again.");

@@ -42,6 +42,8 @@ struct relay {
     uint32_t run;              /* answers of an earlier run are ignored */
     unsigned fetching;         /* lookups of changed articles under way */
     bool paging;               /* a page of a resync is under way */
+    double due_tokens;         /* totals that may be published now … */
+    uint64_t due_tokens_ms;    /* … as of then */
     double tokens;             /* totals that may be published again now */
     uint64_t unknown_since_ms; /* a kind without a name was seen first; 0 none */
     struct event *poll;        /* each second: asks every shard */
@@ -205,15 +207,37 @@ out:
     free(asked);
 }
 
+/* How many totals may go out now. Where thousands of articles change at once, a total of each, each
+ * publish_interval_ms, would cost the broker more than the reactions, and nobody could read it. */
+static size_t may_publish(struct relay *relay)
+{
+    double rate = (double)relay->config.publish_rate;
+    double most = rate * (double)relay->config.interval_ms / 1000;
+    uint64_t now = clock_monotonic_ms();
+    if (most < 1)
+        most = 1;
+    relay->due_tokens += rate * (double)(now - relay->due_tokens_ms) / 1000;
+    relay->due_tokens_ms = now;
+    if (relay->due_tokens > most)
+        relay->due_tokens = most;
+    return relay->due_tokens < BATCH ? (size_t)relay->due_tokens : BATCH;
+}
+
 /* Fetches a batch of what is due. False where there is nothing, or it cannot be fetched now
  * (*retry). */
 static bool fetch(struct relay *relay, bool *retry)
 {
     struct conflate_due due[BATCH];
     struct follow_article articles[BATCH];
-    size_t n = conflate_take(relay->table, clock_monotonic_ms(), due, BATCH);
+    size_t most = may_publish(relay);
+    if (most == 0 && conflate_next_ms(relay->table, clock_monotonic_ms()) == 0) {
+        relay->stats.over_rate++;
+        *retry = true;
+    }
+    size_t n = conflate_take(relay->table, clock_monotonic_ms(), due, most);
     if (n == 0)
         return false;
+    relay->due_tokens -= (double)n;
     struct asked *asked = ask(relay);
     for (size_t i = 0; i < n; i++) {
         articles[i] = (struct follow_article){.id = due[i].article, .bytes = due[i].article_bytes};

@@ -20,6 +20,7 @@ struct relay;
 
 struct relay_config {
     uint64_t interval_ms;
+    uint64_t publish_rate; /* totals a second, changed ones and repeats */
     uint64_t repeat_ms;
     uint64_t republish_rate; /* totals a second */
     size_t max_articles;
@@ -35,6 +36,7 @@ struct relay_stats {
     uint64_t republished; /* because the broker may have lacked them */
     uint64_t outdated;    /* not published: lower than what was published before */
     uint64_t held_back;   /* times that the broker took nothing */
+    uint64_t over_rate;   /* times that totals waited as publish_rate was reached */
     uint64_t delay_us;    /* Σ from change to publication of `delays` changed totals */
     uint64_t delays;
     uint32_t open_shards; /* with changes that are still to be published again */

@@ -27,6 +27,8 @@ const struct option settings_table[] = {
      "websocket_port"},
     {"publish_interval_ms", OPTION_NUMBER, AT(publish_interval_ms), 10, 60000, "250", "10 to 60000",
      "least time between two totals of an article, ms"},
+    {"publish_rate", OPTION_NUMBER, AT(publish_rate), 1, 1000000, "5000", "1 to 1000000",
+     "totals a second at most; what is over waits, and goes out as it is then"},
     {"repeat_ms", OPTION_NUMBER, AT(repeat_ms), 100, 3600000, "5000", "100 to 3600000",
      "a total is sent again so long after its last change, ms"},
     {"republish_rate", OPTION_NUMBER, AT(republish_rate), 1, 1000000, "2000", "1 to 1000000",

@@ -16,6 +16,7 @@ struct settings {
     uint64_t websocket_port;
     char websocket_url[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t publish_interval_ms;
+    uint64_t publish_rate;
     uint64_t repeat_ms;
     uint64_t republish_rate;
     uint64_t max_articles;

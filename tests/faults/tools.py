@@ -1,4 +1,4 @@
-"""What script/prove and script/soak share besides readers and judgement, and bench/loop.py too: the build to try, and words for a table."""
+"""What script/prove and script/soak share besides readers and judgement, and the bench too: the build to try, and words for a table."""
 
 import os
 import shutil

@@ -147,6 +147,7 @@ static void start_feed(struct event_base *process)
     struct relay_config relay = {
         .interval_ms = INTERVAL_MS,
         .repeat_ms = BROKER_REPEAT_MS,
+        .publish_rate = world.publish_rate,
         .republish_rate = world.republish_rate,
         .max_articles = world.max_articles,
     };

@@ -74,6 +74,7 @@ void world_begin(uint64_t seed)
     world.ring_bytes = dice_percent(&world.dice, 80) ? 4096 : 8192;
     world.max_articles = dice_percent(&world.dice, 85) ? 1000 : 2;
     world.republish_rate = dice_percent(&world.dice, 50) ? 2000 : 20;
+    world.publish_rate = world.republish_rate == 20 ? 10 : 5000;
     world.audit_per_minute = dice_percent(&world.dice, 30) ? 600 : 0;
     kind_table_init(&world.kinds);
     for (int i = 0; i < WORLD_KINDS; i++)

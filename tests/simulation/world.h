@@ -25,7 +25,7 @@ struct world {
     uint64_t seed;
     unsigned wishes; /* `none` and kinds that are clicked */
     unsigned edges, shards, articles, readers, batch_records, in_flight;
-    uint64_t ring_bytes, max_articles, republish_rate, audit_per_minute;
+    uint64_t ring_bytes, max_articles, publish_rate, republish_rate, audit_per_minute;
     uint64_t us; /* since the beginning; every monotonic clock */
     int64_t edge_ahead_ms[WORLD_EDGES];
     int64_t redis_ahead_ms;

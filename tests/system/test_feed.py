@@ -14,7 +14,7 @@ import time
 import pytest
 import redis as redis_py
 
-from clients import Client
+from clients import Client, unique
 from edge import Process, broker_program, build_dir, free_ports, is_sanitized, release_ports, wait_until
 from store import article_shard
 
@@ -437,6 +437,17 @@ def test_another_store_is_not_followed(bench):
     wait_until(lambda: totals(watcher, "a")[-1]["total"] == 5, "the other store's total")
     assert bench.get("/totals/a").json()["total"] == 5
     wait_until(lambda: bench.mark()["store"] == "00000000deadbeef", "its mark")
+
+
+def test_more_totals_than_publish_rate_take_turns(make_edge):
+    edge = make_edge(feed={"publish_rate": 20}).start()
+    newsroom, client = edge.service("newsroom"), edge.client()
+    newsroom.watch("totals/#")
+    topics = [unique("turn") for _ in range(40)]
+    for mid in [client.send("reactions/" + topic, b"like") for topic in topics]:
+        client.ack(mid)
+    newsroom.wait(lambda: {m.topic for m in newsroom.got(prefix="totals/turn")} == {"totals/" + topic for topic in topics}, "a total of each")
+    assert edge.metrics()["tally_feed_over_rate_total"] > 0
 
 
 @pytest.mark.slow
