@@ -3,11 +3,20 @@
 import json
 import os
 import subprocess
+import sys
+import types
+import xml.etree.ElementTree
 
 import pytest
 
 from clients import unique
-from edge import build_dir
+from edge import ROOT, build_dir
+
+sys.path.append(os.path.join(ROOT, "bench"))
+
+import contenders  # noqa: E402
+import picture  # noqa: E402
+import rates  # noqa: E402
 
 WITHIN_S = 60
 
@@ -67,3 +76,24 @@ def test_a_rate_is_no_reason_to_send_fewer(edge, qos):
     edge.settle()
     assert edge.header.admitted() - before == 3300
     assert "wow" not in edge.store.totals()["bench/post-1000"]
+
+
+@pytest.mark.no_sanitizer  # it is started by the bench itself, which knows no sanitizer's runtime
+@pytest.mark.parametrize("workload", ["hot0", "zipf1"])
+@pytest.mark.parametrize("key", ["socket", "bare", "afternoon", "afternoon_honest", "paho", "able", "tally"])
+def test_a_short_run_of_each_contender_balances(key, workload):
+    """What script/bench does for each figure, with so few reactions that it says nothing of speed: books are checked in it."""
+    if key.startswith("afternoon") and not os.path.isdir(os.path.join(contenders.PEERS, "node_modules")):
+        pytest.skip("npm ci --prefix bench/peers was not run")
+    arguments = types.SimpleNamespace(reactions=4000, connections=20, window=20, protocol="5", seconds=30)
+    row = next(row for row in rates.ROWS if row.key == key)
+    result = rates.measure_one(row, next(w for w in rates.WORKLOADS if w.key == workload), 1, arguments, build_dir(), contenders.Ports())
+    assert result["counted"] == result["sent"] == rates.reactions_of(row, next(w for w in rates.WORKLOADS if w.key == workload), arguments)
+
+
+def test_the_picture_is_whole():
+    result = {"rate": 1000.0, "admitted_rate": 2000.0}
+    found = {"rates": {w.key: {row.key: [result] for row in rates.ROWS} for w in rates.WORKLOADS}}
+    root = xml.etree.ElementTree.fromstring(picture.draw({"cores": 2, "mosquitto": "2", "redis": "7", "date": "2026-01-01 00:00 UTC"}, found))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("Tally: counted, once a reader") == len(picture.SHOWN) and "2,000" in texts
