@@ -13,10 +13,7 @@
 #define KEYS 4
 #define FIXED_ARGUMENTS (3 + KEYS + 9)
 #define EXCEPTION_BYTES 3
-/* From call to call, unless a whole batch waits: see worth_a_call. */
-#define GATHER_FEW_MS 8
-#define GATHER_MS 3 /* where so many wait: */
-#define GATHER_RECORDS 50
+#define GATHER_MS 8 /* from call to call, unless a whole batch waits: see worth_a_call */
 
 struct flight {
     struct lane *lane;
@@ -476,9 +473,8 @@ static bool worth_a_call(const struct lane *lane)
     uint64_t backlog_bytes = source_backlog_bytes(lane->source);
     if (backlog_bytes >= lane->shared.batch_records * RECORD_COMMON_BYTES)
         return true;
-    bool few = backlog_bytes < (uint64_t)GATHER_RECORDS * RECORD_COMMON_BYTES;
     return lane->apply.in_flight == 0 && backlog_bytes > 0 &&
-           clock_monotonic_ms() - lane->sent_ms >= (few ? GATHER_FEW_MS : GATHER_MS);
+           clock_monotonic_ms() - lane->sent_ms >= GATHER_MS;
 }
 
 bool lane_gathers(const struct lane *lane)

@@ -22,7 +22,7 @@
 #define SECOND_MS 1000
 #define NAP_NS 200000    /* to look again costs less than the plugin's wake-up, … */
 #define NAPS 5           /* … so it looks again that often before it sleeps */
-#define GATHER_LOOK_MS 1 /* between two looks at all rings while reactions of one gather */
+#define GATHER_LOOK_MS 2 /* between two looks at all rings while reactions of one gather */
 #define STOP_MS 2000
 /* A drained ring is kept so long: more than what a Redis with appendfsync everysec can lose (2 s).
  */
