@@ -129,7 +129,7 @@ def main():
     print(text)
     if arguments.out:
         for name, content in (("bench.md", text), ("bench.json", json.dumps({"about": about, "found": found}, indent=1)),
-                              ("bench.svg", picture.draw(about, found))):
+                              ("rates.svg", picture.draw(about, found)), ("curve.svg", picture.draw_curve(found))):
             with open(os.path.join(arguments.out, name), "w") as out:
                 out.write(content)
 

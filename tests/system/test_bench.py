@@ -97,3 +97,10 @@ def test_the_picture_is_whole():
     root = xml.etree.ElementTree.fromstring(picture.draw({"cores": 2, "mosquitto": "2", "redis": "7", "date": "2026-01-01 00:00 UTC"}, found))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert texts.count("Tally: counted, once a reader") == len(picture.SHOWN) and "2,000" in texts
+
+
+def test_the_curve_is_whole():
+    found = {"curve": [{"rate": 10.0 ** i, "batch": 1.0 + i, "p50": 2.0} for i in range(4)]}
+    root = xml.etree.ElementTree.fromstring(picture.draw_curve(found))
+    assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 2 and len(root.findall("{http://www.w3.org/2000/svg}circle")) == 8
+    xml.etree.ElementTree.fromstring(picture.draw_curve({}))
