@@ -21,6 +21,7 @@ import growth
 import live
 import picture
 import rates
+import targets
 from contenders import BenchError, Ports, ROOT
 from tools import PATH, REDIS, build, check_tools, die
 
@@ -125,7 +126,7 @@ def main():
         sys.exit("bench: FAILED: %s" % error)
     about = system(statistics.median(r["getppid_ns"] for w in found["rates"].values() for c in w.values() for r in c) if "rates" in found else "?",
                    load_before)
-    text = "\n\n".join([header(about, arguments)] + texts) + "\n"
+    text = "\n\n".join([header(about, arguments), targets.text(found)] + texts) + "\n"
     print(text)
     if arguments.out:
         for name, content in (("bench.md", text), ("bench.json", json.dumps({"about": about, "found": found}, indent=1)),

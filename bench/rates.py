@@ -77,8 +77,8 @@ def ratio(found, workload, one, key, other):
     return statistics.median(a[key] / b["rate"] for a, b in pairs)
 
 
-def cpu_ratio(found, workload):
-    pairs = zip(found[workload]["tally"], found[workload]["bare"])
+def cpu_ratio(found, workload, one="tally"):
+    pairs = zip(found[workload][one], found[workload]["bare"])
     return statistics.median(sum(a["cpu_us"].values()) / sum(b["cpu_us"].values()) for a, b in pairs)
 
 
