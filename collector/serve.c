@@ -638,9 +638,9 @@ static void on_resume(evutil_socket_t fd, short what, void *user)
 
 /* Sees to it that the loop turns when the first of the paused lanes wants to go on, or where one
  * gathers, to look at all of them. */
-static void arm_resume(struct serve *serve)
+static void arm_resume(struct serve *serve, bool gathering)
 {
-    uint64_t first = gathers(serve) ? GATHER_LOOK_MS : UINT64_MAX;
+    uint64_t first = gathering ? GATHER_LOOK_MS : UINT64_MAX;
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] != NULL && lane_paused_ms(serve->lane[i]) < first)
             first = lane_paused_ms(serve->lane[i]);
@@ -681,8 +681,11 @@ static bool lie_down(struct serve *serve)
 bool serve_works(struct serve *serve)
 {
     pump(serve);
-    arm_resume(serve);
-    return session_awaited(serve->session) > 0 || gathers(serve) || lie_down(serve);
+    /* Asked once: a reaction that comes after it would have the loop wait for what was not armed.
+     */
+    bool gathering = gathers(serve);
+    arm_resume(serve, gathering);
+    return session_awaited(serve->session) > 0 || gathering || lie_down(serve);
 }
 
 void serve_waited(struct serve *serve)
