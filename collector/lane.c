@@ -473,8 +473,9 @@ static bool worth_a_call(const struct lane *lane)
     uint64_t backlog_bytes = source_backlog_bytes(lane->source);
     if (backlog_bytes >= lane->shared.batch_records * RECORD_COMMON_BYTES)
         return true;
+    bool one_by_one = apply_limit(&lane->apply, lane->shared.batch_records) == 1;
     return lane->apply.in_flight == 0 && backlog_bytes > 0 &&
-           clock_monotonic_ms() - lane->sent_ms >= GATHER_MS;
+           (one_by_one || clock_monotonic_ms() - lane->sent_ms >= GATHER_MS);
 }
 
 bool lane_gathers(const struct lane *lane)

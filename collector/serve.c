@@ -647,8 +647,11 @@ static void arm_resume(struct serve *serve, bool gathering)
     for (int i = 0; i < serve->olds; i++)
         if (lane_paused_ms(serve->old[i].lane) < first)
             first = lane_paused_ms(serve->old[i].lane);
+    /* A pause that is over while Redis is away cannot be looked at: that is no reason to spin. */
+    if (first == 0)
+        first = 1;
     const struct timeval after = {.tv_usec = (suseconds_t)(first % 1000) * 1000};
-    if (first != UINT64_MAX)
+    if (first != UINT64_MAX && session_ready(serve->session))
         event_add(serve->resume, &after);
 }
 
@@ -656,6 +659,9 @@ static bool has_more(const struct serve *serve)
 {
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] != NULL && lane_has_more(serve->lane[i]))
+            return true;
+    for (int i = 0; i < serve->olds; i++)
+        if (has_turn(serve, i) && lane_has_more(serve->old[i].lane))
             return true;
     return false;
 }

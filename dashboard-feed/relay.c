@@ -214,6 +214,10 @@ static size_t may_publish(struct relay *relay)
     double rate = (double)relay->config.publish_rate;
     double most = rate * (double)relay->config.interval_ms / 1000;
     uint64_t now = clock_monotonic_ms();
+    if (relay->stopping) /* what waits goes out now, or after the next start */
+        return BATCH;
+    if (most < rate * 2 * RETRY_MS / 1000) /* who waits looks again each RETRY_MS */
+        most = rate * 2 * RETRY_MS / 1000;
     if (most < 1)
         most = 1;
     relay->due_tokens += rate * (double)(now - relay->due_tokens_ms) / 1000;
@@ -247,6 +251,7 @@ static bool fetch(struct relay *relay, bool *retry)
     if (asked == NULL || follow_lookup(relay->follow, articles, n, on_totals, asked) != 0) {
         for (size_t i = n; i-- > 0;)
             conflate_give_back(relay->table, articles[i].id, articles[i].bytes);
+        relay->due_tokens += (double)n;
         free(asked);
         *retry = true;
         return false;

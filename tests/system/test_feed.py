@@ -450,6 +450,20 @@ def test_more_totals_than_publish_rate_take_turns(make_edge):
     assert edge.metrics()["tally_feed_over_rate_total"] > 0
 
 
+def test_what_waits_for_its_turn_goes_out_when_the_feed_ends(make_edge):
+    edge = make_edge(feed={"publish_rate": 1}).start()
+    newsroom, client = edge.service("newsroom"), edge.client()
+    newsroom.watch("totals/#")
+    topics = [unique("last") for _ in range(40)]
+    for mid in [client.send("reactions/" + topic, b"like") for topic in topics]:
+        client.ack(mid)
+    # One a second goes out meanwhile, so that by far the most wait once the feed has heard of all.
+    wait_until(lambda: edge.metrics()["tally_feed_waiting_articles"] + len(newsroom.got(prefix="totals/last")) >= len(topics), "the feed to have heard of all")
+    assert edge.metrics()["tally_feed_waiting_articles"] > 0
+    edge["feed"].stop()
+    newsroom.wait(lambda: {m.topic for m in newsroom.got(prefix="totals/last")} == {"totals/" + topic for topic in topics}, "a total of each")
+
+
 @pytest.mark.slow
 @pytest.mark.both
 def test_a_broker_that_takes_nothing_holds_nothing_up(bench):
