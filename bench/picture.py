@@ -14,7 +14,7 @@ SHOWN = ("hot0", "hot1")
 def bars_of(found, key):
     """(label, reactions a second, colour)"""
     rows = []
-    for row in rates.ROWS:
+    for row in rates.SHOWN:
         results = found["rates"][key][row.key]
         if row.key == "tally":
             rows.append(("Tally: admitted", rates.median(results, "admitted_rate"), OTHER))

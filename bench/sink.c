@@ -19,9 +19,6 @@
 #define OUT_BYTES 65536
 #define IN_BYTES (1u << 20)
 #define LOOK_MS 100
-#define NAP_NS                                                                                     \
-    1000000 /* between two reads, so that it takes many messages at once, as the broker's          \
-               costliest subscriber is one that is woken for each */
 #define PACKET_ID 1
 
 struct settings {
@@ -29,7 +26,7 @@ struct settings {
     uint64_t port;
     char protocol[OPTION_TEXT_MAX_BYTES + 1];
     char filter[OPTION_TEXT_MAX_BYTES + 1];
-    uint64_t qos, messages, seconds;
+    uint64_t qos, messages, seconds, nap_us;
 };
 
 struct sink {
@@ -54,6 +51,8 @@ static const struct option OPTIONS[] = {
      "it ends after so many"},
     {"seconds", OPTION_NUMBER, AT(seconds), 1, 3600, "60", "1 to 3600",
      "it ends after so long at the latest"},
+    {"nap_us", OPTION_NUMBER, AT(nap_us), 0, 100000, "1000", "0 to 100000",
+     "between two reads, so that it takes many messages at once"},
 };
 #define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
 
@@ -100,8 +99,8 @@ static int look(struct sink *sink)
     bool waiting = connection_waiting(sink->connection) > 0;
     struct pollfd fd = {.fd = connection_socket(sink->connection),
                         .events = (short)(POLLIN | (waiting ? POLLOUT : 0))};
-    const struct timespec nap = {.tv_nsec = NAP_NS};
-    if (sink->subscribed)
+    const struct timespec nap = {.tv_nsec = (long)sink->settings->nap_us * 1000};
+    if (sink->subscribed && nap.tv_nsec > 0)
         nanosleep(&nap, NULL);
     int n = poll(&fd, 1, LOOK_MS);
     sink->now_ns = meter_now_ns();
