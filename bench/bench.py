@@ -40,12 +40,12 @@ def commit():
     return said.stdout.strip() or "unknown"
 
 
-def system(results, load_before):
+def system(getppid_ns, load_before):
     """What was measured on, and with."""
     with open("/proc/cpuinfo") as info:
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), platform.machine())
     return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "cores": os.cpu_count(), "processor": model,
-            "kernel": platform.release(), "getppid_ns": results, "mosquitto": version(["mosquitto", "-h"], "mosquitto version"),
+            "kernel": platform.release(), "getppid_ns": getppid_ns, "mosquitto": version(["mosquitto", "-h"], "mosquitto version"),
             "redis": version(["redis-server", "--version"], "v="), "node": version(["node", "--version"], "v"), "tally": commit(),
             "load_before": load_before, "load_after": os.getloadavg()[0]}
 

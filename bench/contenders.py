@@ -65,10 +65,6 @@ class Program:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def rss_bytes(self):
-        with open("/proc/%d/status" % self.child.pid) as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
-
     def stop(self):
         if self.child.poll() is None:
             self.child.terminate()
@@ -110,8 +106,6 @@ class Ports:
 
 class Contender:
     """Programs that are started for one run. `programs`: name → Program, in the order of their start. `mqtt`: the broker's port."""
-
-    store = None  # what may be asked of its Redis
 
     def __init__(self, build_folder, ports):
         self.build, self.ports = build_folder, ports

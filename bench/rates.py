@@ -111,7 +111,7 @@ def rate_table(found):
 
 
 def ratio_table(found):
-    """Tally over each of the others: medians of neighbours' ratios."""
+    """Tally over each of the others: medians of the ratios of the same turn."""
     lines = [row_line("admitted (g) over (b)", ["%.2f" % ratio(found, w.key, "tally", "admitted_rate", "bare") for w in WORKLOADS])]
     for row in SHOWN:
         if row.key != "tally":

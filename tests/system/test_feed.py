@@ -439,29 +439,35 @@ def test_another_store_is_not_followed(bench):
     wait_until(lambda: bench.mark()["store"] == "00000000deadbeef", "its mark")
 
 
-def test_more_totals_than_publish_rate_take_turns(make_edge):
-    edge = make_edge(feed={"publish_rate": 20}).start()
+def _react_on_forty(edge):
+    """A newsroom that watches, and the topics of the totals that it is to see."""
     newsroom, client = edge.service("newsroom"), edge.client()
     newsroom.watch("totals/#")
-    topics = [unique("turn") for _ in range(40)]
-    for mid in [client.send("reactions/" + topic, b"like") for topic in topics]:
+    articles = [unique("turn") for _ in range(40)]
+    for mid in [client.send("reactions/" + article, b"like") for article in articles]:
         client.ack(mid)
-    newsroom.wait(lambda: {m.topic for m in newsroom.got(prefix="totals/turn")} == {"totals/" + topic for topic in topics}, "a total of each")
+    return newsroom, {"totals/" + article for article in articles}
+
+
+def _seen(newsroom):
+    return {m.topic for m in newsroom.got(prefix="totals/turn")}
+
+
+def test_more_totals_than_publish_rate_take_turns(make_edge):
+    edge = make_edge(feed={"publish_rate": 20}).start()
+    newsroom, wanted = _react_on_forty(edge)
+    newsroom.wait(lambda: _seen(newsroom) == wanted, "a total of each")
     assert edge.metrics()["tally_feed_over_rate_total"] > 0
 
 
 def test_what_waits_for_its_turn_goes_out_when_the_feed_ends(make_edge):
     edge = make_edge(feed={"publish_rate": 1}).start()
-    newsroom, client = edge.service("newsroom"), edge.client()
-    newsroom.watch("totals/#")
-    topics = [unique("last") for _ in range(40)]
-    for mid in [client.send("reactions/" + topic, b"like") for topic in topics]:
-        client.ack(mid)
+    newsroom, wanted = _react_on_forty(edge)
     # One a second goes out meanwhile, so that by far the most wait once the feed has heard of all.
-    wait_until(lambda: edge.metrics()["tally_feed_waiting_articles"] + len(newsroom.got(prefix="totals/last")) >= len(topics), "the feed to have heard of all")
+    wait_until(lambda: edge.metrics()["tally_feed_waiting_articles"] + len(newsroom.got(prefix="totals/turn")) >= len(wanted), "the feed to have heard of all")
     assert edge.metrics()["tally_feed_waiting_articles"] > 0
     edge["feed"].stop()
-    newsroom.wait(lambda: {m.topic for m in newsroom.got(prefix="totals/last")} == {"totals/" + topic for topic in topics}, "a total of each")
+    newsroom.wait(lambda: _seen(newsroom) == wanted, "a total of each")
 
 
 @pytest.mark.slow
