@@ -90,8 +90,9 @@ def parse():
 def raise_files(arguments):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     files = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-    if files < arguments.connections + 200:
-        die("--connections: %d need more open files than this user may have (ulimit -Hn: %d)" % (arguments.connections, hard))
+    needed = max([arguments.connections] + ([live.scale_of(arguments).websockets] if "live" in arguments.parts else [])) + 200
+    if files < needed:
+        die("%d open files are needed, this user may have %d (ulimit -Hn); fewer --connections or other --parts need fewer" % (needed, hard))
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 

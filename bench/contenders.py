@@ -217,14 +217,18 @@ class Tally(Contender):
     def settle(self, _said=None):
         wait_until(self.applied, "Redis to have applied all rings", SETTLE_S)
         ended_s = time.monotonic()
-        return self.books()["applied"], ended_s, {}
+        return self.counted(), ended_s, {}
+
+    def counted(self):
+        """Reactions in Redis since the start. Costs Redis next to nothing, however many articles there are."""
+        return sum(ring[1] - ring[2] - ring[3] for ring in self.store.rings().values())
 
     def books(self):
         """What admission says it did, and what Redis holds."""
         heads = [head for _shard, head in self.store.heads().values()]
         rings = self.store.rings().values()
         return {"admitted": self.header.admitted(), "refused": sum(self.header.refused().values()),
-                "applied": sum(ring[1] - ring[2] - ring[3] for ring in rings), "aside": sum(ring[2] + ring[3] for ring in rings),
+                "applied": self.counted(), "aside": sum(ring[2] + ring[3] for ring in rings),
                 "registers": sum(head.voters for head in heads), "standing": sum(sum(head.counts.values()) for head in heads)}
 
     def check(self, said, qos, protocol):

@@ -12,23 +12,32 @@ MAKING_RATE = 50000
 VOTES = [1000, 100000, 1000000, 10000000]
 
 
+def together(all_said):
+    """Of several loads, each with readers of its own, what their books say in sum."""
+    return {name: sum(said[name] for said in all_said) for name in ("sent", "acknowledged", "first", "standing")}
+
+
 def costs(arguments, build, ports, articles, readers):
     """One Tally that counts for so many articles, evenly, after so many readers have reacted on the first. CPU a reaction by process, µs."""
     options = {"protocol": arguments.protocol, "qos": 0, "connections": arguments.connections, "seconds": 900}
     measured = MEASURED // 2 if arguments.quick else MEASURED
     with Tally(build, ports) as contender:
+        all_said = []
+
+        def drive(about, reactions, ready=lambda: None):
+            all_said.append(load(contender, dict(options, **about), reactions, ready))
+            ended_s, cpu = contender.settle(all_said[-1])[1], contender.cpu()  # the books' own reading is not the reactions' cost
+            contender.check(together(all_said), 0, arguments.protocol)
+            return ended_s, cpu
+
         if readers:
-            made = load(contender, dict(options, articles=1, seed=1, rate=MAKING_RATE), readers, lambda: None)
-            contender.settle(made)
-            contender.check(made, 0, arguments.protocol)
+            drive({"articles": 1, "seed": 1, "rate": MAKING_RATE}, readers)
         if articles > 1:  # each of them there already: what the first reaction on one costs is another figure
-            made = load(contender, dict(options, articles=articles, seed=2, rate=MAKING_RATE), 2 * articles, lambda: None)
-            contender.settle(made)
-        before, was = {}, contender.books()["applied"]
-        said = load(contender, dict(options, articles=articles, seed=3), measured, lambda: before.update(contender.cpu()))
-        applied, ended_s, _ = contender.settle(said)
-        counted = applied - was
-        cpu = {name: 1e6 * (seconds - before[name]) / counted for name, seconds in contender.cpu().items()}
+            drive({"articles": articles, "seed": 2, "rate": MAKING_RATE}, 2 * articles)
+        before, was = {}, contender.counted()
+        ended_s, after = drive({"articles": articles, "seed": 3}, measured, lambda: before.update(contender.cpu()))
+        said, counted = all_said[-1], contender.counted() - was
+        cpu = {name: 1e6 * (after[name] - before[name]) / counted for name in after}
     seconds = max(ended_s, said["ended_ns"] / 1e9) - said["begun_ns"] / 1e9
     return {"articles": articles, "readers": readers, "counted": counted, "rate": counted / seconds, "cpu_us": cpu}
 
