@@ -99,6 +99,8 @@ static enum reason judge_limits(const struct admit *admit, const struct admit_wi
 {
     if (admit->known != NULL && allowance->known.verdict == KNOWN_NO)
         return REASON_UNKNOWN_ARTICLE;
+    if (allowance->known.state != NULL && !known_takes(allowance->known.state, wish->unix_ms))
+        return REASON_CLOSED;
     if (admit->readers != NULL) {
         uint64_t key = wish->gateway
                            ? admit_reader_key(admit, 't', reaction->reader, reaction->reader_bytes)
@@ -185,6 +187,8 @@ void admit_reaction(struct admit *admit, const struct admit_wish *wish,
         verdict->reason = topic;
     else if (payload != REASON_NONE)
         verdict->reason = payload;
+    else if (allowance.known.state != NULL && !known_offers(allowance.known.state, reaction.kind))
+        verdict->reason = REASON_UNKNOWN_KIND;
     else if (is_forbidden(wish, verdict, &reaction))
         verdict->reason = REASON_FORBIDDEN;
     else

@@ -29,7 +29,8 @@ struct admit {
     uint64_t *late_counter; /* likewise */
     admit_ring_fn ring;
     void *ring_user;
-    struct known *known;                       /* NULL: every article is known */
+    struct known *known;                       /* NULL: every article is known, and none has a
+                                                  state */
     struct limit_table *readers;               /* NULL: readers have no limit */
     struct limit_table *addresses;             /* NULL: addresses have no limit */
     char reactions[ADMIT_TOPIC_MAX_BYTES + 1]; /* "news/reactions" */
@@ -84,8 +85,8 @@ uint64_t admit_reader_key(const struct admit *admit, char source, const char *re
                           size_t reader_bytes);
 
 /* Judges in this order: bad_topic, bad_article, bad_payload, unknown_kind, forbidden,
- * unknown_article, rate_reader, rate_address, clock, busy. What is refused costs no token and makes
- * no article known. */
+ * unknown_article, closed, rate_reader, rate_address, clock, busy. What is refused costs no token
+ * and makes no article known. */
 void admit_reaction(struct admit *admit, const struct admit_wish *wish,
                     struct admit_verdict *verdict);
 

@@ -52,17 +52,19 @@ static struct limit_table *table_of(uint32_t max, uint64_t rate, uint64_t burst,
     return limit_table_new(max, &bucket, seed);
 }
 
-static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
+/* The known articles and their states, which hold where limits are off, too. */
+static int open_known(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
 {
     const struct settings *settings = &edge->settings;
-    struct admit *admit = &edge->admit;
     struct known_rules rules = {
         .max = (uint32_t)settings->max_articles,
+        .everything = !settings->limits,
         .auto_create = settings->auto_create,
         .auto_create_rate = limit_rate_of(settings->auto_create_rate, 60 * LIMIT_SECOND_NS,
                                           settings->auto_create_rate),
-        .key = admit->key,
+        .key = edge->admit.key,
         .seed = seed,
+        .kinds = settings->kind_table,
     };
 
     edge->known =
@@ -70,7 +72,15 @@ static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t err
     explicit_bzero(&rules.key, sizeof rules.key);
     if (edge->known == NULL)
         return -1;
-    admit->known = known_file_known(edge->known);
+    edge->admit.known = known_file_known(edge->known);
+    return 0;
+}
+
+static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
+{
+    const struct settings *settings = &edge->settings;
+    struct admit *admit = &edge->admit;
+
     admit->readers = table_of(READERS_MAX, settings->reader_rate, settings->reader_burst, seed);
     admit->addresses =
         table_of(ADDRESSES_MAX, settings->address_rate, settings->address_burst, seed);
@@ -112,6 +122,8 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
     edge->admit.ring = ring_of;
     edge->admit.ring_user = edge->spool;
     admit_set_prefix(&edge->admit, settings->topic_prefix);
+    if (open_known(edge, seed, error, error_bytes) != 0)
+        return -1;
     return settings->limits ? open_limits(edge, seed, error, error_bytes) : 0;
 }
 

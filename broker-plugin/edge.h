@@ -21,8 +21,9 @@ struct edge {
     struct admit admit;
     struct spool_dir *spool;
     struct client_table *clients;
-    struct known_file *known;        /* NULL where limits are off, as what admit has of them */
-    struct limit_table *connections; /* by address; likewise */
+    struct known_file *known;
+    struct limit_table *connections; /* by address; NULL where limits are off, as what admit has of
+                                        them */
     struct limit_rate refusals_rate; /* of a connection; where limits are on */
     struct refusals *refusals;
     char note[256]; /* of what was found at the start; empty: nothing to say */

@@ -6,33 +6,60 @@
 #include "core/bytes.h"
 #include "core/crc32c.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HEADER_BYTES 4096u
-#define VERSION 1u
+#define VERSION 2u
 #define OFFSET_VERSION 8u
 #define OFFSET_ENTRY_BYTES 12u
 #define OFFSET_MAX 16u
-#define OFFSET_HEADER_CRC 20u
+#define OFFSET_KINDS 20u
+#define OFFSET_KIND_NAMES 24u
+#define OFFSET_HEADER_CRC (OFFSET_KIND_NAMES + KIND_MAX * KIND_NAME_MAX_BYTES)
 
-/* An entry. Hour and flag stand outside of the checksum: each is changed by one store, so that a
- * broker that is killed meanwhile leaves a whole entry. */
-#define ENTRY_BYTES 216u
+/* An entry. Hour and selector stand outside of the checksum: each is changed by one store, so that
+ * a broker that is killed meanwhile leaves a whole entry. So it does with a state: one is written
+ * into the copy that is not selected, then the selector is stored. */
+#define ENTRY_BYTES 296u
 #define ENTRY_CRC 0u
-#define ENTRY_HOUR 4u /* last used, hours since 1970 */
-#define ENTRY_BY_OPERATOR 8u
-#define ENTRY_LENGTH 12u /* 0: free; the checksum is of what follows from here */
+#define ENTRY_HOUR 4u     /* last used, hours since 1970 */
+#define ENTRY_SELECTOR 8u /* which copy is the state; 0: it has none */
+#define ENTRY_LENGTH 12u  /* 0: free; the checksum is of what follows from here */
 #define ENTRY_ARTICLE 13u
+#define ENTRY_CRC_END 216u /* … to here */
+#define ENTRY_COPIES 216u
+
+#define COPY_BYTES 40u
+#define COPY_CRC 0u
+#define COPY_FLAGS 4u /* the checksum is of what follows from here */
+#define COPY_VERSION 8u
+#define COPY_OPENS 16u
+#define COPY_CLOSES 24u
+#define COPY_KINDS                                                                                 \
+    32u /* indexes of the header's names, 4 bits each, the first lowest; 0 ends them */
+
+#define FLAG_CLOSED 1u
+#define FLAG_KINDS 2u
+#define FLAG_AFTER_CLOSE 4u
+#define FLAG_UNPASSED 8u /* an operator's, that no feed has passed on yet */
+#define FLAGS 15u
+
+/* Version 1: an entry ended with the article, and the selector said that it was an operator's. */
+#define V1_VERSION 1u
+#define V1_ENTRY_BYTES 216u
 
 #define HOUR_MS 3600000u
-/* The operator's are never forgotten for another, but stand in the same order of use. Each that is
- * in the way is moved out of it, so that it costs this once. */
+/* Those with a state are never forgotten for another, but stand in the same order of use. Each that
+ * is in the way is moved out of it, so that it costs this once. */
 #define LOOKS_MAX 16
 
 static const char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'K', 'N', 'W'};
 
-_Static_assert(ENTRY_ARTICLE + ARTICLE_MAX_BYTES <= ENTRY_BYTES, "room for an article");
+_Static_assert(ENTRY_ARTICLE + ARTICLE_MAX_BYTES <= ENTRY_CRC_END, "room for an article");
+_Static_assert(ENTRY_COPIES + 2 * COPY_BYTES == ENTRY_BYTES, "two copies of a state");
+_Static_assert(OFFSET_HEADER_CRC + 4 <= HEADER_BYTES, "room for the names of the kinds");
 
 struct known {
     unsigned char *entries;
@@ -40,7 +67,9 @@ struct known {
     struct slots *slots;
     uint64_t created; /* bucket of auto_create */
     uint32_t by_operator;
-    uint32_t damaged;
+    uint32_t damaged, damaged_states;
+    uint32_t *unpassed; /* slots of states that no feed had passed on */
+    uint32_t unpassed_n, unpassed_at;
 };
 
 size_t known_bytes(uint32_t max)
@@ -48,22 +77,56 @@ size_t known_bytes(uint32_t max)
     return HEADER_BYTES + (size_t)max * ENTRY_BYTES;
 }
 
-void known_format(unsigned char *memory, uint32_t max)
+void known_format(unsigned char *memory, uint32_t max, const struct kind_table *kinds)
 {
     memcpy(memory, magic, sizeof magic);
     bytes_put_u32(memory + OFFSET_VERSION, VERSION);
     bytes_put_u32(memory + OFFSET_ENTRY_BYTES, ENTRY_BYTES);
     bytes_put_u32(memory + OFFSET_MAX, max);
+    bytes_put_u32(memory + OFFSET_KINDS, (uint32_t)kinds->n);
+    for (int i = 1; i <= kinds->n; i++)
+        memcpy(memory + OFFSET_KIND_NAMES + (size_t)(i - 1) * KIND_NAME_MAX_BYTES, kinds->name[i],
+               KIND_NAME_MAX_BYTES);
     bytes_put_u32(memory + OFFSET_HEADER_CRC, crc32c(0, memory, OFFSET_HEADER_CRC));
 }
 
-bool known_fits(const unsigned char *memory, size_t bytes, uint32_t max)
+/* The names of the kinds that a file's states are of. -1, and none, where its header is not whole.
+ */
+static int read_kinds(struct kind_table *kinds, const unsigned char *memory, size_t bytes)
 {
-    return bytes == known_bytes(max) && memcmp(memory, magic, sizeof magic) == 0 &&
-           bytes_get_u32(memory + OFFSET_VERSION) == VERSION &&
+    kind_table_init(kinds);
+    if (bytes < HEADER_BYTES || memcmp(memory, magic, sizeof magic) != 0 ||
+        bytes_get_u32(memory + OFFSET_VERSION) != VERSION ||
+        bytes_get_u32(memory + OFFSET_KINDS) > KIND_MAX ||
+        bytes_get_u32(memory + OFFSET_HEADER_CRC) != crc32c(0, memory, OFFSET_HEADER_CRC))
+        return -1;
+    for (uint32_t i = 0; i < bytes_get_u32(memory + OFFSET_KINDS); i++) {
+        const char *name = (const char *)memory + OFFSET_KIND_NAMES + i * KIND_NAME_MAX_BYTES;
+        if (kind_table_add(kinds, name, strnlen(name, KIND_NAME_MAX_BYTES)) == KIND_UNKNOWN) {
+            kind_table_init(kinds);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool same_kinds(const struct kind_table *one, const struct kind_table *other)
+{
+    if (one->n != other->n)
+        return false;
+    for (int i = 1; i <= one->n; i++)
+        if (strcmp(one->name[i], other->name[i]) != 0)
+            return false;
+    return true;
+}
+
+bool known_fits(const unsigned char *memory, size_t bytes, uint32_t max,
+                const struct kind_table *kinds)
+{
+    struct kind_table theirs;
+    return bytes == known_bytes(max) && read_kinds(&theirs, memory, bytes) == 0 &&
            bytes_get_u32(memory + OFFSET_ENTRY_BYTES) == ENTRY_BYTES &&
-           bytes_get_u32(memory + OFFSET_MAX) == max &&
-           bytes_get_u32(memory + OFFSET_HEADER_CRC) == crc32c(0, memory, OFFSET_HEADER_CRC);
+           bytes_get_u32(memory + OFFSET_MAX) == max && same_kinds(&theirs, kinds);
 }
 
 static unsigned char *entry_of(const struct known *known, uint32_t slot)
@@ -73,7 +136,7 @@ static unsigned char *entry_of(const struct known *known, uint32_t slot)
 
 static uint32_t entry_crc(const unsigned char *entry)
 {
-    return crc32c(0, entry + ENTRY_LENGTH, ENTRY_BYTES - ENTRY_LENGTH);
+    return crc32c(0, entry + ENTRY_LENGTH, ENTRY_CRC_END - ENTRY_LENGTH);
 }
 
 static bool entry_whole(const unsigned char *entry)
@@ -90,6 +153,128 @@ static uint64_t key_of(const struct known *known, const char *article, size_t ar
 static uint32_t hour_of(uint64_t unix_ms)
 {
     return (uint32_t)(unix_ms / HOUR_MS);
+}
+
+/* --- a state, as it lies there --- */
+
+struct kept_state {
+    uint32_t flags;
+    uint64_t version, opens_at_ms, closes_at_ms, kinds;
+};
+
+/* The copy that a selector names; NULL: none. */
+static unsigned char *copy_of(unsigned char *entry, unsigned selector)
+{
+    return selector == 0 ? NULL : entry + ENTRY_COPIES + (selector - 1) * COPY_BYTES;
+}
+
+static struct kept_state read_copy(const unsigned char *copy)
+{
+    return (struct kept_state){
+        .flags = bytes_get_u32(copy + COPY_FLAGS),
+        .version = bytes_get_u64(copy + COPY_VERSION),
+        .opens_at_ms = bytes_get_u64(copy + COPY_OPENS),
+        .closes_at_ms = bytes_get_u64(copy + COPY_CLOSES),
+        .kinds = bytes_get_u64(copy + COPY_KINDS),
+    };
+}
+
+static uint32_t copy_crc(const unsigned char *copy)
+{
+    return crc32c(0, copy + COPY_FLAGS, COPY_BYTES - COPY_FLAGS);
+}
+
+static void write_copy(unsigned char *copy, const struct kept_state *state)
+{
+    bytes_put_u32(copy + COPY_FLAGS, state->flags);
+    bytes_put_u64(copy + COPY_VERSION, state->version);
+    bytes_put_u64(copy + COPY_OPENS, state->opens_at_ms);
+    bytes_put_u64(copy + COPY_CLOSES, state->closes_at_ms);
+    bytes_put_u64(copy + COPY_KINDS, state->kinds);
+    bytes_put_u32(copy + COPY_CRC, copy_crc(copy));
+}
+
+/* Whether a copy is whole, and of kinds 1 to `kinds`. */
+static bool copy_whole(const unsigned char *copy, int kinds)
+{
+    uint32_t seen = 0;
+    struct kept_state state = read_copy(copy);
+    if (copy_crc(copy) != bytes_get_u32(copy + COPY_CRC) || (state.flags & ~FLAGS) != 0 ||
+        (state.closes_at_ms != 0 && state.closes_at_ms <= state.opens_at_ms))
+        return false;
+    for (uint64_t rest = state.kinds; rest != 0; rest >>= 4) {
+        unsigned kind = rest & 15;
+        if (kind == 0 || kind > (unsigned)kinds || (seen & 1u << kind))
+            return false;
+        seen |= 1u << kind;
+    }
+    return (state.flags & FLAG_KINDS) || state.kinds == 0;
+}
+
+/* One store, which comes after all that stands before it: the compiler must not move any of these
+ * (the processor lets a process that is killed have done its stores in their order). */
+static void store_byte(unsigned char *at, unsigned value)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    *(volatile unsigned char *)at = (unsigned char)value;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void set_state(unsigned char *entry, const struct kept_state *state)
+{
+    unsigned other = entry[ENTRY_SELECTOR] == 1 ? 2 : 1;
+    write_copy(copy_of(entry, other), state);
+    store_byte(entry + ENTRY_SELECTOR, other);
+}
+
+/* Kinds of the names in a state: those of `table`. False where one is not in it. */
+static bool keep_kinds(const struct article_state *state, const struct kind_table *table,
+                       uint64_t *out)
+{
+    bool all = true;
+    unsigned n = 0;
+    *out = 0;
+    for (int i = 0; i < state->kinds; i++) {
+        int kind = kind_find(table, state->kind[i], strlen(state->kind[i]));
+        if (kind > KIND_NONE)
+            *out |= (uint64_t)kind << 4 * n++;
+        else
+            all = false;
+    }
+    return all;
+}
+
+/* The same kinds by another table; what it lacks is left out. */
+static uint64_t translate(uint64_t kinds, const struct kind_table *from,
+                          const struct kind_table *to)
+{
+    uint64_t out = 0;
+    unsigned n = 0;
+    for (; kinds != 0; kinds >>= 4) {
+        const char *name = from->name[kinds & 15];
+        int kind = kind_find(to, name, strlen(name));
+        if (kind > KIND_NONE)
+            out |= (uint64_t)kind << 4 * n++;
+    }
+    return out;
+}
+
+bool known_offers(const unsigned char *state, int kind)
+{
+    if (!(bytes_get_u32(state + COPY_FLAGS) & FLAG_KINDS) || kind == KIND_NONE)
+        return true;
+    for (uint64_t rest = bytes_get_u64(state + COPY_KINDS); rest != 0; rest >>= 4)
+        if ((int)(rest & 15) == kind)
+            return true;
+    return false;
+}
+
+bool known_takes(const unsigned char *state, uint64_t unix_ms)
+{
+    uint64_t closes_at_ms = bytes_get_u64(state + COPY_CLOSES);
+    return !(bytes_get_u32(state + COPY_FLAGS) & FLAG_CLOSED) &&
+           unix_ms >= bytes_get_u64(state + COPY_OPENS) &&
+           (closes_at_ms == 0 || unix_ms < closes_at_ms);
 }
 
 /* --- what was there --- */
@@ -109,21 +294,21 @@ static int compare_found(const void *a, const void *b)
     return one->hour < other->hour ? -1 : one->hour > other->hour;
 }
 
-/* The whole entries among `n`, sorted. NULL for no memory. */
-static struct found *find_entries(const unsigned char *entries, size_t n, size_t *found_n,
-                                  uint32_t *damaged)
+/* The whole entries among `n` of `entry_bytes`, sorted. NULL for no memory. */
+static struct found *find_entries(const unsigned char *entries, size_t n, size_t entry_bytes,
+                                  size_t *found_n, uint32_t *damaged)
 {
     struct found *found = calloc(n > 0 ? n : 1, sizeof *found);
     *found_n = 0;
     if (found == NULL)
         return NULL;
     for (size_t i = 0; i < n; i++) {
-        const unsigned char *entry = entries + i * ENTRY_BYTES;
+        const unsigned char *entry = entries + i * entry_bytes;
         if (entry[ENTRY_LENGTH] == 0)
             continue;
         if (entry_whole(entry))
             found[(*found_n)++] = (struct found){entry, bytes_get_u32(entry + ENTRY_HOUR),
-                                                 entry[ENTRY_BY_OPERATOR] != 0};
+                                                 entry[ENTRY_SELECTOR] != 0};
         else
             ++*damaged;
     }
@@ -131,16 +316,31 @@ static struct found *find_entries(const unsigned char *entries, size_t n, size_t
     return found;
 }
 
+/* What a state that cannot be read counts as: what was closed is not to be opened by it. */
+static struct kept_state damaged_state(struct known *known)
+{
+    known->damaged_states++;
+    return (struct kept_state){.flags = FLAG_CLOSED};
+}
+
 /* Takes in an entry that lies in the slot. */
 static void index_entry(struct known *known, uint32_t slot)
 {
     unsigned char *entry = entry_of(known, slot);
+    unsigned selector = entry[ENTRY_SELECTOR];
     uint64_t key = key_of(known, (const char *)entry + ENTRY_ARTICLE, entry[ENTRY_LENGTH]);
     if (slots_find(known->slots, key) != SLOTS_NONE)
         return;
     slots_place(known->slots, slot, key);
-    if (entry[ENTRY_BY_OPERATOR] != 0)
-        known->by_operator++;
+    if (selector == 0)
+        return;
+    known->by_operator++;
+    if (selector > 2 || !copy_whole(copy_of(entry, selector), known->rules.kinds.n)) {
+        struct kept_state closed = damaged_state(known);
+        set_state(entry, &closed);
+    }
+    if (bytes_get_u32(copy_of(entry, entry[ENTRY_SELECTOR]) + COPY_FLAGS) & FLAG_UNPASSED)
+        known->unpassed[known->unpassed_n++] = slot;
 }
 
 struct known *known_new(unsigned char *memory, const struct known_rules *rules)
@@ -153,8 +353,9 @@ struct known *known_new(unsigned char *memory, const struct known_rules *rules)
     known->entries = memory + HEADER_BYTES;
     known->rules = *rules;
     known->slots = slots_new(rules->max, rules->seed);
-    if (known->slots != NULL)
-        found = find_entries(known->entries, rules->max, &n, &known->damaged);
+    known->unpassed = calloc(rules->max, sizeof *known->unpassed);
+    if (known->slots != NULL && known->unpassed != NULL)
+        found = find_entries(known->entries, rules->max, ENTRY_BYTES, &n, &known->damaged);
     if (found == NULL) {
         known_free(known);
         return NULL;
@@ -170,24 +371,54 @@ void known_free(struct known *known)
     if (known == NULL)
         return;
     slots_free(known->slots);
+    free(known->unpassed);
     explicit_bzero(known, sizeof *known);
     free(known);
 }
 
+/* The state of an entry of another file, of version 2 or 1, that has one. */
+static struct kept_state foreign_state(struct known *known, const unsigned char *entry,
+                                       bool version_1, const struct kind_table *kinds)
+{
+    unsigned selector = entry[ENTRY_SELECTOR];
+    if (version_1) /* an operator made it known: no feed knew of that */
+        return (struct kept_state){.flags = FLAG_UNPASSED};
+    if (selector > 2)
+        return damaged_state(known);
+    const unsigned char *copy = entry + ENTRY_COPIES + (selector - 1) * COPY_BYTES;
+    if (!copy_whole(copy, kinds->n))
+        return damaged_state(known);
+    struct kept_state state = read_copy(copy);
+    state.kinds = translate(state.kinds, kinds, &known->rules.kinds);
+    return state;
+}
+
 int known_take_over(struct known *known, const unsigned char *memory, size_t bytes)
 {
+    struct kind_table kinds;
     size_t n;
-    size_t entries_n = bytes > HEADER_BYTES ? (bytes - HEADER_BYTES) / ENTRY_BYTES : 0;
+    bool version_1 = bytes > HEADER_BYTES && bytes_get_u32(memory + OFFSET_VERSION) == V1_VERSION;
+    size_t entry_bytes = version_1 ? V1_ENTRY_BYTES : ENTRY_BYTES;
+    size_t entries_n = bytes > HEADER_BYTES ? (bytes - HEADER_BYTES) / entry_bytes : 0;
     if (entries_n == 0)
         return 0;
-    struct found *found = find_entries(memory + HEADER_BYTES, entries_n, &n, &known->damaged);
+    struct found *found =
+        find_entries(memory + HEADER_BYTES, entries_n, entry_bytes, &n, &known->damaged);
     if (found == NULL)
         return -1;
+    (void)read_kinds(&kinds, memory, bytes); /* without names, what offers some is damaged */
     uint32_t room = known->rules.max - slots_count(known->slots);
     for (size_t i = n > room ? n - room : 0; i < n; i++) {
         bool used;
         uint32_t slot = slots_stalest(known->slots, &used);
-        memcpy(entry_of(known, slot), found[i].entry, ENTRY_BYTES);
+        unsigned char *entry = entry_of(known, slot);
+        memset(entry, 0, ENTRY_BYTES);
+        memcpy(entry, found[i].entry, ENTRY_CRC_END);
+        entry[ENTRY_SELECTOR] = 0;
+        if (found[i].by_operator) {
+            struct kept_state state = foreign_state(known, found[i].entry, version_1, &kinds);
+            set_state(entry, &state);
+        }
         index_entry(known, slot);
     }
     free(found);
@@ -204,9 +435,14 @@ uint32_t known_damaged(const struct known *known)
     return known->damaged;
 }
 
+uint32_t known_damaged_states(const struct known *known)
+{
+    return known->damaged_states;
+}
+
 /* --- forgetting --- */
 
-/* A slot for another article: a free one, or one of the readers' that is quiet; any of the readers'
+/* A slot for another article: a free one, or one without a state that is quiet; any without a state
  * where `even_used`. SLOTS_NONE: there is none, or none was found in LOOKS_MAX. */
 static uint32_t find_room(struct known *known, uint64_t unix_ms, bool even_used)
 {
@@ -220,7 +456,7 @@ static uint32_t find_room(struct known *known, uint64_t unix_ms, bool even_used)
         const unsigned char *entry = entry_of(known, slot);
         if (!used)
             return slot;
-        if (entry[ENTRY_BY_OPERATOR] != 0) {
+        if (entry[ENTRY_SELECTOR] != 0) {
             slots_touch(known->slots, slot);
             continue;
         }
@@ -230,20 +466,25 @@ static uint32_t find_room(struct known *known, uint64_t unix_ms, bool even_used)
     return SLOTS_NONE;
 }
 
-/* Writes an article over whatever the slot had. */
+/* Writes an article over whatever the slot had: it is free until the last store. `state` may be
+ * NULL. */
 static void store(struct known *known, uint32_t slot, uint64_t key, const char *article,
-                  size_t article_bytes, bool by_operator, uint64_t unix_ms)
+                  size_t article_bytes, const struct kept_state *state, uint64_t unix_ms)
 {
-    unsigned char entry[ENTRY_BYTES] = {0};
+    unsigned char made[ENTRY_BYTES] = {0}, *entry = entry_of(known, slot);
 
-    entry[ENTRY_LENGTH] = (unsigned char)article_bytes;
-    memcpy(entry + ENTRY_ARTICLE, article, article_bytes);
-    entry[ENTRY_BY_OPERATOR] = by_operator;
-    bytes_put_u32(entry + ENTRY_HOUR, hour_of(unix_ms));
-    bytes_put_u32(entry + ENTRY_CRC, entry_crc(entry));
-    memcpy(entry_of(known, slot), entry, sizeof entry);
+    made[ENTRY_LENGTH] = (unsigned char)article_bytes;
+    memcpy(made + ENTRY_ARTICLE, article, article_bytes);
+    bytes_put_u32(made + ENTRY_HOUR, hour_of(unix_ms));
+    bytes_put_u32(made + ENTRY_CRC, entry_crc(made));
+    if (state != NULL)
+        set_state(made, state);
+    store_byte(entry + ENTRY_LENGTH, 0);
+    memcpy(entry, made, ENTRY_LENGTH);
+    memcpy(entry + ENTRY_ARTICLE, made + ENTRY_ARTICLE, ENTRY_BYTES - ENTRY_ARTICLE);
+    store_byte(entry + ENTRY_LENGTH, made[ENTRY_LENGTH]);
     slots_place(known->slots, slot, key);
-    if (by_operator)
+    if (state != NULL)
         known->by_operator++;
 }
 
@@ -253,14 +494,20 @@ struct known_answer known_judge(struct known *known, const char *article, size_t
                                 uint64_t now_ns, uint64_t unix_ms)
 {
     const struct known_rules *rules = &known->rules;
-    struct known_answer answer = {.verdict = KNOWN_NO,
-                                  .key = key_of(known, article, article_bytes)};
+    struct known_answer answer = {.slot = SLOTS_NONE,
+                                  .verdict = rules->everything ? KNOWN_YES : KNOWN_NO};
 
+    if (rules->everything && known->by_operator == 0)
+        return answer;
+    answer.key = key_of(known, article, article_bytes);
     answer.slot = slots_find(known->slots, answer.key);
     if (answer.slot != SLOTS_NONE) {
-        if (rules->auto_create || entry_of(known, answer.slot)[ENTRY_BY_OPERATOR] != 0)
+        unsigned char *entry = entry_of(known, answer.slot);
+        answer.state = copy_of(entry, entry[ENTRY_SELECTOR]);
+        if (rules->auto_create || answer.state != NULL)
             answer.verdict = KNOWN_YES;
-    } else if (rules->auto_create && limit_left(&rules->auto_create_rate, known->created, now_ns)) {
+    } else if (!rules->everything && rules->auto_create &&
+               limit_left(&rules->auto_create_rate, known->created, now_ns)) {
         answer.slot = find_room(known, unix_ms, false);
         if (answer.slot != SLOTS_NONE)
             answer.verdict = KNOWN_MAY_BE;
@@ -271,9 +518,11 @@ struct known_answer known_judge(struct known *known, const char *article, size_t
 void known_use(struct known *known, const struct known_answer *answer, const char *article,
                size_t article_bytes, uint64_t now_ns, uint64_t unix_ms)
 {
+    if (known->rules.everything)
+        return;
     if (answer->verdict == KNOWN_MAY_BE) {
         known->created = limit_taken(&known->rules.auto_create_rate, known->created, now_ns);
-        store(known, answer->slot, answer->key, article, article_bytes, false, unix_ms);
+        store(known, answer->slot, answer->key, article, article_bytes, NULL, unix_ms);
         return;
     }
     unsigned char *entry = entry_of(known, answer->slot);
@@ -283,43 +532,123 @@ void known_use(struct known *known, const struct known_answer *answer, const cha
         bytes_put_u32(entry + ENTRY_HOUR, hour_of(unix_ms));
 }
 
-bool known_by_operator(struct known *known, const char *article, size_t article_bytes,
-                       uint64_t unix_ms)
+/* --- what an operator says --- */
+
+/* The state as it is kept, after what was (NULL: none). */
+static enum known_outcome keep(const struct known *known, const struct article_state *state,
+                               const unsigned char *former, struct kept_state *out)
+{
+    struct kept_state was = {0};
+    if (former != NULL)
+        was = read_copy(former);
+    *out = (struct kept_state){
+        .flags = (state->closed ? FLAG_CLOSED : 0) | (state->kinds > 0 ? FLAG_KINDS : 0) |
+                 (state->after_close ? FLAG_AFTER_CLOSE : 0) |
+                 (state->version == 0 ? FLAG_UNPASSED : 0),
+        .version = state->version == 0 ? was.version : state->version,
+        .opens_at_ms = state->opens_at_ms,
+        .closes_at_ms = state->closes_at_ms,
+    };
+    if (!keep_kinds(state, &known->rules.kinds, &out->kinds) && state->version == 0)
+        return KNOWN_NO_SUCH_KIND;
+    /* What the feed had sent off before it heard of the operator's change must not undo it. */
+    if (state->version != 0 && (was.flags & FLAG_UNPASSED) && state->version <= was.version)
+        return KNOWN_OUTDATED;
+    return KNOWN_TOLD;
+}
+
+static bool same_state(const unsigned char *copy, const struct kept_state *state)
+{
+    struct kept_state was = read_copy(copy);
+    return was.flags == state->flags && was.version == state->version &&
+           was.opens_at_ms == state->opens_at_ms && was.closes_at_ms == state->closes_at_ms &&
+           was.kinds == state->kinds;
+}
+
+enum known_outcome known_by_operator(struct known *known, const char *article, size_t article_bytes,
+                                     const struct article_state *state, uint64_t unix_ms)
 {
     uint64_t key = key_of(known, article, article_bytes);
     uint32_t slot = slots_find(known->slots, key);
+    unsigned char *entry = slot == SLOTS_NONE ? NULL : entry_of(known, slot);
+    unsigned char *former = entry == NULL ? NULL : copy_of(entry, entry[ENTRY_SELECTOR]);
+    struct kept_state kept;
+    enum known_outcome outcome = keep(known, state, former, &kept);
 
-    if (slot != SLOTS_NONE) {
-        unsigned char *entry = entry_of(known, slot);
-        if (entry[ENTRY_BY_OPERATOR] == 0)
+    if (outcome != KNOWN_TOLD)
+        return outcome;
+    if (entry != NULL) {
+        if (former == NULL)
             known->by_operator++;
-        entry[ENTRY_BY_OPERATOR] = 1;
-        return true;
+        if (former == NULL || !same_state(former, &kept))
+            set_state(entry, &kept);
+        return KNOWN_TOLD;
     }
     slot = find_room(known, unix_ms, true);
     if (slot == SLOTS_NONE)
-        return false;
-    store(known, slot, key, article, article_bytes, true, unix_ms);
-    return true;
+        return KNOWN_NO_ROOM;
+    store(known, slot, key, article, article_bytes, &kept, unix_ms);
+    return KNOWN_TOLD;
 }
 
-void known_by_operator_no_more(struct known *known, const char *article, size_t article_bytes)
+enum known_outcome known_by_operator_no_more(struct known *known, const char *article,
+                                             size_t article_bytes, bool by_feed)
 {
     uint32_t slot = slots_find(known->slots, key_of(known, article, article_bytes));
-    if (slot == SLOTS_NONE || entry_of(known, slot)[ENTRY_BY_OPERATOR] == 0)
-        return;
-    entry_of(known, slot)[ENTRY_BY_OPERATOR] = 0;
+    if (slot == SLOTS_NONE || entry_of(known, slot)[ENTRY_SELECTOR] == 0)
+        return KNOWN_TOLD;
+    unsigned char *entry = entry_of(known, slot);
+    const unsigned char *copy = copy_of(entry, entry[ENTRY_SELECTOR]);
+    if (by_feed && (bytes_get_u32(copy + COPY_FLAGS) & FLAG_UNPASSED))
+        return KNOWN_OUTDATED;
+    store_byte(entry + ENTRY_SELECTOR, 0);
     known->by_operator--;
+    return KNOWN_TOLD;
+}
+
+/* The other way round than keep. False where it offers only kinds that are not configured any more:
+ * no such state can be written down. */
+static bool unkeep(const struct known *known, const struct kept_state *kept,
+                   struct article_state *out)
+{
+    memset(out, 0, sizeof *out);
+    out->closed = (kept->flags & FLAG_CLOSED) != 0;
+    out->after_close = (kept->flags & FLAG_AFTER_CLOSE) != 0;
+    out->opens_at_ms = kept->opens_at_ms;
+    out->closes_at_ms = kept->closes_at_ms;
+    for (uint64_t rest = kept->kinds; rest != 0 && out->kinds < KIND_MAX; rest >>= 4)
+        memcpy(out->kind[out->kinds++], known->rules.kinds.name[rest & 15], sizeof out->kind[0]);
+    return out->kinds > 0 || !(kept->flags & FLAG_KINDS);
+}
+
+bool known_next_unpassed(struct known *known, const char **article, size_t *article_bytes,
+                         struct article_state *state)
+{
+    while (known->unpassed_at < known->unpassed_n) {
+        unsigned char *entry = entry_of(known, known->unpassed[known->unpassed_at++]);
+        const unsigned char *copy = copy_of(entry, entry[ENTRY_SELECTOR]);
+        struct kept_state kept;
+        if (copy == NULL)
+            continue;
+        kept = read_copy(copy);
+        if (!(kept.flags & FLAG_UNPASSED) || !unkeep(known, &kept, state))
+            continue;
+        *article = (const char *)entry + ENTRY_ARTICLE;
+        *article_bytes = entry[ENTRY_LENGTH];
+        return true;
+    }
+    return false;
 }
 
 void known_by_total(struct known *known, const char *article, size_t article_bytes,
                     uint64_t unix_ms)
 {
+    if (known->rules.everything || !known->rules.auto_create)
+        return;
     uint64_t key = key_of(known, article, article_bytes);
-
-    if (!known->rules.auto_create || slots_find(known->slots, key) != SLOTS_NONE)
+    if (slots_find(known->slots, key) != SLOTS_NONE)
         return;
     uint32_t slot = find_room(known, unix_ms, false);
     if (slot != SLOTS_NONE)
-        store(known, slot, key, article, article_bytes, false, unix_ms);
+        store(known, slot, key, article, article_bytes, NULL, unix_ms);
 }

@@ -1,13 +1,16 @@
-/* The articles that may be reacted to: those an operator made known, and, where `auto_create` is
+/* The articles that may be reacted to: those an operator gave a state, and, where `auto_create` is
  * on, those that readers found, at most so many a minute and so many in all. They lie in memory
  * laid out as the file `known` of the spool (INTERFACES.md 4.5), so that a store into it is all
  * that keeps them when the broker is killed: no call, and no more for a reaction than for the
- * ring's. Pure, time comes in; one thread. */
+ * ring's. Killed at any instant, it leaves the former state of an article or the new one. Pure,
+ * time comes in; one thread. */
 #ifndef TALLY_BROKER_PLUGIN_KNOWN_H
 #define TALLY_BROKER_PLUGIN_KNOWN_H
 
 #include "limit.h"
 
+#include "core/article_state.h"
+#include "core/kind.h"
 #include "core/reader.h"
 
 #include <stdbool.h>
@@ -23,32 +26,38 @@ struct known;
 
 struct known_rules {
     uint32_t max;     /* articles; 1 to KNOWN_MAX */
+    bool everything;  /* every article counts as known: nothing but states is kept */
     bool auto_create; /* a reaction may make its article known */
     struct limit_rate auto_create_rate;
     struct reader_key key; /* articles are found by a hash that nobody can choose */
     uint64_t seed;         /* random */
+    struct kind_table kinds;
 };
 
 /* Bytes of the file, and of the memory. */
 size_t known_bytes(uint32_t max);
 
 /* Makes zeroed memory an empty file of `max` articles. */
-void known_format(unsigned char *memory, uint32_t max);
+void known_format(unsigned char *memory, uint32_t max, const struct kind_table *kinds);
 
-/* Whether a file is whole as a file, and of `max` articles. (Each article has a checksum of its
- * own.) */
-bool known_fits(const unsigned char *memory, size_t bytes, uint32_t max);
+/* Whether a file is whole as a file, and of `max` articles and these kinds. (Each article and state
+ * has a checksum of its own.) */
+bool known_fits(const unsigned char *memory, size_t bytes, uint32_t max,
+                const struct kind_table *kinds);
 
 /* Reads what is in the memory, which fits and is borrowed. NULL for no memory. */
 struct known *known_new(unsigned char *memory, const struct known_rules *rules);
 void known_free(struct known *known); /* NULL is fine */
 
-/* Takes in the articles of another file, of any size and in any state: the operator's first, then
- * the last used. */
+/* Takes in the articles of another file, of any size, version 1 too, and in any state: the
+ * operator's first, then the last used. Kinds are translated by their names; one that is not
+ * configured any more is not offered. */
 int known_take_over(struct known *known, const unsigned char *memory, size_t bytes);
 
 uint32_t known_count(const struct known *known);
 uint32_t known_damaged(const struct known *known); /* articles whose checksum was wrong */
+/* States whose checksum was wrong: such an article is closed until it is told otherwise. */
+uint32_t known_damaged_states(const struct known *known);
 
 enum known_verdict {
     KNOWN_YES,
@@ -61,6 +70,7 @@ struct known_answer {
     enum known_verdict verdict;
     uint64_t key;
     uint32_t slot;
+    const unsigned char *state; /* NULL: it has none; all kinds are offered, and it is open */
 };
 
 /* Judges a valid article. `now_ns`: of a clock that nobody sets. Changes nothing that counts. */
@@ -72,13 +82,34 @@ struct known_answer known_judge(struct known *known, const char *article, size_t
 void known_use(struct known *known, const struct known_answer *answer, const char *article,
                size_t article_bytes, uint64_t now_ns, uint64_t unix_ms);
 
-/* An operator made it known; where there is no room, the stalest of the others is forgotten. False
- * where all are the operator's. */
-bool known_by_operator(struct known *known, const char *article, size_t article_bytes,
-                       uint64_t unix_ms);
+/* Of an answer with a state: whether the kind (an index of the rules' table) is offered, `none`
+ * always; and whether reactions are taken now. */
+bool known_offers(const unsigned char *state, int kind);
+bool known_takes(const unsigned char *state, uint64_t unix_ms);
 
-/* An operator took that back: it is as if a reader had found it. */
-void known_by_operator_no_more(struct known *known, const char *article, size_t article_bytes);
+enum known_outcome {
+    KNOWN_TOLD,         /* it holds from now on */
+    KNOWN_NO_ROOM,      /* all are the operator's */
+    KNOWN_NO_SUCH_KIND, /* the operator names a kind that is not configured */
+    KNOWN_OUTDATED,     /* the feed's, and no later than what an operator has changed since */
+};
+
+/* An article has this state: an operator's (version 0), or one that the feed passes on; of the
+ * latter unknown kinds are left out. It is known by that; where there is no room, the stalest of
+ * those without a state is forgotten. Nothing is changed but where the outcome is KNOWN_TOLD. */
+enum known_outcome known_by_operator(struct known *known, const char *article, size_t article_bytes,
+                                     const struct article_state *state, uint64_t unix_ms);
+
+/* That was taken back: it is as if a reader had found it. `by_feed`: the feed passes that on; then
+ * KNOWN_OUTDATED where an operator has given it a state since. */
+enum known_outcome known_by_operator_no_more(struct known *known, const char *article,
+                                             size_t article_bytes, bool by_feed);
+
+/* The next article whose state no feed had passed on when the file was read, an operator's that may
+ * be nowhere else by now: to be published again. False: there are no more. `article` is the
+ * table's. */
+bool known_next_unpassed(struct known *known, const char **article, size_t *article_bytes,
+                         struct article_state *state);
 
 /* The store has a total of it, so it was known once, here or on another edge: known, where
  * auto_create is on and there is room, or an article that is quiet. */

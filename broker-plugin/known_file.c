@@ -41,9 +41,10 @@ static unsigned char *map_present(int folder_fd, size_t *bytes)
 
 /* Makes an empty one under another name, its space allocated: on a full disk a sparse file would be
  * a SIGBUS at a later store. */
-static int make_new(struct known_file *file, int folder_fd, uint32_t max, char *error,
-                    size_t error_bytes)
+static int make_new(struct known_file *file, int folder_fd, const struct known_rules *rules,
+                    char *error, size_t error_bytes)
 {
+    uint32_t max = rules->max;
     int wrong;
     void *memory;
 
@@ -68,7 +69,7 @@ static int make_new(struct known_file *file, int folder_fd, uint32_t max, char *
     }
     file->memory = memory;
     file->bytes = known_bytes(max);
-    known_format(file->memory, max);
+    known_format(file->memory, max, &rules->kinds);
     return 0;
 }
 
@@ -86,7 +87,7 @@ static int install(struct known_file *file, int folder_fd, char *error, size_t e
 static int make_of(struct known_file *file, int folder_fd, const struct known_rules *rules,
                    const unsigned char *old, size_t old_bytes, char *error, size_t error_bytes)
 {
-    if (make_new(file, folder_fd, rules->max, error, error_bytes) != 0)
+    if (make_new(file, folder_fd, rules, error, error_bytes) != 0)
         return -1;
     file->known = known_new(file->memory, rules);
     if (file->known == NULL || (old != NULL && known_take_over(file->known, old, old_bytes) != 0))
@@ -101,7 +102,7 @@ static int fill(struct known_file *file, int folder_fd, const struct known_rules
     size_t bytes = 0;
     unsigned char *memory = map_present(folder_fd, &bytes);
 
-    if (memory == NULL || !known_fits(memory, bytes, rules->max)) {
+    if (memory == NULL || !known_fits(memory, bytes, rules->max, &rules->kinds)) {
         int result = make_of(file, folder_fd, rules, memory, bytes, error, error_bytes);
         if (memory != NULL)
             munmap(memory, bytes);
@@ -134,9 +135,11 @@ struct known_file *known_file_open(const char *folder, const struct known_rules 
         goto fail;
     }
     close(folder_fd);
-    if (known_damaged(file->known) > 0)
-        error_write(note, note_bytes, "known articles: %u were damaged and are forgotten",
-                    known_damaged(file->known));
+    if (known_damaged(file->known) > 0 || known_damaged_states(file->known) > 0)
+        error_write(note, note_bytes,
+                    "known articles: %u were damaged and are forgotten; the states of %u were "
+                    "damaged, and they are closed",
+                    known_damaged(file->known), known_damaged_states(file->known));
     return file;
 fail:
     if (folder_fd >= 0)

@@ -8,6 +8,7 @@
 #include "receipt.h"
 
 #include "core/article.h"
+#include "core/article_state.h"
 #include "core/error.h"
 
 #include <inttypes.h>
@@ -39,10 +40,11 @@
 #define REFUSALS_MS 1000      /* ops/refusals: at most one each */
 #define FLOOD_CONNECTIONS 100 /* that an ended flooder costs its address */
 #define ERROR_MAX_BYTES 1024
+#define UNPASSED_AT_ONCE 100 /* states of before the start, published each TEND_MS */
 
 /* What was counted when the log last spoke of it. */
 struct watch {
-    uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded;
+    uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded, states;
 };
 
 struct plugin {
@@ -54,6 +56,7 @@ struct plugin {
     uint64_t turned_away;              /* connections, for want of room */
     uint64_t too_fast;                 /* connections, by the limit of their address */
     uint64_t flooded;                  /* connections ended for what they went on sending */
+    uint64_t states_refused;           /* states of the feed's that cannot hold */
     uint64_t next_tend_ms, next_watch_ms, next_refusals_ms;
     struct watch watch;
     bool refusals_told;        /* ops/refusals was published since the start */
@@ -508,28 +511,59 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
     return answer_refused(message, verdict.reason);
 }
 
-/* What a message that may be written there says of an article: the operator's (or the feed's that
- * passes it on) makes it known or no longer, and one with a total was known. */
-static int learn(struct plugin *plugin, enum role_area area, const char *article,
-                 const struct mosquitto_evt_message *message)
+/* A state that cannot hold changes nothing, and is not routed. The feed's are counted, as it may
+ * have many to say again; an operator's is said at once. */
+static int refuse_state(struct plugin *plugin, const char *article, bool by_feed, const char *why)
 {
-    struct known *known = plugin->edge.admit.known;
-    size_t bytes = article == NULL ? 0 : strlen(article);
-    uint64_t unix_ms = clock_ms(CLOCK_REALTIME);
+    if (by_feed)
+        plugin->states_refused++;
+    else
+        say(MOSQ_LOG_WARNING, "a state is refused", "article=\"%.*s\" why=\"%s\"",
+            ARTICLE_MAX_BYTES, article, why);
+    return MOSQ_ERR_ACL_DENIED;
+}
 
-    if (known == NULL || !message->retain || (area != AREA_TOTALS && area != AREA_ARTICLES) ||
-        !article_valid(article, bytes))
-        return MOSQ_ERR_SUCCESS;
-    if (area == AREA_TOTALS && message->payloadlen > 0)
-        known_by_total(known, article, bytes, unix_ms);
-    if (area == AREA_ARTICLES && message->payloadlen == 0)
-        known_by_operator_no_more(known, article, bytes);
-    if (area == AREA_ARTICLES && message->payloadlen > 0 &&
-        !known_by_operator(known, article, bytes, unix_ms)) {
-        say(MOSQ_LOG_WARNING, "option max_articles is reached by the operator's articles alone",
-            "refused=\"%s\"", article);
-        return MOSQ_ERR_ACL_DENIED;
-    }
+/* What an operator says of an article, or the feed, that passes it on. */
+static int learn_state(struct plugin *plugin, const char *article, bool by_feed,
+                       const struct mosquitto_evt_message *message)
+{
+    static const char *const why[] = {
+        [KNOWN_NO_ROOM] = "option max_articles is reached by articles with a state alone",
+        [KNOWN_NO_SUCH_KIND] = "it names a kind that is not configured",
+        [KNOWN_OUTDATED] = "an operator has changed it since",
+    };
+    struct known *known = plugin->edge.admit.known;
+    struct article_state state;
+    enum known_outcome outcome;
+    size_t bytes = strlen(article);
+
+    if (message->payloadlen == 0)
+        outcome = known_by_operator_no_more(known, article, bytes, by_feed);
+    else if (article_state_parse(&state, article, bytes, message->payload, message->payloadlen) !=
+                 0 ||
+             by_feed != (state.version > 0))
+        return refuse_state(plugin, article, by_feed, "it is of no known form");
+    else
+        outcome = known_by_operator(known, article, bytes, &state, clock_ms(CLOCK_REALTIME));
+    return outcome == KNOWN_TOLD ? MOSQ_ERR_SUCCESS
+                                 : refuse_state(plugin, article, by_feed, why[outcome]);
+}
+
+/* What a message that may be written there says of an article: of its state, or that it has a
+ * total, and so was known. Only what is retained is a state. */
+static int learn(struct plugin *plugin, const struct client *client, enum role_area area,
+                 const char *article, const struct mosquitto_evt_message *message)
+{
+    size_t bytes = article == NULL ? 0 : strlen(article);
+    bool by_feed = client->facts.role == ROLE_FEED;
+
+    if (area == AREA_ARTICLES && (!message->retain || !article_valid(article, bytes)))
+        return refuse_state(plugin, article, by_feed, "it is not retained, or of no article");
+    if (area == AREA_ARTICLES)
+        return learn_state(plugin, article, by_feed, message);
+    if (area == AREA_TOTALS && message->retain && message->payloadlen > 0 &&
+        article_valid(article, bytes))
+        known_by_total(plugin->edge.admit.known, article, bytes, clock_ms(CLOCK_REALTIME));
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -552,7 +586,7 @@ static int on_message(int event, void *data, void *user)
     if (client != NULL && area == AREA_REACTIONS)
         return react(plugin, client, asked, message);
     if (client != NULL && role_write(&client->facts, area, rest) == ROLE_ALLOW)
-        return learn(plugin, area, rest, message);
+        return learn(plugin, client, area, rest, message);
     spool_dir_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
     return MOSQ_ERR_ACL_DENIED;
 }
@@ -568,6 +602,7 @@ static struct watch look(const struct plugin *plugin)
         .turned_away = plugin->turned_away,
         .too_fast = plugin->too_fast,
         .flooded = plugin->flooded,
+        .states = plugin->states_refused,
     };
 }
 
@@ -581,10 +616,10 @@ static void watch(struct plugin *plugin)
         say(MOSQ_LOG_WARNING, "refused in the last seconds",
             "busy=%" PRIu64 " clock=%" PRIu64 " receipts_dropped=%" PRIu64
             " connections_without_room=%" PRIu64 " connections_too_fast=%" PRIu64
-            " connections_that_flooded=%" PRIu64,
+            " connections_that_flooded=%" PRIu64 " states_of_the_feed=%" PRIu64,
             now.busy - last->busy, now.clock - last->clock,
             now.receipts_dropped - last->receipts_dropped, now.turned_away - last->turned_away,
-            now.too_fast - last->too_fast, now.flooded - last->flooded);
+            now.too_fast - last->too_fast, now.flooded - last->flooded, now.states - last->states);
     plugin->watch = now;
 }
 
@@ -611,6 +646,31 @@ static void tell_refusals(struct plugin *plugin)
     plugin->refusals_told = true;
 }
 
+/* States that an operator gave, and that no feed had passed on when the broker ended: what it
+ * retained is gone, and the feed finds them only if they are published once more. A few each time.
+ */
+static void say_unpassed_states(struct plugin *plugin)
+{
+    char topic[ARTICLE_PREFIX_MAX_BYTES + sizeof "articles/" + ARTICLE_MAX_BYTES];
+    char json[ARTICLE_STATE_TEXT_MAX_BYTES];
+    struct article_state state;
+    const char *article;
+    size_t bytes;
+
+    for (int i = 0; i < UNPASSED_AT_ONCE &&
+                    known_next_unpassed(plugin->edge.admit.known, &article, &bytes, &state);
+         i++) {
+        snprintf(topic, sizeof topic, "%.*sarticles/%.*s", ARTICLE_PREFIX_MAX_BYTES,
+                 plugin->edge.settings.topic_prefix, (int)bytes, article);
+        state.version = 0;
+        size_t json_bytes = article_state_write(&state, NULL, 0, false, json, sizeof json);
+        if (mosquitto_broker_publish_copy(NULL, topic, (int)json_bytes, json, 0, true, NULL) !=
+            MOSQ_ERR_SUCCESS)
+            say(MOSQ_LOG_WARNING, "no memory to publish a state once more", "article=\"%.*s\"",
+                (int)bytes, article);
+    }
+}
+
 static int on_tick(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
@@ -631,6 +691,7 @@ static int on_tick(int event, void *data, void *user)
     spool_dir_tend(plugin->edge.spool, note, sizeof note);
     if (note[0] != '\0')
         say(MOSQ_LOG_WARNING, note, "%s", "");
+    say_unpassed_states(plugin);
     if (now_ms >= plugin->next_refusals_ms) {
         plugin->next_refusals_ms = now_ms + REFUSALS_MS;
         tell_refusals(plugin);

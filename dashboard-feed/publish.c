@@ -119,6 +119,11 @@ static void on_up(void *user)
     publish->mark_mid = 0;
     snprintf(filter, sizeof filter, "%sops/#", publish->prefix);
     mqtt_link_subscribe(publish->link, filter, 0);
+    if (publish->config.on_article != NULL) {
+        publish->config.on_connected(publish->config.user_data);
+        snprintf(filter, sizeof filter, "%sarticles/#", publish->prefix);
+        mqtt_link_subscribe_others(publish->link, filter, 1);
+    }
     send_retained(publish, "ops/health", "", 0, publish->health, 0, NULL);
     evtimer_add(publish->echo_timer, &limit);
 }
@@ -158,7 +163,9 @@ static void on_message(void *user, const struct mosquitto_message *message,
         return;
     const char *name = message->topic + prefix_bytes;
     size_t bytes = (size_t)message->payloadlen;
-    if (strcmp(name, "ops/collector") == 0) {
+    if (strncmp(name, "articles/", 9) == 0) {
+        publish->config.on_article(publish->config.user_data, name + 9, message->payload, bytes);
+    } else if (strcmp(name, "ops/collector") == 0) {
         publish->config.on_collector(publish->config.user_data, message->payload, bytes);
     } else if (strcmp(name, "ops/feed") == 0 && message->retain &&
                publish->phase == PHASE_LISTENING) {
@@ -268,6 +275,16 @@ int publish_total(struct publish *publish, const char *article, size_t bytes,
     publish->stats.bytes += strlen(text);
     cJSON_free(text);
     return 0;
+}
+
+int publish_no_total(struct publish *publish, const char *article, size_t bytes)
+{
+    return send_retained(publish, "totals/", article, bytes, "", 0, NULL);
+}
+
+int publish_state(struct publish *publish, const char *article, size_t bytes, const char *json)
+{
+    return send_retained(publish, "articles/", article, bytes, json, 0, NULL);
 }
 
 int publish_mark(struct publish *publish, const char *store, uint32_t shards,

@@ -35,6 +35,11 @@ struct publish_config {
      * is none. */
     void (*on_ready)(void *user, const struct publish_mark *mark);
     void (*on_away)(void *user);
+    /* What comes under articles/, from others: `payload` of 0 bytes is an empty one. First all that
+     * the broker retains, after on_connected and before on_ready. Both NULL: it is not listened
+     * for. */
+    void (*on_connected)(void *user);
+    void (*on_article)(void *user, const char *article, const char *payload, size_t bytes);
     void (*on_collector)(void *user, const char *payload, size_t bytes); /* ops/collector */
     void (*on_marked)(void *user); /* the broker has the mark */
     void *user_data;
@@ -66,6 +71,13 @@ bool publish_backed_up(const struct publish *publish);
 /* Publishes a total, retained, QoS 0. Returns 0, or -1. */
 int publish_total(struct publish *publish, const char *article, size_t bytes,
                   const struct total *total, const struct kinds *kinds);
+
+/* The broker shall retain no total of the article. Returns 0, or -1. */
+int publish_no_total(struct publish *publish, const char *article, size_t bytes);
+
+/* Publishes an article's state (INTERFACES.md 2.9), retained, QoS 0; "": the broker shall retain
+ * none. Returns 0, or -1. */
+int publish_state(struct publish *publish, const char *article, size_t bytes, const char *json);
 
 /* Publishes the mark, retained, QoS 1. Returns 0, or -1: not connected, or the mark before is not
  * acknowledged yet. */

@@ -122,8 +122,9 @@ static int begin_limited(void **state)
     };
     if (begin(state) != 0)
         return -1;
+    rules.kinds = admit.kinds;
     known_memory = calloc(1, known_bytes(KNOWN_ROOM));
-    known_format(known_memory, KNOWN_ROOM);
+    known_format(known_memory, KNOWN_ROOM, &admit.kinds);
     admit.known = known_new(known_memory, &rules);
     admit.readers = limit_table_new(16, &reader, 2);
     admit.addresses = limit_table_new(16, &address, 3);
@@ -525,6 +526,48 @@ static void limits_new_articles(void **state)
     assert_true(verdict.known);
 }
 
+static void tell(const char *article, const char *payload)
+{
+    struct article_state said;
+    assert_int_equal(article_state_parse(&said, article, strlen(article), payload, strlen(payload)),
+                     0);
+    assert_int_equal(known_by_operator(admit.known, article, strlen(article), &said, wish.unix_ms),
+                     KNOWN_TOLD);
+}
+
+static void an_articles_state_is_judged(void **state)
+{
+    (void)state;
+    wish.topic = "reactions/shut";
+    tell("shut", "closed");
+    assert_int_equal(judge(), REASON_CLOSED);
+    assert_true(verdict.known);
+    set_payload("none"); /* nothing is taken back, either */
+    assert_int_equal(judge(), REASON_CLOSED);
+    tell("shut", "{\"kinds\":[\"sad\"]}");
+    assert_nothing_appended();
+    set_payload("angry");
+    assert_int_equal(judge(), REASON_UNKNOWN_KIND);
+    assert_int_equal(verdict.kind, 2);
+    wish.may_react = false; /* what will never be admitted is said first */
+    assert_int_equal(judge(), REASON_UNKNOWN_KIND);
+    wish.may_react = true;
+    set_payload("sad");
+    assert_int_equal(judge(), REASON_NONE);
+    set_payload("none");
+    assert_int_equal(judge(), REASON_NONE);
+    wish.topic = "reactions/other";
+    set_payload("angry");
+    assert_int_equal(judge(), REASON_NONE);
+    /* by the time of arrival, not of the click */
+    wish.topic = "reactions/shut";
+    tell("shut", "{\"closes_at\":\"2024-01-01T00:16:40Z\"}"); /* NOW_MS */
+    set_payload("{\"reaction\":\"sad\",\"age_ms\":5000}");
+    assert_int_equal(judge(), REASON_CLOSED);
+    wish.unix_ms--;
+    assert_int_equal(judge(), REASON_NONE);
+}
+
 /* Each reason before the next, of a wish that all of them would refuse. */
 static void judges_in_this_order(void **state)
 {
@@ -536,7 +579,8 @@ static void judges_in_this_order(void **state)
         assert_int_equal(judge(), REASON_NONE);
     wish.reader_key = 1;
     known_free(admit.known);
-    struct known_rules none = {.max = KNOWN_ROOM, .auto_create = false, .seed = 1};
+    struct known_rules none = {
+        .max = KNOWN_ROOM, .auto_create = false, .seed = 1, .kinds = admit.kinds};
     admit.known = known_new(known_memory, &none);
     wish.clock_bad = true;
     wish.may_react = false;
@@ -556,7 +600,9 @@ static void judges_in_this_order(void **state)
     assert_int_equal(judge(), REASON_FORBIDDEN);
     wish.may_react = true;
     assert_int_equal(judge(), REASON_UNKNOWN_ARTICLE);
-    assert_true(known_by_operator(admit.known, "new", 3, wish.unix_ms));
+    tell("new", "closed");
+    assert_int_equal(judge(), REASON_CLOSED);
+    tell("new", "open");
     assert_int_equal(judge(), REASON_RATE_READER);
     wish.reader_key = 3;
     assert_int_equal(judge(), REASON_RATE_ADDRESS);
@@ -597,6 +643,10 @@ static void a_reader_is_one_on_all_articles(void **state)
 /* Every kind of wish, admitted and refused. */
 static void judge_all_kinds(void)
 {
+    if (admit.known != NULL) {
+        tell("y", "closed");
+        tell("z", "{\"kinds\":[\"like\",\"angry\"],\"closes_at\":\"2026-12-01T08:00:00Z\"}");
+    }
     set_response("receipts/reader-1", "abc");
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         wish.topic = "reactions/world/x";
@@ -673,6 +723,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits_a_reader, begin_limited, end_limited),
         cmocka_unit_test_setup_teardown(limits_an_address, begin_limited, end_limited),
         cmocka_unit_test_setup_teardown(limits_new_articles, begin_limited, end_limited),
+        cmocka_unit_test_setup_teardown(an_articles_state_is_judged, begin_limited, end_limited),
         cmocka_unit_test_setup_teardown(judges_in_this_order, begin_limited, end_limited),
         cmocka_unit_test_setup_teardown(what_is_refused_changes_nothing, begin_limited,
                                         end_limited),

@@ -2,6 +2,8 @@
 
 #include "known.h"
 
+#include "core/bytes.h"
+#include "core/crc32c.h"
 #include "known_file.h"
 #include "temp.h"
 
@@ -27,10 +29,12 @@ static int begin(void **state)
         .seed = 3,
     };
     memcpy(rules.key.bytes, "0123456789abcdef", READER_KEY_BYTES);
+    if (kind_table_parse(&rules.kinds, "like,angry,sad", NULL, 0) != 0)
+        return -1;
     now_ns = NOW_NS;
     unix_ms = NOW_MS;
     memory = calloc(1, known_bytes(ROOM));
-    known_format(memory, ROOM);
+    known_format(memory, ROOM, &rules.kinds);
     known = known_new(memory, &rules);
     file = NULL;
     return known == NULL ? -1 : 0;
@@ -67,14 +71,44 @@ static bool react(const char *article)
     return true;
 }
 
+static enum known_outcome tell_in(struct known *one, const char *article, const char *payload)
+{
+    struct article_state said;
+    size_t bytes = strlen(article);
+    require(article_state_parse(&said, article, bytes, payload, strlen(payload)) == 0, "%s",
+            payload);
+    return known_by_operator(one, article, bytes, &said, unix_ms);
+}
+
+static enum known_outcome tell(const char *article, const char *payload)
+{
+    return tell_in(known, article, payload);
+}
+
 static bool by_operator(const char *article)
 {
-    return known_by_operator(known, article, strlen(article), unix_ms);
+    return tell(article, "open") == KNOWN_TOLD;
 }
 
 static void no_more(const char *article)
 {
-    known_by_operator_no_more(known, article, strlen(article));
+    assert_int_equal(known_by_operator_no_more(known, article, strlen(article), false), KNOWN_TOLD);
+}
+
+/* What its state says of a kind: 'n' none, 'c' closed, 'u' not offered, 'y' taken. */
+static char takes_in(struct known *one, const char *article, int kind)
+{
+    struct known_answer answer = known_judge(one, article, strlen(article), now_ns, unix_ms);
+    if (answer.state == NULL)
+        return 'n';
+    return !known_offers(answer.state, kind)     ? 'u'
+           : !known_takes(answer.state, unix_ms) ? 'c'
+                                                 : 'y';
+}
+
+static char takes(const char *article, int kind)
+{
+    return takes_in(known, article, kind);
 }
 
 static void fill(const char *prefix, int n)
@@ -250,6 +284,270 @@ static void a_total_makes_it_known_without_a_token(void **state)
     assert_int_equal(judge("one-too-many"), KNOWN_NO);
 }
 
+/* --- states --- */
+
+#define NOON "\"2027-01-15T08:00:00Z\"" /* NOW_MS: 500,000 hours */
+#define AFTER "\"2027-01-15T08:00:01Z\""
+#define BEFORE "\"2027-01-15T07:59:59Z\""
+
+static void a_state_is_enforced(void **state)
+{
+    static const struct {
+        const char *payload;
+        const char *says; /* of none, like, angry, sad */
+    } rows[] = {
+        {"open", "yyyy"},
+        {"closed", "cccc"},
+        {"{\"kinds\":[\"sad\",\"like\"]}", "yyuy"},
+        {"{\"kinds\":[\"angry\"],\"state\":\"closed\"}", "cucu"},
+        {"{\"opens_at\":" NOON "}", "yyyy"},
+        {"{\"opens_at\":" AFTER "}", "cccc"},
+        {"{\"closes_at\":" NOON "}", "cccc"},
+        {"{\"closes_at\":" AFTER "}", "yyyy"},
+        {"{\"opens_at\":" BEFORE ",\"closes_at\":" AFTER ",\"results\":\"after_close\"}", "yyyy"},
+        {"{\"kinds\":[\"like\",\"gone\"],\"version\":7}", "yyuu"},
+        {"{\"kinds\":[\"gone\"],\"version\":8}", "yuuu"},
+    };
+    (void)state;
+    assert_true(react("found"));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (int fresh = 0; fresh < 2; fresh++) {
+            const char *article = fresh ? "made" : "found";
+            require(tell(article, rows[i].payload) == KNOWN_TOLD, "%s", rows[i].payload);
+            for (int restarted = 0; restarted < 2; restarted++) {
+                for (int kind = 0; kind < 4; kind++)
+                    require(takes(article, kind) == rows[i].says[kind], "%s: kind %d",
+                            rows[i].payload, kind);
+                again();
+            }
+            require(judge(article) == KNOWN_YES, "%s", rows[i].payload);
+        }
+        assert_int_equal(known_damaged_states(known), 0);
+        if (i % 2 == 0)
+            no_more("made");
+        require((takes("made", 0) == 'n') == (i % 2 == 0), "%s", rows[i].payload);
+    }
+    assert_int_equal(known_count(known), 2);
+}
+
+static void times_are_those_of_the_call(void **state)
+{
+    (void)state;
+    assert_int_equal(tell("a", "{\"opens_at\":" BEFORE ",\"closes_at\":" AFTER "}"), KNOWN_TOLD);
+    unix_ms = NOW_MS - 1001;
+    assert_int_equal(takes("a", 1), 'c');
+    unix_ms = NOW_MS - 1000;
+    assert_int_equal(takes("a", 1), 'y');
+    unix_ms = NOW_MS + 999;
+    assert_int_equal(takes("a", 1), 'y');
+    unix_ms = NOW_MS + 1000;
+    assert_int_equal(takes("a", 1), 'c');
+}
+
+static void what_cannot_hold_changes_nothing(void **state)
+{
+    unsigned char *before = malloc(known_bytes(ROOM));
+    (void)state;
+    assert_int_equal(tell("a", "{\"kinds\":[\"sad\"],\"version\":5}"), KNOWN_TOLD);
+    assert_true(react("b"));
+    memcpy(before, memory, known_bytes(ROOM));
+    assert_int_equal(tell("a", "{\"kinds\":[\"sad\",\"gone\"]}"), KNOWN_NO_SUCH_KIND);
+    assert_int_equal(tell("b", "{\"kinds\":[\"gone\"],\"state\":\"closed\"}"), KNOWN_NO_SUCH_KIND);
+    assert_int_equal(tell("c", "{\"kinds\":[\"gone\"]}"), KNOWN_NO_SUCH_KIND);
+    assert_int_equal(tell("a", "{\"kinds\":[\"sad\"],\"version\":5}"), KNOWN_TOLD); /* as it is */
+    assert_memory_equal(before, memory, known_bytes(ROOM));
+    free(before);
+}
+
+/* What the feed had sent off before it heard of an operator's change comes after that. */
+static void the_feed_does_not_undo_what_it_has_not_heard(void **state)
+{
+    (void)state;
+    assert_int_equal(tell("a", "{\"version\":10}"), KNOWN_TOLD);
+    assert_int_equal(tell("a", "{\"version\":9,\"state\":\"closed\"}"),
+                     KNOWN_TOLD); /* another store's */
+    assert_int_equal(takes("a", 1), 'c');
+    assert_int_equal(tell("a", "{\"version\":10}"), KNOWN_TOLD);
+    assert_int_equal(tell("a", "closed"), KNOWN_TOLD);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        assert_int_equal(tell("a", "{\"version\":10}"), KNOWN_OUTDATED);
+        assert_int_equal(known_by_operator_no_more(known, "a", 1, true), KNOWN_OUTDATED);
+        assert_int_equal(takes("a", 1), 'c');
+        again();
+    }
+    assert_int_equal(tell("a", "{\"version\":11,\"state\":\"closed\"}"), KNOWN_TOLD);
+    assert_int_equal(known_by_operator_no_more(known, "a", 1, true), KNOWN_TOLD);
+    assert_int_equal(takes("a", 1), 'n');
+    assert_int_equal(tell("a", "closed"), KNOWN_TOLD);
+    no_more("a"); /* an operator */
+    assert_int_equal(takes("a", 1), 'n');
+}
+
+/* Those that no feed has passed on are told of at the next start, as an operator wrote them. */
+static void what_was_not_passed_on_is_told_of(void **state)
+{
+    struct article_state said;
+    const char *article;
+    char text[ARTICLE_STATE_TEXT_MAX_BYTES];
+    size_t bytes;
+    (void)state;
+    assert_int_equal(tell("passed", "{\"state\":\"closed\",\"version\":3}"), KNOWN_TOLD);
+    assert_int_equal(tell("waits", "{\"kinds\":[\"sad\",\"like\"],\"closes_at\":" AFTER
+                                   ",\"results\":\"after_close\"}"),
+                     KNOWN_TOLD);
+    assert_int_equal(tell("later", "closed"), KNOWN_TOLD);
+    assert_int_equal(tell("gone", "closed"), KNOWN_TOLD);
+    assert_false(known_next_unpassed(known, &article, &bytes, &said)); /* the broker retains them */
+    again();
+    assert_int_equal(tell("later", "{\"state\":\"closed\",\"version\":4}"), KNOWN_TOLD);
+    no_more("gone");
+    assert_true(known_next_unpassed(known, &article, &bytes, &said));
+    assert_int_equal(bytes, 5);
+    assert_memory_equal(article, "waits", 5);
+    assert_int_not_equal(article_state_write(&said, NULL, 0, false, text, sizeof text), 0);
+    assert_string_equal(text, "{\"state\":\"open\",\"kinds\":[\"sad\",\"like\"],\"closes_at\":"
+                              "\"2027-01-15T08:00:01.000Z\",\"results\":\"after_close\"}");
+    assert_false(known_next_unpassed(known, &article, &bytes, &said));
+}
+
+static void where_everything_is_known_states_hold_all_the_same(void **state)
+{
+    (void)state;
+    rules.everything = true;
+    rules.auto_create = false;
+    again();
+    for (int i = 0; i < 3 * ROOM; i++) {
+        char article[32];
+        snprintf(article, sizeof article, "found-%d", i);
+        require(react(article) && takes(article, 1) == 'n', "%s", article);
+        known_by_total(known, article, strlen(article), unix_ms);
+        if (i == ROOM)
+            assert_int_equal(tell("shut", "closed"), KNOWN_TOLD);
+    }
+    assert_int_equal(known_count(known), 1);
+    assert_int_equal(judge("shut"), KNOWN_YES);
+    assert_int_equal(takes("shut", 1), 'c');
+    again();
+    assert_int_equal(takes("shut", 1), 'c');
+    no_more("shut");
+    assert_int_equal(judge("shut"), KNOWN_YES);
+    assert_int_equal(takes("shut", 1), 'n');
+}
+
+#define ENTRY_BYTES 296
+#define SELECTOR 8
+
+/* What a broker that is killed leaves: all up to any store, and none after. Whatever of the bytes
+ * that differ was stored, but for the byte that decides, what was counts; with it, what is. */
+static void killed_between(unsigned char *before, size_t decides, const char *was, const char *is)
+{
+    size_t bytes = known_bytes(ROOM), n = 0;
+    unsigned char *after = malloc(bytes), *image = malloc(bytes);
+    memcpy(after, memory, bytes);
+    require(before[decides] != after[decides], "byte %zu decides", decides);
+    for (size_t at = 0; at <= bytes; at++) {
+        if (at < bytes && (at == decides || before[at] == after[at]))
+            continue;
+        for (int reversed = 0; reversed < 2; reversed++) { /* the first stores, and the last */
+            memcpy(image, before, bytes);
+            for (size_t k = 0; k < bytes; k++)
+                if (k != decides && (reversed ? k >= at : k < at))
+                    image[k] = after[k];
+            struct known *left = known_new(image, &rules);
+            char found[] = {takes_in(left, "a", 0), takes_in(left, "a", 1), takes_in(left, "a", 2),
+                            '\0'};
+            require(strcmp(found, was) == 0, "%s after byte %zu, not %s", found, at, was);
+            assert_int_equal(known_damaged_states(left), 0);
+            known_free(left);
+        }
+        n++;
+    }
+    assert_true(n > 1);
+    memcpy(image, after, bytes);
+    struct known *left = known_new(image, &rules);
+    char found[] = {takes_in(left, "a", 0), takes_in(left, "a", 1), takes_in(left, "a", 2), '\0'};
+    require(strcmp(found, is) == 0, "%s, not %s", found, is);
+    known_free(left);
+    free(image);
+    free(after);
+}
+
+static void killed_at_any_store_the_former_state_or_the_new_one_is_left(void **state)
+{
+    static const struct {
+        const char *payload, *says;
+    } steps[] = {
+        {"closed", "ccc"},
+        {"open", "yyy"},
+        {"{\"kinds\":[\"like\"],\"closes_at\":" AFTER "}", "yyu"},
+        {"{\"state\":\"closed\",\"version\":9}", "ccc"},
+        {"{\"kinds\":[\"angry\"],\"version\":1795510800123456}", "yuy"},
+    };
+    const char *was = "nnn";
+    unsigned char *before = malloc(known_bytes(ROOM));
+    (void)state;
+    assert_true(react("b"));
+    assert_true(react("a"));
+    size_t entry = 4096;
+    while (memcmp(memory + entry + 12, "\001a", 3) != 0)
+        entry += ENTRY_BYTES;
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        memcpy(before, memory, known_bytes(ROOM));
+        assert_int_equal(tell("a", steps[i].payload), KNOWN_TOLD);
+        killed_between(before, entry + SELECTOR, was, steps[i].says);
+        was = steps[i].says;
+    }
+    free(before);
+}
+
+/* An article that was not known gets a state: it is there with it, or not there. */
+static void killed_while_it_is_made_it_is_there_with_its_state_or_not_at_all(void **state)
+{
+    unsigned char *before = malloc(known_bytes(ROOM));
+    (void)state;
+    fill("old", ROOM); /* it takes another's place */
+    memcpy(before, memory, known_bytes(ROOM));
+    assert_int_equal(tell("a", "closed"), KNOWN_TOLD);
+    size_t entry = 4096;
+    while (memcmp(memory + entry + 12, "\001a", 3) != 0)
+        entry += ENTRY_BYTES;
+    before[entry + 12] = 0; /* as the first store leaves it */
+    killed_between(before, entry + 12, "nnn", "ccc");
+    free(before);
+}
+
+static void a_damaged_state_is_closed(void **state)
+{
+    unsigned char *copy = malloc(known_bytes(ROOM));
+    (void)state;
+    assert_int_equal(tell("a", "open"), KNOWN_TOLD);
+    assert_int_equal(tell("a", "{\"kinds\":[\"like\"],\"version\":6}"), KNOWN_TOLD);
+    size_t entry = 4096;
+    while (memcmp(memory + entry + 12, "\001a", 3) != 0)
+        entry += ENTRY_BYTES;
+    size_t used = entry + (memory[entry + SELECTOR] == 1 ? 216 : 256);
+    for (size_t at = entry + 216; at < entry + ENTRY_BYTES; at++) {
+        bool in_use = at >= used && at < used + 40;
+        memcpy(copy, memory, known_bytes(ROOM));
+        copy[at] ^= 0x10;
+        struct known *left = known_new(copy, &rules);
+        require(known_damaged_states(left) == (in_use ? 1 : 0), "byte %zu", at);
+        require(takes_in(left, "a", 1) == (in_use ? 'c' : 'y'), "byte %zu", at);
+        require(tell_in(left, "a", "{\"version\":6}") == KNOWN_TOLD, "byte %zu", at);
+        require(takes_in(left, "a", 2) == 'y', "byte %zu", at); /* told again, it is good */
+        known_free(left);
+    }
+    for (int selector = 3; selector < 256; selector++) {
+        memcpy(copy, memory, known_bytes(ROOM));
+        copy[entry + SELECTOR] = (unsigned char)selector;
+        struct known *left = known_new(copy, &rules);
+        assert_int_equal(known_damaged_states(left), 1);
+        assert_int_equal(takes_in(left, "a", 1), 'c');
+        known_free(left);
+    }
+    free(copy);
+}
+
 static void what_is_damaged_is_not_known(void **state)
 {
     uint64_t seed = 5;
@@ -261,12 +559,13 @@ static void what_is_damaged_is_not_known(void **state)
         size_t at = 4096 + unit_random(&seed) % (known_bytes(ROOM) - 4096);
         copy[at] ^= (unsigned char)(1 + unit_random(&seed) % 255);
         struct known *damaged = known_new(copy, &rules);
-        size_t in_entry = (at - 4096) % ((known_bytes(ROOM) - 4096) / ROOM);
-        /* Hour, flag and what is reserved beside it stand outside of the checksum; a length of 0 is
-         * a free place. */
-        uint32_t lost = in_entry >= 4 && in_entry < 12 ? 0 : 1;
+        size_t in_entry = (at - 4096) % ENTRY_BYTES;
+        /* Hour, selector, what is reserved beside it, and states stand outside of the checksum; a
+         * length of 0 is a free place. */
+        uint32_t lost = (in_entry >= 4 && in_entry < 12) || in_entry >= 216 ? 0 : 1;
         require(known_count(damaged) == ROOM - lost, "byte %zu", at);
         require(known_damaged(damaged) <= lost, "byte %zu", at);
+        require(known_damaged_states(damaged) == (in_entry == SELECTOR ? 1 : 0), "byte %zu", at);
         known_free(damaged);
         free(copy);
     }
@@ -279,22 +578,28 @@ static void garbage_is_nothing(void **state)
     for (int i = 0; i < 500; i++) {
         for (size_t at = 0; at < known_bytes(ROOM); at++)
             memory[at] = (unsigned char)unit_random(&seed);
-        assert_false(known_fits(memory, known_bytes(ROOM), ROOM));
+        assert_false(known_fits(memory, known_bytes(ROOM), ROOM, &rules.kinds));
         again();
         assert_int_equal(known_count(known), 0);
     }
 }
 
-static void a_file_fits_only_its_own_size(void **state)
+static void a_file_fits_only_its_own_size_and_kinds(void **state)
 {
+    struct kind_table others;
     (void)state;
-    assert_true(known_fits(memory, known_bytes(ROOM), ROOM));
-    assert_false(known_fits(memory, known_bytes(ROOM) - 1, ROOM));
-    assert_false(known_fits(memory, known_bytes(ROOM + 1), ROOM + 1));
-    for (size_t i = 0; i < 24; i++) {
+    assert_true(known_fits(memory, known_bytes(ROOM), ROOM, &rules.kinds));
+    assert_false(known_fits(memory, known_bytes(ROOM) - 1, ROOM, &rules.kinds));
+    assert_false(known_fits(memory, known_bytes(ROOM + 1), ROOM + 1, &rules.kinds));
+    for (size_t i = 0; i < 268; i++) {
         memory[i] ^= 1;
-        assert_false(known_fits(memory, known_bytes(ROOM), ROOM));
+        assert_false(known_fits(memory, known_bytes(ROOM), ROOM, &rules.kinds));
         memory[i] ^= 1;
+    }
+    static const char *const lists[] = {"like,angry", "like,sad,angry", "like,angry,sad,wow"};
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        assert_int_equal(kind_table_parse(&others, lists[i], NULL, 0), 0);
+        assert_false(known_fits(memory, known_bytes(ROOM), ROOM, &others));
     }
 }
 
@@ -344,7 +649,7 @@ static void the_file_grows_and_shrinks(void **state)
 {
     (void)state;
     open_file(4);
-    assert_true(known_by_operator(known_file_known(file), "made", 4, unix_ms));
+    assert_int_equal(tell_in(known_file_known(file), "made", "closed"), KNOWN_TOLD);
     put_in_file("a");
     put_in_file("b");
     put_in_file("c");
@@ -355,9 +660,82 @@ static void the_file_grows_and_shrinks(void **state)
     open_file(3);
     assert_int_equal(known_count(known_file_known(file)), 3);
     assert_int_equal(judge_in_file("made"), KNOWN_YES); /* the operator's, and the last used */
+    assert_int_equal(takes_in(known_file_known(file), "made", 1), 'c');
     assert_int_equal(judge_in_file("c"), KNOWN_YES);
     assert_int_equal(judge_in_file("d"), KNOWN_YES);
     assert_int_equal(access(temp_path("known.new"), F_OK), -1);
+}
+
+static void set_kinds(const char *list)
+{
+    assert_int_equal(kind_table_parse(&rules.kinds, list, NULL, 0), 0);
+}
+
+static void other_kinds_are_found_by_their_names(void **state)
+{
+    (void)state;
+    open_file(ROOM);
+    struct known *one = known_file_known(file);
+    assert_int_equal(tell_in(one, "both", "{\"kinds\":[\"sad\",\"like\"],\"version\":3}"),
+                     KNOWN_TOLD);
+    assert_int_equal(tell_in(one, "gone", "{\"kinds\":[\"angry\"]}"), KNOWN_TOLD);
+    assert_int_equal(tell_in(one, "shut", "closed"), KNOWN_TOLD);
+    set_kinds("wow,sad,like");
+    open_file(ROOM);
+    one = known_file_known(file);
+    assert_string_equal(note, "");
+    assert_int_equal(takes_in(one, "both", 1), 'u'); /* wow */
+    assert_int_equal(takes_in(one, "both", 2), 'y'); /* sad */
+    assert_int_equal(takes_in(one, "both", 3), 'y'); /* like */
+    for (int kind = 1; kind <= 3; kind++)
+        assert_int_equal(takes_in(one, "gone", kind), 'u');
+    assert_int_equal(takes_in(one, "gone", 0), 'y');
+    assert_int_equal(takes_in(one, "shut", 3), 'c');
+    /* What offers no kind any more cannot be written down; the other is. */
+    struct article_state said;
+    const char *article;
+    size_t bytes;
+    assert_true(known_next_unpassed(one, &article, &bytes, &said));
+    assert_memory_equal(article, "shut", 4);
+    assert_false(known_next_unpassed(one, &article, &bytes, &said));
+}
+
+/* As version 0.1 of the file was: no states, and an operator's articles by a byte. */
+static void a_file_of_version_1_is_taken_over(void **state)
+{
+    static unsigned char old[4096 + 3 * 216];
+    static const char *const articles[] = {"made", "found", "damaged"};
+    struct article_state said;
+    const char *article;
+    size_t bytes;
+    (void)state;
+    memset(old, 0, sizeof old);
+    memcpy(old, "TALLYKNW", 8);
+    bytes_put_u32(old + 8, 1);
+    bytes_put_u32(old + 12, 216);
+    bytes_put_u32(old + 16, 3);
+    bytes_put_u32(old + 20, crc32c(0, old, 20));
+    for (size_t i = 0; i < COUNT_OF(articles); i++) {
+        unsigned char *entry = old + 4096 + i * 216;
+        entry[12] = (unsigned char)strlen(articles[i]);
+        memcpy(entry + 13, articles[i], entry[12]);
+        bytes_put_u32(entry + 4, 500000);
+        entry[8] = i == 0;
+        bytes_put_u32(entry, crc32c(0, entry + 12, 204) ^ (i == 2));
+    }
+    temp_write("known", old, sizeof old, 0660);
+    rules.auto_create = false;
+    open_file(3);
+    struct known *one = known_file_known(file);
+    assert_int_equal(known_count(one), 2);
+    assert_int_equal(known_damaged(one), 1);
+    assert_int_equal(judge_in_file("made"), KNOWN_YES);
+    assert_int_equal(judge_in_file("found"), KNOWN_NO);
+    assert_int_equal(takes_in(one, "made", 1), 'y');
+    assert_true(known_next_unpassed(one, &article, &bytes, &said)); /* its feed did not store it */
+    assert_memory_equal(article, "made", 4);
+    assert_false(said.closed);
+    assert_false(known_next_unpassed(one, &article, &bytes, &said));
 }
 
 static void change_byte(off_t at)
@@ -419,11 +797,22 @@ int main(void)
         TEST(only_the_operators_where_none_is_created),
         TEST(the_operators_are_never_forgotten),
         TEST(a_total_makes_it_known_without_a_token),
+        TEST(a_state_is_enforced),
+        TEST(times_are_those_of_the_call),
+        TEST(what_cannot_hold_changes_nothing),
+        TEST(the_feed_does_not_undo_what_it_has_not_heard),
+        TEST(what_was_not_passed_on_is_told_of),
+        TEST(where_everything_is_known_states_hold_all_the_same),
+        TEST(killed_at_any_store_the_former_state_or_the_new_one_is_left),
+        TEST(killed_while_it_is_made_it_is_there_with_its_state_or_not_at_all),
+        TEST(a_damaged_state_is_closed),
         TEST(what_is_damaged_is_not_known),
         TEST(garbage_is_nothing),
-        TEST(a_file_fits_only_its_own_size),
+        TEST(a_file_fits_only_its_own_size_and_kinds),
         TEST(the_file_goes_on),
         TEST(the_file_grows_and_shrinks),
+        TEST(other_kinds_are_found_by_their_names),
+        TEST(a_file_of_version_1_is_taken_over),
         TEST(a_damaged_file_loses_what_is_damaged),
         TEST(a_file_that_cannot_be_made_is_said),
     };

@@ -6,6 +6,7 @@
  * DISCONNECT (do_client_disconnect in connect.c). */
 #include "daemon/mqtt_link.h"
 
+#include "core/mqtt_protocol.h"
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -436,9 +437,20 @@ int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *pay
     return after_sending(link, rc);
 }
 
-int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos)
+static int subscribe(struct mqtt_link *link, const char *filter, int qos, int options)
 {
     if (!mqtt_link_up(link))
         return -1;
-    return after_sending(link, mosquitto_subscribe_v5(link->client, NULL, filter, qos, 0, NULL));
+    return after_sending(link,
+                         mosquitto_subscribe_v5(link->client, NULL, filter, qos, options, NULL));
+}
+
+int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos)
+{
+    return subscribe(link, filter, qos, 0);
+}
+
+int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int qos)
+{
+    return subscribe(link, filter, qos, MQTT_SUB_OPT_NO_LOCAL);
 }

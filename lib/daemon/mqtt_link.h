@@ -44,4 +44,8 @@ int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *pay
 
 int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos);
 
+/* The same, but for what this connection publishes itself (MQTT 5 No Local). What is retained comes
+ * all the same. */
+int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int qos);
+
 #endif

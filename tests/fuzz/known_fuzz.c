@@ -1,5 +1,6 @@
-/* The file of known articles, of any bytes: read where it fits, taken over where it does not. What
- * is known then is valid, is as many as there is room for, and stays writable. */
+/* The file of known articles, of any bytes: read where it fits, taken over where it does not, of
+ * both versions. What is known then is valid, is as many as there is room for, and stays writable;
+ * a state that is whole is enforced, one that is not is closed. */
 #include "core/article.h"
 #include "core/bytes.h"
 #include "core/crc32c.h"
@@ -7,39 +8,86 @@
 #include "known.h"
 
 #define HEADER_BYTES 4096u
-#define ENTRY_BYTES 216u
+#define ENTRY_BYTES 296u
+#define V1_ENTRY_BYTES 216u
+#define CRC_END 216u
+#define COPIES 216u
+#define COPY_BYTES 40u
 #define MAX 6u
 #define NOW_MS 1795510800123ull
 
-enum { FIT_HEADER = 1, FIT_ENTRIES = 2 };
+enum {
+    FIT_HEADER = 1,
+    FIT_ENTRIES = 2,
+    AUTO_CREATE = 4,
+    OTHER_SIZE = 8,
+    FIT_STATES = 16,
+    OF_VERSION_1 = 32,
+    OTHER_KINDS = 64,
+    EVERYTHING = 128
+};
+
+static struct kind_table kinds, other_kinds;
 
 /* Makes the checksums fit, so that more than the first check is reached. */
 static void fit(unsigned char *memory, size_t bytes, unsigned how)
 {
+    size_t entry_bytes = how & OF_VERSION_1 ? V1_ENTRY_BYTES : ENTRY_BYTES;
     if (how & FIT_HEADER)
-        known_format(memory, MAX);
-    for (size_t at = HEADER_BYTES; how & FIT_ENTRIES && at + ENTRY_BYTES <= bytes;
-         at += ENTRY_BYTES)
-        bytes_put_u32(memory + at, crc32c(0, memory + at + 12, ENTRY_BYTES - 12));
+        known_format(memory, MAX, how & OTHER_KINDS ? &other_kinds : &kinds);
+    if (how & OF_VERSION_1)
+        bytes_put_u32(memory + 8, 1);
+    for (size_t at = HEADER_BYTES; at + entry_bytes <= bytes; at += entry_bytes) {
+        if (how & FIT_ENTRIES)
+            bytes_put_u32(memory + at, crc32c(0, memory + at + 12, CRC_END - 12));
+        for (size_t copy = at + COPIES; copy + COPY_BYTES <= at + entry_bytes; copy += COPY_BYTES)
+            if (how & FIT_STATES)
+                bytes_put_u32(memory + copy, crc32c(0, memory + copy + 4, COPY_BYTES - 4));
+    }
 }
 
-static void check_known(struct known *known, bool auto_create)
+static void check_known(struct known *known, const struct known_rules *rules)
 {
+    static const struct article_state closed = {.closed = true, .version = 7};
     static const char new_article[] = "new/article";
     size_t bytes = strlen(new_article);
     uint32_t before = known_count(known);
-    FUZZ_CHECK(before <= MAX && known_damaged(known) <= MAX);
+    FUZZ_CHECK(before <= MAX && known_damaged_states(known) <= MAX);
     struct known_answer answer = known_judge(known, new_article, bytes, 1, NOW_MS);
-    FUZZ_CHECK(auto_create || answer.verdict != KNOWN_MAY_BE);
+    FUZZ_CHECK(rules->auto_create || rules->everything || answer.verdict == KNOWN_NO);
     if (answer.verdict != KNOWN_NO) {
         known_use(known, &answer, new_article, bytes, 1, NOW_MS);
         FUZZ_CHECK(known_judge(known, new_article, bytes, 1, NOW_MS).verdict == KNOWN_YES);
     }
-    bool stands = known_by_operator(known, new_article, bytes, NOW_MS);
-    FUZZ_CHECK(stands || before == MAX);
-    FUZZ_CHECK(!stands || known_judge(known, new_article, bytes, 1, NOW_MS).verdict == KNOWN_YES);
-    known_by_operator_no_more(known, new_article, bytes);
+    enum known_outcome outcome = known_by_operator(known, new_article, bytes, &closed, NOW_MS);
+    FUZZ_CHECK(outcome == KNOWN_TOLD || (outcome == KNOWN_NO_ROOM && before == MAX));
+    answer = known_judge(known, new_article, bytes, 1, NOW_MS);
+    FUZZ_CHECK(outcome != KNOWN_TOLD ||
+               (answer.verdict == KNOWN_YES && !known_takes(answer.state, NOW_MS)));
+    FUZZ_CHECK(known_by_operator_no_more(known, new_article, bytes, true) == KNOWN_TOLD);
+    FUZZ_CHECK(known_judge(known, new_article, bytes, 1, NOW_MS).state == NULL);
     FUZZ_CHECK(known_count(known) >= before && known_count(known) <= MAX);
+}
+
+/* What waits to be said again can be said: it is read as it was written. */
+static void check_unpassed(struct known *known)
+{
+    struct article_state state, again;
+    const char *article;
+    size_t bytes;
+    uint32_t n = 0;
+    while (known_next_unpassed(known, &article, &bytes, &state)) {
+        char text[ARTICLE_STATE_TEXT_MAX_BYTES];
+        size_t text_bytes = article_state_write(&state, NULL, 0, false, text, sizeof text);
+        FUZZ_CHECK(++n <= MAX && article_valid(article, bytes));
+        FUZZ_CHECK(text_bytes > 0);
+        bool sane = state.opens_at_ms < 253402300800000 && state.closes_at_ms < 253402300800000 &&
+                    (state.opens_at_ms == 0 || state.opens_at_ms >= 946684800000) &&
+                    (state.closes_at_ms == 0 || state.closes_at_ms >= 946684800000);
+        FUZZ_CHECK(!sane ||
+                   (article_state_parse(&again, article, bytes, text, text_bytes) == 0 &&
+                    again.kinds == state.kinds && again.closes_at_ms == state.closes_at_ms));
+    }
 }
 
 static const unsigned char *entry_of(const unsigned char *memory, uint32_t i)
@@ -50,12 +98,13 @@ static const unsigned char *entry_of(const unsigned char *memory, uint32_t i)
 static bool entry_whole(const unsigned char *entry)
 {
     return article_valid((const char *)entry + 13, entry[12]) &&
-           crc32c(0, entry + 12, ENTRY_BYTES - 12) == bytes_get_u32(entry);
+           crc32c(0, entry + 12, CRC_END - 12) == bytes_get_u32(entry);
 }
 
-/* Each whole entry's article is known: without auto_create the operator's alone. Not said of one
- * that stands there twice. */
-static void check_entries(struct known *known, const unsigned char *memory, bool auto_create)
+/* Each whole entry's article is known: without auto_create those with a state alone, which all have
+ * one that is whole by now. Not said of one that stands there twice. */
+static void check_entries(struct known *known, const unsigned char *memory,
+                          const struct known_rules *rules)
 {
     for (uint32_t i = 0; i < MAX; i++) {
         const unsigned char *entry = entry_of(memory, i);
@@ -65,22 +114,47 @@ static void check_entries(struct known *known, const unsigned char *memory, bool
         for (uint32_t k = 0; k < MAX; k++)
             copies += entry_whole(entry_of(memory, k)) &&
                       memcmp(entry + 12, entry_of(memory, k) + 12, entry[12] + 1u) == 0;
-        enum known_verdict verdict =
-            known_judge(known, (const char *)entry + 13, entry[12], 1, NOW_MS).verdict;
-        FUZZ_CHECK(copies > 1 || (verdict == KNOWN_YES) == (auto_create || entry[8] != 0));
+        struct known_answer answer =
+            known_judge(known, (const char *)entry + 13, entry[12], 1, NOW_MS);
+        if (copies > 1)
+            continue;
+        FUZZ_CHECK((answer.verdict == KNOWN_YES) ==
+                   (rules->auto_create || rules->everything || entry[8] != 0));
+        FUZZ_CHECK((answer.state != NULL) == (entry[8] != 0));
+        if (answer.state == NULL)
+            continue;
+        const unsigned char *state = entry + COPIES + (entry[8] - 1) * COPY_BYTES;
+        FUZZ_CHECK(entry[8] <= 2 && crc32c(0, state + 4, COPY_BYTES - 4) == bytes_get_u32(state));
+        FUZZ_CHECK(known_offers(answer.state, KIND_NONE));
+        for (int kind = 1; kind <= kinds.n; kind++)
+            (void)known_offers(answer.state, kind);
+        (void)known_takes(answer.state, NOW_MS);
     }
+}
+
+static void check(struct known *known, const unsigned char *memory, const struct known_rules *rules)
+{
+    check_entries(known, memory, rules);
+    check_unpassed(known);
+    check_known(known, rules);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct fuzz_input in = {data, bytes};
     unsigned how = (unsigned)fuzz_number(&in, 1);
+    if (kinds.n == 0 && (kind_table_parse(&kinds, "like,angry,sad", NULL, 0) != 0 ||
+                         kind_table_parse(&other_kinds, "sad,wow,like,love", NULL, 0) != 0))
+        abort();
     struct known_rules rules = {.max = MAX,
-                                .auto_create = (how & 4) != 0,
+                                .everything = (how & EVERYTHING) != 0,
+                                .auto_create = (how & AUTO_CREATE) != 0,
                                 .auto_create_rate = limit_rate_of(60, LIMIT_SECOND_NS, 60),
-                                .seed = 7};
-    size_t file_bytes =
-        how & 8 ? fuzz_number(&in, 2) % (HEADER_BYTES + 2 * MAX * ENTRY_BYTES) : known_bytes(MAX);
+                                .seed = 7,
+                                .kinds = kinds};
+    size_t file_bytes = how & OTHER_SIZE
+                            ? fuzz_number(&in, 2) % (HEADER_BYTES + 2 * MAX * ENTRY_BYTES)
+                            : known_bytes(MAX);
     unsigned char *file = calloc(1, file_bytes + 1), *memory = calloc(1, known_bytes(MAX));
     if (file == NULL || memory == NULL)
         abort();
@@ -91,18 +165,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (file_bytes >= HEADER_BYTES)
         fit(file, file_bytes, how);
 
-    known_format(memory, MAX);
+    known_format(memory, MAX, &kinds);
     struct known *taken = known_new(memory, &rules);
     FUZZ_CHECK(taken != NULL && known_count(taken) == 0 &&
                known_take_over(taken, file, file_bytes) == 0);
-    check_entries(taken, memory, rules.auto_create);
-    check_known(taken, rules.auto_create);
+    check(taken, memory, &rules);
     known_free(taken);
-    if (file_bytes == known_bytes(MAX) && known_fits(file, file_bytes, MAX)) {
+    if (file_bytes == known_bytes(MAX) && known_fits(file, file_bytes, MAX, &kinds)) {
         struct known *known = known_new(file, &rules);
         FUZZ_CHECK(known != NULL);
-        check_entries(known, file, rules.auto_create);
-        check_known(known, rules.auto_create);
+        check(known, file, &rules);
         known_free(known);
     }
     free(file);

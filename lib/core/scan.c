@@ -1,0 +1,152 @@
+#include "core/scan.h"
+
+#include <string.h>
+
+void scan_space(struct scan *in)
+{
+    while (in->at < in->end &&
+           (*in->at == ' ' || *in->at == '\t' || *in->at == '\n' || *in->at == '\r'))
+        in->at++;
+}
+
+bool scan_take(struct scan *in, unsigned char c)
+{
+    if (in->at == in->end || *in->at != c)
+        return false;
+    in->at++;
+    return true;
+}
+
+static bool append(struct scan_text *text, unsigned char c)
+{
+    if (text->n == text->max)
+        return false;
+    text->bytes[text->n++] = (char)c;
+    return true;
+}
+
+static bool append_utf8(struct scan_text *text, uint32_t code)
+{
+    if (code < 0x80)
+        return append(text, (unsigned char)code);
+    if (code < 0x800)
+        return append(text, (unsigned char)(0xc0 | code >> 6)) &&
+               append(text, (unsigned char)(0x80 | (code & 63)));
+    if (code < 0x10000)
+        return append(text, (unsigned char)(0xe0 | code >> 12)) &&
+               append(text, (unsigned char)(0x80 | (code >> 6 & 63))) &&
+               append(text, (unsigned char)(0x80 | (code & 63)));
+    return append(text, (unsigned char)(0xf0 | code >> 18)) &&
+           append(text, (unsigned char)(0x80 | (code >> 12 & 63))) &&
+           append(text, (unsigned char)(0x80 | (code >> 6 & 63))) &&
+           append(text, (unsigned char)(0x80 | (code & 63)));
+}
+
+static bool take_hex4(struct scan *in, uint32_t *code)
+{
+    if (in->end - in->at < 4)
+        return false;
+    *code = 0;
+    for (int i = 0; i < 4; i++) {
+        unsigned char c = *in->at++;
+        if (c >= '0' && c <= '9')
+            *code = *code << 4 | (uint32_t)(c - '0');
+        else if ((c | 32) >= 'a' && (c | 32) <= 'f')
+            *code = *code << 4 | (uint32_t)((c | 32) - 'a' + 10);
+        else
+            return false;
+    }
+    return true;
+}
+
+/* After "\u": one unit, or two that are a surrogate pair. */
+static bool take_unicode_escape(struct scan *in, struct scan_text *text)
+{
+    uint32_t code, low;
+    if (!take_hex4(in, &code) || code == 0 || (code >= 0xdc00 && code <= 0xdfff))
+        return false;
+    if (code >= 0xd800 && code <= 0xdbff) {
+        if (!scan_take(in, '\\') || !scan_take(in, 'u') || !take_hex4(in, &low) || low < 0xdc00 ||
+            low > 0xdfff)
+            return false;
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+    }
+    return append_utf8(text, code);
+}
+
+/* After a backslash. */
+static bool take_escape(struct scan *in, struct scan_text *text)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    if (in->at == in->end)
+        return false;
+    unsigned char c = *in->at++;
+    if (c == 'u')
+        return take_unicode_escape(in, text);
+    const char *found = c == 0 ? NULL : strchr(from, c);
+    return found != NULL && append(text, (unsigned char)to[found - from]);
+}
+
+/* One character beyond ASCII, well-formed by table 3-7 of the Unicode standard. */
+static bool take_utf8(struct scan *in, struct scan_text *text)
+{
+    unsigned char first = *in->at;
+    unsigned more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    unsigned char low = 0x80, high = 0xbf; /* what the second byte may be */
+    if (first < 0xc2 || first > 0xf4 || (size_t)(in->end - in->at) <= more)
+        return false;
+    if (first == 0xe0)
+        low = 0xa0;
+    else if (first == 0xed)
+        high = 0x9f;
+    else if (first == 0xf0)
+        low = 0x90;
+    else if (first == 0xf4)
+        high = 0x8f;
+    if (in->at[1] < low || in->at[1] > high)
+        return false;
+    for (unsigned i = 2; i <= more; i++)
+        if (in->at[i] < 0x80 || in->at[i] > 0xbf)
+            return false;
+    for (unsigned i = 0; i <= more; i++)
+        if (!append(text, *in->at++))
+            return false;
+    return true;
+}
+
+bool scan_string(struct scan *in, struct scan_text *text)
+{
+    if (!scan_take(in, '"'))
+        return false;
+    while (in->at < in->end) {
+        unsigned char c = *in->at;
+        bool good;
+        if (c == '"') {
+            in->at++;
+            return true;
+        }
+        if (c < 0x20)
+            return false;
+        if (c >= 0x80) {
+            good = take_utf8(in, text);
+        } else {
+            in->at++;
+            good = c == '\\' ? take_escape(in, text) : append(text, c);
+        }
+        if (!good)
+            return false;
+    }
+    return false;
+}
+
+bool scan_whole(struct scan *in, uint64_t max, uint64_t *out)
+{
+    const unsigned char *begin = in->at;
+    uint64_t value = 0;
+    while (in->at < in->end && *in->at >= '0' && *in->at <= '9' && value <= max)
+        value = value * 10 + (uint64_t)(*in->at++ - '0');
+    if (in->at == begin || value > max || (*begin == '0' && in->at - begin > 1))
+        return false;
+    *out = value;
+    return true;
+}
