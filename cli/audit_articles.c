@@ -41,6 +41,7 @@ struct look {
     struct subject *subject;
     bool absent, unchecked; /* unchecked: it changed too often to be counted */
     uint64_t begun_ms;
+    bool hidden;   /* its state hides its totals */
     bool totalled; /* its total in Redis is known: */
     struct total total;
     struct audit_shown retained;
@@ -126,6 +127,23 @@ static void look_at_redis(struct run *run, struct look *look)
                                                               &look->total, &look->differences));
 }
 
+/* Whether its totals are hidden now, by the feed's clock or, but for their skew, by this one. */
+static void look_at_state(struct run *run, struct look *look)
+{
+    struct article_state state;
+    enum store_view_state found;
+    struct subject *subject = look->subject;
+    struct store_view *store = run->audit->store;
+    if (store_view_state(store, subject->article, subject->bytes, subject->shard, &state, &found) !=
+        0) {
+        breaks(run, subject->article, store_view_error(store));
+        return;
+    }
+    audit_differs(&look->differences, AUDIT_REDIS, "damaged state", 0,
+                  found == STORE_VIEW_BAD_STATE ? 1 : 0);
+    look->hidden = found == STORE_VIEW_STATE && article_state_hides(&state, clock_unix_ms());
+}
+
 struct looks {
     const struct audit_kinds *kinds;
     struct look *look;
@@ -155,6 +173,8 @@ static void look_at_broker(struct run *run, struct look *look, size_t n)
         if (look[i].absent)
             audit_differs(&look[i].differences, AUDIT_RETAINED, "there", 0,
                           look[i].retained.there ? 1 : 0);
+        else if (look[i].hidden)
+            audit_compare_hidden(&look[i].retained, AUDIT_RETAINED, &look[i].differences);
         else if (look[i].totalled)
             audit_compare_shown(&look[i].total, &look[i].retained, AUDIT_RETAINED, kinds,
                                 &look[i].differences);
@@ -177,7 +197,10 @@ static void look_at_http(struct run *run, struct look *look)
     if (status != 200)
         return;
     shown_read(&shown, article, kinds, body, (size_t)bytes);
-    audit_compare_shown(&look->total, &shown, AUDIT_HTTP, kinds, &look->differences);
+    if (look->hidden)
+        audit_compare_hidden(&shown, AUDIT_HTTP, &look->differences);
+    else
+        audit_compare_shown(&look->total, &shown, AUDIT_HTTP, kinds, &look->differences);
 }
 
 /* What a look found counts against an article where its shard was paused so long before that what
@@ -205,6 +228,8 @@ static void look_at(struct run *run, struct look *look, size_t n)
     for (size_t i = 0; i < n && !run->broken; i++) {
         look[i].begun_ms = begun_ms;
         look_at_redis(run, &look[i]);
+        if (!run->broken)
+            look_at_state(run, &look[i]);
     }
     for (size_t i = 0; i < n && !run->broken; i++)
         if (look[i].totalled)

@@ -52,11 +52,17 @@ void shown_read(struct audit_shown *out, const char *article, const struct audit
     out->there = true;
     cJSON *object = bytes > 0 ? cJSON_ParseWithLength(json, bytes) : NULL;
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(object, "article");
-    out->understood = cJSON_IsString(name) && strcmp(name->valuestring, article) == 0 &&
-                      whole(cJSON_GetObjectItemCaseSensitive(object, "version"), &version) &&
-                      version >= 0 &&
-                      whole(cJSON_GetObjectItemCaseSensitive(object, "total"), &out->sum) &&
-                      read_counts(out, kinds, cJSON_GetObjectItemCaseSensitive(object, "counts"));
+    bool of_it = cJSON_IsString(name) && strcmp(name->valuestring, article) == 0;
+    out->hidden = of_it && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "hidden"));
+    if (out->hidden) {
+        out->understood = true;
+        goto out;
+    }
+    out->understood =
+        of_it && whole(cJSON_GetObjectItemCaseSensitive(object, "version"), &version) &&
+        version >= 0 && whole(cJSON_GetObjectItemCaseSensitive(object, "total"), &out->sum) &&
+        read_counts(out, kinds, cJSON_GetObjectItemCaseSensitive(object, "counts"));
     out->version = (uint64_t)version;
+out:
     cJSON_Delete(object);
 }

@@ -229,6 +229,28 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
     return 0;
 }
 
+int store_view_state(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
+                     struct article_state *state, enum store_view_state *found)
+{
+    char key[32];
+    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", shard);
+    const char *argv[] = {"HGET", key, article};
+    const size_t argv_bytes[] = {4, strlen(key), bytes};
+    redisReply *reply = ask(view, 3, argv, argv_bytes);
+    if (reply == NULL)
+        return -1;
+    if (reply->type == REDIS_REPLY_NIL)
+        *found = STORE_VIEW_NO_STATE;
+    else if (reply->type == REDIS_REPLY_STRING &&
+             article_state_parse(state, article, bytes, reply->str, (size_t)reply->len) == 0 &&
+             state->version > 0)
+        *found = STORE_VIEW_STATE;
+    else
+        *found = STORE_VIEW_BAD_STATE;
+    freeReplyObject(reply);
+    return 0;
+}
+
 /* --- the pause --- */
 
 /* What pause.lua answers: its word's first letter and how many ms; 0 where it failed. */

@@ -5,6 +5,7 @@
 
 #include "audit/audit_compare.h"
 #include "audit/audit_count.h"
+#include "core/article_state.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +42,12 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
  * where it could not be counted in the time of a pause. */
 int store_view_count(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
                      struct audit_count *count, enum audit_count_step *step);
+
+enum store_view_state { STORE_VIEW_NO_STATE, STORE_VIEW_STATE, STORE_VIEW_BAD_STATE };
+
+/* An article's state (INTERFACES.md 2.9). */
+int store_view_state(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
+                     struct article_state *state, enum store_view_state *found);
 
 /* Has the applying of a shard pause, for STORE_VIEW_PAUSE_MS at most. Waits for another's pause.
  * *paused is false where it was not to be had in twice that time. */

@@ -38,6 +38,7 @@ struct entry {
     uint8_t bytes;
     bool waiting;  /* changed and not yet published */
     bool repeat;   /* is to be repeated, or (READY, TAKEN) is due for that alone */
+    bool again;    /* (COOLING) is to be repeated, and not late */
     bool unhashed; /* uthash had no memory */
     char article[];
 };
@@ -203,8 +204,11 @@ static void expire(struct conflate *table, uint64_t now_ms)
 {
     struct entry *entry;
     while ((entry = table->list[COOLING]) != NULL &&
-           is_past(entry->published_at_ms, table->config.interval_ms, now_ms))
-        move(table, entry, entry->waiting ? READY : entry->repeat ? SETTLING : QUIET);
+           is_past(entry->published_at_ms, table->config.interval_ms, now_ms)) {
+        bool due = entry->waiting || entry->again;
+        entry->again = false;
+        move(table, entry, due ? READY : entry->repeat ? SETTLING : QUIET);
+    }
     while ((entry = table->list[SETTLING]) != NULL &&
            is_past(entry->published_at_ms, table->config.repeat_ms, now_ms))
         move(table, entry, READY);
@@ -272,6 +276,20 @@ void conflate_repeat(struct conflate *table, const char *article, size_t bytes)
     struct entry *entry = find(table, article, bytes);
     if (entry != NULL && entry->place == COOLING)
         entry->repeat = true;
+}
+
+void conflate_again(struct conflate *table, uint32_t shard, const char *article, size_t bytes)
+{
+    struct entry *entry = find(table, article, bytes);
+    if (entry == NULL)
+        entry = add(table, shard, article, bytes);
+    if (entry == NULL)
+        return; /* all in the table wait; counted where they are noted */
+    entry->repeat = true;
+    if (entry->place == QUIET || entry->place == SETTLING)
+        move(table, entry, READY);
+    else
+        entry->again = entry->place == COOLING; /* others are on their way */
 }
 
 void conflate_drop(struct conflate *table, const char *article, size_t bytes)

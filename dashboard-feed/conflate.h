@@ -76,6 +76,10 @@ void conflate_published(struct conflate *table, uint32_t shard, const char *arti
 /* What went out just now is to be repeated as if it had waited: the article changed lately. */
 void conflate_repeat(struct conflate *table, const char *article, size_t bytes);
 
+/* What is shown of it changed though it did not: it is due again, an interval after it went out
+ * last, as a repeat is. */
+void conflate_again(struct conflate *table, uint32_t shard, const char *article, size_t bytes);
+
 /* What was taken cannot be published: it waits no longer, unless it changed again since. */
 void conflate_drop(struct conflate *table, const char *article, size_t bytes);
 

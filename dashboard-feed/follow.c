@@ -14,6 +14,12 @@
 
 #define REPLY_MAX_MS 3000
 #define CHANNEL "tally:changed"
+#define LOOKUP_KEYS 3      /* heads, base, states */
+#define STATES_COUNT "500" /* a request, about */
+#define KEEP_LATER_MS 1000 /* after Redis would not store a state */
+
+extern const unsigned char state_lua[];
+extern const unsigned long state_lua_bytes;
 
 struct follow {
     struct follow_config config;
@@ -422,7 +428,7 @@ int follow_range(struct follow *follow, uint32_t shard, uint64_t low, uint64_t h
     return 0;
 }
 
-/* ---- heads and bases ---- */
+/* ---- heads, bases and states ---- */
 
 struct lookup {
     struct follow *follow;
@@ -446,13 +452,34 @@ static void finish(struct lookup *lookup)
         lookup->callback(lookup->user, NULL, lookup->n);
     else
         lookup->callback(lookup->user, lookup->total, lookup->n);
+    for (size_t i = 0; i < lookup->n; i++)
+        free((void *)lookup->total[i].state);
     free(lookup->text);
     free(lookup);
 }
 
-static void read_total(struct follow *follow, struct follow_total *total, const redisReply *head,
-                       const redisReply *base)
+/* The state, to be freed; NULL where it is none (*bad), or for no memory. */
+static struct article_state *read_state(const struct follow_total *total, const redisReply *stored,
+                                        bool *is_bad)
 {
+    struct article_state *state = malloc(sizeof *state);
+    *is_bad = state == NULL ||
+              article_state_parse(state, total->article, total->article_bytes, stored->str,
+                                  (size_t)stored->len) != 0 ||
+              state->version == 0;
+    if (*is_bad) {
+        free(state);
+        return NULL;
+    }
+    return state;
+}
+
+static void read_total(struct follow *follow, struct follow_total *total, const redisReply *head,
+                       const redisReply *base, const redisReply *state)
+{
+    bool bad_state = false;
+    if (is_string(state)) /* few have one */
+        total->state = read_state(total, state, &bad_state);
     total->outcome = FOLLOW_NONE;
     memset(&total->total, 0, sizeof total->total);
     if (is_string(head)) {
@@ -462,10 +489,12 @@ static void read_total(struct follow *follow, struct follow_total *total, const 
     }
     if (is_string(base) && total_add_base(&total->total, base->str, (size_t)base->len) != 0)
         goto wrong;
+    if (bad_state)
+        goto wrong;
     return;
 wrong:
     total->outcome = FOLLOW_BAD;
-    bad(follow, "head or base of no known format", total->article, total->article_bytes);
+    bad(follow, "head, base or state of no known format", total->article, total->article_bytes);
 }
 
 static void on_part(redisAsyncContext *redis, void *data, void *user)
@@ -479,12 +508,13 @@ static void on_part(redisAsyncContext *redis, void *data, void *user)
     replied(follow);
     for (size_t i = 0; i < lookup->n; i++)
         n += lookup->total[i].shard == part->shard;
-    if (is_array(reply, 2) && is_array(reply->element[0], n) && is_array(reply->element[1], n)) {
+    if (is_array(reply, LOOKUP_KEYS) && is_array(reply->element[0], n) &&
+        is_array(reply->element[1], n) && is_array(reply->element[2], n)) {
         for (size_t i = 0; i < lookup->n; i++) {
             if (lookup->total[i].shard != part->shard)
                 continue;
             read_total(follow, &lookup->total[i], reply->element[0]->element[at],
-                       reply->element[1]->element[at]);
+                       reply->element[1]->element[at], reply->element[2]->element[at]);
             at++;
         }
     } else {
@@ -492,19 +522,19 @@ static void on_part(redisAsyncContext *redis, void *data, void *user)
         if (reply != NULL)
             redis_link_reset(follow->link, reply->type == REDIS_REPLY_ERROR
                                                ? reply->str
-                                               : "no heads and bases in a reply");
+                                               : "no heads, bases and states in a reply");
     }
     free(part);
     if (--lookup->pending == 0)
         finish(lookup);
 }
 
-/* Head and base in one transaction: between two commands something may move from the one to the
- * other. */
+/* All of it in one transaction: between two commands something may move from the head to the base,
+ * or a state be changed that hides what was asked for before. */
 static int send_part(struct lookup *lookup, uint32_t shard)
 {
     struct follow *follow = lookup->follow;
-    char key[2][32];
+    char key[LOOKUP_KEYS][32];
     const char *words[FOLLOW_LOOKUP_MAX + 2];
     size_t bytes[FOLLOW_LOOKUP_MAX + 2];
     int n = 2;
@@ -514,6 +544,7 @@ static int send_part(struct lookup *lookup, uint32_t shard)
     *part = (struct part){.lookup = lookup, .shard = shard};
     snprintf(key[0], sizeof key[0], "tally:{%" PRIu32 "}:heads", shard);
     snprintf(key[1], sizeof key[1], "tally:{%" PRIu32 "}:base", shard);
+    snprintf(key[2], sizeof key[2], "tally:{%" PRIu32 "}:states", shard);
     words[0] = "HMGET";
     bytes[0] = 5;
     for (size_t i = 0; i < lookup->n; i++) {
@@ -523,7 +554,7 @@ static int send_part(struct lookup *lookup, uint32_t shard)
         bytes[n++] = lookup->total[i].article_bytes;
     }
     bool sent = send_text(follow, NULL, NULL, 1, "MULTI") == 0;
-    for (int i = 0; i < 2 && sent; i++) {
+    for (int i = 0; i < LOOKUP_KEYS && sent; i++) {
         words[1] = key[i];
         bytes[1] = strlen(key[i]);
         sent = send_words(follow, NULL, NULL, n, words, bytes) == 0;
@@ -588,5 +619,162 @@ int follow_lookup(struct follow *follow, const struct follow_article *articles, 
         return -1;
     }
     follow->stats.lookups++;
+    return 0;
+}
+
+/* ---- states ---- */
+
+struct states_page {
+    struct follow *follow;
+    uint32_t shard;
+    follow_states_cb callback;
+    void *user;
+};
+
+/* Reads the pairs of a page into `out` and `state`, of as many. Returns how many are of articles.
+ */
+static size_t read_states(struct follow *follow, const redisReply *pairs, struct follow_state *out,
+                          struct article_state *state)
+{
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
+        const redisReply *article = pairs->element[i], *stored = pairs->element[i + 1];
+        if (!is_string(article) || !is_string(stored) ||
+            !article_valid(article->str, (size_t)article->len)) {
+            bad(follow, "a state of no article", "", 0);
+            continue;
+        }
+        bool good = article_state_parse(&state[n], article->str, (size_t)article->len, stored->str,
+                                        (size_t)stored->len) == 0 &&
+                    state[n].version > 0;
+        if (!good)
+            bad(follow, "state of no known format", article->str, (size_t)article->len);
+        out[n] = (struct follow_state){.article = article->str,
+                                       .article_bytes = (size_t)article->len,
+                                       .state = good ? &state[n] : NULL};
+        n++;
+    }
+    return n;
+}
+
+static void on_states(redisAsyncContext *redis, void *data, void *user)
+{
+    struct states_page *page = user;
+    struct follow *follow = page->follow;
+    const redisReply *reply = data;
+    struct follow_state *states = NULL;
+    struct article_state *state = NULL;
+    const char *cursor = NULL;
+    size_t n = 0;
+    (void)redis;
+    replied(follow);
+    if (is_array(reply, 2) && is_string(reply->element[0]) &&
+        reply->element[1]->type == REDIS_REPLY_ARRAY) {
+        size_t pairs = reply->element[1]->elements / 2;
+        states = calloc(pairs + 1, sizeof *states);
+        state = calloc(pairs + 1, sizeof *state);
+        if (states != NULL && state != NULL) {
+            n = read_states(follow, reply->element[1], states, state);
+            cursor = reply->element[0]->str;
+        }
+    } else if (reply != NULL) {
+        redis_link_reset(follow->link,
+                         reply->type == REDIS_REPLY_ERROR ? reply->str : "no states in a reply");
+    }
+    page->callback(page->user, page->shard, states, n, cursor);
+    free(states);
+    free(state);
+    free(page);
+}
+
+int follow_states(struct follow *follow, uint32_t shard, const char *cursor,
+                  follow_states_cb callback, void *user)
+{
+    char key[32];
+    if (!follow->ready)
+        return -1;
+    struct states_page *page = malloc(sizeof *page);
+    if (page == NULL)
+        return -1;
+    *page =
+        (struct states_page){.follow = follow, .shard = shard, .callback = callback, .user = user};
+    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", shard);
+    if (send_text(follow, on_states, page, 5, "HSCAN", key, cursor, "COUNT", STATES_COUNT) != 0) {
+        free(page);
+        return -1;
+    }
+    return 0;
+}
+
+struct keep {
+    struct follow *follow;
+    follow_keep_cb callback;
+    void *user;
+};
+
+/* What state.lua answers. Not 0: so many ms later. */
+static uint32_t read_kept(const redisReply *reply, uint64_t *version)
+{
+    if (reply == NULL)
+        return KEEP_LATER_MS;
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_string(reply->element[0])) {
+        const redisReply *second = reply->element[1];
+        if (strcmp(reply->element[0]->str, "ok") == 0 && is_string(second)) {
+            *version = strtoull(second->str, NULL, 10);
+            return 0;
+        }
+        if (strcmp(reply->element[0]->str, "paused") == 0 && second->type == REDIS_REPLY_INTEGER &&
+            second->integer > 0)
+            return (uint32_t)second->integer;
+        log_line(LOG_LEVEL_WARNING, "a state cannot be stored", "why=%s",
+                 is_string(second) ? second->str : "");
+        return KEEP_LATER_MS;
+    }
+    log_line(LOG_LEVEL_WARNING, "a state cannot be stored", "why=%s",
+             reply->type == REDIS_REPLY_ERROR ? reply->str : "no such answer");
+    return KEEP_LATER_MS;
+}
+
+static void on_kept(redisAsyncContext *redis, void *data, void *user)
+{
+    struct keep *keep = user;
+    uint64_t version = 0;
+    (void)redis;
+    replied(keep->follow);
+    uint32_t later_ms = read_kept(data, &version);
+    keep->callback(keep->user, version, later_ms);
+    free(keep);
+}
+
+int follow_keep(struct follow *follow, const char *article, size_t bytes, const char *json,
+                follow_keep_cb callback, void *user)
+{
+    static const char *const names[] = {"heads", "changed", "meta", "states"};
+    uint32_t shard = follow->shards > 0 ? article_shard(article, bytes, follow->shards) : 0;
+    char key[4][32], number[12];
+    const char *words[10] = {"EVAL", (const char *)state_lua, "4"};
+    size_t word_bytes[10] = {4, (size_t)state_lua_bytes, 1};
+    if (!follow->ready)
+        return -1;
+    struct keep *keep = malloc(sizeof *keep);
+    if (keep == NULL)
+        return -1;
+    *keep = (struct keep){.follow = follow, .callback = callback, .user = user};
+    for (int i = 0; i < 4; i++) {
+        snprintf(key[i], sizeof key[i], "tally:{%" PRIu32 "}:%s", shard, names[i]);
+        words[3 + i] = key[i];
+        word_bytes[3 + i] = strlen(key[i]);
+    }
+    snprintf(number, sizeof number, "%" PRIu32, shard);
+    words[7] = article;
+    word_bytes[7] = bytes;
+    words[8] = json;
+    word_bytes[8] = strlen(json);
+    words[9] = number;
+    word_bytes[9] = strlen(number);
+    if (send_words(follow, on_kept, keep, 10, words, word_bytes) != 0) {
+        free(keep);
+        return -1;
+    }
     return 0;
 }

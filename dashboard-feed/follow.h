@@ -1,12 +1,13 @@
-/* The feed's eyes on Redis (INTERFACES.md 5): the store, which articles changed, and what their
- * heads and bases say. Asynchronous, on libevent; two connections, as one that subscribes can do
- * nothing else. Loop thread only.
+/* The feed's eyes on Redis (INTERFACES.md 5): the store, which articles changed, what their heads,
+ * bases and states say; and its hand, which stores states. Asynchronous, on libevent; two
+ * connections, as one that subscribes can do nothing else. Loop thread only.
  *
  * While the store is there, follow is ready, and requests can be made. A reply that does not come
  * in time resets the connection. */
 #ifndef TALLY_FEED_FOLLOW_H
 #define TALLY_FEED_FOLLOW_H
 
+#include "core/article_state.h"
 #include "core/total.h"
 #include "total_json.h"
 
@@ -49,7 +50,7 @@ typedef void (*follow_range_cb)(void *user, uint32_t shard, const struct follow_
 enum follow_outcome {
     FOLLOW_FOUND,
     FOLLOW_NONE, /* nobody reacted to the article: all zero */
-    FOLLOW_BAD,  /* the head or base is no head or base of format 1 */
+    FOLLOW_BAD,  /* the head or base is no head or base of format 1, or the state is none */
 };
 
 struct follow_total {
@@ -58,6 +59,7 @@ struct follow_total {
     uint32_t shard;
     enum follow_outcome outcome;
     struct total total;
+    const struct article_state *state; /* NULL: it has none; valid during the callback */
 };
 
 /* What came of follow_lookup; `totals` in the order asked for, NULL where the request failed. */
@@ -74,7 +76,7 @@ struct follow_stats {
     uint64_t lookups;
     uint64_t hints;
     uint64_t timeouts;
-    uint64_t bad; /* heads, bases or members of the changed set of no known format */
+    uint64_t bad; /* heads, bases, states or members of the changed set of no known format */
 };
 
 /* NULL on no memory. */
@@ -111,6 +113,32 @@ int follow_range(struct follow *follow, uint32_t shard, uint64_t low, uint64_t h
  * or -1 while not ready. */
 int follow_lookup(struct follow *follow, const struct follow_article *articles, size_t n,
                   follow_lookup_cb callback, void *user);
+
+struct follow_state {
+    const char *article; /* a valid id; valid during the callback, as what follows */
+    size_t article_bytes;
+    const struct article_state *state; /* NULL: it cannot be read */
+};
+
+/* What came of follow_states: some states of a shard, at times one that came before, and the cursor
+ * of the next ("0": these were the last). NULL: the request failed. */
+typedef void (*follow_states_cb)(void *user, uint32_t shard, const struct follow_state *states,
+                                 size_t n, const char *cursor);
+
+/* Asks for some of a shard's states, from the cursor on ("0": from the beginning). Returns 0, and
+ * calls back exactly once, or -1 while not ready. */
+int follow_states(struct follow *follow, uint32_t shard, const char *cursor,
+                  follow_states_cb callback, void *user);
+
+/* What came of follow_keep: the version with which the state is stored, 0 where there was none to
+ * take away; or, with `later_ms` not 0, that it is not stored, and should be tried again so much
+ * later. */
+typedef void (*follow_keep_cb)(void *user, uint64_t version, uint32_t later_ms);
+
+/* Stores an article's state, JSON without a version; "" takes it away. Returns 0, and calls back
+ * exactly once, or -1 while not ready. */
+int follow_keep(struct follow *follow, const char *article, size_t bytes, const char *json,
+                follow_keep_cb callback, void *user);
 
 struct follow_stats follow_stats(const struct follow *follow);
 

@@ -276,28 +276,38 @@ struct question {
     bool list;
 };
 
+static bool is_hidden(const struct follow_total *total, uint64_t unix_ms)
+{
+    return total->state != NULL && article_state_hides(total->state, unix_ms);
+}
+
 static void totals_etag(struct http *http, const struct follow_total *totals, size_t n,
-                        char etag[ETAG_MAX_BYTES])
+                        uint64_t unix_ms, char etag[ETAG_MAX_BYTES])
 {
     const struct kinds *kinds = follow_kinds(http->config.follow);
     uint64_t hash = fnv(FNV_START, kinds, sizeof *kinds);
     for (size_t i = 0; i < n; i++) {
+        /* That something moves behind what is hidden is nobody's business. */
+        uint64_t version = is_hidden(&totals[i], unix_ms) ? 0 : totals[i].total.version;
         hash = fnv(hash, totals[i].article, totals[i].article_bytes);
-        hash = fnv(hash, &totals[i].total.version, sizeof totals[i].total.version);
+        hash = fnv(hash, &version, sizeof version);
     }
     snprintf(etag, ETAG_MAX_BYTES, "\"%.8s-%016" PRIx64 "\"", follow_store(http->config.follow),
              hash);
 }
 
-static char *totals_json(struct http *http, const struct follow_total *totals, size_t n, bool list)
+static char *totals_json(struct http *http, const struct follow_total *totals, size_t n, bool list,
+                         uint64_t unix_ms)
 {
     const struct kinds *kinds = follow_kinds(http->config.follow);
     char *text = NULL;
     cJSON *object = list ? cJSON_CreateObject() : NULL;
     cJSON *array = list ? cJSON_AddArrayToObject(object, "totals") : NULL;
     for (size_t i = 0; i < n; i++) {
-        cJSON *one =
-            total_json(totals[i].article, totals[i].article_bytes, &totals[i].total, kinds);
+        const struct follow_total *total = &totals[i];
+        cJSON *one = is_hidden(total, unix_ms)
+                         ? total_json_hidden(total->article, total->article_bytes)
+                         : total_json(total->article, total->article_bytes, &total->total, kinds);
         if (one == NULL)
             goto out;
         if (!list)
@@ -325,6 +335,7 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
     struct http *http = question->http;
     char etag[ETAG_MAX_BYTES];
     char *text = NULL;
+    uint64_t unix_ms = clock_unix_ms();
     http->lookups--;
     if (totals == NULL) {
         answer_away(http, question->request, "redis does not answer");
@@ -339,12 +350,12 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
                      "what is stored about an article is damaged");
         goto out;
     }
-    text = totals_json(http, totals, n, question->list);
+    text = totals_json(http, totals, n, question->list, unix_ms);
     if (text == NULL) {
         answer_away(http, question->request, "no memory");
         goto out;
     }
-    totals_etag(http, totals, n, etag);
+    totals_etag(http, totals, n, unix_ms, etag);
     answer_tagged(http, question->request, etag, "public, max-age=1", JSON, text, strlen(text));
 out:
     cJSON_free(text);

@@ -6,6 +6,7 @@
 #include "follow.h"
 #include "health.h"
 #include "http.h"
+#include "keeper.h"
 #include "metrics.h"
 #include "publish.h"
 #include "relay.h"
@@ -27,6 +28,7 @@ struct feed {
     struct follow *follow;
     struct publish *publish;
     struct relay *relay;
+    struct keeper *keeper;
     struct http *http;
     struct health health;
     double started_at_s;
@@ -73,6 +75,7 @@ static void on_metrics(void *user, struct evbuffer *out)
         .follow = follow_stats(feed->follow),
         .publish = publish_stats(feed->publish),
         .relay = relay_stats(feed->relay),
+        .keeper = keeper_stats(feed->keeper),
         .http = http_stats(feed->http),
     };
     if (health_collector_fresh(&feed->health, clock_monotonic_ms()))
@@ -87,12 +90,14 @@ static void on_store_ready(void *user)
 {
     struct feed *feed = user;
     relay_store_ready(feed->relay);
+    keeper_store_ready(feed->keeper);
 }
 
 static void on_store_away(void *user)
 {
     struct feed *feed = user;
     relay_store_away(feed->relay);
+    keeper_store_away(feed->keeper);
 }
 
 static void on_hint(void *user, uint32_t shard)
@@ -105,6 +110,31 @@ static void on_broker_ready(void *user, const struct publish_mark *mark)
 {
     struct feed *feed = user;
     relay_broker_ready(feed->relay, mark);
+    keeper_broker_ready(feed->keeper);
+}
+
+static void on_broker_connected(void *user)
+{
+    struct feed *feed = user;
+    keeper_broker_connected(feed->keeper);
+}
+
+static void on_article(void *user, const char *article, const char *payload, size_t bytes)
+{
+    struct feed *feed = user;
+    keeper_heard(feed->keeper, article, payload, bytes);
+}
+
+static enum relay_view on_total(void *user, const struct follow_total *total, bool repeat)
+{
+    struct feed *feed = user;
+    return keeper_total(feed->keeper, total, repeat);
+}
+
+static void on_shown(void *user, const char *article, size_t bytes)
+{
+    struct feed *feed = user;
+    relay_renew(feed->relay, article, bytes);
 }
 
 static void on_broker_away(void *user)
@@ -188,11 +218,20 @@ static int make_relay(struct feed *feed, const struct settings *settings)
         .republish_rate = settings->republish_rate,
         .max_articles = settings->max_articles,
         .on_stopped = on_stopped,
+        .on_total = on_total,
+        .user = feed,
+    };
+    struct keeper_config keeper = {
+        .max_states = settings->max_states,
+        .publish_rate = settings->republish_rate,
+        .on_shown = on_shown,
         .user = feed,
     };
     randombytes_buf(config.seed, sizeof config.seed);
+    randombytes_buf(keeper.seed, sizeof keeper.seed);
     feed->relay = relay_new(feed->base, &config);
-    return feed->relay == NULL ? -1 : 0;
+    feed->keeper = keeper_new(feed->base, &keeper);
+    return feed->relay == NULL || feed->keeper == NULL ? -1 : 0;
 }
 
 static int make_links(struct feed *feed, const struct settings *settings)
@@ -215,6 +254,8 @@ static int make_links(struct feed *feed, const struct settings *settings)
         .prefix = settings->links.topic_prefix,
         .on_ready = on_broker_ready,
         .on_away = on_broker_away,
+        .on_connected = on_broker_connected,
+        .on_article = on_article,
         .on_collector = on_collector,
         .on_marked = on_marked,
         .user_data = feed,
@@ -226,6 +267,7 @@ static int make_links(struct feed *feed, const struct settings *settings)
     if (feed->follow == NULL || feed->publish == NULL)
         return -1;
     relay_connect(feed->relay, feed->follow, feed->publish);
+    keeper_connect(feed->keeper, feed->follow, feed->publish);
     return 0;
 }
 
@@ -255,10 +297,11 @@ static void free_event(struct event *event)
 
 static void take_down(struct feed *feed)
 {
-    follow_free(feed->follow); /* first: it answers what http and relay have asked */
+    follow_free(feed->follow); /* first: it answers what http, relay and keeper have asked */
     http_free(feed->http);
     publish_free(feed->publish);
     relay_free(feed->relay);
+    keeper_free(feed->keeper);
     free_event(feed->sigterm);
     free_event(feed->sigint);
     free_event(feed->check);

@@ -56,7 +56,7 @@ static void write_links(struct evbuffer *out, const struct metrics *in)
             "Requests for totals, of up to 256 articles each.");
     counter(out, "tally_feed_redis_hints_total", follow->hints, "Hints that something changed.");
     counter(out, "tally_feed_redis_damaged_total", follow->bad,
-            "Heads, bases and changed articles of no known format.");
+            "Heads, bases, states and changed articles of no known format.");
     gauge(out, "tally_feed_broker_up", in->broker_up,
           "1 while the feed is connected to the broker.");
     counter(out, "tally_feed_broker_connects_total", in->publish.connects,
@@ -105,6 +105,25 @@ static void write_table(struct evbuffer *out, const struct metrics *in)
             "Totals not repeated because their article was forgotten.");
     counter(out, "tally_feed_refused_articles_total", table->refused,
             "Times that a changed article had to wait because all in the table were waiting.");
+}
+
+static void write_states(struct evbuffer *out, const struct metrics *in)
+{
+    const struct keeper_stats *keeper = &in->keeper;
+    gauge(out, "tally_feed_states", (double)keeper->states.articles,
+          "Articles with a state; option max_states is the bound.");
+    gauge(out, "tally_feed_waiting_states", (double)keeper->states.wishes,
+          "States that an operator gave and Redis has not stored yet.");
+    counter(out, "tally_feed_published_states_total", keeper->published,
+            "States published, or taken away.");
+    counter(out, "tally_feed_stored_states_total", keeper->stored,
+            "States stored in Redis, or taken away there.");
+    counter(out, "tally_feed_restored_states_total", keeper->states.restored,
+            "States that Redis had lost with its last seconds and that were stored once more.");
+    counter(out, "tally_feed_refused_states_total", keeper->states.refused,
+            "Times that a state was neither stored nor published because the table was full.");
+    counter(out, "tally_feed_bad_states_total", keeper->bad,
+            "Messages on articles/ that were no state.");
 }
 
 static void write_http(struct evbuffer *out, const struct metrics *in)
@@ -193,6 +212,7 @@ void metrics_write(struct evbuffer *out, const struct metrics *in)
     write_links(out, in);
     write_totals(out, in);
     write_table(out, in);
+    write_states(out, in);
     write_http(out, in);
     gauge(out, "tally_collector_up", collector != NULL,
           "1 while the collector's status is heard; without it, what follows is left out.");

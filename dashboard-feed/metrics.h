@@ -7,6 +7,7 @@
 #include "collector_status.h"
 #include "follow.h"
 #include "http.h"
+#include "keeper.h"
 #include "publish.h"
 #include "relay.h"
 
@@ -23,6 +24,7 @@ struct metrics {
     struct follow_stats follow;
     struct publish_stats publish;
     struct relay_stats relay;
+    struct keeper_stats keeper;
     struct http_stats http;
     const struct collector_status *collector; /* NULL: away; then its metrics are left out */
 };

@@ -1,5 +1,6 @@
 #include "relay.h"
 
+#include "core/article.h"
 #include "cover.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
@@ -103,7 +104,7 @@ static uint64_t covered(const struct relay *relay, uint32_t shard)
 
 /* ---- publishing one total ---- */
 
-enum result { SENT, SKIPPED, REFUSED };
+enum result { SENT, HIDDEN, SKIPPED, REFUSED };
 
 /* Whether to wait for a kind's name. Not for ever: a total must not be kept back by a damaged
  * store. */
@@ -122,8 +123,13 @@ static bool awaits_kind(struct relay *relay, const struct total *total)
     return false;
 }
 
-static enum result send_total(struct relay *relay, const struct follow_total *found)
+static enum result send_total(struct relay *relay, const struct follow_total *found, bool repeat)
 {
+    enum relay_view view = RELAY_SHOW;
+    if (relay->config.on_total != NULL && found->outcome != FOLLOW_BAD)
+        view = relay->config.on_total(relay->config.user, found, repeat);
+    if (view == RELAY_LATER)
+        return REFUSED;
     if (found->outcome != FOLLOW_FOUND)
         return SKIPPED; /* bad ones were said by follow */
     if (!conflate_allows(relay->table, found->article, found->article_bytes,
@@ -131,14 +137,14 @@ static enum result send_total(struct relay *relay, const struct follow_total *fo
         relay->stats.outdated++;
         return SKIPPED;
     }
-    if (awaits_kind(relay, &found->total))
+    if (view == RELAY_SHOW && awaits_kind(relay, &found->total))
         return REFUSED;
-    if (publish_total(relay->publish, found->article, found->article_bytes, &found->total,
-                      follow_kinds(relay->follow)) != 0)
+    if (view == RELAY_SHOW && publish_total(relay->publish, found->article, found->article_bytes,
+                                            &found->total, follow_kinds(relay->follow)) != 0)
         return REFUSED;
     conflate_published(relay->table, found->shard, found->article, found->article_bytes,
                        found->total.version, clock_monotonic_ms());
-    return SENT;
+    return view == RELAY_SHOW ? SENT : HIDDEN;
 }
 
 static void count_sent(struct relay *relay, const struct follow_total *found, bool repeat)
@@ -186,9 +192,11 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
     relay->fetching--;
     for (size_t i = 0; i < n && totals != NULL; i++) {
         const struct follow_total *one = &totals[i];
-        switch (send_total(relay, one)) {
+        switch (send_total(relay, one, asked->repeat[i])) {
         case SENT:
             count_sent(relay, one, asked->repeat[i]);
+            break;
+        case HIDDEN:
             break;
         case SKIPPED:
             conflate_drop(relay->table, one->article, one->article_bytes);
@@ -404,7 +412,7 @@ static void on_page_totals(void *user, const struct follow_total *totals, size_t
     if (totals == NULL)
         goto out; /* the page is asked for again */
     for (size_t i = 0; i < n; i++) {
-        enum result result = send_total(relay, &totals[i]);
+        enum result result = send_total(relay, &totals[i], false);
         if (result == REFUSED)
             goto out;
         relay->stats.republished += result == SENT;
@@ -615,6 +623,14 @@ void relay_hint(struct relay *relay, uint32_t shard)
 {
     if (relay->running)
         poll_shard(relay, shard);
+}
+
+void relay_renew(struct relay *relay, const char *article, size_t bytes)
+{
+    if (!relay->running)
+        return;
+    conflate_again(relay->table, article_shard(article, bytes, shards(relay)), article, bytes);
+    arm(relay->pump, 1);
 }
 
 void relay_broker_ready(struct relay *relay, const struct publish_mark *mark)

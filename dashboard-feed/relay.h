@@ -18,6 +18,13 @@
 
 struct relay;
 
+/* What is to become of a total. */
+enum relay_view {
+    RELAY_SHOW,
+    RELAY_HIDDEN, /* nobody is shown it, and the broker retains none */
+    RELAY_LATER,  /* that cannot be seen to now */
+};
+
 struct relay_config {
     uint64_t interval_ms;
     uint64_t publish_rate; /* totals a second, changed ones and repeats */
@@ -27,6 +34,8 @@ struct relay_config {
     unsigned char seed[CONFLATE_SEED_BYTES];
     void (*on_stopped)(
         void *user); /* after relay_stop: what was due is out, and the mark is with the broker */
+    /* A total was fetched, with its article's state; `repeat`: once more. NULL: all are shown. */
+    enum relay_view (*on_total)(void *user, const struct follow_total *total, bool repeat);
     void *user;
 };
 
@@ -61,6 +70,10 @@ void relay_hint(struct relay *relay, uint32_t shard);
 void relay_broker_ready(struct relay *relay, const struct publish_mark *mark);
 void relay_broker_away(struct relay *relay);
 void relay_marked(struct relay *relay);
+
+/* What is shown of the article's total has changed, though it did not. While the relay does not
+ * work: nothing. */
+void relay_renew(struct relay *relay, const char *article, size_t bytes);
 
 /* Publishes all that waits, then the mark, then calls on_stopped; at once where a side is away. */
 void relay_stop(struct relay *relay);

@@ -35,6 +35,8 @@ const struct option settings_table[] = {
      "totals a second, when a broker lacks them"},
     {"max_articles", OPTION_NUMBER, AT(max_articles), 1, 100000000, "1000000", "1 to 100000000",
      "articles whose publication is remembered"},
+    {"max_states", OPTION_NUMBER, AT(max_states), 1, 1000000, "100000", "1 to 1000000",
+     "articles with a state; what is over is neither stored nor published"},
     {"log_level", OPTION_TEXT, AT(log_level_name), 1, OPTION_TEXT_MAX_BYTES, "info",
      "error, warning, info or debug", "lines below this are not written"},
 };

@@ -65,3 +65,19 @@ fail:
     cJSON_Delete(object);
     return NULL;
 }
+
+cJSON *total_json_hidden(const char *article, size_t bytes)
+{
+    char text[256];
+    if (bytes >= sizeof text)
+        return NULL;
+    memcpy(text, article, bytes);
+    text[bytes] = '\0';
+    cJSON *object = cJSON_CreateObject();
+    if (object == NULL || cJSON_AddStringToObject(object, "article", text) == NULL ||
+        cJSON_AddTrueToObject(object, "hidden") == NULL) {
+        cJSON_Delete(object);
+        return NULL;
+    }
+    return object;
+}

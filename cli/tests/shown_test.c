@@ -25,6 +25,22 @@ static void test_a_total(void **state)
     assert_true(shown.understood && shown.sum == -1 && shown.count[1] == -1 && shown.strange == 1);
 }
 
+static void test_what_is_hidden(void **state)
+{
+    (void)state;
+    struct audit_shown shown = read_text("{\"article\":\"world/a\",\"hidden\":true}");
+    assert_true(shown.understood && shown.hidden);
+    static const char *const rows[] = {
+        "{\"article\":\"world/b\",\"hidden\":true}",
+        "{\"article\":\"world/a\",\"hidden\":false}",
+        "{\"hidden\":true}",
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        shown = read_text(rows[i]);
+        require(!shown.understood && !shown.hidden, "%s", rows[i]);
+    }
+}
+
 static void test_what_is_none(void **state)
 {
     (void)state;
@@ -52,6 +68,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_total),
+        cmocka_unit_test(test_what_is_hidden),
         cmocka_unit_test(test_what_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

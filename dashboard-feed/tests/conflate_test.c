@@ -169,6 +169,31 @@ static void repeats_on_demand(void **state)
     conflate_free(table);
 }
 
+/* What is shown of it changed: as soon as the interval allows, and whether it was known or not. */
+static void again_on_demand(void **state)
+{
+    struct conflate *table = make(2);
+    (void)state;
+    conflate_again(table, 1, "a", 1); /* unknown */
+    expect(table, "a", true, 0);
+    conflate_again(table, 1, "a", 1); /* on its way */
+    publish(table, "a", 7, 0);
+    expect(table, NULL, false, REPEAT_MS - 1);
+    conflate_again(table, 1, "a", 1);
+    expect(table, "a", true, REPEAT_MS);
+    publish(table, "a", 7, REPEAT_MS);
+    conflate_again(table, 1, "a", 1); /* just published */
+    assert_int_equal(conflate_next_ms(table, REPEAT_MS), INTERVAL_MS);
+    expect(table, "a", true, REPEAT_MS + INTERVAL_MS);
+    publish(table, "a", 7, REPEAT_MS + INTERVAL_MS);
+    expect(table, NULL, false, 100 * REPEAT_MS); /* once */
+    conflate_again(table, 1, "a", 1);
+    note(table, "a", 8, 100 * REPEAT_MS); /* it changed, too */
+    expect(table, "a", false, 100 * REPEAT_MS);
+    assert_int_equal(conflate_oldest_waiting(table, 1), 8);
+    conflate_free(table);
+}
+
 static void change_puts_the_repeat_off(void **state)
 {
     struct conflate *table = make(10);
@@ -399,6 +424,7 @@ int main(void)
         cmocka_unit_test(repeats_once),
         cmocka_unit_test(repeats_what_a_repeat_found),
         cmocka_unit_test(repeats_on_demand),
+        cmocka_unit_test(again_on_demand),
         cmocka_unit_test(change_puts_the_repeat_off),
         cmocka_unit_test(known_versions_are_not_due),
         cmocka_unit_test(lower_versions_are_not_allowed),

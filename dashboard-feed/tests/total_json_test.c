@@ -32,6 +32,16 @@ static void as_in_interfaces(void **state)
         "\"updated_at\":\"2026-11-24T09:00:00.123Z\"}");
 }
 
+static void hidden(void **state)
+{
+    (void)state;
+    cJSON *object = total_json_hidden("world/x", 7);
+    char *text = cJSON_PrintUnformatted(object);
+    assert_string_equal(text, "{\"article\":\"world/x\",\"hidden\":true}");
+    cJSON_free(text);
+    cJSON_Delete(object);
+}
+
 static void nobody_reacted(void **state)
 {
     struct total total = {0};
@@ -83,11 +93,9 @@ static void times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_in_interfaces),
-        cmocka_unit_test(nobody_reacted),
-        cmocka_unit_test(whole_numbers_stay_whole),
-        cmocka_unit_test(kinds_without_names),
-        cmocka_unit_test(times),
+        cmocka_unit_test(as_in_interfaces),    cmocka_unit_test(hidden),
+        cmocka_unit_test(nobody_reacted),      cmocka_unit_test(whole_numbers_stay_whole),
+        cmocka_unit_test(kinds_without_names), cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

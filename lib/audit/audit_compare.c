@@ -78,9 +78,22 @@ void audit_compare_shown(const struct total *total, const struct audit_shown *sh
         audit_differs(out, link, "of no known form", 0, 1);
         return;
     }
+    if (shown->hidden) {
+        audit_differs(out, link, "hidden", 0, 1);
+        return;
+    }
     audit_differs(out, link, "version", (int64_t)total->version, (int64_t)shown->version);
     for (int id = 1; id <= KIND_MAX; id++)
         differs_by_kind(out, link, kinds, id, total->count[id], shown->count[id]);
     audit_differs(out, link, "of an unknown kind", 0, shown->strange);
     audit_differs(out, link, "total", total_sum(total), shown->sum);
+}
+
+void audit_compare_hidden(const struct audit_shown *shown, enum audit_link link,
+                          struct audit_differences *out)
+{
+    if (link == AUDIT_RETAINED)
+        audit_differs(out, link, "there", 0, shown->there ? 1 : 0);
+    else
+        audit_differs(out, link, "hidden", 1, shown->there && shown->hidden ? 1 : 0);
 }

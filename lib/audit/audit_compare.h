@@ -49,6 +49,7 @@ void audit_compare_damaged(struct audit_differences *out);
 struct audit_shown {
     bool there;
     bool understood;
+    bool hidden; /* it says so, and no more */
     uint64_t version;
     int64_t sum, count[KIND_MAX + 1]; /* by the store's kind id; those not shown are 0 */
     int64_t strange;                  /* counts of kinds that the store does not know */
@@ -57,5 +58,10 @@ struct audit_shown {
 void audit_compare_shown(const struct total *total, const struct audit_shown *shown,
                          enum audit_link link, const struct audit_kinds *kinds,
                          struct audit_differences *out);
+
+/* The same of an article whose state hides its totals: the broker retains none, HTTP says that they
+ * are hidden. */
+void audit_compare_hidden(const struct audit_shown *shown, enum audit_link link,
+                          struct audit_differences *out);
 
 #endif

@@ -20,14 +20,17 @@ struct redis redis;
 void (*redis_on_changed)(unsigned shard);
 
 /* The scripts' texts only have to differ. */
-extern const unsigned char register_lua[], store_lua[], fold_lua[], count_lua[], pause_lua[];
+extern const unsigned char register_lua[], store_lua[], fold_lua[], count_lua[], pause_lua[],
+    state_lua[];
 extern const unsigned long register_lua_bytes, store_lua_bytes, fold_lua_bytes, count_lua_bytes,
-    pause_lua_bytes;
+    pause_lua_bytes, state_lua_bytes;
 const unsigned char register_lua[] = "register.lua", store_lua[] = "store.lua",
-                    fold_lua[] = "fold.lua", count_lua[] = "count.lua", pause_lua[] = "pause.lua";
+                    fold_lua[] = "fold.lua", count_lua[] = "count.lua", pause_lua[] = "pause.lua",
+                    state_lua[] = "state.lua"; /* no state is ever stored here */
 const unsigned long register_lua_bytes = sizeof register_lua - 1,
                     store_lua_bytes = sizeof store_lua - 1, fold_lua_bytes = sizeof fold_lua - 1,
-                    count_lua_bytes = sizeof count_lua - 1, pause_lua_bytes = sizeof pause_lua - 1;
+                    count_lua_bytes = sizeof count_lua - 1, pause_lua_bytes = sizeof pause_lua - 1,
+                    state_lua_bytes = sizeof state_lua - 1;
 
 /* --- replies --- */
 
@@ -783,16 +786,17 @@ void redis_lookup(const struct redis_words *heads, const struct redis_words *bas
 {
     const struct redis_shard *shard = &redis.now.shard[shard_of_key(heads->word[1])];
     begin(reply);
-    redisReply *all = array(reply, 2);
-    for (int which = 0; which < 2; which++) {
+    redisReply *all = array(reply, 3);
+    for (int which = 0; which < 3; which++) {
         const struct redis_words *words = which == 0 ? heads : base;
         redisReply *part = all->element[which] = array(reply, (size_t)words->n - 2);
         for (int i = 2; i < words->n; i++) {
             int article = world_find_article(words->word[i], words->bytes[i]);
             if (article < 0)
                 abort();
-            part->element[i - 2] = which == 0 ? head_text(reply, &shard->head[article])
-                                              : base_text(reply, shard, (unsigned)article);
+            part->element[i - 2] = which == 0   ? head_text(reply, &shard->head[article])
+                                   : which == 1 ? base_text(reply, shard, (unsigned)article)
+                                                : add(reply, REDIS_REPLY_NIL); /* no state */
         }
     }
 }

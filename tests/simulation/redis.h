@@ -104,7 +104,7 @@ void redis_begin(bool store, unsigned split);
 /* Runs one command (a transaction's HMGETs by redis_lookup) and writes the reply. */
 void redis_run(const struct redis_words *words, struct redis_reply *reply);
 
-/* MULTI, HMGET heads, HMGET base, EXEC. */
+/* MULTI, HMGET heads, HMGET base, HMGET states (of which there are none), EXEC. */
 void redis_lookup(const struct redis_words *heads, const struct redis_words *base,
                   struct redis_reply *reply);
 

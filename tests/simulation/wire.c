@@ -89,8 +89,8 @@ static void execute_one(struct queue *queue)
 {
     struct slot *slot = slot_at(queue, queue->executed);
     if (word_is(slot, "EXEC"))
-        redis_lookup(&slot_at(queue, queue->executed - 2)->words,
-                     &slot_at(queue, queue->executed - 1)->words, &slot->reply);
+        redis_lookup(&slot_at(queue, queue->executed - 3)->words,
+                     &slot_at(queue, queue->executed - 2)->words, &slot->reply);
     else if (!word_is(slot, "MULTI") && !word_is(slot, "HMGET"))
         redis_run(&slot->words, &slot->reply);
     queue->executed++;

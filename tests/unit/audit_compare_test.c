@@ -145,6 +145,34 @@ static void test_what_is_shown(void **state)
     assert_int_equal(found.n, 1);
 }
 
+static void test_what_is_hidden(void **state)
+{
+    (void)state;
+    static struct audit_differences found;
+    const struct total total = {.version = VERSION, .count = {0, 3, 2}};
+    struct audit_shown none = {.there = false},
+                       hidden = {.there = true, .understood = true, .hidden = true},
+                       shown = {.there = true,
+                                .understood = true,
+                                .version = VERSION,
+                                .sum = 5,
+                                .count = {0, 3, 2}};
+    audit_compare_hidden(&none, AUDIT_RETAINED, &found);
+    audit_compare_hidden(&hidden, AUDIT_HTTP, &found);
+    assert_int_equal(found.n, 0);
+    audit_compare_hidden(&shown, AUDIT_RETAINED, &found);
+    audit_compare_hidden(&hidden, AUDIT_RETAINED, &found);
+    audit_compare_hidden(&shown, AUDIT_HTTP, &found);
+    audit_compare_hidden(&none, AUDIT_HTTP, &found);
+    audit_compare_shown(&total, &hidden, AUDIT_HTTP, &kinds, &found); /* though it should not be */
+    assert_int_equal(found.n, 5);
+    expect(&found, 0, AUDIT_RETAINED, "there", 0, 1);
+    expect(&found, 1, AUDIT_RETAINED, "there", 0, 1);
+    expect(&found, 2, AUDIT_HTTP, "hidden", 1, 0);
+    expect(&found, 3, AUDIT_HTTP, "hidden", 1, 0);
+    expect(&found, 4, AUDIT_HTTP, "hidden", 0, 1);
+}
+
 static void test_the_bound(void **state)
 {
     (void)state;
@@ -162,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_a_kind_that_the_store_does_not_name),
         cmocka_unit_test(test_what_leaves_no_total),
         cmocka_unit_test(test_what_is_shown),
+        cmocka_unit_test(test_what_is_hidden),
         cmocka_unit_test(test_the_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

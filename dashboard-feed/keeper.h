@@ -1,0 +1,61 @@
+/* Moves articles' states between the broker and Redis (INTERFACES.md 2.9, 5): what operators say is
+ * stored, what is stored is published, anew when a state opens or closes, and totals are hidden
+ * where a state hides them. Owns the table of states; holds no I/O of its own but timers. Loop
+ * thread only.
+ *
+ * It publishes whenever the broker is there, and stores whenever Redis is. */
+#ifndef TALLY_FEED_KEEPER_H
+#define TALLY_FEED_KEEPER_H
+
+#include "follow.h"
+#include "publish.h"
+#include "relay.h"
+#include "states.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct keeper;
+
+struct keeper_config {
+    size_t max_states;
+    uint64_t publish_rate; /* states a second, where many are due at once */
+    unsigned char seed[STATES_SEED_BYTES];
+    /* The article's total is shown from now on. */
+    void (*on_shown)(void *user, const char *article, size_t bytes);
+    void *user;
+};
+
+struct keeper_stats {
+    uint64_t published; /* states, and that there is none */
+    uint64_t stored;    /* in Redis, and taken away there */
+    uint64_t bad;       /* messages on articles/ that are no state */
+    struct states_stats states;
+};
+
+/* NULL on no memory. */
+struct keeper *keeper_new(struct event_base *base, const struct keeper_config *config);
+
+/* Before this, and after follow and publish are freed, no other function may be called but
+ * keeper_free. */
+void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish *publish);
+
+void keeper_free(struct keeper *keeper);
+
+/* From follow. */
+void keeper_store_ready(struct keeper *keeper);
+void keeper_store_away(struct keeper *keeper);
+
+/* From publish. */
+void keeper_broker_connected(struct keeper *keeper);
+void keeper_heard(struct keeper *keeper, const char *article, const char *payload, size_t bytes);
+void keeper_broker_ready(struct keeper *keeper);
+
+/* From relay: a total was fetched, with its article's state. */
+enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *total, bool repeat);
+
+struct keeper_stats keeper_stats(const struct keeper *keeper);
+
+#endif

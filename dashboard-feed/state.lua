@@ -1,0 +1,62 @@
+-- Stores the state of one article, or takes it away: state, head, changed set, version and article number move together or not at all
+-- (INTERFACES.md 5). So a state's change is a change of the article, which every edge's feed hears of as of any other.
+--
+-- KEYS  heads, changed, meta, states of one shard
+-- ARGV  1 article; 2 the state as JSON without its version, '' to take it away; 3 shard
+-- Answers
+--       {'ok', version}  '0': there was none to take away
+--       {'paused', ms}   the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
+--       {'error', what}  nothing was done
+local call, try = redis.call, redis.pcall
+local pack, sub, byte, format = struct.pack, string.sub, string.byte, string.format
+
+local heads_key, changed_key, meta_key, states_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local article, state = ARGV[1], ARGV[2]
+
+-- What the keys hold is asked for before the first write: of a wrong type, they must not fail after it.
+local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
+local head = try('HGET', heads_key, article)
+local stored = try('HGET', states_key, article)
+local members = try('ZCARD', changed_key)
+for _, answer in ipairs({meta, head, stored, members}) do
+    if type(answer) == 'table' and answer.err then
+        return {'error', answer.err}
+    end
+end
+
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+if meta[3] then
+    local from, to = string.match(meta[3], '^(%d+) (%d+) ')
+    from, to = tonumber(from), tonumber(to)
+    if from and from <= now and now < to and to - from <= 2000000 then
+        return {'paused', math.ceil((to - now) / 1000)}
+    end
+end
+if state == '' and not stored then
+    return {'ok', '0'}
+end
+
+local version, number = math.max(tonumber(meta[1] or 0) + 1, now), tonumber(meta[2] or 0)
+if head then
+    local n = byte(head, 24)
+    if not n or byte(head, 1) ~= 1 or #head ~= 24 + 5 * n + (byte(head, 2) == 1 and 8 or 0) then
+        return {'error', 'BADHEAD a head of an unknown format'}
+    end
+    head = sub(head, 1, 2) .. pack('<I8', version) .. sub(head, 11)
+else
+    number = number + 1
+    head = pack('<BBI8I4I4BI4B', 1, 0, version, number, 0, 0, 0, 0)
+end
+
+local text = format('%.0f', version)
+call('HSET', heads_key, article, head)
+call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
+call('ZADD', changed_key, text, article)
+if state == '' then
+    call('HDEL', states_key, article)
+else
+    call('HSET', states_key, article, sub(state, 1, -2) .. ',"version":' .. text .. '}')
+end
+try('PUBLISH', 'tally:changed', ARGV[3]) -- a hint: that it cannot be given spoils nothing
+return {'ok', text}

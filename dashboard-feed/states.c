@@ -1,0 +1,511 @@
+#include "states.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(entry) ((entry)->unhashed = true)
+/* Each function that hashes calls its table `states`. */
+#define HASH_FUNCTION(key, bytes, out) ((out) = hash_article(states, (key), (bytes)))
+#include <uthash.h>
+#include <utlist.h>
+
+#define SOMETHING UINT64_MAX /* the broker holds what is no state of a feed's */
+#define NOT_TIMED SIZE_MAX
+
+enum wish { NO_WISH, WISH_STATE, WISH_AWAY };
+enum due { NOT_DUE, DUE_CLOSED, DUE_OPEN }; /* what is closed goes out first */
+
+struct entry {
+    UT_hash_handle hh;
+    struct entry *due_prev, *due_next;
+    struct entry *wish_prev, *wish_next; /* while it waits to be taken */
+    struct article_state state;          /* Redis's, where `stored` */
+    struct article_state *wished;        /* while the wish is one for a state */
+    uint64_t holds;   /* the version that the broker holds; 0 nothing, SOMETHING */
+    uint64_t next_ms; /* `state` opens or closes */
+    size_t timed;     /* its place in the heap */
+    uint32_t load;    /* in which it was told of last */
+    uint8_t bytes;
+    uint8_t wish; /* an operator's, not stored yet */
+    uint8_t due;
+    bool stored;
+    bool holds_open;
+    bool taken;    /* a wish is being stored … */
+    bool new_wish; /* … and there is a newer one */
+    bool no_total; /* the broker retains no total of it */
+    bool unhashed; /* uthash had no memory */
+    char article[];
+};
+
+struct states {
+    struct states_config config;
+    struct entry *by_article;
+    struct entry *due[DUE_OPEN + 1];
+    struct entry *wishes;
+    struct entry **heap; /* by next_ms, the earliest first */
+    size_t heap_n, heap_room;
+    uint32_t load;
+    bool loaded;
+    struct states_stats stats;
+};
+
+static unsigned hash_article(const struct states *states, const void *key, size_t bytes)
+{
+    unsigned char out[crypto_shorthash_BYTES];
+    unsigned hash;
+    crypto_shorthash(out, key, bytes, states->config.seed);
+    memcpy(&hash, out, sizeof hash);
+    return hash;
+}
+
+static struct entry *find(const struct states *states, const char *article, size_t bytes)
+{
+    struct entry *entry = NULL;
+    if (states->by_article != NULL)
+        HASH_FIND(hh, states->by_article, article, bytes, entry);
+    return entry;
+}
+
+/* --- the heap of times --- */
+
+static void put_at(struct states *states, size_t at, struct entry *entry)
+{
+    states->heap[at] = entry;
+    entry->timed = at;
+}
+
+static void sift_up(struct states *states, size_t at)
+{
+    struct entry *entry = states->heap[at];
+    for (; at > 0 && states->heap[(at - 1) / 2]->next_ms > entry->next_ms; at = (at - 1) / 2)
+        put_at(states, at, states->heap[(at - 1) / 2]);
+    put_at(states, at, entry);
+}
+
+static void sift_down(struct states *states, size_t at)
+{
+    struct entry *entry = states->heap[at];
+    for (size_t child = 2 * at + 1; child < states->heap_n; child = 2 * at + 1) {
+        if (child + 1 < states->heap_n &&
+            states->heap[child + 1]->next_ms < states->heap[child]->next_ms)
+            child++;
+        if (states->heap[child]->next_ms >= entry->next_ms)
+            break;
+        put_at(states, at, states->heap[child]);
+        at = child;
+    }
+    put_at(states, at, entry);
+}
+
+static void untime(struct states *states, struct entry *entry)
+{
+    size_t at = entry->timed;
+    if (at == NOT_TIMED)
+        return;
+    entry->timed = NOT_TIMED;
+    struct entry *last = states->heap[--states->heap_n];
+    if (last == entry)
+        return;
+    put_at(states, at, last);
+    sift_up(states, at);
+    sift_down(states, last->timed);
+}
+
+/* Room in the heap for every entry, before one is added. */
+static bool heap_grows(struct states *states)
+{
+    if (states->stats.articles < states->heap_room)
+        return true;
+    size_t room = states->heap_room < 64 ? 64 : states->heap_room * 2;
+    struct entry **heap = realloc(states->heap, room * sizeof(struct entry *));
+    if (heap == NULL)
+        return false;
+    states->heap = heap;
+    states->heap_room = room;
+    return true;
+}
+
+static void time_it(struct states *states, struct entry *entry, uint64_t unix_ms)
+{
+    untime(states, entry);
+    entry->next_ms =
+        entry->stored ? article_state_next_change(&entry->state, unix_ms) : ARTICLE_STATE_NEVER;
+    if (entry->next_ms == ARTICLE_STATE_NEVER)
+        return;
+    states->heap[states->heap_n] = entry;
+    sift_up(states, states->heap_n++);
+}
+
+/* --- entries --- */
+
+static struct entry *add(struct states *states, const char *article, size_t bytes)
+{
+    struct entry *entry = NULL;
+    if (states->stats.articles < states->config.max && bytes <= ARTICLE_MAX_BYTES &&
+        heap_grows(states))
+        entry = calloc(1, sizeof *entry + bytes);
+    if (entry != NULL) {
+        memcpy(entry->article, article, bytes);
+        entry->bytes = (uint8_t)bytes;
+        entry->timed = NOT_TIMED;
+        HASH_ADD_KEYPTR(hh, states->by_article, entry->article, bytes, entry);
+        if (!entry->unhashed) {
+            states->stats.articles++;
+            return entry;
+        }
+        free(entry);
+    }
+    states->stats.refused++;
+    return NULL;
+}
+
+static struct entry *find_or_add(struct states *states, const char *article, size_t bytes)
+{
+    struct entry *entry = find(states, article, bytes);
+    return entry != NULL ? entry : add(states, article, bytes);
+}
+
+static void set_due(struct states *states, struct entry *entry, enum due due)
+{
+    if (entry->due == due)
+        return;
+    if (entry->due != NOT_DUE) {
+        DL_DELETE2(states->due[entry->due], entry, due_prev, due_next);
+        states->stats.due--;
+    }
+    entry->due = (uint8_t)due;
+    if (due != NOT_DUE) {
+        DL_APPEND2(states->due[due], entry, due_prev, due_next);
+        states->stats.due++;
+    }
+}
+
+static void forget(struct states *states, struct entry *entry)
+{
+    untime(states, entry);
+    set_due(states, entry, NOT_DUE);
+    HASH_DEL(states->by_article, entry);
+    states->stats.articles--;
+    free(entry->wished);
+    free(entry);
+}
+
+/* What is to be published of it; the entry may be gone after this. */
+static void settle(struct states *states, struct entry *entry, uint64_t unix_ms)
+{
+    bool open = entry->stored && article_state_open_at(&entry->state, unix_ms);
+    enum due due = NOT_DUE;
+    if (entry->wish != NO_WISH)
+        due = NOT_DUE;
+    else if (entry->stored && (entry->holds != entry->state.version || entry->holds_open != open))
+        due = open ? DUE_OPEN : DUE_CLOSED;
+    else if (!entry->stored && entry->holds != 0 && states->loaded)
+        due = DUE_OPEN;
+    set_due(states, entry, due);
+    if (!entry->stored && entry->holds == 0 && entry->wish == NO_WISH)
+        forget(states, entry);
+}
+
+struct states *states_new(const struct states_config *config)
+{
+    struct states *states = calloc(1, sizeof *states);
+    if (states != NULL)
+        states->config = *config;
+    return states;
+}
+
+void states_free(struct states *states)
+{
+    struct entry *entry, *following;
+    if (states == NULL)
+        return;
+    HASH_ITER(hh, states->by_article, entry, following)
+    {
+        forget(states, entry);
+    }
+    free(states->heap);
+    free(states);
+}
+
+/* --- what is heard --- */
+
+void states_new_broker(struct states *states, uint64_t unix_ms)
+{
+    struct entry *entry, *following;
+    HASH_ITER(hh, states->by_article, entry, following)
+    {
+        entry->holds = 0;
+        entry->no_total = false;
+        settle(states, entry, unix_ms);
+    }
+}
+
+/* `wished` NULL: that it has none. */
+static bool set_wish(struct states *states, struct entry *entry, const struct article_state *wished)
+{
+    if (wished != NULL && entry->wished == NULL) {
+        entry->wished = malloc(sizeof *entry->wished);
+        if (entry->wished == NULL)
+            return false;
+    }
+    if (wished != NULL)
+        *entry->wished = *wished;
+    entry->new_wish = entry->taken;
+    if (entry->wish == NO_WISH) {
+        DL_APPEND2(states->wishes, entry, wish_prev, wish_next);
+        states->stats.wishes++;
+    }
+    entry->wish = wished == NULL ? WISH_AWAY : WISH_STATE;
+    set_due(states, entry, NOT_DUE);
+    return true;
+}
+
+bool states_heard(struct states *states, const char *article, size_t bytes,
+                  const struct article_state *state, uint64_t unix_ms)
+{
+    struct entry *entry = find_or_add(states, article, bytes);
+    if (entry == NULL)
+        return false;
+    if (state != NULL && state->version == 0) {
+        entry->holds = SOMETHING;
+        return set_wish(states, entry, state);
+    }
+    entry->holds = state == NULL ? SOMETHING : state->version;
+    entry->holds_open = state != NULL && state->open;
+    settle(states, entry, unix_ms);
+    return true;
+}
+
+bool states_heard_nothing(struct states *states, const char *article, size_t bytes)
+{
+    struct entry *entry = find_or_add(states, article, bytes);
+    if (entry == NULL)
+        return false;
+    entry->holds = 0;
+    return set_wish(states, entry, NULL);
+}
+
+static void set_stored(struct states *states, struct entry *entry,
+                       const struct article_state *state, uint64_t unix_ms)
+{
+    entry->stored = state != NULL;
+    if (state != NULL)
+        entry->state = *state;
+    entry->load = states->load;
+    time_it(states, entry, unix_ms);
+    settle(states, entry, unix_ms);
+}
+
+/* Redis lost the state with its last seconds: it is stored once more. */
+static void wish_again(struct states *states, struct entry *entry)
+{
+    struct article_state own = entry->state;
+    own.version = 0;
+    own.open = false;
+    if (entry->wish == NO_WISH && set_wish(states, entry, &own))
+        states->stats.restored++;
+}
+
+bool states_stored(struct states *states, const char *article, size_t bytes,
+                   const struct article_state *state, uint64_t unix_ms)
+{
+    struct entry *entry = find(states, article, bytes);
+    if (entry == NULL && state != NULL)
+        entry = add(states, article, bytes);
+    if (entry == NULL)
+        return state == NULL;
+    if (state != NULL && entry->stored && state->version < entry->state.version) {
+        entry->load = states->load;
+        wish_again(states, entry); /* versions only rise: it went back */
+        return true;
+    }
+    set_stored(states, entry, state, unix_ms);
+    return true;
+}
+
+void states_load_begin(struct states *states, bool another)
+{
+    struct entry *entry, *following;
+    states->load++;
+    states->loaded = false;
+    if (!another)
+        return;
+    HASH_ITER(hh, states->by_article, entry, following)
+    {
+        set_stored(states, entry, NULL, 0);
+    }
+}
+
+void states_load_skip(struct states *states, const char *article, size_t bytes)
+{
+    struct entry *entry = find(states, article, bytes);
+    if (entry != NULL)
+        entry->load = states->load;
+}
+
+void states_load_end(struct states *states, uint64_t lost_from_us, uint64_t unix_ms)
+{
+    struct entry *entry, *following;
+    states->loaded = true;
+    HASH_ITER(hh, states->by_article, entry, following)
+    {
+        if (entry->load != states->load && entry->stored && entry->state.version >= lost_from_us)
+            wish_again(states, entry);
+        else if (entry->load != states->load)
+            set_stored(states, entry, NULL, unix_ms);
+        else
+            settle(states, entry, unix_ms);
+    }
+}
+
+/* --- what is to be stored --- */
+
+bool states_take_wish(struct states *states, struct states_wish *out)
+{
+    struct entry *entry = states->wishes;
+    if (entry == NULL)
+        return false;
+    DL_DELETE2(states->wishes, entry, wish_prev, wish_next);
+    entry->taken = true;
+    entry->new_wish = false;
+    memset(out, 0, sizeof *out);
+    memcpy(out->article, entry->article, entry->bytes);
+    out->bytes = entry->bytes;
+    out->away = entry->wish == WISH_AWAY;
+    if (!out->away)
+        out->state = *entry->wished;
+    return true;
+}
+
+/* A wish that was taken and its entry; NULL where there is none. */
+static struct entry *taken(const struct states *states, const char *article, size_t bytes)
+{
+    struct entry *entry = find(states, article, bytes);
+    return entry != NULL && entry->taken ? entry : NULL;
+}
+
+void states_wish_back(struct states *states, const char *article, size_t bytes)
+{
+    struct entry *entry = taken(states, article, bytes);
+    if (entry == NULL)
+        return;
+    entry->taken = false;
+    DL_APPEND2(states->wishes, entry, wish_prev, wish_next);
+}
+
+void states_wish_stored(struct states *states, const char *article, size_t bytes, uint64_t version,
+                        uint64_t unix_ms)
+{
+    struct entry *entry = taken(states, article, bytes);
+    if (entry == NULL)
+        return;
+    if (entry->new_wish) {
+        states_wish_back(states, article, bytes);
+        return;
+    }
+    struct article_state *stored = entry->wish == WISH_AWAY ? NULL : entry->wished;
+    entry->taken = false;
+    entry->wish = NO_WISH;
+    states->stats.wishes--;
+    if (stored != NULL)
+        stored->version = version;
+    struct article_state *wished = entry->wished;
+    entry->wished = NULL;
+    set_stored(states, entry, stored, unix_ms);
+    free(wished);
+}
+
+/* --- what is to be published --- */
+
+bool states_next_due(struct states *states, uint64_t unix_ms, struct states_due *out)
+{
+    struct entry *entry = states->due[DUE_CLOSED];
+    if (entry == NULL)
+        entry = states->due[DUE_OPEN];
+    if (entry == NULL)
+        return false;
+    *out = (struct states_due){
+        .article = entry->article,
+        .bytes = entry->bytes,
+        .state = entry->stored ? &entry->state : NULL,
+        .open = entry->stored && article_state_open_at(&entry->state, unix_ms),
+    };
+    entry->holds_open = out->open;
+    return true;
+}
+
+void states_published(struct states *states)
+{
+    struct entry *entry = states->due[DUE_CLOSED];
+    if (entry == NULL)
+        entry = states->due[DUE_OPEN];
+    entry->holds = entry->stored ? entry->state.version : 0;
+    set_due(states, entry, NOT_DUE);
+    if (!entry->stored)
+        forget(states, entry);
+}
+
+void states_again(struct states *states, const char *article, size_t bytes)
+{
+    struct entry *entry = find(states, article, bytes);
+    if (entry != NULL && entry->stored && entry->wish == NO_WISH && entry->due == NOT_DUE)
+        set_due(states, entry, DUE_OPEN);
+}
+
+/* --- time --- */
+
+uint64_t states_next_ms(const struct states *states, uint64_t unix_ms)
+{
+    if (states->heap_n == 0)
+        return UINT64_MAX;
+    uint64_t next_ms = states->heap[0]->next_ms;
+    return next_ms > unix_ms ? next_ms - unix_ms : 0;
+}
+
+static bool shows_now(const struct entry *entry, uint64_t unix_ms)
+{
+    return entry->stored && entry->state.after_close && entry->state.closes_at_ms != 0 &&
+           !article_state_hides(&entry->state, unix_ms);
+}
+
+void states_expire(struct states *states, uint64_t unix_ms,
+                   void (*shows)(void *user, const char *article, size_t bytes), void *user)
+{
+    while (states->heap_n > 0 && states->heap[0]->next_ms <= unix_ms) {
+        struct entry *entry = states->heap[0];
+        time_it(states, entry, unix_ms);
+        settle(states, entry, unix_ms);
+        if (shows_now(entry, unix_ms))
+            shows(user, entry->article, entry->bytes);
+    }
+}
+
+void states_shown(const struct states *states, uint64_t unix_ms,
+                  void (*shows)(void *user, const char *article, size_t bytes), void *user)
+{
+    for (const struct entry *entry = states->by_article; entry != NULL; entry = entry->hh.next)
+        if (shows_now(entry, unix_ms))
+            shows(user, entry->article, entry->bytes);
+}
+
+/* --- hidden totals --- */
+
+bool states_total_stands(const struct states *states, const char *article, size_t bytes)
+{
+    const struct entry *entry = find(states, article, bytes);
+    return entry == NULL || !entry->no_total;
+}
+
+void states_total_is(struct states *states, const char *article, size_t bytes, bool there)
+{
+    struct entry *entry = find(states, article, bytes);
+    if (entry != NULL)
+        entry->no_total = !there;
+}
+
+struct states_stats states_stats(const struct states *states)
+{
+    return states->stats;
+}

@@ -1,0 +1,449 @@
+"""Articles' states, end to end (INTERFACES.md 2.9): what an operator writes holds at once at that broker, then on every edge, through kill -9 of
+any part; totals are shown when the state lets them be; whatever is no state changes nothing."""
+
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from clients import FLAVOUR_NAMES, FLAVOURS, TIMEOUT_S, V5, unique
+from edge import wait_until
+from store import article_shard, parse_head
+
+OK = (0x00, 0x10)
+EDGE = {"collector": {"audit_per_minute": 0}, "feed": {"repeat_ms": 300, "publish_interval_ms": 20}}
+
+
+def at(seconds):
+    """A time so many seconds from now, as a state names it."""
+    return (datetime.datetime.utcnow() + datetime.timedelta(seconds=seconds)).isoformat(timespec="milliseconds") + "Z"
+
+
+def stored(edge, article):
+    """The article's state in Redis, or None."""
+    raw = edge.redis.hget("tally:{%d}:states" % article_shard(article, edge.store.shards()), article)
+    return None if raw is None else json.loads(raw)
+
+
+def passed_on(watcher, article):
+    """The states that a feed published, as they came; None where there is none any more."""
+    return [json.loads(m.payload) if m.payload else None for m in watcher.got(topic="articles/" + article)
+            if not m.payload or b"version" in m.payload]
+
+
+def wait_passed_on(watcher, article, condition, what="the feed's state"):
+    return watcher.wait(lambda: [s for s in passed_on(watcher, article)[-1:] if s is not None and condition(s)], what)[0]
+
+
+def retained(edge, topic):
+    """What the broker retains, or None."""
+    client = edge.service("operator")
+    client.watch(topic)
+    client.flush()
+    found = [m.payload for m in client.got(topic=topic) if m.retain]
+    client.close()
+    return found[0] if found else None
+
+
+def write(edge, article, state, **more):
+    payload = state if isinstance(state, bytes) else json.dumps(state).encode()
+    return edge.service("operator", **more).say("articles/" + article, payload, retain=True)
+
+
+class Asking:
+    """An MQTT 5 reader that asks for receipts."""
+
+    def __init__(self, edge):
+        self.client = edge.client()
+        self.topic = "receipts/" + self.client.name
+        self.client.watch(self.topic)
+
+    def react(self, article, kind=b"like"):
+        """('admitted', None) or ('refused', reason)."""
+        n = len(self.client.got(topic=self.topic))
+        if self.client.say("reactions/" + article, kind, response_topic=self.topic) in OK:
+            return "admitted", None
+        self.client.wait(lambda: len(self.client.got(topic=self.topic)) > n, "the receipt of the refusal")
+        said = json.loads(self.client.got(topic=self.topic)[-1].payload)
+        return said["outcome"], said["reason"]
+
+
+def takes(edge, article, kind=b"like"):
+    return edge.client().say("reactions/" + article, kind) in OK
+
+
+# --- one edge ---
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids=FLAVOUR_NAMES)
+def test_open_closed_kinds_and_back(edge, flavour):
+    article = unique("state/x")
+    reader, watcher = Asking(edge), edge.service("newsroom")
+    watcher.watch("articles/" + article)
+    operator = edge.service("operator", flavour=flavour)
+    old = edge.client(flavour=flavour)
+    refused = edge.header.refused()
+    assert reader.react(article) == ("admitted", None)
+    edge.settle()
+    before = edge.store.heads()[article][1].version
+
+    assert operator.say("articles/" + article, b"closed", retain=True) in OK
+    assert reader.react(article, b"sad") == ("refused", "closed")  # at once: the plugin itself
+    assert reader.react(article, b"none") == ("refused", "closed")
+    old.say("reactions/" + article, b"sad")
+    assert edge.header.refused()["closed"] == refused["closed"] + 3
+    state = wait_passed_on(watcher, article, lambda s: not s["open"])
+    assert state == {"article": article, "open": False, "state": "closed", "results": "always", "version": state["version"]}
+    assert stored(edge, article) == {"state": "closed", "results": "always", "version": state["version"]}
+    head = edge.store.heads()[article][1]
+    assert head.version == state["version"] > before and head.voters == 1
+    assert json.loads(edge.get("/totals/" + article)[2])["version"] == state["version"]
+
+    operator.say("articles/" + article, b'{"kinds":["sad","like"]}', retain=True)
+    assert reader.react(article, b"angry") == ("refused", "unknown_kind")
+    assert reader.react(article, b"sad") == ("admitted", None)
+    assert reader.react(article, b"none") == ("admitted", None)
+    later = wait_passed_on(watcher, article, lambda s: s["open"])
+    assert later["kinds"] == ["sad", "like"] and later["version"] > state["version"]
+    assert json.loads(retained(edge, "articles/" + article)) == later
+
+    operator.say("articles/" + article, b"", retain=True)
+    assert reader.react(article, b"angry") == ("admitted", None)
+    wait_until(lambda: stored(edge, article) is None, "the state to be taken away")
+    assert retained(edge, "articles/" + article) is None
+    edge.settle()
+    assert edge.store.totals()[article] == {"angry": 1}
+    assert edge.store.registers([article])
+
+
+BAD = [b"Open", b"opened", b"{", b"[]", b'"open"', b'{"state":"shut"}', b'{"note":1}', b'{"state":"open","state":"open"}', b'{"kinds":[]}',
+       b'{"kinds":["like","meh"]}', b'{"kinds":["none"]}', b'{"kinds":["like","like"]}', b'{"closes_at":"tomorrow"}',
+       b'{"closes_at":"2026-12-01T08:00:00+01:00"}', b'{"closes_at":1796112000}', b'{"opens_at":"2026-12-01T08:00:00Z","closes_at":"2026-12-01T08:00:00Z"}',
+       b'{"results":"never"}', b'{"version":5}', b'{"open":true}', b'{"article":"x"}', b"\xff", b"{}" + b" " * 2047]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS[:2], ids=FLAVOUR_NAMES[:2])
+def test_what_is_no_state_changes_nothing(edge, flavour):
+    article = unique("bad")
+    topic = "articles/" + article
+    watcher = edge.service("newsroom")
+    watcher.watch(topic)
+    operator = edge.service("operator", flavour=flavour)
+    operator.say(topic, b"closed", retain=True)
+    state = wait_passed_on(watcher, article, lambda s: not s["open"])
+    code = 0x87 if flavour[0] == V5 else 0
+    for payload in BAD:
+        assert operator.say(topic, payload, retain=True) == code, payload
+    assert operator.say(topic, b"open") == code  # not retained
+    assert operator.say("articles/no//article", b"open", retain=True) == code
+    feed = edge.service("tally-feed", client_id=unique("tally-other"))  # what it may write is of another form
+    assert feed.say(topic, b"open", retain=True) == 0x87
+    for other in (edge.service("newsroom"), edge.client()):
+        assert other.say(topic, b"open", retain=True) == 0x87
+    assert not takes(edge, article)
+    assert json.loads(retained(edge, topic)) == state == passed_on(watcher, article)[-1]
+    assert stored(edge, article)["version"] == state["version"]
+
+
+def test_it_opens_and_closes_by_itself(edge):
+    article = unique("timed")
+    reader, watcher = Asking(edge), edge.service("newsroom")
+    watcher.watch("articles/" + article)
+    assert write(edge, article, {"opens_at": at(1.0), "closes_at": at(2.5)}) in OK
+    assert reader.react(article) == ("refused", "closed")
+    wait_passed_on(watcher, article, lambda s: not s["open"], "that it is not open yet")
+    wait_passed_on(watcher, article, lambda s: s["open"], "that it has opened")
+    outcomes = [reader.react(article)]
+    wait_passed_on(watcher, article, lambda s: not s["open"], "that it has closed")
+    outcomes.append(reader.react(article))
+    assert outcomes[1] == ("refused", "closed")
+    versions = {s["version"] for s in passed_on(watcher, article)}
+    assert len(versions) == 1  # a time that comes is no change of the state
+
+
+def test_results_after_close(edge):
+    article, other = unique("vote"), unique("other")
+    watcher, reader = edge.service("newsroom"), Asking(edge)
+    watcher.watch("totals/" + article, "articles/" + article)
+    assert reader.react(article) == ("admitted", None) and takes(edge, other)
+    edge.wait_total(other)
+    watcher.wait(lambda: watcher.got("totals/" + article), "the total while it is shown")
+    operator = edge.service("operator")
+    operator.say("articles/" + article, b'{"results":"after_close"}', retain=True)
+    watcher.wait(lambda: watcher.got("totals/" + article)[-1].payload == b"", "the total to be taken away")
+    assert retained(edge, "totals/" + article) is None
+    status, headers, body = edge.get("/totals/" + article)
+    assert status == 200 and json.loads(body) == {"article": article, "hidden": True}
+    etag = headers["ETag"]
+
+    # It is counted all the same, and nobody hears of it.
+    assert reader.react(article, b"sad") == ("admitted", None) and takes(edge, article, b"wow")
+    edge.settle()
+    assert takes(edge, other, b"sad")
+    wait_until(lambda: edge.totals_over_http([other])[other].get("sad"), "the other's total")
+    assert edge.get("/totals/" + article)[1]["ETag"] == etag
+    assert edge.get("/totals/" + article, {"If-None-Match": etag})[0] == 304
+    listed = json.loads(edge.get("/totals?articles=%s,%s" % (other, article))[2])["totals"]
+    assert listed[0]["counts"]["sad"] == 1 and listed[1] == {"article": article, "hidden": True}
+    assert len([m for m in watcher.got("totals/" + article) if not m.payload]) == 1
+    assert audit(edge, article, other) == "consistent"
+
+    edge.restart("feed")
+    assert retained(edge, "totals/" + article) is None
+    operator.say("articles/" + article, b'{"state":"closed","results":"after_close"}', retain=True)
+    shown = watcher.wait(lambda: [m for m in watcher.got("totals/" + article)[-1:] if m.payload], "the total")[0]
+    assert json.loads(shown.payload)["total"] == 2
+    assert json.loads(edge.get("/totals/" + article)[2])["counts"]["wow"] == 1
+    assert audit(edge, article, other) == "consistent"
+
+
+@pytest.mark.parametrize("away", [None, "feed", "broker", "redis"])
+def test_results_are_shown_when_it_closes_by_itself(make_edge, away):
+    """Also where a part was away when the time came."""
+    edge = make_edge(**EDGE).start()
+    article = unique("vote")
+    assert takes(edge, article)
+    edge.settle()
+    assert write(edge, article, {"closes_at": at(2.0 if away is None else 1.0), "results": "after_close"}) in OK
+    wait_until(lambda: json.loads(edge.get("/totals/" + article)[2]).get("hidden"), "the total to be hidden")
+    if away:
+        closes_at = stored(edge, article)["closes_at"]
+        edge.kill(away)
+        wait_until(lambda: at(0) > closes_at, "the time to come")
+        edge.start(away)
+    watcher = edge.service("newsroom")
+    watcher.watch("totals/" + article, "articles/" + article)
+    wait_passed_on(watcher, article, lambda s: not s["open"], "that it has closed")
+    total = watcher.wait(lambda: [m for m in watcher.got("totals/" + article)[-1:] if m.payload], "the total")[0]
+    assert json.loads(total.payload)["counts"]["like"] == 1
+    assert not takes(edge, article)
+
+
+def audit(edge, *articles):
+    argv = edge.command_argv("audit", "--articles", ",".join(articles) or "all", "--json")
+    argv[argv.index("--redis-port") + 1] = edge["feed"].argv[edge["feed"].argv.index("--redis-port") + 1]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=edge.env, text=True, timeout=4 * TIMEOUT_S)
+    assert done.returncode == 0, done.stdout
+    return json.loads(done.stdout)["verdict"]
+
+
+def test_an_article_with_nothing_but_a_state_is_consistent(make_edge):
+    edge = make_edge(**dict(EDGE, collector={"audit_per_minute": 600})).start()
+    articles = [unique("silent") for _ in range(3)]
+    for article, state in zip(articles, (b"closed", b"open", b'{"results":"after_close"}')):
+        write(edge, article, state)
+    wait_until(lambda: all(stored(edge, article) for article in articles), "the states")
+    for article in articles:
+        head = parse_head(edge.redis.hget("tally:{%d}:heads" % article_shard(article, 4), article))
+        assert head.voters == 0 and not head.counts and head.version == stored(edge, article)["version"]
+    edge.store.registers()  # numbers, changed set
+    assert audit(edge) == "consistent"
+    operator = edge.service("operator")
+    operator.watch("ops/audit")
+    said = operator.wait(lambda: [a for a in (json.loads(m.payload) for m in operator.got("ops/audit")) if a["audited"] >= 3], "the self audit")
+    assert said[-1]["differing"] == 0
+    # The first reaction on such an article finds its head.
+    assert takes(edge, articles[1])
+    edge.settle()
+    assert edge.store.totals()[articles[1]] == {"like": 1}
+    edge.store.registers()
+    assert audit(edge) == "consistent"
+
+
+# --- several edges ---
+
+def beside(make_edge, first, **more):
+    """Another edge on the first one's Redis."""
+    edge = make_edge(**dict(EDGE, **more))
+    for name in ("collector", "feed"):
+        argv = edge[name].argv
+        argv[argv.index("--redis-port") + 1] = str(first.redis_port)
+    edge._redis = first.redis
+    shutil.copyfile(first.path("reader.key"), edge.path("reader.key"))
+    return edge.start("broker", "collector", "feed")
+
+
+def test_closed_on_one_edge_it_is_closed_on_all(make_edge):
+    a = make_edge(**EDGE).start()
+    b = beside(make_edge, a)
+    article, silent = unique("shared"), unique("silent")
+    reader, watcher = Asking(b), b.service("newsroom")
+    watcher.watch("articles/" + article, "totals/" + article)
+    assert reader.react(article) == ("admitted", None)
+    begun = time.monotonic()
+    write(a, article, b"closed")
+    write(a, silent, b"closed")
+    wait_until(lambda: reader.react(article, b"sad") == ("refused", "closed"), "the other edge to refuse", every_s=0.01)
+    print("refused on the other edge after %.0f ms" % ((time.monotonic() - begun) * 1000))
+    state = wait_passed_on(watcher, article, lambda s: not s["open"])
+    assert json.loads(retained(a, "articles/" + article)) == state == json.loads(retained(b, "articles/" + article))
+    wait_until(lambda: retained(b, "articles/" + silent) is not None, "the state of an article without reactions")
+
+    # kill -9 of that broker, with nobody to tell it anything
+    b.kill("feed", "broker")
+    b.start("broker", ready=False)
+    assert not takes(b, article) and not takes(b, silent)
+    assert retained(b, "articles/" + article) is None
+    # its feed comes back: the broker shows it again
+    b.start("feed")
+    for one in (article, silent):
+        wait_until(lambda: retained(b, "articles/" + one) is not None, "the state to be published again")
+    # and what was changed meanwhile is heard of
+    b.kill("feed")
+    write(a, article, b"")
+    write(a, silent, b'{"kinds":["like"]}')
+    wait_until(lambda: stored(a, article) is None and "kinds" in stored(a, silent), "the changes to be stored")
+    b.start("feed")
+    wait_until(lambda: takes(b, article) and takes(b, silent) and not takes(b, silent, b"sad"), "the changes on the other edge")
+    assert retained(b, "articles/" + article) is None
+    assert json.loads(retained(b, "totals/" + article))["counts"]["like"] >= 1
+    for edge in (a, b):
+        edge.settle()
+        assert audit(edge) == "consistent"
+
+
+def test_results_hidden_on_one_edge_are_hidden_on_all(make_edge):
+    a = make_edge(**EDGE).start()
+    b = beside(make_edge, a)
+    article = unique("vote")
+    assert takes(a, article) and takes(b, article)
+    wait_until(lambda: retained(b, "totals/" + article) is not None, "the total")
+    b.kill("feed")  # it hears of it only later
+    write(a, article, b'{"results":"after_close"}')
+    wait_until(lambda: retained(a, "totals/" + article) is None, "the total to be taken away")
+    b.start("feed")
+    wait_until(lambda: retained(b, "totals/" + article) is None, "the total to be taken away there")
+    assert json.loads(b.get("/totals/" + article)[2]) == {"article": article, "hidden": True}
+    assert audit(b) == "consistent"
+
+
+# --- parts that are away ---
+
+def test_what_is_said_while_the_feed_is_away_is_stored_later(make_edge):
+    edge = make_edge(**EDGE).start()
+    article, lost, changed = unique("a"), unique("b"), unique("c")
+    write(edge, changed, b"open")
+    wait_until(lambda: stored(edge, changed), "the state")
+    edge.kill("feed")
+    write(edge, article, b"closed")
+    write(edge, changed, b"closed")
+    assert not takes(edge, article) and not takes(edge, changed)
+    edge.start("feed")
+    wait_until(lambda: stored(edge, article) and stored(edge, changed)["state"] == "closed", "what the broker retained to be stored")
+    # Now the broker dies, too, and with it what it retained: it says it again.
+    edge.kill("feed")
+    write(edge, lost, {"kinds": ["sad", "like"], "closes_at": at(3600), "results": "after_close"})
+    write(edge, changed, b'{"kinds":["wow"]}')
+    edge.kill("broker")
+    edge.start("broker", ready=False)
+    assert takes(edge, changed, b"wow") and not takes(edge, changed) and not takes(edge, article)
+    edge.start("feed")
+    wait_until(lambda: stored(edge, lost) and stored(edge, changed).get("kinds") == ["wow"], "it to be stored")
+    assert stored(edge, lost)["kinds"] == ["sad", "like"] and stored(edge, lost)["results"] == "after_close"
+    assert takes(edge, changed, b"wow") and not takes(edge, changed)
+    wait_until(lambda: json.loads(retained(edge, "articles/" + changed)).get("version") == stored(edge, changed)["version"], "the feed's form")
+
+
+def test_what_is_said_while_redis_is_away_is_stored_later(make_edge):
+    edge = make_edge(**EDGE).start()
+    article, other = unique("a"), unique("b")
+    write(edge, other, b"closed")
+    wait_until(lambda: stored(edge, other), "the state")
+    edge.kill("redis")
+    write(edge, article, b"open")
+    write(edge, article, b"closed")
+    write(edge, other, b"")
+    assert not takes(edge, article)
+    edge.start("redis")
+    edge.wait_ready()
+    wait_until(lambda: stored(edge, article) and stored(edge, other) is None, "what was said to be stored")
+    assert stored(edge, article)["state"] == "closed"
+    assert takes(edge, other)
+
+
+def test_a_paused_shard_makes_it_wait(make_edge):
+    edge = make_edge(**EDGE).start()
+    article = unique("a")
+    key = "tally:{%d}:meta" % article_shard(article, 4)
+    seconds, micros = edge.redis.time()
+    now = seconds * 1000000 + micros
+    edge.redis.hset(key, "pause", "%d %d %016x" % (now, now + 1500000, 7))
+    write(edge, article, b"closed")
+    wait_until(lambda: stored(edge, article), "the state to be stored")
+    assert stored(edge, article)["version"] >= now + 1500000
+
+
+def forget_in_redis(edge, article):
+    """As a Redis that lost its last seconds, which drops every connection with them."""
+    edge.redis.hdel("tally:{%d}:states" % article_shard(article, 4), article)
+    edge.redis.client_kill_filter(_type="normal", skipme=True)
+
+
+def test_what_redis_lost_is_stored_again(make_edge):
+    edge = make_edge(**EDGE).start()
+    article = unique("a")
+    write(edge, article, b"closed")
+    first = wait_until(lambda: stored(edge, article), "the state")
+    forget_in_redis(edge, article)
+    second = wait_until(lambda: stored(edge, article), "the state to be stored once more")
+    assert second["version"] > first["version"] and second["state"] == "closed"
+    assert not takes(edge, article)
+    # One that stood for longer was not lost: another edge's operator took it away.
+    key = "tally:{%d}:states" % article_shard(article, 4)
+    old = int(time.time() * 1e6) - 60000000
+    edge.redis.hset(key, article, json.dumps({"state": "closed", "results": "always", "version": old}))
+    edge.restart("feed")
+    wait_until(lambda: (retained(edge, "articles/" + article) or b"").find(b"%d" % old) > 0, "the older state")
+    forget_in_redis(edge, article)
+    wait_until(lambda: takes(edge, article), "it to be open")
+    assert stored(edge, article) is None
+
+
+def test_more_states_than_the_feed_remembers(make_edge):
+    edge = make_edge(**dict(EDGE, feed=dict(EDGE["feed"], max_states=2))).start()
+    articles = [unique("a") for _ in range(3)]
+    for article in articles[:2]:
+        write(edge, article, b"closed")
+        wait_until(lambda: stored(edge, article), "the state")
+    write(edge, articles[2], b"closed")
+    wait_until(lambda: edge.metrics()["tally_feed_refused_states_total"] > 0, "the refusal to be counted")
+    assert edge.metrics()["tally_feed_states"] == 2 and stored(edge, articles[2]) is None
+    assert "max_states" in edge["feed"].text()
+    assert not any(takes(edge, article) for article in articles)  # each broker enforces what it was told
+    write(edge, articles[0], b"")
+    wait_until(lambda: edge.metrics()["tally_feed_states"] == 1, "room")
+    write(edge, articles[2], b"closed")
+    wait_until(lambda: stored(edge, articles[2]), "the state")
+
+
+def test_a_will_that_is_no_state_is_undone(make_edge):
+    """The plugin does not see a will: the feed puts it right."""
+    edge = make_edge(**EDGE).start()
+    article = unique("will")
+    write(edge, article, b"closed")
+    wait_until(lambda: stored(edge, article), "the state")
+    state = json.loads(retained(edge, "articles/" + article))
+    for n in range(2):
+        operator = edge.service("operator", will=("articles/" + article, b"garbage", 1, True))
+        operator.cut()
+        wait_until(lambda: edge.metrics()["tally_feed_bad_states_total"] > n, "the will")
+        wait_until(lambda: json.loads(retained(edge, "articles/" + article)) == state, "the state")
+    assert not takes(edge, article)
+
+
+def test_states_hold_where_limits_are_on(make_edge):
+    edge = make_edge(limits="on", plugin={"auto_create": "off", "reader_rate": 10000, "reader_burst": 100000}, **EDGE).start()
+    article = unique("a")
+    assert not takes(edge, article)
+    assert write(edge, article, b'{"kinds":["like"]}') in OK
+    assert takes(edge, article) and not takes(edge, article, b"sad")
+    wait_until(lambda: stored(edge, article), "the state")
+    edge.kill("broker")
+    edge.start("broker")
+    assert takes(edge, article) and not takes(edge, article, b"sad")
+    assert os.path.getsize(os.path.join(edge.spool, "known")) == 4096 + 100000 * 296
+    write(edge, article, b"")
+    assert not takes(edge, article)
