@@ -14,6 +14,7 @@
 
 #define REPLY_MAX_MS 3000
 #define CHANNEL "tally:changed"
+#define STATES_CHANNEL "tally:states"
 #define LOOKUP_KEYS 3      /* heads, base, states */
 #define STATES_COUNT "500" /* a request, about */
 #define KEEP_LATER_MS 1000 /* after Redis would not store a state */
@@ -243,17 +244,34 @@ static void on_link_down(void *user, const char *why)
     set_away(follow, "not connected");
 }
 
+/* What was published to a channel; NULL where this is no message, or not ready for one. */
+static const redisReply *message_of(const struct follow *follow, const redisReply *reply)
+{
+    if (!is_array(reply, 3) || !is_string(reply->element[0]) || !is_string(reply->element[2]) ||
+        strcmp(reply->element[0]->str, "message") != 0 || !follow->ready)
+        return NULL;
+    return reply->element[2];
+}
+
+static void on_state_hint(redisAsyncContext *redis, void *data, void *user)
+{
+    struct follow *follow = user;
+    const redisReply *article = message_of(follow, data);
+    (void)redis;
+    if (article != NULL && article_valid(article->str, (size_t)article->len))
+        follow->config.on_state(follow->config.user, article->str, (size_t)article->len);
+}
+
 static void on_hint(redisAsyncContext *redis, void *data, void *user)
 {
     struct follow *follow = user;
-    const redisReply *reply = data;
+    const redisReply *number = message_of(follow, data);
     (void)redis;
-    if (!is_array(reply, 3) || !is_string(reply->element[0]) || !is_string(reply->element[2]) ||
-        strcmp(reply->element[0]->str, "message") != 0 || !follow->ready)
+    if (number == NULL)
         return;
     char *end;
-    unsigned long shard = strtoul(reply->element[2]->str, &end, 10);
-    if (*end != '\0' || end == reply->element[2]->str || shard >= follow->shards)
+    unsigned long shard = strtoul(number->str, &end, 10);
+    if (*end != '\0' || end == number->str || shard >= follow->shards)
         return;
     follow->stats.hints++;
     follow->config.on_hint(follow->config.user, (uint32_t)shard);
@@ -261,7 +279,10 @@ static void on_hint(redisAsyncContext *redis, void *data, void *user)
 
 static void on_hints_up(void *user, redisAsyncContext *redis)
 {
+    const struct follow *follow = user;
     redisAsyncCommand(redis, on_hint, user, "SUBSCRIBE " CHANNEL);
+    if (follow->config.on_state != NULL)
+        redisAsyncCommand(redis, on_state_hint, user, "SUBSCRIBE " STATES_CHANNEL);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *user)

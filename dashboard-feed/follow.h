@@ -33,6 +33,8 @@ struct follow_config {
                                     answered as failed */
     void (*on_hint)(void *user,
                     uint32_t shard); /* something in this shard changed; only while ready */
+    /* The state of this article (a valid id) changed; only while ready. NULL: not listened for. */
+    void (*on_state)(void *user, const char *article, size_t bytes);
     void *user;
 };
 

@@ -11,6 +11,7 @@
 #define RETRY_MS 20        /* after the broker took nothing, or all that may go out at once */
 #define RETRY_STORE_MS 100 /* after Redis took nothing */
 #define STORING_MAX 16     /* wishes under way */
+#define LOOKING_MAX 64     /* states asked for under way; others are found with their totals */
 #define LOOK_MS 1000       /* at the clock, at least: it may be set */
 #define SAY_MS 10000       /* between two lines about the same */
 #define LOST_S 10 /* Redis may lose what it took so long before it was away: 2 s, and skew */
@@ -31,7 +32,7 @@ struct keeper {
     uint32_t shard; /* that is being loaded */
     char cursor[24];
     uint64_t lost_from_us; /* what Redis may have lost since it was away */
-    unsigned storing;
+    unsigned storing, looking;
     double tokens;      /* states that may be published now … */
     uint64_t tokens_ms; /* … as of then */
     uint64_t said_ms;
@@ -362,6 +363,30 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
         return RELAY_LATER;
     states_total_is(keeper->states, article, bytes, false);
     return RELAY_HIDDEN;
+}
+
+/* A state was asked for out of its turn. */
+static void on_looked(void *user, const struct follow_total *totals, size_t n)
+{
+    struct asked *asked = user;
+    struct keeper *keeper = asked->keeper;
+    keeper->looking--;
+    if (asked->run == keeper->run && totals != NULL && n == 1 && totals[0].outcome != FOLLOW_BAD)
+        (void)keeper_total(keeper, &totals[0], false);
+    free(asked);
+}
+
+void keeper_changed(struct keeper *keeper, const char *article, size_t bytes)
+{
+    const struct follow_article one = {.id = article, .bytes = bytes};
+    struct asked *asked = keeper->looking < LOOKING_MAX ? ask(keeper, article, bytes) : NULL;
+    if (asked == NULL)
+        return;
+    if (follow_lookup(keeper->follow, &one, 1, on_looked, asked) != 0) {
+        free(asked);
+        return;
+    }
+    keeper->looking++;
 }
 
 struct keeper_stats keeper_stats(const struct keeper *keeper)

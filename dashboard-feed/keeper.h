@@ -47,6 +47,7 @@ void keeper_free(struct keeper *keeper);
 /* From follow. */
 void keeper_store_ready(struct keeper *keeper);
 void keeper_store_away(struct keeper *keeper);
+void keeper_changed(struct keeper *keeper, const char *article, size_t bytes);
 
 /* From publish. */
 void keeper_broker_connected(struct keeper *keeper);

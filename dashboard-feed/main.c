@@ -106,6 +106,12 @@ static void on_hint(void *user, uint32_t shard)
     relay_hint(feed->relay, shard);
 }
 
+static void on_state(void *user, const char *article, size_t bytes)
+{
+    struct feed *feed = user;
+    keeper_changed(feed->keeper, article, bytes);
+}
+
 static void on_broker_ready(void *user, const struct publish_mark *mark)
 {
     struct feed *feed = user;
@@ -244,6 +250,7 @@ static int make_links(struct feed *feed, const struct settings *settings)
         .on_ready = on_store_ready,
         .on_away = on_store_away,
         .on_hint = on_hint,
+        .on_state = on_state,
         .user = feed,
     };
     struct publish_config publish = {

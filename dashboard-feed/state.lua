@@ -58,5 +58,7 @@ if state == '' then
 else
     call('HSET', states_key, article, sub(state, 1, -2) .. ',"version":' .. text .. '}')
 end
-try('PUBLISH', 'tally:changed', ARGV[3]) -- a hint: that it cannot be given spoils nothing
+-- Hints: that they cannot be given spoils nothing. The second is for feeds with many changes before them: a state does not wait its turn.
+try('PUBLISH', 'tally:changed', ARGV[3])
+try('PUBLISH', 'tally:states', article)
 return {'ok', text}

@@ -5,13 +5,14 @@ import datetime
 import json
 import os
 import shutil
+import struct
 import subprocess
 import time
 
 import pytest
 
 from clients import FLAVOUR_NAMES, FLAVOURS, TIMEOUT_S, V5, unique
-from edge import wait_until
+from edge import ROOT, wait_until
 from store import article_shard, parse_head
 
 OK = (0x00, 0x10)
@@ -253,6 +254,94 @@ def test_an_article_with_nothing_but_a_state_is_consistent(make_edge):
     assert audit(edge) == "consistent"
 
 
+# --- the script ---
+
+HEAD = "<BBQIIBIB"
+
+
+class Shard:
+    """Keys of a shard that no edge uses, and the feed's script on them."""
+
+    def __init__(self, redis, number):
+        self.redis, self.number = redis, number
+        with open(os.path.join(ROOT, "dashboard-feed", "state.lua")) as script:
+            self.script = redis.register_script(script.read())
+        redis.delete(*self.keys())
+
+    def key(self, name):
+        return "tally:{%d}:%s" % (self.number, name)
+
+    def keys(self):
+        return [self.key(name) for name in ("heads", "changed", "meta", "states")]
+
+    def call(self, article, state):
+        return self.script(keys=self.keys(), args=[article, state, self.number])
+
+    def all(self):
+        return [self.redis.dump(key) for key in self.keys()]
+
+
+def test_the_script_makes_and_keeps_heads(edge):
+    shard = Shard(edge.redis, 901)
+    listener = edge.redis.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe("tally:changed", "tally:states")
+    assert shard.call("a", "") == [b"ok", b"0"] and shard.all() == [None] * 4
+    floored = struct.pack(HEAD, 1, 1, 5, 3, 9, 2, 7, 2) + struct.pack("<BIBI", 1, 4, 15, 2) + struct.pack("<Q", 1 << 51)
+    edge.redis.hset(shard.key("heads"), "b", floored)
+    edge.redis.hset(shard.key("meta"), mapping={"version": "9007199254740000", "articles": "3"})
+    assert shard.call("b", '{"state":"closed","results":"always"}') == [b"ok", b"9007199254740001"]
+    head = edge.redis.hget(shard.key("heads"), "b")
+    assert head == floored[:2] + struct.pack("<Q", 9007199254740001) + floored[10:]
+    assert shard.call("a", '{"state":"open","results":"always"}') == [b"ok", b"9007199254740002"]
+    assert edge.redis.hget(shard.key("heads"), "a") == struct.pack(HEAD, 1, 0, 9007199254740002, 4, 0, 0, 0, 0)
+    assert edge.redis.hgetall(shard.key("meta")) == {b"version": b"9007199254740002", b"articles": b"4"}
+    assert edge.redis.hget(shard.key("states"), "a") == b'{"state":"open","results":"always","version":9007199254740002}'
+    assert shard.call("a", "") == [b"ok", b"9007199254740003"]
+    assert not edge.redis.hexists(shard.key("states"), "a") and edge.redis.hexists(shard.key("heads"), "a")
+    assert dict(edge.redis.zrange(shard.key("changed"), 0, -1, withscores=True)) == {b"a": 9007199254740003.0, b"b": 9007199254740001.0}
+    heard = []
+    wait_until(lambda: heard.append(listener.get_message(timeout=1)) or len([m for m in heard if m]) >= 6, "the hints")
+    said = [(m["channel"], m["data"]) for m in heard if m]
+    assert [m for m in said if m[1] in (b"901", b"a", b"b")] == [(b"tally:changed", b"901"), (b"tally:states", b"b"), (b"tally:changed", b"901"),
+                                                                  (b"tally:states", b"a"), (b"tally:changed", b"901"), (b"tally:states", b"a")]
+    listener.close()
+    # without a version of before, it is Redis's time
+    shard = Shard(edge.redis, 902)
+    seconds, micros = edge.redis.time()
+    assert int(shard.call("a", '{"state":"open"}')[1]) >= seconds * 1000000 + micros
+
+
+def test_the_script_does_nothing_where_it_cannot(edge):
+    shard = Shard(edge.redis, 903)
+    state = '{"state":"closed","results":"always"}'
+    assert shard.call("a", state)[0] == b"ok"
+    for key in shard.keys():
+        kept = edge.redis.dump(key)
+        edge.redis.delete(key)
+        edge.redis.rpush(key, "of another type")
+        before = shard.all()
+        answer = shard.call("a", state)
+        assert answer[0] == b"error" and b"WRONGTYPE" in answer[1] and shard.all() == before, key
+        edge.redis.delete(key)
+        edge.redis.restore(key, 0, kept)
+    good = edge.redis.hget(shard.key("heads"), "a")
+    for head in (b"", b"short", b"\2" + good[1:], good + b"x", good[:1] + b"\1" + good[2:]):
+        edge.redis.hset(shard.key("heads"), "a", head)
+        before = shard.all()
+        answer = shard.call("a", state)
+        assert answer[0] == b"error" and b"BADHEAD" in answer[1] and shard.all() == before, head
+    edge.redis.hset(shard.key("heads"), "a", good)
+    seconds, micros = edge.redis.time()
+    now = seconds * 1000000 + micros
+    edge.redis.hset(shard.key("meta"), "pause", "%d %d %016x" % (now - 1, now + 1900000, 7))
+    before = shard.all()
+    answer = shard.call("a", state)
+    assert answer[0] == b"paused" and 0 < answer[1] <= 1900 and shard.all() == before
+    for pause in ("%d %d %016x" % (now + 60000000, now + 61000000, 7), "%d %d %016x" % (now - 1, now + 60000000, 7), "nonsense"):
+        edge.redis.hset(shard.key("meta"), "pause", pause)
+        assert shard.call("a", state)[0] == b"ok", pause  # of a clock that was set, or of an impossible length
+
+
 # --- several edges ---
 
 def beside(make_edge, first, **more):
@@ -303,6 +392,19 @@ def test_closed_on_one_edge_it_is_closed_on_all(make_edge):
     for edge in (a, b):
         edge.settle()
         assert audit(edge) == "consistent"
+
+
+def test_a_state_waits_behind_no_totals(make_edge):
+    """The other edge's feed has more totals to publish than it may in the time that is waited for."""
+    a = make_edge(**EDGE).start()
+    b = beside(make_edge, a, feed=dict(EDGE["feed"], publish_rate=1))
+    articles = [unique("busy") for _ in range(3 * int(TIMEOUT_S))]
+    client = a.client()
+    assert all(client.say("reactions/" + article, b"like") in OK for article in articles)
+    a.settle()
+    wait_until(lambda: b.metrics()["tally_feed_waiting_articles"] > 2 * TIMEOUT_S, "totals to wait")
+    write(a, articles[-1], b"closed")
+    wait_until(lambda: not takes(b, articles[-1]), "the other edge to refuse")
 
 
 def test_results_hidden_on_one_edge_are_hidden_on_all(make_edge):
