@@ -316,9 +316,10 @@ bool states_stored(struct states *states, const char *article, size_t bytes,
         entry = add(states, article, bytes);
     if (entry == NULL)
         return state == NULL;
-    if (state != NULL && entry->stored && state->version < entry->state.version) {
+    if (state != NULL && entry->stored && state->version <= entry->state.version) {
         entry->load = states->load;
-        wish_again(states, entry); /* versions only rise: it went back */
+        if (state->version < entry->state.version)
+            wish_again(states, entry); /* versions only rise: it went back */
         return true;
     }
     set_stored(states, entry, state, unix_ms);
