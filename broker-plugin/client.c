@@ -176,8 +176,8 @@ struct client *client_begin_proved(struct client_table *table, const void *key,
     size_t id_bytes = strlen(client_id);
 
     client_supersede(table, client_id);
-    struct entry *entry = begin(table, key, facts, true,
-                                sizeof(struct proved) + token->reader_bytes + id_bytes + 1);
+    struct entry *entry =
+        begin(table, key, facts, true, sizeof(struct proved) + token->reader_bytes + id_bytes + 1);
     if (entry == NULL)
         return NULL;
     struct proved *proved = proved_of(entry);

@@ -39,7 +39,7 @@
 #define REFUSALS_MS 1000      /* ops/refusals: at most one each */
 #define FLOOD_CONNECTIONS 100 /* that an ended flooder costs its address */
 #define EXPIRED_MAX 200       /* connections ended each TEND_MS whose tokens have expired */
-#define TOKEN_KEYS_MS 5000    /* the keys' file is looked at each */
+#define TOKEN_KEYS_MS 2000    /* the keys' file is looked at each */
 #define ERROR_MAX_BYTES 1024
 
 /* What was counted when the log last spoke of it. */
@@ -635,8 +635,7 @@ static void watch(struct plugin *plugin)
             now.busy - last->busy, now.clock - last->clock,
             now.receipts_dropped - last->receipts_dropped, now.turned_away - last->turned_away,
             now.too_fast - last->too_fast, now.flooded - last->flooded,
-            now.bad_tokens - last->bad_tokens,
-            plugin->bad_token == NULL ? "" : plugin->bad_token);
+            now.bad_tokens - last->bad_tokens, plugin->bad_token == NULL ? "" : plugin->bad_token);
     plugin->watch = now;
 }
 
@@ -693,8 +692,8 @@ static void end_expired(struct plugin *plugin)
     char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];
     uint64_t now_s = clock_ms(CLOCK_REALTIME) / 1000u;
 
-    for (int i = 0;
-         i < EXPIRED_MAX && client_next_expired(plugin->edge.clients, now_s, client_id); i++)
+    for (int i = 0; i < EXPIRED_MAX && client_next_expired(plugin->edge.clients, now_s, client_id);
+         i++)
         mosquitto_kick_client_by_clientid(client_id, true);
 }
 

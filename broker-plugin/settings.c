@@ -117,9 +117,10 @@ static int check_tokens(const struct settings *settings, char *error, size_t err
                    {"token_issuer", settings->token_issuer},
                    {"token_audience", settings->token_audience}};
     if (settings->by_token && settings->token_keys[0] == '\0')
-        return error_say(error, error_bytes,
-                         "option token_keys is missing: identities names token, which needs a file: "
-                         "a JWKS, or one public key in PEM");
+        return error_say(
+            error, error_bytes,
+            "option token_keys is missing: identities names token, which needs a file: "
+            "a JWKS, or one public key in PEM");
     for (size_t i = 0; !settings->by_token && i < sizeof options / sizeof options[0]; i++)
         if (options[i].value[0] != '\0')
             return error_say(error, error_bytes,

@@ -46,7 +46,8 @@ static bool decode(const struct part *part, struct content *content)
 
 /* --- the signature --- */
 
-/* What else the header says is of no account (RFC 7515, 4): keys and addresses of keys above all. */
+/* What else the header says is of no account (RFC 7515, 4): keys and addresses of keys above all.
+ */
 static const char *read_header(const json_t *header, enum token_algorithm *algorithm,
                                const char **key_id)
 {

@@ -1,5 +1,5 @@
-/* A reader's token: a JSON Web Token in compact form (RFC 7519; INTERFACES.md 3.1), whether it holds
- * now, and who its reader is. Pure: keys and time come in. One thread. */
+/* A reader's token: a JSON Web Token in compact form (RFC 7519; INTERFACES.md 3.1), whether it
+ * holds now, and who its reader is. Pure: keys and time come in. One thread. */
 #ifndef TALLY_BROKER_PLUGIN_TOKEN_H
 #define TALLY_BROKER_PLUGIN_TOKEN_H
 

@@ -22,9 +22,9 @@ struct key {
     enum token_algorithm algorithm;
     bool has_id;
     char id[TOKEN_KEYS_ID_MAX_BYTES + 1];
-    gnutls_pubkey_t public; /* NULL: HS256 */
-    unsigned char secret[TOKEN_KEYS_SECRET_MAX_BYTES];
-    size_t secret_bytes;
+    gnutls_pubkey_t public;                         /* of RS256 and ES256, else NULL */
+    unsigned char raw[TOKEN_KEYS_SECRET_MAX_BYTES]; /* HS256: the secret; EdDSA: the public key */
+    size_t raw_bytes;
 };
 
 struct token_keys {
@@ -84,23 +84,41 @@ static bool point_fits(gnutls_pubkey_t key)
            curve == GNUTLS_ECC_CURVE_SECP256R1 && gnutls_pubkey_verify_params(key) == 0;
 }
 
-/* NULL, and the algorithm of the key, or what is wrong with it. */
-static const char *judge_public(gnutls_pubkey_t key, enum token_algorithm *algorithm)
+/* Of Ed25519: for libsodium, which takes a third of the time of GnuTLS, and less for a signature.
+ */
+static bool take_ed25519(struct key *key)
+{
+    gnutls_datum_t x = {NULL, 0};
+
+    if (gnutls_pubkey_export_ecc_raw(key->public, NULL, &x, NULL) != 0)
+        return false;
+    if (x.size == crypto_sign_PUBLICKEYBYTES) {
+        memcpy(key->raw, x.data, x.size);
+        key->raw_bytes = x.size;
+    }
+    gnutls_free(x.data);
+    gnutls_pubkey_deinit(key->public);
+    key->public = NULL;
+    return key->raw_bytes > 0 && crypto_core_ed25519_is_valid_point(key->raw) == 1;
+}
+
+/* Sets the algorithm of a key that has a public part. NULL, or what is wrong with it. */
+static const char *judge_public(struct key *key)
 {
     unsigned bits = 0;
 
-    switch (gnutls_pubkey_get_pk_algorithm(key, &bits)) {
+    switch (gnutls_pubkey_get_pk_algorithm(key->public, &bits)) {
     case GNUTLS_PK_RSA:
-        *algorithm = TOKEN_RS256;
+        key->algorithm = TOKEN_RS256;
         if (bits < TOKEN_KEYS_RSA_MIN_BITS || bits > TOKEN_KEYS_RSA_MAX_BITS)
             return "is RSA of less than 2048 or more than 8192 bits";
-        return exponent_fits(key) ? NULL : "has an RSA exponent that is not odd, 3 to 2^32";
+        return exponent_fits(key->public) ? NULL : "has an RSA exponent that is not odd, 3 to 2^32";
     case GNUTLS_PK_ECDSA:
-        *algorithm = TOKEN_ES256;
-        return point_fits(key) ? NULL : "is no point of the curve P-256";
+        key->algorithm = TOKEN_ES256;
+        return point_fits(key->public) ? NULL : "is no point of the curve P-256";
     case GNUTLS_PK_EDDSA_ED25519:
-        *algorithm = TOKEN_EDDSA;
-        return NULL;
+        key->algorithm = TOKEN_EDDSA;
+        return take_ed25519(key) ? NULL : "is no point of the curve Ed25519";
     default:
         return "is not RSA, P-256 or Ed25519";
     }
@@ -145,10 +163,10 @@ static const char *take_secret(struct key *key, const json_t *jwk)
     const char *text = token_json_string(jwk, "k");
 
     if (text == NULL ||
-        sodium_base642bin(key->secret, sizeof key->secret, text, strlen(text), NULL,
-                          &key->secret_bytes, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        sodium_base642bin(key->raw, sizeof key->raw, text, strlen(text), NULL, &key->raw_bytes,
+                          NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
         return "has no k of base64url, 32 to 512 bytes";
-    if (key->secret_bytes < TOKEN_KEYS_SECRET_MIN_BYTES)
+    if (key->raw_bytes < TOKEN_KEYS_SECRET_MIN_BYTES)
         return "is a secret of less than 32 bytes";
     return NULL;
 }
@@ -159,7 +177,7 @@ static const char *take_public(struct key *key, const json_t *jwk)
 {
     static const char *const private[] = {"d", "p", "q", "dp", "dq", "qi", "oth"};
     static const char *const members[] = {"kty", "crv", "x", "y", "n", "e"};
-    enum token_algorithm algorithm;
+    enum token_algorithm algorithm = key->algorithm;
     json_t *public = json_object();
 
     for (size_t i = 0; i < sizeof private / sizeof private[0]; i++)
@@ -175,7 +193,7 @@ static const char *take_public(struct key *key, const json_t *jwk)
     json_decref(public);
     if (key->public == NULL)
         return "is broken: a member is missing, or of another form";
-    const char *wrong = judge_public(key->public, &algorithm);
+    const char *wrong = judge_public(key);
     return wrong != NULL || algorithm == key->algorithm ? wrong : "is of another kind than it says";
 }
 
@@ -262,13 +280,12 @@ static const char *take_pem(struct token_keys *keys, const char *text, size_t by
     r_jwk_free(jwk);
     if (key->public == NULL)
         return "holds no public key in PEM that is RSA, P-256 or Ed25519";
-    return judge_public(key->public, &key->algorithm);
+    return judge_public(key);
 }
 
 /* --- the file --- */
 
-struct token_keys *token_keys_parse(const char *text, size_t bytes, char *error,
-                                    size_t error_bytes)
+struct token_keys *token_keys_parse(const char *text, size_t bytes, char *error, size_t error_bytes)
 {
     static const char begin[] = "-----BEGIN ";
     struct token_keys *keys = calloc(1, sizeof *keys);
@@ -301,8 +318,8 @@ struct token_keys *token_keys_load(const char *path, char *error, size_t error_b
         error_say(error, error_bytes, "%s: no memory", path);
         return NULL;
     }
-    ssize_t bytes = secret_file_read_any(path, text, TOKEN_KEYS_FILE_MAX_BYTES, &shared, error,
-                                         error_bytes);
+    ssize_t bytes =
+        secret_file_read_any(path, text, TOKEN_KEYS_FILE_MAX_BYTES, &shared, error, error_bytes);
     if (bytes >= 0) {
         keys = token_keys_parse(text, (size_t)bytes, why, sizeof why);
         if (keys == NULL)
@@ -342,7 +359,7 @@ unsigned token_keys_ignored(const struct token_keys *keys)
 bool token_keys_secret(const struct token_keys *keys)
 {
     for (unsigned i = 0; i < keys->n; i++)
-        if (keys->key[i].public == NULL)
+        if (keys->key[i].algorithm == TOKEN_HS256)
             return true;
     return false;
 }
@@ -378,7 +395,7 @@ static bool secret_fits(const struct key *key, const void *message, size_t messa
 
     if (signature_bytes != sizeof own)
         return false;
-    crypto_auth_hmacsha256_init(&state, key->secret, key->secret_bytes);
+    crypto_auth_hmacsha256_init(&state, key->raw, key->raw_bytes);
     crypto_auth_hmacsha256_update(&state, message, message_bytes);
     crypto_auth_hmacsha256_final(&state, own);
     bool fits = sodium_memcmp(own, signature, sizeof own) == 0;
@@ -425,7 +442,8 @@ static bool key_fits(const struct key *key, const void *message, size_t message_
     case TOKEN_ES256:
         return point_signature_fits(key, &signed_part, &its_signature);
     case TOKEN_EDDSA:
-        return public_fits(key, GNUTLS_SIGN_EDDSA_ED25519, &signed_part, &its_signature);
+        return signature_bytes == crypto_sign_BYTES &&
+               crypto_sign_verify_detached(signature, message, message_bytes, key->raw) == 0;
     }
     return false;
 }

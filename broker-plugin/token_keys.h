@@ -1,7 +1,7 @@
-/* The keys that readers' tokens are checked by (INTERFACES.md 3.1): a JWKS (RFC 7517), or one public
- * key in PEM. A key has one algorithm, by its own kind, whatever a token says. What is read comes
- * from the operator's file alone; nothing is ever fetched. Secrets are wiped when they are freed,
- * and are in no error. One thread. */
+/* The keys that readers' tokens are checked by (INTERFACES.md 3.1): a JWKS (RFC 7517), or one
+ * public key in PEM. A key has one algorithm, by its own kind, whatever a token says. What is read
+ * comes from the operator's file alone; nothing is ever fetched. Secrets are wiped when they are
+ * freed, and are in no error. One thread. */
 #ifndef TALLY_BROKER_PLUGIN_TOKEN_KEYS_H
 #define TALLY_BROKER_PLUGIN_TOKEN_KEYS_H
 
@@ -49,7 +49,7 @@ bool token_keys_secret(const struct token_keys *keys); /* one of them is a secre
 
 enum token_keys_answer {
     TOKEN_KEYS_FITS,
-    TOKEN_KEYS_NONE, /* no key has this algorithm and id */
+    TOKEN_KEYS_NONE,  /* no key has this algorithm and id */
     TOKEN_KEYS_WRONG, /* the signature is by none of those that have */
 };
 
