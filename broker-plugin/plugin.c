@@ -235,11 +235,12 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
 
     if (plugin->reloading)
         return MOSQ_ERR_SUCCESS;
-    plugin->bad_token = token_check(plugin->edge.token_keys, &rules, asked->password,
+    const char *wrong = token_check(plugin->edge.token_keys, &rules, asked->password,
                                     strnlen(asked->password, TOKEN_MAX_BYTES + 1),
                                     clock_ms(CLOCK_REALTIME) / 1000u, &token);
-    if (plugin->bad_token != NULL) {
+    if (wrong != NULL) {
         plugin->bad_tokens++;
+        plugin->bad_token = wrong;
         return MOSQ_ERR_AUTH;
     }
     const struct client *client =
@@ -267,7 +268,7 @@ static int on_basic_auth(int event, void *data, void *user)
     int answer = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
     const struct client *known = client_find(plugin->edge.clients, asked->client);
     if (plugin->reloading && known != NULL && !known->ended)
-        return answer;
+        return known->proved ? MOSQ_ERR_SUCCESS : answer;
     client_end(plugin->edge.clients, asked->client); /* of whoever had the pointer before */
     const char *refused = role_connect(&plugin->edge.rules, &plugin->edge.services, client_id,
                                        asked->username, asked->password, &facts);

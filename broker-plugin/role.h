@@ -29,8 +29,8 @@ struct role_facts {
     enum role role;
     bool admitted; /* false: gets nothing of Tally's (only where the broker asked nobody at connect)
                     */
-    char source;   /* of the reader's name: 'u' username, 'c' client id, 't' a token, or a gateway
-                      names   it with each reaction, 0: may watch only */
+    char source;   /* of the reader's name: 'u' username, 'c' client id, 't' a token names it, or a
+                      gateway with each reaction, 0: may watch only */
 };
 
 enum role_answer { ROLE_ALLOW, ROLE_DENY, ROLE_DEFER /* not Tally's: others decide */ };
