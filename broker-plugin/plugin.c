@@ -53,6 +53,7 @@ struct plugin {
     const struct mosquitto *unmatched; /* may write to reactions/, and MESSAGE has not come yet */
     bool reloading;                    /* BASIC_AUTH comes for connections that are there */
     bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
+    bool ending;                       /* a connection: the broker asks again for its filters */
     uint64_t turned_away;              /* connections, for want of room */
     uint64_t too_fast;                 /* connections, by the limit of their address */
     uint64_t flooded;                  /* connections ended for what they went on sending */
@@ -398,7 +399,7 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
     struct client *client = connected(plugin, asked->client);
     if (client == NULL)
         return MOSQ_ERR_ACL_DENIED;
-    if (role_subscriptions_bounded(&client->facts) &&
+    if (role_subscriptions_bounded(&client->facts) && !plugin->ending &&
         !client_subscribe(client, plugin->edge.settings.max_subscriptions))
         return MOSQ_ERR_ACL_DENIED;
     return code_of(role_subscribe(&plugin->edge.rules, &client->facts,
@@ -693,9 +694,11 @@ static void end_expired(struct plugin *plugin)
     char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];
     uint64_t now_s = clock_ms(CLOCK_REALTIME) / 1000u;
 
+    plugin->ending = true;
     for (int i = 0; i < EXPIRED_MAX && client_next_expired(plugin->edge.clients, now_s, client_id);
          i++)
         mosquitto_kick_client_by_clientid(client_id, true);
+    plugin->ending = false;
 }
 
 static int on_tick(int event, void *data, void *user)
