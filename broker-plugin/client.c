@@ -1,9 +1,12 @@
 #include "client.h"
 
+#include "expiry.h"
+
 /* uthash would exit the broker when memory is short. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((element)->failed = true)
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -14,8 +17,23 @@ struct entry {
     UT_hash_handle hh;
 };
 
+/* The entry of a reader with a token. */
+struct proved {
+    struct entry entry;   /* first, likewise */
+    bool failed;          /* to be added by its id */
+    bool has_id;          /* it is found by its client id: it was not superseded */
+    uint64_t expires_s;   /* of the token */
+    struct expiry expiry; /* when the connection is to be ended next */
+    UT_hash_handle hh;
+    size_t reader_bytes;
+    char *client_id; /* behind the reader */
+    char reader[];
+};
+
 struct client_table {
     struct entry *entries;
+    struct proved *by_id; /* those with a token, by their client ids */
+    struct expiry_heap expiries;
     struct entry *last; /* found: a PUBLISH asks twice for the same */
     size_t max;
     const void *ended[CLIENT_ENDED_MAX]; /* keys, oldest overwritten first */
@@ -30,11 +48,30 @@ struct client_table *client_table_new(size_t max)
     return table;
 }
 
+static struct proved *proved_of(struct entry *entry)
+{
+    return (struct proved *)entry;
+}
+
+/* It is no longer found by its client id, nor ended when its token expires. */
+static void forget_id(struct client_table *table, struct proved *proved)
+{
+    expiry_remove(&table->expiries, &proved->expiry);
+    if (proved->has_id)
+        HASH_DEL(table->by_id, proved);
+    proved->has_id = false;
+}
+
 static void delete (struct client_table *table, struct entry *entry)
 {
     if (table->last == entry)
         table->last = NULL;
     HASH_DEL(table->entries, entry);
+    if (entry->client.proved) {
+        struct proved *proved = proved_of(entry);
+        forget_id(table, proved);
+        explicit_bzero(proved->reader, proved->reader_bytes);
+    }
     free(entry);
 }
 
@@ -48,6 +85,7 @@ void client_table_free(struct client_table *table)
     {
         delete (table, entry);
     }
+    expiry_heap_fini(&table->expiries);
     free(table);
 }
 
@@ -74,11 +112,12 @@ struct client *client_find(struct client_table *table, const void *key)
     return entry == NULL ? NULL : &entry->client;
 }
 
-static struct entry *add(struct client_table *table, const void *key)
+/* An entry of so many bytes, which begin with a struct entry. */
+static struct entry *add(struct client_table *table, const void *key, size_t bytes)
 {
     if (HASH_COUNT(table->entries) >= table->max)
         return NULL;
-    struct entry *entry = calloc(1, sizeof *entry);
+    struct entry *entry = calloc(1, bytes);
     if (entry == NULL)
         return NULL;
     entry->client.key = key;
@@ -99,22 +138,104 @@ static void revive(struct client_table *table, struct entry *entry)
     entry->client.ended = false;
 }
 
-struct client *client_begin(struct client_table *table, const void *key,
-                            const struct role_facts *facts)
+/* The key's entry of a connection that begins: one of `bytes` bytes, as `proved` says. */
+static struct entry *begin(struct client_table *table, const void *key,
+                           const struct role_facts *facts, bool proved, size_t bytes)
 {
     struct entry *entry = find(table, key);
     if (entry != NULL && entry->client.ended)
         revive(table, entry);
+    if (entry != NULL && (proved || entry->client.proved)) { /* of another size */
+        delete (table, entry);
+        entry = NULL;
+    }
     if (entry == NULL)
-        entry = add(table, key);
+        entry = add(table, key, bytes);
     if (entry == NULL)
         return NULL;
     entry->client.facts = *facts;
     entry->client.subscriptions = 0;
     entry->client.keyed = false;
     receipt_budget_init(&entry->client.receipts);
+    return entry;
+}
+
+struct client *client_begin(struct client_table *table, const void *key,
+                            const struct role_facts *facts)
+{
+    struct entry *entry = begin(table, key, facts, false, sizeof *entry);
+    return entry == NULL ? NULL : &entry->client;
+}
+
+/* --- readers with a token --- */
+
+struct client *client_begin_proved(struct client_table *table, const void *key,
+                                   const struct role_facts *facts, const char *client_id,
+                                   const struct token *token)
+{
+    size_t id_bytes = strlen(client_id);
+
+    client_supersede(table, client_id);
+    struct entry *entry =
+        begin(table, key, facts, true, sizeof(struct proved) + token->reader_bytes + id_bytes + 1);
+    if (entry == NULL)
+        return NULL;
+    struct proved *proved = proved_of(entry);
+    proved->entry.client.proved = true;
+    proved->expires_s = proved->expiry.due_s = token->expires_s;
+    proved->reader_bytes = token->reader_bytes;
+    memcpy(proved->reader, token->reader, token->reader_bytes);
+    proved->client_id = proved->reader + token->reader_bytes;
+    memcpy(proved->client_id, client_id, id_bytes + 1);
+    if (expiry_add(&table->expiries, &proved->expiry)) {
+        HASH_ADD_KEYPTR(hh, table->by_id, proved->client_id, id_bytes, proved);
+        proved->has_id = !proved->failed;
+    }
+    if (!proved->has_id) { /* no memory */
+        delete (table, entry);
+        return NULL;
+    }
     return &entry->client;
 }
+
+void client_supersede(struct client_table *table, const char *client_id)
+{
+    struct proved *proved;
+
+    HASH_FIND(hh, table->by_id, client_id, strlen(client_id), proved);
+    if (proved != NULL)
+        forget_id(table, proved);
+}
+
+const char *client_reader(const struct client *client, size_t *bytes)
+{
+    const struct proved *proved = (const struct proved *)client;
+
+    *bytes = client->proved ? proved->reader_bytes : 0;
+    return client->proved ? proved->reader : NULL;
+}
+
+bool client_expired(const struct client *client, uint64_t now_s)
+{
+    return client->proved && ((const struct proved *)client)->expires_s <= now_s;
+}
+
+bool client_next_expired(struct client_table *table, uint64_t now_s,
+                         char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1])
+{
+    struct expiry *first = expiry_first(&table->expiries);
+
+    if (first == NULL || first->due_s > now_s)
+        return false;
+    struct proved *proved = (struct proved *)((char *)first - offsetof(struct proved, expiry));
+    expiry_remove(&table->expiries, first);
+    first->due_s = now_s + CLIENT_EXPIRED_AGAIN_S;
+    expiry_add(&table->expiries, first); /* there is room: one has just gone */
+    snprintf(client_id, ROLE_CLIENT_ID_MAX_BYTES + 1, "%s", proved->client_id);
+    return true;
+}
+
+/* --- ends --- */
 
 void client_end(struct client_table *table, const void *key)
 {

@@ -6,6 +6,7 @@
 
 #include "receipt.h"
 #include "role.h"
+#include "token.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,9 @@
 
 #define CLIENT_MAX 1048576  /* some 150 bytes each, of which malloc and uthash take 80 */
 #define CLIENT_ENDED_MAX 64 /* services whose will may still come */
+/* A connection whose token has expired and that is there though it was told of is told of again so
+ * much later. */
+#define CLIENT_EXPIRED_AGAIN_S 10
 
 struct client_table;
 
@@ -27,6 +31,7 @@ struct client {
     bool keyed;             /* by what its limits are found is known: from its first reaction on */
     bool address_limited;   /* as in struct admit_wish */
     bool ended;             /* a service that has gone: kept for its will */
+    bool proved;            /* its reader is known by a token: some 150 bytes more */
 };
 
 /* NULL for no memory. */
@@ -46,6 +51,27 @@ struct client *client_begin(struct client_table *table, const void *key,
  * CLIENT_ENDED_MAX others ended after it, because the broker asks for the right to publish its will
  * only now. Unknown keys and repeats are fine. */
 void client_end(struct client_table *table, const void *key);
+
+/* The same of a reader with a token, who is remembered with it, until it expires or the connection
+ * ends. Whoever had the client id before is superseded. */
+struct client *client_begin_proved(struct client_table *table, const void *key,
+                                   const struct role_facts *facts, const char *client_id,
+                                   const struct token *token);
+
+/* Another connection has the client id now, or will at once: the broker ends the one that had it,
+ * at its leisure, and a token's expiry must not end the new one in its place. */
+void client_supersede(struct client_table *table, const char *client_id);
+
+/* The reader of whom a token told, not NUL-terminated; NULL where the client has none. */
+const char *client_reader(const struct client *client, size_t *bytes);
+
+/* Whether the client's token has expired; false where it has none. */
+bool client_expired(const struct client *client, uint64_t now_s);
+
+/* Writes the client id of a connection whose token has expired; each is named once, and again
+ * CLIENT_EXPIRED_AGAIN_S later where it is there yet. False: there is none. */
+bool client_next_expired(struct client_table *table, uint64_t now_s,
+                         char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1]);
 
 /* Counts a subscription request. False where the connection had `max` already. */
 bool client_subscribe(struct client *client, uint64_t max);

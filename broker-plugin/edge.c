@@ -23,6 +23,7 @@ int edge_configure(struct edge *edge, const char *const *names, const char *cons
         .prefix_bytes = strlen(settings->topic_prefix),
         .open_wildcards = settings->open_wildcards,
         .auto_id_may_react = settings->auto_id_may_react,
+        .by_token = settings->by_token,
         .by_username = settings->by_username,
         .by_client_id = settings->by_client_id,
     };
@@ -42,6 +43,24 @@ static int load_secrets(struct edge *edge, char *error, size_t error_bytes)
         return error_say(error, error_bytes, "option services_file: %s", why);
     if (reader_key_load(&edge->admit.key, edge->settings.key_file, why, sizeof why) != 0)
         return error_say(error, error_bytes, "option key_file: %s", why);
+    return edge->settings.by_token ? edge_load_token_keys(edge, error, error_bytes) : 0;
+}
+
+bool edge_token_keys_changed(struct edge *edge)
+{
+    return token_keys_changed(edge->settings.token_keys, &edge->token_keys_seen);
+}
+
+int edge_load_token_keys(struct edge *edge, char *error, size_t error_bytes)
+{
+    char why[WHY_MAX_BYTES];
+
+    token_keys_changed(edge->settings.token_keys, &edge->token_keys_seen);
+    struct token_keys *keys = token_keys_load(edge->settings.token_keys, why, sizeof why);
+    if (keys == NULL)
+        return error_say(error, error_bytes, "option token_keys: %s", why);
+    token_keys_free(edge->token_keys);
+    edge->token_keys = keys;
     return 0;
 }
 
@@ -136,5 +155,6 @@ void edge_close(struct edge *edge)
     limit_table_free(edge->admit.addresses);
     limit_table_free(edge->connections);
     refusals_free(edge->refusals);
+    token_keys_free(edge->token_keys);
     explicit_bzero(edge, sizeof *edge);
 }

@@ -10,6 +10,7 @@
 #include "refusals.h"
 #include "role.h"
 #include "settings.h"
+#include "token_keys.h"
 
 #include "core/services.h"
 #include "spool/spool_file.h"
@@ -26,6 +27,8 @@ struct edge {
                                         them */
     struct limit_rate refusals_rate; /* of a connection; where limits are on */
     struct refusals *refusals;
+    struct token_keys *token_keys; /* NULL where identities names no token */
+    struct token_keys_seen token_keys_seen;
     char note[256]; /* of what was found at the start; empty: nothing to say */
 };
 
@@ -35,6 +38,12 @@ int edge_configure(struct edge *edge, const char *const *names, const char *cons
 
 /* Then: loads the secrets, opens the spool and sets up the limits. 0, or -1 with `error`. */
 int edge_open(struct edge *edge, char *error, size_t error_bytes);
+
+/* Whether the file of token_keys is another than was read, or tried, last. */
+bool edge_token_keys_changed(struct edge *edge);
+
+/* Reads the file of token_keys. 0, or -1 with `error`: then the keys that there were stay. */
+int edge_load_token_keys(struct edge *edge, char *error, size_t error_bytes);
 
 /* Of an edge that was zeroed at first, however far it came. Leaves no secret in memory. */
 void edge_close(struct edge *edge);

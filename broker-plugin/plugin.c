@@ -39,12 +39,14 @@
 #define WATCH_MS 10000
 #define REFUSALS_MS 1000      /* ops/refusals: at most one each */
 #define FLOOD_CONNECTIONS 100 /* that an ended flooder costs its address */
+#define EXPIRED_MAX 200       /* connections ended each TEND_MS whose tokens have expired */
+#define TOKEN_KEYS_MS 2000    /* the keys' file is looked at each */
 #define ERROR_MAX_BYTES 1024
 #define UNPASSED_AT_ONCE 100 /* states of before the start, published each TEND_MS */
 
 /* What was counted when the log last spoke of it. */
 struct watch {
-    uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded, states;
+    uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded, states, bad_tokens;
 };
 
 struct plugin {
@@ -53,11 +55,14 @@ struct plugin {
     const struct mosquitto *unmatched; /* may write to reactions/, and MESSAGE has not come yet */
     bool reloading;                    /* BASIC_AUTH comes for connections that are there */
     bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
+    bool ending;                       /* a connection: the broker asks again for its filters */
     uint64_t turned_away;              /* connections, for want of room */
     uint64_t too_fast;                 /* connections, by the limit of their address */
     uint64_t flooded;                  /* connections ended for what they went on sending */
     uint64_t states_refused;           /* states of the feed's that cannot hold */
-    uint64_t next_tend_ms, next_watch_ms, next_refusals_ms;
+    uint64_t bad_tokens;               /* connections, as their token did not hold */
+    const char *bad_token;             /* why the last of these */
+    uint64_t next_tend_ms, next_watch_ms, next_refusals_ms, next_token_keys_ms;
     struct watch watch;
     bool refusals_told;        /* ops/refusals was published since the start */
     struct refusals_sums told; /* what it said */
@@ -223,6 +228,35 @@ static bool floods(struct plugin *plugin, struct client *client, const struct mo
     return true;
 }
 
+/* Begins the connection of a reader whose password must be a token that holds. At a reload nobody
+ * connects: whoever is not known is away, and brings a token when it comes again. */
+static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basic_auth *asked,
+                          const char *client_id, const struct role_facts *facts)
+{
+    struct token token;
+    struct token_rules rules = {.issuer = plugin->edge.settings.token_issuer,
+                                .audience = plugin->edge.settings.token_audience};
+
+    if (plugin->reloading)
+        return MOSQ_ERR_SUCCESS;
+    const char *wrong = token_check(plugin->edge.token_keys, &rules, asked->password,
+                                    strnlen(asked->password, TOKEN_MAX_BYTES + 1),
+                                    clock_ms(CLOCK_REALTIME) / 1000u, &token);
+    if (wrong != NULL) {
+        plugin->bad_tokens++;
+        plugin->bad_token = wrong;
+        return MOSQ_ERR_AUTH;
+    }
+    const struct client *client =
+        client_begin_proved(plugin->edge.clients, asked->client, facts, client_id, &token);
+    explicit_bzero(&token, sizeof token);
+    if (client == NULL) {
+        plugin->turned_away++;
+        return MOSQ_ERR_AUTH;
+    }
+    return MOSQ_ERR_SUCCESS;
+}
+
 static int on_basic_auth(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
@@ -238,7 +272,7 @@ static int on_basic_auth(int event, void *data, void *user)
     int answer = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
     const struct client *known = client_find(plugin->edge.clients, asked->client);
     if (plugin->reloading && known != NULL && !known->ended)
-        return answer;
+        return known->proved ? MOSQ_ERR_SUCCESS : answer;
     client_end(plugin->edge.clients, asked->client); /* of whoever had the pointer before */
     const char *refused = role_connect(&plugin->edge.rules, &plugin->edge.services, client_id,
                                        asked->username, asked->password, &facts);
@@ -251,6 +285,11 @@ static int on_basic_auth(int event, void *data, void *user)
     }
     if (refused != NULL)
         return MOSQ_ERR_AUTH;
+    /* A signature is checked last, so that the limit of an address bounds those, too. */
+    if (facts.service == NULL && facts.source == 't')
+        return begin_by_token(plugin, asked, client_id, &facts);
+    if (!plugin->reloading)
+        client_supersede(plugin->edge.clients, client_id);
     /* Readers that are begun at their first SUBSCRIBE or PUBLISH instead: at a reload, as it may be
      * a session whose client is away, and nobody would tell of its end; and where the broker may
      * still refuse, as 2.1 tells of no end then, but of a beginning. */
@@ -363,7 +402,7 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
     struct client *client = connected(plugin, asked->client);
     if (client == NULL)
         return MOSQ_ERR_ACL_DENIED;
-    if (role_subscriptions_bounded(&client->facts) &&
+    if (role_subscriptions_bounded(&client->facts) && !plugin->ending &&
         !client_subscribe(client, plugin->edge.settings.max_subscriptions))
         return MOSQ_ERR_ACL_DENIED;
     return code_of(role_subscribe(&plugin->edge.rules, &client->facts,
@@ -457,6 +496,19 @@ static void fill_keys(const struct plugin *plugin, struct client *client,
     wish->address_key = client->address_key;
 }
 
+/* By what name its source knows the client. */
+static const char *name_of(const struct client *client, const struct mosquitto *connection,
+                           const char *client_id, size_t *bytes)
+{
+    const char *name = client_reader(client, bytes);
+
+    if (name != NULL || client->facts.source == 't') /* 't' without: a gateway */
+        return name;
+    name = client->facts.source == 'u' ? mosquitto_client_username(connection) : client_id;
+    *bytes = name == NULL ? 0 : strlen(name);
+    return name;
+}
+
 static void fill_wish(struct plugin *plugin, struct client *client, bool asked,
                       const struct mosquitto_evt_message *message, struct admit_wish *wish)
 {
@@ -473,11 +525,10 @@ static void fill_wish(struct plugin *plugin, struct client *client, bool asked,
         wish->client_id = "";
     wish->gateway = client->facts.role == ROLE_GATEWAY;
     wish->source = client->facts.source;
-    if (!wish->gateway)
-        wish->reader =
-            wish->source == 'u' ? mosquitto_client_username(message->client) : wish->client_id;
-    wish->reader_bytes = wish->reader == NULL ? 0 : strlen(wish->reader);
-    wish->may_react = asked && role_write(&client->facts, AREA_REACTIONS, NULL) == ROLE_ALLOW;
+    wish->reader = name_of(client, message->client, wish->client_id, &wish->reader_bytes);
+    wish->unix_ms = clock_ms(CLOCK_REALTIME);
+    wish->may_react = asked && role_write(&client->facts, AREA_REACTIONS, NULL) == ROLE_ALLOW &&
+                      !client_expired(client, wish->unix_ms / 1000u);
     wish->response_topic = properties.response_topic;
     wish->response_topic_bytes = properties.response_topic_bytes;
     wish->correlation = properties.correlation;
@@ -485,7 +536,6 @@ static void fill_wish(struct plugin *plugin, struct client *client, bool asked,
     if (wish->reader_bytes > 0 && wish->reader_bytes <= READER_NAME_MAX_BYTES)
         fill_keys(plugin, client, message->client, wish); /* others are forbidden */
     wish->clock_bad = spool_dir_clock_bad(plugin->edge.spool);
-    wish->unix_ms = clock_ms(CLOCK_REALTIME);
     wish->now_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -603,6 +653,7 @@ static struct watch look(const struct plugin *plugin)
         .too_fast = plugin->too_fast,
         .flooded = plugin->flooded,
         .states = plugin->states_refused,
+        .bad_tokens = plugin->bad_tokens,
     };
 }
 
@@ -616,10 +667,12 @@ static void watch(struct plugin *plugin)
         say(MOSQ_LOG_WARNING, "refused in the last seconds",
             "busy=%" PRIu64 " clock=%" PRIu64 " receipts_dropped=%" PRIu64
             " connections_without_room=%" PRIu64 " connections_too_fast=%" PRIu64
-            " connections_that_flooded=%" PRIu64 " states_of_the_feed=%" PRIu64,
+            " connections_that_flooded=%" PRIu64 " states_of_the_feed=%" PRIu64
+            " tokens_that_did_not_hold=%" PRIu64 " the_last=\"%s\"",
             now.busy - last->busy, now.clock - last->clock,
             now.receipts_dropped - last->receipts_dropped, now.turned_away - last->turned_away,
-            now.too_fast - last->too_fast, now.flooded - last->flooded, now.states - last->states);
+            now.too_fast - last->too_fast, now.flooded - last->flooded, now.states - last->states,
+            now.bad_tokens - last->bad_tokens, plugin->bad_token == NULL ? "" : plugin->bad_token);
     plugin->watch = now;
 }
 
@@ -630,6 +683,7 @@ static void tell_refusals(struct plugin *plugin)
         .connections_rate = plugin->too_fast,
         .connections_no_room = plugin->turned_away,
         .connections_flood = plugin->flooded,
+        .connections_token = plugin->bad_tokens,
         .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
     };
 
@@ -671,6 +725,42 @@ static void say_unpassed_states(struct plugin *plugin)
     }
 }
 
+static void say_token_keys(const struct plugin *plugin)
+{
+    say(MOSQ_LOG_NOTICE, "the keys of readers' tokens are read", "file=\"%s\" keys=%u ignored=%u",
+        plugin->edge.settings.token_keys, token_keys_count(plugin->edge.token_keys),
+        token_keys_ignored(plugin->edge.token_keys));
+}
+
+/* Reads the keys of tokens again where the file has changed, or `anyway`. What it costs, it costs
+ * when an operator changes keys. */
+static void tend_token_keys(struct plugin *plugin, bool anyway)
+{
+    char error[ERROR_MAX_BYTES];
+
+    if (!plugin->edge.settings.by_token || (!edge_token_keys_changed(&plugin->edge) && !anyway))
+        return;
+    if (edge_load_token_keys(&plugin->edge, error, sizeof error) == 0)
+        say_token_keys(plugin);
+    else
+        say(MOSQ_LOG_WARNING, "the keys of readers' tokens stay as they were", "reason=\"%s\"",
+            error);
+}
+
+/* Ends connections whose tokens have expired, a bounded number at a time. Their wills are sent, as
+ * after every end that is not the client's own (MQTT 5, 3.1.2.5); not to Tally's topics. */
+static void end_expired(struct plugin *plugin)
+{
+    char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];
+    uint64_t now_s = clock_ms(CLOCK_REALTIME) / 1000u;
+
+    plugin->ending = true;
+    for (int i = 0; i < EXPIRED_MAX && client_next_expired(plugin->edge.clients, now_s, client_id);
+         i++)
+        mosquitto_kick_client_by_clientid(client_id, true);
+    plugin->ending = false;
+}
+
 static int on_tick(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
@@ -692,6 +782,11 @@ static int on_tick(int event, void *data, void *user)
     if (note[0] != '\0')
         say(MOSQ_LOG_WARNING, note, "%s", "");
     say_unpassed_states(plugin);
+    end_expired(plugin);
+    if (now_ms >= plugin->next_token_keys_ms) {
+        plugin->next_token_keys_ms = now_ms + TOKEN_KEYS_MS;
+        tend_token_keys(plugin, false);
+    }
     if (now_ms >= plugin->next_refusals_ms) {
         plugin->next_refusals_ms = now_ms + REFUSALS_MS;
         tell_refusals(plugin);
@@ -709,6 +804,7 @@ static int on_reload(int event, void *data, void *user)
     (void)event;
     (void)data;
     plugin->reloading = true;
+    tend_token_keys(plugin, true);
 #ifdef MOSQUITTO_2_1
     return MOSQ_ERR_SUCCESS;
 #else
@@ -818,6 +914,8 @@ static void say_ready(const struct plugin *plugin)
         spool_dir_edge_id(plugin->edge.spool), settings->shards, settings->ring_bytes,
         settings->kinds, settings->topic_prefix, settings->identities,
         settings->limits ? "on" : "off");
+    if (settings->by_token)
+        say_token_keys(plugin);
     if (plugin->edge.note[0] != '\0')
         say(MOSQ_LOG_WARNING, plugin->edge.note, "%s", "");
     if (!survives_reboot)

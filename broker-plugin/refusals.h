@@ -34,6 +34,7 @@ struct refusals_sums {
     uint64_t connections_rate;    /* connections refused by the limit of their address */
     uint64_t connections_no_room; /* … as too many are remembered */
     uint64_t connections_flood;   /* … ended for what they went on sending */
+    uint64_t connections_token;   /* … refused as their token did not hold */
     uint64_t receipts_dropped;
 };
 

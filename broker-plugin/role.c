@@ -66,7 +66,8 @@ const char *role_connect(const struct role_rules *rules, const struct services *
 
     if (service != NULL && !services_secret_fits(service, password))
         return "a service without its secret";
-    if (service == NULL && username != NULL && !username_fits(username))
+    bool token = service == NULL && rules->by_token && password != NULL && password[0] != '\0';
+    if (service == NULL && !token && username != NULL && !username_fits(username))
         return "username is not 16 to 128 bytes";
     facts->role = service == NULL ? ROLE_READER : service->role;
     const char *refused = client_id_refused(client_id, facts->role);
@@ -74,7 +75,8 @@ const char *role_connect(const struct role_rules *rules, const struct services *
         return refused;
     facts->admitted = true;
     facts->service = service;
-    facts->source = facts->role == ROLE_GATEWAY ? 't' : source_of(rules, client_id, username);
+    facts->source =
+        token || facts->role == ROLE_GATEWAY ? 't' : source_of(rules, client_id, username);
     return NULL;
 }
 

@@ -18,7 +18,8 @@ struct role_rules {
     size_t prefix_bytes;
     bool open_wildcards;    /* everybody may use the newsroom's wildcards */
     bool auto_id_may_react; /* a broker-made client id is an identity */
-    bool by_username;       /* a reader may be known by the username … */
+    bool by_token;          /* a reader may be known by a token: a password is one … */
+    bool by_username;       /* … by the username … */
     bool by_client_id;      /* … or by the client id */
 };
 
@@ -28,14 +29,16 @@ struct role_facts {
     enum role role;
     bool admitted; /* false: gets nothing of Tally's (only where the broker asked nobody at connect)
                     */
-    char source;   /* of the reader's name: 'u' username, 'c' client id, 't' a gateway names it with
-                      each reaction, 0: may watch only */
+    char source;   /* of the reader's name: 'u' username, 'c' client id, 't' a token names it, or a
+                      gateway with each reaction, 0: may watch only */
 };
 
 enum role_answer { ROLE_ALLOW, ROLE_DENY, ROLE_DEFER /* not Tally's: others decide */ };
 
 /* Whether a client may connect, and as what. `password` may be NULL. Returns NULL and fills
- * `facts`, or why not (a constant). A username that is a service's needs its secret. */
+ * `facts`, or why not (a constant). A username that is a service's needs its secret. A reader whose
+ * source is 't' may connect only if the password is a token that holds, which the caller finds out:
+ * it costs more than all of this. */
 const char *role_connect(const struct role_rules *rules, const struct services *services,
                          const char *client_id, const char *username, const char *password,
                          struct role_facts *facts);

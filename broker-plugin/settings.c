@@ -16,7 +16,8 @@
 
 /* The wording stands twice: in the table, and where more than the table can say is checked. */
 #define ACCEPTS_RING_BYTES "1048576 to 1073741824, a multiple of 4096"
-#define ACCEPTS_IDENTITIES "username, client_id, or both with a comma between"
+#define ACCEPTS_IDENTITIES "1 to 3 of token, username and client_id, with commas between"
+#define ACCEPTS_TOKEN_KEYS "empty, or a file: a JWKS, or one public key in PEM"
 #define ACCEPTS_PROXIES "empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
 
 const struct option settings_options[] = {
@@ -42,6 +43,12 @@ const struct option settings_options[] = {
      "filters that a reader's connection may ask for"},
     {"identities", TEXT_OF(identities), 1, OPTION_TEXT_MAX_BYTES, "username,client_id",
      ACCEPTS_IDENTITIES, "by what a reader may be known"},
+    {"token_keys", TEXT_OF(token_keys), 0, OPTION_TEXT_MAX_BYTES, "", ACCEPTS_TOKEN_KEYS,
+     "by what readers' tokens are checked; required where identities names token"},
+    {"token_issuer", TEXT_OF(token_issuer), 0, OPTION_TEXT_MAX_BYTES, "", "empty, or any text",
+     "what a token's iss must be; empty: anything"},
+    {"token_audience", TEXT_OF(token_audience), 0, OPTION_TEXT_MAX_BYTES, "", "empty, or any text",
+     "whom a token's aud must name; empty: anybody"},
     {"limits", SWITCH_OF(limits), 0, 0, "on", "on or off",
      "all limits below; off: every article is known, too"},
     {"reader_rate", NUMBER_OF(reader_rate), 1, 10000, "5", "1 to 10000",
@@ -71,16 +78,26 @@ const struct option settings_options[] = {
 };
 const size_t settings_options_n = sizeof settings_options / sizeof settings_options[0];
 
+static bool *identity_of(struct settings *settings, const char *word, size_t bytes)
+{
+    const struct {
+        const char *word;
+        bool *by;
+    } identities[] = {{"token", &settings->by_token},
+                      {"username", &settings->by_username},
+                      {"client_id", &settings->by_client_id}};
+    for (size_t i = 0; i < sizeof identities / sizeof identities[0]; i++)
+        if (bytes == strlen(identities[i].word) && memcmp(word, identities[i].word, bytes) == 0)
+            return identities[i].by;
+    return NULL;
+}
+
 static int parse_identities(struct settings *settings)
 {
     for (const char *word = settings->identities;; word++) {
         size_t bytes = strcspn(word, ",");
-        bool *by;
-        if (bytes == strlen("username") && memcmp(word, "username", bytes) == 0)
-            by = &settings->by_username;
-        else if (bytes == strlen("client_id") && memcmp(word, "client_id", bytes) == 0)
-            by = &settings->by_client_id;
-        else
+        bool *by = identity_of(settings, word, bytes);
+        if (by == NULL)
             return -1;
         if (*by)
             return -1;
@@ -89,6 +106,28 @@ static int parse_identities(struct settings *settings)
         if (*word == '\0')
             return 0;
     }
+}
+
+/* What is said of tokens where none are taken would guard nothing. */
+static int check_tokens(const struct settings *settings, char *error, size_t error_bytes)
+{
+    const struct {
+        const char *name, *value;
+    } options[] = {{"token_keys", settings->token_keys},
+                   {"token_issuer", settings->token_issuer},
+                   {"token_audience", settings->token_audience}};
+    if (settings->by_token && settings->token_keys[0] == '\0')
+        return error_say(
+            error, error_bytes,
+            "option token_keys is missing: identities names token, which needs a file: "
+            "a JWKS, or one public key in PEM");
+    for (size_t i = 0; !settings->by_token && i < sizeof options / sizeof options[0]; i++)
+        if (options[i].value[0] != '\0')
+            return error_say(error, error_bytes,
+                             "option %s: no token is looked at, as identities does not name token; "
+                             "it accepts %s",
+                             options[i].name, ACCEPTS_IDENTITIES);
+    return 0;
 }
 
 /* What the table cannot say. */
@@ -110,7 +149,7 @@ static int understand(struct settings *settings, char *error, size_t error_bytes
     if (address_nets_parse(&settings->proxy_nets, settings->proxies) != 0)
         return error_say(error, error_bytes, "option proxies: %s is not %s", settings->proxies,
                          ACCEPTS_PROXIES);
-    return 0;
+    return check_tokens(settings, error, error_bytes);
 }
 
 int settings_load(struct settings *settings, const char *const *names, const char *const *values,

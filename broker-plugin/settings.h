@@ -19,6 +19,9 @@ struct settings {
     char kinds[OPTION_TEXT_MAX_BYTES + 1];
     char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
     char identities[OPTION_TEXT_MAX_BYTES + 1];
+    char token_keys[OPTION_TEXT_MAX_BYTES + 1]; /* not empty where by_token */
+    char token_issuer[OPTION_TEXT_MAX_BYTES + 1];
+    char token_audience[OPTION_TEXT_MAX_BYTES + 1];
     char proxies[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t shards, ring_bytes, max_subscriptions;
     uint64_t reader_rate, reader_burst, address_rate, address_burst, connect_rate, connect_burst;
@@ -27,7 +30,7 @@ struct settings {
     bool open_wildcards, auto_id_may_react, limits, auto_create;
     /* understood */
     struct kind_table kind_table;
-    bool by_username, by_client_id;
+    bool by_token, by_username, by_client_id;
     struct address_nets proxy_nets;
 };
 

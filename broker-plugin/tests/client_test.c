@@ -161,6 +161,105 @@ static void is_bounded(void **state)
     assert_int_equal(client_table_count(table), 1000);
 }
 
+/* --- readers with a token --- */
+
+static const struct role_facts bearer = {.admitted = true, .role = ROLE_READER, .source = 't'};
+
+static struct client *begin_proved(uintptr_t n, const char *client_id, const char *name,
+                                   uint64_t expires_s)
+{
+    struct token token = {.reader_bytes = strlen(name), .expires_s = expires_s};
+    memcpy(token.reader, name, token.reader_bytes);
+    return client_begin_proved(table, key(n), &bearer, client_id, &token);
+}
+
+static bool is_reader(const struct client *client, const char *name)
+{
+    size_t bytes;
+    const char *found = client_reader(client, &bytes);
+    return name == NULL ? found == NULL && bytes == 0
+                        : bytes == strlen(name) && memcmp(found, name, bytes) == 0;
+}
+
+static bool expires_next(uint64_t now_s, const char *client_id)
+{
+    char found[ROLE_CLIENT_ID_MAX_BYTES + 1];
+    return client_next_expired(table, now_s, found)
+               ? client_id != NULL && strcmp(found, client_id) == 0
+               : client_id == NULL;
+}
+
+static void remembers_whom_a_token_names(void **state)
+{
+    (void)state;
+    struct client *client = begin_proved(1, "phone", "one", 100);
+    assert_ptr_equal(client_find(table, key(1)), client);
+    assert_int_equal(client->facts.source, 't');
+    assert_true(is_reader(client, "one"));
+    assert_false(client_expired(client, 99));
+    assert_true(client_expired(client, 100));
+    assert_true(is_reader(begin_proved(2, "desk", "one", 100), "one"));
+    const struct client *plain = client_begin(table, key(3), &reader);
+    assert_true(is_reader(plain, NULL));
+    assert_false(client_expired(plain, UINT64_MAX));
+    /* A pointer that comes again, with another token, without one, and with one again. */
+    assert_true(is_reader(begin_proved(1, "phone", "another", 200), "another"));
+    assert_true(is_reader(client_begin(table, key(1), &reader), NULL));
+    assert_true(is_reader(begin_proved(1, "phone", "one", 300), "one"));
+    client_begin(table, key(4), &service);
+    client_end(table, key(4));
+    assert_true(is_reader(begin_proved(4, "tablet", "one", 300), "one"));
+    assert_false(client_find(table, key(4))->ended);
+    assert_int_equal(client_table_count(table), 4);
+}
+
+static void ends_whose_tokens_have_expired(void **state)
+{
+    (void)state;
+    assert_true(expires_next(UINT64_MAX, NULL));
+    begin_proved(1, "late", "r", 200);
+    begin_proved(2, "soon", "r", 100);
+    begin_proved(3, "gone", "r", 50);
+    client_begin(table, key(4), &reader);
+    client_end(table, key(3));
+    assert_true(expires_next(99, NULL));
+    assert_true(expires_next(100, "soon"));
+    assert_true(expires_next(100, NULL));
+    /* It is there yet. */
+    assert_true(expires_next(100 + CLIENT_EXPIRED_AGAIN_S - 1, NULL));
+    assert_true(expires_next(100 + CLIENT_EXPIRED_AGAIN_S, "soon"));
+    client_end(table, key(2));
+    assert_true(expires_next(300, "late"));
+    assert_true(expires_next(300, NULL));
+    client_end(table, key(1));
+    assert_true(expires_next(UINT64_MAX, NULL));
+    assert_int_equal(client_table_count(table), 1);
+}
+
+/* The broker ends a connection by its client id: a new one that has it now is not to be ended. */
+static void spares_who_took_the_client_id_over(void **state)
+{
+    (void)state;
+    struct client *old = begin_proved(1, "same", "r", 100);
+    begin_proved(2, "same", "r", 200);
+    assert_true(expires_next(150, NULL));
+    assert_true(client_expired(old, 150)); /* and yet it may not react */
+    client_end(table, key(1));
+    assert_true(expires_next(200, "same"));
+    client_supersede(table, "other");
+    client_supersede(table, "same"); /* by one without a token */
+    assert_true(expires_next(UINT64_MAX, NULL));
+    client_supersede(table, "same");
+    client_end(table, key(2));
+    assert_int_equal(client_table_count(table), 0);
+}
+
+static void takes_no_more_memory_of_others(void **state)
+{
+    (void)state;
+    assert_true(sizeof(struct client) <= 72); /* what it was without tokens */
+}
+
 /* Whichever allocation fails, nothing is half remembered; uthash would end the process. */
 static void bears_a_shortage_of_memory(void **state)
 {
@@ -168,7 +267,10 @@ static void bears_a_shortage_of_memory(void **state)
     (void)state;
     for (uintptr_t i = 1; i <= 900; i++) {
         allocations_left = (long)(i % 4);
-        const struct client *client = client_begin(table, key(i), &reader);
+        char client_id[16];
+        (void)snprintf(client_id, sizeof client_id, "%u", (unsigned)i);
+        const struct client *client =
+            i % 8 < 4 ? client_begin(table, key(i), &reader) : begin_proved(i, client_id, "r", i);
         allocations_left = -1;
         failed += client == NULL;
         assert_ptr_equal(client_find(table, key(i)), client);
@@ -178,6 +280,10 @@ static void bears_a_shortage_of_memory(void **state)
     assert_int_equal(client_table_count(table), 900 - failed);
     allocations_left = 0;
     assert_null(client_table_new(1));
+    char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];
+    while (client_next_expired(table, 1000, client_id))
+        failed++;
+    assert_true(failed > 225);
 }
 
 int main(void)
@@ -190,6 +296,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(keeps_a_service_for_its_will, begin, end),
         cmocka_unit_test_setup_teardown(keeps_a_bounded_number_of_services_that_ended, begin, end),
         cmocka_unit_test_setup_teardown(is_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(remembers_whom_a_token_names, begin, end),
+        cmocka_unit_test_setup_teardown(ends_whose_tokens_have_expired, begin, end),
+        cmocka_unit_test_setup_teardown(spares_who_took_the_client_id_over, begin, end),
+        cmocka_unit_test(takes_no_more_memory_of_others),
         cmocka_unit_test_setup_teardown(bears_a_shortage_of_memory, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

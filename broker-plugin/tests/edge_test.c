@@ -120,6 +120,46 @@ static void names_the_option_whose_file_is_wrong(void **state)
     assert_non_null(strstr(error, "key_file"));
 }
 
+#define TOKEN_KEYS                                                                                 \
+    "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8\"}]}"
+
+static int open_edge_with_tokens(void)
+{
+    char spool[128], services[128], key[128], keys[128];
+    snprintf(spool, sizeof spool, "%s", temp_path("spool"));
+    snprintf(services, sizeof services, "%s", temp_path("services"));
+    snprintf(key, sizeof key, "%s", temp_path("key"));
+    snprintf(keys, sizeof keys, "%s", temp_path("keys"));
+    const char *names[] = {"spool", "services_file", "key_file", "identities", "token_keys"};
+    const char *values[] = {spool, services, key, "token", keys};
+    if (edge_configure(&edge, names, values, COUNT_OF(names), error, sizeof error) != 0)
+        return -1;
+    return edge_open(&edge, error, sizeof error);
+}
+
+static void keeps_its_token_keys_while_the_file_is_bad(void **state)
+{
+    (void)state;
+    assert_int_equal(open_edge_with_tokens(), -1);
+    assert_non_null(strstr(error, "option token_keys"));
+    edge_close(&edge);
+    temp_write("keys", TOKEN_KEYS, strlen(TOKEN_KEYS), 0600);
+    require(open_edge_with_tokens() == 0, "%s", error);
+    const struct token_keys *first = edge.token_keys;
+    assert_false(edge_token_keys_changed(&edge));
+    temp_write("keys", "{", 1, 0600);
+    assert_true(edge_token_keys_changed(&edge));
+    assert_int_equal(edge_load_token_keys(&edge, error, sizeof error), -1);
+    assert_non_null(strstr(error, "option token_keys"));
+    assert_false(edge_token_keys_changed(&edge)); /* said once */
+    assert_ptr_equal(edge.token_keys, first);
+    assert_int_equal(token_keys_count(edge.token_keys), 1);
+    temp_write("keys", TOKEN_KEYS, strlen(TOKEN_KEYS), 0600);
+    assert_true(edge_token_keys_changed(&edge));
+    assert_int_equal(edge_load_token_keys(&edge, error, sizeof error), 0);
+    assert_int_equal(token_keys_count(edge.token_keys), 1);
+}
+
 static void leaves_no_secret_in_memory(void **state)
 {
     static const struct edge nothing;
@@ -137,6 +177,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(has_no_limits_where_they_are_off, begin, end),
         cmocka_unit_test_setup_teardown(is_opened_once, begin, end),
         cmocka_unit_test_setup_teardown(names_the_option_whose_file_is_wrong, begin, end),
+        cmocka_unit_test_setup_teardown(keeps_its_token_keys_while_the_file_is_bad, begin, end),
         cmocka_unit_test_setup_teardown(leaves_no_secret_in_memory, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

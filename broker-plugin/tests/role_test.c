@@ -122,6 +122,50 @@ static void knows_readers_as_the_deployment_wants(void **state)
     assert_int_equal(source_of("auto-x", NULL), 'c');
 }
 
+/* Where tokens are taken, a reader's password is one: the caller checks it. */
+static void takes_a_readers_password_for_a_token(void **state)
+{
+    static const struct {
+        const char *client_id, *username, *password;
+        char source; /* '-': refused */
+        enum role role;
+    } rows[] = {
+        {"c", NULL, "token", 't', ROLE_READER},
+        {"c", SIXTEEN, "token", 't', ROLE_READER},
+        {"c", "short", "token", 't', ROLE_READER},
+        {"c", HUNDRED_AND_28 "a", "token", 't', ROLE_READER},
+        {"auto-x", NULL, "token", 't', ROLE_READER},
+        {"ops-x", NULL, "token", '-', 0},
+        {"a/b", SIXTEEN, "token", '-', 0},
+        {"c", "operator", "token", '-', 0},
+        {"c", "operator", SECRET, 0, ROLE_OPERATOR},
+        {"c", "backend", SECRET, 't', ROLE_GATEWAY},
+        {"c", "a-service-with-a-long-name", SECRET, 0, ROLE_NEWSROOM},
+        {"c", NULL, NULL, 0, ROLE_READER},
+        {"c", NULL, "", 0, ROLE_READER},
+        {"c", SIXTEEN, NULL, 0, ROLE_READER},
+        {"c", SIXTEEN, "", 0, ROLE_READER},
+        {"c", "short", "", '-', 0},
+    };
+    (void)state;
+    rules = (struct role_rules){.by_token = true};
+    set_prefix("");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct role_facts facts;
+        const char *why = role_connect(&rules, &services, rows[i].client_id, rows[i].username,
+                                       rows[i].password, &facts);
+        require((why != NULL) == (rows[i].source == '-'), "row %zu", i);
+        if (why == NULL)
+            require(facts.source == rows[i].source && facts.role == rows[i].role, "row %zu", i);
+    }
+    struct role_facts facts;
+    role_unasked(&rules, &services, "c", SIXTEEN, &facts);
+    assert_int_equal(facts.source, 0);
+    rules.by_username = rules.by_client_id = true;
+    assert_int_equal(source_of("c", SIXTEEN), 'u');
+    assert_int_equal(source_of("c", NULL), 'c');
+}
+
 static void gives_nobody_a_role_unasked(void **state)
 {
     static const struct {
@@ -351,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(admits_connections, begin),
         cmocka_unit_test_setup(knows_readers_as_the_deployment_wants, begin),
+        cmocka_unit_test_setup(takes_a_readers_password_for_a_token, begin),
         cmocka_unit_test_setup(gives_nobody_a_role_unasked, begin),
         cmocka_unit_test_setup(lets_each_role_write_its_own, begin),
         cmocka_unit_test_setup(delivers_to_whom_it_concerns, begin),

@@ -33,6 +33,10 @@ static void has_defaults(void **state)
     assert_int_equal(settings.max_subscriptions, 256);
     assert_true(settings.by_username);
     assert_true(settings.by_client_id);
+    assert_false(settings.by_token);
+    assert_string_equal(settings.token_keys, "");
+    assert_string_equal(settings.token_issuer, "");
+    assert_string_equal(settings.token_audience, "");
     assert_true(settings.limits);
     assert_int_equal(settings.reader_rate, 5);
     assert_int_equal(settings.reader_burst, 20);
@@ -88,6 +92,40 @@ static void takes_what_is_right(void **state)
     assert_int_equal(settings.proxy_nets.net[1].bits, 128);
 }
 
+static int load_tokens(const char *identities, const char *keys, const char *issuer)
+{
+    const char *names[] = {"spool",      "services_file", "key_file",
+                           "identities", "token_issuer",  "token_keys"};
+    const char *values[] = {"/s", "/f", "/k", identities, issuer, keys};
+    return settings_load(&settings, names, values, keys == NULL ? 5 : 6, error, sizeof error);
+}
+
+/* Tokens and the keys to check them by go together. */
+static void takes_tokens_with_keys(void **state)
+{
+    static const struct {
+        const char *identities;
+        bool by_username, by_client_id;
+    } rows[] = {
+        {"token", false, false},
+        {"token,username", true, false},
+        {"client_id,token", false, true},
+        {"username,client_id,token", true, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        require(load_tokens(rows[i].identities, "/keys", "us") == 0, "%s", error);
+        assert_true(settings.by_token);
+        assert_int_equal(settings.by_username, rows[i].by_username);
+        assert_int_equal(settings.by_client_id, rows[i].by_client_id);
+        assert_string_equal(settings.token_keys, "/keys");
+        assert_string_equal(settings.token_issuer, "us");
+        require(load_tokens(rows[i].identities, NULL, "us") == -1, "%s", rows[i].identities);
+        assert_non_null(strstr(error, "token_keys"));
+        assert_non_null(strstr(error, "JWKS"));
+    }
+}
+
 /* Each error names the option, and what it accepts. */
 static void names_what_is_wrong(void **state)
 {
@@ -113,6 +151,11 @@ static void names_what_is_wrong(void **state)
         {"identities", "name", "client_id"},
         {"identities", "username,", "client_id"},
         {"identities", "username,username", "client_id"},
+        {"identities", "token,token", "client_id"},
+        {"identities", "tokens", "client_id"},
+        {"token_keys", "/k", "identities"},
+        {"token_issuer", "us", "identities"},
+        {"token_audience", "it", "identities"},
         {"limits", "some", "on or off"},
         {"reader_rate", "0", "1 to 10000"},
         {"reader_burst", "1000001", "1 to 1000000"},
@@ -154,9 +197,8 @@ static void names_what_is_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(has_defaults),
-        cmocka_unit_test(takes_what_is_right),
-        cmocka_unit_test(names_what_is_wrong),
+        cmocka_unit_test(has_defaults),           cmocka_unit_test(takes_what_is_right),
+        cmocka_unit_test(takes_tokens_with_keys), cmocka_unit_test(names_what_is_wrong),
         cmocka_unit_test(names_what_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

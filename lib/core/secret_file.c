@@ -27,7 +27,15 @@ static ssize_t read_all(int fd, char *out, size_t max)
     return (ssize_t)have;
 }
 
-ssize_t secret_file_read(const char *path, char *out, size_t max, char *error, size_t error_bytes)
+int secret_file_refuse(const char *path, char *error, size_t error_bytes)
+{
+    return error_say(error, error_bytes,
+                     "%s: others may read or write it; its mode must be 0600 or 0640", path);
+}
+
+/* Refuses a file that others have a right to, unless `shared` is there to say so. */
+static ssize_t read_file(const char *path, char *out, size_t max, _Bool *shared, char *error,
+                         size_t error_bytes)
 {
     struct stat status;
     ssize_t bytes = -1;
@@ -36,13 +44,25 @@ ssize_t secret_file_read(const char *path, char *out, size_t max, char *error, s
         return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
         error_say(error, error_bytes, "%s: is not a file", path);
-    else if (status.st_mode & 007)
-        error_say(error, error_bytes,
-                  "%s: others may read or write it; its mode must be 0600 or 0640", path);
+    else if ((status.st_mode & 007) && shared == NULL)
+        secret_file_refuse(path, error, error_bytes);
     else if ((bytes = read_all(fd, out, max)) < 0)
         error_say(error, error_bytes, "%s: %s", path, strerror(errno));
     close(fd);
     if (bytes > (ssize_t)max)
         return error_say(error, error_bytes, "%s: is longer than %zu bytes", path, max);
+    if (bytes >= 0 && shared != NULL)
+        *shared = (status.st_mode & 007) != 0;
     return bytes;
+}
+
+ssize_t secret_file_read(const char *path, char *out, size_t max, char *error, size_t error_bytes)
+{
+    return read_file(path, out, max, NULL, error, error_bytes);
+}
+
+ssize_t secret_file_read_any(const char *path, char *out, size_t max, _Bool *shared, char *error,
+                             size_t error_bytes)
+{
+    return read_file(path, out, max, shared, error, error_bytes);
 }

@@ -14,7 +14,8 @@ static void check(const struct settings *settings)
     FUZZ_CHECK(settings->shards >= 1 && settings->shards <= 64);
     FUZZ_CHECK(settings->ring_bytes >= 1048576 && settings->ring_bytes <= 1073741824 &&
                settings->ring_bytes % 4096 == 0);
-    FUZZ_CHECK(settings->by_username || settings->by_client_id);
+    FUZZ_CHECK(settings->by_token || settings->by_username || settings->by_client_id);
+    FUZZ_CHECK(settings->by_token == (settings->token_keys[0] != '\0'));
     FUZZ_CHECK(article_prefix_valid(settings->topic_prefix));
     FUZZ_CHECK(settings->kind_table.n >= 1 && settings->kind_table.n <= KIND_MAX);
     for (int i = 1; i <= settings->kind_table.n; i++) {

@@ -83,6 +83,19 @@ static void check_topic(const struct role_rules *rules, const char *topic)
     }
 }
 
+/* A password is a token, or nothing. */
+static void check_token(const struct role_rules *rules, const char *client_id, const char *username,
+                        const struct role_facts *without)
+{
+    static const struct services none;
+    struct role_facts facts = {0};
+    const char *why = role_connect(rules, &none, client_id, username, "token", &facts);
+    if (rules->by_token)
+        FUZZ_CHECK(why == NULL ? facts.source == 't' : !without->admitted);
+    else
+        FUZZ_CHECK((why == NULL) == without->admitted && facts.source == without->source);
+}
+
 static void check_connect(const struct role_rules *rules, const char *client_id,
                           const char *username)
 {
@@ -92,6 +105,7 @@ static void check_connect(const struct role_rules *rules, const char *client_id,
     role_unasked(rules, &none, client_id, username, &unasked);
     FUZZ_CHECK(facts.admitted == (why == NULL) && facts.service == NULL && unasked.service == NULL);
     FUZZ_CHECK(facts.role == ROLE_READER && unasked.role == ROLE_READER);
+    check_token(rules, client_id, username, &facts);
     if (why != NULL)
         return;
     FUZZ_CHECK(unasked.admitted && unasked.source == facts.source);
@@ -107,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct role_rules rules = {.prefix = how & 1 ? "news/de/" : "",
                                .open_wildcards = (how & 2) != 0,
                                .auto_id_may_react = (how & 4) != 0,
+                               .by_token = (how & 16) != 0,
                                .by_username = true,
                                .by_client_id = (how & 8) != 0};
     rules.prefix_bytes = strlen(rules.prefix);

@@ -35,9 +35,10 @@ def _close(edge):
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory, request):
-    """The edge of a module: started once, with the options of the module's EDGE."""
+    """The edge of a module: started once, with the options of the module's EDGE, and what its prepare(edge) did before."""
     made = _make(tmp_path_factory.mktemp("edge"), **getattr(request.module, "EDGE", {}))
     try:
+        getattr(request.module, "prepare", lambda _edge: None)(made)
         made.start()
         yield made
     finally:

@@ -22,6 +22,7 @@ PLUGIN = [
     ("open_wildcards", "maybe"), ("auto_id_may_react", "yes please"),
     ("max_subscriptions", "0"), ("max_subscriptions", "65537"), ("max_subscriptions", "many"),
     ("identities", "cookie"), ("identities", "username,username"),
+    ("token_keys", "/no/such/file"), ("token_issuer", "somebody"), ("token_audience", "somebody"),
     ("limits", "some"),
     ("reader_rate", "0"), ("reader_rate", "10001"), ("reader_burst", "0"), ("address_rate", "none"), ("address_burst", "1000001"),
     ("connect_rate", "0"), ("connect_burst", "-1"), ("refusal_rate", "0"), ("refusal_burst", "1000001"), ("proxies", "10.0.0.1/8"), ("proxies", "proxy.example"), ("auto_create", "perhaps"),

@@ -1,0 +1,188 @@
+#include "token.h"
+
+#include "token_json.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#define PARTS 3
+#define PART_MAX_BYTES (TOKEN_MAX_BYTES / 4 * 3)
+#define TIME_MAX_S 253402300799.0 /* the end of the year 9999 */
+
+/* A part as it stands in the token. */
+struct part {
+    const char *text;
+    size_t bytes;
+};
+
+/* What a part says. */
+struct content {
+    unsigned char bytes[PART_MAX_BYTES];
+    size_t n;
+};
+
+static bool split(const char *text, size_t bytes, struct part parts[PARTS])
+{
+    const char *end = text + bytes;
+
+    for (int i = 0; i < PARTS; i++) {
+        const char *dot = memchr(text, '.', (size_t)(end - text));
+        if ((dot == NULL) != (i == PARTS - 1))
+            return false;
+        parts[i].text = text;
+        parts[i].bytes = (size_t)((dot == NULL ? end : dot) - text);
+        text = dot == NULL ? end : dot + 1;
+    }
+    return true;
+}
+
+/* Of base64url without padding, in its one form. */
+static bool decode(const struct part *part, struct content *content)
+{
+    return part->bytes > 0 &&
+           sodium_base642bin(content->bytes, sizeof content->bytes, part->text, part->bytes, NULL,
+                             &content->n, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
+}
+
+/* --- the signature --- */
+
+/* What else the header says is of no account (RFC 7515, 4): keys and addresses of keys above all.
+ */
+static const char *read_header(const json_t *header, enum token_algorithm *algorithm,
+                               const char **key_id)
+{
+    const char *name = token_json_string(header, "alg");
+
+    if (header == NULL)
+        return "the header is no JSON object";
+    if (name == NULL || !token_keys_algorithm(name, algorithm))
+        return "alg is not HS256, RS256, ES256 or EdDSA";
+    if (json_object_get(header, "crit") != NULL)
+        return "crit asks for what is not understood";
+    *key_id = token_json_string(header, "kid");
+    if (*key_id == NULL && json_object_get(header, "kid") != NULL)
+        return "kid is no string";
+    return NULL;
+}
+
+static const char *check_signature(const struct token_keys *keys, const char *text,
+                                   const struct part parts[PARTS], const struct content *header,
+                                   const struct content *signature)
+{
+    enum token_algorithm algorithm = TOKEN_HS256;
+    const char *key_id = NULL;
+    json_t *said = token_json_object(header->bytes, header->n);
+    const char *wrong = read_header(said, &algorithm, &key_id);
+
+    if (wrong == NULL) {
+        size_t bytes = (size_t)(parts[1].text + parts[1].bytes - text);
+        switch (token_keys_verify(keys, algorithm, key_id, text, bytes, signature->bytes,
+                                  signature->n)) {
+        case TOKEN_KEYS_FITS:
+            break;
+        case TOKEN_KEYS_NONE:
+            wrong = "there is no key of its alg and kid";
+            break;
+        case TOKEN_KEYS_WRONG:
+            wrong = "the signature is by none of the keys";
+            break;
+        }
+    }
+    json_decref(said);
+    return wrong;
+}
+
+/* --- the claims --- */
+
+/* Whether the claim is a time, in whole seconds; fractions are cut. */
+static bool read_time(const json_t *claim, uint64_t *seconds)
+{
+    if (!json_is_number(claim))
+        return false;
+    double value = json_number_value(claim);
+    if (!(value >= 0 && value <= TIME_MAX_S))
+        return false;
+    *seconds = (uint64_t)value;
+    return true;
+}
+
+static const char *check_times(const json_t *claims, uint64_t now_s, uint64_t *expires_s)
+{
+    const json_t *from = json_object_get(claims, "nbf");
+    uint64_t from_s;
+
+    if (!read_time(json_object_get(claims, "exp"), expires_s))
+        return "exp is missing, or no time";
+    if (*expires_s <= now_s)
+        return "it has expired";
+    if (from == NULL)
+        return NULL;
+    if (!read_time(from, &from_s))
+        return "nbf is no time";
+    return from_s > now_s + TOKEN_LEEWAY_S ? "its time has not come (nbf)" : NULL;
+}
+
+/* Whether the claim is the string, or a list with it. */
+static bool names(const json_t *claim, const char *what)
+{
+    if (json_is_string(claim))
+        return strcmp(json_string_value(claim), what) == 0;
+    for (size_t i = 0; i < json_array_size(claim); i++) {
+        const json_t *one = json_array_get(claim, i);
+        if (json_is_string(one) && strcmp(json_string_value(one), what) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *check_claims(const json_t *claims, const struct token_rules *rules,
+                                uint64_t now_s, struct token *token)
+{
+    const json_t *issuer = json_object_get(claims, "iss");
+    const json_t *subject = json_object_get(claims, "sub");
+
+    if (claims == NULL)
+        return "the claims are no JSON object";
+    const char *wrong = check_times(claims, now_s, &token->expires_s);
+    if (wrong != NULL)
+        return wrong;
+    if (rules->issuer[0] != '\0' && !(json_is_string(issuer) && names(issuer, rules->issuer)))
+        return "iss is not the one of token_issuer";
+    if (rules->audience[0] != '\0' && !names(json_object_get(claims, "aud"), rules->audience))
+        return "aud does not name the one of token_audience";
+    token->reader_bytes = json_string_length(subject);
+    if (token->reader_bytes == 0 || token->reader_bytes > sizeof token->reader)
+        return "sub is no string of 1 to 128 bytes";
+    memcpy(token->reader, json_string_value(subject), token->reader_bytes);
+    return NULL;
+}
+
+const char *token_check(const struct token_keys *keys, const struct token_rules *rules,
+                        const char *text, size_t bytes, uint64_t now_s, struct token *token)
+{
+    struct part parts[PARTS];
+    struct content content[PARTS];
+    const char *wrong;
+
+    memset(token, 0, sizeof *token);
+    if (bytes > TOKEN_MAX_BYTES)
+        return "it is longer than 4096 bytes";
+    if (!split(text, bytes, parts))
+        return "it has not three parts";
+    for (int i = 0; i < PARTS; i++)
+        if (!decode(&parts[i], &content[i])) {
+            wrong = "a part is no base64url";
+            goto out;
+        }
+    wrong = check_signature(keys, text, parts, &content[0], &content[2]);
+    if (wrong == NULL) {
+        json_t *claims = token_json_object(content[1].bytes, content[1].n);
+        wrong = check_claims(claims, rules, now_s, token);
+        json_decref(claims);
+    }
+out:
+    explicit_bzero(content, sizeof content);
+    if (wrong != NULL)
+        explicit_bzero(token, sizeof *token);
+    return wrong;
+}

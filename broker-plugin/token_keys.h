@@ -1,0 +1,77 @@
+/* The keys that readers' tokens are checked by (INTERFACES.md 3.1): a JWKS (RFC 7517), or one
+ * public key in PEM. A key has one algorithm, by its own kind, whatever a token says. What is read
+ * comes from the operator's file alone; nothing is ever fetched. Secrets are wiped when they are
+ * freed, and are in no error. One thread. */
+#ifndef TALLY_BROKER_PLUGIN_TOKEN_KEYS_H
+#define TALLY_BROKER_PLUGIN_TOKEN_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <time.h>
+
+#define TOKEN_KEYS_MAX 16
+#define TOKEN_KEYS_FILE_MAX_BYTES 65536
+#define TOKEN_KEYS_ID_MAX_BYTES 255
+#define TOKEN_KEYS_SECRET_MIN_BYTES 32
+#define TOKEN_KEYS_SECRET_MAX_BYTES 512
+#define TOKEN_KEYS_RSA_MIN_BITS 2048
+#define TOKEN_KEYS_RSA_MAX_BITS 8192
+#define TOKEN_KEYS_SIGNATURE_MAX_BYTES (TOKEN_KEYS_RSA_MAX_BITS / 8)
+
+enum token_algorithm {
+    TOKEN_HS256, /* a secret of 32 to 512 bytes */
+    TOKEN_RS256, /* RSA of 2048 to 8192 bits */
+    TOKEN_ES256, /* P-256 */
+    TOKEN_EDDSA, /* Ed25519 */
+};
+
+/* The algorithm of this name, as "alg" has it. False: none of these. */
+bool token_keys_algorithm(const char *name, enum token_algorithm *algorithm);
+
+struct token_keys;
+
+/* Reads the file. A key for something else (use, key_ops, alg, or a kind that is none of the four)
+ * is ignored; one that is weak, broken or private is an error, as is a file without any, one with
+ * more than TOKEN_KEYS_MAX, and one with a secret that others may read. NULL with "PATH: …" in
+ * `error`. */
+struct token_keys *token_keys_load(const char *path, char *error, size_t error_bytes);
+
+/* The same of what stands in a file. */
+struct token_keys *token_keys_parse(const char *text, size_t bytes, char *error,
+                                    size_t error_bytes);
+
+void token_keys_free(struct token_keys *keys); /* NULL is fine */
+
+unsigned token_keys_count(const struct token_keys *keys);
+unsigned token_keys_ignored(const struct token_keys *keys);
+bool token_keys_secret(const struct token_keys *keys); /* one of them is a secret */
+
+enum token_keys_answer {
+    TOKEN_KEYS_FITS,
+    TOKEN_KEYS_NONE,  /* no key has this algorithm and id */
+    TOKEN_KEYS_WRONG, /* the signature is by none of those that have */
+};
+
+/* Whether one of the keys of this algorithm made the signature of the message. `id` (may be NULL)
+ * rules those out that have another; a key without an id fits every one. At most as many checks as
+ * there are keys. */
+enum token_keys_answer token_keys_verify(const struct token_keys *keys,
+                                         enum token_algorithm algorithm, const char *id,
+                                         const void *message, size_t message_bytes,
+                                         const unsigned char *signature, size_t signature_bytes);
+
+/* What is known of a file without reading it. */
+struct token_keys_seen {
+    bool there;
+    dev_t device;
+    ino_t inode;
+    off_t bytes;
+    struct timespec changed;
+};
+
+/* Looks at the file; true where it is another than `seen` says, which then says what it is. To be
+ * asked before the file is read, so that what is written meanwhile is seen the next time. */
+bool token_keys_changed(const char *path, struct token_keys_seen *seen);
+
+#endif
