@@ -62,8 +62,7 @@ int article_state_time(const char *text, uint64_t *unix_ms)
     /* What there is not, such as the 30th of February, becomes another. */
     if (given.tm_year < 1970 || gmtime_r(&seconds, &back) == NULL ||
         back.tm_mon + 1 != given.tm_mon || back.tm_mday != given.tm_mday ||
-        back.tm_hour != given.tm_hour || back.tm_min != given.tm_min ||
-        back.tm_sec != given.tm_sec)
+        back.tm_hour != given.tm_hour || back.tm_min != given.tm_min || back.tm_sec != given.tm_sec)
         return -1;
     *unix_ms = (uint64_t)seconds * 1000 + (uint64_t)ms;
     return 0;
@@ -131,8 +130,7 @@ static int take_member(struct article_state *state, const cJSON *member)
     if (strcmp(name, "closes_at") == 0)
         return take_time(&state->closes, &state->closes_ms, member);
     /* The feed's own. */
-    return strcmp(name, "article") == 0 || strcmp(name, "open") == 0 ||
-                   strcmp(name, "version") == 0
+    return strcmp(name, "article") == 0 || strcmp(name, "open") == 0 || strcmp(name, "version") == 0
                ? 0
                : -1;
 }
@@ -219,13 +217,11 @@ int article_state_change(struct article_state *state, const struct article_state
                          change->results);
     if (change->kinds[0] != '\0' && change_kinds(state, change->kinds, error, error_bytes) != 0)
         return -1;
-    if (change->opens_at[0] != '\0' &&
-        change_time("opens_at", &state->opens, &state->opens_ms, change->opens_at, error,
-                    error_bytes) != 0)
+    if (change->opens_at[0] != '\0' && change_time("opens_at", &state->opens, &state->opens_ms,
+                                                   change->opens_at, error, error_bytes) != 0)
         return -1;
-    if (change->closes_at[0] != '\0' &&
-        change_time("closes_at", &state->closes, &state->closes_ms, change->closes_at, error,
-                    error_bytes) != 0)
+    if (change->closes_at[0] != '\0' && change_time("closes_at", &state->closes, &state->closes_ms,
+                                                    change->closes_at, error, error_bytes) != 0)
         return -1;
     return check_times(state, error, error_bytes);
 }
@@ -239,9 +235,9 @@ size_t article_state_write(const struct article_state *state, char out[ARTICLE_S
     size_t used =
         (size_t)snprintf(out, most, "{\"state\":\"%s\"", state->closed ? "closed" : "open");
     for (int i = 0; i < state->kinds; i++)
-        used += (size_t)snprintf(out + used, most - used, "%s\"%s\"%s",
-                                 i == 0 ? ",\"kinds\":[" : ",", state->kind[i],
-                                 i == state->kinds - 1 ? "]" : "");
+        used +=
+            (size_t)snprintf(out + used, most - used, "%s\"%s\"%s", i == 0 ? ",\"kinds\":[" : ",",
+                             state->kind[i], i == state->kinds - 1 ? "]" : "");
     if (state->opens) {
         write_time(state->opens_ms, time);
         used += (size_t)snprintf(out + used, most - used, ",\"opens_at\":\"%s\"", time);

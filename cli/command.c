@@ -49,8 +49,7 @@ int command_run(enum operate_command command, int argc, char **argv,
     struct links_secrets secrets;
     char error[WHY_BYTES];
     int help = 0;
-    int rc =
-        operate_settings_parse(&settings, command, argc, argv, &help, error, sizeof error);
+    int rc = operate_settings_parse(&settings, command, argc, argv, &help, error, sizeof error);
     if (rc == 1) {
         if (help == 'v')
             puts("tally " TALLY_VERSION);

@@ -106,10 +106,8 @@ static int flush_slice(struct erasing *erasing)
         argv[3 + 2 * i] = (const char *)erasing->hash[i];
         bytes[3 + 2 * i] = HASH_BYTES;
     }
-    struct store_edit_call call = {.shard = erasing->shard,
-                                   .argc = (int)(2 + 2 * erasing->n),
-                                   .argv = argv,
-                                   .bytes = bytes};
+    struct store_edit_call call = {
+        .shard = erasing->shard, .argc = (int)(2 + 2 * erasing->n), .argv = argv, .bytes = bytes};
     if (erasing->n == 0)
         return 0;
     erasing->n = 0;
@@ -144,8 +142,9 @@ static int all_articles(struct erasing *erasing)
         erasing->shard = i;
         status = store_view_articles(erasing->store, i, on_article, erasing);
         if (status < 0)
-            status = command_failed(erasing->settings, "%s; some articles are done: do it once more",
-                                    store_view_error(erasing->store));
+            status =
+                command_failed(erasing->settings, "%s; some articles are done: do it once more",
+                               store_view_error(erasing->store));
         if (status == 0)
             status = flush_slice(erasing);
     }
@@ -156,13 +155,11 @@ static int say(const struct erasing *erasing)
 {
     const bool keep = strcmp(erasing->settings->counts, "keep") == 0,
                dry = erasing->settings->dry_run;
-    printf("%" PRIu64 " registers of %" PRIu64 " articles %s; the %" PRIu64
-           " that counted %s\n",
+    printf("%" PRIu64 " registers of %" PRIu64 " articles %s; the %" PRIu64 " that counted %s\n",
            erasing->found, erasing->articles, dry ? "would be erased" : "are erased",
-           erasing->counted,
-           keep ? "stay as numbers in the bases" : "are taken from the totals");
-    printf("what this reader's reactions still wait for in a spool is counted after this, and found "
-           "by doing it once more\n");
+           erasing->counted, keep ? "stay as numbers in the bases" : "are taken from the totals");
+    printf("reactions of this reader that still wait in a spool are counted after this: do it once "
+           "more then\n");
     if (erasing->damaged > 0)
         return command_refused(erasing->settings,
                                "%" PRIu64 " articles have a head, base or bucket of no known form, "

@@ -36,8 +36,8 @@ static void write_row(struct exporting *exporting, const char *article, const re
     if (head->type != REDIS_REPLY_STRING && exporting->settings->list.n == 0)
         return; /* it went meanwhile */
     if (head->type != REDIS_REPLY_STRING) {
-        exporting->status = command_refused(exporting->settings, "%s: the store has no such article",
-                                            article);
+        exporting->status =
+            command_refused(exporting->settings, "%s: the store has no such article", article);
         return;
     }
     if (total_parse_head(&registers, head->str, (size_t)head->len) != 0 ||
@@ -108,8 +108,8 @@ static int flush_batch(struct exporting *exporting)
     }
     if (!is_array(reply, 2) || !is_array(reply->element[0], exporting->n) ||
         !is_array(reply->element[1], exporting->n)) {
-        exporting->status = command_failed(exporting->settings,
-                                           "redis: no heads and bases in an answer");
+        exporting->status =
+            command_failed(exporting->settings, "redis: no heads and bases in an answer");
         freeReplyObject(reply);
         return -1;
     }
@@ -147,8 +147,9 @@ static int on_article(void *user, const char *article, size_t bytes)
     }
     int added = table_add(exporting->seen, article, bytes);
     if (added < 0) {
-        exporting->status = command_failed(
-            exporting->settings, "more than %d articles in a shard, or no memory", TABLE_ARTICLES_MAX);
+        exporting->status =
+            command_failed(exporting->settings, "more than %d articles in a shard, or no memory",
+                           TABLE_ARTICLES_MAX);
         return 1;
     }
     if (added == 0)

@@ -57,8 +57,7 @@ static void prepare(const struct importing *importing, const struct table_entry 
     memcpy(call->argv, argv, sizeof argv);
     memcpy(call->bytes, bytes, sizeof bytes);
     *out = (struct store_edit_call){
-        .shard =
-            article_shard(entry->article, entry->bytes, store_view_shards(importing->store)),
+        .shard = article_shard(entry->article, entry->bytes, store_view_shards(importing->store)),
         .argc = 5,
         .argv = call->argv,
         .bytes = call->bytes,
@@ -134,8 +133,8 @@ static int read_file(const struct importing *importing)
     if (!standard)
         (void)fclose(in);
     return rc == 0 ? COMMAND_DONE
-                   : command_refused(settings, "%s: %s", standard ? "standard input" : settings->file,
-                                     why);
+                   : command_refused(settings, "%s: %s",
+                                     standard ? "standard input" : settings->file, why);
 }
 
 static int work(struct importing *importing)

@@ -29,8 +29,8 @@ static const struct {
 
 static void usage(FILE *out)
 {
-    fprintf(out,
-            "usage: tally COMMAND [ARTICLE] [--option=value …]; tally COMMAND --help lists its options\n");
+    fprintf(out, "usage: tally COMMAND [ARTICLE] [--option=value …]; tally COMMAND --help lists "
+                 "its options\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
 }

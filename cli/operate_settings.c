@@ -57,8 +57,9 @@ static const struct {
     {BIT(ERASE),
      TEXT(source, NULL, "u, c or t",
           "what the id is: u a username, c a client id, t a token's sub or a gateway's reader")},
-    {BIT(ERASE), TEXT(counts, NULL, "remove or keep",
-                      "whether the reader's reactions go from the totals, too, or stay as a number")},
+    {BIT(ERASE),
+     TEXT(counts, NULL, "remove or keep",
+          "whether the reader's reactions go from the totals, too, or stay as a number")},
     {BIT(ERASE), TEXT(key_file, NULL, "a file of mode 0600 or 0640",
                       "the key by which readers are hashed: 32 hex digits")},
     {CHANGING, SWITCH(dry_run, "say what would be done, and do nothing")},
@@ -124,8 +125,9 @@ static int check_words(const struct operate_settings *settings, char *error, siz
     if (settings->clear && (settings->state[0] != '\0' || settings->kinds[0] != '\0' ||
                             settings->opens_at[0] != '\0' || settings->closes_at[0] != '\0' ||
                             settings->results[0] != '\0'))
-        return error_say(error, error_bytes, "option clear: takes all of the state back, and goes "
-                                             "with no other part of it");
+        return error_say(error, error_bytes,
+                         "option clear: takes all of the state back, and goes "
+                         "with no other part of it");
     return 0;
 }
 

@@ -25,7 +25,8 @@ enum operate_command {
 
 struct operate_settings {
     enum operate_command command;
-    char article[ARTICLE_MAX_BYTES + 1]; /* the word before the options; of article, reset, archive */
+    char article[ARTICLE_MAX_BYTES +
+                 1]; /* the word before the options; of article, reset, archive */
     struct links links;
     OPERATE_TEXT(state);
     OPERATE_TEXT(kinds);
@@ -41,8 +42,8 @@ struct operate_settings {
     OPERATE_TEXT(counts);
     OPERATE_TEXT(key_file);
 
-    struct article_list list;   /* of `articles` */
-    enum rows_format rows;      /* of `format` */
+    struct article_list list; /* of `articles` */
+    enum rows_format rows;    /* of `format` */
 };
 
 /* Such as "reset". */

@@ -46,8 +46,8 @@ static int judge_closed(const struct resetting *resetting, char **state, size_t 
     if (reply == NULL)
         return command_failed(settings, "%s", store_view_error(resetting->store));
     bool there = reply->type == REDIS_REPLY_STRING;
-    bool understood = there && article_state_parse(&parsed, reply->str, (size_t)reply->len, why,
-                                                   sizeof why) == 0;
+    bool understood =
+        there && article_state_parse(&parsed, reply->str, (size_t)reply->len, why, sizeof why) == 0;
     if (there) {
         *state_bytes = (size_t)reply->len;
         *state = malloc(*state_bytes + 1);
@@ -97,13 +97,11 @@ static int once(const struct resetting *resetting, bool *again)
         status = judge_closed(resetting, &state, &state_bytes);
     if (status != COMMAND_DONE)
         goto out;
-    const char *argv[] = {settings->article, archive ? "1" : "0",
-                          settings->dry_run ? "look" : "do", state};
+    const char *argv[] = {settings->article, archive ? "1" : "0", settings->dry_run ? "look" : "do",
+                          state};
     const size_t bytes[] = {strlen(argv[0]), 1, strlen(argv[2]), state_bytes};
-    struct store_edit_call call = {.shard = resetting->shard,
-                                   .argc = state == NULL ? 3 : 4,
-                                   .argv = argv,
-                                   .bytes = bytes};
+    struct store_edit_call call = {
+        .shard = resetting->shard, .argc = state == NULL ? 3 : 4, .argv = argv, .bytes = bytes};
     if (store_edit_call(resetting->edit, STORE_EDIT_RESET, &call, 1) != 0) {
         status = command_failed(settings, "%s", store_edit_error(resetting->edit));
         goto out;
@@ -138,8 +136,9 @@ static int run(const struct operate_settings *settings, const struct links_secre
     if (status == COMMAND_DONE && again)
         status = command_failed(settings, "%s: its state changes all the time", settings->article);
     if (status == COMMAND_DONE && !settings->dry_run && store_edit_drop(resetting.edit) != 0)
-        status = command_failed(settings, "done, but of its old registers some are left for the "
-                                          "next command to delete: %s",
+        status = command_failed(settings,
+                                "done, but of its old registers some are left for the "
+                                "next command to delete: %s",
                                 store_edit_error(resetting.edit));
     command_close(resetting.store, resetting.edit);
     return command_printed(settings, status);

@@ -28,8 +28,8 @@ struct retained {
     bool up, down;
     int awaited, acknowledged; /* message ids */
     bool refused;
-    int published; /* the message id of the last PUBACK */
-    int reason;    /* and what it said */
+    int published;    /* the message id of the last PUBACK */
+    int reason;       /* and what it said */
     const char *area; /* what is asked for: "totals", "articles" */
     retained_fn fn;
     void *user;

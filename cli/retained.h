@@ -1,6 +1,6 @@
-/* What the broker retains under totals/, asked for as an operator, and an article's state, asked for
- * or set. One MQTT 5 connection, driven by its caller. Functions return 0, or -1 with a sentence
- * from retained_error. One thread. */
+/* What the broker retains under totals/, asked for as an operator, and an article's state, asked
+ * for or set. One MQTT 5 connection, driven by its caller. Functions return 0, or -1 with a
+ * sentence from retained_error. One thread. */
 #ifndef TALLY_CLI_RETAINED_H
 #define TALLY_CLI_RETAINED_H
 

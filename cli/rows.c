@@ -167,9 +167,12 @@ static int read_column(struct rows_reader *reader, const char *name, char *error
     static const struct {
         const char *name;
         enum rows_column is;
-    } plain[] = {{"article", ROWS_ARTICLE}, {"version", ROWS_VERSION},
-                 {"updated_at", ROWS_UPDATED_AT}, {"total", ROWS_TOTAL},
-                 {"kind", ROWS_KIND}, {"count", ROWS_COUNT}},
+    } plain[] = {{"article", ROWS_ARTICLE},
+                 {"version", ROWS_VERSION},
+                 {"updated_at", ROWS_UPDATED_AT},
+                 {"total", ROWS_TOTAL},
+                 {"kind", ROWS_KIND},
+                 {"count", ROWS_COUNT}},
       by_kind[] = {{REGISTERS ":", ROWS_REGISTERS}, {BASE ":", ROWS_BASE}};
     const int n = reader->columns;
     reader->column[n].kind = 0;
@@ -286,8 +289,7 @@ static int read_csv(struct rows_reader *reader, char *line, size_t bytes, struct
 static bool whole_number(const cJSON *item, int64_t *out)
 {
     if (!cJSON_IsNumber(item) || item->valuedouble < 0 ||
-        item->valuedouble > (double)ROWS_COUNT_MAX ||
-        item->valuedouble != floor(item->valuedouble))
+        item->valuedouble > (double)ROWS_COUNT_MAX || item->valuedouble != floor(item->valuedouble))
         return false;
     *out = (int64_t)item->valuedouble;
     return true;

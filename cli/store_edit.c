@@ -81,7 +81,8 @@ const char *store_edit_error(const struct store_edit *edit)
 static int push(struct store_edit *edit, enum store_edit_script script,
                 const struct store_edit_call *call)
 {
-    static const char *const names[KEYS] = {"heads", "base", "changed", "meta", "states", "dropped"};
+    static const char *const names[KEYS] = {"heads", "base",   "changed",
+                                            "meta",  "states", "dropped"};
     char key[KEYS][KEY_BYTES], shard[12];
     const char *argv[3 + KEYS + 1 + STORE_EDIT_ARGUMENTS_MAX] = {"EVALSHA", edit->sha[script], "6"};
     size_t bytes[3 + KEYS + 1 + STORE_EDIT_ARGUMENTS_MAX], n = 3;
@@ -100,7 +101,8 @@ static int push(struct store_edit *edit, enum store_edit_script script,
     return store_view_push(edit->store, (int)n, argv, bytes);
 }
 
-/* Hears one answer. Where the shard was paused it is none, and *wait_ms as long as that may last. */
+/* Hears one answer. Where the shard was paused it is none, and *wait_ms as long as that may last.
+ */
 static int pull(struct store_edit *edit, struct store_edit_call *call, unsigned *wait_ms)
 {
     redisReply *reply = store_view_pull(edit->store);

@@ -13,8 +13,8 @@
 struct table;
 
 struct table_entry {
-    uint64_t line;  /* the last that says something of it */
-    bool registers; /* as in rows_line */
+    uint64_t line;               /* the last that says something of it */
+    bool registers;              /* as in rows_line */
     uint32_t kinds;              /* which were named, a bit each */
     int64_t count[KIND_MAX + 1]; /* by kind id */
     size_t bytes;
@@ -32,7 +32,8 @@ int table_add(struct table *table, const char *article, size_t bytes);
 /* The article that was added last; NULL where none is. */
 const struct table_entry *table_last(const struct table *table);
 
-/* Adds what a line says. Returns 0, or -1 with a sentence: it was said already, or it is too much. */
+/* Adds what a line says. Returns 0, or -1 with a sentence: it was said already, or it is too much.
+ */
 int table_add_line(struct table *table, const struct rows_line *line, uint64_t number, char *error,
                    size_t error_bytes);
 
