@@ -12,6 +12,7 @@ local byte, sub, format = string.byte, string.sub, string.format
 
 local HEAD = '<BBI8I4I4BI4B'
 local KINDS = 15
+local MOST = 9007199254740991 -- of a count in a base: what a number here, and every reader of JSON, holds exactly
 local WIDE = string.rep(' ', 65) -- why: collector/register.lua
 local heads_key, base_key, changed_key, meta_key, states_key, dropped_key = unpack(KEYS)
 local prefix = sub(heads_key, 1, -6)

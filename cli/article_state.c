@@ -171,8 +171,13 @@ int article_state_parse(struct article_state *state, const char *text, size_t by
         state->closed = true;
         return 0;
     }
-    cJSON *object = cJSON_ParseWithLength(text, bytes);
-    int result = take_members(state, object, error, error_bytes);
+    const char *end = text;
+    cJSON *object = cJSON_ParseWithLengthOpts(text, bytes, &end, 0);
+    while (object != NULL && end < text + bytes && strchr(" \t\r\n", *end) != NULL && *end != '\0')
+        end++;
+    int result = object != NULL && end != text + bytes
+                     ? error_say(error, error_bytes, "something stands behind its JSON object")
+                     : take_members(state, object, error, error_bytes);
     cJSON_Delete(object);
     return result;
 }

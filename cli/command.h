@@ -8,9 +8,10 @@
 
 /* Exit status. */
 #define COMMAND_DONE 0
-#define COMMAND_REFUSED 1 /* it may not be, and nothing of what was refused is changed: says why   \
-                           */
-#define COMMAND_FAILED 2  /* it could not be done: options, files, Redis, the broker */
+#define COMMAND_REFUSED                                                                            \
+    1                    /* it may not be, and nothing of what was refused is changed: says why    \
+                          */
+#define COMMAND_FAILED 2 /* it could not be done: options, files, Redis, the broker */
 
 /* Parses the options (or prints them), loads the secrets, runs. Returns the exit status. */
 int command_run(enum operate_command command, int argc, char **argv,

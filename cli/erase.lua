@@ -1,7 +1,7 @@
 -- Deletes one reader's registers of some articles (INTERFACES.md 5.4), each article whole before the next.
 -- ARGV  2 'do', or 'look': nothing is changed; 3 '1': what they counted is kept in the base; then for each article its id and the
 --       reader's hash there, 8 bytes
--- Answers {'ok', registers found, of which counted, articles of which something stored is of no known form}
+-- Answers {'ok', registers found, of which counted, articles left alone, as what is stored of them is of no known form}
 local doing, keep = ARGV[2] == 'do', ARGV[3] == '1'
 local found, counted, damaged = 0, 0, 0
 
@@ -76,7 +76,7 @@ for i = 4, #ARGV, 2 do
         local value = try('HGET', key, field)
         if type(value) == 'string' then
             local kind = kind_of(a, value)
-            if a.voters == 0 or (kind ~= 0 and (a.counts[kind] or 0) == 0) then
+            if a.voters == 0 or (kind ~= 0 and ((a.counts[kind] or 0) == 0 or (keep and (a.base[kind] or 0) >= MOST))) then
                 damaged = damaged + 1
             else
                 found = found + 1

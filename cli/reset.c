@@ -113,6 +113,9 @@ static int once(const struct resetting *resetting, bool *again)
     else if (strcmp(word, "damaged") == 0)
         status = command_refused(settings, "%s: its %s is of no known form", settings->article,
                                  store_edit_text(&call, 1));
+    else if (strcmp(word, "full") == 0)
+        status = command_refused(settings, "%s: its base and counts are over 2^53 - 1 together",
+                                 settings->article);
     else if (!*again)
         say(settings, &call);
     store_edit_release(&call, 1);

@@ -5,6 +5,7 @@
 -- Answers {'none'}           there is no such article
 --         {'damaged', what}  what is stored of it is of no known form
 --         {'changed'}        its state is another by now
+--         {'full'}           base and counts are too much together
 --         {'ok', version, registers that it had, sum of its counts, sum of its base}
 local EPOCH_MS, COUNTS = 1704067200000, 2048 -- of stamps
 
@@ -22,6 +23,9 @@ local voters, counted, based, version = a.voters, 0, 0, 0
 for kind = 1, KINDS do
     counted = counted + (a.counts[kind] or 0)
     based = based + (a.base[kind] or 0)
+    if ARGV[3] == '1' and (a.counts[kind] or 0) > MOST - (a.base[kind] or 0) then
+        return {'full'}
+    end
 end
 if ARGV[4] == 'do' then
     if ARGV[3] == '1' then

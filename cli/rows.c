@@ -16,11 +16,14 @@
 
 /* --- writing --- */
 
+/* Held within what there is, as what is stored may be anything. */
 static int64_t sum_of(const struct rows_article *row)
 {
     int64_t sum = 0;
     for (int id = 1; id <= KIND_MAX; id++)
-        sum += row->registers[id] + row->base[id];
+        if (__builtin_add_overflow(sum, row->registers[id], &sum) ||
+            __builtin_add_overflow(sum, row->base[id], &sum))
+            return row->base[id] < 0 ? INT64_MIN : INT64_MAX;
     return sum;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#define FORMAT 1
 #define ANSWER_S 5
 #define SLICE 1000 /* registers a call: under a millisecond of Redis's time */
 #define SCAN "400" /* articles a call */
@@ -22,6 +23,7 @@ struct store_view {
     char count_sha[SHA_DIGITS + 1], pause_sha[SHA_DIGITS + 1];
     char whose[17];
     uint64_t id;
+    unsigned long format;
     char key[STORE_VIEW_KEY_BYTES];
     uint32_t shards;
     struct audit_kinds kinds;
@@ -94,6 +96,8 @@ static void take_field(struct store_view *view, const char *name, const char *va
         view->id = strtoull(value, NULL, 16);
     else if (strcmp(name, "shards") == 0)
         view->shards = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(name, "format") == 0)
+        view->format = strtoul(value, NULL, 10);
     else if (strcmp(name, "key") == 0)
         snprintf(view->key, sizeof view->key, "%s", value);
     else if (strncmp(name, "kind:", 5) == 0) {
@@ -116,6 +120,11 @@ static int read_store(struct store_view *view)
     freeReplyObject(reply);
     if (view->id == 0 || view->shards < 1 || view->shards > 64) {
         snprintf(view->error, sizeof view->error, "redis: it holds no store of Tally's");
+        return -1;
+    }
+    if (view->format != FORMAT) {
+        snprintf(view->error, sizeof view->error, "redis: the store is of format %lu, not %d",
+                 view->format, FORMAT);
         return -1;
     }
     return 0;

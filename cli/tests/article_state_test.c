@@ -41,7 +41,10 @@ static void test_states(void **state)
         {"{\"article\":\"a\",\"open\":true,\"state\":\"closed\",\"version\":1795510800123456}",
          "{\"state\":\"closed\"}"},
         /* must not */
+        {"{\"state\":\"open\"} \n", "{\"state\":\"open\"}"},
         {"shut", "!"},
+        {"{}x", "!"},
+        {"{} {}", "!"},
         {"closed ", "!"},
         {"null", "!"},
         {"[]", "!"},

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+import spool_bytes
 from clients import TIMEOUT_S, reader_name
 from edge import wait_until
 from store import EPOCH_MS, article_shard, bucket_of, parse_base, parse_head, reader_hash
@@ -476,6 +477,36 @@ def test_many_articles_go_out_and_in(edge, make_edge):
     assert {line["article"]: {k: n for k, n in line["base"].items() if n} for line in lines} == want
 
 
+def test_a_sum_that_no_number_holds_is_refused(edge, key_file):
+    name, article = reader_name(), "archive/full"
+    edge.client(username=name).say("reactions/" + article, "like")
+    edge.settle()
+    tally(edge, "import", "--file=-", given="article,kind,count\n%s,like,9007199254740991\n" % article)
+    before = everything(edge)
+    assert "over 2^53 - 1" in tally(edge, "archive", article, "--force", status=1).err
+    assert "1 articles" in tally(edge, "erase", "--reader-file=-", "--source=u", "--counts=keep", key_file, given=name, status=1).err
+    assert everything(edge) == before
+    tally(edge, "import", "--file=-", "--replace", given="article,kind,count\n%s,like,1\n" % article)
+
+
+def test_redis_with_a_password_and_a_store_of_another_format(edge, make_edge, tmp_path):
+    other = make_edge().start("redis", ready=False)
+    assert "holds no store" in tally(other, "export", status=2).err
+    other.redis.hset("tally:store", mapping=dict(edge.redis.hgetall("tally:store"), format="2"))
+    assert "of format 2, not 1" in tally(other, "export", status=2).err
+    other.redis.hset("tally:store", "format", "1")
+    path = tmp_path / "password"
+    path.write_text("open-sesame\n")
+    path.chmod(0o600)
+    other.redis.config_set("requirepass", "open-sesame")
+    assert "NOAUTH" in tally(other, "export", status=2).err
+    assert tally(other, "export", "--redis-password-file=%s" % path).out.startswith("article,version,")
+    path.chmod(0o644)
+    assert "option redis_password_file" in tally(other, "export", "--redis-password-file=%s" % path, status=2).err
+    other.redis.execute_command("AUTH", "open-sesame")
+    other.redis.config_set("requirepass", "")
+
+
 # --- erase ---
 
 @pytest.fixture
@@ -606,6 +637,45 @@ def test_nearly_all_readers_of_an_article_are_erased(make_edge, tmp_path):
     edge.settle()
     edge.store.registers()
     same_everywhere(edge, article, {"like": 12, "sad": 3})
+    consistent(edge)
+
+
+def test_rings_deleted_and_the_key_changed_as_the_page_on_privacy_says(make_edge, tmp_path):
+    edge = make_edge(collector={"audit_per_minute": 0}).start()
+    article, names = "privacy/a", [reader_name() for _ in range(3)]
+
+    def say(kinds):
+        for name, kind in zip(names, kinds):
+            client = edge.client(username=name)
+            client.say("reactions/" + article, kind, response_topic="receipts/" + client.name)
+            client.close()
+        edge.settle()
+    say(["like", "like", "sad"])
+    edge.stop("broker", "collector")
+    kept = b"".join(open(path, "rb").read() for path in spool_bytes.rings(edge.spool).values())
+    assert article.encode() in kept
+    for path in spool_bytes.rings(edge.spool).values():
+        os.unlink(path)
+    edge.start("broker", "collector")
+    say(["like", "wow", "sad"])
+    same_everywhere(edge, article, {"like": 1, "wow": 1, "sad": 1})
+    assert head_of(edge, article).voters == 3, "a reader is who it was"
+    consistent(edge)
+
+    moved = tally(edge, "export").out
+    edge.stop("broker", "collector", "feed")
+    for path in [edge.header.path, *spool_bytes.rings(edge.spool).values()]:
+        os.unlink(path)
+    edge.redis.flushall()
+    with open(edge.path("reader.key"), "w") as key:
+        key.write("00112233445566778899aabbccddeeff\n")
+    edge.start("broker", "collector", "feed")
+    tally(edge, "import", "--file=-", given=moved)
+    same_everywhere(edge, article, {"like": 1, "wow": 1, "sad": 1})
+    consistent(edge)
+    say(["love", "love", "love"])
+    same_everywhere(edge, article, {"like": 1, "wow": 1, "sad": 1, "love": 3})
+    assert "1 registers" in erase(edge, names[0], "--key-file=" + edge.path("reader.key")).out
     consistent(edge)
 
 
