@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLICE 100 /* articles a call: under 2 ms of Redis's time where the reader is in each */
+#define SLICE 50 /* articles a call: 1.4 ms of Redis where the reader is in each, 0.5 else */
 #define HASH_BYTES 8
 #define WHY_BYTES 512
 
