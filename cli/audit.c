@@ -40,7 +40,7 @@ static void articles(const struct audit_settings *settings, struct report *repor
     else if (audit.web == NULL)
         report_fails(report, "articles", "no memory");
     else
-        audit_articles_run(&audit, settings->list, settings->listed);
+        audit_articles_run(&audit, settings->list.of, settings->list.n);
     retained_free(audit.retained);
     web_free(audit.web);
 }

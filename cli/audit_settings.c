@@ -1,10 +1,5 @@
 #include "audit_settings.h"
 
-#include "core/article.h"
-#include "core/error.h"
-
-#include <string.h>
-
 #define TEXT(field, required, initial, accepts, help)                                              \
     {                                                                                              \
 #field, OPTION_TEXT, offsetof(struct audit_settings, field), required,                     \
@@ -21,32 +16,11 @@ const struct option audit_settings_table[] = {
     LINKS_OPTIONS(offsetof(struct audit_settings, links), "operator"),
     TEXT(http_host, 0, "127.0.0.1", "a name or address", "the feed's pages"),
     PORT(http_port, "8080", "the feed's port"),
-    TEXT(articles, 0, "all", "all, or articles with commas between", "which are audited"),
+    TEXT(articles, 0, "all", ARTICLE_LIST_ACCEPTS, "which are audited"),
     {"json", OPTION_SWITCH, offsetof(struct audit_settings, json), 0, 0, "off", "on or off",
      "the report as one JSON object"},
 };
 const size_t audit_settings_count = sizeof audit_settings_table / sizeof audit_settings_table[0];
-
-static int split_list(struct audit_settings *settings, char *error, size_t error_bytes)
-{
-    char *rest = settings->list_text, *one;
-    settings->listed = 0;
-    if (strcmp(settings->articles, "all") == 0)
-        return 0;
-    memcpy(settings->list_text, settings->articles, sizeof settings->list_text);
-    while ((one = strsep(&rest, ",")) != NULL) {
-        if (!article_valid(one, strlen(one)))
-            return error_say(error, error_bytes,
-                             "option articles: \"%s\" is not all, or articles with commas between",
-                             one);
-        bool twice = false;
-        for (size_t i = 0; i < settings->listed && !twice; i++)
-            twice = strcmp(settings->list[i], one) == 0;
-        if (!twice && settings->listed < AUDIT_LIST_MAX)
-            settings->list[settings->listed++] = one;
-    }
-    return 0;
-}
 
 int audit_settings_parse(struct audit_settings *settings, int argc, char **argv, int *help,
                          char *error, size_t error_bytes)
@@ -55,5 +29,7 @@ int audit_settings_parse(struct audit_settings *settings, int argc, char **argv,
                           error, error_bytes);
     if (rc == 0)
         rc = links_check(&settings->links, error, error_bytes);
-    return rc == 0 ? split_list(settings, error, error_bytes) : rc;
+    if (rc == 0)
+        rc = article_list_parse(&settings->list, settings->articles, error, error_bytes);
+    return rc;
 }

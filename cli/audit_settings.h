@@ -2,11 +2,10 @@
 #ifndef TALLY_CLI_AUDIT_SETTINGS_H
 #define TALLY_CLI_AUDIT_SETTINGS_H
 
+#include "article_list.h"
 #include "daemon/links.h"
 
 #include <stdbool.h>
-
-#define AUDIT_LIST_MAX 128 /* articles in the option: it has 255 bytes */
 
 struct audit_settings {
     char spool[OPTION_TEXT_MAX_BYTES + 1];
@@ -16,10 +15,7 @@ struct audit_settings {
     char articles[OPTION_TEXT_MAX_BYTES + 1];
     bool json;
 
-    /* Of `articles`: 0, all. They point into a copy of it. */
-    size_t listed;
-    const char *list[AUDIT_LIST_MAX];
-    char list_text[OPTION_TEXT_MAX_BYTES + 1];
+    struct article_list list; /* of `articles` */
 };
 
 extern const struct option audit_settings_table[];

@@ -1,5 +1,10 @@
 /* tally: the operator's command. A row a sub-command; DESIGN tells the rest. */
 #include "audit.h"
+#include "erase.h"
+#include "export.h"
+#include "import.h"
+#include "reset.h"
+#include "set_state.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -14,12 +19,18 @@ static const struct {
                char **argv); /* argv[0] is the sub-command's name; returns the exit status */
 } commands[] = {
     {"audit", "prove that no reaction was lost or counted twice, while the system runs", audit_run},
+    {"article", "show or set an article's state: open, closed, its kinds and times", set_state_run},
+    {"reset", "begin an article anew; what comes late from before counts for nothing", reset_run},
+    {"archive", "keep a closed article's counts as numbers alone", reset_archive_run},
+    {"export", "write every article's counts as CSV or JSON lines", export_run},
+    {"import", "read counts of before, which count beside readers' reactions", import_run},
+    {"erase", "delete all that is stored of one reader", erase_run},
 };
 
 static void usage(FILE *out)
 {
-    fprintf(out,
-            "usage: tally COMMAND [--option=value …]; tally COMMAND --help lists its options\n");
+    fprintf(out, "usage: tally COMMAND [ARTICLE] [--option=value …]; tally COMMAND --help lists "
+                 "its options\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
 }

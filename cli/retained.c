@@ -28,6 +28,9 @@ struct retained {
     bool up, down;
     int awaited, acknowledged; /* message ids */
     bool refused;
+    int published;    /* the message id of the last PUBACK */
+    int reason;       /* and what it said */
+    const char *area; /* what is asked for: "totals", "articles" */
     retained_fn fn;
     void *user;
 };
@@ -72,18 +75,29 @@ static void on_subscribe(struct mosquitto *client, void *user, int mid, int n, c
     retained->acknowledged = mid;
 }
 
+static void on_publish(struct mosquitto *client, void *user, int mid, int reason,
+                       const mosquitto_property *properties)
+{
+    struct retained *retained = user;
+    (void)client;
+    (void)properties;
+    retained->published = mid;
+    retained->reason = reason;
+}
+
 static void on_message(struct mosquitto *client, void *user,
                        const struct mosquitto_message *message,
                        const mosquitto_property *properties)
 {
     struct retained *retained = user;
-    char begin[PREFIX_MAX_BYTES + sizeof "totals/"];
+    char begin[PREFIX_MAX_BYTES + sizeof "articles/"];
     (void)client;
     (void)properties;
-    int bytes = snprintf(begin, sizeof begin, "%stotals/", retained->prefix);
     /* What is published meanwhile comes without the flag. */
-    if (!message->retain || retained->fn == NULL || message->payloadlen < 0 ||
-        strncmp(message->topic, begin, (size_t)bytes) != 0)
+    if (!message->retain || retained->fn == NULL || message->payloadlen < 0)
+        return;
+    int bytes = snprintf(begin, sizeof begin, "%s%s/", retained->prefix, retained->area);
+    if (strncmp(message->topic, begin, (size_t)bytes) != 0)
         return;
     retained->fn(retained->user, message->topic + bytes, message->payload,
                  (size_t)message->payloadlen);
@@ -98,11 +112,25 @@ static int fail(struct retained *retained, int rc)
     return -1;
 }
 
-/* Turns until *flag, or `awaited` is acknowledged where it is NULL. */
-static int turn_until(struct retained *retained, const bool *flag)
+static bool connected(const struct retained *retained)
+{
+    return retained->up;
+}
+
+static bool acknowledged(const struct retained *retained)
+{
+    return retained->acknowledged == retained->awaited;
+}
+
+static bool published(const struct retained *retained)
+{
+    return retained->published == retained->awaited;
+}
+
+static int turn_until(struct retained *retained, bool (*done)(const struct retained *retained))
 {
     uint64_t limit_ms = clock_monotonic_ms() + ANSWER_MS;
-    while (flag != NULL ? !*flag : retained->acknowledged != retained->awaited) {
+    while (!done(retained)) {
         int rc = mosquitto_loop(retained->client, TURN_MS, 1);
         if (rc != MOSQ_ERR_SUCCESS || retained->down)
             return fail(retained, rc);
@@ -133,6 +161,7 @@ static int make_client(struct retained *retained, const struct retained_config *
     mosquitto_disconnect_v5_callback_set(retained->client, on_disconnect);
     mosquitto_subscribe_v5_callback_set(retained->client, on_subscribe);
     mosquitto_message_v5_callback_set(retained->client, on_message);
+    mosquitto_publish_v5_callback_set(retained->client, on_publish);
     return mosquitto_username_pw_set(retained->client, config->username, config->password) ==
                    MOSQ_ERR_SUCCESS
                ? 0
@@ -150,7 +179,7 @@ struct retained *retained_open(const struct retained_config *config, char *error
     }
     memcpy(retained->prefix, config->prefix, strlen(config->prefix) + 1);
     int rc = mosquitto_connect(retained->client, config->host, config->port, KEEPALIVE_S);
-    if (rc == MOSQ_ERR_SUCCESS && turn_until(retained, &retained->up) == 0)
+    if (rc == MOSQ_ERR_SUCCESS && turn_until(retained, connected) == 0)
         return retained;
     (void)fail(retained, rc);
     error_say(error, error_bytes, "%s (%s:%d)", retained->error, config->host, config->port);
@@ -190,16 +219,28 @@ static int ask(struct retained *retained, int n, char *const *filters)
     if (rc != MOSQ_ERR_SUCCESS)
         return fail(retained, rc);
     retained->acknowledged = 0;
-    if (turn_until(retained, NULL) != 0)
+    if (turn_until(retained, acknowledged) != 0)
         return -1;
     rc = mosquitto_unsubscribe_multiple(retained->client, NULL, n, filters, NULL);
     if (rc != MOSQ_ERR_SUCCESS)
         return fail(retained, rc);
     if (retained->refused) {
-        snprintf(retained->error, sizeof retained->error, "broker: this user may not see totals");
+        snprintf(retained->error, sizeof retained->error, "broker: this user may not see %s",
+                 retained->area);
         return -1;
     }
     return 0;
+}
+
+static int ask_for(struct retained *retained, const char *area, int n, char *const *filters,
+                   retained_fn fn, void *user)
+{
+    retained->area = area;
+    retained->fn = fn;
+    retained->user = user;
+    int result = ask(retained, n, filters);
+    retained->fn = NULL;
+    return result;
 }
 
 int retained_get(struct retained *retained, const char *const *articles, size_t n, retained_fn fn,
@@ -215,20 +256,42 @@ int retained_get(struct retained *retained, const char *const *articles, size_t 
         snprintf(topic[i], sizeof topic[i], "%stotals/%s", retained->prefix, articles[i]);
         filters[i] = topic[i];
     }
-    retained->fn = fn;
-    retained->user = user;
-    int result = ask(retained, (int)n, filters);
-    retained->fn = NULL;
-    return result;
+    return ask_for(retained, "totals", (int)n, filters, fn, user);
 }
 
 int retained_all(struct retained *retained, retained_fn fn, void *user)
 {
     char topic[TOPIC_BYTES], *filter = topic;
     snprintf(topic, sizeof topic, "%stotals/#", retained->prefix);
-    retained->fn = fn;
-    retained->user = user;
-    int result = ask(retained, 1, &filter);
-    retained->fn = NULL;
-    return result;
+    return ask_for(retained, "totals", 1, &filter, fn, user);
+}
+
+/* --- states --- */
+
+int retained_state(struct retained *retained, const char *article, retained_fn fn, void *user)
+{
+    char topic[TOPIC_BYTES], *filter = topic;
+    snprintf(topic, sizeof topic, "%sarticles/%s", retained->prefix, article);
+    return ask_for(retained, "articles", 1, &filter, fn, user);
+}
+
+int retained_put_state(struct retained *retained, const char *article, const char *payload,
+                       size_t bytes, int *reason)
+{
+    char topic[TOPIC_BYTES];
+    snprintf(topic, sizeof topic, "%sarticles/%s", retained->prefix, article);
+    retained->published = 0;
+    int rc = mosquitto_publish_v5(retained->client, &retained->awaited, topic, (int)bytes, payload,
+                                  1, true, NULL);
+    if (rc != MOSQ_ERR_SUCCESS)
+        return fail(retained, rc);
+    if (turn_until(retained, published) != 0)
+        return -1;
+    *reason = retained->reason;
+    return 0;
+}
+
+const char *retained_reason(int reason)
+{
+    return mosquitto_reason_string(reason);
 }

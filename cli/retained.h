@@ -1,5 +1,6 @@
-/* What the broker retains under totals/, asked for as an operator. One MQTT 5 connection, driven by
- * its caller. Functions return 0, or -1 with a sentence from retained_error. One thread. */
+/* What the broker retains under totals/, asked for as an operator, and an article's state, asked
+ * for or set. One MQTT 5 connection, driven by its caller. Functions return 0, or -1 with a
+ * sentence from retained_error. One thread. */
 #ifndef TALLY_CLI_RETAINED_H
 #define TALLY_CLI_RETAINED_H
 
@@ -16,7 +17,7 @@ struct retained_config {
     const char *prefix; /* of every topic; copied */
 };
 
-/* Called with a total as it is retained; `article` is NUL-terminated. */
+/* Called with a total, or a state, as it is retained; `article` is NUL-terminated. */
 typedef void (*retained_fn)(void *user, const char *article, const char *payload, size_t bytes);
 
 /* Connects. NULL with a sentence in `error`. */
@@ -32,5 +33,14 @@ int retained_get(struct retained *retained, const char *const *articles, size_t 
 
 /* All there are. */
 int retained_all(struct retained *retained, retained_fn fn, void *user);
+
+/* The state of an article; `fn` may be called for another, too. */
+int retained_state(struct retained *retained, const char *article, retained_fn fn, void *user);
+
+/* Has the broker retain an article's state; 0 bytes take it back. *reason is what its PUBACK says:
+ * from 0x80 on it is refused, as retained_reason says. */
+int retained_put_state(struct retained *retained, const char *article, const char *payload,
+                       size_t bytes, int *reason);
+const char *retained_reason(int reason);
 
 #endif

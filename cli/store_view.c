@@ -10,10 +10,11 @@
 #include <sys/random.h>
 #include <time.h>
 
+#define FORMAT 1
 #define ANSWER_S 5
 #define SLICE 1000 /* registers a call: under a millisecond of Redis's time */
 #define SCAN "400" /* articles a call */
-#define SHA_DIGITS 40
+#define SHA_DIGITS (STORE_VIEW_SHA_BYTES - 1)
 #define RETRIES 3 /* of a count that was disturbed, in a pause */
 
 struct store_view {
@@ -22,6 +23,8 @@ struct store_view {
     char count_sha[SHA_DIGITS + 1], pause_sha[SHA_DIGITS + 1];
     char whose[17];
     uint64_t id;
+    unsigned long format;
+    char key[STORE_VIEW_KEY_BYTES];
     uint32_t shards;
     struct audit_kinds kinds;
     bool paused;
@@ -30,19 +33,23 @@ struct store_view {
 };
 
 /* An answer that is no error; NULL where there is none, and `error` says why. */
-static redisReply *ask(struct store_view *view, int argc, const char **argv, const size_t *bytes)
+static redisReply *checked(struct store_view *view, redisReply *reply, const char *what)
 {
-    redisReply *reply = redisCommandArgv(view->redis, argc, argv, bytes);
     if (reply == NULL) {
         snprintf(view->error, sizeof view->error, "redis: %s", view->redis->errstr);
         return NULL;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        snprintf(view->error, sizeof view->error, "redis: %s: %s", argv[0], reply->str);
+        snprintf(view->error, sizeof view->error, "redis: %s: %s", what, reply->str);
         freeReplyObject(reply);
         return NULL;
     }
     return reply;
+}
+
+static redisReply *ask(struct store_view *view, int argc, const char **argv, const size_t *bytes)
+{
+    return checked(view, redisCommandArgv(view->redis, argc, argv, bytes), argv[0]);
 }
 
 static redisReply *ask_words(struct store_view *view, int argc, const char **argv)
@@ -62,11 +69,11 @@ static int strange(struct store_view *view, redisReply *reply, const char *what)
 
 /* --- opening --- */
 
-static int load(struct store_view *view, const unsigned char *script, unsigned long script_bytes,
-                char sha[SHA_DIGITS + 1])
+int store_view_load(struct store_view *view, const char *script, size_t script_bytes,
+                    char sha[STORE_VIEW_SHA_BYTES])
 {
-    const char *argv[] = {"SCRIPT", "LOAD", (const char *)script};
-    const size_t bytes[] = {6, 4, (size_t)script_bytes};
+    const char *argv[] = {"SCRIPT", "LOAD", script};
+    const size_t bytes[] = {6, 4, script_bytes};
     redisReply *reply = ask(view, 3, argv, bytes);
     if (reply == NULL)
         return -1;
@@ -77,12 +84,22 @@ static int load(struct store_view *view, const unsigned char *script, unsigned l
     return 0;
 }
 
+static int load(struct store_view *view, const unsigned char *script, unsigned long script_bytes,
+                char sha[STORE_VIEW_SHA_BYTES])
+{
+    return store_view_load(view, (const char *)script, script_bytes, sha);
+}
+
 static void take_field(struct store_view *view, const char *name, const char *value)
 {
     if (strcmp(name, "id") == 0)
         view->id = strtoull(value, NULL, 16);
     else if (strcmp(name, "shards") == 0)
         view->shards = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(name, "format") == 0)
+        view->format = strtoul(value, NULL, 10);
+    else if (strcmp(name, "key") == 0)
+        snprintf(view->key, sizeof view->key, "%s", value);
     else if (strncmp(name, "kind:", 5) == 0) {
         unsigned long id = strtoul(value, NULL, 10);
         if (id >= 1 && id <= KIND_MAX && kind_name_valid(name + 5, strlen(name + 5)))
@@ -103,6 +120,11 @@ static int read_store(struct store_view *view)
     freeReplyObject(reply);
     if (view->id == 0 || view->shards < 1 || view->shards > 64) {
         snprintf(view->error, sizeof view->error, "redis: it holds no store of Tally's");
+        return -1;
+    }
+    if (view->format != FORMAT) {
+        snprintf(view->error, sizeof view->error, "redis: the store is of format %lu, not %d",
+                 view->format, FORMAT);
         return -1;
     }
     return 0;
@@ -179,9 +201,37 @@ const struct audit_kinds *store_view_kinds(const struct store_view *view)
     return &view->kinds;
 }
 
+const char *store_view_key(const struct store_view *view)
+{
+    return view->key;
+}
+
 struct store_view_stats store_view_stats(const struct store_view *view)
 {
     return view->stats;
+}
+
+/* --- what others ask --- */
+
+redisReply *store_view_ask(struct store_view *view, int argc, const char **argv,
+                           const size_t *bytes)
+{
+    return ask(view, argc, argv, bytes);
+}
+
+int store_view_push(struct store_view *view, int argc, const char **argv, const size_t *bytes)
+{
+    if (redisAppendCommandArgv(view->redis, argc, argv, bytes) == REDIS_OK)
+        return 0;
+    snprintf(view->error, sizeof view->error, "redis: %s", view->redis->errstr);
+    return -1;
+}
+
+redisReply *store_view_pull(struct store_view *view)
+{
+    void *reply = NULL;
+    (void)redisGetReply(view->redis, &reply);
+    return checked(view, reply, "answer");
 }
 
 /* --- what there is --- */

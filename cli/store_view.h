@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #define STORE_VIEW_PAUSE_MS 2000
+#define STORE_VIEW_SHA_BYTES 41
+#define STORE_VIEW_KEY_BYTES 17
 
 struct store_view;
 
@@ -25,6 +27,19 @@ const char *store_view_error(const struct store_view *view);
 uint64_t store_view_id(const struct store_view *view);
 uint32_t store_view_shards(const struct store_view *view);
 const struct audit_kinds *store_view_kinds(const struct store_view *view);
+/* The fingerprint of the reader key that it is counted with: 16 hex digits. */
+const char *store_view_key(const struct store_view *view);
+
+/* Any command, for who changes what Redis holds. One after another: the answer is the caller's
+ * (freeReplyObject); NULL where it is an error or does not come. */
+redisReply *store_view_ask(struct store_view *view, int argc, const char **argv,
+                           const size_t *bytes);
+/* Several at once: as many pulls as pushes, in their order. */
+int store_view_push(struct store_view *view, int argc, const char **argv, const size_t *bytes);
+redisReply *store_view_pull(struct store_view *view);
+/* Loads a script. `sha` becomes the name by which EVALSHA calls it. */
+int store_view_load(struct store_view *view, const char *script, size_t script_bytes,
+                    char sha[STORE_VIEW_SHA_BYTES]);
 
 /* Calls `fn` with articles of the shard, some perhaps twice; ends where it returns another than 0,
  * with that. */

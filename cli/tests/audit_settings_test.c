@@ -23,7 +23,7 @@ static void test_defaults(void **state)
     assert_int_equal(settings.links.mqtt_port, 1883);
     assert_int_equal(settings.links.redis_port, 6390);
     assert_int_equal(settings.http_port, 8080);
-    assert_int_equal(settings.listed, 0);
+    assert_int_equal(settings.list.n, 0);
     assert_false(settings.json);
     assert_int_equal(parse("--topic-prefix=news"), -1);
     assert_non_null(strstr(error, "option topic_prefix"));
@@ -36,9 +36,9 @@ static void test_a_list_of_articles(void **state)
 {
     (void)state;
     assert_int_equal(parse("--articles=world/a,b,world/a,post/10482"), 0);
-    assert_int_equal(settings.listed, 3);
-    assert_string_equal(settings.list[0], "world/a");
-    assert_string_equal(settings.list[2], "post/10482");
+    assert_int_equal(settings.list.n, 3);
+    assert_string_equal(settings.list.of[0], "world/a");
+    assert_string_equal(settings.list.of[2], "post/10482");
     static const char *const wrong[] = {"--articles=", "--articles=a,,b", "--articles=a//b",
                                         "--articles=a, b", "--articles=all,a/"};
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
@@ -53,7 +53,7 @@ static void test_a_list_of_articles(void **state)
     }
     longest[bytes] = 'a';
     assert_int_equal(parse(longest), 0);
-    assert_int_equal(settings.listed, 26);
+    assert_int_equal(settings.list.n, 26);
 }
 
 int main(void)

@@ -31,7 +31,7 @@ end
 local _, number, voters, level, split = struct.unpack('<I8I4I4BI4', head, 3)
 local size = 4 ^ level
 local buckets = size + 3 * split
--- A split needs a voter who was not there before.
+-- A split needs a voter who was not there before; who erases voters undoes splits (cli/erase.lua).
 if level > 15 or split > size or buckets > voters + 3 then
     return {'bad'}
 end

@@ -55,10 +55,10 @@ static bool take_fraction(struct scan *in, unsigned *ms)
     return n > 0 && n <= FRACTION_MAX_DIGITS;
 }
 
-static bool read_time(const struct scan_text *text, uint64_t *out)
+static bool read_time(const char *text, size_t n, uint64_t *out)
 {
-    const unsigned char *bytes = (const unsigned char *)text->bytes;
-    struct scan in = {bytes, bytes + text->n};
+    const unsigned char *bytes = (const unsigned char *)text;
+    struct scan in = {bytes, bytes + n};
     unsigned year, month, day, hour, minute, second, ms;
     if (!take_digits(&in, 4, &year) || !scan_take(&in, '-') || !take_digits(&in, 2, &month) ||
         !scan_take(&in, '-') || !take_digits(&in, 2, &day) || !scan_take(&in, 'T') ||
@@ -72,6 +72,11 @@ static bool read_time(const struct scan_text *text, uint64_t *out)
     *out = days_of(year, month, day) * DAY_MS +
            ((uint64_t)hour * 3600 + (uint64_t)minute * 60 + second) * 1000 + ms;
     return true;
+}
+
+int article_state_time(const char *text, uint64_t *unix_ms)
+{
+    return read_time(text, strlen(text), unix_ms) ? 0 : -1;
 }
 
 /* The inverse of days_of. */
@@ -148,7 +153,7 @@ static bool take_time(struct scan *in, uint64_t *out)
 {
     char buffer[40];
     struct scan_text text = {buffer, 0, sizeof buffer};
-    return scan_string(in, &text) && read_time(&text, out);
+    return scan_string(in, &text) && read_time(text.bytes, text.n, out);
 }
 
 static bool take_kind(struct scan *in, struct article_state *out)
@@ -337,25 +342,24 @@ size_t article_state_write(const struct article_state *state, const char *articl
 
 /* --- what it means --- */
 
-/* Closed, and not only not open yet. */
-static bool is_closed(const struct article_state *state, uint64_t unix_ms)
+bool article_state_closed_at(const struct article_state *state, uint64_t unix_ms)
 {
     return state->closed || (state->closes_at_ms != 0 && unix_ms >= state->closes_at_ms);
 }
 
 bool article_state_open_at(const struct article_state *state, uint64_t unix_ms)
 {
-    return !is_closed(state, unix_ms) && unix_ms >= state->opens_at_ms;
+    return !article_state_closed_at(state, unix_ms) && unix_ms >= state->opens_at_ms;
 }
 
 bool article_state_hides(const struct article_state *state, uint64_t unix_ms)
 {
-    return state->after_close && !is_closed(state, unix_ms);
+    return state->after_close && !article_state_closed_at(state, unix_ms);
 }
 
 uint64_t article_state_next_change(const struct article_state *state, uint64_t unix_ms)
 {
-    if (is_closed(state, unix_ms))
+    if (article_state_closed_at(state, unix_ms))
         return ARTICLE_STATE_NEVER;
     if (unix_ms < state->opens_at_ms)
         return state->opens_at_ms;

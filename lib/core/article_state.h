@@ -38,6 +38,13 @@ int article_state_parse(struct article_state *out, const char *article, size_t a
 size_t article_state_write(const struct article_state *state, const char *article,
                            size_t article_bytes, bool open, char *out, size_t out_bytes);
 
+/* Reads `2026-12-01T08:00:00Z`, with a fraction of a second or without, from the year 2000 on.
+ * Returns 0, or -1. */
+int article_state_time(const char *text, uint64_t *unix_ms);
+
+/* Whether it is closed, and not only not open yet. */
+bool article_state_closed_at(const struct article_state *state, uint64_t unix_ms);
+
 /* Whether reactions are taken. */
 bool article_state_open_at(const struct article_state *state, uint64_t unix_ms);
 

@@ -77,6 +77,16 @@ int links_secrets_load(struct links_secrets *secrets, const struct links *links,
     return -1;
 }
 
+int links_redis_load(struct links_secrets *secrets, const struct links *links, char *error,
+                     size_t error_bytes)
+{
+    memset(secrets, 0, sizeof *secrets);
+    if (load_redis(secrets, links, error, error_bytes) == 0)
+        return 0;
+    links_wipe(secrets);
+    return -1;
+}
+
 void links_wipe(struct links_secrets *secrets)
 {
     sodium_memzero(secrets, sizeof *secrets);

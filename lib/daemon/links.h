@@ -60,6 +60,9 @@ int links_check(const struct links *links, char *error, size_t error_bytes);
  * sentence that names the option; then, and after links_wipe, none stays in memory. */
 int links_secrets_load(struct links_secrets *secrets, const struct links *links, enum role role,
                        char *error, size_t error_bytes);
+/* Redis's alone, for who has nothing to say to the broker. */
+int links_redis_load(struct links_secrets *secrets, const struct links *links, char *error,
+                     size_t error_bytes);
 void links_wipe(struct links_secrets *secrets);
 
 #endif

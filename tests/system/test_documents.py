@@ -17,9 +17,14 @@ def _read(*parts):
         return f.read()
 
 
+# What a heading says in `…` whose program's options stand below it.
+PROGRAMS = {"plugin": "plugin_opt_", "collector": "tally-collector", "feed": "tally-feed", "audit": "tally audit"}
+COMMANDS = ["article", "reset", "archive", "export", "import", "erase"]  # their options stand in one table, each with whose it is
+
+
 def _rows(text):
-    """Rows of every table whose head is `| option | default | accepts | meaning |`, with the heading above it:
-    (heading, option, default, accepts)."""
+    """Rows of every table whose head begins with `| option | default | accepts | meaning |`, with the heading above it:
+    (heading, option, default, accepts, cells behind these)."""
     heading, inside, rows = "", False, []
     for line in text.splitlines():
         if line.startswith("#"):
@@ -30,19 +35,20 @@ def _rows(text):
         elif not line.startswith("|"):
             inside = False
         elif inside and not set(line) <= set("|-: "):
-            rows.append((heading, cells[0], cells[1], cells[2]))
+            rows.append((heading, cells[0], cells[1], cells[2], cells[4:]))
     return rows
 
 
 def _documented():
-    """program → {option: (default, accepts)}; the heading above a table names its program."""
-    found = {"plugin": {}, "collector": {}, "feed": {}, "audit": {}}
-    for heading, name, default, accepts in _rows(_read("README.md")):
-        programs = [program for program in found if program in heading.lower()]
-        assert len(programs) == 1, "which program's options stand under the heading %r?" % heading
+    """program → {option: (default, accepts)}; the heading above a table, or its last column, names the program."""
+    found = {program: {} for program in list(PROGRAMS) + COMMANDS}
+    for heading, name, default, accepts, of in _rows(_read("README.md")):
+        programs = of[0].split(", ") if of else [program for program, mark in PROGRAMS.items() if mark in heading]
+        assert of or len(programs) == 1, "which program's options stand under the heading %r?" % heading
         option = re.sub(r"^(plugin_opt_|--)", "", name).replace("-", "_")
-        assert option not in found[programs[0]], "%s stands twice under %r" % (option, heading)
-        found[programs[0]][option] = (default, accepts)
+        for program in programs:
+            assert option not in found[program], "%s stands twice under %r" % (option, heading)
+            found[program][option] = (default, accepts)
     return found
 
 
@@ -80,11 +86,11 @@ def _normal(entry):
     return ("" if default in ("required", "-") else default), accepts
 
 
-@pytest.mark.parametrize("program", ["plugin", "collector", "feed", "audit"])
+@pytest.mark.parametrize("program", list(PROGRAMS) + COMMANDS)
 def test_every_option_is_in_the_readme_and_nothing_else(make_edge, program):
     if program == "plugin":
         built = _of_plugin_source()
-    elif program == "audit":
+    elif program == "audit" or program in COMMANDS:
         built = _of_help(make_edge().program("tally"), program)
     else:
         built = _of_help(make_edge()[program].argv[0])
@@ -96,8 +102,16 @@ def test_every_option_is_in_the_readme_and_nothing_else(make_edge, program):
 @pytest.mark.parametrize("program", ["tally-load", "tally-crowd"])
 def test_every_option_of_the_benchs_generators_is_in_its_readme(program):
     built = _of_help(os.path.join(build_dir(), "bench", program))
-    written = {name: (default, accepts) for heading, name, default, accepts in _rows(_read("bench", "README.md")) if heading == program}
+    written = {name: (default, accepts) for heading, name, default, accepts, _of in _rows(_read("bench", "README.md")) if heading == program}
     assert {n: _normal(e) for n, e in written.items()} == {n: _normal(e) for n, e in built.items()}
+
+
+def test_every_command_is_in_the_readme_and_nothing_else(make_edge):
+    said = subprocess.run([make_edge().program("tally"), "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    built = re.findall(r"^  (\w+) ", said, re.MULTILINE)
+    assert sorted(built) == sorted(COMMANDS + ["audit"])
+    written = re.findall(r"^\| `tally (\w+)", _read("README.md"), re.MULTILINE)
+    assert sorted(written) == sorted(COMMANDS)
 
 
 def test_the_environment_of_the_scripts_is_in_the_readme():

@@ -1,0 +1,104 @@
+#include "command.h"
+
+#include "daemon/log.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WHY_BYTES 1024
+
+static void say(enum operate_command command, const char *format, va_list arguments)
+{
+    fprintf(stderr, "tally %s: ", operate_settings_name(command));
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+int command_refused(const struct operate_settings *settings, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(settings->command, format, arguments);
+    va_end(arguments);
+    return COMMAND_REFUSED;
+}
+
+int command_failed(const struct operate_settings *settings, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(settings->command, format, arguments);
+    va_end(arguments);
+    return COMMAND_FAILED;
+}
+
+int command_printed(const struct operate_settings *settings, int status)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    return command_failed(settings, "standard output did not take all");
+}
+
+int command_run(enum operate_command command, int argc, char **argv,
+                int (*run)(const struct operate_settings *settings,
+                           const struct links_secrets *secrets))
+{
+    static struct operate_settings settings; /* large */
+    struct links_secrets secrets;
+    char error[WHY_BYTES];
+    int help = 0;
+    int rc = operate_settings_parse(&settings, command, argc, argv, &help, error, sizeof error);
+    if (rc == 1) {
+        if (help == 'v')
+            puts("tally " TALLY_VERSION);
+        else
+            operate_settings_print(command, stdout);
+        return COMMAND_DONE;
+    }
+    log_init("tally", LOG_LEVEL_ERROR);
+    if (rc != 0)
+        return command_failed(&settings, "%s", error);
+    if (command == OPERATE_ARTICLE)
+        rc = links_secrets_load(&secrets, &settings.links, ROLE_OPERATOR, error, sizeof error);
+    else
+        rc = links_redis_load(&secrets, &settings.links, error, sizeof error);
+    rc = rc == 0 ? run(&settings, &secrets) : command_failed(&settings, "%s", error);
+    links_wipe(&secrets);
+    return rc;
+}
+
+struct store_view *command_open(const struct operate_settings *settings,
+                                const struct links_secrets *secrets, struct store_edit **edit)
+{
+    char why[WHY_BYTES];
+    struct store_view *store =
+        store_view_open(settings->links.redis_host, (int)settings->links.redis_port,
+                        secrets->redis[0] != '\0' ? secrets->redis : NULL, why, sizeof why);
+    if (store == NULL) {
+        (void)command_failed(settings, "%s", why);
+        return NULL;
+    }
+    if (edit == NULL)
+        return store;
+    *edit = store_edit_new(store, why, sizeof why);
+    if (*edit == NULL) {
+        (void)command_failed(settings, "%s", why);
+        goto fail;
+    }
+    if (!settings->dry_run && store_edit_drop(*edit) != 0) {
+        (void)command_failed(settings, "%s", store_edit_error(*edit));
+        goto fail;
+    }
+    return store;
+fail:
+    command_close(store, *edit);
+    return NULL;
+}
+
+void command_close(struct store_view *store, struct store_edit *edit)
+{
+    store_edit_free(edit);
+    store_view_free(store);
+}

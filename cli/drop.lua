@@ -1,0 +1,35 @@
+-- Deletes some of the registers of an article number that no article has any more. That it stands in `dropped` is looked at in the same
+-- step: where Redis lost its last second, the number may be an article's again.
+-- ARGV  2 number; 3 how many of its buckets are gone already; 4 how many are deleted at most
+-- Answers {'more', buckets gone}, {'done'}, or {'none'}: nothing is dropped by that number
+local shape = call('HGET', dropped_key, ARGV[2])
+if not shape then
+    return {'none'}
+end
+local level, split = string.match(shape, '^(%d+) (%d+)$')
+level, split = tonumber(level), tonumber(split)
+if not level or level > 15 or split > 4 ^ level then
+    return redis.error_reply('BADDROPPED not a level and a split position')
+end
+local size, base = 4 ^ level, registers_of(tonumber(ARGV[2]))
+local buckets = size + 3 * split
+local from = tonumber(ARGV[3])
+local to = math.min(from + tonumber(ARGV[4]), buckets)
+-- Before the split position grew, then the three new ones of each that was split: without gaps, as they are numbered.
+for first = from, to - 1, 100 do
+    local keys = {}
+    for i = first, math.min(first + 100, to) - 1 do
+        local bucket = i
+        if i >= size then
+            bucket = (1 + math.floor((i - size) / split)) * size + (i - size) % split
+        end
+        keys[#keys + 1] = base .. format('%.0f', bucket)
+    end
+    call('UNLINK', unpack(keys))
+end
+if to < buckets then
+    return {'more', to}
+end
+call('UNLINK', base .. 'split') -- register.lua's, should one have been left
+call('HDEL', dropped_key, ARGV[2])
+return {'done'}

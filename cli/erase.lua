@@ -1,0 +1,98 @@
+-- Deletes one reader's registers of some articles (INTERFACES.md 5.4), each article whole before the next.
+-- ARGV  2 'do', or 'look': nothing is changed; 3 '1': what they counted is kept in the base; then for each article its id and the
+--       reader's hash there, 8 bytes
+-- Answers {'ok', registers found, of which counted, articles left alone, as what is stored of them is of no known form}
+local doing, keep = ARGV[2] == 'do', ARGV[3] == '1'
+local found, counted, damaged = 0, 0, 0
+
+local function key_of(a, bucket)
+    return registers_of(a.number) .. format('%.0f', bucket)
+end
+
+-- Undoes the last split (collector/register.lua): its three buckets back into the one that they came from. False where one of them
+-- is no bucket.
+local function merge(a)
+    local level, split = a.level, a.split
+    if split == 0 then
+        level = level - 1
+        split = 4 ^ level
+    end
+    local size, into, all = 4 ^ level, split - 1, {}
+    for quarter = 1, 3 do
+        all[quarter] = try('HGETALL', key_of(a, into + quarter * size))
+        if all[quarter].err then
+            return false
+        end
+    end
+    for quarter = 1, 3 do
+        for i = 1, #all[quarter], 2 do
+            call('HSET', key_of(a, into), all[quarter][i], all[quarter][i + 1])
+        end
+        call('UNLINK', key_of(a, into + quarter * size))
+    end
+    a.level, a.split = level, into
+    return true
+end
+
+-- What a register counts as: 0 where it counts for nothing.
+local function kind_of(a, value)
+    if #value ~= 7 then
+        return 0
+    end
+    local hi, lo = unpack_bytes('>I6B', value)
+    if a.floor and hi * 16 + math.floor(lo / 16) <= a.floor then
+        return 0
+    end
+    return lo % 16
+end
+
+local function erase(a, key, field, kind)
+    if kind ~= 0 then
+        a.counts[kind] = a.counts[kind] - 1
+        if keep then
+            a.base[kind] = (a.base[kind] or 0) + 1
+        end
+    end
+    call('HDEL', key, field)
+    a.voters = a.voters - 1
+    -- As many buckets as lib/audit/count.lua believes of so many voters.
+    while 4 ^ a.level + 3 * a.split > a.voters + 3 do
+        if not merge(a) then
+            break
+        end
+    end
+    write(a)
+end
+
+for i = 4, #ARGV, 2 do
+    local a, field = read(ARGV[i]), ARGV[i + 1]
+    if a and a.number > 0 then
+        local hash, size = unpack_bytes('<I4', field), 4 ^ a.level
+        local bucket = hash % size
+        if bucket < a.split then
+            bucket = hash % (size * 4)
+        end
+        local key = key_of(a, bucket)
+        local value = try('HGET', key, field)
+        if type(value) == 'string' then
+            local kind = kind_of(a, value)
+            if a.voters == 0 or (kind ~= 0 and ((a.counts[kind] or 0) == 0 or (keep and (a.base[kind] or 0) >= MOST))) then
+                damaged = damaged + 1
+            else
+                found = found + 1
+                counted = counted + (kind ~= 0 and 1 or 0)
+                if doing then
+                    erase(a, key, field, kind)
+                end
+            end
+        elseif type(value) == 'table' then
+            damaged = damaged + 1
+        end
+    elseif not a then
+        damaged = damaged + 1
+    end
+end
+if doing and found > 0 then
+    hint()
+end
+return {'ok', found, counted, damaged}

@@ -1,0 +1,212 @@
+/* Article names come from HSCAN, which may give one twice: those of the shard that is at hand are
+ * remembered. Their heads and bases come in one transaction, as counts may move from the one to the
+ * other. */
+#include "export.h"
+
+#include "command.h"
+#include "rows.h"
+#include "table.h"
+
+#include "core/total.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BATCH 100 /* articles asked for at once: some 0.1 ms of Redis's time */
+
+struct exporting {
+    const struct operate_settings *settings;
+    struct store_view *store;
+    struct table *seen; /* of this shard */
+    uint32_t shard;
+    size_t n;
+    const char *article[BATCH];
+    size_t bytes[BATCH];
+    int status;
+};
+
+/* --- rows --- */
+
+static void write_row(struct exporting *exporting, const char *article, const redisReply *head,
+                      const redisReply *base)
+{
+    struct total registers, based = {.version = 0};
+    struct rows_article row = {.article = article};
+    if (head->type != REDIS_REPLY_STRING && exporting->settings->list.n == 0)
+        return; /* it went meanwhile */
+    if (head->type != REDIS_REPLY_STRING) {
+        exporting->status =
+            command_refused(exporting->settings, "%s: the store has no such article", article);
+        return;
+    }
+    if (total_parse_head(&registers, head->str, (size_t)head->len) != 0 ||
+        (base->type == REDIS_REPLY_STRING &&
+         total_add_base(&based, base->str, (size_t)base->len) != 0)) {
+        exporting->status = command_refused(
+            exporting->settings, "%s: its head or base is of no known form; left out", article);
+        return;
+    }
+    row.version = registers.version;
+    memcpy(row.registers, registers.count, sizeof row.registers);
+    memcpy(row.base, based.count, sizeof row.base);
+    rows_write(stdout, exporting->settings->rows, store_view_kinds(exporting->store), &row);
+}
+
+/* --- asking --- */
+
+static int push_words(struct exporting *exporting, int argc, const char **argv, size_t *bytes,
+                      const char *name)
+{
+    char key[32];
+    if (name != NULL) {
+        snprintf(key, sizeof key, "tally:{%" PRIu32 "}:%s", exporting->shard, name);
+        argv[1] = key;
+        bytes[1] = strlen(key);
+    }
+    bytes[0] = strlen(argv[0]);
+    return store_view_push(exporting->store, argc, argv, bytes);
+}
+
+static int send_batch(struct exporting *exporting)
+{
+    const char *argv[2 + BATCH], *multi[] = {"MULTI"}, *exec[] = {"EXEC"};
+    size_t bytes[2 + BATCH], one[1];
+    argv[0] = "HMGET";
+    for (size_t i = 0; i < exporting->n; i++) {
+        argv[2 + i] = exporting->article[i];
+        bytes[2 + i] = exporting->bytes[i];
+    }
+    const int argc = (int)(2 + exporting->n);
+    return push_words(exporting, 1, multi, one, NULL) == 0 &&
+                   push_words(exporting, argc, argv, bytes, "heads") == 0 &&
+                   push_words(exporting, argc, argv, bytes, "base") == 0 &&
+                   push_words(exporting, 1, exec, one, NULL) == 0
+               ? 0
+               : -1;
+}
+
+static bool is_array(const redisReply *reply, size_t elements)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == elements;
+}
+
+/* Asks for what was gathered, and writes it. Returns 0, or -1: it was said. */
+static int flush_batch(struct exporting *exporting)
+{
+    redisReply *reply = NULL;
+    int result = -1;
+    if (exporting->n == 0)
+        return 0;
+    if (send_batch(exporting) != 0)
+        goto out;
+    for (int i = 0; i < 4; i++) { /* MULTI, two commands, what they answer */
+        freeReplyObject(reply);
+        reply = store_view_pull(exporting->store);
+        if (reply == NULL)
+            goto out;
+    }
+    if (!is_array(reply, 2) || !is_array(reply->element[0], exporting->n) ||
+        !is_array(reply->element[1], exporting->n)) {
+        exporting->status =
+            command_failed(exporting->settings, "redis: no heads and bases in an answer");
+        freeReplyObject(reply);
+        return -1;
+    }
+    for (size_t i = 0; i < exporting->n; i++)
+        write_row(exporting, exporting->article[i], reply->element[0]->element[i],
+                  reply->element[1]->element[i]);
+    exporting->n = 0;
+    result = ferror(stdout) == 0 ? 0 : -1;
+out:
+    if (reply == NULL)
+        exporting->status =
+            command_failed(exporting->settings, "%s", store_view_error(exporting->store));
+    freeReplyObject(reply);
+    return result;
+}
+
+/* `article` must stay until it is flushed. */
+static int add(struct exporting *exporting, const char *article, size_t bytes)
+{
+    exporting->article[exporting->n] = article;
+    exporting->bytes[exporting->n++] = bytes;
+    return exporting->n == BATCH ? flush_batch(exporting) : 0;
+}
+
+/* --- which articles --- */
+
+static int on_article(void *user, const char *article, size_t bytes)
+{
+    struct exporting *exporting = user;
+    if (!article_valid(article, bytes)) {
+        exporting->status = command_refused(
+            exporting->settings, "shard %" PRIu32 " has a head of no article's name; left out",
+            exporting->shard);
+        return 0;
+    }
+    int added = table_add(exporting->seen, article, bytes);
+    if (added < 0) {
+        exporting->status =
+            command_failed(exporting->settings, "more than %d articles in a shard, or no memory",
+                           TABLE_ARTICLES_MAX);
+        return 1;
+    }
+    if (added == 0)
+        return 0;
+    return add(exporting, table_last(exporting->seen)->article, bytes) == 0 ? 0 : 1;
+}
+
+static void shard_of_all(struct exporting *exporting)
+{
+    int rc = -1;
+    exporting->seen = table_new();
+    if (exporting->seen == NULL) {
+        exporting->status = command_failed(exporting->settings, "no memory");
+        return;
+    }
+    rc = store_view_articles(exporting->store, exporting->shard, on_article, exporting);
+    if (rc < 0)
+        exporting->status =
+            command_failed(exporting->settings, "%s", store_view_error(exporting->store));
+    if (rc == 0)
+        (void)flush_batch(exporting);
+    table_free(exporting->seen);
+    exporting->seen = NULL;
+}
+
+static void listed(struct exporting *exporting)
+{
+    const struct article_list *list = &exporting->settings->list;
+    const uint32_t shards = store_view_shards(exporting->store);
+    for (size_t i = 0; i < list->n && exporting->status != COMMAND_FAILED; i++) {
+        exporting->shard = article_shard(list->of[i], strlen(list->of[i]), shards);
+        if (add(exporting, list->of[i], strlen(list->of[i])) == 0)
+            (void)flush_batch(exporting);
+    }
+}
+
+static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+{
+    static struct exporting exporting; /* large */
+    exporting.settings = settings;
+    exporting.store = command_open(settings, secrets, NULL);
+    if (exporting.store == NULL)
+        return COMMAND_FAILED;
+    rows_write_header(stdout, settings->rows, store_view_kinds(exporting.store));
+    if (settings->list.n > 0)
+        listed(&exporting);
+    for (uint32_t i = 0; settings->list.n == 0 && i < store_view_shards(exporting.store) &&
+                         exporting.status != COMMAND_FAILED && ferror(stdout) == 0;
+         i++) {
+        exporting.shard = i;
+        shard_of_all(&exporting);
+    }
+    command_close(exporting.store, NULL);
+    return command_printed(settings, exporting.status);
+}
+
+int export_run(int argc, char **argv)
+{
+    return command_run(OPERATE_EXPORT, argc, argv, run);
+}

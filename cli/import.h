@@ -1,0 +1,8 @@
+/* `tally import`: counts of before become articles' bases (INTERFACES.md 5.4, 7). Returns the exit
+ * status (command.h). */
+#ifndef TALLY_CLI_IMPORT_H
+#define TALLY_CLI_IMPORT_H
+
+int import_run(int argc, char **argv);
+
+#endif

@@ -1,0 +1,64 @@
+#include "import_file.h"
+
+#include "core/error.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define WHY_BYTES 512
+
+/* Reads a line, without its end, LF or CR LF. Returns whether there was one; *bytes above
+ * ROWS_LINE_MAX_BYTES where it is longer. */
+static bool read_line(FILE *in, char line[ROWS_LINE_MAX_BYTES + 2], size_t *bytes)
+{
+    int c;
+    *bytes = 0;
+    while ((c = getc_unlocked(in)) != EOF && c != '\n') {
+        if (*bytes > ROWS_LINE_MAX_BYTES)
+            return true;
+        line[(*bytes)++] = (char)c;
+    }
+    bool some = c != EOF || *bytes > 0;
+    if (*bytes > 0 && line[*bytes - 1] == '\r')
+        (*bytes)--;
+    return some;
+}
+
+static int take_line(struct rows_reader *reader, struct table *table, char *line, size_t bytes,
+                     uint64_t number, char *error, size_t error_bytes)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* with which some programs begin a file */
+    struct rows_line said;
+    char why[WHY_BYTES];
+    int rc;
+    if (number == 1 && bytes >= 3 && memcmp(line, mark, 3) == 0) {
+        line += 3;
+        bytes -= 3;
+    }
+    if (bytes > ROWS_LINE_MAX_BYTES)
+        rc = error_say(why, sizeof why, "longer than %d bytes", ROWS_LINE_MAX_BYTES);
+    else
+        rc = rows_read(reader, line, bytes, &said, why, sizeof why);
+    if (rc == 1)
+        rc = table_add_line(table, &said, number, why, sizeof why);
+    return rc == 0 ? 0 : error_say(error, error_bytes, "line %" PRIu64 ": %s", number, why);
+}
+
+int import_file_read(FILE *in, enum rows_format format, const struct audit_kinds *kinds,
+                     struct table *table, char *error, size_t error_bytes)
+{
+    char line[ROWS_LINE_MAX_BYTES + 2];
+    struct rows_reader reader;
+    size_t bytes;
+    rows_reader_init(&reader, format, kinds);
+    for (uint64_t number = 1; read_line(in, line, &bytes); number++)
+        if (take_line(&reader, table, line, bytes, number, error, error_bytes) != 0)
+            return -1;
+    if (ferror(in) != 0)
+        return error_say(error, error_bytes, "it cannot be read: %s", strerror(errno));
+    if (table_size(table) == 0)
+        return error_say(error, error_bytes, "there is no article in it");
+    return 0;
+}

@@ -1,0 +1,170 @@
+#include "operate_settings.h"
+
+#include "core/error.h"
+
+#include <string.h>
+
+#define AT(field) offsetof(struct operate_settings, field)
+#define LINK AT(links)
+#define TEXT(field, initial, accepts, help)                                                        \
+    {                                                                                              \
+#field, OPTION_TEXT, AT(field), (initial) == NULL, OPTION_TEXT_MAX_BYTES, initial,         \
+            accepts, help                                                                          \
+    }
+#define SWITCH(field, help)                                                                        \
+    {                                                                                              \
+#field, OPTION_SWITCH, AT(field), 0, 0, "off", "on or off", help                           \
+    }
+#define BIT(command) (1u << OPERATE_##command)
+#define ARTICLE BIT(ARTICLE)
+#define STORE (BIT(RESET) | BIT(ARCHIVE) | BIT(EXPORT) | BIT(IMPORT) | BIT(ERASE))
+#define CHANGING (STORE & ~BIT(EXPORT))
+
+static const struct {
+    unsigned of; /* a bit for each command that has it */
+    struct option option;
+} rows[] = {
+    {ARTICLE, LINKS_TEXT(LINK, services_file, 1, NULL, "a file of mode 0600 or 0640",
+                         "where the user's secret stands")},
+    {ARTICLE, LINKS_TEXT(LINK, user, 0, "operator", "a name in the services file",
+                         "as whom to connect to the broker")},
+    {ARTICLE, LINKS_TEXT(LINK, mqtt_host, 0, "127.0.0.1", "a name or address", "the broker")},
+    {ARTICLE, LINKS_PORT(LINK, mqtt_port, "1883", "the broker's port")},
+    {ARTICLE,
+     LINKS_TEXT(LINK, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic")},
+    {STORE, LINKS_TEXT(LINK, redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path",
+                       "Redis")},
+    {STORE, LINKS_PORT(LINK, redis_port, "6390", "Redis's port")},
+    {STORE, LINKS_TEXT(LINK, redis_password_file, 0, "", "a file of mode 0600 or 0640, or empty",
+                       "Redis's password is its first line")},
+    {ARTICLE, TEXT(state, "", "open or closed", "whether reactions are taken")},
+    {ARTICLE, TEXT(kinds, "", "1 to 15 kinds with commas between, or all",
+                   "which are offered, in the order to show them")},
+    {ARTICLE, TEXT(opens_at, "", "a time as 2026-12-01T08:00:00Z, or none",
+                   "before it the article is closed")},
+    {ARTICLE, TEXT(closes_at, "", "a time as 2026-12-01T08:00:00Z, or none",
+                   "from it on the article is closed")},
+    {ARTICLE,
+     TEXT(results, "", "always or after_close", "when readers are shown the article's totals")},
+    {ARTICLE, SWITCH(clear, "take the article's whole state back")},
+    {BIT(ARCHIVE), SWITCH(force, "archive an article that is not closed, too")},
+    {BIT(EXPORT), TEXT(articles, "all", ARTICLE_LIST_ACCEPTS, "which are exported")},
+    {BIT(EXPORT) | BIT(IMPORT), TEXT(format, "csv", "csv or jsonl", "of the lines")},
+    {BIT(IMPORT), TEXT(file, NULL, "a file, or - for standard input", "what is imported")},
+    {BIT(IMPORT), SWITCH(replace, "set a base where there is another already, too")},
+    {BIT(ERASE), TEXT(reader_file, NULL, "a file of mode 0600 or 0640, or - for standard input",
+                      "the reader's own id is its one line")},
+    {BIT(ERASE),
+     TEXT(source, NULL, "u, c or t",
+          "what the id is: u a username, c a client id, t a token's sub or a gateway's reader")},
+    {BIT(ERASE),
+     TEXT(counts, NULL, "remove or keep",
+          "whether the reader's reactions go from the totals, too, or stay as a number")},
+    {BIT(ERASE), TEXT(key_file, NULL, "a file of mode 0600 or 0640",
+                      "the key by which readers are hashed: 32 hex digits")},
+    {CHANGING, SWITCH(dry_run, "say what would be done, and do nothing")},
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static size_t rows_of(enum operate_command command, struct option table[ROWS])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].of & (1u << command))
+            table[n++] = rows[i].option;
+    return n;
+}
+
+const char *operate_settings_name(enum operate_command command)
+{
+    static const char *const names[] = {"article", "reset", "archive", "export", "import", "erase"};
+    return names[command];
+}
+
+void operate_settings_print(enum operate_command command, FILE *out)
+{
+    struct option table[ROWS];
+    size_t n = rows_of(command, table);
+    option_print(table, n, out);
+}
+
+static bool names_an_article(enum operate_command command)
+{
+    return command == OPERATE_ARTICLE || command == OPERATE_RESET || command == OPERATE_ARCHIVE;
+}
+
+/* Whether an option that was given is one of the words that the table says. */
+static int check_word(const char *name, const char *value, const char *const *words, char *error,
+                      size_t error_bytes)
+{
+    if (*value == '\0')
+        return 0;
+    for (const char *const *word = words; *word != NULL; word++)
+        if (strcmp(value, *word) == 0)
+            return 0;
+    for (size_t i = 0; i < ROWS; i++)
+        if (strcmp(rows[i].option.name, name) == 0)
+            return error_say(error, error_bytes, "option %s: %s is not %s", name, value,
+                             rows[i].option.accepts);
+    return -1;
+}
+
+static int check_words(const struct operate_settings *settings, char *error, size_t error_bytes)
+{
+    static const char *const states[] = {"open", "closed", NULL},
+                             *const results[] = {"always", "after_close", NULL},
+                             *const formats[] = {"csv", "jsonl", NULL},
+                             *const sources[] = {"u", "c", "t", NULL},
+                             *const counts[] = {"remove", "keep", NULL};
+    if (check_word("state", settings->state, states, error, error_bytes) != 0 ||
+        check_word("results", settings->results, results, error, error_bytes) != 0 ||
+        check_word("format", settings->format, formats, error, error_bytes) != 0 ||
+        check_word("source", settings->source, sources, error, error_bytes) != 0 ||
+        check_word("counts", settings->counts, counts, error, error_bytes) != 0)
+        return -1;
+    if (settings->clear && (settings->state[0] != '\0' || settings->kinds[0] != '\0' ||
+                            settings->opens_at[0] != '\0' || settings->closes_at[0] != '\0' ||
+                            settings->results[0] != '\0'))
+        return error_say(error, error_bytes,
+                         "option clear: takes all of the state back, and goes "
+                         "with no other part of it");
+    return 0;
+}
+
+static int check(struct operate_settings *settings, char *error, size_t error_bytes)
+{
+    if (names_an_article(settings->command) &&
+        !article_valid(settings->article, strlen(settings->article)))
+        return error_say(error, error_bytes,
+                         settings->article[0] == '\0' ? "an article is missing: tally %s ARTICLE %s"
+                                                      : "tally %s: %s is no article's id",
+                         operate_settings_name(settings->command),
+                         settings->article[0] == '\0' ? "--option=value …" : settings->article);
+    if (check_words(settings, error, error_bytes) != 0)
+        return -1;
+    settings->rows = strcmp(settings->format, "jsonl") == 0 ? ROWS_JSONL : ROWS_CSV;
+    if (settings->command == OPERATE_ARTICLE)
+        return links_check(&settings->links, error, error_bytes);
+    if (settings->command == OPERATE_EXPORT)
+        return article_list_parse(&settings->list, settings->articles, error, error_bytes);
+    return 0;
+}
+
+int operate_settings_parse(struct operate_settings *settings, enum operate_command command,
+                           int argc, char **argv, int *help, char *error, size_t error_bytes)
+{
+    struct option table[ROWS];
+    size_t n = rows_of(command, table);
+    memset(settings, 0, sizeof *settings);
+    settings->command = command;
+    if (names_an_article(command) && argc > 1 && strncmp(argv[1], "--", 2) != 0) {
+        if (strlen(argv[1]) > ARTICLE_MAX_BYTES)
+            return error_say(error, error_bytes, "an article's id has %d bytes at most",
+                             ARTICLE_MAX_BYTES);
+        memcpy(settings->article, argv[1], strlen(argv[1]));
+        argc--;
+        argv++;
+    }
+    int rc = option_parse(table, n, settings, argc, argv, help, error, error_bytes);
+    return rc == 0 ? check(settings, error, error_bytes) : rc;
+}

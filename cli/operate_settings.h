@@ -1,0 +1,60 @@
+/* The options of the commands that change or export what is stored: one table, of which each
+ * command has its rows. Pure; any thread. */
+#ifndef TALLY_CLI_OPERATE_SETTINGS_H
+#define TALLY_CLI_OPERATE_SETTINGS_H
+
+#include "article_list.h"
+#include "rows.h"
+
+#include "core/article.h"
+#include "daemon/links.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum operate_command {
+    OPERATE_ARTICLE,
+    OPERATE_RESET,
+    OPERATE_ARCHIVE,
+    OPERATE_EXPORT,
+    OPERATE_IMPORT,
+    OPERATE_ERASE
+};
+
+#define OPERATE_TEXT(field) char field[OPTION_TEXT_MAX_BYTES + 1]
+
+struct operate_settings {
+    enum operate_command command;
+    char article[ARTICLE_MAX_BYTES +
+                 1]; /* the word before the options; of article, reset, archive */
+    struct links links;
+    OPERATE_TEXT(state);
+    OPERATE_TEXT(kinds);
+    OPERATE_TEXT(opens_at);
+    OPERATE_TEXT(closes_at);
+    OPERATE_TEXT(results);
+    bool clear, force, replace, dry_run;
+    OPERATE_TEXT(articles);
+    OPERATE_TEXT(format);
+    OPERATE_TEXT(file);
+    OPERATE_TEXT(reader_file);
+    OPERATE_TEXT(source);
+    OPERATE_TEXT(counts);
+    OPERATE_TEXT(key_file);
+
+    struct article_list list; /* of `articles` */
+    enum rows_format rows;    /* of `format` */
+};
+
+/* Such as "reset". */
+const char *operate_settings_name(enum operate_command command);
+
+/* As option_parse; argv[0] is the command's name, and for some argv[1] the article. Settings of
+ * other commands' options are empty. */
+int operate_settings_parse(struct operate_settings *settings, enum operate_command command,
+                           int argc, char **argv, int *help, char *error, size_t error_bytes);
+
+/* The command's options, as option_print. */
+void operate_settings_print(enum operate_command command, FILE *out);
+
+#endif

@@ -1,0 +1,159 @@
+#include "reset.h"
+
+#include "command.h"
+
+#include "core/article_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRIES 3 /* while its state changes */
+
+struct resetting {
+    const struct operate_settings *settings;
+    struct store_view *store;
+    struct store_edit *edit;
+    uint32_t shard;
+};
+
+/* Redis's own clock, ms since 1970; 0 where it does not say. */
+static uint64_t redis_ms(struct store_view *store)
+{
+    const char *argv[] = {"TIME"};
+    const size_t bytes[] = {4};
+    uint64_t ms = 0;
+    redisReply *reply = store_view_ask(store, 1, argv, bytes);
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
+        ms = strtoull(reply->element[0]->str, NULL, 10) * 1000 +
+             strtoull(reply->element[1]->str, NULL, 10) / 1000;
+    freeReplyObject(reply);
+    return ms;
+}
+
+/* Whether the article's state, as the feed stored it, says that it is closed. COMMAND_DONE with the
+ * state as it stands, to be freed, or why not. */
+static int judge_closed(const struct resetting *resetting, char **state, size_t *state_bytes)
+{
+    const struct operate_settings *settings = resetting->settings;
+    struct article_state parsed;
+    char key[32];
+    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", resetting->shard);
+    const char *argv[] = {"HGET", key, settings->article};
+    const size_t bytes[] = {4, strlen(key), strlen(settings->article)};
+    uint64_t now_ms = redis_ms(resetting->store);
+    redisReply *reply = now_ms == 0 ? NULL : store_view_ask(resetting->store, 3, argv, bytes);
+    if (reply == NULL)
+        return command_failed(settings, "%s", store_view_error(resetting->store));
+    bool there = reply->type == REDIS_REPLY_STRING;
+    bool understood =
+        there && article_state_parse(&parsed, settings->article, strlen(settings->article),
+                                     reply->str, (size_t)reply->len) == 0;
+    if (there) {
+        *state_bytes = (size_t)reply->len;
+        *state = malloc(*state_bytes + 1);
+        if (*state != NULL)
+            memcpy(*state, reply->str, *state_bytes);
+    }
+    freeReplyObject(reply);
+    if (there && *state == NULL)
+        return command_failed(settings, "no memory");
+    if (there && !understood)
+        return command_refused(settings, "%s: its state is of no known form", settings->article);
+    if (!there || !article_state_closed_at(&parsed, now_ms))
+        return command_refused(settings,
+                               "%s is not closed, and a reader's new reaction would count beside "
+                               "the archived one: close it first, or --force",
+                               settings->article);
+    return COMMAND_DONE;
+}
+
+static void say(const struct operate_settings *settings, const struct store_edit_call *call)
+{
+    bool archive = settings->command == OPERATE_ARCHIVE;
+    const char *would = settings->dry_run ? "would be " : "";
+    printf("%s: %" PRId64 " registers, %" PRId64 " counted, %s%s; ", settings->article,
+           store_edit_number(call, 2), store_edit_number(call, 3), would,
+           archive ? "added to the base" : "deleted");
+    if (archive)
+        printf("the base was %" PRId64, store_edit_number(call, 4));
+    else
+        printf("a base of %" PRId64 " %sdeleted", store_edit_number(call, 4), would);
+    if (!settings->dry_run)
+        printf("; version %" PRId64, store_edit_number(call, 1));
+    printf("\n");
+}
+
+/* One call. *again: its state changed meanwhile. */
+static int once(const struct resetting *resetting, bool *again)
+{
+    const struct operate_settings *settings = resetting->settings;
+    bool archive = settings->command == OPERATE_ARCHIVE;
+    char *state = NULL;
+    size_t state_bytes = 0;
+    int status = COMMAND_DONE;
+    *again = false;
+    if (archive && !settings->force)
+        status = judge_closed(resetting, &state, &state_bytes);
+    if (status != COMMAND_DONE)
+        goto out;
+    const char *argv[] = {settings->article, archive ? "1" : "0", settings->dry_run ? "look" : "do",
+                          state};
+    const size_t bytes[] = {strlen(argv[0]), 1, strlen(argv[2]), state_bytes};
+    struct store_edit_call call = {
+        .shard = resetting->shard, .argc = state == NULL ? 3 : 4, .argv = argv, .bytes = bytes};
+    if (store_edit_call(resetting->edit, STORE_EDIT_RESET, &call, 1) != 0) {
+        status = command_failed(settings, "%s", store_edit_error(resetting->edit));
+        goto out;
+    }
+    const char *word = store_edit_word(&call);
+    *again = strcmp(word, "changed") == 0;
+    if (strcmp(word, "none") == 0)
+        status = command_refused(settings, "%s: the store has no such article", settings->article);
+    else if (strcmp(word, "damaged") == 0)
+        status = command_refused(settings, "%s: its %s is of no known form", settings->article,
+                                 store_edit_text(&call, 1));
+    else if (strcmp(word, "full") == 0)
+        status = command_refused(settings, "%s: its base and counts are over 2^53 - 1 together",
+                                 settings->article);
+    else if (!*again)
+        say(settings, &call);
+    store_edit_release(&call, 1);
+out:
+    free(state);
+    return status;
+}
+
+static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+{
+    struct resetting resetting = {.settings = settings};
+    bool again = true;
+    int status = COMMAND_DONE;
+    resetting.store = command_open(settings, secrets, &resetting.edit);
+    if (resetting.store == NULL)
+        return COMMAND_FAILED;
+    resetting.shard = article_shard(settings->article, strlen(settings->article),
+                                    store_view_shards(resetting.store));
+    for (int i = 0; i < TRIES && again && status == COMMAND_DONE; i++)
+        status = once(&resetting, &again);
+    if (status == COMMAND_DONE && again)
+        status = command_failed(settings, "%s: its state changes all the time", settings->article);
+    if (status == COMMAND_DONE && !settings->dry_run && store_edit_drop(resetting.edit) != 0)
+        status = command_failed(settings,
+                                "done, but of its old registers some are left for the "
+                                "next command to delete: %s",
+                                store_edit_error(resetting.edit));
+    command_close(resetting.store, resetting.edit);
+    return command_printed(settings, status);
+}
+
+int reset_run(int argc, char **argv)
+{
+    return command_run(OPERATE_RESET, argc, argv, run);
+}
+
+int reset_archive_run(int argc, char **argv)
+{
+    return command_run(OPERATE_ARCHIVE, argc, argv, run);
+}

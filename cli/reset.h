@@ -1,0 +1,9 @@
+/* `tally reset` and `tally archive`: an article begins anew, replay-safe (INTERFACES.md 5.4). They
+ * return the exit status (command.h). */
+#ifndef TALLY_CLI_RESET_H
+#define TALLY_CLI_RESET_H
+
+int reset_run(int argc, char **argv);
+int reset_archive_run(int argc, char **argv);
+
+#endif

@@ -1,0 +1,20 @@
+/* An article's state with what the options of `tally article` change. Pure; any thread. */
+#ifndef TALLY_CLI_STATE_CHANGE_H
+#define TALLY_CLI_STATE_CHANGE_H
+
+#include "core/article_state.h"
+
+#include <stddef.h>
+
+/* What is to be different; "" leaves it. */
+struct state_change {
+    const char *state, *results;      /* as in INTERFACES.md 2.9 */
+    const char *kinds;                /* names with commas between, or "all" */
+    const char *opens_at, *closes_at; /* a time, or "none" */
+};
+
+/* Returns 0, or -1 with a sentence that names the option. */
+int state_change_apply(struct article_state *state, const struct state_change *change, char *error,
+                       size_t error_bytes);
+
+#endif

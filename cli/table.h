@@ -1,0 +1,43 @@
+/* Articles of an export or an import, each once. Bounded. One thread. */
+#ifndef TALLY_CLI_TABLE_H
+#define TALLY_CLI_TABLE_H
+
+#include "rows.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TABLE_ARTICLES_MAX 1000000 /* some 300 bytes each */
+
+struct table;
+
+struct table_entry {
+    uint64_t line;               /* the last that says something of it */
+    bool registers;              /* as in rows_line */
+    uint32_t kinds;              /* which were named, a bit each */
+    int64_t count[KIND_MAX + 1]; /* by kind id */
+    size_t bytes;
+    const char *article;
+};
+
+/* NULL on no memory. */
+struct table *table_new(void);
+void table_free(struct table *table);
+size_t table_size(const struct table *table);
+
+/* Whether the article was not there yet: it is now. -1 where no more may be, or no memory is. */
+int table_add(struct table *table, const char *article, size_t bytes);
+
+/* The article that was added last; NULL where none is. */
+const struct table_entry *table_last(const struct table *table);
+
+/* Adds what a line says. Returns 0, or -1 with a sentence: it was said already, or it is too much.
+ */
+int table_add_line(struct table *table, const struct rows_line *line, uint64_t number, char *error,
+                   size_t error_bytes);
+
+/* All of them in the order in which they came: NULL gives the first; NULL after the last. */
+const struct table_entry *table_next(const struct table *table, const struct table_entry *entry);
+
+#endif

@@ -1,0 +1,101 @@
+#include "unit.h"
+
+#include "operate_settings.h"
+
+static struct operate_settings settings;
+static char error[1024];
+
+static int parse(enum operate_command command, int n, const char *const *words)
+{
+    int help;
+    char *argv[8] = {(char *)(uintptr_t) "command"};
+    for (int i = 0; i < n; i++)
+        argv[i + 1] = (char *)(uintptr_t)words[i];
+    error[0] = '\0';
+    return operate_settings_parse(&settings, command, n + 1, argv, &help, error, sizeof error);
+}
+
+#define PARSE(command, ...)                                                                        \
+    parse(OPERATE_##command, (int)COUNT_OF(((const char *const[]){__VA_ARGS__})),                  \
+          (const char *const[]){__VA_ARGS__})
+
+static void test_an_article_before_the_options(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE(RESET, "world/a", "--dry-run"), 0);
+    assert_string_equal(settings.article, "world/a");
+    assert_true(settings.dry_run);
+    assert_int_equal(settings.links.redis_port, 6390);
+    assert_string_equal(settings.links.redis_host, "127.0.0.1");
+    assert_int_equal(PARSE(ARCHIVE, "world/a", "--force"), 0);
+    assert_true(settings.force && !settings.dry_run);
+    assert_int_equal(PARSE(ARTICLE, "world/a", "--services-file=/f"), 0);
+    assert_string_equal(settings.links.user, "operator");
+    assert_int_equal(PARSE(RESET, "--dry-run"), -1);
+    assert_non_null(strstr(error, "article is missing"));
+    assert_int_equal(PARSE(RESET, "a/", "--dry-run"), -1);
+    assert_non_null(strstr(error, "no article's id"));
+    assert_int_equal(PARSE(RESET, "a", "b"), -1);
+    assert_int_equal(PARSE(EXPORT, "a"), -1); /* it has none */
+    static char longest[ARTICLE_MAX_BYTES + 2];
+    memset(longest, 'a', ARTICLE_MAX_BYTES);
+    assert_int_equal(PARSE(RESET, longest), 0);
+    longest[ARTICLE_MAX_BYTES] = 'a';
+    assert_int_equal(PARSE(RESET, longest), -1);
+}
+
+static void test_each_command_has_its_own(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE(RESET, "a", "--force"), -1);
+    assert_int_equal(PARSE(RESET, "a", "--services-file=/f"), -1);
+    assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--dry-run"), -1);
+    assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--redis-port=1"), -1);
+    assert_int_equal(PARSE(EXPORT, "--file=/f"), -1);
+    assert_int_equal(PARSE(IMPORT, "--file=/f", "--articles=a"), -1);
+    assert_int_equal(PARSE(ERASE, "--reader=me"), -1);
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE(EXPORT, "--format=csv", "--articles=a,b"), 0);
+    assert_true(settings.rows == ROWS_CSV && settings.list.n == 2);
+    assert_int_equal(PARSE(IMPORT, "--format=jsonl", "--file=-", "--replace"), 0);
+    assert_true(settings.rows == ROWS_JSONL && settings.replace);
+    assert_int_equal(PARSE(IMPORT, "--format=json", "--file=-"), -1);
+    assert_non_null(strstr(error, "option format: json is not csv or jsonl"));
+    assert_int_equal(
+        PARSE(ERASE, "--reader-file=-", "--source=t", "--counts=keep", "--key-file=/k"), 0);
+    static const char *const wrong[][5] = {
+        {"--reader-file=-", "--source=ut", "--counts=keep", "--key-file=/k"},
+        {"--reader-file=-", "--source=u", "--counts=k", "--key-file=/k"},
+        {"--reader-file=-", "--source=", "--counts=keep", "--key-file=/k"},
+    };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        require(parse(OPERATE_ERASE, 4, wrong[i]) == -1, "%zu", i);
+    static const char *const needed[][5] = {
+        {"--reader-file=-", "--source=u", "--counts=keep"},
+        {"--reader-file=-", "--source=u", "--key-file=/k"},
+        {"--reader-file=-", "--counts=keep", "--key-file=/k"},
+        {"--source=u", "--counts=keep", "--key-file=/k"},
+    };
+    for (size_t i = 0; i < COUNT_OF(needed); i++) {
+        require(parse(OPERATE_ERASE, 3, needed[i]) == -1, "%zu", i);
+        require(strstr(error, "is missing") != NULL, "%s", error);
+    }
+    assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--topic-prefix=news"), -1);
+    assert_non_null(strstr(error, "option topic_prefix"));
+    assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--clear", "--kinds=like"), -1);
+    assert_non_null(strstr(error, "option clear"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_article_before_the_options),
+        cmocka_unit_test(test_each_command_has_its_own),
+        cmocka_unit_test(test_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
