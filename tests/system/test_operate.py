@@ -92,9 +92,14 @@ def same_everywhere(edge, article, counts):
     watcher.close()
 
 
-def set_state(edge, article, **members):
-    """As the feed stores what an operator wrote (INTERFACES.md 5)."""
-    edge.redis.hset(key_of(edge, article, "states"), article, json.dumps(dict(members, version=1795510800123456)))
+def set_state(edge, article, *options):
+    """By the operator's command, to what the feed has stored of it (INTERFACES.md 5)."""
+    def version():
+        state = edge.redis.hget(key_of(edge, article, "states"), article)
+        return json.loads(state)["version"] if state else 0
+    before = version()
+    tally(edge, "article", article, *options)
+    wait_until(lambda: version() != before, "the feed to store the state of %s" % article)
 
 
 # --- options ---
@@ -141,16 +146,21 @@ def retained(edge, article):
     return got[-1] if got else None
 
 
+def state_of(edge, article):
+    """What is retained, as the operator wrote it or as the feed passed it on since."""
+    return {name: value for name, value in json.loads(retained(edge, article)).items() if name not in ("article", "open", "version")}
+
+
 def test_an_articles_state(edge):
     article = "states/a"
     assert "none is retained" in tally(edge, "article", article).out
     tally(edge, "article", article, "--state=closed")
-    assert json.loads(retained(edge, article)) == {"state": "closed"}
+    assert state_of(edge, article) == {"state": "closed", "results": "always"}
     tally(edge, "article", article, "--kinds=sad,like", "--closes-at=2026-12-01T08:00:00Z", "--results=after_close")
-    assert json.loads(retained(edge, article)) == {"state": "closed", "kinds": ["sad", "like"], "closes_at": "2026-12-01T08:00:00.000Z",
-                                                   "results": "after_close"}
+    assert state_of(edge, article) == {"state": "closed", "kinds": ["sad", "like"], "closes_at": "2026-12-01T08:00:00.000Z",
+                                       "results": "after_close"}
     tally(edge, "article", article, "--state=open", "--kinds=all", "--closes-at=none")
-    assert json.loads(retained(edge, article)) == {"state": "open", "results": "after_close"}
+    assert state_of(edge, article) == {"state": "open", "results": "after_close"}
     assert '"results":"after_close"' in tally(edge, "article", article).out
     tally(edge, "article", article, "--clear")
     assert retained(edge, article) is None and "none is retained" in tally(edge, "article", article).out
@@ -158,10 +168,10 @@ def test_an_articles_state(edge):
 
 def test_a_state_as_the_feed_publishes_it_is_merged_with(edge):
     article = "states/of-the-feed"
-    published = {"article": article, "open": True, "state": "open", "kinds": ["like"], "version": 1795510800123456}
-    edge.service("tally-feed").say("articles/" + article, json.dumps(published), retain=True)
+    set_state(edge, article, "--kinds=like")
+    wait_until(lambda: "version" in json.loads(retained(edge, article)), "the feed to pass the state on")
     tally(edge, "article", article, "--state=closed")
-    assert json.loads(retained(edge, article)) == {"state": "closed", "kinds": ["like"]}
+    assert state_of(edge, article) == {"state": "closed", "kinds": ["like"], "results": "always"}
 
 
 def test_a_refused_state_is_said(make_edge):
@@ -314,19 +324,24 @@ def test_only_a_closed_article_is_archived(edge):
     article = "archive/a"
     react(edge, article, ["like", "like", "sad", "none"], prefix="archive")
     tally(edge, "import", "--file=-", given="article,kind,count\n%s,like,10\n%s,wow,1\n" % (article, article))
-    before = everything(edge)
-    assert "is not closed" in tally(edge, "archive", article, status=1).err
-    set_state(edge, article, state="open")
-    assert "is not closed" in tally(edge, "archive", article, status=1).err
-    set_state(edge, article, state="open", closes_at="2099-12-01T08:00:00.000Z")
-    assert "is not closed" in tally(edge, "archive", article, status=1).err
+
+    def changes_nothing(words, *options, status=1):
+        before = everything(edge)
+        done = tally(edge, "archive", article, *options, status=status)
+        assert words in done.out + done.err and everything(edge) == before
+
+    changes_nothing("is not closed")
+    set_state(edge, article, "--state=open")
+    changes_nothing("is not closed")
+    set_state(edge, article, "--closes-at=2099-12-01T08:00:00.000Z")
+    changes_nothing("is not closed")
+    set_state(edge, article, "--closes-at=2024-12-01T08:00:00.000Z")
+    changes_nothing("would be added", "--dry-run", status=0)
+    stored = edge.redis.hget(key_of(edge, article, "states"), article)
     edge.redis.hset(key_of(edge, article, "states"), article, "nothing of the kind")
-    assert "of no known form" in tally(edge, "archive", article, status=1).err
-    set_state(edge, article, state="open", closes_at="2024-12-01T08:00:00.000Z")
-    assert "would be added" in tally(edge, "archive", article, "--dry-run").out
-    edge.redis.hdel(key_of(edge, article, "states"), article)
-    assert everything(edge) == before
-    set_state(edge, article, state="closed")
+    changes_nothing("of no known form")
+    edge.redis.hset(key_of(edge, article, "states"), article, stored)
+    set_state(edge, article, "--state=closed", "--closes-at=none")
     tally(edge, "archive", article)
     assert base_of(edge, article) == {"like": 12, "sad": 1, "wow": 1}
     assert head_of(edge, article).voters == 0 and head_of(edge, article).floor
@@ -336,7 +351,7 @@ def test_only_a_closed_article_is_archived(edge):
     tally(edge, "archive", article)  # once more adds nothing
     assert base_of(edge, article) == {"like": 12, "sad": 1, "wow": 1}
     consistent(edge)
-    edge.redis.hdel(key_of(edge, article, "states"), article)
+    set_state(edge, article, "--clear")
     react(edge, article, ["love"], prefix="archive")
     tally(edge, "archive", article, "--force")
     assert base_of(edge, article) == {"like": 12, "sad": 1, "wow": 1, "love": 1}
@@ -354,11 +369,10 @@ def call_script(edge, article, name, *argv):
 def test_the_state_must_still_be_what_was_judged(edge):
     article = "archive/raced"
     react(edge, article, ["like"], prefix="raced")
-    set_state(edge, article, state="open")
+    set_state(edge, article, "--state=open")
     before = everything(edge)
     assert call_script(edge, article, "reset", article, "1", "do", '{"state":"closed"}') == [b"changed"]
     assert everything(edge) == before
-    edge.redis.hdel(key_of(edge, article, "states"), article)
 
 
 def test_registers_are_dropped_only_where_that_is_noted(edge):
