@@ -19,7 +19,7 @@ import pytest
 import spool_bytes
 from clients import TIMEOUT_S, reader_name
 from edge import ROOT, wait_until
-from store import EPOCH_MS, article_shard, bucket_of, parse_base, parse_head, reader_hash
+from store import EPOCH_MS, article_shard, parse_base, parse_head, reader_hash
 from test_audit import consistent, put_votes, react, registers_of, shown
 
 EDGE = {"collector": {"audit_per_minute": 600}, "feed": {"repeat_ms": 200}}
@@ -141,27 +141,33 @@ def retained(edge, article):
     return got[-1] if got else None
 
 
-def test_an_articles_state(edge):
+@pytest.fixture
+def broker(make_edge):
+    """Of an edge of which nothing else runs: no feed passes states on."""
+    return make_edge().start("broker", ready=False)
+
+
+def test_an_articles_state(broker):
     article = "states/a"
-    assert "none is retained" in tally(edge, "article", article).out
-    tally(edge, "article", article, "--state=closed")
-    assert json.loads(retained(edge, article)) == {"state": "closed"}
-    tally(edge, "article", article, "--kinds=sad,like", "--closes-at=2026-12-01T08:00:00Z", "--results=after_close")
-    assert json.loads(retained(edge, article)) == {"state": "closed", "kinds": ["sad", "like"], "closes_at": "2026-12-01T08:00:00.000Z",
-                                                   "results": "after_close"}
-    tally(edge, "article", article, "--state=open", "--kinds=all", "--closes-at=none")
-    assert json.loads(retained(edge, article)) == {"state": "open", "results": "after_close"}
-    assert '"results":"after_close"' in tally(edge, "article", article).out
-    tally(edge, "article", article, "--clear")
-    assert retained(edge, article) is None and "none is retained" in tally(edge, "article", article).out
+    assert "none is retained" in tally(broker, "article", article).out
+    tally(broker, "article", article, "--state=closed")
+    assert json.loads(retained(broker, article)) == {"state": "closed"}
+    tally(broker, "article", article, "--kinds=sad,like", "--closes-at=2026-12-01T08:00:00Z", "--results=after_close")
+    assert json.loads(retained(broker, article)) == {"state": "closed", "kinds": ["sad", "like"], "closes_at": "2026-12-01T08:00:00.000Z",
+                                                     "results": "after_close"}
+    tally(broker, "article", article, "--state=open", "--kinds=all", "--closes-at=none")
+    assert json.loads(retained(broker, article)) == {"state": "open", "results": "after_close"}
+    assert '"results":"after_close"' in tally(broker, "article", article).out
+    tally(broker, "article", article, "--clear")
+    assert retained(broker, article) is None and "none is retained" in tally(broker, "article", article).out
 
 
-def test_a_state_as_the_feed_publishes_it_is_merged_with(edge):
+def test_a_state_as_the_feed_publishes_it_is_merged_with(broker):
     article = "states/of-the-feed"
     published = {"article": article, "open": True, "state": "open", "kinds": ["like"], "version": 1795510800123456}
-    edge.service("tally-feed").say("articles/" + article, json.dumps(published), retain=True)
-    tally(edge, "article", article, "--state=closed")
-    assert json.loads(retained(edge, article)) == {"state": "closed", "kinds": ["like"]}
+    broker.service("tally-feed").say("articles/" + article, json.dumps(published), retain=True)
+    tally(broker, "article", article, "--state=closed")
+    assert json.loads(retained(broker, article)) == {"state": "closed", "kinds": ["like"]}
 
 
 def test_a_refused_state_is_said(make_edge):
@@ -336,10 +342,15 @@ def test_only_a_closed_article_is_archived(edge):
     tally(edge, "archive", article)  # once more adds nothing
     assert base_of(edge, article) == {"like": 12, "sad": 1, "wow": 1}
     consistent(edge)
-    edge.redis.hdel(key_of(edge, article, "states"), article)
-    react(edge, article, ["love"], prefix="archive")
-    tally(edge, "archive", article, "--force")
-    assert base_of(edge, article) == {"like": 12, "sad": 1, "wow": 1, "love": 1}
+
+
+def test_an_open_article_is_archived_by_force(edge):
+    article = "archive/open"
+    for base, kind in (({"like": 1}, "like"), ({"like": 1, "sad": 1}, "sad")):
+        react(edge, article, [kind], prefix="by-force")
+        tally(edge, "archive", article, "--force")
+        assert base_of(edge, article) == base and head_of(edge, article).voters == 0
+        same_everywhere(edge, article, base)
     consistent(edge)
 
 
