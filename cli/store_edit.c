@@ -170,7 +170,7 @@ void store_edit_release(struct store_edit_call *calls, size_t n)
 
 const char *store_edit_word(const struct store_edit_call *call)
 {
-    return call->reply->element[0]->str;
+    return call->reply == NULL ? "" : call->reply->element[0]->str;
 }
 
 int64_t store_edit_number(const struct store_edit_call *call, size_t i)
