@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLICE 50 /* articles a call: 1.4 ms of Redis where the reader is in each, 0.5 else */
+#define SLICE 50 /* articles a call: 0.9 ms of Redis where the reader is in each, 0.3 else */
 #define HASH_BYTES 8
 #define WHY_BYTES 512
 

@@ -8,98 +8,10 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #define SHOWN_BYTES 60 /* of what is wrong, in an error */
-#define REGISTERS "registers"
-#define BASE "base"
 
-/* --- writing --- */
-
-/* Held within what there is, as what is stored may be anything. */
-static int64_t sum_of(const struct rows_article *row)
-{
-    int64_t sum = 0;
-    for (int id = 1; id <= KIND_MAX; id++)
-        if (__builtin_add_overflow(sum, row->registers[id], &sum) ||
-            __builtin_add_overflow(sum, row->base[id], &sum))
-            return row->base[id] < 0 ? INT64_MIN : INT64_MAX;
-    return sum;
-}
-
-/* As in a total (INTERFACES.md 2.2): a version is µs since 1970. */
-static void write_time(FILE *out, uint64_t version)
-{
-    char text[32];
-    struct tm tm;
-    time_t seconds = (time_t)(version / 1000000);
-    if (version == 0 || gmtime_r(&seconds, &tm) == NULL)
-        return;
-    (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    fprintf(out, "%s.%03uZ", text, (unsigned)(version / 1000 % 1000));
-}
-
-static void csv_columns(FILE *out, const struct audit_kinds *kinds, const char *of)
-{
-    for (int id = 1; id <= KIND_MAX; id++)
-        if (kinds->name[id][0] != '\0')
-            fprintf(out, ",%s:%s", of, kinds->name[id]);
-}
-
-void rows_write_header(FILE *out, enum rows_format format, const struct audit_kinds *kinds)
-{
-    if (format != ROWS_CSV)
-        return;
-    fputs("article,version,updated_at,total", out);
-    csv_columns(out, kinds, REGISTERS);
-    csv_columns(out, kinds, BASE);
-    fputs("\r\n", out);
-}
-
-static void csv_counts(FILE *out, const struct audit_kinds *kinds, const int64_t *count)
-{
-    for (int id = 1; id <= KIND_MAX; id++)
-        if (kinds->name[id][0] != '\0')
-            fprintf(out, ",%" PRId64, count[id]);
-}
-
-static void json_counts(FILE *out, const struct audit_kinds *kinds, const char *name,
-                        const int64_t *count)
-{
-    const char *before = "";
-    fprintf(out, ",\"%s\":{", name);
-    for (int id = 1; id <= KIND_MAX; id++)
-        if (kinds->name[id][0] != '\0') {
-            fprintf(out, "%s\"%s\":%" PRId64, before, kinds->name[id], count[id]);
-            before = ",";
-        }
-    fputc('}', out);
-}
-
-/* An article's id and a kind's name have nothing that JSON would escape. */
-void rows_write(FILE *out, enum rows_format format, const struct audit_kinds *kinds,
-                const struct rows_article *row)
-{
-    if (format == ROWS_CSV) {
-        csv_write(out, row->article);
-        fprintf(out, ",%" PRIu64 ",", row->version);
-        write_time(out, row->version);
-        fprintf(out, ",%" PRId64, sum_of(row));
-        csv_counts(out, kinds, row->registers);
-        csv_counts(out, kinds, row->base);
-        fputs("\r\n", out);
-        return;
-    }
-    fprintf(out, "{\"article\":\"%s\",\"version\":%" PRIu64 ",\"updated_at\":\"", row->article,
-            row->version);
-    write_time(out, row->version);
-    fprintf(out, "\",\"total\":%" PRId64, sum_of(row));
-    json_counts(out, kinds, REGISTERS, row->registers);
-    json_counts(out, kinds, BASE, row->base);
-    fputs("}\n", out);
-}
-
-/* --- reading: what both have in common --- */
+/* --- what both have in common --- */
 
 void rows_reader_init(struct rows_reader *reader, enum rows_format format,
                       const struct audit_kinds *kinds)
@@ -176,7 +88,7 @@ static int read_column(struct rows_reader *reader, const char *name, char *error
                  {"total", ROWS_TOTAL},
                  {"kind", ROWS_KIND},
                  {"count", ROWS_COUNT}},
-      by_kind[] = {{REGISTERS ":", ROWS_REGISTERS}, {BASE ":", ROWS_BASE}};
+      by_kind[] = {{ROWS_REGISTERS_NAME ":", ROWS_REGISTERS}, {ROWS_BASE_NAME ":", ROWS_BASE}};
     const int n = reader->columns;
     reader->column[n].kind = 0;
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
@@ -348,8 +260,8 @@ struct json_line {
 static int json_member(const struct rows_reader *reader, const cJSON *item, struct json_line *line,
                        struct rows_line *out, char *error, size_t error_bytes)
 {
-    static const char *const names[] = {"article", "version", "updated_at", "total",
-                                        "kind",    "count",   REGISTERS,    BASE};
+    static const char *const names[] = {"article", "version", "updated_at",        "total",
+                                        "kind",    "count",   ROWS_REGISTERS_NAME, ROWS_BASE_NAME};
     const char *text = cJSON_GetStringValue(item);
     size_t is = 0;
     while (is < sizeof names / sizeof names[0] && strcmp(names[is], item->string) != 0)

@@ -15,6 +15,10 @@
 #define ROWS_COUNT_MAX 9007199254740991 /* what every JSON reader holds exactly */
 #define ROWS_COLUMNS_MAX (4 + 2 * KIND_MAX)
 
+/* Of the members, and before the kinds of the columns. */
+#define ROWS_REGISTERS_NAME "registers"
+#define ROWS_BASE_NAME "base"
+
 enum rows_format { ROWS_CSV, ROWS_JSONL };
 
 /* --- writing --- */

@@ -29,7 +29,9 @@ static void on_state(void *user, const char *article, const char *payload, size_
 
 static void show(const struct operate_settings *settings, const struct seen *seen)
 {
-    if (seen->bytes == 0)
+    if (seen->large)
+        printf("articles/%s: over %d bytes\n", settings->article, ARTICLE_STATE_PAYLOAD_MAX_BYTES);
+    else if (seen->bytes == 0)
         printf("articles/%s: none is retained: open, all kinds\n", settings->article);
     else
         printf("articles/%s: %s\n", settings->article, seen->payload);
