@@ -51,7 +51,7 @@ def certificate(tmp_path_factory):
 
 class Proxy:
     def __init__(self, process, port, certificate):
-        self.process, self.port, self.authority = process, port, certificate
+        self.process, self.port = process, port
         self.context = ssl.create_default_context(cafile=certificate)
 
     def get(self, path, **headers):
@@ -74,7 +74,7 @@ class Proxy:
         """An MQTT client over wss, from a page of an origin."""
         client = Client(self.port, username=reader_name(), transport="websockets", **more)
         edge.clients.append(client)
-        client.tls_set(ca_certs=self.authority)
+        client.tls_set_context(self.context)
         client.ws_set_options(path="/mqtt", headers=lambda default: {**default, "Origin": origin})
         return client.open()
 
