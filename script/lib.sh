@@ -14,7 +14,7 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS'
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_PROXIES TALLY_WEBSOCKET_URL'
 # TALLY_BIND   address that the listeners bind to; only containers need another than loopback
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
@@ -57,13 +57,19 @@ tally_environment() {
     tally_path TALLY_BUILD "${TALLY_BUILD-$tally_project/build/release}"
     TALLY_LIMITS=${TALLY_LIMITS-on}
     [[ $TALLY_LIMITS == on || $TALLY_LIMITS == off ]] || die "TALLY_LIMITS: '$TALLY_LIMITS' is not on or off (default on)"
+    TALLY_PROXIES=${TALLY_PROXIES-}
+    [[ $TALLY_PROXIES =~ ^[0-9A-Fa-f.:/,]*$ ]] ||
+        die "TALLY_PROXIES: '$TALLY_PROXIES' is not empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
+    TALLY_WEBSOCKET_URL=${TALLY_WEBSOCKET_URL-}
+    [[ ! $TALLY_WEBSOCKET_URL || $TALLY_WEBSOCKET_URL =~ ^wss?://[^[:space:]]+$ ]] ||
+        die "TALLY_WEBSOCKET_URL: '$TALLY_WEBSOCKET_URL' is not empty, or a ws:// or wss:// URL"
     TALLY_BIND=${TALLY_BIND-127.0.0.1}
     [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
 }
 
 # Makes the data folder, or says why it cannot be used. As root, permission bits say nothing: only a trial does.
 tally_data_folder() {
-    local folders=("$TALLY_DATA" "$TALLY_DATA"/{spool,redis,run,log}) probes=() folder
+    local folders=("$TALLY_DATA" "$TALLY_DATA"/{spool,redis,run,log,mosquitto.d}) probes=() folder
     mkdir -p -m 0700 -- "${folders[@]}" 2>/dev/null || tally_data_refuse
     for folder in "${folders[@]}"; do
         probes+=("$folder/.probe.$$")

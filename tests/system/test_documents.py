@@ -121,6 +121,29 @@ def test_the_environment_of_the_scripts_is_in_the_readme():
     assert [name for name in known if name not in readme] == []
 
 
+def _files(folder):
+    return [os.path.join(above, name) for above, _folders, names in os.walk(os.path.join(ROOT, folder)) for name in names]
+
+
+def _documents():
+    """path → text of what is for readers."""
+    paths = _files("docs") + [os.path.join(ROOT, name) for name in os.listdir(ROOT)]
+    return {path: _read(path) for path in paths if path.endswith(".md")}
+
+
+def test_links_between_documents_lead_somewhere():
+    links = [(path, link) for path, text in _documents().items() for link in re.findall(r"\]\(([^)#\s]+)", text)]
+    assert len(links) > 20
+    assert [(path, link) for path, link in links
+            if not re.match(r"\w+:", link) and not os.path.exists(os.path.join(os.path.dirname(path), link))] == []
+
+
+def test_every_file_to_copy_is_told_of():
+    told = "".join(_documents().values())
+    paths = [os.path.relpath(path, ROOT) for path in _files("deploy")]
+    assert paths and [path for path in paths if path not in told] == []
+
+
 def test_every_topic_spoken_is_in_interfaces(edge):
     """What an operator hears of a working edge, each by a topic of the table in INTERFACES.md 2."""
     table = _read("INTERFACES.md").split("## 2. MQTT topics")[1].split("### 2.1")[0]

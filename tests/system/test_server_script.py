@@ -166,6 +166,8 @@ def listen(address="127.0.0.1"):
     *[(port, value, "1 to 65535") for port in PORTS for value in ("0", "65536", "1883x", "", "-1", "http")],
     ("TALLY_LIMITS", "yes", "on or off"),
     ("TALLY_LIMITS", "", "on or off"),
+    ("TALLY_PROXIES", "proxy.example.org", "addresses or networks"),
+    ("TALLY_WEBSOCKET_URL", "https://tally.example.org/", "ws:// or wss:// URL"),
     ("TALLY_BIND", "localhost", "IPv4 address"),
     ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
 ])
@@ -279,6 +281,14 @@ def test_it_counts_shows_ends_and_remembers(server):
     server.react_and_see(article)
     assert server.end(signal.SIGINT) == 0
     server.nothing_left()
+
+
+def test_what_a_proxy_needs_reaches_broker_and_feed(server):
+    server.env.update(TALLY_PROXIES="127.0.0.1,10.0.0.0/8", TALLY_WEBSOCKET_URL="wss://tally.example.org/mqtt")
+    server.start()
+    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
+        assert "plugin_opt_proxies 127.0.0.1,10.0.0.0/8\n" in conf.read()
+    assert "wss://tally.example.org/mqtt" in server.get("/tally.js")
 
 
 def test_secrets_are_on_no_command_line(server):
