@@ -604,16 +604,16 @@ static int learn_state(struct plugin *plugin, const char *article, bool by_feed,
 static int learn(struct plugin *plugin, const struct client *client, enum role_area area,
                  const char *article, const struct mosquitto_evt_message *message)
 {
-    size_t bytes = article == NULL ? 0 : strlen(article);
     bool by_feed = client->facts.role == ROLE_FEED;
+    bool good = article != NULL && message->retain && article_valid(article, strlen(article));
 
-    if (area == AREA_ARTICLES && (!message->retain || !article_valid(article, bytes)))
-        return refuse_state(plugin, article, by_feed, "it is not retained, or of no article");
     if (area == AREA_ARTICLES)
-        return learn_state(plugin, article, by_feed, message);
-    if (area == AREA_TOTALS && message->retain && message->payloadlen > 0 &&
-        article_valid(article, bytes))
-        known_by_total(plugin->edge.admit.known, article, bytes, clock_ms(CLOCK_REALTIME));
+        return good ? learn_state(plugin, article, by_feed, message)
+                    : refuse_state(plugin, article == NULL ? "" : article, by_feed,
+                                   "it is not retained, or of no article");
+    if (good && area == AREA_TOTALS && message->payloadlen > 0)
+        known_by_total(plugin->edge.admit.known, article, strlen(article),
+                       clock_ms(CLOCK_REALTIME));
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -4,7 +4,6 @@
 #include "core/scan.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -290,22 +289,23 @@ int article_state_parse(struct article_state *out, const char *article, size_t a
 
 struct writing {
     char *out;
-    size_t used, bytes; /* used is beyond bytes where it did not fit */
+    size_t used, bytes; /* used is bytes where it did not fit */
 };
 
-static void put(struct writing *writing, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void put(struct writing *writing, const char *format, ...)
+static void put_bytes(struct writing *writing, const char *text, size_t n)
 {
-    va_list arguments;
-    if (writing->used >= writing->bytes)
+    if (n >= writing->bytes - writing->used) {
+        writing->used = writing->bytes;
         return;
-    va_start(arguments, format);
-    int n =
-        vsnprintf(writing->out + writing->used, writing->bytes - writing->used, format, arguments);
-    va_end(arguments);
-    writing->used = n < 0 ? writing->bytes : writing->used + (size_t)n;
+    }
+    memcpy(writing->out + writing->used, text, n);
+    writing->used += n;
+    writing->out[writing->used] = '\0';
+}
+
+static void put(struct writing *writing, const char *text)
+{
+    put_bytes(writing, text, strlen(text));
 }
 
 static void put_time(struct writing *writing, const char *name, uint64_t unix_ms)
@@ -314,28 +314,41 @@ static void put_time(struct writing *writing, const char *name, uint64_t unix_ms
     if (unix_ms == 0)
         return;
     write_time(unix_ms, text);
-    put(writing, ",\"%s\":\"%s\"", name, text);
+    put(writing, name);
+    put(writing, text);
+    put(writing, "\"");
 }
 
+/* An article's id and a kind's name have nothing to escape. */
 size_t article_state_write(const struct article_state *state, const char *article,
                            size_t article_bytes, bool open, char *out, size_t out_bytes)
 {
     struct writing writing = {.out = out, .bytes = out_bytes};
+    char number[40];
 
-    put(&writing, "{");
-    if (article != NULL) /* an article's id has nothing to escape */
-        put(&writing, "\"article\":\"%.*s\",\"open\":%s,", (int)article_bytes, article,
-            open ? "true" : "false");
-    put(&writing, "\"state\":\"%s\"", state->closed ? "closed" : "open");
-    for (int i = 0; i < state->kinds; i++)
-        put(&writing, "%s\"%s\"", i == 0 ? ",\"kinds\":[" : ",", state->kind[i]);
+    if (out_bytes == 0)
+        return 0;
+    out[0] = '\0';
+    if (article != NULL) {
+        put(&writing, "{\"article\":\"");
+        put_bytes(&writing, article, article_bytes);
+        put(&writing, open ? "\",\"open\":true," : "\",\"open\":false,");
+    } else
+        put(&writing, "{");
+    put(&writing, state->closed ? "\"state\":\"closed\"" : "\"state\":\"open\"");
+    for (int i = 0; i < state->kinds; i++) {
+        put(&writing, i == 0 ? ",\"kinds\":[\"" : "\",\"");
+        put(&writing, state->kind[i]);
+    }
     if (state->kinds > 0)
-        put(&writing, "]");
-    put_time(&writing, "opens_at", state->opens_at_ms);
-    put_time(&writing, "closes_at", state->closes_at_ms);
-    put(&writing, ",\"results\":\"%s\"", state->after_close ? "after_close" : "always");
-    if (state->version > 0)
-        put(&writing, ",\"version\":%" PRIu64, state->version);
+        put(&writing, "\"]");
+    put_time(&writing, ",\"opens_at\":\"", state->opens_at_ms);
+    put_time(&writing, ",\"closes_at\":\"", state->closes_at_ms);
+    put(&writing, state->after_close ? ",\"results\":\"after_close\"" : ",\"results\":\"always\"");
+    if (state->version > 0) {
+        snprintf(number, sizeof number, ",\"version\":%" PRIu64, state->version);
+        put(&writing, number);
+    }
     put(&writing, "}");
     return writing.used < writing.bytes ? writing.used : 0;
 }
