@@ -411,7 +411,7 @@ static bool is_host(const char *host)
 
 /* The page may connect to this server and to its broker. A CSP cannot name an IPv6 address, so
  * there any broker is allowed. */
-static void add_page_headers(struct http *http, struct evhttp_request *request)
+static void add_page_headers(struct http *http, struct evhttp_request *request, bool framed)
 {
     char policy[1024], broker[600];
     const char *host = evhttp_request_get_host(request);
@@ -425,11 +425,13 @@ static void add_page_headers(struct http *http, struct evhttp_request *request)
         connect = "ws: wss:";
     snprintf(policy, sizeof policy,
              "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-             "connect-src 'self' %s; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-             connect);
+             "connect-src 'self' %s; base-uri 'none'; form-action 'none'; "
+             "require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors %s",
+             connect, framed ? "*" : "'none'");
     header(request, "Content-Security-Policy", policy);
     header(request, "Referrer-Policy", "no-referrer");
-    header(request, "X-Frame-Options", "DENY");
+    if (!framed)
+        header(request, "X-Frame-Options", "DENY");
 }
 
 static const struct file *find_file(const struct http *http, const char *name)
@@ -443,13 +445,14 @@ static const struct file *find_file(const struct http *http, const char *name)
 static bool is_for_any_origin(const struct route *route)
 {
     return route->kind == ROUTE_TOTAL || route->kind == ROUTE_TOTALS || route->kind == ROUTE_BAD ||
-           (route->kind == ROUTE_FILE && strcmp(route->file, "tally.js") == 0);
+           (route->kind == ROUTE_FILE && strncmp(route->file, "tally", 5) == 0);
 }
 
-static void answer_file(struct http *http, struct evhttp_request *request, const struct file *file)
+static void answer_file(struct http *http, struct evhttp_request *request, const struct file *file,
+                        bool framed)
 {
     if (strncmp(file->type, "text/html", 9) == 0)
-        add_page_headers(http, request);
+        add_page_headers(http, request, framed);
     answer_tagged(http, request, file->etag, "public, max-age=60", file->type, file->body,
                   file->bytes);
 }
@@ -510,10 +513,13 @@ static void answer_route(struct http *http, struct evhttp_request *request,
     case ROUTE_HEALTH:
         answer_health(http, request);
         return;
+    case ROUTE_EMBED:
+        answer_file(http, request, find_file(http, "embed.html"), true);
+        return;
     case ROUTE_FILE:
         file = find_file(http, route->file);
         if (file != NULL) {
-            answer_file(http, request, file);
+            answer_file(http, request, file, false);
             return;
         }
         break;
@@ -521,7 +527,8 @@ static void answer_route(struct http *http, struct evhttp_request *request,
         break;
     }
     answer_error(http, request, 404, "Not Found",
-                 "known are /, /dashboard, /tally.js, /totals/<article>, /totals?articles=a,b,c, "
+                 "known are /, /dashboard, /tally.js, /embed?article=, /totals/<article>, "
+                 "/totals?articles=a,b,c, "
                  "/metrics and /healthz");
 }
 
