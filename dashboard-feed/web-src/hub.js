@@ -1,5 +1,5 @@
 /*
- * The page's one connection, and the reader's wishes on their way. A bar is a function (what, article, value) that is told of totals,
+ * The page's one connection, and the reader's wishes on their way. A bar is a function (away, what, article, value) that is told of totals,
  * states and that all that is retained has come; without arguments it shows what is known now.
  */
 import mqtt from './mqtt.js';
@@ -151,5 +151,6 @@ export default () => {
     sync();
     refresh();
   });
+  sync();
   return [join, leave, react];
 };

@@ -59,7 +59,7 @@ export default (url, up, down, message, acknowledged, whole) => {
     clearInterval(beat);
     connected = answer = 0;
     socket?.close();
-    socket = 0;
+    socket = null;
     down();
   };
   const lose = () => {

@@ -159,12 +159,10 @@ customElements.get('tally-reactions') ||
           article = base = 0;
           known = { totals: {}, articles: {} };
           said = '';
-          if (this.isConnected) {
-            root.replaceChildren(ARTICLE.test(read('article')) ? card : '');
-            near.observe(this);
-            use();
-            lang && import(file).then(use);
-          }
+          root.replaceChildren(ARTICLE.test(read('article')) ? card : '');
+          near.observe(this); // which never sees one that is in no page
+          use();
+          lang && import(file).then(use);
         };
         this.react = (kind) => {
           attach();
