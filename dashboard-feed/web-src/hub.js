@@ -116,7 +116,7 @@ export default () => {
     setTimeout(() => {
       if (!wish.settled) {
         wish.slow = 1;
-        code > 127 ? settle(wish, { outcome: 'refused', reason: 'bad' }) : refresh();
+        code > 127 ? settle(wish, { outcome: 'refused', reason: 'busy' }) : refresh();
       }
     }, 2e3);
     refresh();

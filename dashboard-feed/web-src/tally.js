@@ -51,7 +51,7 @@ customElements.get('tally-reactions') ||
         const bar = make('fieldset', 'bar', title);
         const status = make('output', 'status');
         const info = make('span', 'info');
-        const card = make('div', 'card', bar, make('div', 'foot', status, info));
+        const card = make('section', 'card', bar, make('div', 'foot', status, info));
         const root = this.attachShadow({ mode: 'open' });
         const buttons = {};
         const read = (name) => this.getAttribute(name) || '';

@@ -558,7 +558,7 @@ describe('the page around', () => {
     assert.equal(broker.published.length, 3);
     const group = page.getByRole('group', { name: 'What’s your reaction?' });
     assert.equal(await group.getByRole('button').count(), 7);
-    assert.equal(await group.getByRole('button', { name: 'Like 0 0%', pressed: false }).count(), 1);
+    assert.equal(await group.getByRole('button', { name: 'Like 0 0%', exact: true, pressed: false }).count(), 1);
   });
 
   for (const width of [360, 1280]) {
