@@ -17,10 +17,10 @@ export default {
   Bad: 'Le service ne l’a pas acceptée.',
   none: 'aucune réaction',
   like: 'J’aime',
-  dislike: 'Je n’aime pas',
+  dislike: 'Pas aimé',
   love: 'J’adore',
   funny: 'Drôle',
-  angry: 'En colère',
+  angry: 'Fâché',
   sad: 'Triste',
   wow: 'Étonné',
 };

@@ -144,7 +144,7 @@ customElements.get('tally-reactions') ||
             render();
           }
         };
-        const near = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && attach(), { rootMargin: '300px' });
+        const near = new IntersectionObserver(([entry]) => entry.isIntersecting && attach(), { rootMargin: '300px' });
 
         this.change = () => {
           const lang = /^(fr|es|ar)\b/.exec(read('lang'))?.[0];

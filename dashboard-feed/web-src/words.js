@@ -16,7 +16,7 @@ export default {
   Rate: 'Too many reactions: try again later.',
   Closed: 'Closed',
   Unknown: 'Not offered here.',
-  Forbidden: 'You may not react here.',
+  Forbidden: 'Not allowed here.',
   Too: 'Over a week old.',
   Bad: 'The service did not take it.',
   none: 'no reaction',

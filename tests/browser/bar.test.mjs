@@ -201,7 +201,7 @@ describe('totals', () => {
 describe('a refusal', () => {
   for (const [reason, words] of [
     ['busy', /^Not counted. Busy/], ['clock', /did not take it/], ['rate_reader', /Too many reactions/], ['closed', /Closed/], ['unknown_kind', /Not offered/],
-    ['forbidden', /may not/], ['a_later_reason', /did not take it/],
+    ['forbidden', /Not allowed/], ['a_later_reason', /did not take it/],
   ]) {
     test(`(${reason}) is said in words, and the choice goes back`, async (t) => {
       const { context, broker } = await setUp(t);

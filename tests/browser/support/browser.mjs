@@ -14,7 +14,7 @@ const web = join(project, 'dashboard-feed/web');
 export const scripts = join(process.env.TALLY_BUILD ?? join(project, 'build/release'), 'dashboard-feed/web'); // as they are built
 
 export const KINDS = ['like', 'dislike', 'love', 'funny', 'angry', 'sad', 'wow'];
-export const SOON_MS = +(process.env.SOON ?? 20_000); // how long any condition is waited for, on a busy machine too
+export const SOON_MS = 20_000; // how long any condition is waited for, on a busy machine too
 
 // The shell is the same engine without the browser around it, for a third of its processor time.
 const CHROMIUM = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'];
