@@ -12,9 +12,21 @@ export interface Total {
   updated_at?: string;
 }
 
+export interface ArticleState {
+  article: string;
+  /** Whether reactions are taken now. */
+  open: boolean;
+  state: 'open' | 'closed';
+  kinds?: Reaction[];
+  opens_at?: string;
+  closes_at?: string;
+  results: 'always' | 'after_close';
+  version: number;
+}
+
 export type RefusalReason =
   | 'bad_topic' | 'bad_article' | 'unknown_article' | 'bad_payload' | 'unknown_kind' | 'closed' | 'rate_reader' | 'rate_address' | 'busy'
-  | 'clock' | 'forbidden' | 'too_old' | 'bad';
+  | 'clock' | 'forbidden' | 'too_old';
 
 /** What an event's `detail` is. */
 export interface TallyDetail<Value> {
@@ -41,5 +53,6 @@ declare global {
     'tally:reacted': CustomEvent<TallyDetail<Reaction>>;
     'tally:refused': CustomEvent<TallyDetail<RefusalReason>>;
     'tally:totals': CustomEvent<TallyDetail<Total>>;
+    'tally:articles': CustomEvent<TallyDetail<ArticleState>>;
   }
 }

@@ -237,6 +237,16 @@ describe('the loop', { skip }, () => {
     await until(async () => assert.equal(await page.locator('#state').innerText(), 'Live'));
   });
 
+  test('the page for a frame works under its own policy', async (t) => {
+    const article = newArticle();
+    const page = await (await reader(t)).newPage();
+    await page.goto(`${home}/embed?article=${encodeURIComponent(article)}&kinds=like,sad&compact=`);
+    const bar = new Bar(page, article);
+    await bar.becomes({ kinds: 'like,sad', sum: '0' });
+    await bar.click('sad');
+    await bar.becomes({ status: 'Counted: Sad.', counts: { sad: '1' } });
+  });
+
   for (const width of [360, 1280]) {
     test(`the served pages hold together at ${width} pixels`, async (t) => {
       const context = await reader(t, { viewport: { width, height: 900 }, reducedMotion: 'reduce' });

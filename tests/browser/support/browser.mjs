@@ -295,14 +295,19 @@ export async function assertLayout(page, { inside, apart, fits = [] }) {
 
 const axe = readFileSync(join(here, 'node_modules/axe-core/axe.min.js'), 'utf8');
 
-/** No violation that axe knows of. Evaluated, not added as a script: the page's policy forbids that. */
+/** No violation that axe knows of, in light and dark. Evaluated, not added as a script: the page's policy forbids that. */
 export async function assertAccessible(page) {
   if (!(await page.evaluate(() => 'axe' in globalThis))) {
     await page.evaluate(axe);
   }
-  const violations = await page.evaluate(async () => {
-    const result = await globalThis.axe.run(document, { resultTypes: ['violations'] });
-    return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
-  });
-  assert.deepEqual(violations, []);
+  const before = await page.evaluate(() => (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
+  for (const colorScheme of ['dark', 'light']) {
+    await page.emulateMedia({ colorScheme });
+    const violations = await page.evaluate(async () => {
+      const result = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+      return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
+    });
+    assert.deepEqual(violations, [], colorScheme);
+  }
+  await page.emulateMedia({ colorScheme: before });
 }
