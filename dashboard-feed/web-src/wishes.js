@@ -1,5 +1,5 @@
 /*
- * The reader's id and wishes, which all tabs of this browser share: one item of its storage, `["<reader>", [["<article>", wish], …]]`.
+ * The reader's id and wishes, which all tabs of this browser share: one item of its storage, `tallyWishes`: `["<reader>", [["<article>", wish], …]]`.
  *
  * A wish is what the reader wants to be counted for an article: {kind, at, was, via, settled, sent, due, news}. `at` is the time of the
  * click, `was` the choice that is known to be counted, `via` the broker, `sent` how often it was, `due` when it is to be sent again. It is
@@ -23,17 +23,19 @@ const rank = (wish) => (wish ? wish.at + wish.settled / 2 : 0);
 
 /** Takes over what other tabs stored; with `write`, stores what stands then. */
 export const sync = (write) => {
-  const [id, list] = attempt(() => JSON.parse(localStorage.tally)) ?? [];
-  reader = id ?? reader;
-  for (const [article, wish] of list ?? []) {
-    if (rank(wish) > rank(wishes.get(article))) {
-      wish.due = Date.now() + 15e3; // its own wish another tab sends itself; if it is gone by then, this one does
-      wishes.set(article, wish);
+  attempt(() => {
+    const [id, list] = JSON.parse(localStorage.tallyWishes);
+    for (const [article, wish] of list) {
+      if (rank(wish) > rank(wishes.get(article))) {
+        wish.due = Date.now() + 15e3; // its own wish another tab sends itself; if it is gone by then, this one does
+        wishes.set(article, wish);
+      }
     }
-  }
+    reader = id;
+  });
   if (write) {
     // The newest 200, and what is not settled before what is
     wishes = new Map([...wishes].sort(([, a], [, b]) => b.settled - a.settled || a.at - b.at).slice(-200));
-    attempt(() => (localStorage.tally = JSON.stringify([reader, [...wishes]])));
+    attempt(() => (localStorage.tallyWishes = JSON.stringify([reader, [...wishes]])));
   }
 };

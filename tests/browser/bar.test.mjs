@@ -406,7 +406,7 @@ describe('the connection', () => {
     const { page: later, bar: same } = await openBar(context);
     await same.becomes({ pressed: 'love', counts: { love: '1' } });
     await until(async () => {
-      const waiting = await later.evaluate(() => JSON.parse(localStorage.tally)[1].filter(([, wish]) => !wish.settled).map(([id]) => id));
+      const waiting = await later.evaluate(() => JSON.parse(localStorage.tallyWishes)[1].filter(([, wish]) => !wish.settled).map(([id]) => id));
       assert.deepEqual(waiting, ['elsewhere']); // of the other broker
     });
     assert.equal(new Set(broker.published.map((r) => r.topic)).size, 31);
@@ -473,7 +473,7 @@ describe('the reader', () => {
     const { username, clientId } = await broker.reaction(0);
     assert.match(username, /^[\d-]{24,}$/);
     assert.match(clientId, /^w-[\d-]{24,}$/);
-    assert.equal(await page.evaluate(() => JSON.parse(localStorage.tally)[0]), username);
+    assert.equal(await page.evaluate(() => JSON.parse(localStorage.tallyWishes)[0]), username);
     assert.equal(broker.sessions.length, 1, 'no new connection for it');
   });
 
@@ -519,7 +519,7 @@ describe('the reader', () => {
     await page.evaluate(() => (localStorage.another = 'key'));
     await bar.click('like');
     await bar.becomes({ status: 'Counted: Like.' });
-    const kept = await page.evaluate(() => JSON.parse(localStorage.tally)[1].map(([article]) => article));
+    const kept = await page.evaluate(() => JSON.parse(localStorage.tallyWishes)[1].map(([article]) => article));
     assert.equal(kept.length, 200);
     assert.ok(kept.includes(ARTICLE) && kept.includes('a/249') && !kept.includes('a/0'));
     assert.equal(await page.evaluate(() => localStorage.another), 'key');

@@ -407,7 +407,7 @@ describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does 
     const one = await reader(t);
     const { page, bar: newer } = await openArticle(one, article);
     await newer.becomes({ sum: '0' });
-    await page.evaluate(() => (localStorage.tally = JSON.stringify(['89abcdef'.repeat(4), []])));
+    await page.evaluate(() => (localStorage.tallyWishes = JSON.stringify(['89abcdef'.repeat(4), []])));
     const two = await reader(t, { storageState: await one.storageState(), hosts: [new URL(wire.url).host], tolerate: LOST_CONNECTION });
     await two.clock.install();
     const { page: away, bar: older } = await openArticle(two, article, { broker: wire.url });

@@ -271,6 +271,17 @@ describe('a page', () => {
     assert.equal(await page.getByRole('link', { name: 'React' }).isVisible(), true);
   });
 
+  test('may have stored anything at all', async (t) => {
+    for (const stored of ['{"a":1}', '[1,2]', '["0123456789abcdef",[[7],null]]', 'no json']) {
+      const { context } = await setUp(t);
+      await context.addInitScript((text) => location.protocol === 'http:' && (localStorage.tallyWishes ??= text), stored);
+      const { bar } = await openPage(context);
+      await bar.becomes({ sum: '0' });
+      await bar.click('like');
+      await bar.becomes({ status: 'Counted: Like.', counts: { like: '1' } });
+    }
+  });
+
   test('may load the script twice, from two places', async (t) => {
     const { context, broker } = await setUp(t);
     const { page, bar } = await openPage(context);

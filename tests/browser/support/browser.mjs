@@ -195,16 +195,16 @@ function untilSeen(element, wanted) {
 
 /** What a page's storage has of a wish; undefined where there is none. */
 export const wishOf = (page, article) =>
-  page.evaluate((id) => JSON.parse(localStorage.tally ?? '["",[]]')[1].find(([of]) => of === id)?.[1], article);
+  page.evaluate((id) => JSON.parse(localStorage.tallyWishes ?? '["",[]]')[1].find(([of]) => of === id)?.[1], article);
 
 /** Changes what is stored: [[article, changes], …], to which a wish's other members are added. */
 export const storeWishes = (page, changes) =>
   page.evaluate((all) => {
-    const [reader, list] = JSON.parse(localStorage.tally ?? '[null,[]]');
+    const [reader, list] = JSON.parse(localStorage.tallyWishes ?? '[null,[]]');
     const wishes = new Map(list);
     const basis = { kind: 'like', was: 'none', at: Date.now(), via: '', settled: 0, sent: 0, due: 0 };
     all.forEach(([article, change]) => wishes.set(article, { ...(wishes.get(article) ?? basis), ...change }));
-    localStorage.tally = JSON.stringify([reader ?? '0123456789abcdef'.repeat(2), [...wishes]]);
+    localStorage.tallyWishes = JSON.stringify([reader ?? '0123456789abcdef'.repeat(2), [...wishes]]);
   }, changes);
 
 /** Reactions as pages of a context send them, from now on: [{topic, reaction, age}] */
