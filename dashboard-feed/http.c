@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <utlist.h>
+#include <zlib.h>
 
 #define SWEEP_MS 250
 #define ALL_METHODS                                                                                \
@@ -27,13 +28,14 @@
 #define JSON "application/json"
 #define BROKER_TOKEN "@TALLY_BROKER@"
 #define ETAG_MAX_BYTES 64
+#define GZIP_WINDOW (15 + 16) /* zlib's word for the largest window, in gzip's format */
 
 struct file {
     const char *name;
     const char *type;
-    char *body;
-    size_t bytes;
-    char etag[ETAG_MAX_BYTES];
+    char *body, *packed; /* packed: as gzip, or NULL */
+    size_t bytes, packed_bytes;
+    char etag[ETAG_MAX_BYTES], packed_etag[ETAG_MAX_BYTES];
 };
 
 /* evhttp tells nobody when a connection that has made no request ends; so each bufferevent is kept
@@ -422,7 +424,7 @@ static bool is_host(const char *host)
 
 /* The page may connect to this server and to its broker. A CSP cannot name an IPv6 address, so
  * there any broker is allowed. */
-static void add_page_headers(struct http *http, struct evhttp_request *request)
+static void add_page_headers(struct http *http, struct evhttp_request *request, bool framed)
 {
     char policy[1024], broker[600];
     const char *host = evhttp_request_get_host(request);
@@ -436,11 +438,13 @@ static void add_page_headers(struct http *http, struct evhttp_request *request)
         connect = "ws: wss:";
     snprintf(policy, sizeof policy,
              "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-             "connect-src 'self' %s; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-             connect);
+             "connect-src 'self' %s; base-uri 'none'; form-action 'none'; "
+             "require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors %s",
+             connect, framed ? "*" : "'none'");
     header(request, "Content-Security-Policy", policy);
     header(request, "Referrer-Policy", "no-referrer");
-    header(request, "X-Frame-Options", "DENY");
+    if (!framed)
+        header(request, "X-Frame-Options", "DENY");
 }
 
 static const struct file *find_file(const struct http *http, const char *name)
@@ -454,15 +458,38 @@ static const struct file *find_file(const struct http *http, const char *name)
 static bool is_for_any_origin(const struct route *route)
 {
     return route->kind == ROUTE_TOTAL || route->kind == ROUTE_TOTALS || route->kind == ROUTE_BAD ||
-           (route->kind == ROUTE_FILE && strcmp(route->file, "tally.js") == 0);
+           (route->kind == ROUTE_FILE && strncmp(route->file, "tally", 5) == 0);
 }
 
-static void answer_file(struct http *http, struct evhttp_request *request, const struct file *file)
+/* Whether the client says that it takes gzip (RFC 9110, 12.5.3), of weight 0 not. */
+static bool takes_gzip(struct evhttp_request *request)
 {
-    if (strncmp(file->type, "text/html", 9) == 0)
-        add_page_headers(http, request);
-    answer_tagged(http, request, file->etag, "public, max-age=60", file->type, file->body,
-                  file->bytes);
+    const char *at =
+        evhttp_find_header(evhttp_request_get_input_headers(request), "Accept-Encoding");
+    at = at != NULL ? strcasestr(at, "gzip") : NULL;
+    if (at == NULL)
+        return false;
+    at += strcspn(at, ",;");
+    const char *weight = *at == ';' ? strchr(at, '=') : NULL;
+    return weight == NULL || strtod(weight + 1, NULL) > 0;
+}
+
+static void answer_file(struct http *http, struct evhttp_request *request, const struct file *file,
+                        bool framed)
+{
+    const char *cache = "public, max-age=60, stale-while-revalidate=86400";
+    if (strncmp(file->type, "text/html", 9) == 0) {
+        add_page_headers(http, request, framed);
+        cache = "public, max-age=60";
+    }
+    header(request, "Vary", "Accept-Encoding");
+    if (file->packed != NULL && takes_gzip(request)) {
+        header(request, "Content-Encoding", "gzip");
+        answer_tagged(http, request, file->packed_etag, cache, file->type, file->packed,
+                      file->packed_bytes);
+        return;
+    }
+    answer_tagged(http, request, file->etag, cache, file->type, file->body, file->bytes);
 }
 
 /* ---- requests ---- */
@@ -521,10 +548,13 @@ static void answer_route(struct http *http, struct evhttp_request *request,
     case ROUTE_HEALTH:
         answer_health(http, request);
         return;
+    case ROUTE_EMBED:
+        answer_file(http, request, find_file(http, "embed.html"), true);
+        return;
     case ROUTE_FILE:
         file = find_file(http, route->file);
         if (file != NULL) {
-            answer_file(http, request, file);
+            answer_file(http, request, file, false);
             return;
         }
         break;
@@ -532,7 +562,8 @@ static void answer_route(struct http *http, struct evhttp_request *request,
         break;
     }
     answer_error(http, request, 404, "Not Found",
-                 "known are /, /dashboard, /tally.js, /totals/<article>, /totals?articles=a,b,c, "
+                 "known are /, /dashboard, /tally.js, /embed?article=, /totals/<article>, "
+                 "/totals?articles=a,b,c, "
                  "/metrics and /healthz");
 }
 
@@ -558,6 +589,24 @@ static void on_request(struct evhttp_request *request, void *user)
 }
 
 /* ---- making ---- */
+
+/* Packs the body as small as it gets; where that fails or gains nothing it is sent as it is. */
+static void pack_file(struct file *file)
+{
+    z_stream stream = {.next_in = (Bytef *)file->body, .avail_in = (uInt)file->bytes};
+    if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 9, Z_DEFAULT_STRATEGY) !=
+        Z_OK)
+        return;
+    file->packed = malloc(file->bytes);
+    stream.next_out = (Bytef *)file->packed;
+    stream.avail_out = file->packed != NULL ? (uInt)file->bytes : 0;
+    if (file->packed == NULL || deflate(&stream, Z_FINISH) != Z_STREAM_END) {
+        free(file->packed);
+        file->packed = NULL;
+    }
+    file->packed_bytes = stream.total_out;
+    deflateEnd(&stream);
+}
 
 /* Copies the file with every BROKER_TOKEN replaced. Returns 0, or -1 on no memory. */
 static int make_file(struct file *file, const struct asset *asset, const char *broker)
@@ -587,8 +636,10 @@ static int make_file(struct file *file, const struct asset *asset, const char *b
     }
     file->name = asset->name;
     file->type = content_type(asset->name);
-    snprintf(file->etag, sizeof file->etag, "\"%016" PRIx64 "\"",
-             fnv(FNV_START, file->body, file->bytes));
+    uint64_t tag = fnv(FNV_START, file->body, file->bytes);
+    snprintf(file->etag, sizeof file->etag, "\"%016" PRIx64 "\"", tag);
+    snprintf(file->packed_etag, sizeof file->packed_etag, "\"%016" PRIx64 "-gzip\"", tag);
+    pack_file(file);
     return 0;
 }
 
@@ -683,8 +734,10 @@ void http_free(struct http *http)
         release(http, http->connections);
     if (http->sweep != NULL)
         event_free(http->sweep);
-    for (size_t i = 0; http->files != NULL && i < assets_n; i++)
+    for (size_t i = 0; http->files != NULL && i < assets_n; i++) {
         free(http->files[i].body);
+        free(http->files[i].packed);
+    }
     free(http->files);
     free(http);
 }

@@ -12,6 +12,9 @@ static const char bad_article[] = "an article id is 1 to 8 levels of [A-Za-z0-9]
 static const char bad_list[] =
     "/totals?articles=a,b,c: 1 to 100 article ids, separated by commas, and given once";
 
+static const char bad_embed[] =
+    "/embed?article=<article>: one article id; a % in it is written %25";
+
 static int hex(char digit)
 {
     return digit >= '0' && digit <= '9'   ? digit - '0'
@@ -106,6 +109,18 @@ static void parse_list(struct route *route, const char *query)
     }
 }
 
+/* The page itself reads the query again: this says no to what it could not show. */
+static void parse_embed(struct route *route, const char *query)
+{
+    char id[ARTICLE_MAX_BYTES + 1];
+    const char *value;
+    size_t bytes;
+    route->kind = ROUTE_EMBED;
+    if (!find_parameter(query, "article", &value, &bytes) ||
+        !decode(value, bytes, id, ARTICLE_MAX_BYTES) || !article_valid(id, strlen(id)))
+        refuse(route, bad_embed);
+}
+
 void route_parse(struct route *route, const char *path, const char *query)
 {
     char decoded[ARTICLE_MAX_BYTES + 64];
@@ -124,6 +139,8 @@ void route_parse(struct route *route, const char *path, const char *query)
             route->kind = ROUTE_TOTAL;
     } else if (strcmp(decoded, "/totals") == 0) {
         parse_list(route, query);
+    } else if (strcmp(decoded, "/embed") == 0) {
+        parse_embed(route, query);
     } else if (strcmp(decoded, "/metrics") == 0) {
         route->kind = ROUTE_METRICS;
     } else if (strcmp(decoded, "/healthz") == 0) {

@@ -16,6 +16,7 @@ enum route_kind {
     ROUTE_NOTHING, /* 404 */
     ROUTE_BAD,     /* 400: `error` says what is accepted */
     ROUTE_FILE,    /* `file`: its name in web/, if there is such a one */
+    ROUTE_EMBED,   /* the page for an iframe */
     ROUTE_TOTAL,   /* one article */
     ROUTE_TOTALS,  /* n articles */
     ROUTE_METRICS,

@@ -40,6 +40,20 @@ static void known_paths(void **state)
     expect("/healthz", NULL, ROUTE_HEALTH);
 }
 
+static void pages_for_frames(void **state)
+{
+    (void)state;
+    expect("/embed", "article=world/migrant-caravan", ROUTE_EMBED);
+    expect("/embed", "lang=fr&article=world%2Fa%25b&compact=", ROUTE_EMBED);
+    expect("/embed", NULL, ROUTE_BAD);
+    expect("/embed", "lang=fr", ROUTE_BAD);
+    expect("/embed", "article=", ROUTE_BAD);
+    expect("/embed", "article=a&article=b", ROUTE_BAD);
+    expect("/embed", "article=a%20b", ROUTE_BAD);
+    expect("/embed", "article=a%", ROUTE_BAD);
+    expect("/embed/", "article=a", ROUTE_FILE);
+}
+
 static void unknown_paths(void **state)
 {
     char path[400];
@@ -145,9 +159,9 @@ static void lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_paths), cmocka_unit_test(unknown_paths),
-        cmocka_unit_test(one_article), cmocka_unit_test(bad_articles),
-        cmocka_unit_test(lists),
+        cmocka_unit_test(known_paths),   cmocka_unit_test(pages_for_frames),
+        cmocka_unit_test(unknown_paths), cmocka_unit_test(one_article),
+        cmocka_unit_test(bad_articles),  cmocka_unit_test(lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
-  BROKER, Bar, KINDS, SITE, assertAccessible, assertLayout, keepShot, launch, profile, serve, until,
+  BROKER, Bar, KINDS, SITE, assertAccessible, assertLayout, keepShot, launch, profile, serve, storeWishes, until, wishOf,
 } from './support/browser.mjs';
 import { ScriptedBroker, kindOf } from './support/broker.mjs';
 
@@ -43,17 +43,16 @@ async function settles(broker, page, ms) {
   await page.clock.fastForward(ms);
 }
 
-const stored = (page) => page.evaluate(() => ({ ...localStorage }));
 
 describe('a click', () => {
   test('shows before anything is answered, and stands once it is', async (t) => {
     const { context, broker } = await setUp(t);
     broker.total(ARTICLE, FEW);
     const { bar } = await openBar(context);
-    await bar.becomes({ counts: { like: '3', angry: '12', wow: '0' }, shares: { angry: '80%' }, sum: '15 reactions', pressed: 'none' });
+    await bar.becomes({ counts: { like: '3', angry: '12', wow: '0' }, shares: { angry: '80%' }, sum: '15', pressed: 'none' });
     broker.hold = true;
     await bar.click('angry');
-    await bar.becomes({ counts: { angry: '13' }, sum: '16 reactions', pressed: 'angry', status: '' });
+    await bar.becomes({ counts: { angry: '13' }, sum: '16', pressed: 'angry', status: '' });
 
     const reaction = await broker.reaction(0);
     assert.equal(reaction.topic, `reactions/${ARTICLE}`);
@@ -67,13 +66,13 @@ describe('a click', () => {
   test('can be changed and taken back, and no count goes below nothing', async (t) => {
     const { context, broker } = await setUp(t);
     const { bar } = await openBar(context);
-    await bar.becomes({ counts: { like: '0' }, sum: '0 reactions' });
+    await bar.becomes({ counts: { like: '0' }, sum: '0' });
     await bar.click('like');
-    await bar.becomes({ counts: { like: '1' }, sum: '1 reaction', pressed: 'like', status: 'Counted: Like.' });
+    await bar.becomes({ counts: { like: '1' }, sum: '1', pressed: 'like', status: 'Counted: Like.' });
     await bar.click('sad');
-    await bar.becomes({ counts: { like: '0', sad: '1' }, sum: '1 reaction', pressed: 'sad', status: 'Counted: Sad.' });
+    await bar.becomes({ counts: { like: '0', sad: '1' }, sum: '1', pressed: 'sad', status: 'Counted: Sad.' });
     await bar.click('sad');
-    await bar.becomes({ counts: { like: '0', sad: '0' }, sum: '0 reactions', pressed: 'none', status: 'Your reaction is taken back.' });
+    await bar.becomes({ counts: { like: '0', sad: '0' }, sum: '0', pressed: 'none', status: 'Counted: no reaction.' });
     assert.deepEqual(broker.published.map(kindOf), ['like', 'sad', 'none']);
   });
 
@@ -105,20 +104,20 @@ describe('a click', () => {
     };
     await bar.click('like');
     await bar.becomes({ counts: { like: '4' }, status: 'Counted: Like.' });
-    await page.clock.fastForward(7_000);
+    await page.clock.fastForward(26_000);
     await bar.becomes({ counts: { like: '3' }, pressed: 'like' });
   });
 
   test('of many in a moment is sent as the first and the last', async (t) => {
     const { context, broker } = await setUp(t);
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     broker.hold = true;
     await page.evaluate(() => {
       const { shadowRoot } = document.querySelector('tally-reactions');
-      ['like', 'love', 'funny', 'sad', 'wow'].forEach((kind) => shadowRoot.querySelector(`.${kind}`).click());
+      ['like', 'love', 'funny', 'sad', 'wow'].forEach((kind) => shadowRoot.querySelector(`[part~=${kind}]`).click());
     });
-    await bar.becomes({ counts: { like: '0', love: '0', wow: '1' }, sum: '1 reaction', pressed: 'wow' });
+    await bar.becomes({ counts: { like: '0', love: '0', wow: '1' }, sum: '1', pressed: 'wow' });
     const first = await broker.reaction(0);
     broker.hold = false;
     broker.count(broker.sessionOf(first), first);
@@ -149,32 +148,27 @@ describe('totals', () => {
     broker.chop = true;
     broker.total(ARTICLE, MANY);
     const { bar } = await openBar(context);
-    await bar.becomes({ counts: { sad: '12,345', love: '100K', like: '81.2M' }, shares: { funny: '<1%', wow: '0%' } });
+    await bar.becomes({ counts: { sad: '12,345', love: '100K', like: '81.2M' }, shares: { like: '91%', wow: '0%' } });
     await bar.click('sad');
     await bar.becomes({ counts: { sad: '12,346' }, status: 'Counted: Sad.' });
   });
 
-  test('come for each of hundreds of articles that a page goes through, as no connection asks for too many', async (t) => {
+  test('come for each of many articles that a page goes through, as no connection asks for too many', async (t) => {
     const { context, broker } = await setUp(t);
     const asked = new Map(); // session → filters, as the real broker counts them
-    const { page } = await openBar(context, '/page?articles=a/0', 'a/0');
     broker.suback = () => {
       const session = broker.open.at(-1);
       asked.set(session, (asked.get(session) ?? 0) + 1);
-      return asked.get(session) > 256 ? 0x87 : 0;
+      return asked.get(session) > 20 ? 0x87 : 0;
     };
-    for (let i = 0; i < 300; i += 10) {
-      await page.evaluate(async (last) => {
-        for (let n = last + 1; n <= last + 10; n++) {
-          document.querySelector('tally-reactions').setAttribute('article', `a/${n}`);
-          await new Promise((resolve) => setTimeout(resolve));
-        }
-      }, i);
-      await until(() => assert.ok(broker.open.at(-1)?.filters.has(`totals/a/${i + 10}`)));
+    const { page } = await openBar(context, '/page?articles=a/0', 'a/0');
+    for (let i = 1; i <= 15; i++) {
+      await page.evaluate((id) => document.querySelector('tally-reactions').setAttribute('article', id), `a/${i}`);
+      await until(() => assert.ok(broker.open.at(-1)?.filters.has(`totals/a/${i}`)));
     }
-    broker.total('a/300', { like: 7 });
-    await new Bar(page, 'a/300').becomes({ counts: { like: '7' }, trouble: '' });
-    assert.ok(broker.sessions.length >= 2);
+    broker.total('a/15', { like: 7 });
+    await new Bar(page, 'a/15').becomes({ counts: { like: '7' }, trouble: '' });
+    assert.equal(broker.sessions.length, 2);
   });
 
   test("of a deployment with a prefix before its topics come by the broker's address", async (t) => {
@@ -195,25 +189,24 @@ describe('totals', () => {
     assert.ok([...session.filters].every((filter) => filter.startsWith('news/de/')));
   });
 
-  test('that may not be watched are missing in words, and nothing else is', async (t) => {
+  test('that may not be watched are not shown as nothing, and a click counts', async (t) => {
     const { context, broker } = await setUp(t);
     broker.suback = (filter) => (filter.startsWith('totals/') ? 0x87 : 0);
     const { bar } = await openBar(context);
-    await bar.becomes({ trouble: 'The numbers cannot be shown here.' });
     await bar.click('love');
-    await bar.becomes({ pressed: 'love', status: 'Counted: Love.' });
+    await bar.becomes({ pressed: 'love', status: 'Counted: Love.', counts: { love: '–', like: '–' }, sum: '' });
   });
 });
 
 describe('a refusal', () => {
   for (const [reason, words] of [
-    ['busy', /^Not counted: the service is busy/], ['rate_reader', /too many reactions/], ['closed', /are closed/], ['unknown_kind', /not offered/],
-    ['forbidden', /may not/], ['a_later_reason', /did not take it/],
+    ['busy', /^Not counted. Busy/], ['clock', /did not take it/], ['rate_reader', /Too many reactions/], ['closed', /Closed/], ['unknown_kind', /Not offered/],
+    ['forbidden', /Not allowed/], ['a_later_reason', /did not take it/],
   ]) {
     test(`(${reason}) is said in words, and the choice goes back`, async (t) => {
       const { context, broker } = await setUp(t);
       const { page, bar } = await openBar(context);
-      await bar.becomes({ sum: '0 reactions' });
+      await bar.becomes({ sum: '0' });
       await bar.click('like');
       await bar.becomes({ pressed: 'like', status: 'Counted: Like.' });
       broker.answers = (session, reaction) => {
@@ -222,14 +215,14 @@ describe('a refusal', () => {
       };
       await bar.click('wow');
       await bar.becomes({ status: words, pressed: 'like', counts: { like: '1', wow: '0' } });
-      assert.equal(JSON.parse((await stored(page))[`tally.wish.${ARTICLE}`]).kind, 'like');
+      assert.equal((await wishOf(page, ARTICLE)).kind, 'like');
     });
   }
 
   test('without a receipt is one too', async (t) => {
     const { context, broker } = await setUp(t, { clock: true });
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     broker.answers = (session, reaction) => broker.acknowledge(session, reaction, 0x97);
     await bar.click('wow');
     await settles(broker, page, 3_000);
@@ -239,18 +232,18 @@ describe('a refusal', () => {
   test('of a broker without an answer is no success: it is said that it waits', async (t) => {
     const { context, broker } = await setUp(t, { clock: true });
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     broker.answers = (session, reaction) => broker.acknowledge(session, reaction);
     await bar.click('wow');
     await settles(broker, page, 3_000);
-    await bar.becomes({ status: 'Received, and soon to be counted.', pressed: 'wow' });
+    await bar.becomes({ status: 'Received, soon to be counted.', pressed: 'wow' });
   });
 });
 
 test('a wish that lost to a newer one shows the newer', async (t) => {
   const { context, broker } = await setUp(t);
   const { bar } = await openBar(context);
-  await bar.becomes({ sum: '0 reactions' });
+  await bar.becomes({ sum: '0' });
   broker.answers = (session, reaction) => {
     broker.acknowledge(session, reaction);
     broker.receipt(session, reaction, { outcome: 'superseded', current: 'sad' });
@@ -263,7 +256,7 @@ describe('a receipt', () => {
   test('that comes late, twice or from elsewhere changes nothing that is newer', async (t) => {
     const { context, broker } = await setUp(t, { clock: true });
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     broker.answers = (session, reaction) => broker.acknowledge(session, reaction);
     await bar.click('like');
     const first = await broker.reaction(0);
@@ -272,7 +265,6 @@ describe('a receipt', () => {
     assert.match(second.payload, /^{"reaction":"like","age_ms":1\d{4}}$/);
     const session = broker.sessionOf(first);
     broker.receipt(session, { ...second, correlation: 'of-another' }, { outcome: 'refused', reason: 'closed' });
-    session.publish('receipts/of-another', { outcome: 'refused', reason: 'closed' }, { correlation: second.correlation });
     broker.receipt(session, second, { outcome: 'counted' });
     await bar.becomes({ pressed: 'like', pending: 'none', status: 'Counted: Like.' });
     broker.answers = null;
@@ -287,7 +279,7 @@ describe('a receipt', () => {
   test('of a repeat that says busy does not say that the first was not counted', async (t) => {
     const { context, broker } = await setUp(t, { clock: true });
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     broker.answers = (session, reaction) => broker.acknowledge(session, reaction);
     await bar.click('like');
     await settles(broker, page, 3_000);
@@ -306,7 +298,7 @@ describe('a receipt', () => {
   test('that cannot come, as the broker forgot the reaction, is asked for on a new connection', async (t) => {
     const { context, broker } = await setUp(t, { clock: true });
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     broker.hold = true;
     await bar.click('sad');
     await settles(broker, page, 3_000);
@@ -326,11 +318,11 @@ describe('the connection', () => {
     const { context, broker } = await setUp(t);
     broker.total('b', { love: 2 });
     const { page, bar } = await openBar(context, `/page?articles=${ARTICLE},b,b,c/d`, ARTICLE);
-    await bar.becomes({ sum: '0 reactions' });
-    const twins = page.locator('tally-reactions[article=b] .love');
-    await until(async () => assert.deepEqual(await twins.locator('.count').allTextContents(), ['2', '2']));
+    await bar.becomes({ sum: '0' });
+    const twins = page.locator('tally-reactions[article=b] [part~=love]');
+    await until(async () => assert.deepEqual(await twins.locator('[part=count]').allTextContents(), ['2', '2']));
     await twins.first().click();
-    await until(async () => assert.deepEqual(await twins.locator('.count').allTextContents(), ['3', '3']));
+    await until(async () => assert.deepEqual(await twins.locator('[part=count]').allTextContents(), ['3', '3']));
     assert.equal(broker.sessions.length, 1);
     assert.ok(broker.sessions[0].keepAlive >= 30 && broker.sessions[0].keepAlive <= 60);
   });
@@ -339,12 +331,12 @@ describe('the connection', () => {
     const { context, broker } = await setUp(t);
     broker.total('b', { love: 2 });
     const { page, bar } = await openBar(context, `/page?articles=${ARTICLE}`, null);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     await bar.element.evaluate((element) => element.setAttribute('article', 'b'));
     await bar.becomes({ counts: { love: '2' } });
     assert.ok(!broker.sessions[0].filters.has(`totals/${ARTICLE}`));
     await bar.element.evaluate((element) => element.setAttribute('article', 'not an id'));
-    await bar.becomes({ trouble: 'This reaction bar has no valid article id.', counts: { love: '–' } });
+    assert.equal(await bar.element.locator('button').count(), 0, 'no broken box');
     await page.evaluate(() => document.querySelector('tally-reactions').remove());
     await until(() => assert.deepEqual([...broker.sessions[0].filters], [`receipts/${broker.sessions[0].clientId}`]));
   });
@@ -357,10 +349,10 @@ describe('the connection', () => {
     broker.away = true;
     await broker.cut();
     await page.clock.fastForward(4_000);
-    await bar.becomes({ trouble: 'Not connected: the numbers may be old.', counts: { like: '3' } });
+    await bar.becomes({ trouble: 'Not connected: the numbers may be old', counts: { like: '3' } });
     await bar.click('like');
-    await bar.becomes({ counts: { like: '4' }, pressed: 'like', status: /^Kept on this device/ });
-    assert.equal(JSON.parse((await stored(page))[`tally.wish.${ARTICLE}`]).settled, false);
+    await bar.becomes({ counts: { like: '4' }, pressed: 'like', status: /^Kept/ });
+    assert.equal((await wishOf(page, ARTICLE)).settled, 0);
     broker.total(ARTICLE, { like: 7 });
     await page.clock.fastForward(40_000);
     broker.away = false;
@@ -390,23 +382,19 @@ describe('the connection', () => {
     assert.match(second.payload, /^{"reaction":"like","age_ms":\d+}$/);
   });
 
-  test('lost, and the page closed: the next page sends what is waiting, a few at a time', async (t) => {
+  test('lost, and the page closed: the next page sends what is waiting, one at a time', async (t) => {
     const { context, broker } = await setUp(t, { tolerate: LOST_CONNECTION });
     broker.away = true;
     const { page, bar } = await openBar(context);
     await bar.click('love');
     await bar.becomes({ pressed: 'love' });
-    await page.evaluate(() => {
-      const wish = JSON.parse(localStorage.getItem('tally.wish.world/migrant-caravan'));
-      for (let i = 0; i < 30; i++) {
-        localStorage.setItem(`tally.wish.old/${i}`, JSON.stringify({ ...wish, at: wish.at - 1000 * i }));
-      }
-      localStorage.setItem('tally.wish.ancient', JSON.stringify({ ...wish, at: wish.at - 8 * 24 * 3600 * 1000 }));
-      localStorage.setItem('tally.wish.elsewhere', JSON.stringify({ ...wish, via: 'wss://other.test/' }));
-      localStorage.setItem('tally.wish.broken', '{');
-    });
+    const { at, via } = await wishOf(page, ARTICLE);
+    await storeWishes(page, [
+      ...Array.from({ length: 30 }, (_, i) => [`old/${i}`, { at: at - 1000 * i, via }]),
+      ['ancient', { at: at - 8 * 24 * 3600 * 1000, via }],
+      ['elsewhere', { via: 'wss://other.test/' }],
+    ]);
     broker.away = false;
-    broker.receiveMaximum = 5;
     let [underWay, most] = [0, 0];
     broker.answers = async (session, reaction) => {
       most = Math.max(most, ++underWay);
@@ -418,17 +406,17 @@ describe('the connection', () => {
     const { page: later, bar: same } = await openBar(context);
     await same.becomes({ pressed: 'love', counts: { love: '1' } });
     await until(async () => {
-      const keys = await later.evaluate(() => Object.values(localStorage).filter((v) => /"settled":false/.test(v)).length);
-      assert.equal(keys, 1); // of the other broker
+      const waiting = await later.evaluate(() => JSON.parse(localStorage.tallyWishes)[1].filter(([, wish]) => !wish.settled).map(([id]) => id));
+      assert.deepEqual(waiting, ['elsewhere']); // of the other broker
     });
     assert.equal(new Set(broker.published.map((r) => r.topic)).size, 31);
-    assert.ok(most <= 5, `${most} under way`);
+    assert.equal(most, 1, `${most} under way`);
   });
 
   test('with a dead peer is given up and made anew', async (t) => {
     const { context, broker } = await setUp(t, { clock: true, tolerate: LOST_CONNECTION });
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     broker.mute = true;
     await bar.click('sad');
     await broker.reaction(0);
@@ -452,19 +440,19 @@ describe('the connection', () => {
     const { page } = await openBar(context);
     const refused = (n) => until(() => assert.equal(broker.sessions.filter((s) => s.clientId && !s.open).length, n));
     await refused(1);
-    for (const [n, pauseMs] of [800, 1600, 3200, 6400, 12800, 25600, 30000, 30000].entries()) {
+    for (const [n, pauseMs] of [2200, 4200, 8200, 16200, 32200, 60200, 60200].entries()) {
       await page.clock.runFor(pauseMs);
       await refused(n + 2);
     }
     broker.connack = 0;
-    await page.clock.runFor(30_000);
-    await new Bar(page).becomes({ sum: '0 reactions' });
+    await page.clock.runFor(61_000);
+    await new Bar(page).becomes({ sum: '0' });
   });
 
   test('is let go by a page that is put by, and comes back with it', async (t) => {
     const { context, broker } = await setUp(t);
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })));
     await until(() => assert.equal(broker.open.length, 0));
     broker.total(ARTICLE, FEW);
@@ -478,14 +466,14 @@ describe('the reader', () => {
   test('is stored at the first click, not before', async (t) => {
     const { context, broker } = await setUp(t);
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
-    assert.deepEqual(await stored(page), {});
+    await bar.becomes({ sum: '0' });
+    assert.deepEqual(await page.evaluate(() => ({ ...localStorage })), {});
     await bar.click('like');
     await bar.becomes({ status: 'Counted: Like.' });
     const { username, clientId } = await broker.reaction(0);
-    assert.match(username, /^[0-9a-f]{32}$/);
-    assert.match(clientId, /^w-[0-9a-f]{16,}$/);
-    assert.equal((await stored(page))['tally.reader'], username);
+    assert.match(username, /^[\d-]{24,}$/);
+    assert.match(clientId, /^w-[\d-]{24,}$/);
+    assert.equal(await page.evaluate(() => JSON.parse(localStorage.tallyWishes)[0]), username);
     assert.equal(broker.sessions.length, 1, 'no new connection for it');
   });
 
@@ -493,28 +481,28 @@ describe('the reader', () => {
     const { context, broker } = await setUp(t);
     const { bar: one } = await openBar(context);
     const { bar: two } = await openBar(context);
-    await one.becomes({ sum: '0 reactions' });
-    await two.becomes({ sum: '0 reactions' });
+    await one.becomes({ sum: '0' });
+    await two.becomes({ sum: '0' });
     assert.notEqual(broker.open[0].username, broker.open[1].username, 'neither has stored an id');
     await one.click('like');
     await one.becomes({ status: 'Counted: Like.' });
     await two.becomes({ pressed: 'like', counts: { like: '1' } });
     await two.click('angry');
-    await two.becomes({ status: 'Counted: Angry.', pressed: 'angry', counts: { like: '0', angry: '1' }, sum: '1 reaction' });
+    await two.becomes({ status: 'Counted: Angry.', pressed: 'angry', counts: { like: '0', angry: '1' }, sum: '1' });
     await one.becomes({ pressed: 'angry', counts: { like: '0', angry: '1' } });
     const [first, second] = broker.published;
     assert.equal(first.username, second.username);
     assert.notEqual(first.clientId, second.clientId);
     await two.click('angry');
-    await two.becomes({ pressed: 'none', status: 'Your reaction is taken back.' });
-    await one.becomes({ pressed: 'none', sum: '0 reactions' });
+    await two.becomes({ pressed: 'none', status: 'Counted: no reaction.' });
+    await one.becomes({ pressed: 'none', sum: '0' });
     assert.equal(broker.open.length, 2, 'the tabs do not take each other’s connection');
   });
 
   test('finds the own choice again after a reload', async (t) => {
     const { context, broker } = await setUp(t);
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     await bar.click('wow');
     await bar.becomes({ status: 'Counted: Wow.' });
     await page.reload();
@@ -526,19 +514,15 @@ describe('the reader', () => {
   test('keeps no more than 200 choices', async (t) => {
     const { context } = await setUp(t);
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
-    await page.evaluate(() => {
-      for (let i = 0; i < 250; i++) {
-        const wish = { kind: 'like', was: 'like', settled: true, sent: true, at: 1000 + i, via: '' };
-        localStorage.setItem(`tally.wish.a/${i}`, JSON.stringify(wish));
-      }
-      localStorage.setItem('another', 'key');
-    });
+    await bar.becomes({ sum: '0' });
+    await storeWishes(page, Array.from({ length: 250 }, (_, i) => [`a/${i}`, { settled: 1, at: 1000 + i }]));
+    await page.evaluate(() => (localStorage.another = 'key'));
     await bar.click('like');
     await bar.becomes({ status: 'Counted: Like.' });
-    const kept = await stored(page);
-    assert.equal(Object.keys(kept).filter((key) => key.startsWith('tally.wish.')).length, 200);
-    assert.ok(kept[`tally.wish.${ARTICLE}`] && kept['tally.wish.a/249'] && !kept['tally.wish.a/0'] && kept.another);
+    const kept = await page.evaluate(() => JSON.parse(localStorage.tallyWishes)[1].map(([article]) => article));
+    assert.equal(kept.length, 200);
+    assert.ok(kept.includes(ARTICLE) && kept.includes('a/249') && !kept.includes('a/0'));
+    assert.equal(await page.evaluate(() => localStorage.another), 'key');
   });
 
   test('who may store nothing can still react', async (t) => {
@@ -547,29 +531,20 @@ describe('the reader', () => {
       Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('forbidden', 'SecurityError'); } });
     });
     const { bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     await bar.click('like');
     await bar.becomes({ status: 'Counted: Like.', pressed: 'like' });
   });
 });
 
 describe('the page around', () => {
-  for (const script of ['type="module"', 'async', 'defer']) {
-    test(`may load it by <script ${script}> under a strict policy`, async (t) => {
-      const { context, broker } = await setUp(t);
-      broker.total(ARTICLE, FEW);
-      const { bar } = await openBar(context, `/page?articles=${ARTICLE}&script=${encodeURIComponent(script)}`);
-      await bar.becomes({ counts: { angry: '12' } });
-    });
-  }
-
   test('is used by keyboard alone', async (t) => {
     const { context, broker } = await setUp(t);
     const { page, bar } = await openBar(context);
-    await bar.becomes({ sum: '0 reactions' });
+    await bar.becomes({ sum: '0' });
     for (const kind of KINDS) {
       await page.keyboard.press('Tab');
-      assert.equal(await page.evaluate(() => document.querySelector('tally-reactions').shadowRoot.activeElement?.className), kind);
+      assert.equal(await page.evaluate(() => document.querySelector('tally-reactions').shadowRoot.activeElement?.part[1]), kind);
     }
     const outline = await bar.button('wow').evaluate((button) => getComputedStyle(button).outlineWidth);
     assert.equal(outline, '3px', 'focus is seen');
@@ -579,11 +554,11 @@ describe('the page around', () => {
     await page.keyboard.press('Enter');
     await bar.becomes({ pressed: 'sad', status: 'Counted: Sad.' });
     await page.keyboard.press('Enter');
-    await bar.becomes({ pressed: 'none', status: 'Your reaction is taken back.' });
+    await bar.becomes({ pressed: 'none', status: 'Counted: no reaction.' });
     assert.equal(broker.published.length, 3);
     const group = page.getByRole('group', { name: 'What’s your reaction?' });
     assert.equal(await group.getByRole('button').count(), 7);
-    assert.equal(await group.getByRole('button', { name: /^Like 0 0%$/, pressed: false }).count(), 1);
+    assert.equal(await group.getByRole('button', { name: 'Like 0 0%', exact: true, pressed: false }).count(), 1);
   });
 
   for (const width of [360, 1280]) {
@@ -594,9 +569,9 @@ describe('the page around', () => {
       await bar.becomes({ counts: { like: '3' } });
       const look = async (state) => {
         await assertLayout(page, {
-          inside: 'main *:not(path):not(svg):not(.fill), button',
-          apart: ['button', '.label, .count, .share, svg', '.status, .sum, .trouble'],
-          fits: [['.label, .count, .share, svg', 'button']],
+          inside: 'main *, [part=card] *:not(legend)',
+          apart: ['button', '[part=label], [part=count], [part=share], [part=icon]', '[part=status], [part=info]'],
+          fits: [['[part=label], [part=count], [part=share], [part=icon]', 'button']],
         });
         await assertAccessible(page);
         await page.mouse.move(0, 0);
@@ -610,7 +585,7 @@ describe('the page around', () => {
       await page.clock.runFor(2_500);
       await bar.becomes({ pending: 'angry', status: /^Received/ });
       await look('pending');
-      const ring = await bar.button('angry').evaluate((button) => getComputedStyle(button, '::after').borderStyle);
+      const ring = await bar.button('angry').evaluate((button) => getComputedStyle(button).borderTopStyle);
       assert.equal(ring, 'dashed');
       broker.receipt(broker.open[0], await broker.reaction(0), { outcome: 'counted' });
       await bar.becomes({ pending: 'none', status: 'Counted: Angry.' });
@@ -619,7 +594,7 @@ describe('the page around', () => {
       await bar.becomes({ pending: 'angry', pressed: 'none' });
       await look('taking-back');
       broker.receipt(broker.open[0], await broker.reaction(1), { outcome: 'refused', reason: 'rate_address' });
-      await bar.becomes({ pressed: 'angry', status: /^Not counted: too many/ });
+      await bar.becomes({ pressed: 'angry', status: /^Not counted. Too many/ });
       await look('refused');
       await bar.click('love');
       broker.receipt(broker.open[0], await broker.reaction(2), { outcome: 'superseded', current: 'dislike' });
@@ -640,11 +615,12 @@ describe('the page around', () => {
         const { context, broker } = await setUp(t, { viewport: { width, height: 900 }, colorScheme, reducedMotion: 'reduce' });
         broker.total(ARTICLE, FEW);
         const { page, bar } = await openBar(context, '/', ARTICLE);
+        await bar.element.scrollIntoViewIfNeeded(); // it connects when it comes near
         const check = async (name) => {
           await assertLayout(page, {
-            inside: 'main *:not(path):not(svg):not(.fill), button',
-            apart: ['button', '.label, .count, .share, svg', '.status, .sum, .trouble'],
-            fits: [['.label, .count, .share, svg', 'button']],
+            inside: 'main *, [part=card] *:not(legend)',
+            apart: ['button', '[part=label], [part=count], [part=share], [part=icon]', '[part=status], [part=info]'],
+            fits: [['[part=label], [part=count], [part=share], [part=icon]', 'button']],
           });
           await assertAccessible(page);
           await keepShot(page, `article-${name}-${width}-${colorScheme}`, { fullPage: true });

@@ -1,6 +1,7 @@
 """The feed alone: a Redis whose store the test writes itself, from INTERFACES.md 5, and a broker without Tally's plugin."""
 
 import collections
+import gzip
 import http.client
 import json
 import os
@@ -588,8 +589,8 @@ def test_unknown_paths(bench_of_module):
 
 def test_pages_and_files(bench_of_module):
     bench = bench_of_module
-    for path, media in (("/", "text/html"), ("/dashboard", "text/html"), ("/tally.js", "text/javascript"),
-                        ("/dashboard.js", "text/javascript"), ("/index.html", "text/html")):
+    for path, media in (("/", "text/html"), ("/dashboard", "text/html"), ("/tally.js", "text/javascript"), ("/tally-count.js", "text/javascript"),
+                        ("/tally.ar.js", "text/javascript"), ("/dashboard.js", "text/javascript"), ("/index.html", "text/html")):
         answer = bench.get(path)
         assert answer.status == 200 and answer.headers["content-type"].startswith(media), path
         assert answer.headers["x-content-type-options"] == "nosniff" and answer.body
@@ -599,11 +600,39 @@ def test_pages_and_files(bench_of_module):
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy and "unsafe" not in policy
             assert "ws://127.0.0.1:21399" in policy and "wss://127.0.0.1:21399" in policy
-    assert b"':21399'" in bench.get("/tally.js").body or b'":21399"' in bench.get("/tally.js").body
-    assert bench.get("/tally.js").headers["access-control-allow-origin"] == "*"
+    assert b'":21399"' in bench.get("/tally.js").body
+    for path in ("/tally.js", "/tally-count.js", "/tally.fr.js"):
+        assert bench.get(path).headers["access-control-allow-origin"] == "*", "a module's script is asked for with CORS"
     assert "access-control-allow-origin" not in bench.get("/").headers
     odd = bench.get("/", Host="x'; script-src *")
     assert "script-src *" not in odd.headers.get("content-security-policy", "")
+
+
+def test_files_are_packed_for_who_takes_it(bench_of_module):
+    bench = bench_of_module
+    plain = bench.get("/tally.js")
+    packed = bench.get("/tally.js", Accept_Encoding="br;q=1, gzip;q=0.5")
+    assert packed.headers["content-encoding"] == "gzip" and gzip.decompress(packed.body) == plain.body
+    assert len(packed.body) <= 5000, "all of the bar"
+    assert packed.headers["etag"] != plain.headers["etag"] and packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert bench.get("/tally.js", Accept_Encoding="gzip", If_None_Match=packed.headers["etag"]).status == 304
+    assert "stale-while-revalidate" in packed.headers["cache-control"] and "stale" not in bench.get("/").headers["cache-control"]
+    for refusing in ("identity", "gzip;q=0", "gzip; q=0.000, br", "br"):
+        assert "content-encoding" not in bench.get("/tally.js", Accept_Encoding=refusing).headers, refusing
+
+
+def test_only_the_page_for_frames_may_be_framed(bench_of_module):
+    bench = bench_of_module
+    frame = bench.get("/embed?article=world/migrant-caravan")
+    assert frame.status == 200 and b"embed.js" in frame.body
+    assert "frame-ancestors *" in frame.headers["content-security-policy"] and "x-frame-options" not in frame.headers
+    assert "unsafe" not in frame.headers["content-security-policy"] and "ws://127.0.0.1:21399" in frame.headers["content-security-policy"]
+    for path in ("/", "/dashboard", "/index.html", "/embed.html"):
+        page = bench.get(path)
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"] and page.headers["x-frame-options"] == "DENY", path
+    for query in ("", "?article=", "?article=a&article=b", "?article=a%20b", "?lang=fr"):
+        answer = bench.get("/embed" + query)
+        assert answer.status == 400 and "article" in answer.json()["error"], query
 
 
 def test_pages_name_the_broker_of_the_option(make_bench):
@@ -810,4 +839,4 @@ def test_topics_have_the_prefix(make_bench):
     watcher.wait(lambda: [m for m in watcher.got("news/totals/a") if json.loads(m.payload)["version"] == version], "the total")
     watcher.wait(lambda: watcher.got("news/ops/feed") and watcher.got("news/ops/health"), "mark and health")
     assert not [m for m in watcher.got() if not m.topic.startswith("news/")]
-    assert b"':21399#news/'" in bench.get("/tally.js").body
+    assert b'":21399#news/"' in bench.get("/tally.js").body

@@ -40,14 +40,18 @@ class Body {
     return this.bytes.subarray(this.at - length, this.at).toString();
   }
 
-  // Only what a reader sends: Response Topic and Correlation Data.
+  // Only what a reader sends: Response Topic and Correlation Data; in CONNECT its Maximum Packet Size.
   properties() {
     const out = {};
     const end = this.number(1) + this.at; // under 128 bytes
     while (this.at < end) {
       const id = this.number(1);
-      assert.ok(id === 8 || id === 9, `unexpected property ${id}`);
-      out[id === 8 ? 'responseTopic' : 'correlation'] = this.data();
+      assert.ok(id === 8 || id === 9 || id === 0x27, `unexpected property ${id}`);
+      if (id === 0x27) {
+        out.packetMost = this.number(4);
+      } else {
+        out[id === 8 ? 'responseTopic' : 'correlation'] = this.data();
+      }
     }
     return out;
   }
@@ -125,6 +129,7 @@ class Session {
         body.properties();
         this.clientId = body.data();
         this.username = flags & 0x80 ? body.data() : '';
+        this.password = flags & 0x40 ? body.data() : '';
         const most = this.broker.receiveMaximum;
         this.send(packet(0x20, Buffer.from([0, this.broker.connack]), most ? Buffer.from([3, 0x21, 0, most]) : Buffer.from([0])));
         return;
@@ -155,8 +160,12 @@ class Session {
       case 10: {
         const id = body.number(2);
         body.properties();
-        this.filters.delete(body.data());
-        this.send(packet(0xb0, u16(id), Buffer.from([0, 0])));
+        const gone = [];
+        while (body.at < body.bytes.length) {
+          gone.push(body.data());
+        }
+        gone.forEach((filter) => this.filters.delete(filter));
+        this.send(packet(0xb0, u16(id), Buffer.from([0, ...gone.map(() => 0)])));
         return;
       }
       case 12:
@@ -174,6 +183,7 @@ export class ScriptedBroker {
   sessions = [];
   published = []; // every reaction, as it came
   totals = new Map();
+  states = new Map(); // articles/<article>, as text
   registers = new Map();
   version = 1_000;
 
@@ -215,6 +225,11 @@ export class ScriptedBroker {
           session.publish(`totals/${article}`, total, { retain: true });
         }
       }
+      for (const [article, state] of this.states) {
+        if (filter === `articles/${article}`) {
+          session.publish(filter, state, { retain: true });
+        }
+      }
     });
   }
 
@@ -230,6 +245,19 @@ export class ScriptedBroker {
         session.publish(`totals/${article}`, total);
       }
     }
+  }
+
+  /** Sets an article's state and sends it to who watches. */
+  state(article, state, version = ++this.version) {
+    const payload = { article, open: true, state: 'open', ...state, version };
+    this.states.set(article, payload);
+    this.open.filter(({ filters }) => filters.has(`articles/${article}`)).forEach((session) => session.publish(`articles/${article}`, payload));
+  }
+
+  /** What is retained of an article's total is cleared, as while its results are hidden. */
+  clear(article) {
+    this.totals.delete(article);
+    this.open.filter(({ filters }) => filters.has(`totals/${article}`)).forEach((session) => session.publish(`totals/${article}`, ''));
   }
 
   take(session, reaction) {

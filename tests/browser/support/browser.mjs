@@ -4,12 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
-const web = join(here, '../../dashboard-feed/web');
+const project = join(here, '../..');
+const web = join(project, 'dashboard-feed/web');
+export const scripts = join(process.env.TALLY_BUILD ?? join(project, 'build/release'), 'dashboard-feed/web'); // as they are built
 
 export const KINDS = ['like', 'dislike', 'love', 'funny', 'angry', 'sad', 'wow'];
 export const SOON_MS = 20_000; // how long any condition is waited for, on a busy machine too
@@ -67,40 +69,42 @@ export async function profile(t, browser, options = {}) {
 export const SITE = 'http://tally.test';
 export const BROKER = 'ws://tally.test:9001/';
 
-const FILES = {
-  '/': ['index.html', 'text/html'],
-  '/dashboard': ['dashboard.html', 'text/html'],
-  '/tally.js': ['tally.js', 'text/javascript'],
-  '/dashboard.js': ['dashboard.js', 'text/javascript'],
-  '/page.css': ['page.css', 'text/css'],
-};
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' };
+const PAGES = { '/': '/index.html', '/dashboard': '/dashboard.html', '/embed': '/embed.html' };
 
-const STRICT = `default-src 'none'; img-src data:; script-src ${SITE}; connect-src ws://tally.test:9001; require-trusted-types-for 'script'; trusted-types 'none'`;
+const STRICT = `default-src 'none'; img-src data:; script-src ${SITE}; style-src ${SITE}; connect-src ws://tally.test:9001 ${SITE}; require-trusted-types-for 'script'; trusted-types 'none'`;
 
-/** A page of somebody else's: ?articles=a,b puts a bar for each; ?script= tells how the script is loaded. */
+/**
+ * A page of somebody else's: ?articles=a,b puts a bar for each, with &attributes=; &body= is what stands before them, &style= the name of a
+ * sheet of the page's own (served at /NAME), &scheme= its color-scheme, &dir= its direction.
+ */
 export function hostPage(url, site) {
-  const articles = (url.searchParams.get('articles') ?? '').split(',');
-  const script = url.searchParams.get('script') ?? 'type="module"';
-  const broker = url.searchParams.get('broker');
-  const bars = articles.map((a) => `<tally-reactions article="${a}"${broker ? ` broker="${broker}"` : ''}></tally-reactions>`);
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title><link rel="icon" href="data:,">
-    <meta name="viewport" content="width=device-width"><script ${script} src="${site}/tally.js"></script></head>
-    <body><main><h1>A page</h1>${bars.join('')}</main></body></html>`;
+  const asked = (name, otherwise = '') => url.searchParams.get(name) ?? otherwise;
+  const broker = asked('broker');
+  const attributes = `${broker ? `broker="${broker}"` : ''} ${asked('attributes')}`;
+  const bars = asked('articles').split(',').filter(Boolean).map((a) => `<tally-reactions article="${a}" ${attributes}></tally-reactions>`);
+  const style = asked('style') && `<link rel="stylesheet" href="${asked('style')}">`;
+  return `<!doctype html><html lang="en" dir="${asked('dir', 'ltr')}"><head><meta charset="utf-8"><title>A page</title><link rel="icon" href="data:,">
+    <meta name="color-scheme" content="${asked('scheme', 'light dark')}"><meta name="viewport" content="width=device-width">
+    ${style}<script type="module" src="${site}/tally.js"></script></head>
+    <body><main><h1>A page</h1>${asked('body')}${bars.join('')}</main></body></html>`;
 }
 
-export async function serve(context) {
+/** Serves them; `more` has what a test adds: {'/path': [content type, body]}. */
+export async function serve(context, more = {}) {
   await context.route(`${SITE}/**`, async (route) => {
     const url = new URL(route.request().url());
-    const [file, contentType] = FILES[url.pathname] ?? [];
-    if (file) {
-      const body = readFileSync(join(web, file), 'utf8').replace('@TALLY_BROKER@', ':9001');
-      await route.fulfill({ contentType: `${contentType}; charset=utf-8`, body });
+    const file = PAGES[url.pathname] ?? url.pathname;
+    const path = [web, scripts].map((folder) => join(folder, file)).find(existsSync);
+    const headers = { 'Content-Security-Policy': STRICT, 'Access-Control-Allow-Origin': '*' };
+    if (more[url.pathname]) {
+      const [contentType, body] = more[url.pathname];
+      await route.fulfill({ contentType, headers, body: typeof body === 'function' ? body(url) : body });
     } else if (url.pathname === '/page') {
-      await route.fulfill({
-        contentType: 'text/html; charset=utf-8',
-        headers: { 'Content-Security-Policy': STRICT },
-        body: hostPage(url, SITE),
-      });
+      await route.fulfill({ contentType: 'text/html; charset=utf-8', headers, body: hostPage(url, SITE) });
+    } else if (path) {
+      const body = readFileSync(path, 'utf8').replace('@TALLY_BROKER@', ':9001');
+      await route.fulfill({ contentType: `${TYPES[extname(path)]}; charset=utf-8`, headers, body });
     } else {
       await route.fulfill({ status: 404, body: '' });
     }
@@ -116,7 +120,7 @@ export class Bar {
   }
 
   button(kind) {
-    return this.element.locator(`button.${kind}`);
+    return this.element.locator(`button[part~=${kind}]`);
   }
 
   click(kind) {
@@ -124,7 +128,7 @@ export class Bar {
   }
 
   /**
-   * Waits until what a reader sees has what is given: {counts: {like: '3', …}, shares, pressed: kind or 'none', pending: likewise, status, trouble, sum}; the
+   * Waits until what a reader sees has what is given: {counts: {like: '3', …}, shares, pressed: kind or 'none', pending: likewise, status, sum: '15', trouble: what else is said}; the
    * milliseconds it took. The page itself looks, at each change, as asking it over and over costs more than all else that a test does.
    */
   async becomes(wanted, timeoutMs = SOON_MS) {
@@ -149,17 +153,24 @@ export class Bar {
 function untilSeen(element, wanted) {
   const root = element.shadowRoot;
   const state = () => {
-    const text = (selector, from = root) => from.querySelector(selector).textContent;
+    const text = (selector, from = root) => from.querySelector(selector)?.textContent;
     const buttons = [...root.querySelectorAll('button')];
-    const pressed = buttons.filter((b) => b.getAttribute('aria-pressed') === 'true').map((b) => b.className);
+    const kindOf = (button) => button?.part[1] ?? 'none'; // after `button`
+    const about = (text('[part=info]') ?? '').split(' · ').filter(Boolean);
+    const sum = about.filter((word) => word.startsWith('Reactions: '));
     return {
-      counts: Object.fromEntries(buttons.map((b) => [b.className, text('.count', b)])),
-      shares: Object.fromEntries(buttons.map((b) => [b.className, text('.share', b)])),
-      pressed: pressed.join() || 'none',
-      pending: buttons.find((b) => b.matches('[data-pending]'))?.className ?? 'none',
-      status: text('.status'),
-      trouble: text('.trouble'),
-      sum: text('.sum'),
+      kinds: buttons.map(kindOf).join(),
+      labels: Object.fromEntries(buttons.map((b) => [kindOf(b), text('[part=label]', b)])),
+      counts: Object.fromEntries(buttons.map((b) => [kindOf(b), text('[part=count]', b)])),
+      shares: Object.fromEntries(buttons.map((b) => [kindOf(b), text('[part=share]', b)])),
+      pressed: buttons.filter((b) => b.getAttribute('aria-pressed') === 'true').map(kindOf).join() || 'none',
+      pending: kindOf(buttons.find((b) => b.part.contains('pending'))),
+      disabled: buttons.some((b) => b.getAttribute('aria-disabled') === 'true'),
+      title: text('[part=title]'),
+      status: text('[part=status]'),
+      info: about.join(' · '),
+      sum: sum.join('').replace('Reactions: ', ''),
+      trouble: about.filter((word) => !sum.includes(word)).join(' '),
     };
   };
   const has = (is, want) => {
@@ -181,6 +192,20 @@ function untilSeen(element, wanted) {
     observer.observe(root, { subtree: true, childList: true, characterData: true, attributes: true });
   });
 }
+
+/** What a page's storage has of a wish; undefined where there is none. */
+export const wishOf = (page, article) =>
+  page.evaluate((id) => JSON.parse(localStorage.tallyWishes ?? '["",[]]')[1].find(([of]) => of === id)?.[1], article);
+
+/** Changes what is stored: [[article, changes], …], to which a wish's other members are added. */
+export const storeWishes = (page, changes) =>
+  page.evaluate((all) => {
+    const [reader, list] = JSON.parse(localStorage.tallyWishes ?? '[null,[]]');
+    const wishes = new Map(list);
+    const basis = { kind: 'like', was: 'none', at: Date.now(), via: '', settled: 0, sent: 0, due: 0 };
+    all.forEach(([article, change]) => wishes.set(article, { ...(wishes.get(article) ?? basis), ...change }));
+    localStorage.tallyWishes = JSON.stringify([reader ?? '0123456789abcdef'.repeat(2), [...wishes]]);
+  }, changes);
 
 /** Reactions as pages of a context send them, from now on: [{topic, reaction, age}] */
 export function reactionsOf(context) {
@@ -270,14 +295,19 @@ export async function assertLayout(page, { inside, apart, fits = [] }) {
 
 const axe = readFileSync(join(here, 'node_modules/axe-core/axe.min.js'), 'utf8');
 
-/** No violation that axe knows of. Evaluated, not added as a script: the page's policy forbids that. */
+/** No violation that axe knows of, in light and dark. Evaluated, not added as a script: the page's policy forbids that. */
 export async function assertAccessible(page) {
   if (!(await page.evaluate(() => 'axe' in globalThis))) {
     await page.evaluate(axe);
   }
-  const violations = await page.evaluate(async () => {
-    const result = await globalThis.axe.run(document, { resultTypes: ['violations'] });
-    return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
-  });
-  assert.deepEqual(violations, []);
+  const before = await page.evaluate(() => (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
+  for (const colorScheme of ['dark', 'light']) {
+    await page.emulateMedia({ colorScheme });
+    const violations = await page.evaluate(async () => {
+      const result = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+      return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
+    });
+    assert.deepEqual(violations, [], colorScheme);
+  }
+  await page.emulateMedia({ colorScheme: before });
 }

@@ -4,9 +4,9 @@
  * Messages only change the model and mark it. Once a frame the marked rows that are on the screen are written, text node by text
  * node; once a second the order, the rates and the sparklines. Rows beyond the first hundred are made when asked for.
  */
-import './tally.js';
-
-const { Mqtt, brokerUrl, kinds: usualKinds } = customElements.get('tally-reactions');
+import brokerAddress from './address.js';
+import icons from './icons.js';
+import mqtt from './mqtt.js';
 
 const ARTICLES_MOST = 20_000; // kept; what comes beyond is left out, and said
 const PAGE_ROWS = 100;
@@ -52,7 +52,7 @@ function setText(node, text) {
 
 const openedAt = Date.now();
 const articles = new Map(); // id → model
-const kinds = [...usualKinds];
+const kinds = Object.keys(icons);
 const sums = { reactions: 0, gained: 0 };
 let leftOut = 0;
 
@@ -435,7 +435,6 @@ makeHead();
 
 /* ---- The connection ------------------------------------------------------------------------------------------------------ */
 
-let refused = '';
 let late = 0;
 
 function sayState(name, text) {
@@ -446,33 +445,26 @@ function sayState(name, text) {
   }
 }
 
-function connect() {
-  const url = brokerUrl();
-  if (!url) {
-    sayState('refused', 'This page does not know its broker.');
-    return;
-  }
-  const mqtt = new Mqtt(url, {
-    up() {
-      clearTimeout(late);
-      late = 0;
-    },
-    subscribed(name, code) {
-      refused = code < 0x80 ? '' : `The broker lets only the newsroom watch all articles (0x${code.toString(16)}): its option open_wildcards is off.`;
-      sayState(refused ? 'refused' : 'live', refused || 'Live');
-    },
-    down(why) {
-      late ||= setTimeout(() => sayState('away', `Not connected (${why}): trying again. The numbers may be old.`), LATE_MS);
-    },
-    message(topic, text, { retain }) {
-      const total = topic.startsWith('totals/') && parse(text);
-      if (total) {
-        take(topic.slice(7), total, retain);
-      }
-    },
-  });
-  mqtt.subscribe('totals/#');
-  mqtt.start();
-}
-
-connect();
+const [open, , subscribe] = mqtt(
+  brokerAddress(),
+  () => {
+    clearTimeout(late);
+    late = 0;
+  },
+  () => {
+    late ||= setTimeout(() => sayState('away', 'Not connected, trying again. The numbers may be old.'), LATE_MS);
+  },
+  (topic, text, correlation, retained) => {
+    const total = topic.startsWith('totals/') && parse(text);
+    if (total) {
+      take(topic.slice(7), total, retained);
+    }
+  },
+  () => {},
+  (refused) =>
+    refused
+      ? sayState('refused', 'The broker lets only the newsroom watch all articles: its option open_wildcards is off.')
+      : sayState('live', 'Live'),
+);
+subscribe(['totals/#']);
+open();

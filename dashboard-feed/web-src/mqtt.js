@@ -1,0 +1,181 @@
+/*
+ * MQTT 5 over WebSocket: what a reader and a dashboard need of it, in as few bytes as may be. Closures, arrays and arguments in an order,
+ * because names of properties survive a minifier.
+ */
+export const unique = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
+
+/** How long to wait after so many failures: all of it is random but its least part, and its most doubles up to a minute. */
+export const pause = (failures, random) => 200 + random * Math.min(6e4, 2e3 * 2 ** failures);
+
+/**
+ * A connection that comes back by itself, with a clean start and a new client id each time. `url` may end in `#` and what stands
+ * before every topic; who uses this does not see it.
+ *
+ * It calls: up(); down(), at each attempt and loss; message(topic, text, correlation, retained); acknowledged(reason code); and
+ * whole(refused) when all that was retained for the filters has come: whether the broker refused one of them.
+ *
+ * Returns [open(username?, password?): connects, if it is not or was as somebody else; close(); subscribe(filters); unsubscribe(filters);
+ * publish(topic, payload, correlation)]. Filters outlive connections, and the client's receipts are always one. Publish only while it is
+ * up, at QoS 1; who did decides what to do at up().
+ */
+export default (url, up, down, message, acknowledged, whole) => {
+  const decoder = new TextDecoder();
+  const word = (n) => [n >> 8, n & 255];
+  const varint = (n) => (n < 128 ? [n] : [(n & 127) | 128, ...varint(n >> 7)]);
+  const bytesOf = (text) => [...new TextEncoder().encode(text)];
+  const data = (text) => [...word(bytesOf(text).length), ...bytesOf(text)];
+
+  const [address, prefix = ''] = url.split('#');
+  const filters = new Set();
+  let socket, connected, left, clientId, login, gaveUp, refused, again, answer, beat, hidden;
+  let packetId = 0;
+  let failures = 0;
+
+  const send = (first, ...parts) => {
+    const body = parts.flat();
+    socket.send(Uint8Array.of(first, ...varint(body.length), ...body));
+  };
+  const newId = () => word((packetId = (packetId % 65535) + 1));
+
+  // The peer is dead when nothing at all was heard for so long after asking.
+  const expectAnswer = () => {
+    answer ||= setTimeout(lose, 1e4);
+  };
+  const ping = () => {
+    send(0xc0);
+    expectAnswer();
+  };
+  // A broker works through packets in their order: what is retained comes before the answer to the ping.
+  const ask = (list) => {
+    if (connected) {
+      send(0x82, newId(), 0, list.flatMap((filter) => [...data(prefix + filter), 0]));
+      ping();
+    }
+  };
+
+  const rest = () => {
+    clearTimeout(again);
+    clearTimeout(answer);
+    clearInterval(beat);
+    connected = answer = 0;
+    socket?.close();
+    socket = null;
+    down();
+  };
+  const lose = () => {
+    rest();
+    again = setTimeout(open, pause(failures++, Math.random()));
+  };
+  const open = () => {
+    rest();
+    left = [];
+    gaveUp = refused = 0;
+    clientId = 'w-' + unique();
+    expectAnswer();
+    try {
+      const mine = (socket = new WebSocket(address, 'mqtt'));
+      mine.binaryType = 'arraybuffer';
+      // A clean start; kept alive for a minute; packets of 64 KiB at most
+      mine.onopen = () =>
+        send(0x10, data('MQTT'), 5, [2, 0x82, 0xc2][login.length], 0, 60, 5, 0x27, 0, 1, 0, 0, data(clientId), ...login.map(data));
+      mine.onmessage = (event) => mine === socket && receive(event.data);
+      mine.onclose = () => mine === socket && lose();
+    } catch {
+      lose(); // an https page and a ws address, or a policy that forbids it
+    }
+  };
+
+  // A frame may hold several packets, and a packet come in several frames.
+  const receive = (chunk) => {
+    clearTimeout(answer);
+    answer = 0;
+    left = new Uint8Array([...left, ...new Uint8Array(chunk)]);
+    for (const mine = socket; mine === socket; ) {
+      let bytes = left;
+      let at = 1;
+      const number = () => {
+        let n = 0;
+        let shift = 0;
+        do {
+          n |= (bytes[at] & 127) << shift;
+          shift += 7;
+        } while (bytes[at++] > 127);
+        return n;
+      };
+      const text = (length) => decoder.decode(bytes.subarray(at, (at += length)));
+      const end = number() + at;
+      if (bytes.length < end) {
+        return;
+      }
+      left = bytes.subarray(end);
+      bytes = bytes.subarray(0, end);
+      const type = bytes[0] >> 4;
+      if (type === 2) { // CONNACK
+        if (bytes[at + 1] > 127) {
+          return lose();
+        }
+        connected = 1;
+        beat = setInterval(() => {
+          failures = 0; // it has lasted: the next pause is short again
+          ping();
+        }, 25e3);
+        ask(['receipts/' + clientId, ...filters]);
+        up();
+      } else if (type === 3) { // PUBLISH; only QoS 0 was asked for
+        const topic = text((bytes[at++] << 8) | bytes[at++]);
+        const payload = number() + at;
+        const correlation = bytes[at] === 9 ? text(bytes[(at += 3) - 1]) : ''; // a receipt has no other property
+        at = payload;
+        message(topic.slice(prefix.length), text(end), correlation, bytes[0] & 1);
+      } else if (type === 4) { // PUBACK
+        acknowledged(bytes[at + 2]);
+      } else if (type === 9) { // SUBACK
+        refused ||= bytes.subarray(at + 2).some((code) => code > 127);
+        refused && gaveUp && open(); // a broker bounds what a connection asks for, what it gave up too
+      } else if (type === 13) { // PINGRESP
+        whole(refused);
+      }
+    }
+  };
+
+  // A page that is put by may not keep its socket, and one that nobody looks at for a minute need not; then the reader or the network is back.
+  for (const type of ['online', 'pageshow', 'pagehide', 'visibilitychange']) {
+    addEventListener(type, () => {
+      clearTimeout(hidden);
+      if (type === 'pagehide') {
+        rest();
+      } else if (document.hidden) {
+        hidden = setTimeout(rest, 6e4);
+      } else if (login) {
+        connected ? ping() : answer || open();
+      }
+    });
+  }
+
+  return [
+    (...names) => {
+      if ('' + names !== '' + login) {
+        login = names;
+        open();
+      }
+    },
+    () => {
+      login = 0;
+      rest();
+    },
+    (list) => {
+      list.forEach((filter) => filters.add(filter));
+      ask(list);
+    },
+    (list) => {
+      list.forEach((filter) => filters.delete(filter));
+      gaveUp = 1;
+      connected && send(0xa2, newId(), 0, list.flatMap((filter) => data(prefix + filter)));
+    },
+    (topic, payload, correlation) => {
+      const properties = [8, ...data(prefix + 'receipts/' + clientId), 9, ...data(correlation)];
+      send(0x32, data(prefix + topic), newId(), varint(properties.length), properties, bytesOf(payload));
+      expectAnswer();
+    },
+  ];
+};
