@@ -135,6 +135,21 @@ function take(id, { counts, version }, retained) {
   mark(model);
 }
 
+/** Nothing is retained any more: an operator hid the article's results. */
+function forget(id) {
+  const model = articles.get(id);
+  if (model) {
+    if (model.row) {
+      dropRow(model);
+    }
+    articles.delete(id);
+    sums.reactions -= model.total;
+    sums.gained -= model.total - model.opened;
+    orderIsOld = true;
+    frame ||= requestAnimationFrame(flush);
+  }
+}
+
 /* ---- Rows ---------------------------------------------------------------------------------------------------------- */
 
 const table = at('table');
@@ -458,6 +473,8 @@ const [open, , subscribe] = mqtt(
     const total = topic.startsWith('totals/') && parse(text);
     if (total) {
       take(topic.slice(7), total, retained);
+    } else if (topic.startsWith('totals/') && !text) {
+      forget(topic.slice(7));
     }
   },
   () => {},

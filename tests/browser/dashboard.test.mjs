@@ -68,6 +68,22 @@ test('three thousand articles: all are known, the hundred hottest shown, the oth
   await equal(() => page.locator('#empty').innerText(), 'No article has this in its id.');
 });
 
+test('an article whose results are hidden is shown no more, and again once they are', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 5 });
+  const page = await openDashboard(context);
+  await equal(async () => (await order(page)).length, 5);
+  const { total, counts } = broker.totals.get(name(3));
+  const all = [...broker.totals.values()].reduce((n, one) => n + one.total, 0);
+  broker.clear(name(3));
+  await equal(async () => (await order(page)).includes(name(3)), false);
+  await equal(() => figure(page, 'articles'), '4');
+  await equal(() => figure(page, 'reactions'), String(all - total));
+  await equal(() => figure(page, 'gained'), '0');
+  broker.total(name(3), counts);
+  await equal(async () => (await order(page)).includes(name(3)), true);
+  await equal(() => figure(page, 'reactions'), String(all));
+});
+
 test('counts, change and order move as the totals do', async (t) => {
   const { context, broker } = await setUp(t, { articles: 5 });
   const page = await openDashboard(context);

@@ -257,7 +257,7 @@ export class ScriptedBroker {
   /** What is retained of an article's total is cleared, as while its results are hidden. */
   clear(article) {
     this.totals.delete(article);
-    this.open.filter(({ filters }) => filters.has(`totals/${article}`)).forEach((session) => session.publish(`totals/${article}`, ''));
+    this.open.filter(({ filters }) => [...filters].some((filter) => this.matches(filter, `totals/${article}`))).forEach((session) => session.publish(`totals/${article}`, ''));
   }
 
   take(session, reaction) {
