@@ -3,6 +3,7 @@
  * address is read from the script that it serves. Each test has an article of its own, so they can be run on any running system.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -99,6 +100,35 @@ describe('the loop', { skip }, () => {
     await clicked.becomes({ counts: { love: '2' }, shares: { love: '100%' }, pressed: 'love' });
     await until(async () => assert.equal(await dashboardCell(dashboard, article, 'total'), '2'));
     await until(async () => assert.equal(await dashboardCell(dashboard, article, 'gained'), '+2'));
+  });
+
+  const { TALLY_COMMAND, TALLY_DATA, TALLY_MQTT_PORT } = process.env;
+  const foreign = TALLY_COMMAND ? false : 'TALLY_COMMAND does not say where the operator\'s command is';
+  test('what an operator says of an article shows at once: closed, kinds, results after closing', { skip: foreign }, async (t) => {
+    const article = newArticle();
+    const say = (...options) =>
+      execFileSync(TALLY_COMMAND, ['article', article, `--services-file=${TALLY_DATA}/services`, `--mqtt-port=${TALLY_MQTT_PORT}`, ...options]);
+    const [one, newsroom] = [await reader(t), await reader(t)];
+    const { bar } = await openArticle(one, article);
+    const dashboard = await openDashboard(newsroom);
+    await dashboard.locator('#filter').fill(article);
+    const rows = () => dashboard.locator(`.row[data-article="${article}"]`).count();
+    await bar.becomes({ sum: '0' });
+    await bar.click('love');
+    await bar.becomes({ sum: '1', status: /^Counted/ });
+    await until(async () => assert.equal(await rows(), 1));
+    say('--state=closed');
+    await bar.becomes({ sum: '1', info: /Closed/, disabled: true });
+    say('--state=open', '--kinds=like,love', '--results=after_close');
+    await bar.becomes({ info: /Results come after closing/, kinds: 'like,love', counts: { like: '–', love: '–' }, pressed: 'love' });
+    await until(async () => assert.equal(await rows(), 0)); // nor does the newsroom see them
+    await bar.click('like');
+    await bar.becomes({ pressed: 'like', status: /^Counted: Like/ });
+    say('--state=closed');
+    await bar.becomes({ info: /Closed/, counts: { like: '1', love: '0' } });
+    await until(async () => assert.equal(await rows(), 1));
+    say('--clear');
+    await bar.becomes({ kinds: 'like,dislike,love,funny,angry,sad,wow', info: 'Reactions: 1' });
   });
 
   test('a reaction is changed, taken back and given again', async (t) => {
