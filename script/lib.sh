@@ -14,7 +14,7 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_PROXIES TALLY_WEBSOCKET_URL'
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS'
 # TALLY_BIND   address that the listeners bind to; only containers need another than loopback
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
@@ -63,6 +63,9 @@ tally_environment() {
     TALLY_WEBSOCKET_URL=${TALLY_WEBSOCKET_URL-}
     [[ ! $TALLY_WEBSOCKET_URL || $TALLY_WEBSOCKET_URL =~ ^wss?://[^[:space:]]+$ ]] ||
         die "TALLY_WEBSOCKET_URL: '$TALLY_WEBSOCKET_URL' is not empty, or a ws:// or wss:// URL"
+    TALLY_TOKEN_KEYS=${TALLY_TOKEN_KEYS-}
+    [[ ! $TALLY_TOKEN_KEYS || ($TALLY_TOKEN_KEYS =~ ^/[^[:space:]]+$ && -f $TALLY_TOKEN_KEYS) ]] ||
+        die "TALLY_TOKEN_KEYS: '$TALLY_TOKEN_KEYS' is not empty, or the absolute path of a file"
     TALLY_BIND=${TALLY_BIND-127.0.0.1}
     [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
 }

@@ -168,6 +168,8 @@ def listen(address="127.0.0.1"):
     ("TALLY_LIMITS", "", "on or off"),
     ("TALLY_PROXIES", "proxy.example.org", "addresses or networks"),
     ("TALLY_WEBSOCKET_URL", "https://tally.example.org/", "ws:// or wss:// URL"),
+    ("TALLY_TOKEN_KEYS", "/no/such/file", "absolute path of a file"),
+    ("TALLY_TOKEN_KEYS", "README.md", "absolute path of a file"),
     ("TALLY_BIND", "localhost", "IPv4 address"),
     ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
 ])
@@ -289,6 +291,18 @@ def test_what_a_proxy_needs_reaches_broker_and_feed(server):
     with open(os.path.join(server.data, "mosquitto.conf")) as conf:
         assert "plugin_opt_proxies 127.0.0.1,10.0.0.0/8\n" in conf.read()
     assert "wss://tally.example.org/mqtt" in server.get("/tally.js")
+
+
+def test_keys_of_tokens_reach_the_broker(server, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(json.dumps({"keys": [{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]}))
+    keys.chmod(0o600)
+    server.env.update(TALLY_TOKEN_KEYS=str(keys))
+    server.start()
+    server.react_and_see("world/without-a-token")
+    with open(os.path.join(server.data, "log", "mosquitto.log")) as log:
+        said = log.read()
+    assert "identities=token,username,client_id" in said and "the keys of readers' tokens are read" in said
 
 
 def test_secrets_are_on_no_command_line(server):
