@@ -752,6 +752,41 @@ def test_nearly_all_readers_of_an_article_are_erased(make_edge):
     consistent(edge)
 
 
+@pytest.mark.parametrize("command", ["erase", "reset"])
+def test_copies_that_a_failed_split_left_go_too(make_edge, command):
+    """A key of another type where a bucket shall be: the two before it hold copies. Those of an erased reader must not become registers
+    when the split is done at last, nor those of a reset article stay for ever."""
+    edge = make_edge(collector={"audit_per_minute": 0}).start()
+    article, names = "copies/" + command, []
+    edge.redis.hset("tally:store", "split", 6)
+    edge.restart("collector")
+
+    def vote(name):
+        client = edge.client(username=name)
+        assert client.say("reactions/" + article, "like") in SUCCESS
+        client.close()
+        edge.settle()
+    vote(reader_name())
+    prefix = "tally:{%d}:%d:" % (article_shard(article, edge.store.shards()), head_of(edge, article).number)
+    edge.redis.set(prefix + "3", "not a bucket")
+    while len(names) < 8 or not edge.redis.exists(prefix + "1"):
+        names.append(reader_name())
+        vote(names[-1])
+    copied = next(name for name in names if reader_hash(edge.key(), article, "u", name) % 4 == 1
+                  and edge.redis.hexists(prefix + "1", struct.pack("<Q", reader_hash(edge.key(), article, "u", name))))
+    assert head_of(edge, article).level == 0
+    edge.redis.delete(prefix + "3")
+    if command == "reset":
+        tally(edge, "reset", article)
+    else:
+        erase(edge, copied, "--key-file=" + edge.path("reader.key"))
+        vote(reader_name())
+        assert head_of(edge, article).level == 1
+        assert not has_register(edge, article, "u", copied)
+    edge.store.registers()
+    consistent(edge)
+
+
 def test_a_gateways_reader_is_erased(make_edge):
     edge = make_edge(collector={"audit_per_minute": 0})
     with open(edge.path("services"), "a") as services:
