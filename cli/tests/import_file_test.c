@@ -85,7 +85,7 @@ static void test_the_longest_line(void **state)
             size_t digits = ROWS_LINE_MAX_BYTES - strlen("a,like,") + (size_t)over;
             memcpy(text, begin, sizeof begin);
             memset(text + strlen(begin), '0', digits);
-            memcpy(text + strlen(begin) + digits, ends[end], 3);
+            memcpy(text + strlen(begin) + digits, ends[end], strlen(ends[end]) + 1);
             const char *said = read_text(text, ROWS_CSV);
             require(strcmp(said, over ? "!line 2: longer than 4096 bytes" : "a 0 0 2;") == 0, "%s",
                     said);
