@@ -155,7 +155,7 @@ static struct entry *begin(struct client_table *table, const void *key,
         return NULL;
     entry->client.facts = *facts;
     entry->client.subscriptions = 0;
-    entry->client.keyed = false;
+    entry->client.keyed = entry->client.unsure = false;
     receipt_budget_init(&entry->client.receipts);
     return entry;
 }
@@ -174,8 +174,6 @@ struct client *client_begin_proved(struct client_table *table, const void *key,
                                    const struct token *token)
 {
     size_t id_bytes = strlen(client_id);
-
-    client_supersede(table, client_id);
     struct entry *entry =
         begin(table, key, facts, true, sizeof(struct proved) + token->reader_bytes + id_bytes + 1);
     if (entry == NULL)
@@ -188,6 +186,7 @@ struct client *client_begin_proved(struct client_table *table, const void *key,
     proved->client_id = proved->reader + token->reader_bytes;
     memcpy(proved->client_id, client_id, id_bytes + 1);
     if (expiry_add(&table->expiries, &proved->expiry)) {
+        client_supersede(table, client_id); /* not before: who is turned away takes no id */
         HASH_ADD_KEYPTR(hh, table->by_id, proved->client_id, id_bytes, proved);
         proved->has_id = !proved->failed;
     }

@@ -30,7 +30,8 @@ struct client {
     uint32_t subscriptions; /* requests so far */
     bool keyed;             /* by what its limits are found is known: from its first reaction on */
     bool address_limited;   /* as in struct admit_wish */
-    bool ended;             /* a service that has gone: kept for its will */
+    bool ended : 1;         /* a service that has gone: kept for its will */
+    bool unsure : 1;        /* the broker may refuse it yet: it has done nothing so far */
     bool proved;            /* its reader is known by a token: some 150 bytes more */
 };
 
@@ -53,7 +54,7 @@ struct client *client_begin(struct client_table *table, const void *key,
 void client_end(struct client_table *table, const void *key);
 
 /* The same of a reader with a token, who is remembered with it, until it expires or the connection
- * ends. Whoever had the client id before is superseded. */
+ * ends. Whoever had the client id before is superseded, unless NULL is returned. */
 struct client *client_begin_proved(struct client_table *table, const void *key,
                                    const struct role_facts *facts, const char *client_id,
                                    const struct token *token);

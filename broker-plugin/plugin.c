@@ -140,14 +140,21 @@ facts_of_writer(struct plugin *plugin, const struct mosquitto *client, struct ro
     return facts_of(plugin, client, unasked);
 }
 
-/* A client that is connected for sure. NULL where there is no room. */
+/* A client that is connected for sure, and so has its client id. NULL where there is no room. */
 static struct client *connected(struct plugin *plugin, const struct mosquitto *client)
 {
     struct role_facts unasked;
+    const char *client_id = mosquitto_client_id(client);
     struct client *known = client_find(plugin->edge.clients, client);
-    if (known != NULL && !known->ended)
+    if (known != NULL && !known->ended && !known->unsure)
         return known;
-    role_unasked(&plugin->edge.rules, &plugin->edge.services, mosquitto_client_id(client),
+    if (client_id != NULL)
+        client_supersede(plugin->edge.clients, client_id);
+    if (known != NULL && !known->ended) {
+        known->unsure = false;
+        return known;
+    }
+    role_unasked(&plugin->edge.rules, &plugin->edge.services, client_id,
                  mosquitto_client_username(client), &unasked);
     known = client_begin(plugin->edge.clients, client, &unasked);
     if (known == NULL)
@@ -288,18 +295,21 @@ static int on_basic_auth(int event, void *data, void *user)
     /* A signature is checked last, so that the limit of an address bounds those, too. */
     if (facts.service == NULL && facts.source == 't')
         return begin_by_token(plugin, asked, client_id, &facts);
-    if (!plugin->reloading)
+    /* Whom the broker may still refuse has no client id of anybody's yet. */
+    bool unsure = answer == MOSQ_ERR_PLUGIN_DEFER;
+    if (!plugin->reloading && !unsure)
         client_supersede(plugin->edge.clients, client_id);
     /* Readers that are begun at their first SUBSCRIBE or PUBLISH instead: at a reload, as it may be
      * a session whose client is away, and nobody would tell of its end; and where the broker may
      * still refuse, as 2.1 tells of no end then, but of a beginning. */
-    if (facts.service == NULL &&
-        (plugin->reloading || (plugin->tells_connect && answer == MOSQ_ERR_PLUGIN_DEFER)))
+    if (facts.service == NULL && (plugin->reloading || (plugin->tells_connect && unsure)))
         return answer;
-    if (client_begin(plugin->edge.clients, asked->client, &facts) == NULL) {
+    struct client *client = client_begin(plugin->edge.clients, asked->client, &facts);
+    if (client == NULL) {
         plugin->turned_away++;
         return MOSQ_ERR_AUTH;
     }
+    client->unsure = unsure;
     return answer;
 }
 

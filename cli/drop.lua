@@ -30,6 +30,8 @@ end
 if to < buckets then
     return {'more', to}
 end
-call('UNLINK', base .. 'split') -- register.lua's, should one have been left
+-- What register.lua may have left, where a split failed midway.
+call('UNLINK', base .. 'split', base .. format('%.0f', split + size), base .. format('%.0f', split + 2 * size),
+     base .. format('%.0f', split + 3 * size))
 call('HDEL', dropped_key, ARGV[2])
 return {'done'}

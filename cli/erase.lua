@@ -46,7 +46,9 @@ local function kind_of(a, value)
     return lo % 16
 end
 
-local function erase(a, key, field, kind)
+-- copy: the key where a split that failed midway (collector/register.lua) may have left a copy, which that split, done at last, would
+-- make a register again.
+local function erase(a, key, copy, field, kind)
     if kind ~= 0 then
         a.counts[kind] = a.counts[kind] - 1
         if keep then
@@ -54,6 +56,7 @@ local function erase(a, key, field, kind)
         end
     end
     call('HDEL', key, field)
+    try('HDEL', copy, field)
     a.voters = a.voters - 1
     -- As many buckets as lib/audit/count.lua believes of so many voters.
     while 4 ^ a.level + 3 * a.split > a.voters + 3 do
@@ -82,7 +85,7 @@ for i = 4, #ARGV, 2 do
                 found = found + 1
                 counted = counted + (kind ~= 0 and 1 or 0)
                 if doing then
-                    erase(a, key, field, kind)
+                    erase(a, key, key_of(a, hash % (size * 4)), field, kind)
                 end
             end
         elseif type(value) == 'table' then

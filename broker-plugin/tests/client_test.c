@@ -254,6 +254,18 @@ static void spares_who_took_the_client_id_over(void **state)
     assert_int_equal(client_table_count(table), 0);
 }
 
+/* Who finds no room is refused, and leaves the client id, and its end, with whom it is. */
+static void whom_it_turns_away_takes_no_client_id(void **state)
+{
+    (void)state;
+    begin_proved(1, "same", "r", 100);
+    uintptr_t i = 2;
+    while (client_begin(table, key(i), &reader) != NULL)
+        i++;
+    assert_null(begin_proved(i, "same", "r", 200));
+    assert_true(expires_next(100, "same"));
+}
+
 static void takes_no_more_memory_of_others(void **state)
 {
     (void)state;
@@ -299,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(remembers_whom_a_token_names, begin, end),
         cmocka_unit_test_setup_teardown(ends_whose_tokens_have_expired, begin, end),
         cmocka_unit_test_setup_teardown(spares_who_took_the_client_id_over, begin, end),
+        cmocka_unit_test_setup_teardown(whom_it_turns_away_takes_no_client_id, begin, end),
         cmocka_unit_test(takes_no_more_memory_of_others),
         cmocka_unit_test_setup_teardown(bears_a_shortage_of_memory, begin, end),
     };

@@ -31,6 +31,14 @@ def prepare(edge, content=None, mode=0o600):
         services.write("backend gateway %s\n" % secrets.token_hex(24))
 
 
+def _allow_no_anonymous(edge):
+    with open(edge.path("mosquitto.conf")) as conf:
+        text = conf.read()
+    assert "allow_anonymous true" in text
+    with open(edge.path("mosquitto.conf"), "w") as conf:
+        conf.write(text.replace("allow_anonymous true", "allow_anonymous false"))
+
+
 def _counts(edge, article):
     edge.settle()
     return {kind: n for kind, n in edge.store.totals().get(article, {}).items() if n}
@@ -226,6 +234,25 @@ def test_who_takes_a_client_id_over_is_not_ended_for_another(edge, flavour):
     canary.wait_closed()
     for taker in takers:
         assert taker.say("reactions/" + unique("taken"), b"like") in OK
+
+
+def test_an_attempt_that_is_refused_supersedes_nobody(make_edge):
+    """Who has no username is refused by the broker itself, after the plugin was asked: the connection whose client id that was is
+    ended in its time nevertheless."""
+    edge = make_edge(plugin={"identities": "token,client_id"})
+    prepare(edge)
+    _allow_no_anonymous(edge)
+    edge.start("broker", ready=False)
+
+    def begin(expires):
+        ending = [_bearer(edge, KEYS.token(unique("reader"), exp=expires), flavour) for flavour in FLAVOURS]
+        for client, flavour in zip(ending, FLAVOURS):
+            with pytest.raises(Refused):
+                edge.client(client_id=client.name, flavour=flavour)
+        return ending
+    ending, _expires = _before_it_expires(begin)
+    for client in ending:
+        client.wait_closed()
 
 
 def test_a_reload_leaves_readers_as_they_are(edge):
