@@ -353,8 +353,7 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
     if (states_stats(keeper->states).wishes > 0)
         store(keeper);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
-        if (total->state != NULL)
-            states_total_is(keeper->states, article, bytes, true);
+        states_total_is(keeper->states, article, bytes, true);
         return RELAY_SHOW;
     }
     if (!states_total_stands(keeper->states, article, bytes))

@@ -260,13 +260,15 @@ HEAD = "<BBQIIBIB"
 
 
 class Shard:
-    """Keys of a shard that no edge uses, and the feed's script on them."""
+    """Keys of a shard, one that no edge uses but where it is not cleared, and the feed's script on them."""
 
-    def __init__(self, redis, number):
+    def __init__(self, redis, number, clear=True):
         self.redis, self.number = redis, number
         with open(os.path.join(ROOT, "dashboard-feed", "state.lua")) as script:
-            self.script = redis.register_script(script.read())
-        redis.delete(*self.keys())
+            self.text = script.read()
+        self.script = redis.register_script(self.text)
+        if clear:
+            redis.delete(*self.keys())
 
     def key(self, name):
         return "tally:{%d}:%s" % (self.number, name)
@@ -420,6 +422,35 @@ def test_results_hidden_on_one_edge_are_hidden_on_all(make_edge):
     wait_until(lambda: retained(b, "totals/" + article) is None, "the total to be taken away there")
     assert json.loads(b.get("/totals/" + article)[2]) == {"article": article, "hidden": True}
     assert audit(b) == "consistent"
+
+
+def test_hidden_again_while_another_edge_took_the_state_away(make_edge):
+    """What is shown in between does not stand."""
+    edge = make_edge(**EDGE).start()
+    article = unique("vote")
+    assert takes(edge, article)
+    wait_until(lambda: retained(edge, "totals/" + article), "the total")
+    write(edge, article, {"results": "after_close"})
+    wait_until(lambda: retained(edge, "totals/" + article) is None, "the total to be taken away")
+    # While the shard is paused what the operator says waits; the other edge was quicker.
+    shard = Shard(edge.redis, article_shard(article, 4), clear=False)
+
+    def hold(redis=edge.redis):
+        seconds, micros = edge.redis.time()
+        redis.hset(shard.key("meta"), "pause", "%d %d %016x" % (seconds * 1000000 + micros, seconds * 1000000 + micros + 2000000, 7))
+
+    hold()
+    write(edge, article, {"results": "after_close", "kinds": ["like", "sad"]})
+    wait_until(lambda: hold() or edge.metrics()["tally_feed_waiting_states"] == 1, "the wish")
+    together = edge.redis.pipeline(transaction=True)
+    together.hdel(shard.key("meta"), "pause")
+    together.eval(shard.text, 4, *shard.keys(), article, "", shard.number)
+    hold(together)
+    together.execute()
+    wait_until(lambda: hold() or retained(edge, "totals/" + article), "the total while it has no state")
+    wait_until(lambda: stored(edge, article), "the state")
+    wait_until(lambda: retained(edge, "totals/" + article) is None, "the total to be taken away again")
+    assert audit(edge, article) == "consistent"
 
 
 # --- parts that are away ---
