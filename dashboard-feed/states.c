@@ -44,6 +44,7 @@ struct states {
     struct entry *by_article;
     struct entry *due[DUE_OPEN + 1];
     struct entry *wishes;
+    struct entry *later; /* those that were not stored, until they are tried again */
     struct entry **heap; /* by next_ms, the earliest first */
     size_t heap_n, heap_room;
     uint32_t load;
@@ -393,7 +394,13 @@ void states_wish_back(struct states *states, const char *article, size_t bytes)
     if (entry == NULL)
         return;
     entry->taken = false;
-    DL_APPEND2(states->wishes, entry, wish_prev, wish_next);
+    DL_APPEND2(states->later, entry, wish_prev, wish_next);
+}
+
+void states_retry_wishes(struct states *states)
+{
+    DL_CONCAT2(states->wishes, states->later, wish_prev, wish_next);
+    states->later = NULL;
 }
 
 void states_wish_stored(struct states *states, const char *article, size_t bytes, uint64_t version,
@@ -403,7 +410,8 @@ void states_wish_stored(struct states *states, const char *article, size_t bytes
     if (entry == NULL)
         return;
     if (entry->new_wish) {
-        states_wish_back(states, article, bytes);
+        entry->taken = false;
+        DL_APPEND2(states->wishes, entry, wish_prev, wish_next);
         return;
     }
     struct article_state *stored = entry->wish == WISH_AWAY ? NULL : entry->wished;

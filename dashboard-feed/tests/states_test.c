@@ -217,6 +217,7 @@ static void a_wish_holds_back_what_redis_has(void **state)
     nothing_is_due();
     states_wish_back(states, "a", 1); /* Redis did not take it */
     nothing_is_due();
+    states_retry_wishes(states);
     assert_string_equal(take(), "a=closed");
     heard("a", "open", 0, false); /* meanwhile */
     is_stored("a", V + 3);
@@ -229,6 +230,32 @@ static void a_wish_holds_back_what_redis_has(void **state)
     is_stored("a", V + 5);
     assert_string_equal(publish(), "a=closed 5");
     nothing_is_due();
+    assert_string_equal(take(), "");
+}
+
+/* What Redis refuses is not asked for again with each that it takes. */
+static void a_wish_that_is_refused_waits_apart(void **state)
+{
+    (void)state;
+    load(true);
+    heard("a", "closed", 0, false);
+    heard("b", "closed", 0, false);
+    assert_string_equal(take(), "a=closed");
+    states_wish_back(states, "a", 1);
+    assert_string_equal(take(), "b=closed");
+    is_stored("b", V + 1);
+    heard("a", "open", 0, false);
+    assert_string_equal(take(), "");
+    assert_int_equal(states_stats(states).wishes, 1);
+    heard("c", "closed", 0, false);
+    states_retry_wishes(states);
+    assert_string_equal(take(), "c=closed");
+    heard("c", "open", 0, false); /* a newer one, as the older is being stored */
+    is_stored("c", V + 2);
+    assert_string_equal(take(), "a=open");
+    assert_string_equal(take(), "c=open");
+    assert_string_equal(take(), "");
+    states_retry_wishes(states);
     assert_string_equal(take(), "");
 }
 
@@ -427,6 +454,7 @@ int main(void)
         TEST(a_state_that_cannot_be_read_is_left),
         TEST(a_wish_is_stored_and_then_published),
         TEST(a_wish_holds_back_what_redis_has),
+        TEST(a_wish_that_is_refused_waits_apart),
         TEST(what_is_no_state_is_replaced),
         TEST(a_time_that_comes),
         TEST(the_earliest_is_next),

@@ -509,6 +509,27 @@ def test_a_paused_shard_makes_it_wait(make_edge):
     assert stored(edge, article)["version"] >= now + 1500000
 
 
+def test_what_redis_refuses_is_not_asked_for_with_each_total(make_edge):
+    edge = make_edge(**EDGE).start()
+    article, others = unique("a"), [unique("b") for _ in range(40)]
+    heads = "tally:{%d}:heads" % article_shard(article, 4)
+    edge.redis.hset(heads, article, "damaged")
+    begun = time.monotonic()
+    write(edge, article, b"closed")
+    wait_until(lambda: "BADHEAD" in edge["feed"].text(), "the refusal")
+    for other in others:
+        assert takes(edge, other)
+        edge.wait_total(other)
+    tried = edge.redis.info("commandstats")["cmdstat_eval"]["calls"]
+    assert 1 <= tried <= 2 + (time.monotonic() - begun)  # one each second
+    assert edge["feed"].text().count("BADHEAD") <= 1 + (time.monotonic() - begun) / 10
+    write(edge, others[0], b"closed")  # it keeps no other waiting
+    wait_until(lambda: stored(edge, others[0]), "the other's state")
+    assert not takes(edge, article)
+    edge.redis.hdel(heads, article)
+    wait_until(lambda: stored(edge, article), "the state")
+
+
 def forget_in_redis(edge, article):
     """As a Redis that lost its last seconds, which drops every connection with them."""
     edge.redis.hdel("tally:{%d}:states" % article_shard(article, 4), article)
