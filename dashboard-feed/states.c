@@ -43,6 +43,7 @@ struct states {
     struct states_config config;
     struct entry *by_article;
     struct entry *due[DUE_OPEN + 1];
+    bool due_open; /* what states_next_due said of the first */
     struct entry *wishes;
     struct entry *later; /* those that were not stored, until they are tried again */
     struct entry **heap; /* by next_ms, the earliest first */
@@ -441,7 +442,7 @@ bool states_next_due(struct states *states, uint64_t unix_ms, struct states_due 
         .state = entry->stored ? &entry->state : NULL,
         .open = entry->stored && article_state_open_at(&entry->state, unix_ms),
     };
-    entry->holds_open = out->open;
+    states->due_open = out->open;
     return true;
 }
 
@@ -450,6 +451,7 @@ void states_published(struct states *states)
     struct entry *entry = states->due[DUE_CLOSED];
     if (entry == NULL)
         entry = states->due[DUE_OPEN];
+    entry->holds_open = states->due_open;
     entry->holds = entry->stored ? entry->state.version : 0;
     set_due(states, entry, NOT_DUE);
     if (!entry->stored)

@@ -259,6 +259,24 @@ static void a_wish_that_is_refused_waits_apart(void **state)
     assert_string_equal(take(), "");
 }
 
+/* What could not be published is due still, whatever is heard before it is tried again. */
+static void what_was_not_published_is_due_still(void **state)
+{
+    struct states_due due;
+    (void)state;
+    load(true);
+    stored("a", "{\"closes_at\":\"2026-12-01T08:00:01Z\"}", V + 1);
+    assert_string_equal(publish(), "a=open 1");
+    now = NOW + 1000;
+    states_expire(states, now, on_shown, NULL);
+    assert_true(states_next_due(states, now, &due) && !due.open);
+    states_load_begin(states, false);
+    stored("a", "{\"closes_at\":\"2026-12-01T08:00:01Z\"}", V + 1);
+    states_load_end(states, UINT64_MAX, now);
+    assert_string_equal(publish(), "a=closed 1");
+    nothing_is_due();
+}
+
 static void what_is_no_state_is_replaced(void **state)
 {
     (void)state;
@@ -455,6 +473,7 @@ int main(void)
         TEST(a_wish_is_stored_and_then_published),
         TEST(a_wish_holds_back_what_redis_has),
         TEST(a_wish_that_is_refused_waits_apart),
+        TEST(what_was_not_published_is_due_still),
         TEST(what_is_no_state_is_replaced),
         TEST(a_time_that_comes),
         TEST(the_earliest_is_next),
