@@ -421,6 +421,8 @@ void states_wish_stored(struct states *states, const char *article, size_t bytes
     states->stats.wishes--;
     if (stored != NULL)
         stored->version = version;
+    else if (version > 0)
+        entry->holds = SOMETHING; /* what was published meanwhile may have come after the wish */
     struct article_state *wished = entry->wished;
     entry->wished = NULL;
     set_stored(states, entry, stored, unix_ms);
