@@ -201,6 +201,16 @@ def test_results_after_close(edge):
     assert audit(edge, article, other) == "consistent"
 
 
+def test_who_has_zeros_is_told_that_results_are_hidden(edge):
+    article = unique("vote")
+    headers, body = edge.get("/totals/" + article)[1:]
+    assert json.loads(body)["total"] == 0
+    write(edge, article, {"results": "after_close"})
+    wait_until(lambda: "hidden" in json.loads(edge.get("/totals/" + article)[2]), "the total to be hidden")
+    status, _headers, body = edge.get("/totals/" + article, {"If-None-Match": headers["ETag"]})
+    assert status == 200 and json.loads(body)["hidden"]
+
+
 @pytest.mark.parametrize("away", [None, "feed", "broker", "redis"])
 def test_results_are_shown_when_it_closes_by_itself(make_edge, away):
     """Also where a part was away when the time came."""
