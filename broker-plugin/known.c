@@ -323,14 +323,28 @@ static struct kept_state damaged_state(struct known *known)
     return (struct kept_state){.flags = FLAG_CLOSED};
 }
 
-/* Takes in an entry that lies in the slot. */
+/* Frees a slot. */
+static void drop(struct known *known, uint32_t slot)
+{
+    unsigned char *entry = entry_of(known, slot);
+    store_byte(entry + ENTRY_LENGTH, 0);
+    if (entry[ENTRY_SELECTOR] != 0)
+        known->by_operator--;
+    entry[ENTRY_SELECTOR] = 0;
+    slots_remove(known->slots, slot);
+}
+
+/* Takes in an entry that lies in the slot. A machine that went down may leave an article in two, as
+ * it writes pages in any order: the later one of find_entries counts, which has a state where only
+ * one has. */
 static void index_entry(struct known *known, uint32_t slot)
 {
     unsigned char *entry = entry_of(known, slot);
     unsigned selector = entry[ENTRY_SELECTOR];
     uint64_t key = key_of(known, (const char *)entry + ENTRY_ARTICLE, entry[ENTRY_LENGTH]);
-    if (slots_find(known->slots, key) != SLOTS_NONE)
-        return;
+    uint32_t former = slots_find(known->slots, key);
+    if (former != SLOTS_NONE)
+        drop(known, former);
     slots_place(known->slots, slot, key);
     if (selector == 0)
         return;
