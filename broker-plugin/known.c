@@ -419,9 +419,13 @@ int known_take_over(struct known *known, const unsigned char *memory, size_t byt
     struct found *found =
         find_entries(memory + HEADER_BYTES, entries_n, entry_bytes, &n, &known->damaged);
     if (found == NULL)
-        return -1;
+        return KNOWN_NO_MEMORY;
     (void)read_kinds(&kinds, memory, bytes); /* without names, what offers some is damaged */
     uint32_t room = known->rules.max - slots_count(known->slots);
+    if (n > room && found[n - room - 1].by_operator) { /* they come last */
+        free(found);
+        return KNOWN_TOO_MANY;
+    }
     for (size_t i = n > room ? n - room : 0; i < n; i++) {
         bool used;
         uint32_t slot = slots_stalest(known->slots, &used);

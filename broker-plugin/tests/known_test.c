@@ -692,6 +692,27 @@ static void the_file_grows_and_shrinks(void **state)
     assert_int_equal(access(temp_path("known.new"), F_OK), -1);
 }
 
+/* Nothing that is closed is forgotten by a smaller option. */
+static void no_fewer_than_have_a_state(void **state)
+{
+    (void)state;
+    open_file(4);
+    for (const char *article = "abc"; *article != '\0'; article++) {
+        char name[] = {*article, '\0'};
+        assert_int_equal(tell_in(known_file_known(file), name, "closed"), KNOWN_TOLD);
+    }
+    put_in_file("found");
+    known_file_close(file);
+    rules.max = 2;
+    file = known_file_open(temp_folder, &rules, note, sizeof note, error, sizeof error);
+    assert_null(file);
+    assert_non_null(strstr(error, "max_articles"));
+    open_file(3);
+    assert_int_equal(known_count(known_file_known(file)), 3);
+    assert_int_equal(takes_in(known_file_known(file), "a", 1), 'c');
+    assert_int_equal(takes_in(known_file_known(file), "c", 1), 'c');
+}
+
 static void set_kinds(const char *list)
 {
     assert_int_equal(kind_table_parse(&rules.kinds, list, NULL, 0), 0);
@@ -840,6 +861,7 @@ int main(void)
         TEST(the_file_grows_and_shrinks),
         TEST(other_kinds_are_found_by_their_names),
         TEST(a_file_of_version_1_is_taken_over),
+        TEST(no_fewer_than_have_a_state),
         TEST(a_damaged_file_loses_what_is_damaged),
         TEST(a_file_that_cannot_be_made_is_said),
     };
