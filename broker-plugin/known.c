@@ -395,8 +395,9 @@ static struct kept_state foreign_state(struct known *known, const unsigned char 
                                        bool version_1, const struct kind_table *kinds)
 {
     unsigned selector = entry[ENTRY_SELECTOR];
-    if (version_1) /* an operator made it known: no feed knew of that */
-        return (struct kept_state){.flags = FLAG_UNPASSED};
+    if (version_1) /* an operator made it known here. It is not said again: another edge's may have
+                      closed it since */
+        return (struct kept_state){0};
     if (selector > 2)
         return damaged_state(known);
     const unsigned char *copy = entry + ENTRY_COPIES + (selector - 1) * COPY_BYTES;
