@@ -489,9 +489,9 @@ void states_expire(struct states *states, uint64_t unix_ms,
     while (states->heap_n > 0 && states->heap[0]->next_ms <= unix_ms) {
         struct entry *entry = states->heap[0];
         time_it(states, entry, unix_ms);
-        settle(states, entry, unix_ms);
         if (shows_now(entry, unix_ms))
             shows(user, entry->article, entry->bytes);
+        settle(states, entry, unix_ms);
     }
 }
 
