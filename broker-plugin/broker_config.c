@@ -193,7 +193,8 @@ int broker_config_judge(const struct broker_config *config, bool auto_id_may_rea
     if (config->persistence)
         say(user, false,
             "persistence true: after a restart the broker brings old totals back until the feed "
-            "has published all again; false is advised");
+            "has published all again, and what operators wrote to articles/ before they closed "
+            "one; false is advised");
     if (config->queue_qos0_messages)
         say(user, false,
             "queue_qos0_messages true: totals and receipts queue up for clients that are away; "

@@ -323,14 +323,28 @@ static struct kept_state damaged_state(struct known *known)
     return (struct kept_state){.flags = FLAG_CLOSED};
 }
 
-/* Takes in an entry that lies in the slot. */
+/* Frees a slot. */
+static void drop(struct known *known, uint32_t slot)
+{
+    unsigned char *entry = entry_of(known, slot);
+    store_byte(entry + ENTRY_LENGTH, 0);
+    if (entry[ENTRY_SELECTOR] != 0)
+        known->by_operator--;
+    entry[ENTRY_SELECTOR] = 0;
+    slots_remove(known->slots, slot);
+}
+
+/* Takes in an entry that lies in the slot. A machine that went down may leave an article in two, as
+ * it writes pages in any order: the later one of find_entries counts, which has a state where only
+ * one has. */
 static void index_entry(struct known *known, uint32_t slot)
 {
     unsigned char *entry = entry_of(known, slot);
     unsigned selector = entry[ENTRY_SELECTOR];
     uint64_t key = key_of(known, (const char *)entry + ENTRY_ARTICLE, entry[ENTRY_LENGTH]);
-    if (slots_find(known->slots, key) != SLOTS_NONE)
-        return;
+    uint32_t former = slots_find(known->slots, key);
+    if (former != SLOTS_NONE)
+        drop(known, former);
     slots_place(known->slots, slot, key);
     if (selector == 0)
         return;
@@ -381,8 +395,9 @@ static struct kept_state foreign_state(struct known *known, const unsigned char 
                                        bool version_1, const struct kind_table *kinds)
 {
     unsigned selector = entry[ENTRY_SELECTOR];
-    if (version_1) /* an operator made it known: no feed knew of that */
-        return (struct kept_state){.flags = FLAG_UNPASSED};
+    if (version_1) /* an operator made it known here. It is not said again: another edge's may have
+                      closed it since */
+        return (struct kept_state){0};
     if (selector > 2)
         return damaged_state(known);
     const unsigned char *copy = entry + ENTRY_COPIES + (selector - 1) * COPY_BYTES;
@@ -405,9 +420,13 @@ int known_take_over(struct known *known, const unsigned char *memory, size_t byt
     struct found *found =
         find_entries(memory + HEADER_BYTES, entries_n, entry_bytes, &n, &known->damaged);
     if (found == NULL)
-        return -1;
+        return KNOWN_NO_MEMORY;
     (void)read_kinds(&kinds, memory, bytes); /* without names, what offers some is damaged */
     uint32_t room = known->rules.max - slots_count(known->slots);
+    if (n > room && found[n - room - 1].by_operator) { /* they come last */
+        free(found);
+        return KNOWN_TOO_MANY;
+    }
     for (size_t i = n > room ? n - room : 0; i < n; i++) {
         bool used;
         uint32_t slot = slots_stalest(known->slots, &used);

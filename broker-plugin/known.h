@@ -49,9 +49,14 @@ bool known_fits(const unsigned char *memory, size_t bytes, uint32_t max,
 struct known *known_new(unsigned char *memory, const struct known_rules *rules);
 void known_free(struct known *known); /* NULL is fine */
 
+#define KNOWN_NO_MEMORY (-1)
+#define KNOWN_TOO_MANY (-2)
+
 /* Takes in the articles of another file, of any size, version 1 too, and in any state: the
  * operator's first, then the last used. Kinds are translated by their names; one that is not
- * configured any more is not offered. */
+ * configured any more is not offered. Returns 0, KNOWN_NO_MEMORY, or, and nothing is taken in,
+ * KNOWN_TOO_MANY: more articles have a state than there is room for, and one that is closed must
+ * not be forgotten. */
 int known_take_over(struct known *known, const unsigned char *memory, size_t bytes);
 
 uint32_t known_count(const struct known *known);

@@ -90,7 +90,15 @@ static int make_of(struct known_file *file, int folder_fd, const struct known_ru
     if (make_new(file, folder_fd, rules, error, error_bytes) != 0)
         return -1;
     file->known = known_new(file->memory, rules);
-    if (file->known == NULL || (old != NULL && known_take_over(file->known, old, old_bytes) != 0))
+    int taken = file->known == NULL ? KNOWN_NO_MEMORY
+                : old == NULL       ? 0
+                                    : known_take_over(file->known, old, old_bytes);
+    if (taken == KNOWN_TOO_MANY)
+        return error_say(
+            error, error_bytes,
+            "option max_articles: more than %u articles have a state in the file " NAME,
+            rules->max);
+    if (taken != 0)
         return error_say(error, error_bytes, "no memory for %u articles", rules->max);
     return install(file, folder_fd, error, error_bytes);
 }

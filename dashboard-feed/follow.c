@@ -18,6 +18,7 @@
 #define LOOKUP_KEYS 3      /* heads, base, states */
 #define STATES_COUNT "500" /* a request, about */
 #define KEEP_LATER_MS 1000 /* after Redis would not store a state */
+#define SAY_MS 10000       /* between two lines about the same */
 
 extern const unsigned char state_lua[];
 extern const unsigned long state_lua_bytes;
@@ -39,7 +40,7 @@ struct follow {
     unsigned outstanding; /* requests without a reply */
     uint64_t progress_ms; /* when a reply came last, or the first request went out */
     uint64_t reread_ms;
-    uint64_t bad_said_ms;
+    uint64_t bad_said_ms, keep_said_ms;
     struct follow_stats stats;
 };
 
@@ -73,7 +74,7 @@ static void bad(struct follow *follow, const char *what, const char *article, si
 {
     uint64_t now_ms = clock_monotonic_ms();
     follow->stats.bad++;
-    if (follow->bad_said_ms != 0 && now_ms - follow->bad_said_ms < 10000)
+    if (follow->bad_said_ms != 0 && now_ms - follow->bad_said_ms < SAY_MS)
         return;
     follow->bad_said_ms = now_ms;
     log_line(LOG_LEVEL_ERROR, what, "article=%.*s", (int)(bytes > 200 ? 200 : bytes), article);
@@ -733,8 +734,19 @@ struct keep {
     void *user;
 };
 
+/* It is tried again each KEEP_LATER_MS, with all others that are refused. */
+static uint32_t not_kept(struct follow *follow, const char *why)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (follow->keep_said_ms == 0 || now_ms - follow->keep_said_ms >= SAY_MS) {
+        follow->keep_said_ms = now_ms;
+        log_line(LOG_LEVEL_WARNING, "a state cannot be stored", "why=%s", why);
+    }
+    return KEEP_LATER_MS;
+}
+
 /* What state.lua answers. Not 0: so many ms later. */
-static uint32_t read_kept(const redisReply *reply, uint64_t *version)
+static uint32_t read_kept(struct follow *follow, const redisReply *reply, uint64_t *version)
 {
     if (reply == NULL)
         return KEEP_LATER_MS;
@@ -747,13 +759,9 @@ static uint32_t read_kept(const redisReply *reply, uint64_t *version)
         if (strcmp(reply->element[0]->str, "paused") == 0 && second->type == REDIS_REPLY_INTEGER &&
             second->integer > 0)
             return (uint32_t)second->integer;
-        log_line(LOG_LEVEL_WARNING, "a state cannot be stored", "why=%s",
-                 is_string(second) ? second->str : "");
-        return KEEP_LATER_MS;
+        return not_kept(follow, is_string(second) ? second->str : "");
     }
-    log_line(LOG_LEVEL_WARNING, "a state cannot be stored", "why=%s",
-             reply->type == REDIS_REPLY_ERROR ? reply->str : "no such answer");
-    return KEEP_LATER_MS;
+    return not_kept(follow, reply->type == REDIS_REPLY_ERROR ? reply->str : "no such answer");
 }
 
 static void on_kept(redisAsyncContext *redis, void *data, void *user)
@@ -762,7 +770,7 @@ static void on_kept(redisAsyncContext *redis, void *data, void *user)
     uint64_t version = 0;
     (void)redis;
     replied(keep->follow);
-    uint32_t later_ms = read_kept(data, &version);
+    uint32_t later_ms = read_kept(keep->follow, data, &version);
     keep->callback(keep->user, version, later_ms);
     free(keep);
 }

@@ -289,8 +289,8 @@ static void totals_etag(struct http *http, const struct follow_total *totals, si
     const struct kinds *kinds = follow_kinds(http->config.follow);
     uint64_t hash = fnv(FNV_START, kinds, sizeof *kinds);
     for (size_t i = 0; i < n; i++) {
-        /* That something moves behind what is hidden is nobody's business. */
-        uint64_t version = is_hidden(&totals[i], unix_ms) ? 0 : totals[i].total.version;
+        /* That something moves behind what is hidden is nobody's business; 0 are zeros. */
+        uint64_t version = is_hidden(&totals[i], unix_ms) ? UINT64_MAX : totals[i].total.version;
         hash = fnv(hash, totals[i].article, totals[i].article_bytes);
         hash = fnv(hash, &version, sizeof version);
     }

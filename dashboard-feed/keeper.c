@@ -170,7 +170,8 @@ static void on_kept(void *user, uint64_t version, uint32_t later_ms)
     keeper->storing--;
     if (later_ms > 0) {
         states_wish_back(keeper->states, asked->article, asked->bytes);
-        arm(keeper->store, later_ms);
+        if (!evtimer_pending(keeper->store, NULL))
+            arm(keeper->store, later_ms);
     } else {
         keeper->stats.stored++;
         states_wish_stored(keeper->states, asked->article, asked->bytes, version, clock_unix_ms());
@@ -267,10 +268,12 @@ static void load(struct keeper *keeper)
 
 static void on_store(evutil_socket_t fd, short what, void *user)
 {
+    struct keeper *keeper = user;
     (void)fd;
     (void)what;
-    load(user);
-    store(user);
+    states_retry_wishes(keeper->states);
+    load(keeper);
+    store(keeper);
 }
 
 /* ---- the contract ---- */
@@ -286,6 +289,7 @@ void keeper_store_ready(struct keeper *keeper)
     states_load_begin(keeper->states, another);
     if (another)
         keeper->lost_from_us = NOTHING_LOST;
+    states_retry_wishes(keeper->states);
     load(keeper);
     store(keeper);
 }
@@ -353,8 +357,7 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
     if (states_stats(keeper->states).wishes > 0)
         store(keeper);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
-        if (total->state != NULL)
-            states_total_is(keeper->states, article, bytes, true);
+        states_total_is(keeper->states, article, bytes, true);
         return RELAY_SHOW;
     }
     if (!states_total_stands(keeper->states, article, bytes))

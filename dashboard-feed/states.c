@@ -43,7 +43,9 @@ struct states {
     struct states_config config;
     struct entry *by_article;
     struct entry *due[DUE_OPEN + 1];
+    bool due_open; /* what states_next_due said of the first */
     struct entry *wishes;
+    struct entry *later; /* those that were not stored, until they are tried again */
     struct entry **heap; /* by next_ms, the earliest first */
     size_t heap_n, heap_room;
     uint32_t load;
@@ -393,7 +395,13 @@ void states_wish_back(struct states *states, const char *article, size_t bytes)
     if (entry == NULL)
         return;
     entry->taken = false;
-    DL_APPEND2(states->wishes, entry, wish_prev, wish_next);
+    DL_APPEND2(states->later, entry, wish_prev, wish_next);
+}
+
+void states_retry_wishes(struct states *states)
+{
+    DL_CONCAT2(states->wishes, states->later, wish_prev, wish_next);
+    states->later = NULL;
 }
 
 void states_wish_stored(struct states *states, const char *article, size_t bytes, uint64_t version,
@@ -403,7 +411,8 @@ void states_wish_stored(struct states *states, const char *article, size_t bytes
     if (entry == NULL)
         return;
     if (entry->new_wish) {
-        states_wish_back(states, article, bytes);
+        entry->taken = false;
+        DL_APPEND2(states->wishes, entry, wish_prev, wish_next);
         return;
     }
     struct article_state *stored = entry->wish == WISH_AWAY ? NULL : entry->wished;
@@ -412,6 +421,8 @@ void states_wish_stored(struct states *states, const char *article, size_t bytes
     states->stats.wishes--;
     if (stored != NULL)
         stored->version = version;
+    else if (version > 0)
+        entry->holds = SOMETHING; /* what was published meanwhile may have come after the wish */
     struct article_state *wished = entry->wished;
     entry->wished = NULL;
     set_stored(states, entry, stored, unix_ms);
@@ -433,7 +444,7 @@ bool states_next_due(struct states *states, uint64_t unix_ms, struct states_due 
         .state = entry->stored ? &entry->state : NULL,
         .open = entry->stored && article_state_open_at(&entry->state, unix_ms),
     };
-    entry->holds_open = out->open;
+    states->due_open = out->open;
     return true;
 }
 
@@ -442,6 +453,7 @@ void states_published(struct states *states)
     struct entry *entry = states->due[DUE_CLOSED];
     if (entry == NULL)
         entry = states->due[DUE_OPEN];
+    entry->holds_open = states->due_open;
     entry->holds = entry->stored ? entry->state.version : 0;
     set_due(states, entry, NOT_DUE);
     if (!entry->stored)

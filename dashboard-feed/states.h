@@ -81,8 +81,11 @@ bool states_take_wish(struct states *states, struct states_wish *out);
 void states_wish_stored(struct states *states, const char *article, size_t bytes, uint64_t version,
                         uint64_t unix_ms);
 
-/* What was taken is not stored: it waits again. */
+/* What was taken is not stored: it waits until states_retry_wishes, and keeps no other waiting. */
 void states_wish_back(struct states *states, const char *article, size_t bytes);
+
+/* What was not stored may be taken again. */
+void states_retry_wishes(struct states *states);
 
 /* --- what is to be published --- */
 

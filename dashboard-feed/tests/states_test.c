@@ -197,7 +197,14 @@ static void a_wish_is_stored_and_then_published(void **state)
     assert_true(states_heard_nothing(states, "a", 1));
     assert_string_equal(take(), "a away");
     is_stored("a", V + 2);
-    nothing_is_due(); /* the broker holds nothing of it already */
+    /* The broker held nothing of it already, but for what was published as that was said. */
+    assert_string_equal(publish(), "a away");
+    nothing_is_due();
+    assert_int_equal(states_stats(states).articles, 0);
+    states_heard_nothing(states, "a", 1);
+    assert_string_equal(take(), "a away");
+    is_stored("a", 0); /* Redis had none: what another feed of this broker says ends here */
+    nothing_is_due();
     assert_int_equal(states_stats(states).articles, 0);
     is_stored("a", V + 3); /* nobody asked */
     states_wish_back(states, "a", 1);
@@ -217,6 +224,7 @@ static void a_wish_holds_back_what_redis_has(void **state)
     nothing_is_due();
     states_wish_back(states, "a", 1); /* Redis did not take it */
     nothing_is_due();
+    states_retry_wishes(states);
     assert_string_equal(take(), "a=closed");
     heard("a", "open", 0, false); /* meanwhile */
     is_stored("a", V + 3);
@@ -230,6 +238,50 @@ static void a_wish_holds_back_what_redis_has(void **state)
     assert_string_equal(publish(), "a=closed 5");
     nothing_is_due();
     assert_string_equal(take(), "");
+}
+
+/* What Redis refuses is not asked for again with each that it takes. */
+static void a_wish_that_is_refused_waits_apart(void **state)
+{
+    (void)state;
+    load(true);
+    heard("a", "closed", 0, false);
+    heard("b", "closed", 0, false);
+    assert_string_equal(take(), "a=closed");
+    states_wish_back(states, "a", 1);
+    assert_string_equal(take(), "b=closed");
+    is_stored("b", V + 1);
+    heard("a", "open", 0, false);
+    assert_string_equal(take(), "");
+    assert_int_equal(states_stats(states).wishes, 1);
+    heard("c", "closed", 0, false);
+    states_retry_wishes(states);
+    assert_string_equal(take(), "c=closed");
+    heard("c", "open", 0, false); /* a newer one, as the older is being stored */
+    is_stored("c", V + 2);
+    assert_string_equal(take(), "a=open");
+    assert_string_equal(take(), "c=open");
+    assert_string_equal(take(), "");
+    states_retry_wishes(states);
+    assert_string_equal(take(), "");
+}
+
+/* What could not be published is due still, whatever is heard before it is tried again. */
+static void what_was_not_published_is_due_still(void **state)
+{
+    struct states_due due;
+    (void)state;
+    load(true);
+    stored("a", "{\"closes_at\":\"2026-12-01T08:00:01Z\"}", V + 1);
+    assert_string_equal(publish(), "a=open 1");
+    now = NOW + 1000;
+    states_expire(states, now, on_shown, NULL);
+    assert_true(states_next_due(states, now, &due) && !due.open);
+    states_load_begin(states, false);
+    stored("a", "{\"closes_at\":\"2026-12-01T08:00:01Z\"}", V + 1);
+    states_load_end(states, UINT64_MAX, now);
+    assert_string_equal(publish(), "a=closed 1");
+    nothing_is_due();
 }
 
 static void what_is_no_state_is_replaced(void **state)
@@ -427,6 +479,8 @@ int main(void)
         TEST(a_state_that_cannot_be_read_is_left),
         TEST(a_wish_is_stored_and_then_published),
         TEST(a_wish_holds_back_what_redis_has),
+        TEST(a_wish_that_is_refused_waits_apart),
+        TEST(what_was_not_published_is_due_still),
         TEST(what_is_no_state_is_replaced),
         TEST(a_time_that_comes),
         TEST(the_earliest_is_next),

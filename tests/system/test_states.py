@@ -201,6 +201,16 @@ def test_results_after_close(edge):
     assert audit(edge, article, other) == "consistent"
 
 
+def test_who_has_zeros_is_told_that_results_are_hidden(edge):
+    article = unique("vote")
+    headers, body = edge.get("/totals/" + article)[1:]
+    assert json.loads(body)["total"] == 0
+    write(edge, article, {"results": "after_close"})
+    wait_until(lambda: "hidden" in json.loads(edge.get("/totals/" + article)[2]), "the total to be hidden")
+    status, _headers, body = edge.get("/totals/" + article, {"If-None-Match": headers["ETag"]})
+    assert status == 200 and json.loads(body)["hidden"]
+
+
 @pytest.mark.parametrize("away", [None, "feed", "broker", "redis"])
 def test_results_are_shown_when_it_closes_by_itself(make_edge, away):
     """Also where a part was away when the time came."""
@@ -260,13 +270,15 @@ HEAD = "<BBQIIBIB"
 
 
 class Shard:
-    """Keys of a shard that no edge uses, and the feed's script on them."""
+    """Keys of a shard, one that no edge uses but where it is not cleared, and the feed's script on them."""
 
-    def __init__(self, redis, number):
+    def __init__(self, redis, number, clear=True):
         self.redis, self.number = redis, number
         with open(os.path.join(ROOT, "dashboard-feed", "state.lua")) as script:
-            self.script = redis.register_script(script.read())
-        redis.delete(*self.keys())
+            self.text = script.read()
+        self.script = redis.register_script(self.text)
+        if clear:
+            redis.delete(*self.keys())
 
     def key(self, name):
         return "tally:{%d}:%s" % (self.number, name)
@@ -422,6 +434,35 @@ def test_results_hidden_on_one_edge_are_hidden_on_all(make_edge):
     assert audit(b) == "consistent"
 
 
+def test_hidden_again_while_another_edge_took_the_state_away(make_edge):
+    """What is shown in between does not stand."""
+    edge = make_edge(**EDGE).start()
+    article = unique("vote")
+    assert takes(edge, article)
+    wait_until(lambda: retained(edge, "totals/" + article), "the total")
+    write(edge, article, {"results": "after_close"})
+    wait_until(lambda: retained(edge, "totals/" + article) is None, "the total to be taken away")
+    # While the shard is paused what the operator says waits; the other edge was quicker.
+    shard = Shard(edge.redis, article_shard(article, 4), clear=False)
+
+    def hold(redis=edge.redis):
+        seconds, micros = edge.redis.time()
+        redis.hset(shard.key("meta"), "pause", "%d %d %016x" % (seconds * 1000000 + micros, seconds * 1000000 + micros + 2000000, 7))
+
+    hold()
+    write(edge, article, {"results": "after_close", "kinds": ["like", "sad"]})
+    wait_until(lambda: hold() or edge.metrics()["tally_feed_waiting_states"] == 1, "the wish")
+    together = edge.redis.pipeline(transaction=True)
+    together.hdel(shard.key("meta"), "pause")
+    together.eval(shard.text, 4, *shard.keys(), article, "", shard.number)
+    hold(together)
+    together.execute()
+    wait_until(lambda: hold() or retained(edge, "totals/" + article), "the total while it has no state")
+    wait_until(lambda: stored(edge, article), "the state")
+    wait_until(lambda: retained(edge, "totals/" + article) is None, "the total to be taken away again")
+    assert audit(edge, article) == "consistent"
+
+
 # --- parts that are away ---
 
 def test_what_is_said_while_the_feed_is_away_is_stored_later(make_edge):
@@ -476,6 +517,27 @@ def test_a_paused_shard_makes_it_wait(make_edge):
     write(edge, article, b"closed")
     wait_until(lambda: stored(edge, article), "the state to be stored")
     assert stored(edge, article)["version"] >= now + 1500000
+
+
+def test_what_redis_refuses_is_not_asked_for_with_each_total(make_edge):
+    edge = make_edge(**EDGE).start()
+    article, others = unique("a"), [unique("b") for _ in range(40)]
+    heads = "tally:{%d}:heads" % article_shard(article, 4)
+    edge.redis.hset(heads, article, "damaged")
+    begun = time.monotonic()
+    write(edge, article, b"closed")
+    wait_until(lambda: "BADHEAD" in edge["feed"].text(), "the refusal")
+    for other in others:
+        assert takes(edge, other)
+        edge.wait_total(other)
+    tried = edge.redis.info("commandstats")["cmdstat_eval"]["calls"]
+    assert 1 <= tried <= 2 + (time.monotonic() - begun)  # one each second
+    assert edge["feed"].text().count("BADHEAD") <= 1 + (time.monotonic() - begun) / 10
+    write(edge, others[0], b"closed")  # it keeps no other waiting
+    wait_until(lambda: stored(edge, others[0]), "the other's state")
+    assert not takes(edge, article)
+    edge.redis.hdel(heads, article)
+    wait_until(lambda: stored(edge, article), "the state")
 
 
 def forget_in_redis(edge, article):
