@@ -541,9 +541,11 @@ def test_what_redis_refuses_is_not_asked_for_with_each_total(make_edge):
 
 
 def forget_in_redis(edge, article):
-    """As a Redis that lost its last seconds, which drops every connection with them."""
-    edge.redis.hdel("tally:{%d}:states" % article_shard(article, 4), article)
-    edge.redis.client_kill_filter(_type="normal", skipme=True)
+    """As a Redis that lost its last seconds, which drops every connection with them: nobody sees one without the other."""
+    both = edge.redis.pipeline(transaction=True)
+    both.hdel("tally:{%d}:states" % article_shard(article, 4), article)
+    both.client_kill_filter(_type="normal", skipme=True)
+    both.execute()
 
 
 def test_what_redis_lost_is_stored_again(make_edge):

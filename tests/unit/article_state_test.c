@@ -74,10 +74,11 @@ static void accepts_and_writes(void **unused)
         size_t bytes = article_state_write(&state, NULL, 0, false, text, sizeof text);
         require(bytes == strlen(text) && strcmp(text, accepted[i].stored) == 0, "%s became %s",
                 accepted[i].payload, text);
-        struct article_state first = state;
+        char again[ARTICLE_STATE_TEXT_MAX_BYTES];
         require(parse(text) == 0, "%s", text);
-        state.open = first.open; /* is not in Redis */
-        require(memcmp(&first, &state, sizeof first) == 0, "%s", text);
+        require(article_state_write(&state, NULL, 0, false, again, sizeof again) == bytes &&
+                    strcmp(again, text) == 0,
+                "%s became %s", text, again);
     }
 }
 
