@@ -130,18 +130,17 @@ static void look_at_redis(struct run *run, struct look *look)
 /* Whether its totals are hidden now, by the feed's clock or, but for their skew, by this one. */
 static void look_at_state(struct run *run, struct look *look)
 {
-    struct article_state state;
-    enum store_view_state found;
+    struct store_view_stored stored;
     struct subject *subject = look->subject;
     struct store_view *store = run->audit->store;
-    if (store_view_state(store, subject->article, subject->bytes, subject->shard, &state, &found) !=
-        0) {
+    if (store_view_state(store, subject->article, subject->bytes, subject->shard, &stored) != 0) {
         breaks(run, subject->article, store_view_error(store));
         return;
     }
     audit_differs(&look->differences, AUDIT_REDIS, "damaged state", 0,
-                  found == STORE_VIEW_BAD_STATE ? 1 : 0);
-    look->hidden = found == STORE_VIEW_STATE && article_state_hides(&state, clock_unix_ms());
+                  stored.found == STORE_VIEW_BAD_STATE ? 1 : 0);
+    look->hidden =
+        stored.found == STORE_VIEW_STATE && article_state_hides(&stored.state, clock_unix_ms());
 }
 
 struct looks {

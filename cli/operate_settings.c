@@ -17,8 +17,8 @@
     }
 #define BIT(command) (1u << OPERATE_##command)
 #define ARTICLE BIT(ARTICLE)
-#define STORE (BIT(RESET) | BIT(ARCHIVE) | BIT(EXPORT) | BIT(IMPORT) | BIT(ERASE))
-#define CHANGING (STORE & ~BIT(EXPORT))
+#define CHANGING (BIT(RESET) | BIT(ARCHIVE) | BIT(IMPORT) | BIT(ERASE))
+#define ALL (ARTICLE | CHANGING | BIT(EXPORT))
 
 static const struct {
     unsigned of; /* a bit for each command that has it */
@@ -32,11 +32,11 @@ static const struct {
     {ARTICLE, LINKS_PORT(LINK, mqtt_port, "1883", "the broker's port")},
     {ARTICLE,
      LINKS_TEXT(LINK, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic")},
-    {STORE, LINKS_TEXT(LINK, redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path",
-                       "Redis")},
-    {STORE, LINKS_PORT(LINK, redis_port, "6390", "Redis's port")},
-    {STORE, LINKS_TEXT(LINK, redis_password_file, 0, "", "a file of mode 0600 or 0640, or empty",
-                       "Redis's password is its first line")},
+    {ALL, LINKS_TEXT(LINK, redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path",
+                     "Redis")},
+    {ALL, LINKS_PORT(LINK, redis_port, "6390", "Redis's port")},
+    {ALL, LINKS_TEXT(LINK, redis_password_file, 0, "", "a file of mode 0600 or 0640, or empty",
+                     "Redis's password is its first line")},
     {ARTICLE, TEXT(state, "", "open or closed", "whether reactions are taken")},
     {ARTICLE, TEXT(kinds, "", "1 to 15 kinds with commas between, or all",
                    "which are offered, in the order to show them")},

@@ -33,35 +33,17 @@ static uint64_t redis_ms(struct store_view *store)
 }
 
 /* Whether the article's state, as the feed stored it, says that it is closed. COMMAND_DONE with the
- * state as it stands, to be freed, or why not. */
-static int judge_closed(const struct resetting *resetting, char **state, size_t *state_bytes)
+ * state as it stands, or why not. */
+static int judge_closed(const struct resetting *resetting, struct store_view_stored *stored)
 {
     const struct operate_settings *settings = resetting->settings;
-    struct article_state parsed;
-    char key[32];
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", resetting->shard);
-    const char *argv[] = {"HGET", key, settings->article};
-    const size_t bytes[] = {4, strlen(key), strlen(settings->article)};
     uint64_t now_ms = redis_ms(resetting->store);
-    redisReply *reply = now_ms == 0 ? NULL : store_view_ask(resetting->store, 3, argv, bytes);
-    if (reply == NULL)
+    if (now_ms == 0 || store_view_state(resetting->store, settings->article,
+                                        strlen(settings->article), resetting->shard, stored) != 0)
         return command_failed(settings, "%s", store_view_error(resetting->store));
-    bool there = reply->type == REDIS_REPLY_STRING;
-    bool understood =
-        there && article_state_parse(&parsed, settings->article, strlen(settings->article),
-                                     reply->str, (size_t)reply->len) == 0;
-    if (there) {
-        *state_bytes = (size_t)reply->len;
-        *state = malloc(*state_bytes + 1);
-        if (*state != NULL)
-            memcpy(*state, reply->str, *state_bytes);
-    }
-    freeReplyObject(reply);
-    if (there && *state == NULL)
-        return command_failed(settings, "no memory");
-    if (there && !understood)
+    if (stored->found == STORE_VIEW_BAD_STATE)
         return command_refused(settings, "%s: its state is of no known form", settings->article);
-    if (!there || !article_state_closed_at(&parsed, now_ms))
+    if (stored->found == STORE_VIEW_NO_STATE || !article_state_closed_at(&stored->state, now_ms))
         return command_refused(settings,
                                "%s is not closed, and a reader's new reaction would count beside "
                                "the archived one: close it first, or --force",
@@ -90,23 +72,21 @@ static int once(const struct resetting *resetting, bool *again)
 {
     const struct operate_settings *settings = resetting->settings;
     bool archive = settings->command == OPERATE_ARCHIVE;
-    char *state = NULL;
-    size_t state_bytes = 0;
+    bool judged = archive && !settings->force;
+    struct store_view_stored stored = {0};
     int status = COMMAND_DONE;
     *again = false;
-    if (archive && !settings->force)
-        status = judge_closed(resetting, &state, &state_bytes);
+    if (judged)
+        status = judge_closed(resetting, &stored);
     if (status != COMMAND_DONE)
-        goto out;
+        return status;
     const char *argv[] = {settings->article, archive ? "1" : "0", settings->dry_run ? "look" : "do",
-                          state};
-    const size_t bytes[] = {strlen(argv[0]), 1, strlen(argv[2]), state_bytes};
+                          stored.text};
+    const size_t bytes[] = {strlen(argv[0]), 1, strlen(argv[2]), stored.text_bytes};
     struct store_edit_call call = {
-        .shard = resetting->shard, .argc = state == NULL ? 3 : 4, .argv = argv, .bytes = bytes};
-    if (store_edit_call(resetting->edit, STORE_EDIT_RESET, &call, 1) != 0) {
-        status = command_failed(settings, "%s", store_edit_error(resetting->edit));
-        goto out;
-    }
+        .shard = resetting->shard, .argc = judged ? 4 : 3, .argv = argv, .bytes = bytes};
+    if (store_edit_call(resetting->edit, STORE_EDIT_RESET, &call, 1) != 0)
+        return command_failed(settings, "%s", store_edit_error(resetting->edit));
     const char *word = store_edit_word(&call);
     *again = strcmp(word, "changed") == 0;
     if (strcmp(word, "none") == 0)
@@ -120,8 +100,6 @@ static int once(const struct resetting *resetting, bool *again)
     else if (!*again)
         say(settings, &call);
     store_edit_release(&call, 1);
-out:
-    free(state);
     return status;
 }
 

@@ -11,8 +11,9 @@
 
 struct seen {
     const char *article;
-    bool large;
-    size_t bytes; /* 0: nothing is retained */
+    bool retained; /* by the broker; else what there is stands in Redis */
+    bool bad;
+    size_t bytes; /* 0: it has no state */
     char payload[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1];
 };
 
@@ -21,20 +22,65 @@ static void on_state(void *user, const char *article, const char *payload, size_
     struct seen *seen = user;
     if (strcmp(article, seen->article) != 0)
         return;
-    seen->large = bytes > ARTICLE_STATE_PAYLOAD_MAX_BYTES;
-    seen->bytes = seen->large ? 0 : bytes;
+    seen->retained = true;
+    seen->bad = bytes > ARTICLE_STATE_PAYLOAD_MAX_BYTES;
+    seen->bytes = seen->bad ? 0 : bytes;
     memcpy(seen->payload, payload, seen->bytes);
     seen->payload[seen->bytes] = '\0';
 }
 
+/* What the feed has stored. A broker that has just started retains nothing until its feed passes
+ * that on, and what a change leaves as it is would be taken for the default. */
+static int look_in_redis(const struct operate_settings *settings,
+                         const struct links_secrets *secrets, struct seen *seen)
+{
+    struct store_view_stored stored;
+    size_t bytes = strlen(settings->article);
+    struct store_view *store = command_open(settings, secrets, NULL);
+    if (store == NULL)
+        return COMMAND_FAILED;
+    int status = COMMAND_DONE;
+    if (store_view_state(store, settings->article, bytes,
+                         article_shard(settings->article, bytes, store_view_shards(store)),
+                         &stored) != 0) {
+        status = command_failed(settings, "%s", store_view_error(store));
+    } else {
+        seen->bad = stored.found == STORE_VIEW_BAD_STATE;
+        seen->bytes = stored.text_bytes;
+        memcpy(seen->payload, stored.text, sizeof stored.text);
+    }
+    command_close(store, NULL);
+    return status;
+}
+
+/* Whether nothing is left as it is. */
+static bool changes_all(const struct operate_settings *settings)
+{
+    return settings->clear || (settings->state[0] != '\0' && settings->kinds[0] != '\0' &&
+                               settings->opens_at[0] != '\0' && settings->closes_at[0] != '\0' &&
+                               settings->results[0] != '\0');
+}
+
+static int look(const struct operate_settings *settings, const struct links_secrets *secrets,
+                struct retained *retained, struct seen *seen)
+{
+    if (retained_state(retained, settings->article, on_state, seen) != 0)
+        return command_failed(settings, "%s", retained_error(retained));
+    if (seen->retained || changes_all(settings) || look_in_redis(settings, secrets, seen) == 0)
+        return COMMAND_DONE;
+    return command_failed(settings, "none is retained, and what Redis holds is not known; to set "
+                                    "all of it, give state, kinds, opens_at, closes_at, results");
+}
+
 static void show(const struct operate_settings *settings, const struct seen *seen)
 {
-    if (seen->large)
-        printf("articles/%s: over %d bytes\n", settings->article, ARTICLE_STATE_PAYLOAD_MAX_BYTES);
+    const char *where = seen->retained ? "" : "none is retained; Redis holds ";
+    if (seen->bad)
+        printf("articles/%s: %sno known form of a state\n", settings->article, where);
     else if (seen->bytes == 0)
         printf("articles/%s: none is retained: open, all kinds\n", settings->article);
     else
-        printf("articles/%s: %s\n", settings->article, seen->payload);
+        printf("articles/%s: %s%s\n", settings->article, where, seen->payload);
 }
 
 /* What is to be retained: the present state with what the options change. */
@@ -53,12 +99,11 @@ static int make(const struct operate_settings *settings, const struct seen *seen
     *out_bytes = 0;
     if (settings->clear)
         return COMMAND_DONE;
-    if (seen->large)
-        return command_refused(settings, "what is retained is over %d bytes: --clear first",
-                               ARTICLE_STATE_PAYLOAD_MAX_BYTES);
-    if (seen->bytes > 0 && article_state_parse(&state, settings->article, strlen(settings->article),
-                                               seen->payload, seen->bytes) != 0)
-        return command_refused(settings, "what is retained is no state: --clear first");
+    if (seen->bad || (seen->bytes > 0 &&
+                      article_state_parse(&state, settings->article, strlen(settings->article),
+                                          seen->payload, seen->bytes) != 0))
+        return command_refused(settings, "what is %s is no state: --clear first",
+                               seen->retained ? "retained" : "in Redis");
     state.version = 0; /* an operator's, whoever's it was */
     if (state_change_apply(&state, &change, why, sizeof why) != 0)
         return command_failed(settings, "%s", why);
@@ -83,7 +128,8 @@ static int publish(const struct operate_settings *settings, struct retained *ret
     return COMMAND_DONE;
 }
 
-static int work(const struct operate_settings *settings, struct retained *retained)
+static int work(const struct operate_settings *settings, const struct links_secrets *secrets,
+                struct retained *retained)
 {
     struct seen seen = {.article = settings->article};
     char payload[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1];
@@ -91,13 +137,14 @@ static int work(const struct operate_settings *settings, struct retained *retain
     bool changes = settings->clear || settings->state[0] != '\0' || settings->kinds[0] != '\0' ||
                    settings->opens_at[0] != '\0' || settings->closes_at[0] != '\0' ||
                    settings->results[0] != '\0';
-    if (retained_state(retained, settings->article, on_state, &seen) != 0)
-        return command_failed(settings, "%s", retained_error(retained));
+    int status = look(settings, secrets, retained, &seen);
+    if (status != COMMAND_DONE)
+        return status;
     if (!changes) {
         show(settings, &seen);
         return COMMAND_DONE;
     }
-    int status = make(settings, &seen, payload, &bytes);
+    status = make(settings, &seen, payload, &bytes);
     return status == COMMAND_DONE ? publish(settings, retained, payload, bytes) : status;
 }
 
@@ -114,7 +161,7 @@ static int run(const struct operate_settings *settings, const struct links_secre
     struct retained *retained = retained_open(&broker, why, sizeof why);
     if (retained == NULL)
         return command_failed(settings, "%s", why);
-    int status = work(settings, retained);
+    int status = work(settings, secrets, retained);
     retained_free(retained);
     return command_printed(settings, status);
 }

@@ -280,7 +280,7 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
 }
 
 int store_view_state(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
-                     struct article_state *state, enum store_view_state *found)
+                     struct store_view_stored *stored)
 {
     char key[32];
     snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", shard);
@@ -289,14 +289,20 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
     redisReply *reply = ask(view, 3, argv, argv_bytes);
     if (reply == NULL)
         return -1;
-    if (reply->type == REDIS_REPLY_NIL)
-        *found = STORE_VIEW_NO_STATE;
-    else if (reply->type == REDIS_REPLY_STRING &&
-             article_state_parse(state, article, bytes, reply->str, (size_t)reply->len) == 0 &&
-             state->version > 0)
-        *found = STORE_VIEW_STATE;
-    else
-        *found = STORE_VIEW_BAD_STATE;
+    stored->text_bytes = 0;
+    if (reply->type == REDIS_REPLY_NIL) {
+        stored->found = STORE_VIEW_NO_STATE;
+    } else if (reply->type == REDIS_REPLY_STRING && (size_t)reply->len < sizeof stored->text &&
+               article_state_parse(&stored->state, article, bytes, reply->str,
+                                   (size_t)reply->len) == 0 &&
+               stored->state.version > 0) {
+        stored->found = STORE_VIEW_STATE;
+        stored->text_bytes = (size_t)reply->len;
+        memcpy(stored->text, reply->str, stored->text_bytes);
+    } else {
+        stored->found = STORE_VIEW_BAD_STATE;
+    }
+    stored->text[stored->text_bytes] = '\0';
     freeReplyObject(reply);
     return 0;
 }

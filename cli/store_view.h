@@ -60,9 +60,16 @@ int store_view_count(struct store_view *view, const char *article, size_t bytes,
 
 enum store_view_state { STORE_VIEW_NO_STATE, STORE_VIEW_STATE, STORE_VIEW_BAD_STATE };
 
-/* An article's state (INTERFACES.md 2.9). */
+/* An article's state (INTERFACES.md 2.9), as the feed stored it. */
+struct store_view_stored {
+    enum store_view_state found;
+    struct article_state state; /* STORE_VIEW_STATE */
+    size_t text_bytes;          /* likewise: as it stands there, with a NUL */
+    char text[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1];
+};
+
 int store_view_state(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
-                     struct article_state *state, enum store_view_state *found);
+                     struct store_view_stored *stored);
 
 /* Has the applying of a shard pause, for STORE_VIEW_PAUSE_MS at most. Waits for another's pause.
  * *paused is false where it was not to be had in twice that time. */

@@ -102,12 +102,13 @@ describe('the loop', { skip }, () => {
     await until(async () => assert.equal(await dashboardCell(dashboard, article, 'gained'), '+2'));
   });
 
-  const { TALLY_COMMAND, TALLY_DATA, TALLY_MQTT_PORT } = process.env;
+  const { TALLY_COMMAND, TALLY_DATA, TALLY_MQTT_PORT, TALLY_REDIS_PORT } = process.env;
   const foreign = TALLY_COMMAND ? false : 'TALLY_COMMAND does not say where the operator\'s command is';
   test('what an operator says of an article shows at once: closed, kinds, results after closing', { skip: foreign }, async (t) => {
     const article = newArticle();
     const say = (...options) =>
-      execFileSync(TALLY_COMMAND, ['article', article, `--services-file=${TALLY_DATA}/services`, `--mqtt-port=${TALLY_MQTT_PORT}`, ...options]);
+      execFileSync(TALLY_COMMAND, ['article', article, `--services-file=${TALLY_DATA}/services`, `--mqtt-port=${TALLY_MQTT_PORT}`,
+        `--redis-port=${TALLY_REDIS_PORT}`, ...options]);
     const [one, newsroom] = [await reader(t), await reader(t)];
     const { bar } = await openArticle(one, article);
     const dashboard = await openDashboard(newsroom);

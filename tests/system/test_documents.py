@@ -205,3 +205,18 @@ def test_metrics_are_prometheus_text(edge):
             name = series.partition("{")[0]
             assert name in typed or re.sub(r"_(sum|count|bucket)$", "", name) in typed, line
     assert typed
+
+
+def test_what_pages_keep_in_the_browser_is_on_the_page_on_privacy():
+    """Both ways: every item that the pages' sources store, and no item that nothing stores; and nothing is kept by other means."""
+    folder = os.path.join(ROOT, "dashboard-feed", "web-src")
+    sources = {name: _read("dashboard-feed", "web-src", name) for name in os.listdir(folder) if name.endswith(".js")}
+    stored = set()
+    for name, text in sources.items():
+        assert not re.search(r"sessionStorage|indexedDB|document\.cookie|cookieStore|\bcaches\b", text), name
+        constants = dict(re.findall(r"const (\w+) = '([^']+)'", text))
+        for member, argument in re.findall(r"localStorage\.(\w+)(?:\(([^,)]+))?", text):
+            stored.add((constants.get(argument) or argument.strip("'")) if member in ("getItem", "setItem") else member)
+    assert len(stored) > 1
+    (row,) = [line for line in _read("docs", "privacy.md").splitlines() if line.startswith("| the reader's browser")]
+    assert stored == {word for word in re.findall(r"`([^`]+)`", row)}

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import socket
 import struct
@@ -26,15 +27,15 @@ from test_audit import consistent, put_votes, react, registers_of, shown
 
 EDGE = {"collector": {"audit_per_minute": 600}, "feed": {"repeat_ms": 200}}
 SUCCESS = (0x00, 0x10)
+WHOLE_STATE = ("--state=closed", "--kinds=like", "--opens-at=none", "--closes-at=none", "--results=always")  # needs no Redis
 
 Result = collections.namedtuple("Result", "status out err")
 
 
 def argv_of(edge, command, *more):
+    links = ["--redis-port", str(edge.redis_port)]
     if command == "article":
-        links = ["--services-file", edge.path("services"), "--mqtt-port", str(edge.mqtt_port)]
-    else:
-        links = ["--redis-port", str(edge.redis_port)]
+        links += ["--services-file", edge.path("services"), "--mqtt-port", str(edge.mqtt_port)]
     words = [word for word in more if not word.startswith("--")]
     return [edge.program("tally"), command, *words, *links, *[word for word in more if word.startswith("--")]]
 
@@ -176,11 +177,33 @@ def test_a_state_as_the_feed_publishes_it_is_merged_with(edge):
     assert state_of(edge, article) == {"state": "closed", "kinds": ["like"], "results": "always"}
 
 
+def test_what_the_broker_does_not_retain_is_looked_up_in_redis(make_edge):
+    """A broker that has just started retains nothing until its feed comes; a change must not undo what it does not see."""
+    edge = make_edge(**EDGE).start()
+    article = "states/not-retained"
+    set_state(edge, article, "--state=closed", "--kinds=sad,like")
+    edge.stop("feed")
+    edge.restart("broker")
+    assert retained(edge, article) is None
+    assert re.search('none is retained.*"state":"closed","kinds":\\["sad","like"\\]', tally(edge, "article", article).out)
+    tally(edge, "article", article, "--kinds=like")
+    assert state_of(edge, article) == {"state": "closed", "kinds": ["like"], "results": "always"}
+
+    edge.stop("redis")
+    said = tally(edge, "article", "states/unseen", "--kinds=like", status=2).err
+    assert "none is retained" in said and "Redis" in said
+    assert retained(edge, "states/unseen") is None
+    tally(edge, "article", "states/unseen", status=2)
+    tally(edge, "article", article, "--state=open")  # what is retained is all that is needed
+    tally(edge, "article", "states/unseen", *WHOLE_STATE)
+    tally(edge, "article", "states/unseen", "--clear")
+
+
 def test_a_refused_state_is_said(make_edge):
     """By a broker whose topics stand elsewhere, which is as good a reason as any."""
     other = make_edge(plugin={"topic_prefix": "news/"}).start("broker", ready=False)
-    assert "the broker refused it (0x87)" in tally(other, "article", "a", "--state=closed", status=1).err
-    tally(other, "article", "a", "--state=closed", "--topic-prefix=news/")
+    assert "the broker refused it (0x87)" in tally(other, "article", "a", *WHOLE_STATE, status=1).err
+    tally(other, "article", "a", *WHOLE_STATE, "--topic-prefix=news/")
 
 
 # --- reset ---
