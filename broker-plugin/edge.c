@@ -107,6 +107,8 @@ static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t err
         table_of(ADDRESSES_MAX, settings->connect_rate, settings->connect_burst, seed);
     edge->refusals_rate =
         limit_rate_of(settings->refusal_rate, LIMIT_SECOND_NS, settings->refusal_burst);
+    edge->signatures_rate =
+        limit_rate_of(settings->signature_rate, LIMIT_SECOND_NS, settings->signature_burst);
     if (admit->readers == NULL || admit->addresses == NULL || edge->connections == NULL)
         return error_say(error, error_bytes, "no memory for the limits");
     return 0;

@@ -26,6 +26,7 @@ struct edge {
     struct limit_table *connections; /* by address; NULL where limits are off, as what admit has of
                                         them */
     struct limit_rate refusals_rate; /* of a connection; where limits are on */
+    struct limit_rate signatures_rate; /* of all connections; likewise */
     struct refusals *refusals;
     struct token_keys *token_keys; /* NULL where identities names no token */
     struct token_keys_seen token_keys_seen;

@@ -31,6 +31,12 @@ uint64_t limit_taken(const struct limit_rate *rate, uint64_t bucket, uint64_t no
     return now_ns + used_ns(rate, bucket, now_ns) + rate->interval_ns;
 }
 
+uint64_t limit_charged(const struct limit_rate *rate, uint64_t bucket, uint64_t n, uint64_t now_ns)
+{
+    uint64_t after_ns = used_ns(rate, bucket, now_ns) + n * rate->interval_ns;
+    return now_ns + (after_ns < most_ns(rate) ? after_ns : most_ns(rate));
+}
+
 struct limit_table {
     struct limit_rate rate;
     struct slots *slots;
@@ -86,9 +92,7 @@ void limit_table_take(const struct limit_table *table, uint64_t *bucket, uint64_
 void limit_table_charge(const struct limit_table *table, uint64_t *bucket, uint64_t n,
                         uint64_t now_ns)
 {
-    const struct limit_rate *rate = &table->rate;
-    uint64_t after_ns = used_ns(rate, *bucket, now_ns) + n * rate->interval_ns;
-    *bucket = now_ns + (after_ns < most_ns(rate) ? after_ns : most_ns(rate));
+    *bucket = limit_charged(&table->rate, *bucket, n, now_ns);
 }
 
 uint32_t limit_table_count(const struct limit_table *table)

@@ -26,6 +26,10 @@ bool limit_left(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns)
 /* The bucket after a token that was left has been taken. */
 uint64_t limit_taken(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns);
 
+/* The bucket after `n` tokens have been taken, whether so many were left or not: what is lacking, a
+ * burst at most, comes back before the next is left. */
+uint64_t limit_charged(const struct limit_rate *rate, uint64_t bucket, uint64_t n, uint64_t now_ns);
+
 /* --- a bucket for each of many --- */
 
 /* Bounded: the bucket used longest ago is forgotten for a new one. One that was not used for as
@@ -43,8 +47,7 @@ uint64_t *limit_table_bucket(struct limit_table *table, uint64_t key);
 bool limit_table_left(const struct limit_table *table, const uint64_t *bucket, uint64_t now_ns);
 void limit_table_take(const struct limit_table *table, uint64_t *bucket, uint64_t now_ns);
 
-/* Takes `n` tokens whether so many are left or not: what is lacking, a burst at most, comes back
- * before the next is left. */
+/* As limit_charged. */
 void limit_table_charge(const struct limit_table *table, uint64_t *bucket, uint64_t n,
                         uint64_t now_ns);
 

@@ -61,6 +61,8 @@ struct plugin {
     uint64_t flooded;                  /* connections ended for what they went on sending */
     uint64_t states_refused;           /* states of the feed's that cannot hold */
     uint64_t bad_tokens;               /* connections, as their token did not hold */
+    uint64_t unchecked;                /* connections, by the limit of signatures */
+    uint64_t signatures;               /* the bucket of that limit */
     const char *bad_token;             /* why the last of these */
     uint64_t next_tend_ms, next_watch_ms, next_refusals_ms, next_token_keys_ms;
     struct watch watch;
@@ -246,9 +248,18 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
 
     if (plugin->reloading)
         return MOSQ_ERR_SUCCESS;
+    uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    const struct limit_rate *rate = &plugin->edge.signatures_rate;
+    if (plugin->edge.settings.limits && !limit_left(rate, plugin->signatures, now_ns)) {
+        plugin->unchecked++;
+        return TOO_MANY_CONNECTIONS;
+    }
+    uint64_t before = token_keys_checks(plugin->edge.token_keys);
     const char *wrong = token_check(plugin->edge.token_keys, &rules, asked->password,
                                     strnlen(asked->password, TOKEN_MAX_BYTES + 1),
                                     clock_ms(CLOCK_REALTIME) / 1000u, &token);
+    plugin->signatures = limit_charged(rate, plugin->signatures,
+                                       token_keys_checks(plugin->edge.token_keys) - before, now_ns);
     if (wrong != NULL) {
         plugin->bad_tokens++;
         plugin->bad_token = wrong;
@@ -660,7 +671,7 @@ static struct watch look(const struct plugin *plugin)
         .clock = spool_dir_refused(plugin->edge.spool, REASON_CLOCK),
         .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
         .turned_away = plugin->turned_away,
-        .too_fast = plugin->too_fast,
+        .too_fast = plugin->too_fast + plugin->unchecked,
         .flooded = plugin->flooded,
         .states = plugin->states_refused,
         .bad_tokens = plugin->bad_tokens,
@@ -694,6 +705,7 @@ static void tell_refusals(struct plugin *plugin)
         .connections_no_room = plugin->turned_away,
         .connections_flood = plugin->flooded,
         .connections_token = plugin->bad_tokens,
+        .connections_rate_signature = plugin->unchecked,
         .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
     };
 

@@ -141,9 +141,10 @@ size_t refusals_write(const struct refusals *refusals, const struct refusals_sum
     add_reasons(&text, sums->refused, true);
     add(&text,
         "},\"connections\":{\"rate_address\":%" PRIu64 ",\"no_room\":%" PRIu64 ",\"flood\":%" PRIu64
-        ",\"token\":%" PRIu64 "},\"receipts_dropped\":%" PRIu64 ",\"articles\":[",
+        ",\"token\":%" PRIu64 ",\"rate_signature\":%" PRIu64 "},\"receipts_dropped\":%" PRIu64
+        ",\"articles\":[",
         sums->connections_rate, sums->connections_no_room, sums->connections_flood,
-        sums->connections_token, sums->receipts_dropped);
+        sums->connections_token, sums->connections_rate_signature, sums->receipts_dropped);
     add_articles(&text, refusals);
     add(&text, "]}");
     return text.used;

@@ -31,10 +31,11 @@ void refusals_count(struct refusals *refusals, const char *article, size_t artic
 /* What is counted elsewhere. */
 struct refusals_sums {
     uint64_t refused[REASON_COUNT];
-    uint64_t connections_rate;    /* connections refused by the limit of their address */
-    uint64_t connections_no_room; /* … as too many are remembered */
-    uint64_t connections_flood;   /* … ended for what they went on sending */
-    uint64_t connections_token;   /* … refused as their token did not hold */
+    uint64_t connections_rate;           /* connections refused by the limit of their address */
+    uint64_t connections_no_room;        /* … as too many are remembered */
+    uint64_t connections_flood;          /* … ended for what they went on sending */
+    uint64_t connections_token;          /* … refused as their token did not hold */
+    uint64_t connections_rate_signature; /* … by the limit of signatures */
     uint64_t receipts_dropped;
 };
 

@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include "known.h"
+#include "token_keys.h"
 
 #include "core/article.h"
 #include "core/error.h"
@@ -67,6 +68,10 @@ const struct option settings_options[] = {
      "refused reactions a second beyond which a connection is ended"},
     {"refusal_burst", NUMBER_OF(refusal_burst), 1, 1000000, "500", "1 to 1000000",
      "refused reactions of a connection at once"},
+    {"signature_rate", NUMBER_OF(signature_rate), 1, 1000000, "2000", "1 to 1000000",
+     "signatures of readers' tokens checked a second, of all"},
+    {"signature_burst", NUMBER_OF(signature_burst), TOKEN_KEYS_MAX, 1000000, "2000",
+     "16 to 1000000", "signatures checked at once"},
     {"proxies", TEXT_OF(proxies), 0, OPTION_TEXT_MAX_BYTES, "", ACCEPTS_PROXIES,
      "addresses that stand for many readers: without the limits of an address"},
     {"auto_create", SWITCH_OF(auto_create), 0, 0, "on", "on or off",

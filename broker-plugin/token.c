@@ -65,7 +65,7 @@ static const char *read_header(const json_t *header, enum token_algorithm *algor
     return NULL;
 }
 
-static const char *check_signature(const struct token_keys *keys, const char *text,
+static const char *check_signature(struct token_keys *keys, const char *text,
                                    const struct part parts[PARTS], const struct content *header,
                                    const struct content *signature)
 {
@@ -157,8 +157,8 @@ static const char *check_claims(const json_t *claims, const struct token_rules *
     return NULL;
 }
 
-const char *token_check(const struct token_keys *keys, const struct token_rules *rules,
-                        const char *text, size_t bytes, uint64_t now_s, struct token *token)
+const char *token_check(struct token_keys *keys, const struct token_rules *rules, const char *text,
+                        size_t bytes, uint64_t now_s, struct token *token)
 {
     struct part parts[PARTS];
     struct content content[PARTS];

@@ -29,7 +29,7 @@ struct token {
 /* NULL, and fills `token`, which the caller wipes; or why it does not hold: constant words, with
  * nothing of the token's. `now_s`: since 1970. Nothing is parsed of a text that is too long, and no
  * claim is looked at before the signature. */
-const char *token_check(const struct token_keys *keys, const struct token_rules *rules,
-                        const char *text, size_t bytes, uint64_t now_s, struct token *token);
+const char *token_check(struct token_keys *keys, const struct token_rules *rules, const char *text,
+                        size_t bytes, uint64_t now_s, struct token *token);
 
 #endif

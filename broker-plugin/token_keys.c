@@ -29,6 +29,7 @@ struct key {
 
 struct token_keys {
     unsigned n, ignored;
+    uint64_t checks;
     struct key key[TOKEN_KEYS_MAX];
 };
 
@@ -448,9 +449,13 @@ static bool key_fits(const struct key *key, const void *message, size_t message_
     return false;
 }
 
-enum token_keys_answer token_keys_verify(const struct token_keys *keys,
-                                         enum token_algorithm algorithm, const char *id,
-                                         const void *message, size_t message_bytes,
+uint64_t token_keys_checks(const struct token_keys *keys)
+{
+    return keys->checks;
+}
+
+enum token_keys_answer token_keys_verify(struct token_keys *keys, enum token_algorithm algorithm,
+                                         const char *id, const void *message, size_t message_bytes,
                                          const unsigned char *signature, size_t signature_bytes)
 {
     enum token_keys_answer answer = TOKEN_KEYS_NONE;
@@ -459,6 +464,7 @@ enum token_keys_answer token_keys_verify(const struct token_keys *keys,
         const struct key *key = &keys->key[i];
         if (key->algorithm != algorithm || (id != NULL && key->has_id && strcmp(id, key->id) != 0))
             continue;
+        keys->checks++;
         if (key_fits(key, message, message_bytes, signature, signature_bytes))
             return TOKEN_KEYS_FITS;
         answer = TOKEN_KEYS_WRONG;

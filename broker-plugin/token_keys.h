@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -56,10 +57,12 @@ enum token_keys_answer {
 /* Whether one of the keys of this algorithm made the signature of the message. `id` (may be NULL)
  * rules those out that have another; a key without an id fits every one. At most as many checks as
  * there are keys. */
-enum token_keys_answer token_keys_verify(const struct token_keys *keys,
-                                         enum token_algorithm algorithm, const char *id,
-                                         const void *message, size_t message_bytes,
+enum token_keys_answer token_keys_verify(struct token_keys *keys, enum token_algorithm algorithm,
+                                         const char *id, const void *message, size_t message_bytes,
                                          const unsigned char *signature, size_t signature_bytes);
+
+/* How many checks there were, each of one signature by one key. */
+uint64_t token_keys_checks(const struct token_keys *keys);
 
 /* What is known of a file without reading it. */
 struct token_keys_seen {

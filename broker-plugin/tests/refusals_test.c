@@ -42,6 +42,7 @@ static void says_nothing_but_sums_at_first(void **state)
     sums.connections_no_room = 5;
     sums.connections_flood = 7;
     sums.connections_token = 8;
+    sums.connections_rate_signature = 9;
     sums.receipts_dropped = 6;
     (void)refusals_write(refusals, &sums, 99, json);
     assert_string_equal(
@@ -49,7 +50,7 @@ static void says_nothing_but_sums_at_first(void **state)
         "{\"at_ms\":99,\"refused\":{\"bad_topic\":0,\"bad_article\":0,\"unknown_article\":0,"
         "\"bad_payload\":0,\"unknown_kind\":0,\"closed\":0,\"rate_reader\":0,\"rate_address\":0,"
         "\"busy\":3,\"clock\":0,\"forbidden\":0},\"connections\":{\"rate_address\":4,\"no_room\":5,"
-        "\"flood\":7,\"token\":8},"
+        "\"flood\":7,\"token\":8,\"rate_signature\":9},"
         "\"receipts_dropped\":6,\"articles\":[]}");
 }
 

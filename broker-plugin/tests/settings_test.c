@@ -46,6 +46,8 @@ static void has_defaults(void **state)
     assert_int_equal(settings.connect_burst, 2000);
     assert_int_equal(settings.refusal_rate, 100);
     assert_int_equal(settings.refusal_burst, 500);
+    assert_int_equal(settings.signature_rate, 2000);
+    assert_int_equal(settings.signature_burst, 2000);
     assert_int_equal(settings.proxy_nets.n, 0);
     assert_true(settings.auto_create);
     assert_int_equal(settings.auto_create_rate, 60);

@@ -50,7 +50,7 @@ static void test_each_command_has_its_own(void **state)
     assert_int_equal(PARSE(RESET, "a", "--force"), -1);
     assert_int_equal(PARSE(RESET, "a", "--services-file=/f"), -1);
     assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--dry-run"), -1);
-    assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--redis-port=1"), -1);
+    assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--force"), -1);
     assert_int_equal(PARSE(EXPORT, "--file=/f"), -1);
     assert_int_equal(PARSE(IMPORT, "--file=/f", "--articles=a"), -1);
     assert_int_equal(PARSE(ERASE, "--reader=me"), -1);

@@ -25,7 +25,7 @@ PLUGIN = [
     ("token_keys", "/no/such/file"), ("token_issuer", "somebody"), ("token_audience", "somebody"),
     ("limits", "some"),
     ("reader_rate", "0"), ("reader_rate", "10001"), ("reader_burst", "0"), ("address_rate", "none"), ("address_burst", "1000001"),
-    ("connect_rate", "0"), ("connect_burst", "-1"), ("refusal_rate", "0"), ("refusal_burst", "1000001"), ("proxies", "10.0.0.1/8"), ("proxies", "proxy.example"), ("auto_create", "perhaps"),
+    ("connect_rate", "0"), ("connect_burst", "-1"), ("refusal_rate", "0"), ("refusal_burst", "1000001"), ("signature_rate", "0"), ("signature_burst", "15"), ("proxies", "10.0.0.1/8"), ("proxies", "proxy.example"), ("auto_create", "perhaps"),
     ("auto_create_rate", "0"), ("max_articles", "0"), ("max_articles", "1000001"),
     ("no_such_option", "1"),
 ]

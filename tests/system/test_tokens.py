@@ -379,6 +379,39 @@ def test_a_readers_limit_is_the_tokens(make_edge):
     assert _bearer(edge, KEYS.token(unique("other"))).say("reactions/x", b"like") in OK
 
 
+def test_signatures_have_a_limit_in_all(make_edge):
+    """Behind a proxy no address is limited, and a signature costs the broker more than anything else that a client can ask for. Each key that
+    is tried counts: without a kid, all of its algorithm."""
+    many = [tokens.Keys() for _ in range(4)]
+    jwks = json.dumps({"keys": [dict(key, kid="%s-%d" % (key["kid"], i)) for i, keys in enumerate(many)
+                                for key in json.loads(tokens.jwks(keys, algorithms=["ES256"]))["keys"]]})
+    edge = make_edge(limits="on", plugin={"identities": "token,client_id", "signature_rate": 1, "signature_burst": 40,
+                                          "proxies": "127.0.0.1"})
+    prepare(edge, jwks)
+    edge.start("broker", ready=False)
+    there = _bearer(edge, many[0].token(unique("reader"), "ES256", kid=False))
+    begun, codes = time.monotonic(), []
+    for _ in range(30):
+        try:
+            _bearer(edge, KEYS.token(unique("forger"), "ES256", kid=False))
+        except Refused as refused:
+            codes.append(refused.code)
+    seconds = time.monotonic() - begun
+    operator = edge.service("operator")  # services are let in all the while, readers without a token, and who is there is heard
+    operator.watch("ops/refusals")
+    def told():
+        for message in reversed(operator.got("ops/refusals")):
+            said = json.loads(message.payload)["connections"]
+            if said["token"] + said["rate_signature"] == 30:
+                return said
+    said = operator.wait(told, "all of them in ops/refusals")
+    assert 9 <= said["token"] <= 11 + seconds / 4
+    if rate_exceeded_code() != DENIED:
+        assert codes.count(rate_exceeded_code()) == said["rate_signature"]
+    assert there.say("reactions/x", b"like") in OK
+    assert edge.client().say("reactions/x", b"like") in OK
+
+
 @pytest.mark.parametrize("options, content, mode, words", [
     ({"identities": "token"}, None, 0, ["option token_keys", "JWKS"]),
     ({"token_keys": "/no/such/file"}, None, 0, ["option token_keys", "identities"]),
