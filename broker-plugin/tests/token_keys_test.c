@@ -151,15 +151,19 @@ static void chooses_by_id(void **state)
     const struct {
         const char *id;
         enum token_keys_answer answer;
-    } rows[] = {{"two", TOKEN_KEYS_FITS},
-                {"one", TOKEN_KEYS_WRONG},
-                {"three", TOKEN_KEYS_NONE},
-                {"", TOKEN_KEYS_NONE},
-                {NULL, TOKEN_KEYS_FITS}};
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        uint64_t checks;
+    } rows[] = {{"two", TOKEN_KEYS_FITS, 1},
+                {"one", TOKEN_KEYS_WRONG, 1},
+                {"three", TOKEN_KEYS_NONE, 0},
+                {"", TOKEN_KEYS_NONE, 0},
+                {NULL, TOKEN_KEYS_FITS, 2}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t before = token_keys_checks(keys);
         require(token_keys_verify(keys, TOKEN_EDDSA, rows[i].id, "m", 1, signature, bytes) ==
-                    rows[i].answer,
+                        rows[i].answer &&
+                    token_keys_checks(keys) - before == rows[i].checks,
                 "row %zu", i);
+    }
     token_keys_free(keys);
     token_made_fini(&made);
     token_made_fini(&other);
