@@ -4,7 +4,6 @@
 #ifndef TALLY_BROKER_PLUGIN_CLIENT_H
 #define TALLY_BROKER_PLUGIN_CLIENT_H
 
-#include "receipt.h"
 #include "role.h"
 #include "token.h"
 
@@ -12,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLIENT_MAX 1048576  /* some 150 bytes each, of which malloc and uthash take 80 */
+#define CLIENT_MAX 1048576  /* 128 bytes each, of which malloc and uthash take 64 */
 #define CLIENT_ENDED_MAX 64 /* services whose will may still come */
 /* A connection whose token has expired and that is there though it was told of is told of again so
  * much later. */
@@ -24,8 +23,8 @@ struct client_table;
 struct client {
     const void *key;
     struct role_facts facts;
-    struct receipt_budget receipts;
-    uint64_t refusals; /* bucket (limit.h) of what may yet be refused before it is ended */
+    uint64_t receipts; /* bucket (limit.h) of the receipts of refusals that it may yet get */
+    uint64_t refusals; /* another, of what may yet be refused before it is ended */
     uint64_t reader_key, address_key;
     uint32_t subscriptions; /* requests so far */
     bool keyed;             /* by what its limits are found is known: from its first reaction on */

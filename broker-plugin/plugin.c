@@ -463,8 +463,10 @@ static void send_refusal(struct plugin *plugin, struct client *client,
     mosquitto_property *properties = NULL;
     void *payload = NULL;
 
-    if (!receipt_budget_take(&client->receipts, wish->unix_ms))
+    uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    if (!limit_left(&receipt_rate, client->receipts, now_ns))
         goto fail;
+    client->receipts = limit_taken(&receipt_rate, client->receipts, now_ns);
     size_t bytes = receipt_refusal(
         text, sizeof text, verdict->article, verdict->article_bytes,
         verdict->kind == KIND_UNKNOWN ? NULL : plugin->edge.admit.kinds.name[verdict->kind],

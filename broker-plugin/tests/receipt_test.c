@@ -4,8 +4,6 @@
 
 #include "core/article.h"
 
-#define NOW_MS 1795510800123u
-
 static void says_what_was_valid(void **state)
 {
     static const struct {
@@ -49,51 +47,11 @@ static void fits_its_bound(void **state)
     assert_int_equal(receipt_refusal(out, bytes + 1, "a", 1, "sad", REASON_BUSY), bytes);
 }
 
-static unsigned take_all(struct receipt_budget *budget, uint64_t now_ms)
-{
-    unsigned n = 0;
-    while (receipt_budget_take(budget, now_ms))
-        n++;
-    return n;
-}
-
-static void grants_a_burst_then_a_rate(void **state)
-{
-    struct receipt_budget budget;
-    (void)state;
-    receipt_budget_init(&budget);
-    assert_int_equal(take_all(&budget, NOW_MS), RECEIPT_BURST);
-    assert_int_equal(take_all(&budget, NOW_MS + RECEIPT_REFILL_MS - 1), 0);
-    assert_int_equal(take_all(&budget, NOW_MS + RECEIPT_REFILL_MS), 1);
-    assert_int_equal(take_all(&budget, NOW_MS + 4 * RECEIPT_REFILL_MS), 3);
-    assert_int_equal(take_all(&budget, NOW_MS + 3600000), RECEIPT_BURST);
-    /* A fraction of a refill is not lost: ten seconds of asking each millisecond. */
-    unsigned n = 0;
-    for (uint64_t ms = 1; ms <= 10000; ms++)
-        n += take_all(&budget, NOW_MS + 3600000 + ms);
-    assert_int_equal(n, 10000 / RECEIPT_REFILL_MS);
-}
-
-static void bears_a_clock_that_is_set(void **state)
-{
-    struct receipt_budget budget;
-    (void)state;
-    receipt_budget_init(&budget);
-    take_all(&budget, NOW_MS);
-    assert_int_equal(take_all(&budget, NOW_MS - 1000), 0);
-    assert_int_equal(take_all(&budget, NOW_MS + RECEIPT_REFILL_MS), 1);
-    /* Set back for good: it begins anew, and does not wait until the old time is reached. */
-    assert_int_equal(take_all(&budget, NOW_MS - 3600000), RECEIPT_BURST);
-    assert_int_equal(take_all(&budget, NOW_MS - 3600000 + RECEIPT_REFILL_MS), 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_was_valid),
         cmocka_unit_test(fits_its_bound),
-        cmocka_unit_test(grants_a_burst_then_a_rate),
-        cmocka_unit_test(bears_a_clock_that_is_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
