@@ -47,7 +47,8 @@ class Folder:
         names = ["%s.%d.incr.aof" % (name, i + 1) for i in range(len(contents))]
         with open(os.path.join(above, name + ".manifest"), "w") as manifest:
             manifest.write("file %s.1.base.aof seq 1 type b\nfile %s.0.incr.aof seq 9 type h\n" % (name, name))
-            manifest.write("".join("file %s seq %d type i\n" % (one, i + 1) for i, one in enumerate(names)))
+            manifest.write("".join("file %s seq %d type i\n" % (one, i + 1) for i, one in enumerate(names[:-1])))
+            manifest.write("file %s seq %d type i startoffset 0 endoffset 5\n" % (names[-1], len(names)))  # as Redis 8 does
         for one, content in zip([name + ".1.base.aof"] + names, (SELECT + BATCH,) + contents):
             with open(os.path.join(above, one), "wb") as f:
                 f.write(content)
@@ -149,6 +150,15 @@ def test_the_last_file_that_holds_anything_is_looked_at(folder):
     first, second, third = folder.write(SELECT + LAST[:50], SELECT + LAST[:-3], b"")
     folder.cuts(second, SELECT + LAST[:-3], SELECT)
     assert read(first) == SELECT + LAST[:50]  # Redis refuses that
+
+
+def test_a_manifest_that_it_cannot_follow_is_refused(folder):
+    (path,) = folder.write(SELECT + LAST[:-1])
+    for line in ('file "%s" seq 1 type i\n' % os.path.basename(path), "file %s seq 1 type z\n" % os.path.basename(path)):
+        with open(os.path.join(folder.redis, "appendonlydir", "appendonly.aof.manifest"), "w") as manifest:
+            manifest.write(line)
+        assert "the manifest is not understood" in folder.check(1)
+    assert read(path) == SELECT + LAST[:-1]
 
 
 def test_names_are_those_of_the_configuration(tmp_path):
