@@ -41,5 +41,6 @@ ENTRYPOINT ["/usr/lib/tally/dashboard-feed/tally-feed"]
 
 FROM base AS redis
 RUN apt-get update && apt-get install -y --no-install-recommends redis-server && rm -rf /var/lib/apt/lists/*
+COPY script/redis-start script/lib.sh /usr/lib/tally/script/
 USER tally
-CMD ["redis-server", "/var/lib/tally/redis.conf"]
+CMD ["/usr/lib/tally/script/redis-start", "/var/lib/tally/redis.conf"]

@@ -236,7 +236,7 @@ def _append_only(edge):
 
 @kind("redis-torn-aof", "Redis's file was torn", ["redis"], never_with=["rewind"])
 def _torn(schedule, rng):
-    """Cut anywhere in what was written last."""
+    """Cut anywhere in what was written last. What is left of a transaction must be no part of what follows, which a further start shows."""
     edge = schedule.edge
     path = _append_only(edge)
     before = os.path.getsize(path)
@@ -247,6 +247,16 @@ def _torn(schedule, rng):
         os.truncate(path, rng.randint(before, size - 1))
     yield
     edge.start("redis", ready=False)
+    schedule.before_judging["redis"] = functools.partial(_start_once_more, schedule)
+
+
+def _start_once_more(schedule):
+    """The same counts in the end are no proof: mostly what is left says what is said again behind it."""
+    edge = schedule.edge
+    edge.kill("redis")
+    edge.start("redis", ready=False)
+    if "sending an error to its AOF" in edge["redis"].text():
+        schedule.problem("Redis loaded what cannot be: " + edge["redis"].text()[-2000:])
 
 
 # --- the spool ---

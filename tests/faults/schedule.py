@@ -151,6 +151,7 @@ class Schedule:
         self.watcher = None
         self.names = {name for step in self.steps for name in step.names}
         self.cleanup = []       # what to undo where a schedule ends in the middle
+        self.before_judging = {}  # what shows only later is brought about once readers have ended
 
     def kinds(self):
         return [kinds.KINDS[name] for name in sorted(self.names)]
@@ -177,6 +178,8 @@ class Schedule:
         self.await_clicks(30)
         habits.ending.set()
         self._end_readers()
+        for bring_about in self.before_judging.values():
+            bring_about()
         self._judge()
         self._audit()
         self._check_receipts()

@@ -228,7 +228,7 @@ class Edge:
             raise EdgeError("script/config failed:\n" + made.stdout)
         self.edit_broker(self.plugin_options)
         argvs = {
-            "redis": ["redis-server", self.path("redis.conf")],
+            "redis": [os.path.join(ROOT, "script", "redis-start"), self.path("redis.conf")],
             "broker": [broker_program(), "-c", self.path("mosquitto.conf")],
             "collector": self.collector_argv(),
             "feed": [self.program("tally-feed"), "--http-port", str(self.http_port), "--websocket-port", str(self.ws_port)]

@@ -854,10 +854,6 @@ def test_commands_that_are_killed_while_all_else_goes_down(make_edge):
         size = os.path.getsize(path)
         os.truncate(path, max(size - rng.randrange(1, 60000), size * 3 // 4))
         edge.start("redis", ready=False)
-        # Else what Redis 7.0 cut within a transaction would be a part of the next one when it starts again (README).
-        edge.redis.execute_command("BGREWRITEAOF")
-        wait_until(lambda: not any(edge.redis.info("persistence")[name] for name in ("aof_rewrite_in_progress", "aof_rewrite_scheduled")),
-                   "a new append-only file")
 
     def command(names):
         article = rng.choice(articles)
