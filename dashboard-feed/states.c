@@ -2,14 +2,13 @@
 
 #include "core/heap.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->unhashed = true)
 /* Each function that hashes calls its table `states`. */
-#define HASH_FUNCTION(key, bytes, out) ((out) = hash_article(states, (key), (bytes)))
+#define HASH_FUNCTION(key, bytes, out) ((out) = article_hash((key), (bytes), states->config.seed))
 #include <uthash.h>
 #include <utlist.h>
 
@@ -51,15 +50,6 @@ struct states {
     bool loaded;
     struct states_stats stats;
 };
-
-static unsigned hash_article(const struct states *states, const void *key, size_t bytes)
-{
-    unsigned char out[crypto_shorthash_BYTES];
-    unsigned hash;
-    crypto_shorthash(out, key, bytes, states->config.seed);
-    memcpy(&hash, out, sizeof hash);
-    return hash;
-}
 
 static struct entry *find(const struct states *states, const char *article, size_t bytes)
 {

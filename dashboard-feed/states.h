@@ -16,13 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATES_SEED_BYTES 16
-
 struct states;
 
 struct states_config {
-    size_t max; /* articles; at least 1 */
-    unsigned char seed[STATES_SEED_BYTES];
+    size_t max;                             /* articles; at least 1 */
+    unsigned char seed[ARTICLE_SEED_BYTES]; /* random: article_hash */
 };
 
 struct states_stats {
