@@ -211,7 +211,7 @@ static void loaded(struct keeper *keeper)
     states_load_end(keeper->states, keeper->lost_from_us, clock_unix_ms());
     keeper->lost_from_us = NOTHING_LOST;
     log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu",
-             states_stats(keeper->states).articles);
+             states_stats(keeper->states)->articles);
     store(keeper);
     states_shown(keeper->states, clock_unix_ms(), shows, keeper);
     changed(keeper);
@@ -343,18 +343,19 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
 {
     const char *article = total->article;
     size_t bytes = total->article_bytes;
+    const struct states_stats *stats = states_stats(keeper->states);
     uint64_t now_ms;
 
-    if (total->state == NULL && states_stats(keeper->states).articles == 0)
+    if (total->state == NULL && stats->articles == 0)
         return RELAY_SHOW;
     now_ms = clock_unix_ms();
     if (!states_stored(keeper->states, article, bytes, total->state, now_ms))
         say_full(keeper, article, bytes);
     if (repeat)
         states_again(keeper->states, article, bytes);
-    if (states_stats(keeper->states).due > 0 || total->state != NULL)
+    if (stats->due > 0 || total->state != NULL)
         changed(keeper);
-    if (states_stats(keeper->states).wishes > 0)
+    if (stats->wishes > 0)
         store(keeper);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
         states_total_is(keeper->states, article, bytes, true);
@@ -395,7 +396,7 @@ void keeper_changed(struct keeper *keeper, const char *article, size_t bytes)
 struct keeper_stats keeper_stats(const struct keeper *keeper)
 {
     struct keeper_stats stats = keeper->stats;
-    stats.states = states_stats(keeper->states);
+    stats.states = *states_stats(keeper->states);
     return stats;
 }
 

@@ -446,7 +446,7 @@ void states_total_is(struct states *states, const char *article, size_t bytes, b
         entry->no_total = !there;
 }
 
-struct states_stats states_stats(const struct states *states)
+const struct states_stats *states_stats(const struct states *states)
 {
-    return states->stats;
+    return &states->stats;
 }
