@@ -1,6 +1,6 @@
 #include "client.h"
 
-#include "expiry.h"
+#include "core/heap.h"
 
 /* uthash would exit the broker when memory is short. */
 #define HASH_NONFATAL_OOM 1
@@ -18,10 +18,10 @@ struct entry {
 
 /* The entry of a reader with a token. */
 struct proved {
-    struct entry entry;   /* first, likewise */
-    bool has_id;          /* it is found by its client id: it was not superseded */
-    uint64_t expires_s;   /* of the token */
-    struct expiry expiry; /* when the connection is to be ended next */
+    struct entry entry;      /* first, likewise */
+    bool has_id;             /* it is found by its client id: it was not superseded */
+    uint64_t expires_s;      /* of the token */
+    struct heap_node expiry; /* when the connection is to be ended next; s since 1970 */
     UT_hash_handle hh;
     size_t reader_bytes;
     char *client_id; /* behind the reader */
@@ -31,7 +31,7 @@ struct proved {
 struct client_table {
     struct entry *entries;
     struct proved *by_id; /* those with a token, by their client ids */
-    struct expiry_heap expiries;
+    struct heap expiries;
     struct entry *last; /* found: a PUBLISH asks twice for the same */
     size_t max;
     const void *ended[CLIENT_ENDED_MAX]; /* keys, oldest overwritten first */
@@ -54,7 +54,7 @@ static struct proved *proved_of(struct entry *entry)
 /* It is no longer found by its client id, nor ended when its token expires. */
 static void forget_id(struct client_table *table, struct proved *proved)
 {
-    expiry_remove(&table->expiries, &proved->expiry);
+    heap_remove(&table->expiries, &proved->expiry);
     if (proved->has_id)
         HASH_DEL(table->by_id, proved);
     proved->has_id = false;
@@ -83,7 +83,7 @@ void client_table_free(struct client_table *table)
     {
         delete (table, entry);
     }
-    expiry_heap_fini(&table->expiries);
+    heap_fini(&table->expiries);
     free(table);
 }
 
@@ -179,12 +179,12 @@ struct client *client_begin_proved(struct client_table *table, const void *key,
         return NULL;
     struct proved *proved = proved_of(entry);
     proved->entry.client.proved = true;
-    proved->expires_s = proved->expiry.due_s = token->expires_s;
+    proved->expires_s = proved->expiry.due = token->expires_s;
     proved->reader_bytes = token->reader_bytes;
     memcpy(proved->reader, token->reader, token->reader_bytes);
     proved->client_id = proved->reader + token->reader_bytes;
     memcpy(proved->client_id, client_id, id_bytes + 1);
-    if (expiry_add(&table->expiries, &proved->expiry)) {
+    if (heap_add(&table->expiries, &proved->expiry)) {
         client_supersede(table, client_id); /* not before: who is turned away takes no id */
         bool failed = false;
         HASH_ADD_KEYPTR(hh, table->by_id, proved->client_id, id_bytes, proved);
@@ -222,14 +222,14 @@ bool client_expired(const struct client *client, uint64_t now_s)
 bool client_next_expired(struct client_table *table, uint64_t now_s,
                          char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1])
 {
-    struct expiry *first = expiry_first(&table->expiries);
+    struct heap_node *first = heap_first(&table->expiries);
 
-    if (first == NULL || first->due_s > now_s)
+    if (first == NULL || first->due > now_s)
         return false;
-    struct proved *proved = (struct proved *)((char *)first - offsetof(struct proved, expiry));
-    expiry_remove(&table->expiries, first);
-    first->due_s = now_s + CLIENT_EXPIRED_AGAIN_S;
-    expiry_add(&table->expiries, first); /* there is room: one has just gone */
+    struct proved *proved = HEAP_OWNER(first, struct proved, expiry);
+    heap_remove(&table->expiries, first);
+    first->due = now_s + CLIENT_EXPIRED_AGAIN_S;
+    heap_add(&table->expiries, first); /* there is room: one has just gone */
     snprintf(client_id, ROLE_CLIENT_ID_MAX_BYTES + 1, "%s", proved->client_id);
     return true;
 }

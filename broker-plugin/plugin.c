@@ -1,53 +1,33 @@
-/* The adapter to Mosquitto: its events in, its return codes out, and nothing else. What is decided
- * is decided in role.c and admit.c. What is relied on was read in the sources of 2.0.11, 2.0.21
- * and 2.1.2: DESIGN, "What the broker does". All on the broker's one thread. */
-#include "broker_config.h"
+/* The adapter to Mosquitto: its events in, its return codes out, and the path of a reaction. What
+ * is decided is decided in role.c and admit.c. What is relied on was read in the sources of 2.0.11,
+ * 2.0.21 and 2.1.2: DESIGN, "What the broker does". All on the broker's one thread. */
+#include "broker.h"
 #include "edge.h"
-#include "line.h"
+#include "housekeeping.h"
 #include "property.h"
 #include "receipt.h"
+#include "startup.h"
 
 #include "core/article.h"
 #include "core/article_state.h"
 #include "core/error.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include <mosquitto.h>
-#if __has_include(<mosquitto/broker.h>)
-#define MOSQUITTO_2_1 1
-#include <mosquitto/broker.h>
-#include <mosquitto/broker_plugin.h>
+#ifdef MOSQUITTO_2_1
 #define TOO_MANY_CONNECTIONS MOSQ_ERR_CONNECTION_RATE_EXCEEDED /* CONNACK 0x9F on MQTT 5 */
 #else
 #define TOO_MANY_CONNECTIONS                                                                       \
     MOSQ_ERR_AUTH /* of the codes of 2.0 that are answered, the only one                           \
                    */
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
-#include <mqtt_protocol.h>
 #endif
 
 #define PLUGIN_VERSION 5
-#define OPTIONS_MAX 64
-#define TEND_MS 100
-#define WATCH_MS 10000
-#define REFUSALS_MS 1000      /* ops/refusals: at most one each */
 #define FLOOD_CONNECTIONS 100 /* that an ended flooder costs its address */
-#define EXPIRED_MAX 200       /* connections ended each TEND_MS whose tokens have expired */
-#define TOKEN_KEYS_MS 2000    /* the keys' file is looked at each */
 #define ERROR_MAX_BYTES 1024
-#define UNPASSED_AT_ONCE 100 /* states of before the start, published each TEND_MS */
-
-/* What was counted when the log last spoke of it. */
-struct watch {
-    uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded, states, bad_tokens;
-};
 
 struct plugin {
     mosquitto_plugin_id_t *id;
@@ -55,49 +35,11 @@ struct plugin {
     const struct mosquitto *unmatched; /* may write to reactions/, and MESSAGE has not come yet */
     bool reloading;                    /* BASIC_AUTH comes for connections that are there */
     bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
-    bool ending;                       /* a connection: the broker asks again for its filters */
-    uint64_t turned_away;              /* connections, for want of room */
-    uint64_t too_fast;                 /* connections, by the limit of their address */
-    uint64_t flooded;                  /* connections ended for what they went on sending */
-    uint64_t states_refused;           /* states of the feed's that cannot hold */
-    uint64_t bad_tokens;               /* connections, as their token did not hold */
-    uint64_t unchecked;                /* connections, by the limit of signatures */
-    uint64_t signatures;               /* the bucket of that limit */
-    const char *bad_token;             /* why the last of these */
-    uint64_t next_tend_ms, next_watch_ms, next_refusals_ms, next_token_keys_ms;
-    struct watch watch;
-    bool refusals_told;        /* ops/refusals was published since the start */
-    struct refusals_sums told; /* what it said */
-    char refusals_topic[ARTICLE_PREFIX_MAX_BYTES + sizeof "ops/refusals"];
-    char refusals_json[REFUSALS_JSON_MAX_BYTES];
+    uint64_t signatures;               /* the bucket of the limit of their checks */
+    uint64_t next_tend_ms;
+    struct housekeeping *housekeeping;
+    struct housekeeping_counts counts;
 };
-
-/* --- logging --- */
-
-static void say(int level, const char *msg, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void say(int level, const char *msg, const char *format, ...)
-{
-    char pairs[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(pairs, sizeof pairs, format, arguments);
-    va_end(arguments);
-    line_format(line,
-                level == MOSQ_LOG_ERR       ? "error"
-                : level == MOSQ_LOG_WARNING ? "warning"
-                                            : "info",
-                msg, pairs);
-    /* Warnings go out as notices: an edge does not log Mosquitto's own, as a client can bring one
-     * about with each packet (a PUBREC of an unknown id), and they name the client. */
-    int type = level == MOSQ_LOG_WARNING ? MOSQ_LOG_NOTICE : level;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-security"
-    mosquitto_log_printf(type, line); /* its % are doubled */
-#pragma GCC diagnostic pop
-}
 
 /* --- time --- */
 
@@ -160,7 +102,7 @@ static struct client *connected(struct plugin *plugin, const struct mosquitto *c
                  mosquitto_client_username(client), &unasked);
     known = client_begin(plugin->edge.clients, client, &unasked);
     if (known == NULL)
-        plugin->turned_away++;
+        plugin->counts.turned_away++;
     return known;
 }
 
@@ -230,7 +172,7 @@ static bool floods(struct plugin *plugin, struct client *client, const struct mo
         client->refusals = limit_taken(rate, client->refusals, now_ns);
         return false;
     }
-    plugin->flooded++;
+    plugin->counts.flooded++;
     uint64_t *bucket = connections_of(plugin, connection);
     if (bucket != NULL)
         limit_table_charge(plugin->edge.connections, bucket, FLOOD_CONNECTIONS, now_ns);
@@ -251,7 +193,7 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     const struct limit_rate *rate = &plugin->edge.signatures_rate;
     if (plugin->edge.settings.limits && !limit_left(rate, plugin->signatures, now_ns)) {
-        plugin->unchecked++;
+        plugin->counts.unchecked++;
         return TOO_MANY_CONNECTIONS;
     }
     uint64_t before = token_keys_checks(plugin->edge.token_keys);
@@ -261,15 +203,15 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
     plugin->signatures = limit_charged(rate, plugin->signatures,
                                        token_keys_checks(plugin->edge.token_keys) - before, now_ns);
     if (wrong != NULL) {
-        plugin->bad_tokens++;
-        plugin->bad_token = wrong;
+        plugin->counts.bad_tokens++;
+        plugin->counts.bad_token = wrong;
         return MOSQ_ERR_AUTH;
     }
     const struct client *client =
         client_begin_proved(plugin->edge.clients, asked->client, facts, client_id, &token);
     explicit_bzero(&token, sizeof token);
     if (client == NULL) {
-        plugin->turned_away++;
+        plugin->counts.turned_away++;
         return MOSQ_ERR_AUTH;
     }
     return MOSQ_ERR_SUCCESS;
@@ -298,7 +240,7 @@ static int on_basic_auth(int event, void *data, void *user)
      * proved it pays for the attempt. At a reload nobody connects. */
     bool pays = !plugin->reloading && (refused != NULL || facts.service == NULL);
     if (pays && !take_connection(plugin, asked->client, clock_ns(CLOCK_MONOTONIC))) {
-        plugin->too_fast++;
+        plugin->counts.too_fast++;
         return TOO_MANY_CONNECTIONS;
     }
     if (refused != NULL)
@@ -317,7 +259,7 @@ static int on_basic_auth(int event, void *data, void *user)
         return answer;
     struct client *client = client_begin(plugin->edge.clients, asked->client, &facts);
     if (client == NULL) {
-        plugin->turned_away++;
+        plugin->counts.turned_away++;
         return MOSQ_ERR_AUTH;
     }
     client->unsure = unsure;
@@ -423,7 +365,7 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
     struct client *client = connected(plugin, asked->client);
     if (client == NULL)
         return MOSQ_ERR_ACL_DENIED;
-    if (role_subscriptions_bounded(&client->facts) && !plugin->ending &&
+    if (role_subscriptions_bounded(&client->facts) && !housekeeping_ending(plugin->housekeeping) &&
         !client_subscribe(client, plugin->edge.settings.max_subscriptions))
         return MOSQ_ERR_ACL_DENIED;
     return code_of(role_subscribe(&plugin->edge.rules, &client->facts,
@@ -589,10 +531,10 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
 static int refuse_state(struct plugin *plugin, const char *article, bool by_feed, const char *why)
 {
     if (by_feed)
-        plugin->states_refused++;
+        plugin->counts.states_refused++;
     else
-        say(MOSQ_LOG_WARNING, "a state is refused", "article=\"%.*s\" why=\"%s\"",
-            ARTICLE_MAX_BYTES, article, why);
+        broker_say(MOSQ_LOG_WARNING, "a state is refused", "article=\"%.*s\" why=\"%s\"",
+                   ARTICLE_MAX_BYTES, article, why);
     return MOSQ_ERR_ACL_DENIED;
 }
 
@@ -664,136 +606,16 @@ static int on_message(int event, void *data, void *user)
     return MOSQ_ERR_ACL_DENIED;
 }
 
-/* --- housekeeping --- */
-
-static struct watch look(const struct plugin *plugin)
-{
-    return (struct watch){
-        .busy = spool_dir_refused(plugin->edge.spool, REASON_BUSY),
-        .clock = spool_dir_refused(plugin->edge.spool, REASON_CLOCK),
-        .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
-        .turned_away = plugin->turned_away,
-        .too_fast = plugin->too_fast + plugin->unchecked,
-        .flooded = plugin->flooded,
-        .states = plugin->states_refused,
-        .bad_tokens = plugin->bad_tokens,
-    };
-}
-
-/* What was refused since the last look, for want of room or of a clock: a line, not one a refusal.
- */
-static void watch(struct plugin *plugin)
-{
-    struct watch now = look(plugin);
-    const struct watch *last = &plugin->watch;
-    if (memcmp(&now, last, sizeof now) != 0)
-        say(MOSQ_LOG_WARNING, "refused in the last seconds",
-            "busy=%" PRIu64 " clock=%" PRIu64 " receipts_dropped=%" PRIu64
-            " connections_without_room=%" PRIu64 " connections_too_fast=%" PRIu64
-            " connections_that_flooded=%" PRIu64 " states_of_the_feed=%" PRIu64
-            " tokens_that_did_not_hold=%" PRIu64 " the_last=\"%s\"",
-            now.busy - last->busy, now.clock - last->clock,
-            now.receipts_dropped - last->receipts_dropped, now.turned_away - last->turned_away,
-            now.too_fast - last->too_fast, now.flooded - last->flooded, now.states - last->states,
-            now.bad_tokens - last->bad_tokens, plugin->bad_token == NULL ? "" : plugin->bad_token);
-    plugin->watch = now;
-}
-
-/* ops/refusals, where it would say something new. */
-static void tell_refusals(struct plugin *plugin)
-{
-    struct refusals_sums sums = {
-        .connections_rate = plugin->too_fast,
-        .connections_no_room = plugin->turned_away,
-        .connections_flood = plugin->flooded,
-        .connections_token = plugin->bad_tokens,
-        .connections_rate_signature = plugin->unchecked,
-        .receipts_dropped = spool_dir_receipts_dropped(plugin->edge.spool),
-    };
-
-    for (int reason = 0; reason < REASON_COUNT; reason++)
-        sums.refused[reason] = spool_dir_refused(plugin->edge.spool, (enum reason)reason);
-    if (plugin->refusals_told && memcmp(&sums, &plugin->told, sizeof sums) == 0)
-        return;
-    size_t bytes = refusals_write(plugin->edge.refusals, &sums, clock_ms(CLOCK_REALTIME),
-                                  plugin->refusals_json);
-    if (mosquitto_broker_publish_copy(NULL, plugin->refusals_topic, (int)bytes,
-                                      plugin->refusals_json, 0, true, NULL) != MOSQ_ERR_SUCCESS)
-        return; /* no memory: tried again */
-    plugin->told = sums;
-    plugin->refusals_told = true;
-}
-
-/* States that an operator gave, and that no feed had passed on when the broker ended: what it
- * retained is gone, and the feed finds them only if they are published once more. A few each time.
- */
-static void say_unpassed_states(struct plugin *plugin)
-{
-    char topic[ARTICLE_PREFIX_MAX_BYTES + sizeof "articles/" + ARTICLE_MAX_BYTES];
-    char json[ARTICLE_STATE_TEXT_MAX_BYTES];
-    struct article_state state;
-    const char *article;
-    size_t bytes;
-
-    for (int i = 0; i < UNPASSED_AT_ONCE &&
-                    known_next_unpassed(plugin->edge.admit.known, &article, &bytes, &state);
-         i++) {
-        snprintf(topic, sizeof topic, "%.*sarticles/%.*s", ARTICLE_PREFIX_MAX_BYTES,
-                 plugin->edge.settings.topic_prefix, (int)bytes, article);
-        state.version = 0;
-        size_t json_bytes = article_state_write(&state, NULL, 0, false, json, sizeof json);
-        if (mosquitto_broker_publish_copy(NULL, topic, (int)json_bytes, json, 0, true, NULL) !=
-            MOSQ_ERR_SUCCESS)
-            say(MOSQ_LOG_WARNING, "no memory to publish a state once more", "article=\"%.*s\"",
-                (int)bytes, article);
-    }
-}
-
-static void say_token_keys(const struct plugin *plugin)
-{
-    say(MOSQ_LOG_NOTICE, "the keys of readers' tokens are read", "file=\"%s\" keys=%u ignored=%u",
-        plugin->edge.settings.token_keys, token_keys_count(plugin->edge.token_keys),
-        token_keys_ignored(plugin->edge.token_keys));
-}
-
-/* Reads the keys of tokens again where the file has changed, or `anyway`. What it costs, it costs
- * when an operator changes keys. */
-static void tend_token_keys(struct plugin *plugin, bool anyway)
-{
-    char error[ERROR_MAX_BYTES];
-
-    if (!plugin->edge.settings.by_token || (!edge_token_keys_changed(&plugin->edge) && !anyway))
-        return;
-    if (edge_load_token_keys(&plugin->edge, error, sizeof error) == 0)
-        say_token_keys(plugin);
-    else
-        say(MOSQ_LOG_WARNING, "the keys of readers' tokens stay as they were", "reason=\"%s\"",
-            error);
-}
-
-/* Ends connections whose tokens have expired, a bounded number at a time. Their wills are sent, as
- * after every end that is not the client's own (MQTT 5, 3.1.2.5); not to Tally's topics. */
-static void end_expired(struct plugin *plugin)
-{
-    char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];
-    uint64_t now_s = clock_ms(CLOCK_REALTIME) / 1000u;
-
-    plugin->ending = true;
-    for (int i = 0; i < EXPIRED_MAX && client_next_expired(plugin->edge.clients, now_s, client_id);
-         i++)
-        mosquitto_kick_client_by_clientid(client_id, true);
-    plugin->ending = false;
-}
+/* --- beside --- */
 
 static int on_tick(int event, void *data, void *user)
 {
     struct plugin *plugin = user;
-    char note[ERROR_MAX_BYTES];
     uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 
     (void)event;
 #ifdef MOSQUITTO_2_1
-    ((struct mosquitto_evt_tick *)data)->next_ms = TEND_MS;
+    ((struct mosquitto_evt_tick *)data)->next_ms = HOUSEKEEPING_MS;
 #else
     (void)data;
 #endif
@@ -801,24 +623,8 @@ static int on_tick(int event, void *data, void *user)
     settle_unmatched(plugin);
     if (now_ms < plugin->next_tend_ms)
         return MOSQ_ERR_SUCCESS;
-    plugin->next_tend_ms = now_ms + TEND_MS;
-    spool_dir_tend(plugin->edge.spool, note, sizeof note);
-    if (note[0] != '\0')
-        say(MOSQ_LOG_WARNING, note, "%s", "");
-    say_unpassed_states(plugin);
-    end_expired(plugin);
-    if (now_ms >= plugin->next_token_keys_ms) {
-        plugin->next_token_keys_ms = now_ms + TOKEN_KEYS_MS;
-        tend_token_keys(plugin, false);
-    }
-    if (now_ms >= plugin->next_refusals_ms) {
-        plugin->next_refusals_ms = now_ms + REFUSALS_MS;
-        tell_refusals(plugin);
-    }
-    if (now_ms >= plugin->next_watch_ms) {
-        plugin->next_watch_ms = now_ms + WATCH_MS;
-        watch(plugin);
-    }
+    plugin->next_tend_ms = now_ms + HOUSEKEEPING_MS;
+    housekeeping_tend(plugin->housekeeping, now_ms, clock_ms(CLOCK_REALTIME));
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -828,7 +634,7 @@ static int on_reload(int event, void *data, void *user)
     (void)event;
     (void)data;
     plugin->reloading = true;
-    tend_token_keys(plugin, true);
+    housekeeping_reload(plugin->housekeeping);
 #ifdef MOSQUITTO_2_1
     return MOSQ_ERR_SUCCESS;
 #else
@@ -854,62 +660,6 @@ static const struct {
 
 /* --- start and end --- */
 
-static int configure(struct plugin *plugin, const struct mosquitto_opt *options, int n, char *error,
-                     size_t error_bytes)
-{
-    const char *names[OPTIONS_MAX], *values[OPTIONS_MAX];
-    if (n > OPTIONS_MAX)
-        return error_say(error, error_bytes, "over %d options", OPTIONS_MAX);
-    for (int i = 0; i < n; i++) {
-        names[i] = options[i].key;
-        values[i] = options[i].value;
-    }
-    return edge_configure(&plugin->edge, names, values, (size_t)n, error, error_bytes);
-}
-
-static void say_finding(void *user, bool fatal, const char *sentence)
-{
-    (void)user;
-    say(fatal ? MOSQ_LOG_ERR : MOSQ_LOG_WARNING, sentence, "%s", "");
-}
-
-/* 0, or -1 where the broker is configured so that the promise could not be kept: then all of that
- * is said already, and `error` is empty. */
-static int check_broker(const struct plugin *plugin, char *error, size_t error_bytes)
-{
-    struct broker_config config;
-
-    if (broker_config_read_own(&config, error, error_bytes) != 0) {
-        say(MOSQ_LOG_WARNING, "the broker's configuration cannot be checked", "reason=\"%s\"",
-            error);
-        return 0;
-    }
-    error[0] = '\0';
-    if (broker_config_judge(&config, plugin->edge.settings.auto_id_may_react, say_finding, NULL) >
-        0)
-        return -1;
-    return 0;
-}
-
-/* Whether properties lie in memory as property.c takes for granted. */
-static int check_properties(char *error, size_t error_bytes)
-{
-    static const char topic[] = "receipts/proof";
-    static const unsigned char correlation[4] = {0, 1, 2, 0xff};
-    mosquitto_property *list = NULL;
-
-    bool fits =
-        mosquitto_property_add_string(&list, MQTT_PROP_RESPONSE_TOPIC, topic) == MOSQ_ERR_SUCCESS &&
-        mosquitto_property_add_binary(&list, MQTT_PROP_CORRELATION_DATA, correlation,
-                                      sizeof correlation) == MOSQ_ERR_SUCCESS &&
-        property_fits(list, topic, correlation);
-    mosquitto_property_free_all(&list);
-    return fits ? 0
-                : error_say(error, error_bytes,
-                            "this version of Mosquitto keeps MQTT 5 properties in another way than "
-                            "2.0 and 2.1: it is not supported");
-}
-
 static int register_events(struct plugin *plugin, char *error, size_t error_bytes)
 {
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -925,33 +675,6 @@ static int register_events(struct plugin *plugin, char *error, size_t error_byte
     return 0;
 }
 
-static void say_ready(const struct plugin *plugin)
-{
-    const struct settings *settings = &plugin->edge.settings;
-    bool safe, survives_reboot;
-    const char *kind = spool_dir_file_system(settings->spool, &safe, &survives_reboot);
-
-    say(MOSQ_LOG_NOTICE, "ready",
-        "spool=\"%s\" file_system=%s survives_reboot=%s edge=%016" PRIx64 " shards=%" PRIu64
-        " ring_bytes=%" PRIu64 " kinds=%s topic_prefix=\"%s\" identities=%s limits=%s",
-        settings->spool, kind, survives_reboot ? "yes" : "no",
-        spool_dir_edge_id(plugin->edge.spool), settings->shards, settings->ring_bytes,
-        settings->kinds, settings->topic_prefix, settings->identities,
-        settings->limits ? "on" : "off");
-    if (settings->by_token)
-        say_token_keys(plugin);
-    if (plugin->edge.note[0] != '\0')
-        say(MOSQ_LOG_WARNING, plugin->edge.note, "%s", "");
-    if (!survives_reboot)
-        say(MOSQ_LOG_WARNING,
-            "the spool does not survive a reboot: what is not yet applied is lost by one",
-            "file_system=%s", kind);
-    if (!safe)
-        say(MOSQ_LOG_WARNING,
-            "the spool's file system is not safe for it: a full disk or a cut link ends the broker",
-            "file_system=%s", kind);
-}
-
 static void plugin_free(struct plugin *plugin)
 {
     if (plugin == NULL)
@@ -960,6 +683,7 @@ static void plugin_free(struct plugin *plugin)
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         mosquitto_callback_unregister(plugin->id, events[i].event, events[i].call, NULL);
     settle_unmatched(plugin);
+    housekeeping_free(plugin->housekeeping);
     edge_close(&plugin->edge);
     free(plugin);
 }
@@ -967,14 +691,11 @@ static void plugin_free(struct plugin *plugin)
 static int plugin_start(struct plugin *plugin, const struct mosquitto_opt *options, int n,
                         char *error, size_t error_bytes)
 {
-    if (configure(plugin, options, n, error, error_bytes) != 0 ||
-        check_broker(plugin, error, error_bytes) != 0 ||
-        check_properties(error, error_bytes) != 0 ||
-        edge_open(&plugin->edge, error, error_bytes) != 0)
+    if (startup_open(&plugin->edge, options, n, error, error_bytes) != 0)
         return -1;
-    plugin->watch = look(plugin);
-    snprintf(plugin->refusals_topic, sizeof plugin->refusals_topic, "%.*sops/refusals",
-             ARTICLE_PREFIX_MAX_BYTES, plugin->edge.settings.topic_prefix);
+    plugin->housekeeping = housekeeping_new(&plugin->edge, &plugin->counts);
+    if (plugin->housekeeping == NULL)
+        return error_say(error, error_bytes, "no memory");
     return register_events(plugin, error, error_bytes);
 }
 
@@ -996,11 +717,11 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata,
     plugin->id = identifier;
     if (plugin_start(plugin, options, option_count, error, sizeof error) != 0) {
         if (error[0] != '\0')
-            say(MOSQ_LOG_ERR, error, "%s", "");
+            broker_say(MOSQ_LOG_ERR, error, "%s", "");
         plugin_free(plugin);
         return MOSQ_ERR_INVAL;
     }
-    say_ready(plugin);
+    startup_say_ready(&plugin->edge);
     *userdata = plugin;
     return MOSQ_ERR_SUCCESS;
 }

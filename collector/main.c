@@ -1,6 +1,7 @@
 /* tally-collector: takes reactions out of the spool into Redis. Wires; DESIGN tells the rest. */
 #include "serve.h"
 
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/start.h"
 
@@ -35,10 +36,8 @@ static int run(const struct settings *settings, const char *secret, const char *
     start_hold_signals(false);
     rc = serve_run(serve);
 done:
-    if (term != NULL)
-        event_free(term);
-    if (interrupt != NULL)
-        event_free(interrupt);
+    events_free(term);
+    events_free(interrupt);
     serve_free(serve);
     event_base_free(base);
     return rc;

@@ -1,6 +1,7 @@
 #include "self_audit.h"
 
 #include "daemon/clock.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 
 #include <cJSON.h>
@@ -141,12 +142,6 @@ static void begin_count(struct self_audit *audit)
     ask_slice(audit);
 }
 
-static void slice_after(struct self_audit *audit, unsigned ms)
-{
-    const struct timeval gap = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-    event_add(audit->again, &gap);
-}
-
 static void on_again(evutil_socket_t fd, short what, void *user)
 {
     struct self_audit *audit = user;
@@ -191,7 +186,7 @@ static void judge(struct self_audit *audit, bool damaged)
         audit->paused = false; /* it ends by itself */
         audit->tries = 0;
         reset_count(audit);
-        slice_after(audit, ONCE_MORE_MS);
+        events_arm(audit->again, ONCE_MORE_MS);
         return;
     }
     audit->counts.audited++;
@@ -232,7 +227,7 @@ static void on_count(redisAsyncContext *redis, void *answer, void *user)
         if (audit->paused)
             ask_slice(audit);
         else
-            slice_after(audit, GAP_MS);
+            events_arm(audit->again, GAP_MS);
         break;
     case AUDIT_COUNT_DONE:
     case AUDIT_COUNT_DAMAGED:
@@ -325,12 +320,8 @@ struct self_audit *self_audit_new(struct event_base *base, const struct self_aud
     audit->again = event_new(base, -1, 0, on_again, audit);
     if (audit->next == NULL || audit->again == NULL)
         goto fail;
-    if (config->per_minute > 0) {
-        const unsigned ms = 60000 / config->per_minute;
-        const struct timeval period = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-        if (event_add(audit->next, &period) != 0)
-            goto fail;
-    }
+    if (config->per_minute > 0 && events_arm(audit->next, 60000 / config->per_minute) != 0)
+        goto fail;
     return audit;
 fail:
     self_audit_free(audit);
@@ -341,10 +332,8 @@ void self_audit_free(struct self_audit *audit)
 {
     if (audit == NULL)
         return;
-    if (audit->next != NULL)
-        event_free(audit->next);
-    if (audit->again != NULL)
-        event_free(audit->again);
+    events_free(audit->next);
+    events_free(audit->again);
     free(audit);
 }
 

@@ -8,6 +8,7 @@
 #include "status.h"
 
 #include "daemon/clock.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
 #include "spool/spool_file.h"
@@ -76,6 +77,17 @@ struct serve {
 
 extern const unsigned char fold_lua[];
 extern const unsigned long fold_lua_bytes;
+
+/* All lanes, of current rings and then of old ones; NULL where a shard has none. */
+static unsigned lanes(const struct serve *serve)
+{
+    return serve->shards + (unsigned)serve->olds;
+}
+
+static struct lane *lane_at(const struct serve *serve, unsigned i)
+{
+    return i < serve->shards ? serve->lane[i] : serve->old[i - serve->shards].lane;
+}
 
 /* --- rings --- */
 
@@ -313,20 +325,15 @@ static void sweep(struct serve *serve)
 
 /* --- what the session asks and tells --- */
 
-static void add_ring(struct store_rings *rings, const struct lane *lane)
-{
-    const struct source *source = lane_source(lane);
-    store_rings_add(rings, source_identity(source), spool_store_id(source_memory(source)));
-}
-
 static void on_judge(void *user, struct store_rings *out)
 {
-    struct serve *serve = user;
-    for (unsigned i = 0; i < serve->shards; i++)
-        if (serve->lane[i] != NULL)
-            add_ring(out, serve->lane[i]);
-    for (int i = 0; i < serve->olds; i++)
-        add_ring(out, serve->old[i].lane);
+    const struct serve *serve = user;
+    for (unsigned i = 0; i < lanes(serve); i++) {
+        if (lane_at(serve, i) == NULL)
+            continue;
+        const struct source *source = lane_source(lane_at(serve, i));
+        store_rings_add(out, source_identity(source), spool_store_id(source_memory(source)));
+    }
 }
 
 /* Where one ring has applied to the store, or another store was adopted, all of them are the
@@ -343,11 +350,9 @@ static void on_ready(void *user, bool adopted)
     on_judge(serve, &rings);
     if (rings.applied == 0 && !adopted)
         return;
-    for (unsigned i = 0; i < serve->shards; i++)
-        if (serve->lane[i] != NULL)
-            spool_set_store_id(source_memory(lane_source(serve->lane[i])), id);
-    for (int i = 0; i < serve->olds; i++)
-        spool_set_store_id(source_memory(lane_source(serve->old[i].lane)), id);
+    for (unsigned i = 0; i < lanes(serve); i++)
+        if (lane_at(serve, i) != NULL)
+            spool_set_store_id(source_memory(lane_source(lane_at(serve, i))), id);
 }
 
 static void on_clock(void *user, int64_t skew_ms, bool bad)
@@ -620,11 +625,8 @@ static void pump(struct serve *serve)
 
 static bool gathers(const struct serve *serve)
 {
-    for (unsigned i = 0; i < serve->shards; i++)
-        if (serve->lane[i] != NULL && lane_gathers(serve->lane[i]))
-            return true;
-    for (int i = 0; i < serve->olds; i++)
-        if (lane_gathers(serve->old[i].lane))
+    for (unsigned i = 0; i < lanes(serve); i++)
+        if (lane_at(serve, i) != NULL && lane_gathers(lane_at(serve, i)))
             return true;
     return false;
 }
@@ -641,18 +643,14 @@ static void on_resume(evutil_socket_t fd, short what, void *user)
 static void arm_resume(struct serve *serve, bool gathering)
 {
     uint64_t first = gathering ? GATHER_LOOK_MS : UINT64_MAX;
-    for (unsigned i = 0; i < serve->shards; i++)
-        if (serve->lane[i] != NULL && lane_paused_ms(serve->lane[i]) < first)
-            first = lane_paused_ms(serve->lane[i]);
-    for (int i = 0; i < serve->olds; i++)
-        if (lane_paused_ms(serve->old[i].lane) < first)
-            first = lane_paused_ms(serve->old[i].lane);
+    for (unsigned i = 0; i < lanes(serve); i++)
+        if (lane_at(serve, i) != NULL && lane_paused_ms(lane_at(serve, i)) < first)
+            first = lane_paused_ms(lane_at(serve, i));
     /* A pause that is over while Redis is away cannot be looked at: that is no reason to spin. */
     if (first == 0)
         first = 1;
-    const struct timeval after = {.tv_usec = (suseconds_t)(first % 1000) * 1000};
     if (first != UINT64_MAX && session_ready(serve->session))
-        event_add(serve->resume, &after);
+        events_arm(serve->resume, first);
 }
 
 static bool has_more(const struct serve *serve)
@@ -703,11 +701,8 @@ void serve_waited(struct serve *serve)
 
 static bool idle(const struct serve *serve)
 {
-    for (unsigned i = 0; i < serve->shards; i++)
-        if (serve->lane[i] != NULL && !lane_idle(serve->lane[i]))
-            return false;
-    for (int i = 0; i < serve->olds; i++)
-        if (!lane_idle(serve->old[i].lane))
+    for (unsigned i = 0; i < lanes(serve); i++)
+        if (lane_at(serve, i) != NULL && !lane_idle(lane_at(serve, i)))
             return false;
     return true;
 }
@@ -768,7 +763,6 @@ static int open_links(struct serve *serve, const char *mqtt_secret, const char *
 struct serve *serve_new(struct event_base *base, const struct settings *settings,
                         const char *mqtt_secret, const char *redis_password)
 {
-    const struct timeval tick = {.tv_usec = TICK_MS * 1000};
     struct serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL)
         return NULL;
@@ -786,7 +780,7 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
     };
     if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
         serve->shared.pool == NULL || open_links(serve, mqtt_secret, redis_password) != 0 ||
-        event_add(serve->tick, &tick) != 0) {
+        events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);
         return NULL;
     }
@@ -824,12 +818,9 @@ void serve_free(struct serve *serve)
         close_old(serve, serve->olds - 1);
     lane_pool_free(serve->shared.pool);
     receipt_free(serve->receipts);
-    if (serve->wake != NULL)
-        event_free(serve->wake);
-    if (serve->tick != NULL)
-        event_free(serve->tick);
-    if (serve->resume != NULL)
-        event_free(serve->resume);
+    events_free(serve->wake);
+    events_free(serve->tick);
+    events_free(serve->resume);
     spool_dir_free(serve->spool);
     free(serve);
 }

@@ -11,14 +11,13 @@
  * since are also in a list of their shard, in order of noting: its head is the oldest. */
 #include "conflate.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->unhashed = true)
 /* Each function that hashes calls its table `table`. */
-#define HASH_FUNCTION(key, bytes, out) ((out) = hash_article(table, (key), (bytes)))
+#define HASH_FUNCTION(key, bytes, out) ((out) = article_hash((key), (bytes), table->config.seed))
 #include <uthash.h>
 #include <utlist.h>
 
@@ -51,15 +50,6 @@ struct conflate {
     uint32_t generation;
     struct conflate_stats stats;
 };
-
-static unsigned hash_article(const struct conflate *table, const void *key, size_t bytes)
-{
-    unsigned char out[crypto_shorthash_BYTES];
-    unsigned hash;
-    crypto_shorthash(out, key, bytes, table->config.seed);
-    memcpy(&hash, out, sizeof hash);
-    return hash;
-}
 
 static struct entry *find(const struct conflate *table, const char *article, size_t bytes)
 {

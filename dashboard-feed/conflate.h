@@ -12,21 +12,20 @@
 #ifndef TALLY_FEED_CONFLATE_H
 #define TALLY_FEED_CONFLATE_H
 
+#include "core/article.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define CONFLATE_SEED_BYTES 16
 
 struct conflate;
 
 struct conflate_config {
     uint32_t shards;
     uint64_t interval_ms;
-    uint64_t repeat_ms;                      /* after a change went out */
-    size_t max_articles;                     /* at least 1 */
-    unsigned char seed[CONFLATE_SEED_BYTES]; /* random: readers choose article ids, and must not
-                                                choose hash collisions */
+    uint64_t repeat_ms;                     /* after a change went out */
+    size_t max_articles;                    /* at least 1 */
+    unsigned char seed[ARTICLE_SEED_BYTES]; /* random: article_hash */
 };
 
 enum conflate_answer {

@@ -2,6 +2,7 @@
 
 #include "core/article.h"
 #include "daemon/clock.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/redis_link.h"
 
@@ -122,6 +123,13 @@ static bool is_array(const redisReply *reply, size_t elements)
 static bool is_string(const redisReply *reply)
 {
     return reply->type == REDIS_REPLY_STRING;
+}
+
+/* Ends the connection for a reply that cannot be one, if there was any. */
+static void refuse_reply(struct follow *follow, const redisReply *reply, const char *why)
+{
+    if (reply != NULL)
+        redis_link_reset(follow->link, reply->type == REDIS_REPLY_ERROR ? reply->str : why);
 }
 
 /* ---- the store ---- */
@@ -314,14 +322,13 @@ struct follow *follow_new(struct event_base *base, const struct follow_config *c
         .on_down = on_link_down,
         .user = follow,
     };
-    const struct timeval second = {.tv_sec = 1};
     follow->link = redis_link_new(base, &link);
     link.on_up = on_hints_up;
     link.on_down = NULL;
     follow->hints = redis_link_new(base, &link);
     follow->tick = event_new(base, -1, EV_PERSIST, on_tick, follow);
     if (follow->link == NULL || follow->hints == NULL || follow->tick == NULL ||
-        event_add(follow->tick, &second) != 0) {
+        events_arm(follow->tick, 1000) != 0) {
         follow_free(follow);
         return NULL;
     }
@@ -335,8 +342,7 @@ void follow_free(struct follow *follow)
     follow->ready = false;
     redis_link_free(follow->hints);
     redis_link_free(follow->link);
-    if (follow->tick != NULL)
-        event_free(follow->tick);
+    events_free(follow->tick);
     free(follow);
 }
 
@@ -417,9 +423,8 @@ static void on_range(redisAsyncContext *redis, void *data, void *user)
             else
                 follow->stats.bad++;
         }
-    } else if (reply != NULL) {
-        redis_link_reset(follow->link,
-                         reply->type == REDIS_REPLY_ERROR ? reply->str : "no range in a reply");
+    } else {
+        refuse_reply(follow, reply, "no range in a reply");
     }
     range->callback(range->user, range->shard, changes, n, got);
     free(range);
@@ -541,10 +546,7 @@ static void on_part(redisAsyncContext *redis, void *data, void *user)
         }
     } else {
         lookup->failed = true;
-        if (reply != NULL)
-            redis_link_reset(follow->link, reply->type == REDIS_REPLY_ERROR
-                                               ? reply->str
-                                               : "no heads, bases and states in a reply");
+        refuse_reply(follow, reply, "no heads, bases and states in a reply");
     }
     free(part);
     if (--lookup->pending == 0)
@@ -699,9 +701,8 @@ static void on_states(redisAsyncContext *redis, void *data, void *user)
             n = read_states(follow, reply->element[1], states, state);
             cursor = reply->element[0]->str;
         }
-    } else if (reply != NULL) {
-        redis_link_reset(follow->link,
-                         reply->type == REDIS_REPLY_ERROR ? reply->str : "no states in a reply");
+    } else {
+        refuse_reply(follow, reply, "no states in a reply");
     }
     page->callback(page->user, page->shard, states, n, cursor);
     free(states);

@@ -3,6 +3,7 @@
 #include "assets.h"
 #include "core/error.h"
 #include "daemon/clock.h"
+#include "daemon/events.h"
 #include "route.h"
 
 #include <cjson/cJSON.h>
@@ -697,7 +698,6 @@ static int listen_http(struct http *http, char *error, size_t error_bytes)
 struct http *http_new(struct event_base *base, const struct http_config *config, char *error,
                       size_t error_bytes)
 {
-    const struct timeval pause = {.tv_usec = SWEEP_MS * 1000};
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL) {
         error_say(error, error_bytes, "no memory");
@@ -710,7 +710,7 @@ struct http *http_new(struct event_base *base, const struct http_config *config,
     http->server = evhttp_new(base);
     http->sweep = event_new(base, -1, EV_PERSIST, on_sweep, http);
     if (http->server == NULL || http->sweep == NULL || make_files(http) != 0 ||
-        event_add(http->sweep, &pause) != 0) {
+        events_arm(http->sweep, SWEEP_MS) != 0) {
         error_say(error, error_bytes, "no memory");
         goto fail;
     }
@@ -732,8 +732,7 @@ void http_free(struct http *http)
         evhttp_free(http->server);
     while (http->connections != NULL)
         release(http, http->connections);
-    if (http->sweep != NULL)
-        event_free(http->sweep);
+    events_free(http->sweep);
     for (size_t i = 0; http->files != NULL && i < assets_n; i++) {
         free(http->files[i].body);
         free(http->files[i].packed);

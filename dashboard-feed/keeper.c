@@ -2,6 +2,7 @@
 
 #include "core/article.h"
 #include "daemon/clock.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 
 #include <inttypes.h>
@@ -46,12 +47,6 @@ struct asked {
     size_t bytes;
     char article[ARTICLE_MAX_BYTES];
 };
-
-static void arm(struct event *event, uint64_t ms)
-{
-    const struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = ms % 1000 * 1000};
-    event_add(event, &after);
-}
 
 static struct asked *ask(struct keeper *keeper, const char *article, size_t bytes)
 {
@@ -109,7 +104,7 @@ static void pump(struct keeper *keeper)
     while (publish_ready(keeper->publish) &&
            states_next_due(keeper->states, clock_unix_ms(), &due)) {
         if (!may_publish(keeper) || publish_due(keeper, &due) != 0) {
-            arm(keeper->pump, RETRY_MS);
+            events_arm(keeper->pump, RETRY_MS);
             return;
         }
         keeper->tokens--;
@@ -139,7 +134,7 @@ static void watch_clock(struct keeper *keeper)
     if (next_ms == UINT64_MAX)
         event_del(keeper->clock);
     else
-        arm(keeper->clock, next_ms < LOOK_MS ? next_ms : LOOK_MS);
+        events_arm(keeper->clock, next_ms < LOOK_MS ? next_ms : LOOK_MS);
 }
 
 static void on_clock(evutil_socket_t fd, short what, void *user)
@@ -171,7 +166,7 @@ static void on_kept(void *user, uint64_t version, uint32_t later_ms)
     if (later_ms > 0) {
         states_wish_back(keeper->states, asked->article, asked->bytes);
         if (!evtimer_pending(keeper->store, NULL))
-            arm(keeper->store, later_ms);
+            events_arm(keeper->store, later_ms);
     } else {
         keeper->stats.stored++;
         states_wish_stored(keeper->states, asked->article, asked->bytes, version, clock_unix_ms());
@@ -194,7 +189,7 @@ static void store(struct keeper *keeper)
             follow_keep(keeper->follow, wish.article, wish.bytes, json, on_kept, asked) != 0) {
             free(asked);
             states_wish_back(keeper->states, wish.article, wish.bytes);
-            arm(keeper->store, RETRY_STORE_MS);
+            events_arm(keeper->store, RETRY_STORE_MS);
             return;
         }
         keeper->storing++;
@@ -211,7 +206,7 @@ static void loaded(struct keeper *keeper)
     states_load_end(keeper->states, keeper->lost_from_us, clock_unix_ms());
     keeper->lost_from_us = NOTHING_LOST;
     log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu",
-             states_stats(keeper->states).articles);
+             states_stats(keeper->states)->articles);
     store(keeper);
     states_shown(keeper->states, clock_unix_ms(), shows, keeper);
     changed(keeper);
@@ -229,7 +224,7 @@ static void on_states(void *user, uint32_t shard, const struct follow_state *sta
         return;
     keeper->loading = false;
     if (cursor == NULL) {
-        arm(keeper->store, RETRY_STORE_MS);
+        events_arm(keeper->store, RETRY_STORE_MS);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -260,7 +255,7 @@ static void load(struct keeper *keeper)
     if (asked == NULL ||
         follow_states(keeper->follow, keeper->shard, keeper->cursor, on_states, asked) != 0) {
         free(asked);
-        arm(keeper->store, RETRY_STORE_MS);
+        events_arm(keeper->store, RETRY_STORE_MS);
         return;
     }
     keeper->loading = true;
@@ -343,18 +338,19 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
 {
     const char *article = total->article;
     size_t bytes = total->article_bytes;
+    const struct states_stats *stats = states_stats(keeper->states);
     uint64_t now_ms;
 
-    if (total->state == NULL && states_stats(keeper->states).articles == 0)
+    if (total->state == NULL && stats->articles == 0)
         return RELAY_SHOW;
     now_ms = clock_unix_ms();
     if (!states_stored(keeper->states, article, bytes, total->state, now_ms))
         say_full(keeper, article, bytes);
     if (repeat)
         states_again(keeper->states, article, bytes);
-    if (states_stats(keeper->states).due > 0 || total->state != NULL)
+    if (stats->due > 0 || total->state != NULL)
         changed(keeper);
-    if (states_stats(keeper->states).wishes > 0)
+    if (stats->wishes > 0)
         store(keeper);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
         states_total_is(keeper->states, article, bytes, true);
@@ -395,7 +391,7 @@ void keeper_changed(struct keeper *keeper, const char *article, size_t bytes)
 struct keeper_stats keeper_stats(const struct keeper *keeper)
 {
     struct keeper_stats stats = keeper->stats;
-    stats.states = states_stats(keeper->states);
+    stats.states = *states_stats(keeper->states);
     return stats;
 }
 
@@ -428,19 +424,13 @@ void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish
     keeper->publish = publish;
 }
 
-static void free_event(struct event *event)
-{
-    if (event != NULL)
-        event_free(event);
-}
-
 void keeper_free(struct keeper *keeper)
 {
     if (keeper == NULL)
         return;
-    free_event(keeper->pump);
-    free_event(keeper->clock);
-    free_event(keeper->store);
+    events_free(keeper->pump);
+    events_free(keeper->clock);
+    events_free(keeper->store);
     states_free(keeper->states);
     free(keeper);
 }

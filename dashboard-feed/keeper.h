@@ -22,7 +22,7 @@ struct keeper;
 struct keeper_config {
     size_t max_states;
     uint64_t publish_rate; /* states a second, where many are due at once */
-    unsigned char seed[STATES_SEED_BYTES];
+    unsigned char seed[ARTICLE_SEED_BYTES];
     /* The article's total is shown from now on. */
     void (*on_shown)(void *user, const char *article, size_t bytes);
     void *user;

@@ -1,6 +1,7 @@
 /* tally-feed: publishes each article's total as it changes, and serves pages, totals, metrics and
  * health. Here the parts are made, connected and taken down; DESIGN says what each does. */
 #include "daemon/clock.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/start.h"
 #include "follow.h"
@@ -180,14 +181,12 @@ static void on_deadline(evutil_socket_t fd, short what, void *user)
 static void on_signal(evutil_socket_t fd, short what, void *user)
 {
     struct feed *feed = user;
-    const struct timeval limit = {.tv_sec = STOP_MAX_MS / 1000,
-                                  .tv_usec = STOP_MAX_MS % 1000 * 1000};
     (void)what;
     if (feed->stopping)
         return;
     log_line(LOG_LEVEL_INFO, "stopping", "signal=%d", (int)fd);
     feed->stopping = true;
-    evtimer_add(feed->deadline, &limit);
+    events_arm(feed->deadline, STOP_MAX_MS);
     health_offline(&feed->health);
     publish_health(feed->publish, feed->health.json);
     relay_stop(feed->relay);
@@ -203,14 +202,14 @@ static void on_libevent(int severity, const char *text)
 
 static int make_events(struct feed *feed)
 {
-    const struct timeval pause = {.tv_usec = HEALTH_CHECK_MS * 1000};
     feed->sigterm = evsignal_new(feed->base, SIGTERM, on_signal, feed);
     feed->sigint = evsignal_new(feed->base, SIGINT, on_signal, feed);
     feed->check = event_new(feed->base, -1, EV_PERSIST, on_check, feed);
     feed->deadline = evtimer_new(feed->base, on_deadline, feed);
     return feed->sigterm == NULL || feed->sigint == NULL || feed->check == NULL ||
                    feed->deadline == NULL || evsignal_add(feed->sigterm, NULL) != 0 ||
-                   evsignal_add(feed->sigint, NULL) != 0 || event_add(feed->check, &pause) != 0
+                   evsignal_add(feed->sigint, NULL) != 0 ||
+                   events_arm(feed->check, HEALTH_CHECK_MS) != 0
                ? -1
                : 0;
 }
@@ -296,12 +295,6 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
     return feed->http == NULL ? -1 : 0;
 }
 
-static void free_event(struct event *event)
-{
-    if (event != NULL)
-        event_free(event);
-}
-
 static void take_down(struct feed *feed)
 {
     follow_free(feed->follow); /* first: it answers what http, relay and keeper have asked */
@@ -309,10 +302,10 @@ static void take_down(struct feed *feed)
     publish_free(feed->publish);
     relay_free(feed->relay);
     keeper_free(feed->keeper);
-    free_event(feed->sigterm);
-    free_event(feed->sigint);
-    free_event(feed->check);
-    free_event(feed->deadline);
+    events_free(feed->sigterm);
+    events_free(feed->sigint);
+    events_free(feed->check);
+    events_free(feed->deadline);
     if (feed->base != NULL)
         event_base_free(feed->base);
 }

@@ -5,6 +5,7 @@
 #include "publish.h"
 
 #include "core/article.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
 
@@ -16,7 +17,8 @@
 
 #define TOPIC_MAX_BYTES (256 + 16 + ARTICLE_MAX_BYTES)
 #define PAYLOAD_MAX_BYTES 65536 /* of what is believed under ops/ */
-#define ECHO_MAX_S 10 /* then the mark is taken for absent, which costs work and loses nothing */
+/* Then the mark is taken for absent, which costs work and loses nothing. */
+#define ECHO_MAX_MS 10000
 
 enum phase { PHASE_DOWN, PHASE_LISTENING, PHASE_READY };
 
@@ -112,7 +114,6 @@ static void on_up(void *user)
 {
     struct publish *publish = user;
     char filter[TOPIC_MAX_BYTES];
-    const struct timeval limit = {.tv_sec = ECHO_MAX_S};
     publish->stats.connects++;
     publish->phase = PHASE_LISTENING;
     publish->has_mark = false;
@@ -125,7 +126,7 @@ static void on_up(void *user)
         mqtt_link_subscribe_others(publish->link, filter, 1);
     }
     send_retained(publish, "ops/health", "", 0, publish->health, 0, NULL);
-    evtimer_add(publish->echo_timer, &limit);
+    events_arm(publish->echo_timer, ECHO_MAX_MS);
 }
 
 static void on_echo_timer(evutil_socket_t fd, short what, void *user)
@@ -236,8 +237,7 @@ void publish_free(struct publish *publish)
     if (publish == NULL)
         return;
     mqtt_link_free(publish->link);
-    if (publish->echo_timer != NULL)
-        event_free(publish->echo_timer);
+    events_free(publish->echo_timer);
     free(publish->health);
     free(publish->prefix);
     free(publish);

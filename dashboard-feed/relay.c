@@ -3,6 +3,7 @@
 #include "core/article.h"
 #include "cover.h"
 #include "daemon/clock.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 
 #include <inttypes.h>
@@ -64,12 +65,6 @@ struct asked {
     uint64_t down_to;   /* of a page: its lowest score; 0 the range ends here */
     bool repeat[BATCH]; /* of a lookup of changed articles */
 };
-
-static void arm(struct event *event, uint64_t ms)
-{
-    const struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = ms % 1000 * 1000};
-    event_add(event, &after);
-}
 
 static struct asked *ask(struct relay *relay)
 {
@@ -208,7 +203,7 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
         }
     }
     if (refused)
-        arm(relay->pump, RETRY_MS);
+        events_arm(relay->pump, RETRY_MS);
     else
         pump(relay);
 out:
@@ -290,7 +285,7 @@ static void pump(struct relay *relay)
     if (next_ms == UINT64_MAX)
         event_del(relay->pump);
     else
-        arm(relay->pump, next_ms > 0 ? next_ms : 1);
+        events_arm(relay->pump, next_ms > 0 ? next_ms : 1);
     check_stopped(relay);
 }
 
@@ -341,7 +336,7 @@ static void poll_shard(struct relay *relay, uint32_t number)
     if (shard->asking || now - shard->asked_ms < POLL_SPACE_MS) {
         shard->again = true;
         if (!shard->asking && !event_pending(relay->soon, EV_TIMEOUT, NULL))
-            arm(relay->soon, shard->asked_ms + POLL_SPACE_MS - now);
+            events_arm(relay->soon, shard->asked_ms + POLL_SPACE_MS - now);
         return;
     }
     struct asked *asked = ask(relay);
@@ -541,7 +536,7 @@ static void on_top(void *user, uint32_t number, const struct follow_change *chan
     cover_follow(&relay->cover, number, shard->low, n > 0 ? changes[0].version : 0);
     shard->followed = true;
     if (cover_open(&relay->cover) > 0 && !event_pending(relay->resync, EV_TIMEOUT, NULL))
-        arm(relay->resync, RESYNC_TICK_MS);
+        events_arm(relay->resync, RESYNC_TICK_MS);
     poll_shard(relay, number);
 out:
     free(asked);
@@ -630,7 +625,7 @@ void relay_renew(struct relay *relay, const char *article, size_t bytes)
     if (!relay->running)
         return;
     conflate_again(relay->table, article_shard(article, bytes, shards(relay)), article, bytes);
-    arm(relay->pump, 1);
+    events_arm(relay->pump, 1);
 }
 
 void relay_broker_ready(struct relay *relay, const struct publish_mark *mark)
@@ -672,7 +667,6 @@ struct relay *relay_new(struct event_base *base, const struct relay_config *conf
         .max_articles = config->max_articles,
     };
     memcpy(conflate.seed, config->seed, sizeof conflate.seed);
-    const struct timeval second = {.tv_sec = 1};
     relay->table = conflate_new(&conflate);
     relay->poll = event_new(base, -1, EV_PERSIST, on_poll, relay);
     relay->soon = evtimer_new(base, on_soon, relay);
@@ -680,8 +674,8 @@ struct relay *relay_new(struct event_base *base, const struct relay_config *conf
     relay->resync = event_new(base, -1, EV_PERSIST, on_resync, relay);
     relay->marker = event_new(base, -1, EV_PERSIST, on_marker, relay);
     if (relay->table == NULL || relay->poll == NULL || relay->soon == NULL || relay->pump == NULL ||
-        relay->resync == NULL || relay->marker == NULL || event_add(relay->poll, &second) != 0 ||
-        event_add(relay->marker, &second) != 0) {
+        relay->resync == NULL || relay->marker == NULL || events_arm(relay->poll, 1000) != 0 ||
+        events_arm(relay->marker, 1000) != 0) {
         relay_free(relay);
         return NULL;
     }
@@ -694,21 +688,15 @@ void relay_connect(struct relay *relay, struct follow *follow, struct publish *p
     relay->publish = publish;
 }
 
-static void free_event(struct event *event)
-{
-    if (event != NULL)
-        event_free(event);
-}
-
 void relay_free(struct relay *relay)
 {
     if (relay == NULL)
         return;
-    free_event(relay->poll);
-    free_event(relay->soon);
-    free_event(relay->pump);
-    free_event(relay->resync);
-    free_event(relay->marker);
+    events_free(relay->poll);
+    events_free(relay->soon);
+    events_free(relay->pump);
+    events_free(relay->resync);
+    events_free(relay->marker);
     conflate_free(relay->table);
     free(relay);
 }

@@ -31,7 +31,7 @@ struct relay_config {
     uint64_t repeat_ms;
     uint64_t republish_rate; /* totals a second */
     size_t max_articles;
-    unsigned char seed[CONFLATE_SEED_BYTES];
+    unsigned char seed[ARTICLE_SEED_BYTES];
     void (*on_stopped)(
         void *user); /* after relay_stop: what was due is out, and the mark is with the broker */
     /* A total was fetched, with its article's state; `repeat`: once more. NULL: all are shown. */

@@ -1,18 +1,18 @@
 #include "states.h"
 
-#include <sodium.h>
+#include "core/heap.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->unhashed = true)
 /* Each function that hashes calls its table `states`. */
-#define HASH_FUNCTION(key, bytes, out) ((out) = hash_article(states, (key), (bytes)))
+#define HASH_FUNCTION(key, bytes, out) ((out) = article_hash((key), (bytes), states->config.seed))
 #include <uthash.h>
 #include <utlist.h>
 
 #define SOMETHING UINT64_MAX /* the broker holds what is no state of a feed's */
-#define NOT_TIMED SIZE_MAX
 
 enum wish { NO_WISH, WISH_STATE, WISH_AWAY };
 enum due { NOT_DUE, DUE_CLOSED, DUE_OPEN }; /* what is closed goes out first */
@@ -23,10 +23,9 @@ struct entry {
     struct entry *wish_prev, *wish_next; /* while it waits to be taken */
     struct article_state state;          /* Redis's, where `stored` */
     struct article_state *wished;        /* while the wish is one for a state */
-    uint64_t holds;   /* the version that the broker holds; 0 nothing, SOMETHING */
-    uint64_t next_ms; /* `state` opens or closes */
-    size_t timed;     /* its place in the heap */
-    uint32_t load;    /* in which it was told of last */
+    uint64_t holds;           /* the version that the broker holds; 0 nothing, SOMETHING */
+    struct heap_node next_ms; /* `state` opens or closes */
+    uint32_t load;            /* in which it was told of last */
     uint8_t bytes;
     uint8_t wish; /* an operator's, not stored yet */
     uint8_t due;
@@ -46,21 +45,11 @@ struct states {
     bool due_open; /* what states_next_due said of the first */
     struct entry *wishes;
     struct entry *later; /* those that were not stored, until they are tried again */
-    struct entry **heap; /* by next_ms, the earliest first */
-    size_t heap_n, heap_room;
+    struct heap times;   /* by next_ms; has room for every entry */
     uint32_t load;
     bool loaded;
     struct states_stats stats;
 };
-
-static unsigned hash_article(const struct states *states, const void *key, size_t bytes)
-{
-    unsigned char out[crypto_shorthash_BYTES];
-    unsigned hash;
-    crypto_shorthash(out, key, bytes, states->config.seed);
-    memcpy(&hash, out, sizeof hash);
-    return hash;
-}
 
 static struct entry *find(const struct states *states, const char *article, size_t bytes)
 {
@@ -70,74 +59,13 @@ static struct entry *find(const struct states *states, const char *article, size
     return entry;
 }
 
-/* --- the heap of times --- */
-
-static void put_at(struct states *states, size_t at, struct entry *entry)
-{
-    states->heap[at] = entry;
-    entry->timed = at;
-}
-
-static void sift_up(struct states *states, size_t at)
-{
-    struct entry *entry = states->heap[at];
-    for (; at > 0 && states->heap[(at - 1) / 2]->next_ms > entry->next_ms; at = (at - 1) / 2)
-        put_at(states, at, states->heap[(at - 1) / 2]);
-    put_at(states, at, entry);
-}
-
-static void sift_down(struct states *states, size_t at)
-{
-    struct entry *entry = states->heap[at];
-    for (size_t child = 2 * at + 1; child < states->heap_n; child = 2 * at + 1) {
-        if (child + 1 < states->heap_n &&
-            states->heap[child + 1]->next_ms < states->heap[child]->next_ms)
-            child++;
-        if (states->heap[child]->next_ms >= entry->next_ms)
-            break;
-        put_at(states, at, states->heap[child]);
-        at = child;
-    }
-    put_at(states, at, entry);
-}
-
-static void untime(struct states *states, struct entry *entry)
-{
-    size_t at = entry->timed;
-    if (at == NOT_TIMED)
-        return;
-    entry->timed = NOT_TIMED;
-    struct entry *last = states->heap[--states->heap_n];
-    if (last == entry)
-        return;
-    put_at(states, at, last);
-    sift_up(states, at);
-    sift_down(states, last->timed);
-}
-
-/* Room in the heap for every entry, before one is added. */
-static bool heap_grows(struct states *states)
-{
-    if (states->stats.articles < states->heap_room)
-        return true;
-    size_t room = states->heap_room < 64 ? 64 : states->heap_room * 2;
-    struct entry **heap = realloc(states->heap, room * sizeof(struct entry *));
-    if (heap == NULL)
-        return false;
-    states->heap = heap;
-    states->heap_room = room;
-    return true;
-}
-
 static void time_it(struct states *states, struct entry *entry, uint64_t unix_ms)
 {
-    untime(states, entry);
-    entry->next_ms =
+    heap_remove(&states->times, &entry->next_ms);
+    entry->next_ms.due =
         entry->stored ? article_state_next_change(&entry->state, unix_ms) : ARTICLE_STATE_NEVER;
-    if (entry->next_ms == ARTICLE_STATE_NEVER)
-        return;
-    states->heap[states->heap_n] = entry;
-    sift_up(states, states->heap_n++);
+    if (entry->next_ms.due != ARTICLE_STATE_NEVER)
+        (void)heap_add(&states->times, &entry->next_ms);
 }
 
 /* --- entries --- */
@@ -146,12 +74,11 @@ static struct entry *add(struct states *states, const char *article, size_t byte
 {
     struct entry *entry = NULL;
     if (states->stats.articles < states->config.max && bytes <= ARTICLE_MAX_BYTES &&
-        heap_grows(states))
+        heap_reserve(&states->times, states->stats.articles + 1))
         entry = calloc(1, sizeof *entry + bytes);
     if (entry != NULL) {
         memcpy(entry->article, article, bytes);
         entry->bytes = (uint8_t)bytes;
-        entry->timed = NOT_TIMED;
         HASH_ADD_KEYPTR(hh, states->by_article, entry->article, bytes, entry);
         if (!entry->unhashed) {
             states->stats.articles++;
@@ -186,7 +113,7 @@ static void set_due(struct states *states, struct entry *entry, enum due due)
 
 static void forget(struct states *states, struct entry *entry)
 {
-    untime(states, entry);
+    heap_remove(&states->times, &entry->next_ms);
     set_due(states, entry, NOT_DUE);
     HASH_DEL(states->by_article, entry);
     states->stats.articles--;
@@ -227,7 +154,7 @@ void states_free(struct states *states)
     {
         forget(states, entry);
     }
-    free(states->heap);
+    heap_fini(&states->times);
     free(states);
 }
 
@@ -471,10 +398,10 @@ void states_again(struct states *states, const char *article, size_t bytes)
 
 uint64_t states_next_ms(const struct states *states, uint64_t unix_ms)
 {
-    if (states->heap_n == 0)
+    const struct heap_node *first = heap_first(&states->times);
+    if (first == NULL)
         return UINT64_MAX;
-    uint64_t next_ms = states->heap[0]->next_ms;
-    return next_ms > unix_ms ? next_ms - unix_ms : 0;
+    return first->due > unix_ms ? first->due - unix_ms : 0;
 }
 
 static bool shows_now(const struct entry *entry, uint64_t unix_ms)
@@ -486,8 +413,9 @@ static bool shows_now(const struct entry *entry, uint64_t unix_ms)
 void states_expire(struct states *states, uint64_t unix_ms,
                    void (*shows)(void *user, const char *article, size_t bytes), void *user)
 {
-    while (states->heap_n > 0 && states->heap[0]->next_ms <= unix_ms) {
-        struct entry *entry = states->heap[0];
+    struct heap_node *first;
+    while ((first = heap_first(&states->times)) != NULL && first->due <= unix_ms) {
+        struct entry *entry = HEAP_OWNER(first, struct entry, next_ms);
         time_it(states, entry, unix_ms);
         if (shows_now(entry, unix_ms))
             shows(user, entry->article, entry->bytes);
@@ -518,7 +446,7 @@ void states_total_is(struct states *states, const char *article, size_t bytes, b
         entry->no_total = !there;
 }
 
-struct states_stats states_stats(const struct states *states)
+const struct states_stats *states_stats(const struct states *states)
 {
-    return states->stats;
+    return &states->stats;
 }

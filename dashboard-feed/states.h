@@ -16,13 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATES_SEED_BYTES 16
-
 struct states;
 
 struct states_config {
-    size_t max; /* articles; at least 1 */
-    unsigned char seed[STATES_SEED_BYTES];
+    size_t max;                             /* articles; at least 1 */
+    unsigned char seed[ARTICLE_SEED_BYTES]; /* random: article_hash */
 };
 
 struct states_stats {
@@ -128,6 +126,7 @@ bool states_total_stands(const struct states *states, const char *article, size_
 /* What the broker retains of it: a total, or surely none. */
 void states_total_is(struct states *states, const char *article, size_t bytes, bool there);
 
-struct states_stats states_stats(const struct states *states);
+/* The table's own: they go on changing with it. */
+const struct states_stats *states_stats(const struct states *states);
 
 #endif

@@ -75,7 +75,7 @@ static const char *publish(void)
 static void nothing_is_due(void)
 {
     assert_string_equal(publish(), "");
-    assert_int_equal(states_stats(states).due, 0);
+    assert_int_equal(states_stats(states)->due, 0);
 }
 
 /* Takes the next wish: "a=closed", "a=open", "a away"; "" there is none. */
@@ -124,9 +124,9 @@ static void what_redis_has_is_published_once(void **state)
     assert_true(stored("a", NULL, 0));
     assert_string_equal(publish(), "a away");
     nothing_is_due();
-    assert_int_equal(states_stats(states).articles, 0);
+    assert_int_equal(states_stats(states)->articles, 0);
     assert_true(stored("a", NULL, 0)); /* none, and none known */
-    assert_int_equal(states_stats(states).articles, 0);
+    assert_int_equal(states_stats(states)->articles, 0);
 }
 
 static void what_is_closed_goes_out_first(void **state)
@@ -141,7 +141,7 @@ static void what_is_closed_goes_out_first(void **state)
     assert_string_equal(publish(), "a=open 1");
     nothing_is_due();
     states_new_broker(states, now); /* it holds nothing */
-    assert_int_equal(states_stats(states).due, 3);
+    assert_int_equal(states_stats(states)->due, 3);
     assert_true(heard("c", "closed", V + 3, false)); /* but this */
     assert_string_equal(publish(), "b=closed 2");
     assert_string_equal(publish(), "a=open 1");
@@ -163,7 +163,7 @@ static void what_the_broker_holds_is_judged_when_all_is_loaded(void **state)
     states_load_end(states, UINT64_MAX, now);
     assert_string_equal(publish(), "a away"); /* Redis has none */
     nothing_is_due();
-    assert_int_equal(states_stats(states).articles, 2);
+    assert_int_equal(states_stats(states)->articles, 2);
 }
 
 static void a_state_that_cannot_be_read_is_left(void **state)
@@ -187,11 +187,11 @@ static void a_wish_is_stored_and_then_published(void **state)
     load(true);
     assert_true(heard("a", "closed", 0, false));
     nothing_is_due();
-    assert_int_equal(states_stats(states).wishes, 1);
+    assert_int_equal(states_stats(states)->wishes, 1);
     assert_string_equal(take(), "a=closed");
     assert_string_equal(take(), "");
     is_stored("a", V + 1);
-    assert_int_equal(states_stats(states).wishes, 0);
+    assert_int_equal(states_stats(states)->wishes, 0);
     assert_string_equal(publish(), "a=closed 1");
     nothing_is_due();
     assert_true(states_heard_nothing(states, "a", 1));
@@ -200,12 +200,12 @@ static void a_wish_is_stored_and_then_published(void **state)
     /* The broker held nothing of it already, but for what was published as that was said. */
     assert_string_equal(publish(), "a away");
     nothing_is_due();
-    assert_int_equal(states_stats(states).articles, 0);
+    assert_int_equal(states_stats(states)->articles, 0);
     states_heard_nothing(states, "a", 1);
     assert_string_equal(take(), "a away");
     is_stored("a", 0); /* Redis had none: what another feed of this broker says ends here */
     nothing_is_due();
-    assert_int_equal(states_stats(states).articles, 0);
+    assert_int_equal(states_stats(states)->articles, 0);
     is_stored("a", V + 3); /* nobody asked */
     states_wish_back(states, "a", 1);
     assert_string_equal(take(), "");
@@ -253,7 +253,7 @@ static void a_wish_that_is_refused_waits_apart(void **state)
     is_stored("b", V + 1);
     heard("a", "open", 0, false);
     assert_string_equal(take(), "");
-    assert_int_equal(states_stats(states).wishes, 1);
+    assert_int_equal(states_stats(states)->wishes, 1);
     heard("c", "closed", 0, false);
     states_retry_wishes(states);
     assert_string_equal(take(), "c=closed");
@@ -380,8 +380,8 @@ static void the_earliest_is_next(void **state)
         left += closes[k] > 30000;
     }
     assert_true(closed > 10 && left > 10);
-    assert_int_equal(states_stats(states).due, closed);
-    assert_int_equal(states_stats(states).articles, closed + left);
+    assert_int_equal(states_stats(states)->due, closed);
+    assert_int_equal(states_stats(states)->articles, closed + left);
 }
 
 /* Redis lost its last seconds: what it had then is stored once more. */
@@ -397,7 +397,7 @@ static void what_redis_lost(void **state)
     states_load_begin(states, false);
     stored("c", "open", V + 200); /* what it had before */
     states_load_end(states, V + 400, now);
-    assert_int_equal(states_stats(states).restored, 2);
+    assert_int_equal(states_stats(states)->restored, 2);
     assert_string_equal(publish(), "b away"); /* it stood for long: it was taken away */
     nothing_is_due();
     assert_string_equal(take(), "c=closed");
@@ -412,9 +412,9 @@ static void what_redis_lost(void **state)
     states_load_begin(states, true);
     stored("a", "open", V + 5);
     states_load_end(states, UINT64_MAX, now);
-    assert_int_equal(states_stats(states).restored, 2);
+    assert_int_equal(states_stats(states)->restored, 2);
     assert_string_equal(take(), "");
-    assert_int_equal(states_stats(states).due, 2);
+    assert_int_equal(states_stats(states)->due, 2);
 }
 
 static void the_bound(void **state)
@@ -428,11 +428,11 @@ static void the_bound(void **state)
     assert_false(states_heard_nothing(states, "e", 1));
     assert_true(stored("e", NULL, 0));
     assert_true(stored("a", "open", V + 5));
-    assert_int_equal(states_stats(states).refused, 3);
-    assert_int_equal(states_stats(states).articles, 4);
+    assert_int_equal(states_stats(states)->refused, 3);
+    assert_int_equal(states_stats(states)->articles, 4);
     while (publish()[0] != '\0')
         continue;
-    assert_int_equal(states_stats(states).articles, 3); /* d was nobody's */
+    assert_int_equal(states_stats(states)->articles, 3); /* d was nobody's */
     assert_true(stored("e", "closed", V + 4));
 }
 

@@ -2,7 +2,10 @@
 
 #include "core/crc32c.h"
 
+#include <sodium.h>
 #include <string.h>
+
+_Static_assert(ARTICLE_SEED_BYTES == crypto_shorthash_KEYBYTES, "SipHash's key");
 
 static bool is_alphanumeric(char c)
 {
@@ -44,4 +47,13 @@ bool article_prefix_valid(const char *prefix)
 uint32_t article_shard(const char *id, size_t bytes, uint32_t shards)
 {
     return crc32c(0, id, bytes) % shards;
+}
+
+unsigned article_hash(const char *id, size_t bytes, const unsigned char seed[ARTICLE_SEED_BYTES])
+{
+    unsigned char out[crypto_shorthash_BYTES];
+    unsigned hash;
+    crypto_shorthash(out, (const unsigned char *)id, bytes, seed);
+    memcpy(&hash, out, sizeof hash);
+    return hash;
 }

@@ -8,6 +8,7 @@
 
 #define ARTICLE_MAX_BYTES 200
 #define ARTICLE_MAX_LEVELS 8
+#define ARTICLE_SEED_BYTES 16
 #define ARTICLE_PREFIX_MAX_BYTES 64
 #define ARTICLE_PREFIX_ACCEPTS                                                                     \
     "empty, or levels of letters, digits and ._~%- that end with /, 64 bytes at most"
@@ -21,5 +22,9 @@ bool article_prefix_valid(const char *prefix);
 
 /* The shard of a valid article: CRC32C(id) mod `shards` (at least 1). */
 uint32_t article_shard(const char *id, size_t bytes, uint32_t shards);
+
+/* For a table in memory (SipHash). `seed` is random, and the table's own: readers choose article
+ * ids, and must not choose collisions. */
+unsigned article_hash(const char *id, size_t bytes, const unsigned char seed[ARTICLE_SEED_BYTES]);
 
 #endif

@@ -7,6 +7,7 @@
 #include "daemon/mqtt_link.h"
 
 #include "core/mqtt_protocol.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -202,10 +203,8 @@ static void tick_cb(evutil_socket_t fd, short what, void *user)
 
 static void drop_client(struct mqtt_link *link)
 {
-    if (link->readable != NULL)
-        event_free(link->readable);
-    if (link->writable != NULL)
-        event_free(link->writable);
+    events_free(link->readable);
+    events_free(link->writable);
     link->readable = link->writable = NULL;
     if (link->client != NULL)
         mosquitto_destroy(link->client);
@@ -233,8 +232,7 @@ static void settle(struct mqtt_link *link)
     uint32_t random;
     evutil_secure_rng_get_bytes(&random, sizeof random);
     unsigned pause_ms = link->pause_ms / 2 + random % (link->pause_ms / 2 + 1);
-    struct timeval pause = {.tv_sec = pause_ms / 1000, .tv_usec = (pause_ms % 1000) * 1000};
-    event_add(link->retry, &pause);
+    events_arm(link->retry, pause_ms);
     link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
 
     if (was_up || strcmp(why, link->said) != 0)
@@ -321,10 +319,8 @@ static void free_config(struct mqtt_link_config *config)
 static void free_link(struct mqtt_link *link)
 {
     drop_client(link);
-    if (link->tick != NULL)
-        event_free(link->tick);
-    if (link->retry != NULL)
-        event_free(link->retry);
+    events_free(link->tick);
+    events_free(link->retry);
     free_config(&link->config);
     free(link);
     mosquitto_lib_cleanup();
@@ -351,9 +347,8 @@ struct mqtt_link *mqtt_link_new(struct event_base *base, const struct mqtt_link_
     link->config.will_payload = copy(config->will_payload, &failed);
     link->tick = event_new(base, -1, EV_PERSIST, tick_cb, link);
     link->retry = evtimer_new(base, attempt_cb, link);
-    const struct timeval second = {.tv_sec = 1}, at_once = {0};
-    if (failed || link->tick == NULL || link->retry == NULL ||
-        event_add(link->tick, &second) != 0 || event_add(link->retry, &at_once) != 0) {
+    if (failed || link->tick == NULL || link->retry == NULL || events_arm(link->tick, 1000) != 0 ||
+        events_arm(link->retry, 0) != 0) {
         free_link(link);
         return NULL;
     }

@@ -7,6 +7,7 @@
  * redis_link_reset only marks it and leaves the freeing to the loop. */
 #include "daemon/redis_link.h"
 #include "daemon/clock.h"
+#include "daemon/events.h"
 
 #include "daemon/log.h"
 
@@ -42,12 +43,6 @@ struct redis_link {
     char last_why[WHY_MAX_BYTES]; /* as last logged */
 };
 
-static void arm(struct redis_link *link, int ms)
-{
-    struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-    event_add(link->timer, &after);
-}
-
 /* Half of the pause is fixed, half random, so that many edges do not come back in step. */
 static int next_pause_ms(struct redis_link *link)
 {
@@ -67,7 +62,7 @@ static void gone(struct redis_link *link, const char *why)
     if (was_up && clock_monotonic_ms() - link->up_since_ms > STEADY_MS)
         link->pause_ms = PAUSE_MIN_MS;
     link->state = LINK_PAUSE;
-    arm(link, next_pause_ms(link));
+    events_arm(link->timer, next_pause_ms(link));
     if (was_up || strcmp(why, link->last_why) != 0) {
         log_line(LOG_LEVEL_WARNING, was_up ? "redis lost" : "redis away", "host=%s port=%d why=%s",
                  link->host, link->config.port, why);
@@ -167,7 +162,7 @@ static void begin(struct redis_link *link)
     redis->data = link;
     if (!path)
         redisEnableKeepAlive(&redis->c);
-    arm(link, CONNECT_MAX_MS);
+    events_arm(link->timer, CONNECT_MAX_MS);
     if (redisLibeventAttach(redis, link->base) != REDIS_OK) {
         redis_link_reset(link, "no memory");
         return;
@@ -208,7 +203,7 @@ struct redis_link *redis_link_new(struct event_base *base, const struct redis_li
         return NULL;
     }
     signal(SIGPIPE, SIG_IGN); /* hiredis 0.14 writes without MSG_NOSIGNAL */
-    arm(link, 0);
+    events_arm(link->timer, 0);
     return link;
 }
 
@@ -220,8 +215,7 @@ void redis_link_free(struct redis_link *link)
         link->redis->data = NULL;
         redisAsyncFree(link->redis);
     }
-    if (link->timer != NULL)
-        event_free(link->timer);
+    events_free(link->timer);
     free(link->password);
     free(link->host);
     free(link);
@@ -238,5 +232,5 @@ void redis_link_reset(struct redis_link *link, const char *why)
         return;
     snprintf(link->why, sizeof link->why, "%s", why);
     link->state = LINK_DROPPING;
-    arm(link, 0);
+    events_arm(link->timer, 0);
 }

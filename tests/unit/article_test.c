@@ -89,6 +89,25 @@ static void shards_evenly(void **state)
         assert_in_range(count[i], 800, 1200);
 }
 
+static void hashes_by_seed(void **state)
+{
+    static const unsigned char seed[ARTICLE_SEED_BYTES] = "0123456789abcde",
+                               other[ARTICLE_SEED_BYTES] = "0123456789abcdf";
+    unsigned same[2] = {0};
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++) {
+        char id[33];
+        int n = snprintf(id, sizeof id, "post/%u", i);
+        unsigned hash = article_hash(id, (size_t)n, seed);
+        id[n] = 'x'; /* no more of it counts than told */
+        assert_int_equal(article_hash(id, (size_t)n, seed), hash);
+        same[0] += article_hash(id, (size_t)n, other) == hash;
+        same[1] += article_hash(id, (size_t)n + 1, seed) == hash;
+    }
+    assert_in_range(same[0], 0, 1);
+    assert_in_range(same[1], 0, 1);
+}
+
 static void knows_prefixes(void **state)
 {
     static const char *const good[] = {"", "news/", "a/b/c/", "n.e_w-s~%/"};
@@ -119,6 +138,7 @@ int main(void)
         cmocka_unit_test(knows_every_byte),
         cmocka_unit_test(shards_by_crc),
         cmocka_unit_test(shards_evenly),
+        cmocka_unit_test(hashes_by_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,103 @@
+#include "startup.h"
+
+#include "broker_config.h"
+#include "housekeeping.h"
+#include "property.h"
+
+#include "core/error.h"
+
+#include <inttypes.h>
+
+#define OPTIONS_MAX 64
+
+static int configure(struct edge *edge, const struct mosquitto_opt *options, int n, char *error,
+                     size_t error_bytes)
+{
+    const char *names[OPTIONS_MAX], *values[OPTIONS_MAX];
+    if (n > OPTIONS_MAX)
+        return error_say(error, error_bytes, "over %d options", OPTIONS_MAX);
+    for (int i = 0; i < n; i++) {
+        names[i] = options[i].key;
+        values[i] = options[i].value;
+    }
+    return edge_configure(edge, names, values, (size_t)n, error, error_bytes);
+}
+
+static void say_finding(void *user, bool fatal, const char *sentence)
+{
+    (void)user;
+    broker_say(fatal ? MOSQ_LOG_ERR : MOSQ_LOG_WARNING, sentence, "%s", "");
+}
+
+/* 0, or -1 where the broker is configured so that the promise could not be kept: then all of that
+ * is said already, and `error` is empty. */
+static int check_broker(const struct edge *edge, char *error, size_t error_bytes)
+{
+    struct broker_config config;
+
+    if (broker_config_read_own(&config, error, error_bytes) != 0) {
+        broker_say(MOSQ_LOG_WARNING, "the broker's configuration cannot be checked",
+                   "reason=\"%s\"", error);
+        return 0;
+    }
+    error[0] = '\0';
+    if (broker_config_judge(&config, edge->settings.auto_id_may_react, say_finding, NULL) > 0)
+        return -1;
+    return 0;
+}
+
+/* Whether properties lie in memory as property.c takes for granted. */
+static int check_properties(char *error, size_t error_bytes)
+{
+    static const char topic[] = "receipts/proof";
+    static const unsigned char correlation[4] = {0, 1, 2, 0xff};
+    mosquitto_property *list = NULL;
+
+    bool fits =
+        mosquitto_property_add_string(&list, MQTT_PROP_RESPONSE_TOPIC, topic) == MOSQ_ERR_SUCCESS &&
+        mosquitto_property_add_binary(&list, MQTT_PROP_CORRELATION_DATA, correlation,
+                                      sizeof correlation) == MOSQ_ERR_SUCCESS &&
+        property_fits(list, topic, correlation);
+    mosquitto_property_free_all(&list);
+    return fits ? 0
+                : error_say(error, error_bytes,
+                            "this version of Mosquitto keeps MQTT 5 properties in another way than "
+                            "2.0 and 2.1: it is not supported");
+}
+
+int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n, char *error,
+                 size_t error_bytes)
+{
+    if (configure(edge, options, n, error, error_bytes) != 0 ||
+        check_broker(edge, error, error_bytes) != 0 || check_properties(error, error_bytes) != 0)
+        return -1;
+    return edge_open(edge, error, error_bytes);
+}
+
+void startup_say_ready(const struct edge *edge)
+{
+    const struct settings *settings = &edge->settings;
+    bool safe, survives_reboot;
+    const char *kind = spool_dir_file_system(settings->spool, &safe, &survives_reboot);
+
+    broker_say(MOSQ_LOG_NOTICE, "ready",
+               "spool=\"%s\" file_system=%s survives_reboot=%s edge=%016" PRIx64 " shards=%" PRIu64
+               " ring_bytes=%" PRIu64 " kinds=%s topic_prefix=\"%s\" identities=%s limits=%s",
+               settings->spool, kind, survives_reboot ? "yes" : "no",
+               spool_dir_edge_id(edge->spool), settings->shards, settings->ring_bytes,
+               settings->kinds, settings->topic_prefix, settings->identities,
+               settings->limits ? "on" : "off");
+    if (settings->by_token)
+        housekeeping_say_token_keys(edge);
+    if (edge->note[0] != '\0')
+        broker_say(MOSQ_LOG_WARNING, edge->note, "%s", "");
+    if (!survives_reboot)
+        broker_say(MOSQ_LOG_WARNING,
+                   "the spool does not survive a reboot: what is not yet applied is lost by one",
+                   "file_system=%s", kind);
+    if (!safe)
+        broker_say(
+            MOSQ_LOG_WARNING,
+            "the spool's file system is not safe for it: a full disk or a cut link ends the broker",
+            "file_system=%s", kind);
+}

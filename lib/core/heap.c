@@ -1,0 +1,85 @@
+#include "core/heap.h"
+
+#include <stdlib.h>
+
+#define ROOM_MIN 64
+
+void heap_fini(struct heap *heap)
+{
+    free(heap->node);
+    *heap = (struct heap){0};
+}
+
+static void put(struct heap *heap, size_t i, struct heap_node *node)
+{
+    heap->node[i] = node;
+    node->place = i + 1;
+}
+
+/* Puts it at place i or, while who stands above is due later, further up. */
+static void rise(struct heap *heap, size_t i, struct heap_node *node)
+{
+    while (i > 0 && heap->node[(i - 1) / 2]->due > node->due) {
+        put(heap, i, heap->node[(i - 1) / 2]);
+        i = (i - 1) / 2;
+    }
+    put(heap, i, node);
+}
+
+/* Puts it at place i or, while one of the two below is due earlier, further down. */
+static void sink(struct heap *heap, size_t i, struct heap_node *node)
+{
+    for (size_t below = 2 * i + 1; below < heap->n; below = 2 * i + 1) {
+        if (below + 1 < heap->n && heap->node[below + 1]->due < heap->node[below]->due)
+            below++;
+        if (heap->node[below]->due >= node->due)
+            break;
+        put(heap, i, heap->node[below]);
+        i = below;
+    }
+    put(heap, i, node);
+}
+
+bool heap_reserve(struct heap *heap, size_t n)
+{
+    size_t room = heap->room == 0 ? ROOM_MIN : heap->room;
+    if (n <= heap->room)
+        return true;
+    while (room < n)
+        room *= 2;
+    struct heap_node **node = realloc(heap->node, room * sizeof(struct heap_node *));
+    if (node == NULL)
+        return false;
+    heap->node = node;
+    heap->room = room;
+    return true;
+}
+
+bool heap_add(struct heap *heap, struct heap_node *node)
+{
+    if (!heap_reserve(heap, heap->n + 1))
+        return false;
+    rise(heap, heap->n++, node);
+    return true;
+}
+
+void heap_remove(struct heap *heap, struct heap_node *node)
+{
+    if (node->place == 0)
+        return;
+    size_t i = node->place - 1;
+    struct heap_node *last = heap->node[--heap->n];
+
+    node->place = 0;
+    if (last == node)
+        return;
+    if (i > 0 && heap->node[(i - 1) / 2]->due > last->due)
+        rise(heap, i, last);
+    else
+        sink(heap, i, last);
+}
+
+struct heap_node *heap_first(const struct heap *heap)
+{
+    return heap->n == 0 ? NULL : heap->node[0];
+}
