@@ -133,13 +133,13 @@ static int check_words(const struct operate_settings *settings, char *error, siz
 
 static int check(struct operate_settings *settings, char *error, size_t error_bytes)
 {
+    if (names_an_article(settings->command) && settings->article[0] == '\0')
+        return error_say(error, error_bytes,
+                         "an article is missing: tally %s ARTICLE --option=value …",
+                         operate_settings_name(settings->command));
     if (names_an_article(settings->command) &&
         !article_valid(settings->article, strlen(settings->article)))
-        return error_say(error, error_bytes,
-                         settings->article[0] == '\0' ? "an article is missing: tally %s ARTICLE %s"
-                                                      : "tally %s: %s is no article's id",
-                         operate_settings_name(settings->command),
-                         settings->article[0] == '\0' ? "--option=value …" : settings->article);
+        return error_say(error, error_bytes, "%s is no article's id", settings->article);
     if (check_words(settings, error, error_bytes) != 0)
         return -1;
     settings->rows = strcmp(settings->format, "jsonl") == 0 ? ROWS_JSONL : ROWS_CSV;

@@ -180,6 +180,9 @@ static int read_csv(struct rows_reader *reader, char *line, size_t bytes, struct
     struct csv_field fields[ROWS_COLUMNS_MAX];
     const char *why = "";
     int64_t total = -1;
+    if (reader->columns == 0 && bytes > 0 && line[0] == '{')
+        return error_say(error, error_bytes,
+                         "a JSON object, but lines of CSV are asked for: --format=jsonl");
     int n = csv_split(line, bytes, fields, ROWS_COLUMNS_MAX, &why);
     if (n < 0)
         return error_say(error, error_bytes, "%s", why);

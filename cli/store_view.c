@@ -155,8 +155,11 @@ struct store_view *store_view_open(const char *host, int port, const char *passw
     view->redis = host[0] == '/' ? redisConnectUnixWithTimeout(host, limit)
                                  : redisConnectWithTimeout(host, port, limit);
     if (view->redis == NULL || view->redis->err != 0) {
-        error_say(error, error_bytes, "redis %s: %s", host,
-                  view->redis == NULL ? "no memory" : view->redis->errstr);
+        char at[16] = "";
+        if (host[0] != '/')
+            snprintf(at, sizeof at, ":%d", port);
+        error_say(error, error_bytes, "redis: %s (%s%s)",
+                  view->redis == NULL ? "no memory" : view->redis->errstr, host, at);
         goto fail;
     }
     if (redisSetTimeout(view->redis, limit) != REDIS_OK || greet(view, password) != 0 ||

@@ -49,6 +49,8 @@ static void test_files(void **state)
         {"\n", "!there is no article in it"},
         {"article,kind,count\n", "!there is no article in it"},
         {"a,like,1\n", "!line 1: the header's column \"a\" is unknown"},
+        {"{\"article\":\"a\",\"kind\":\"like\",\"count\":1}\n",
+         "!line 1: a JSON object, but lines of CSV are asked for: --format=jsonl"},
         {"article,kind,count\na,like,1\na,like,1\n", "!line 3: a: line 2 says that already"},
         {"article,base:like\na,1\nb,2\na,1\n", "!line 4: a: line 2 says that already"},
         {"article,kind,count\na,like,9007199254740991\na,sad,1\n",

@@ -6,7 +6,7 @@ import mqtt from './mqtt.js';
 import { attempt, reader, sync, wishes } from './wishes.js';
 
 export default () => {
-  const bars = new Map(); // bar → its article
+  let bars = new Map(); // bar → its article; the one that was clicked last is told first
   let away; // for over three seconds: a shorter absence is not worth a word
   let url, open, close, subscribe, unsubscribe, publish;
   let up, password, busy, painting, timer, lost;
@@ -65,7 +65,8 @@ export default () => {
     sync(1);
   };
 
-  const react = (article, kind) => {
+  const react = (bar, article, kind) => {
+    bars = new Map([[bar, article], ...bars]);
     const last = wishes.get(article);
     const was = last ? (last.settled ? last.kind : last.was) : 'none';
     wishes.set(article, { kind, at: Math.max(Date.now(), (last?.at ?? 0) + 1), was, via: url, settled: 0, sent: 0, due: 0 });

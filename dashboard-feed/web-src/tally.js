@@ -117,7 +117,7 @@ customElements.get('tally-reactions') ||
             node.part.toggle('pending', waits && kind === (wish.kind === 'none' ? wish.was : wish.kind));
           });
           put(title, words.Title);
-          put(status, waits ? (away ? words.Kept : wish.slow ? words.Received : '') : said);
+          put(status, waits ? (away ? words.Kept : wish.slow ? words.Received : (said = '')) : said);
           put(info, [shown && words.Sum + whole(all), away && words.Away, closed && words.Closed, hidden && words.Hidden].filter((text) => text).join(' · '));
         };
 
@@ -168,7 +168,7 @@ customElements.get('tally-reactions') ||
           attach();
           if (article && !closed) {
             base = known.totals.counts && known.totals;
-            react(article, kind);
+            react(hear, article, kind);
           }
         };
       }

@@ -76,6 +76,18 @@ describe('a click', () => {
     assert.deepEqual(broker.published.map(kindOf), ['like', 'sad', 'none']);
   });
 
+  test('is answered by the bar that was clicked, where an article has two, and the other says nothing of before', async (t) => {
+    const { context } = await setUp(t);
+    const { page, bar } = await openBar(context, `/page?articles=${ARTICLE},${ARTICLE}`);
+    const [above, below] = [0, 1].map((at) => Object.assign(new Bar(page, ARTICLE), { element: bar.element.nth(at) }));
+    for (const [clicked, other, kind, status] of [[above, below, 'like', 'Counted: Like.'], [below, above, 'sad', 'Counted: Sad.']]) {
+      await clicked.becomes({ counts: { angry: '0' } });
+      await clicked.click(kind);
+      await clicked.becomes({ pressed: kind, status });
+      await other.becomes({ pressed: kind, status: '' });
+    }
+  });
+
   test('is not shown twice when the total overtakes the receipt', async (t) => {
     const { context, broker } = await setUp(t);
     broker.total(ARTICLE, FEW);

@@ -305,6 +305,30 @@ def test_keys_of_tokens_reach_the_broker(server, tmp_path):
     assert "identities=token,username,client_id" in said and "the keys of readers' tokens are read" in said
 
 
+def test_the_operators_own_options_of_the_plugin_stand_before_the_scripts(server):
+    os.makedirs(server.data)
+    own = os.path.join(server.data, "plugin.conf")
+    with open(own, "w") as conf:
+        conf.write("# ours\n\nplugin_opt_open_wildcards  off\nplugin_opt_kinds like,dislike")
+    server.start()
+    with open(os.path.join(server.data, "log", "mosquitto.log")) as log:
+        assert "kinds=like,dislike " in log.read()
+    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
+        options = [line.split()[:2] for line in conf if line.startswith("plugin_opt_")]
+    assert ["plugin_opt_open_wildcards", "off"] in options and ["plugin_opt_limits", "on"] in options
+    assert len({name for name, _value in options}) == len(options)
+
+
+@pytest.mark.parametrize("line", ["listener 1884", "plugin_opt_kinds", "max_articles 10"])
+def test_anything_else_among_the_operators_own_options_is_named(server, line):
+    os.makedirs(server.data)
+    own = os.path.join(server.data, "plugin.conf")
+    with open(own, "w") as conf:
+        conf.write("plugin_opt_open_wildcards off\n" + line + "\n")
+    said = server.refuse(server.data, edges.build_dir(), script="config")
+    assert said.count("\n") == 1 and own in said and line in said and "plugin_opt_" in said
+
+
 def test_secrets_are_on_no_command_line(server):
     server.start()
     with open(os.path.join(server.data, "services")) as services:
