@@ -56,9 +56,9 @@ if stored then
 end
 local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
 local changed_members = try('ZCARD', changed_key)
-local names, heads = {}, {}
-for j = 10, #ARGV, 2 do
-    names[#names + 1] = ARGV[j]
+local names, heads, articles = {}, {}, (#ARGV - 9) / 2
+for a = 1, articles do
+    names[a] = ARGV[8 + 2 * a]
 end
 if meta.err or type(changed_members) == 'table' then
     return {'error', meta.err or changed_members.err, 0}
@@ -81,8 +81,8 @@ if meta[3] then
         return {'paused', math.ceil((to - clock()) / 1000)}
     end
 end
-for i = 1, #names, CHUNK do
-    local some = try('HMGET', heads_key, unpack(names, i, math.min(i + CHUNK - 1, #names)))
+for i = 1, articles, CHUNK do
+    local some = try('HMGET', heads_key, unpack(names, i, math.min(i + CHUNK - 1, articles)))
     if some.err then
         return {'error', some.err, 0}
     end
@@ -96,11 +96,6 @@ for i = 1, #names, CHUNK do
 end
 local last_version, last_number = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
 local first_number = last_number
-
-local function next_version()
-    last_version = math.max(last_version + 1, clock())
-    return last_version
-end
 
 -- Linear hashing: moves three quarters of bucket `from` of 4^level = `size` to their own. What stays is written anew and put in
 -- the bucket's place, as deleting each that goes would look through the bucket for each. The split position moves only after all
@@ -139,23 +134,27 @@ local function split_bucket(base, from, size)
 end
 
 -- A head's counts are its bytes from 25 on: id and number of each kind that has any, in the order of the ids. They are changed where
--- they stand: to take all of them apart and together again costs more than a vote.
-local function with(counts, kind, by)
-    local at, here = 1, byte(counts, 1)
-    while here and here < kind do
+-- they stand: to take all of them apart and together again costs more than a vote. Answers what stands before the kind's, that, and
+-- what stands behind: strings are most of what an article costs, so none is made for nothing.
+local function with(text, first, last, kind, by)
+    local at, rest = first, first
+    while at <= last do
+        local here = byte(text, at)
+        if here >= kind then
+            if here == kind then
+                by, rest = by + unpack_bytes('<I4', text, at + 1), at + 5
+            end
+            break
+        end
         at = at + 5
-        here = byte(counts, at)
+        rest = at
     end
-    local rest = at
-    if here == kind then
-        by, rest = by + unpack_bytes('<I4', counts, at + 1), at + 5
-    end
-    return sub(counts, 1, at - 1) .. (by > 0 and pack('<BI4', kind, by) or '') .. sub(counts, rest)
+    return sub(text, first, at - 1), by > 0 and pack('<BI4', kind, by) or '', sub(text, rest, last)
 end
 
 local news, changes, repeats, index = 0, 0, 0, 0
 local superseded, split_error = {}, ''
-local head_list, changed_list = {}, {}
+local head_list, head_items, changed_list, changed_items = {}, 0, {}, 0
 local failure, failed_article
 -- Of the article that is looked at: by how much a kind's count changes, and which kinds'. One table for all, as each would be garbage.
 local more, kinds_moved, keys = {}, {}, {}
@@ -168,23 +167,22 @@ local function count(kind, by)
     more[kind] = (so_far or 0) + by
 end
 
-for a = 1, #names do
+for a = 1, articles do
     local blob, head = ARGV[9 + 2 * a], heads[a]
     local number, voters, level, split, floor = last_number + 1, 0, 0, 0, nil
-    local version, counts = 0, ''
+    local version, counts, counts_end = 0, head or '', 24
     if head then
-        local n = byte(head, 24)
-        floor = n and byte(head, 2) == 1
-        if not n or byte(head, 1) ~= 1 or #head ~= 24 + 5 * n + (floor and 8 or 0) then
+        local format_id, flags = byte(head, 1, 2)
+        counts_end = 24 + 5 * (byte(head, 24) or 0)
+        floor = flags == 1
+        if format_id ~= 1 or #head < 24 or #head ~= counts_end + (floor and 8 or 0) then
             failure, failed_article = 'BADHEAD a head of an unknown format', a
             break
         end
         local _
         _, _, version, number, voters, level, split = unpack_bytes(HEAD, head)
-        counts = sub(head, 25, 24 + 5 * n)
-        floor = floor and unpack_bytes('<I8', head, 25 + 5 * n) or nil
+        floor = floor and unpack_bytes('<I8', head, counts_end + 1) or nil
     end
-    local base = prefix .. format('%d:', number)
     local size = 4 ^ level
     local limit = threshold * (size + 3 * split)
     local several = #blob > 15
@@ -202,7 +200,7 @@ for a = 1, #names do
         end
         local key = several and keys[bucket]
         if not key then
-            key = base .. format('%d', bucket)
+            key = format('%s%d:%d', prefix, number, bucket)
             if several then
                 keys[bucket] = key
             end
@@ -229,7 +227,7 @@ for a = 1, #names do
                 moved = true
             end
             if voters > limit then
-                local err = split_bucket(base, split, size)
+                local err = split_bucket(prefix .. format('%d:', number), split, size)
                 if err then -- the bucket goes on as it is; the next batch tries again
                     split_error, limit = err, math.huge
                 else
@@ -288,32 +286,47 @@ for a = 1, #names do
 
     if dirty or (renew and head) then
         if moved or renew or not head then
-            version = next_version()
-            changed_list[#changed_list + 1] = format('%d%08d', math.floor(version / 1e8), version % 1e8)
-            changed_list[#changed_list + 1] = names[a]
+            last_version = last_version + 1
+            if last_version < clock() then
+                last_version = clock()
+            end
+            version = last_version
+            changed_list[changed_items + 1] = version
+            changed_list[changed_items + 2] = names[a]
+            changed_items = changed_items + 2
         end
         if not head then
             last_number = number
         end
+        local before, its, behind, first = '', '', '', 25
+        if #kinds_moved == 0 then
+            before = sub(counts, 25, counts_end)
+        end
         for i = 1, #kinds_moved do
             local kind = kinds_moved[i]
-            counts = with(counts, kind, more[kind])
+            if i > 1 then
+                counts = before .. its .. behind
+                first, counts_end = 1, #counts
+            end
+            before, its, behind = with(counts, first, counts_end, kind, more[kind])
             more[kind], kinds_moved[i] = nil, nil
         end
-        head_list[#head_list + 1] = names[a]
-        head_list[#head_list + 1] = pack(HEAD, 1, floor and 1 or 0, version, number, voters, level, split, #counts / 5) .. counts ..
-                                        (floor and pack('<I8', floor) or '')
+        local kinds = (#before + #its + #behind) / 5
+        head_list[head_items + 1] = names[a]
+        head_list[head_items + 2] = pack(HEAD, 1, floor and 1 or 0, version, number, voters, level, split, kinds) .. before .. its ..
+                                        behind .. (floor and pack('<I8', floor) or '')
+        head_items = head_items + 2
     end
     if failure then
         break
     end
 end
 
-if #head_list > 0 then
+if head_items > 0 then
     in_chunks('HSET', heads_key, head_list)
     call('HSET', meta_key, 'version', format('%.0f', last_version), 'articles', format('%d', last_number))
 end
-if #changed_list > 0 then
+if changed_items > 0 then
     in_chunks('ZADD', changed_key, changed_list)
 end
 if last_number > first_number then
@@ -326,7 +339,7 @@ if not failure then
     call('HSET', rings_key, ARGV[1],
          ARGV[3] .. pack('<I8I8', aside + tonumber(ARGV[4]), lost + tonumber(ARGV[5])) .. ARGV[6])
 end
-if #changed_list > 0 then
+if changed_items > 0 then
     try('PUBLISH', 'tally:changed', ARGV[8]) -- a hint: that it cannot be given spoils nothing
 end
 if failure then
