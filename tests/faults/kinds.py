@@ -414,7 +414,7 @@ def _fill_disk(folder):
     return path
 
 
-@kind("disk-full-spool", "disk full under the spool", ["spool"], _small_disk("spool", 24 << 20), needs=_no_mounts)
+@kind("disk-full-spool", "disk full under the spool", ["spool"], _small_disk("spool", 48 << 20), needs=_no_mounts)
 def _disk_full_spool(schedule, rng):
     """New rings are asked for, and cannot be made; and the broker may have to start so."""
     edge = schedule.edge

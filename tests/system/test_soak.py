@@ -80,7 +80,8 @@ def test_a_seed_draws_the_same_faults_and_each_kind_has_its_turn():
     for seed in range(1000, 1000 + len(names)):
         once, again = schedule.plan(seed, names), schedule.plan(seed, names)
         assert [(s.names, s.seed) for s in once] == [(s.names, s.seed) for s in again]
-    assert {schedule.plan(seed, names)[0].names[0] for seed in range(len(names))} == set(names)
+    for begin in (0, 1, 1000):
+        assert {name for seed in range(begin, begin + len(names) // 2 + 3) for step in schedule.plan(seed, names) for name in step.names} == set(names)
 
 
 def test_a_probe_that_is_refused_has_not_healed(make_edge):
