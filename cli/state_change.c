@@ -31,7 +31,7 @@ static int change_time(const char *option, uint64_t *unix_ms, const char *text, 
     *unix_ms = 0;
     if (strcmp(text, "none") != 0 && article_state_time(text, unix_ms) != 0)
         return error_say(error, error_bytes,
-                         "option %s: %s is not a time as 2026-12-01T08:00:00Z, or none", option,
+                         "option %s: %s is not a time as 2030-12-01T08:00:00Z, or none", option,
                          text);
     return 0;
 }
