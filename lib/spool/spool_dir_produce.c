@@ -118,8 +118,9 @@ static void adopt(struct spool_dir *dir, uint32_t shard, const struct spool_ring
     own->told = false;
 }
 
-/* Goes on with the ring that is there. False where there is none or it cannot be continued. */
-static bool continue_ring(struct spool_dir *dir, uint32_t shard)
+/* Goes on with the ring that is there. False where there is none, where it cannot be continued, or
+ * where the consumer asked for another, but `anyway`. */
+static bool continue_ring(struct spool_dir *dir, uint32_t shard, bool anyway)
 {
     char name[SPOOL_RING_NAME_BYTES];
     struct spool_ring ring;
@@ -130,7 +131,7 @@ static bool continue_ring(struct spool_dir *dir, uint32_t shard)
     if (spool_ring_map(&ring, dir->fd, name, true, NULL, 0) != 0)
         return false;
     if (spool_identify(ring.memory, ring.bytes, &identity, NULL, 0) != 0 ||
-        !fits(dir, shard, &identity) || spool_rotate_wanted(ring.memory) ||
+        !fits(dir, shard, &identity) || (spool_rotate_wanted(ring.memory) && !anyway) ||
         spool_producer_open(&producer, ring.memory, ring.bytes, NULL, 0) != 0) {
         spool_ring_unmap(&ring);
         return false;
@@ -275,9 +276,11 @@ static int open_rings(struct spool_dir *dir, char *error, size_t error_bytes)
 {
     char why[WORDS_BYTES];
     for (uint32_t shard = 0; shard < dir->want.shards; shard++) {
-        if (continue_ring(dir, shard))
+        if (continue_ring(dir, shard, false))
             continue;
-        if (begin_ring(dir, shard, NULL, 0, why, sizeof why) < 0)
+        int begun = begin_ring(dir, shard, NULL, 0, why, sizeof why);
+        /* As while it runs: a ring that is only asked for goes on until another can be made. */
+        if (begun < 1 && !continue_ring(dir, shard, true) && begun < 0)
             return error_say(error, error_bytes, "spool %s: %s", dir->path, why);
     }
     return 0;

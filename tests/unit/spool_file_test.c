@@ -319,6 +319,14 @@ static void stands_a_lack_of_space(void **state)
     append(dir, 0, 1);
     spool_dir_tend(dir, note, sizeof note);
     assert_string_equal(note, ""); /* said once */
+    /* And so it does at a start. */
+    spool_dir_free(dir);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    dir = spool_dir_produce(spool(), &want, error, sizeof error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    require(dir != NULL, "%s", error);
+    assert_int_equal(spool_dir_producer(dir, 0)->sequence, 2);
+    append(dir, 0, 2);
     struct timespec begin, now;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     while (files_like("old-", NULL, 0) == 0) {
@@ -654,8 +662,16 @@ static void is_busy_after_four_old_rings(void **state)
     append(dir, 2, 2);
     spool_dir_free(dir);
 
-    /* A producer that starts cannot go on with it, nor put it away. */
+    /* So does a producer that starts. */
     dir = produce();
+    assert_int_equal(spool_dir_producer(dir, 2)->ring_id, ring_id);
+    append(dir, 2, 3);
+    spool_dir_free(dir);
+
+    /* One that is for other kinds cannot go on with it, nor put it away. */
+    struct spool_dir_want want = wanted();
+    kind_table_parse(&want.kinds, "like", NULL, 0);
+    dir = produce_as(&want);
     assert_null(spool_dir_producer(dir, 2));
     assert_non_null(spool_dir_producer(dir, 0));
     assert_int_equal(files_like("old-2-", NULL, 0), SPOOL_OLD_MAX);
@@ -671,7 +687,7 @@ static void is_busy_after_four_old_rings(void **state)
     tend_until_ready(dir, 2);
     assert_non_null(strstr(note, "shard 2: ring renamed to old-2-"));
     assert_int_equal(files_like("old-2-", NULL, 0), SPOOL_OLD_MAX);
-    append(dir, 2, 3);
+    append(dir, 2, 4);
     spool_dir_free(consumer);
     spool_dir_free(dir);
 }
