@@ -27,6 +27,7 @@ BINARY = b"\0\r\n\xff*1\r"
 BATCH = MULTI + command(b"HSET", b"tally:{0}:1:0", b"\0" * 8, BINARY) + command(b"HSET", b"tally:{0}:heads", b"world/a", b"x" * 29) + EXEC
 LAST = MULTI + command(b"HSET", b"tally:{0}:1:0", BINARY, b"1234567") + command(b"HDEL", b"heads", b"$6") + EXEC
 SINGLE = command(b"HSET", b"tally:{0}:meta", b"pause", BINARY)
+ZERO_AT_ITS_END = MULTI + command(b"HSET", b"tally:{0}:rings", b"ring", b"\x01" * 7 + b"\0") + EXEC
 
 
 class Folder:
@@ -113,6 +114,12 @@ def test_wherever_its_end_is_torn_it_is_cut_where_the_last_one_begins(folder, la
     for size in random.Random(2).sample(range(1, len(last)), 12):
         folder.cuts(path, whole + last[:size], whole)
     folder.cuts(path, last[:-1], b"")
+
+
+def test_a_zero_before_an_end_that_lacks_a_byte_does_not_make_it_whole(folder):
+    """As the last byte of every 256th edge's id is, which is the last thing in each batch."""
+    (path,) = folder.write(b"")
+    folder.cuts(path, SELECT + ZERO_AT_ITS_END[:-1], SELECT)
 
 
 def test_a_byte_that_is_changed_never_costs_more_than_the_last_transaction(folder):
