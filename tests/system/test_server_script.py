@@ -339,6 +339,15 @@ def test_what_the_other_programs_would_not_know_is_none_of_the_operators_own_opt
     assert said.count("\n") == 1 and own in said and option + " must be the same for all programs" in said
 
 
+@pytest.mark.parametrize("make", [os.mkdir, lambda own: os.symlink("/no/such/file", own)], ids=["folder", "link"])
+def test_options_of_the_operators_own_that_cannot_be_read_are_not_left_out(server, make):
+    os.makedirs(server.data)
+    own = os.path.join(server.data, "plugin.conf")
+    make(own)
+    said = server.refuse(server.data, edges.build_dir(), script="config")
+    assert said.count("\n") == 1 and own in said and "cannot be read" in said
+
+
 def test_what_is_refused_leaves_the_brokers_configuration_as_it_was(server):
     config = [os.path.join(SCRIPTS, "config"), server.data, edges.build_dir()]
     subprocess.run(config, env=server.env, check=True)
