@@ -4,10 +4,15 @@
 #include "retained.h"
 #include "state_change.h"
 
+#include "daemon/clock.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define WHY_BYTES 512
+#define AGREE_MS 3000 /* a pause of the store keeps its feed waiting for up to two seconds */
+#define LOOK_MS 50
 
 struct seen {
     const char *article;
@@ -29,22 +34,50 @@ static void on_state(void *user, const char *article, const char *payload, size_
     seen->payload[seen->bytes] = '\0';
 }
 
+static int look_at_broker(const struct operate_settings *settings, struct retained *retained,
+                          struct seen *seen)
+{
+    if (retained_state(retained, settings->article, on_state, seen) != 0)
+        return command_failed(settings, "%s", retained_error(retained));
+    return COMMAND_DONE;
+}
+
+/* Until the broker retains a state, or Redis holds none: a feed that is there passes on what is
+ * stored, or stores that it was cleared, and of the two only one is true. Where it is away, what is
+ * stored stands, as it will publish that again. */
+static int look_until_they_agree(const struct operate_settings *settings, struct retained *retained,
+                                 struct store_view *store, struct seen *seen,
+                                 struct store_view_stored *stored)
+{
+    const struct timespec nap = {.tv_nsec = LOOK_MS * 1000000};
+    const uint64_t limit_ms = clock_monotonic_ms() + AGREE_MS;
+    size_t bytes = strlen(settings->article);
+    uint32_t shard = article_shard(settings->article, bytes, store_view_shards(store));
+    for (;;) {
+        if (store_view_state(store, settings->article, bytes, shard, stored) != 0)
+            return command_failed(settings, "%s", store_view_error(store));
+        if (stored->found == STORE_VIEW_NO_STATE || clock_monotonic_ms() > limit_ms)
+            return COMMAND_DONE;
+        nanosleep(&nap, NULL);
+        if (look_at_broker(settings, retained, seen) != COMMAND_DONE)
+            return COMMAND_FAILED;
+        if (seen->retained)
+            return COMMAND_DONE;
+    }
+}
+
 /* What the feed has stored. A broker that has just started retains nothing until its feed passes
  * that on, and what a change leaves as it is would be taken for the default. */
 static int look_in_redis(const struct operate_settings *settings,
-                         const struct links_secrets *secrets, struct seen *seen)
+                         const struct links_secrets *secrets, struct retained *retained,
+                         struct seen *seen)
 {
     struct store_view_stored stored;
-    size_t bytes = strlen(settings->article);
     struct store_view *store = command_open(settings, secrets, NULL);
     if (store == NULL)
         return COMMAND_FAILED;
-    int status = COMMAND_DONE;
-    if (store_view_state(store, settings->article, bytes,
-                         article_shard(settings->article, bytes, store_view_shards(store)),
-                         &stored) != 0) {
-        status = command_failed(settings, "%s", store_view_error(store));
-    } else {
+    int status = look_until_they_agree(settings, retained, store, seen, &stored);
+    if (status == COMMAND_DONE && !seen->retained) {
         seen->bad = stored.found == STORE_VIEW_BAD_STATE;
         seen->bytes = stored.text_bytes;
         memcpy(seen->payload, stored.text, sizeof stored.text);
@@ -64,9 +97,10 @@ static bool changes_all(const struct operate_settings *settings)
 static int look(const struct operate_settings *settings, const struct links_secrets *secrets,
                 struct retained *retained, struct seen *seen)
 {
-    if (retained_state(retained, settings->article, on_state, seen) != 0)
-        return command_failed(settings, "%s", retained_error(retained));
-    if (seen->retained || changes_all(settings) || look_in_redis(settings, secrets, seen) == 0)
+    if (look_at_broker(settings, retained, seen) != COMMAND_DONE)
+        return COMMAND_FAILED;
+    if (seen->retained || changes_all(settings) ||
+        look_in_redis(settings, secrets, retained, seen) == COMMAND_DONE)
         return COMMAND_DONE;
     return command_failed(settings, "none is retained, and what Redis holds is not known; to set "
                                     "all of it, give state, kinds, opens_at, closes_at, results");

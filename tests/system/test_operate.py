@@ -199,6 +199,19 @@ def test_what_the_broker_does_not_retain_is_looked_up_in_redis(make_edge):
     tally(edge, "article", "states/unseen", "--clear")
 
 
+def test_a_change_right_after_a_clearing_begins_anew(edge):
+    """Though what was cleared still stands in Redis for a moment: here the feed may not write for a second."""
+    article = "states/cleared-then-changed"
+    set_state(edge, article, "--state=closed")
+    wait_until(lambda: "version" in json.loads(retained(edge, article)), "the feed to pass the state on")
+    seconds, micros = edge.redis.time()
+    now = seconds * 1000000 + micros
+    edge.redis.hset(key_of(edge, article, "meta"), "pause", "%d %d %016x" % (now, now + 1000000, 7))
+    tally(edge, "article", article, "--clear")
+    tally(edge, "article", article, "--kinds=like")
+    assert state_of(edge, article) == {"state": "open", "kinds": ["like"], "results": "always"}
+
+
 def test_a_refused_state_is_said(make_edge):
     """By a broker whose topics stand elsewhere, which is as good a reason as any."""
     other = make_edge(plugin={"topic_prefix": "news/"}).start("broker", ready=False)

@@ -27,6 +27,7 @@ BINARY = b"\0\r\n\xff*1\r"
 BATCH = MULTI + command(b"HSET", b"tally:{0}:1:0", b"\0" * 8, BINARY) + command(b"HSET", b"tally:{0}:heads", b"world/a", b"x" * 29) + EXEC
 LAST = MULTI + command(b"HSET", b"tally:{0}:1:0", BINARY, b"1234567") + command(b"HDEL", b"heads", b"$6") + EXEC
 SINGLE = command(b"HSET", b"tally:{0}:meta", b"pause", BINARY)
+ZERO_AT_ITS_END = MULTI + command(b"HSET", b"tally:{0}:rings", b"ring", b"\x01" * 7 + b"\0") + EXEC
 
 
 class Folder:
@@ -54,10 +55,10 @@ class Folder:
                 f.write(content)
         return [os.path.join(above, one) for one in names]
 
-    def check(self, status):
+    def check(self, status, **env):
         """What --check said."""
-        done = subprocess.run([SCRIPT, "--check", self.conf], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=TIMEOUT_S)
+        done = subprocess.run([SCRIPT, "--check", self.conf], env=dict(os.environ, **env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S)
         assert done.returncode == status, (done.returncode, done.stdout)
         return done.stdout
 
@@ -69,10 +70,10 @@ class Folder:
         fields = 'file="%s" bytes="%d" now_bytes="%d" cut_bytes="%d"' % (path, len(content), len(left), len(content) - len(left))
         assert said.count("\n") == 1 and "level=warning program=redis-start" in said and fields in said, said
 
-    def refuses(self, path, content, *words):
+    def refuses(self, path, content, *words, **env):
         with open(path, "wb") as f:
             f.write(content)
-        said = self.check(1)
+        said = self.check(1, **env)
         assert read(path) == content, said
         assert said.count("\n") == 1 and "level=error program=redis-start" in said and "nothing was changed" in said and path in said, said
         assert all(word in said for word in words), said
@@ -115,6 +116,12 @@ def test_wherever_its_end_is_torn_it_is_cut_where_the_last_one_begins(folder, la
     folder.cuts(path, last[:-1], b"")
 
 
+def test_a_zero_before_an_end_that_lacks_a_byte_does_not_make_it_whole(folder):
+    """As the last byte of every 256th edge's id is, which is the last thing in each batch."""
+    (path,) = folder.write(b"")
+    folder.cuts(path, SELECT + ZERO_AT_ITS_END[:-1], SELECT)
+
+
 def test_a_byte_that_is_changed_never_costs_more_than_the_last_transaction(folder):
     """The file is refused or, where the byte leaves a command of the same form, cut where it is torn."""
     (path,) = folder.write(b"")
@@ -144,6 +151,17 @@ def test_a_byte_that_is_changed_never_costs_more_than_the_last_transaction(folde
 def test_what_is_damaged_before_its_end_is_refused(folder, content, word):
     (path,) = folder.write(b"")
     folder.refuses(path, content, word)
+
+
+def test_what_cannot_be_read_to_its_end_is_refused(folder, tmp_path):
+    """A disk that fails in the midst of a file: redis-check-aof takes that for the end, and nobody knows what comes behind."""
+    (path,) = folder.write(b"")
+    failing = tmp_path / "bin"
+    failing.mkdir()
+    (failing / "tail").write_text("#!/bin/bash\nPATH=${PATH#*:}\n[[ $2 != +* ]] || { tail \"$@\" | head -c 20; exit 1; }\nexec tail \"$@\"\n")
+    (failing / "tail").chmod(0o755)
+    content = SELECT + SINGLE.replace(b"$4", b"$99999") + SINGLE
+    folder.refuses(path, content, "Expected to read", PATH="%s:%s" % (failing, os.environ["PATH"]))
 
 
 def test_the_last_file_that_holds_anything_is_looked_at(folder):

@@ -329,6 +329,38 @@ def test_anything_else_among_the_operators_own_options_is_named(server, line):
     assert said.count("\n") == 1 and own in said and line in said and "plugin_opt_" in said
 
 
+@pytest.mark.parametrize("option", ["plugin_opt_spool", "plugin_opt_services_file", "plugin_opt_topic_prefix"])
+def test_what_the_other_programs_would_not_know_is_none_of_the_operators_own_options(server, option):
+    os.makedirs(server.data)
+    own = os.path.join(server.data, "plugin.conf")
+    with open(own, "w") as conf:
+        conf.write("plugin_opt_token_issuer plugin_opt_spool\n%s /elsewhere\n" % option)
+    said = server.refuse(server.data, edges.build_dir(), script="config")
+    assert said.count("\n") == 1 and own in said and option + " must be the same for all programs" in said
+
+
+@pytest.mark.parametrize("make", [os.mkdir, lambda own: os.symlink("/no/such/file", own)], ids=["folder", "link"])
+def test_options_of_the_operators_own_that_cannot_be_read_are_not_left_out(server, make):
+    os.makedirs(server.data)
+    own = os.path.join(server.data, "plugin.conf")
+    make(own)
+    said = server.refuse(server.data, edges.build_dir(), script="config")
+    assert said.count("\n") == 1 and own in said and "cannot be read" in said
+
+
+def test_what_is_refused_leaves_the_brokers_configuration_as_it_was(server):
+    config = [os.path.join(SCRIPTS, "config"), server.data, edges.build_dir()]
+    subprocess.run(config, env=server.env, check=True)
+    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
+        before = conf.read()
+    assert "\nplugin " in before
+    with open(os.path.join(server.data, "plugin.conf"), "w") as conf:
+        conf.write("max_articles 10\n")
+    server.refuse(*config[1:], script="config")
+    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
+        assert conf.read() == before
+
+
 def test_secrets_are_on_no_command_line(server):
     server.start()
     with open(os.path.join(server.data, "services")) as services:
