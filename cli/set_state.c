@@ -86,6 +86,13 @@ static int look_in_redis(const struct operate_settings *settings,
     return status;
 }
 
+static bool changes_some(const struct operate_settings *settings)
+{
+    return settings->clear || settings->state[0] != '\0' || settings->kinds[0] != '\0' ||
+           settings->opens_at[0] != '\0' || settings->closes_at[0] != '\0' ||
+           settings->results[0] != '\0';
+}
+
 /* Whether nothing is left as it is. */
 static bool changes_all(const struct operate_settings *settings)
 {
@@ -102,8 +109,10 @@ static int look(const struct operate_settings *settings, const struct links_secr
     if (seen->retained || changes_all(settings) ||
         look_in_redis(settings, secrets, retained, seen) == COMMAND_DONE)
         return COMMAND_DONE;
-    return command_failed(settings, "none is retained, and what Redis holds is not known; to set "
-                                    "all of it, give state, kinds, opens_at, closes_at, results");
+    return command_failed(settings, "none is retained, and what Redis holds is not known%s",
+                          changes_some(settings) ? "; to set all of it, give state, kinds, "
+                                                   "opens_at, closes_at, results"
+                                                 : "");
 }
 
 static void show(const struct operate_settings *settings, const struct seen *seen)
@@ -168,13 +177,10 @@ static int work(const struct operate_settings *settings, const struct links_secr
     struct seen seen = {.article = settings->article};
     char payload[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1];
     size_t bytes;
-    bool changes = settings->clear || settings->state[0] != '\0' || settings->kinds[0] != '\0' ||
-                   settings->opens_at[0] != '\0' || settings->closes_at[0] != '\0' ||
-                   settings->results[0] != '\0';
     int status = look(settings, secrets, retained, &seen);
     if (status != COMMAND_DONE)
         return status;
-    if (!changes) {
+    if (!changes_some(settings)) {
         show(settings, &seen);
         return COMMAND_DONE;
     }
