@@ -55,7 +55,7 @@ customElements.get('tally-reactions') ||
         const root = this.attachShadow({ mode: 'open' });
         const buttons = {};
         const read = (name) => this.getAttribute(name) || '';
-        let article, known, base, said, words, offered, closed, away;
+        let article, known, base, said, told, words, offered, closed, away; // `said` was of the wish `told`
         root.adoptedStyleSheets = [sheet];
 
         const label = (kind) => words[kind] ?? capital(kind);
@@ -94,6 +94,7 @@ customElements.get('tally-reactions') ||
             const [key, about] = wish.news;
             const refused = key === 'Refused';
             said = words[key] + (refused ? words[capital(about.split('_')[0])] ?? words.Bad : label(about) + '.');
+            told = wish;
             wish.news = 0;
             key === 'Counted' || (base = 0);
             emit(refused ? 'refused' : 'reacted', about);
@@ -117,7 +118,7 @@ customElements.get('tally-reactions') ||
             node.part.toggle('pending', waits && kind === (wish.kind === 'none' ? wish.was : wish.kind));
           });
           put(title, words.Title);
-          put(status, waits ? (away ? words.Kept : wish.slow ? words.Received : (said = '')) : said);
+          put(status, (wish === told ? said : waits && (away ? words.Kept : wish.slow && words.Received)) || '');
           put(info, [shown && words.Sum + whole(all), away && words.Away, closed && words.Closed, hidden && words.Hidden].filter((text) => text).join(' · '));
         };
 
@@ -158,7 +159,7 @@ customElements.get('tally-reactions') ||
           article && leave(hear, article);
           article = base = 0;
           known = { totals: {}, articles: {} };
-          said = '';
+          told = 0;
           root.replaceChildren(ARTICLE.test(read('article')) ? card : '');
           near.observe(this); // which never sees one that is in no page
           use();
