@@ -2,8 +2,9 @@
 
 #include "csv.h"
 
+#include "core/total.h"
+
 #include <inttypes.h>
-#include <time.h>
 
 /* Held within what there is, as what is stored may be anything. */
 static int64_t sum_of(const struct rows_article *row)
@@ -16,16 +17,13 @@ static int64_t sum_of(const struct rows_article *row)
     return sum;
 }
 
-/* As in a total (INTERFACES.md 2.2): a version is µs since 1970. */
 static void write_time(FILE *out, uint64_t version)
 {
-    char text[32];
-    struct tm tm;
-    time_t seconds = (time_t)(version / 1000000);
-    if (version == 0 || gmtime_r(&seconds, &tm) == NULL)
-        return;
-    (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    fprintf(out, "%s.%03uZ", text, (unsigned)(version / 1000 % 1000));
+    char text[TOTAL_TIME_BYTES];
+    if (version == 0)
+        return; /* never changed */
+    total_time(version, text);
+    fputs(text, out);
 }
 
 static void csv_columns(FILE *out, const struct audit_kinds *kinds, const char *of)

@@ -86,19 +86,28 @@ static int look_in_redis(const struct operate_settings *settings,
     return status;
 }
 
+#define PARTS 5
+
+/* How many of a state's parts the options give. */
+static int parts_given(const struct operate_settings *settings)
+{
+    const char *part[PARTS] = {settings->state, settings->kinds, settings->opens_at,
+                               settings->closes_at, settings->results};
+    int given = 0;
+    for (int i = 0; i < PARTS; i++)
+        given += part[i][0] != '\0';
+    return given;
+}
+
 static bool changes_some(const struct operate_settings *settings)
 {
-    return settings->clear || settings->state[0] != '\0' || settings->kinds[0] != '\0' ||
-           settings->opens_at[0] != '\0' || settings->closes_at[0] != '\0' ||
-           settings->results[0] != '\0';
+    return settings->clear || parts_given(settings) > 0;
 }
 
 /* Whether nothing is left as it is. */
 static bool changes_all(const struct operate_settings *settings)
 {
-    return settings->clear || (settings->state[0] != '\0' && settings->kinds[0] != '\0' &&
-                               settings->opens_at[0] != '\0' && settings->closes_at[0] != '\0' &&
-                               settings->results[0] != '\0');
+    return settings->clear || parts_given(settings) == PARTS;
 }
 
 static int look(const struct operate_settings *settings, const struct links_secrets *secrets,

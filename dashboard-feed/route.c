@@ -88,14 +88,18 @@ static bool find_parameter(const char *query, const char *name, const char **val
     return found;
 }
 
+static bool read_parameter(const char *query, const char *name, char *out, size_t max)
+{
+    const char *value;
+    size_t bytes;
+    return find_parameter(query, name, &value, &bytes) && decode(value, bytes, out, max);
+}
+
 static void parse_list(struct route *route, const char *query)
 {
     char list[LIST_MAX_BYTES + 1];
-    const char *value;
-    size_t bytes;
     route->kind = ROUTE_TOTALS;
-    if (!find_parameter(query, "articles", &value, &bytes) ||
-        !decode(value, bytes, list, LIST_MAX_BYTES) || list[0] == '\0') {
+    if (!read_parameter(query, "articles", list, LIST_MAX_BYTES) || list[0] == '\0') {
         refuse(route, bad_list);
         return;
     }
@@ -113,11 +117,8 @@ static void parse_list(struct route *route, const char *query)
 static void parse_embed(struct route *route, const char *query)
 {
     char id[ARTICLE_MAX_BYTES + 1];
-    const char *value;
-    size_t bytes;
     route->kind = ROUTE_EMBED;
-    if (!find_parameter(query, "article", &value, &bytes) ||
-        !decode(value, bytes, id, ARTICLE_MAX_BYTES) || !article_valid(id, strlen(id)))
+    if (!read_parameter(query, "article", id, ARTICLE_MAX_BYTES) || !article_valid(id, strlen(id)))
         refuse(route, bad_embed);
 }
 

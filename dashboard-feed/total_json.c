@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 bool total_json_kinds_known(const struct total *total, const struct kinds *kinds)
 {
@@ -11,15 +10,6 @@ bool total_json_kinds_known(const struct total *total, const struct kinds *kinds
         if (total->count[id] != 0 && kinds->name[id][0] == '\0')
             return false;
     return true;
-}
-
-void total_json_time(uint64_t us, char out[32])
-{
-    time_t seconds = (time_t)(us / 1000000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    size_t bytes = strftime(out, 24, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out + bytes, 32 - bytes, ".%03uZ", (unsigned)(us / 1000 % 1000));
 }
 
 /* Whole numbers, exactly: cJSON's own are doubles. */
@@ -33,7 +23,7 @@ static bool add_whole(cJSON *object, const char *name, int64_t value)
 cJSON *total_json(const char *article, size_t bytes, const struct total *total,
                   const struct kinds *kinds)
 {
-    char text[256];
+    char text[256], time[TOTAL_TIME_BYTES];
     int64_t sum = 0;
     if (bytes >= sizeof text)
         return NULL;
@@ -56,8 +46,8 @@ cJSON *total_json(const char *article, size_t bytes, const struct total *total,
     if (!add_whole(object, "version", (int64_t)total->version))
         goto fail;
     if (total->version > 0) {
-        total_json_time(total->version, text);
-        if (cJSON_AddStringToObject(object, "updated_at", text) == NULL)
+        total_time(total->version, time);
+        if (cJSON_AddStringToObject(object, "updated_at", time) == NULL)
             goto fail;
     }
     return object;

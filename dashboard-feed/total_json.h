@@ -27,7 +27,4 @@ cJSON *total_json(const char *article, size_t bytes, const struct total *total,
 /* What stands in a total's place while its article's state hides it; likewise. */
 cJSON *total_json_hidden(const char *article, size_t bytes);
 
-/* "2026-11-24T09:00:00.123Z" of µs since 1970, into `out` (of at least 32 bytes). */
-void total_json_time(uint64_t us, char out[32]);
-
 #endif

@@ -3,7 +3,9 @@
 #include "core/bytes.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define FORMAT 1
 #define FLAG_FLOOR 1u
@@ -73,4 +75,13 @@ int64_t total_sum(const struct total *total)
         if (__builtin_add_overflow(sum, total->count[id], &sum))
             return total->count[id] < 0 ? INT64_MIN : INT64_MAX;
     return sum;
+}
+
+void total_time(uint64_t version, char out[TOTAL_TIME_BYTES])
+{
+    time_t seconds = (time_t)(version / 1000000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc); /* no 64 bits of µs reach a year that it could not say */
+    size_t bytes = strftime(out, TOTAL_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(out + bytes, TOTAL_TIME_BYTES - bytes, ".%03uZ", (unsigned)(version / 1000 % 1000));
 }

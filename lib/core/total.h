@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define TOTAL_HEAD_MAX_BYTES 128
+#define TOTAL_TIME_BYTES 32
 
 struct total {
     uint64_t version;            /* µs since 1970; 0: never changed */
@@ -25,5 +26,8 @@ int total_add_base(struct total *total, const void *base, size_t bytes);
 
 /* Σ counts. */
 int64_t total_sum(const struct total *total);
+
+/* A version as the time that it says (INTERFACES.md 2.2): "2026-11-24T09:00:00.123Z". */
+void total_time(uint64_t version, char out[TOTAL_TIME_BYTES]);
 
 #endif

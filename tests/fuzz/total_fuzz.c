@@ -10,7 +10,7 @@ static void check_json(const struct total *total)
 {
     static const char article[] = "a/b%25";
     struct kinds kinds = {0};
-    char expected[32];
+    char expected[TOTAL_TIME_BYTES];
     for (int id = 1; id <= KIND_MAX; id++)
         snprintf(kinds.name[id], sizeof kinds.name[id], "kind-%d", id);
     cJSON *made = total_json(article, strlen(article), total, &kinds);
@@ -22,7 +22,7 @@ static void check_json(const struct total *total)
     FUZZ_CHECK(strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(read, "article")), article) == 0);
     const cJSON *at = cJSON_GetObjectItem(read, "updated_at");
     FUZZ_CHECK((at != NULL) == (total->version > 0));
-    total_json_time(total->version, expected);
+    total_time(total->version, expected);
     FUZZ_CHECK(at == NULL || strcmp(cJSON_GetStringValue(at), expected) == 0);
     cJSON_Delete(read);
     cJSON_free(text);

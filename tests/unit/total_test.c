@@ -131,6 +131,24 @@ static void never_overflows(void **state)
     assert_int_equal(total_sum(&total), INT64_MIN);
 }
 
+static void a_version_is_a_time(void **state)
+{
+    static const struct {
+        uint64_t version;
+        const char *time;
+    } rows[] = {
+        {0, "1970-01-01T00:00:00.000Z"},
+        {1795510800999999, "2026-11-24T09:00:00.999Z"},
+        {UINT64_MAX, "586524-01-19T08:01:49.551Z"},
+    };
+    char text[TOTAL_TIME_BYTES];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        total_time(rows[i].version, text);
+        assert_string_equal(text, rows[i].time);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +157,7 @@ int main(void)
         cmocka_unit_test(reads_the_smallest_and_the_largest_head),
         cmocka_unit_test(adds_a_base),
         cmocka_unit_test(never_overflows),
+        cmocka_unit_test(a_version_is_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
