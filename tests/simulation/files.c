@@ -160,6 +160,7 @@ static struct files_ring *make_ring(unsigned edge, unsigned shard)
     file->maps = 0;
     file->id = identity.ring_id;
     file->bytes = SPOOL_HEADER_BYTES + world.ring_bytes;
+    file->power_lost = false;
     memset(file->memory, 0, file->bytes);
     spool_format(file->memory, &identity);
     memcpy(file->disk, file->memory, file->bytes);
@@ -315,6 +316,7 @@ void files_power_loss(unsigned edge)
     for (int i = 0; i < FILES_MAX; i++) {
         if (!files[i].used || files[i].edge != edge)
             continue;
+        files[i].power_lost = true;
         some_sectors(files[i].memory, files[i].disk, files[i].bytes, percent);
         memcpy(files[i].disk, files[i].memory, files[i].bytes);
     }

@@ -27,6 +27,7 @@ struct files_ring {
     unsigned edge, shard, maps;
     uint64_t id; /* in the name of an old one */
     uint64_t bytes;
+    bool power_lost; /* since it was made: it is scanned whole, and never continued */
     _Alignas(128) unsigned char memory[FILES_RING_MAX_BYTES];
     unsigned char disk[FILES_RING_MAX_BYTES];
 };

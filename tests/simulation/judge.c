@@ -465,7 +465,7 @@ static bool is_held(const struct wish *wish)
         return false;
     if (!lies_whole(wish, file))
         return false;
-    return file->name != FILES_RING || happened[JUDGE_POWER] ||
+    return file->name != FILES_RING || file->power_lost ||
            wish->position >= spool_read_position(file->memory);
 }
 
