@@ -62,7 +62,8 @@ def draw(about, found):
 
 # --- both ends ---
 
-PLOT_LEFT, PLOT_TOP, PLOT_WIDTH, PLOT_HEIGHT = 60, 60, 560, 240
+PLOT_LEFT, PLOT_TOP, PLOT_WIDTH, PLOT_HEIGHT = 60, 60, 660, 240
+CURVE_WIDTH = PLOT_LEFT + PLOT_WIDTH + 60
 
 
 def x_of(rate, rates_shown):
@@ -85,7 +86,7 @@ def draw_curve(found):
     """What a quiet article waits, and how many reactions a call takes, over the load."""
     curve = [one for one in found.get("curve", []) if one["rate"] >= 1]
     if not curve:
-        return whole_svg(680, 40, "Nothing was measured", [])
+        return whole_svg(CURVE_WIDTH, 40, "Nothing was measured", [])
     shown = [one["rate"] for one in curve]
     most_batch, most_ms = (max(1.0, 1.15 * max(one[key] for one in curve)) for key in ("batch", "p50"))
     body = [write(16, 22, "When it is quiet nothing waits; under load batches grow by themselves", 'font-weight="bold"'),
@@ -101,4 +102,4 @@ def draw_curve(found):
         body.append(write(x, PLOT_TOP + PLOT_HEIGHT * (1 - one["batch"] / most_batch) - 8, "%.0f" % one["batch"],
                           'text-anchor="middle" font-size="11" fill="%s"' % TALLY))
     body.append(write(PLOT_LEFT, PLOT_TOP + PLOT_HEIGHT + 38, "reactions a second on another article (logarithmic)", 'font-size="12"'))
-    return whole_svg(680, PLOT_TOP + PLOT_HEIGHT + 52, "Reactions a call and median wait over the load", body)
+    return whole_svg(CURVE_WIDTH, PLOT_TOP + PLOT_HEIGHT + 52, "Reactions a call and median wait over the load", body)

@@ -100,7 +100,10 @@ def test_the_picture_is_whole():
 
 
 def test_the_curve_is_whole():
-    found = {"curve": [{"rate": 10.0 ** i, "batch": 1.0 + i, "p50": 2.0} for i in range(4)]}
+    found = {"curve": [{"rate": 10.0 ** i, "batch": 1.0 + i, "p50": 2.0 + 10 * i} for i in range(4)]}
     root = xml.etree.ElementTree.fromstring(picture.draw_curve(found))
     assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 2 and len(root.findall("{http://www.w3.org/2000/svg}circle")) == 8
+    legends = [one for one in root.iter("{http://www.w3.org/2000/svg}text") if "text-anchor" not in one.attrib]
+    widest = 7.0  # pixels a letter on an average, in a wide font: nothing is cut off at the picture's edge
+    assert max(float(one.attrib["x"]) + widest * len(one.text) for one in legends) <= float(root.attrib["width"])
     xml.etree.ElementTree.fromstring(picture.draw_curve({}))
