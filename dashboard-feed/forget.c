@@ -153,7 +153,8 @@ void forget_heard(struct forget *forget, const char *json, size_t bytes)
 {
     forget->next = 0;
     if (forget_parse(&forget->list, json, bytes) != 0)
-        log_line(LOG_LEVEL_WARNING, "ops/quiet is no list of articles", "bytes=%zu", bytes);
+        log_line(LOG_LEVEL_WARNING, "ops/quiet cannot be read as a list of articles", "bytes=%zu",
+                 bytes);
     ask(forget);
 }
 

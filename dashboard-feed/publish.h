@@ -77,7 +77,8 @@ int publish_total(struct publish *publish, const char *article, size_t bytes,
 /* The broker shall retain no total of the article. Returns 0, or -1. */
 int publish_no_total(struct publish *publish, const char *article, size_t bytes);
 
-/* Tells the broker's plugin that an article is no invention (INTERFACES.md 2.10). Returns 0, or -1.
+/* Tells the broker's plugin that others touched an article, too (INTERFACES.md 2.10). Returns 0, or
+ * -1.
  */
 int publish_real(struct publish *publish, const char *article, size_t bytes);
 
