@@ -92,20 +92,53 @@ uint64_t admit_reader_key(const struct admit *admit, char source, const char *re
 struct allowance {
     struct known_answer known;
     uint64_t *reader, *address; /* buckets; NULL: no limit */
+    uint64_t *reader_create, *address_create;
+    uint64_t reader_key;
 };
 
-static enum reason judge_limits(const struct admit *admit, const struct admit_wish *wish,
+static enum reason no_article(struct admit *admit, enum known_why why)
+{
+    uint64_t *counts[] = {[KNOWN_OFF] = &admit->creations.off,
+                          [KNOWN_RATE] = &admit->creations.rate,
+                          [KNOWN_FULL] = &admit->creations.full};
+    ++*counts[why];
+    return REASON_UNKNOWN_ARTICLE;
+}
+
+/* Whether this reader and this address may make an article known. The address comes first, so that
+ * one address does not fill the readers' table. */
+static enum reason judge_creation(struct admit *admit, const struct admit_wish *wish,
+                                  struct allowance *allowance)
+{
+    if (admit->address_creates != NULL && wish->address_limited) {
+        allowance->address_create = limit_table_bucket(admit->address_creates, wish->address_key);
+        if (!limit_table_left(admit->address_creates, allowance->address_create, wish->now_ns)) {
+            admit->creations.address++;
+            return REASON_RATE_ADDRESS;
+        }
+    }
+    if (admit->reader_creates != NULL) {
+        allowance->reader_create = limit_table_bucket(admit->reader_creates, allowance->reader_key);
+        if (!limit_table_left(admit->reader_creates, allowance->reader_create, wish->now_ns)) {
+            admit->creations.reader++;
+            return REASON_RATE_READER;
+        }
+    }
+    return REASON_NONE;
+}
+
+static enum reason judge_limits(struct admit *admit, const struct admit_wish *wish,
                                 const struct reaction *reaction, struct allowance *allowance)
 {
     if (admit->known != NULL && allowance->known.verdict == KNOWN_NO)
-        return REASON_UNKNOWN_ARTICLE;
+        return no_article(admit, allowance->known.why);
     if (allowance->known.state != NULL && !known_takes(allowance->known.state, wish->unix_ms))
         return REASON_CLOSED;
+    allowance->reader_key =
+        wish->gateway ? admit_reader_key(admit, 't', reaction->reader, reaction->reader_bytes)
+                      : wish->reader_key;
     if (admit->readers != NULL) {
-        uint64_t key = wish->gateway
-                           ? admit_reader_key(admit, 't', reaction->reader, reaction->reader_bytes)
-                           : wish->reader_key;
-        allowance->reader = limit_table_bucket(admit->readers, key);
+        allowance->reader = limit_table_bucket(admit->readers, allowance->reader_key);
         if (!limit_table_left(admit->readers, allowance->reader, wish->now_ns))
             return REASON_RATE_READER;
     }
@@ -114,15 +147,32 @@ static enum reason judge_limits(const struct admit *admit, const struct admit_wi
         if (!limit_table_left(admit->addresses, allowance->address, wish->now_ns))
             return REASON_RATE_ADDRESS;
     }
+    if (admit->known != NULL && allowance->known.verdict == KNOWN_MAY_BE)
+        return judge_creation(admit, wish, allowance);
     return REASON_NONE;
+}
+
+struct known_who admit_who(bool address_limited, uint64_t address_key, uint64_t reader_key)
+{
+    return (struct known_who){.key = address_limited ? address_key : reader_key,
+                              .address = address_limited};
 }
 
 static void take(struct admit *admit, const struct admit_wish *wish,
                  const struct admit_verdict *verdict, const struct allowance *allowance)
 {
+    struct known_who who =
+        admit_who(wish->address_limited, wish->address_key, allowance->reader_key);
+    who.reader = verdict->record.reader;
     if (admit->known != NULL)
-        known_use(admit->known, &allowance->known, verdict->article, verdict->article_bytes,
+        known_use(admit->known, &allowance->known, verdict->article, verdict->article_bytes, &who,
                   wish->now_ns, wish->unix_ms);
+    if (allowance->known.verdict == KNOWN_MAY_BE)
+        admit->creations.made++;
+    if (allowance->address_create != NULL)
+        limit_table_take(admit->address_creates, allowance->address_create, wish->now_ns);
+    if (allowance->reader_create != NULL)
+        limit_table_take(admit->reader_creates, allowance->reader_create, wish->now_ns);
     if (allowance->reader != NULL)
         limit_table_take(admit->readers, allowance->reader, wish->now_ns);
     if (allowance->address != NULL)

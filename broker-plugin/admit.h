@@ -21,6 +21,16 @@
 /* The ring of a shard, or NULL while it has none. */
 typedef struct spool_producer *(*admit_ring_fn)(void *user, uint32_t shard);
 
+/* Articles that reactions have made known, and reactions that would have, by what they were refused
+ * for. */
+struct admit_creations {
+    uint64_t made;
+    uint64_t off; /* none is made known so */
+    uint64_t reader, address;
+    uint64_t rate; /* of all */
+    uint64_t full;
+};
+
 struct admit {
     struct kind_table kinds;
     struct reader_key key;
@@ -29,10 +39,13 @@ struct admit {
     uint64_t *late_counter; /* likewise */
     admit_ring_fn ring;
     void *ring_user;
-    struct known *known;                       /* NULL: every article is known, and none has a
-                                                  state */
-    struct limit_table *readers;               /* NULL: readers have no limit */
-    struct limit_table *addresses;             /* NULL: addresses have no limit */
+    struct known *known;                 /* NULL: every article is known, and none has a
+                                            state */
+    struct limit_table *readers;         /* NULL: readers have no limit */
+    struct limit_table *addresses;       /* NULL: addresses have no limit */
+    struct limit_table *reader_creates;  /* articles that a reader may make known; NULL: …  */
+    struct limit_table *address_creates; /* … and an address */
+    struct admit_creations creations;
     char reactions[ADMIT_TOPIC_MAX_BYTES + 1]; /* "news/reactions" */
     size_t reactions_bytes;
     char receipts[ADMIT_TOPIC_MAX_BYTES + 1]; /* "news/receipts/" */
@@ -84,9 +97,13 @@ struct admit_verdict {
 uint64_t admit_reader_key(const struct admit *admit, char source, const char *reader,
                           size_t reader_bytes);
 
+/* Who touches an article: an address, or a reader where there is none; `reader` is 0. */
+struct known_who admit_who(bool address_limited, uint64_t address_key, uint64_t reader_key);
+
 /* Judges in this order: bad_topic, bad_article, bad_payload, unknown_kind, forbidden,
- * unknown_article, closed, rate_reader, rate_address, clock, busy. What is refused costs no token
- * and makes no article known. */
+ * unknown_article, closed, rate_reader, rate_address, clock, busy. What would make an article known
+ * is refused as rate_reader or rate_address, too, where its reader or address has made too many
+ * known. What is refused costs no token and makes no article known. */
 void admit_reaction(struct admit *admit, const struct admit_wish *wish,
                     struct admit_verdict *verdict);
 

@@ -10,6 +10,8 @@
  * seconds that a bucket takes to fill, by a factor of ten. */
 #define READERS_MAX 131072
 #define ADDRESSES_MAX 65536
+/* Of those who make articles known, at most auto_create_rate a minute in all. */
+#define CREATORS_MAX 32768
 
 int edge_configure(struct edge *edge, const char *const *names, const char *const *values, size_t n,
                    char *error, size_t error_bytes)
@@ -64,10 +66,11 @@ int edge_load_token_keys(struct edge *edge, char *error, size_t error_bytes)
     return 0;
 }
 
-/* A table of buckets with `rate` tokens a second. */
-static struct limit_table *table_of(uint32_t max, uint64_t rate, uint64_t burst, uint64_t seed)
+/* A table of buckets with `rate` tokens a period. */
+static struct limit_table *table_of(uint32_t max, uint64_t rate, uint64_t period_ns, uint64_t burst,
+                                    uint64_t seed)
 {
-    struct limit_rate bucket = limit_rate_of(rate, LIMIT_SECOND_NS, burst);
+    struct limit_rate bucket = limit_rate_of(rate, period_ns, burst);
     return limit_table_new(max, &bucket, seed);
 }
 
@@ -81,14 +84,19 @@ static int open_known(struct edge *edge, uint64_t seed, char *error, size_t erro
         .auto_create = settings->auto_create,
         .auto_create_rate = limit_rate_of(settings->auto_create_rate, 60 * LIMIT_SECOND_NS,
                                           settings->auto_create_rate),
+        .forget_hours = (uint32_t)settings->forget_hours,
         .key = edge->admit.key,
         .seed = seed,
         .kinds = settings->kind_table,
     };
 
+    if (getrandom(&rules.creator_key, sizeof rules.creator_key, 0) !=
+        (ssize_t)sizeof rules.creator_key)
+        return error_say(error, error_bytes, "the kernel gives no random numbers");
     edge->known =
         known_file_open(settings->spool, &rules, edge->note, sizeof edge->note, error, error_bytes);
     explicit_bzero(&rules.key, sizeof rules.key);
+    explicit_bzero(&rules.creator_key, sizeof rules.creator_key);
     if (edge->known == NULL)
         return -1;
     edge->admit.known = known_file_known(edge->known);
@@ -100,16 +108,24 @@ static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t err
     const struct settings *settings = &edge->settings;
     struct admit *admit = &edge->admit;
 
-    admit->readers = table_of(READERS_MAX, settings->reader_rate, settings->reader_burst, seed);
+    const uint64_t second = LIMIT_SECOND_NS, minute = 60 * LIMIT_SECOND_NS;
+
+    admit->readers =
+        table_of(READERS_MAX, settings->reader_rate, second, settings->reader_burst, seed);
     admit->addresses =
-        table_of(ADDRESSES_MAX, settings->address_rate, settings->address_burst, seed);
+        table_of(ADDRESSES_MAX, settings->address_rate, second, settings->address_burst, seed);
+    admit->reader_creates = table_of(CREATORS_MAX, settings->reader_create_rate, minute,
+                                     settings->reader_create_burst, seed);
+    admit->address_creates = table_of(CREATORS_MAX, settings->address_create_rate, minute,
+                                      settings->address_create_burst, seed);
     edge->connections =
-        table_of(ADDRESSES_MAX, settings->connect_rate, settings->connect_burst, seed);
+        table_of(ADDRESSES_MAX, settings->connect_rate, second, settings->connect_burst, seed);
     edge->refusals_rate =
         limit_rate_of(settings->refusal_rate, LIMIT_SECOND_NS, settings->refusal_burst);
     edge->signatures_rate =
         limit_rate_of(settings->signature_rate, LIMIT_SECOND_NS, settings->signature_burst);
-    if (admit->readers == NULL || admit->addresses == NULL || edge->connections == NULL)
+    if (admit->readers == NULL || admit->addresses == NULL || admit->reader_creates == NULL ||
+        admit->address_creates == NULL || edge->connections == NULL)
         return error_say(error, error_bytes, "no memory for the limits");
     return 0;
 }
@@ -155,6 +171,8 @@ void edge_close(struct edge *edge)
     known_file_close(edge->known);
     limit_table_free(edge->admit.readers);
     limit_table_free(edge->admit.addresses);
+    limit_table_free(edge->admit.reader_creates);
+    limit_table_free(edge->admit.address_creates);
     limit_table_free(edge->connections);
     refusals_free(edge->refusals);
     token_keys_free(edge->token_keys);

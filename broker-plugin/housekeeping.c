@@ -1,6 +1,7 @@
 #include "housekeeping.h"
 
 #include "broker.h"
+#include "quiet.h"
 
 #include "core/article.h"
 #include "core/article_state.h"
@@ -13,6 +14,7 @@
 #define WATCH_MS 10000
 #define REFUSALS_MS 1000     /* ops/refusals: at most one each */
 #define TOKEN_KEYS_MS 2000   /* the keys' file is looked at each */
+#define CREATION_MS 10000    /* ops/refusals, where only articles were made known or forgotten */
 #define EXPIRED_MAX 200      /* connections ended each time whose tokens have expired */
 #define UNPASSED_AT_ONCE 100 /* states of before the start, published each time */
 #define ERROR_MAX_BYTES 1024
@@ -20,6 +22,7 @@
 /* What was counted when the log last spoke of it. */
 struct watch {
     uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded, states, bad_tokens;
+    uint64_t creation_rate, creation_full;
 };
 
 struct housekeeping {
@@ -30,6 +33,9 @@ struct housekeeping {
     struct watch watch;
     bool refusals_told;        /* ops/refusals was published since the start */
     struct refusals_sums told; /* what it said */
+    uint64_t told_ms;
+    struct quiet quiet;
+    char quiet_topic[ARTICLE_PREFIX_MAX_BYTES + sizeof "ops/quiet"];
     char refusals_topic[ARTICLE_PREFIX_MAX_BYTES + sizeof "ops/refusals"];
     char refusals_json[REFUSALS_JSON_MAX_BYTES];
 };
@@ -45,6 +51,8 @@ static struct watch look(const struct housekeeping *house)
         .flooded = house->counts->flooded,
         .states = house->counts->states_refused,
         .bad_tokens = house->counts->bad_tokens,
+        .creation_rate = house->edge->admit.creations.rate,
+        .creation_full = house->edge->admit.creations.full,
     };
 }
 
@@ -59,20 +67,28 @@ static void watch(struct housekeeping *house)
                    "busy=%" PRIu64 " clock=%" PRIu64 " receipts_dropped=%" PRIu64
                    " connections_without_room=%" PRIu64 " connections_too_fast=%" PRIu64
                    " connections_that_flooded=%" PRIu64 " states_of_the_feed=%" PRIu64
+                   " articles_over_auto_create_rate=%" PRIu64 " articles_over_max_articles=%" PRIu64
                    " tokens_that_did_not_hold=%" PRIu64 " the_last=\"%s\"",
                    now.busy - last->busy, now.clock - last->clock,
                    now.receipts_dropped - last->receipts_dropped,
                    now.turned_away - last->turned_away, now.too_fast - last->too_fast,
                    now.flooded - last->flooded, now.states - last->states,
+                   now.creation_rate - last->creation_rate, now.creation_full - last->creation_full,
                    now.bad_tokens - last->bad_tokens,
                    house->counts->bad_token == NULL ? "" : house->counts->bad_token);
     house->watch = now;
 }
 
 /* ops/refusals, where it would say something new. */
-static void tell_refusals(struct housekeeping *house, uint64_t unix_ms)
+static void tell_refusals(struct housekeeping *house, uint64_t now_ms, uint64_t unix_ms)
 {
+    struct known *known = house->edge->admit.known;
     struct refusals_sums sums = {
+        .creations = house->edge->admit.creations,
+        .known = known_count(known),
+        .known_max = (uint32_t)house->edge->settings.max_articles,
+        .provisional = known_provisional(known),
+        .forgotten = known_forgotten(known),
         .connections_rate = house->counts->too_fast,
         .connections_no_room = house->counts->turned_away,
         .connections_flood = house->counts->flooded,
@@ -83,14 +99,25 @@ static void tell_refusals(struct housekeeping *house, uint64_t unix_ms)
 
     for (int reason = 0; reason < REASON_COUNT; reason++)
         sums.refused[reason] = spool_dir_refused(house->edge->spool, (enum reason)reason);
-    if (house->refusals_told && memcmp(&sums, &house->told, sizeof sums) == 0)
+    if (house->refusals_told &&
+        !refusals_differ(&sums, &house->told, now_ms - house->told_ms >= CREATION_MS))
         return;
     size_t bytes = refusals_write(house->edge->refusals, &sums, unix_ms, house->refusals_json);
     if (mosquitto_broker_publish_copy(NULL, house->refusals_topic, (int)bytes, house->refusals_json,
                                       0, true, NULL) != MOSQ_ERR_SUCCESS)
         return; /* no memory: tried again */
     house->told = sums;
+    house->told_ms = now_ms;
     house->refusals_told = true;
+}
+
+/* Asks the feed which of the articles that hardly anyone touched may be forgotten. */
+static void ask_for_quiet_ones(struct housekeeping *house, uint64_t now_ms, uint64_t unix_ms)
+{
+    if (quiet_look(&house->quiet, house->edge->admit.known,
+                   house->edge->settings.forget_hours * 3600u, now_ms, unix_ms))
+        (void)mosquitto_broker_publish_copy(NULL, house->quiet_topic, (int)house->quiet.bytes,
+                                            house->quiet.json, 0, false, NULL); /* else later */
 }
 
 /* States that an operator gave, and that no feed had passed on when the broker ended: what it
@@ -164,6 +191,8 @@ struct housekeeping *housekeeping_new(struct edge *edge, const struct housekeepi
     house->watch = look(house);
     snprintf(house->refusals_topic, sizeof house->refusals_topic, "%.*sops/refusals",
              ARTICLE_PREFIX_MAX_BYTES, edge->settings.topic_prefix);
+    snprintf(house->quiet_topic, sizeof house->quiet_topic, "%.*sops/quiet",
+             ARTICLE_PREFIX_MAX_BYTES, edge->settings.topic_prefix);
     return house;
 }
 
@@ -181,13 +210,14 @@ void housekeeping_tend(struct housekeeping *house, uint64_t now_ms, uint64_t uni
         broker_say(MOSQ_LOG_WARNING, note, "%s", "");
     say_unpassed_states(house);
     end_expired(house, unix_ms);
+    ask_for_quiet_ones(house, now_ms, unix_ms);
     if (now_ms >= house->next_token_keys_ms) {
         house->next_token_keys_ms = now_ms + TOKEN_KEYS_MS;
         tend_token_keys(house, false);
     }
     if (now_ms >= house->next_refusals_ms) {
         house->next_refusals_ms = now_ms + REFUSALS_MS;
-        tell_refusals(house, unix_ms);
+        tell_refusals(house, now_ms, unix_ms);
     }
     if (now_ms >= house->next_watch_ms) {
         house->next_watch_ms = now_ms + WATCH_MS;

@@ -1,7 +1,7 @@
 /* What the plugin does beside its events, each at its own pace: it tends the spool, publishes
  * ops/refusals, and once more the states that no feed had passed on before the start, ends
- * connections whose tokens have expired, reads the keys of tokens again, and says on the log what
- * was refused. The broker's one thread. */
+ * connections whose tokens have expired, asks the feed which quiet articles may be forgotten, reads
+ * the keys of tokens again, and says on the log what was refused. The broker's one thread. */
 #ifndef TALLY_BROKER_PLUGIN_HOUSEKEEPING_H
 #define TALLY_BROKER_PLUGIN_HOUSEKEEPING_H
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define HEADER_BYTES 4096u
-#define VERSION 2u
+#define VERSION 3u
 #define OFFSET_VERSION 8u
 #define OFFSET_ENTRY_BYTES 12u
 #define OFFSET_MAX 16u
@@ -25,11 +25,14 @@
 #define ENTRY_BYTES 296u
 #define ENTRY_CRC 0u
 #define ENTRY_HOUR 4u     /* last used, hours since 1970 */
-#define ENTRY_SELECTOR 8u /* which copy is the state; 0: it has none */
+#define ENTRY_SELECTOR 8u /* which copy is the state; 0: it has none; PROVISIONAL: likewise */
 #define ENTRY_LENGTH 12u  /* 0: free; the checksum is of what follows from here */
 #define ENTRY_ARTICLE 13u
 #define ENTRY_CRC_END 216u /* … to here */
 #define ENTRY_COPIES 216u
+
+/* A selector: what stands in place of the copies is a note of the creator (creator.h). */
+#define PROVISIONAL 3u
 
 #define COPY_BYTES 40u
 #define COPY_CRC 0u
@@ -46,7 +49,9 @@
 #define FLAG_UNPASSED 8u /* an operator's, that no feed has passed on yet */
 #define FLAGS 15u
 
-/* Version 1: an entry ended with the article, and the selector said that it was an operator's. */
+/* Version 2 knew no notes. Version 1: an entry ended with the article, and the selector said that
+ * it was an operator's. */
+#define V2_VERSION 2u
 #define V1_VERSION 1u
 #define V1_ENTRY_BYTES 216u
 
@@ -59,6 +64,7 @@ static const char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'K', 'N', 'W'};
 
 _Static_assert(ENTRY_ARTICLE + ARTICLE_MAX_BYTES <= ENTRY_CRC_END, "room for an article");
 _Static_assert(ENTRY_COPIES + 2 * COPY_BYTES == ENTRY_BYTES, "two copies of a state");
+_Static_assert(2 * COPY_BYTES >= CREATOR_NOTE_BYTES, "room for a note");
 _Static_assert(OFFSET_HEADER_CRC + 4 <= HEADER_BYTES, "room for the names of the kinds");
 
 struct known {
@@ -70,7 +76,14 @@ struct known {
     uint32_t damaged, damaged_states;
     uint32_t *unpassed; /* slots of states that no feed had passed on */
     uint32_t unpassed_n, unpassed_at;
+    struct creators *creators;
+    unsigned char *marks; /* by slot: NOTED, ASKED */
+    uint32_t quiet_at;    /* where known_next_quiet goes on */
+    uint64_t forgotten;
 };
+
+#define NOTED 1u /* the entry's note is among the creators' */
+#define ASKED 2u /* creators_ask said true of it */
 
 size_t known_bytes(uint32_t max)
 {
@@ -96,7 +109,8 @@ static int read_kinds(struct kind_table *kinds, const unsigned char *memory, siz
 {
     kind_table_init(kinds);
     if (bytes < HEADER_BYTES || memcmp(memory, magic, sizeof magic) != 0 ||
-        bytes_get_u32(memory + OFFSET_VERSION) != VERSION ||
+        (bytes_get_u32(memory + OFFSET_VERSION) != VERSION &&
+         bytes_get_u32(memory + OFFSET_VERSION) != V2_VERSION) ||
         bytes_get_u32(memory + OFFSET_KINDS) > KIND_MAX ||
         bytes_get_u32(memory + OFFSET_HEADER_CRC) != crc32c(0, memory, OFFSET_HEADER_CRC))
         return -1;
@@ -125,6 +139,7 @@ bool known_fits(const unsigned char *memory, size_t bytes, uint32_t max,
 {
     struct kind_table theirs;
     return bytes == known_bytes(max) && read_kinds(&theirs, memory, bytes) == 0 &&
+           bytes_get_u32(memory + OFFSET_VERSION) == VERSION &&
            bytes_get_u32(memory + OFFSET_ENTRY_BYTES) == ENTRY_BYTES &&
            bytes_get_u32(memory + OFFSET_MAX) == max && same_kinds(&theirs, kinds);
 }
@@ -165,7 +180,9 @@ struct kept_state {
 /* The copy that a selector names; NULL: none. */
 static unsigned char *copy_of(unsigned char *entry, unsigned selector)
 {
-    return selector == 0 ? NULL : entry + ENTRY_COPIES + (selector - 1) * COPY_BYTES;
+    return selector == 0 || selector == PROVISIONAL
+               ? NULL
+               : entry + ENTRY_COPIES + (selector - 1) * COPY_BYTES;
 }
 
 static struct kept_state read_copy(const unsigned char *copy)
@@ -220,9 +237,11 @@ static void store_byte(unsigned char *at, unsigned value)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* The second copy leaves the head of a note whole. */
 static void set_state(unsigned char *entry, const struct kept_state *state)
 {
-    unsigned other = entry[ENTRY_SELECTOR] == 1 ? 2 : 1;
+    unsigned selector = entry[ENTRY_SELECTOR];
+    unsigned other = selector == 1 || selector == PROVISIONAL ? 2 : 1;
     write_copy(copy_of(entry, other), state);
     store_byte(entry + ENTRY_SELECTOR, other);
 }
@@ -294,9 +313,16 @@ static int compare_found(const void *a, const void *b)
     return one->hour < other->hour ? -1 : one->hour > other->hour;
 }
 
-/* The whole entries among `n` of `entry_bytes`, sorted. NULL for no memory. */
+/* Whether what an entry's selector names is a note. A damaged one counts as a damaged state. */
+static bool is_provisional(const unsigned char *entry)
+{
+    return entry[ENTRY_SELECTOR] == PROVISIONAL && creator_note_whole(entry + ENTRY_COPIES);
+}
+
+/* The whole entries among `n` of `entry_bytes`, sorted. `notes`: there may be some. NULL for no
+ * memory. */
 static struct found *find_entries(const unsigned char *entries, size_t n, size_t entry_bytes,
-                                  size_t *found_n, uint32_t *damaged)
+                                  bool notes, size_t *found_n, uint32_t *damaged)
 {
     struct found *found = calloc(n > 0 ? n : 1, sizeof *found);
     *found_n = 0;
@@ -307,8 +333,9 @@ static struct found *find_entries(const unsigned char *entries, size_t n, size_t
         if (entry[ENTRY_LENGTH] == 0)
             continue;
         if (entry_whole(entry))
-            found[(*found_n)++] = (struct found){entry, bytes_get_u32(entry + ENTRY_HOUR),
-                                                 entry[ENTRY_SELECTOR] != 0};
+            found[(*found_n)++] =
+                (struct found){entry, bytes_get_u32(entry + ENTRY_HOUR),
+                               entry[ENTRY_SELECTOR] != 0 && !(notes && is_provisional(entry))};
         else
             ++*damaged;
     }
@@ -323,13 +350,45 @@ static struct kept_state damaged_state(struct known *known)
     return (struct kept_state){.flags = FLAG_CLOSED};
 }
 
+/* --- notes of creators --- */
+
+static void index_note(struct known *known, uint32_t slot)
+{
+    known->marks[slot] = NOTED;
+    creators_add(known->creators, creator_note_tag(entry_of(known, slot) + ENTRY_COPIES));
+}
+
+static void unindex_note(struct known *known, uint32_t slot)
+{
+    if (known->marks[slot] & NOTED)
+        creators_remove(known->creators, creator_note_tag(entry_of(known, slot) + ENTRY_COPIES),
+                        (known->marks[slot] & ASKED) != 0);
+    known->marks[slot] = 0;
+}
+
+/* It is provisional no more. */
+static void confirm(struct known *known, uint32_t slot)
+{
+    unindex_note(known, slot);
+    store_byte(entry_of(known, slot) + ENTRY_SELECTOR, 0);
+}
+
+static uint64_t tag_of(const struct known *known, const struct known_who *who)
+{
+    unsigned char key[8];
+    bytes_put_u64(key, who->key);
+    return reader_hash(&known->rules.creator_key, "", 0, who->address ? 'a' : 'r',
+                       (const char *)key, sizeof key);
+}
+
 /* Frees a slot. */
 static void drop(struct known *known, uint32_t slot)
 {
     unsigned char *entry = entry_of(known, slot);
     store_byte(entry + ENTRY_LENGTH, 0);
-    if (entry[ENTRY_SELECTOR] != 0)
+    if (copy_of(entry, entry[ENTRY_SELECTOR]) != NULL)
         known->by_operator--;
+    unindex_note(known, slot);
     entry[ENTRY_SELECTOR] = 0;
     slots_remove(known->slots, slot);
 }
@@ -346,7 +405,9 @@ static void index_entry(struct known *known, uint32_t slot)
     if (former != SLOTS_NONE)
         drop(known, former);
     slots_place(known->slots, slot, key);
-    if (selector == 0)
+    if (is_provisional(entry))
+        index_note(known, slot);
+    if (selector == 0 || is_provisional(entry))
         return;
     known->by_operator++;
     if (selector > 2 || !copy_whole(copy_of(entry, selector), known->rules.kinds.n)) {
@@ -368,8 +429,11 @@ struct known *known_new(unsigned char *memory, const struct known_rules *rules)
     known->rules = *rules;
     known->slots = slots_new(rules->max, rules->seed);
     known->unpassed = calloc(rules->max, sizeof *known->unpassed);
-    if (known->slots != NULL && known->unpassed != NULL)
-        found = find_entries(known->entries, rules->max, ENTRY_BYTES, &n, &known->damaged);
+    known->creators = creators_new(rules->max, rules->seed);
+    known->marks = calloc(rules->max, 1);
+    if (known->slots != NULL && known->unpassed != NULL && known->creators != NULL &&
+        known->marks != NULL)
+        found = find_entries(known->entries, rules->max, ENTRY_BYTES, true, &n, &known->damaged);
     if (found == NULL) {
         known_free(known);
         return NULL;
@@ -386,11 +450,13 @@ void known_free(struct known *known)
         return;
     slots_free(known->slots);
     free(known->unpassed);
+    creators_free(known->creators);
+    free(known->marks);
     explicit_bzero(known, sizeof *known);
     free(known);
 }
 
-/* The state of an entry of another file, of version 2 or 1, that has one. */
+/* The state of an entry of another file, of any version, that has one. */
 static struct kept_state foreign_state(struct known *known, const unsigned char *entry,
                                        bool version_1, const struct kind_table *kinds)
 {
@@ -412,13 +478,14 @@ int known_take_over(struct known *known, const unsigned char *memory, size_t byt
 {
     struct kind_table kinds;
     size_t n;
+    bool notes = bytes > HEADER_BYTES && bytes_get_u32(memory + OFFSET_VERSION) == VERSION;
     bool version_1 = bytes > HEADER_BYTES && bytes_get_u32(memory + OFFSET_VERSION) == V1_VERSION;
     size_t entry_bytes = version_1 ? V1_ENTRY_BYTES : ENTRY_BYTES;
     size_t entries_n = bytes > HEADER_BYTES ? (bytes - HEADER_BYTES) / entry_bytes : 0;
     if (entries_n == 0)
         return 0;
     struct found *found =
-        find_entries(memory + HEADER_BYTES, entries_n, entry_bytes, &n, &known->damaged);
+        find_entries(memory + HEADER_BYTES, entries_n, entry_bytes, notes, &n, &known->damaged);
     if (found == NULL)
         return KNOWN_NO_MEMORY;
     (void)read_kinds(&kinds, memory, bytes); /* without names, what offers some is damaged */
@@ -437,6 +504,9 @@ int known_take_over(struct known *known, const unsigned char *memory, size_t byt
         if (found[i].by_operator) {
             struct kept_state state = foreign_state(known, found[i].entry, version_1, &kinds);
             set_state(entry, &state);
+        } else if (found[i].entry[ENTRY_SELECTOR] != 0) {
+            memcpy(entry + ENTRY_COPIES, found[i].entry + ENTRY_COPIES, CREATOR_NOTE_BYTES);
+            entry[ENTRY_SELECTOR] = PROVISIONAL;
         }
         index_entry(known, slot);
     }
@@ -475,7 +545,7 @@ static uint32_t find_room(struct known *known, uint64_t unix_ms, bool even_used)
         const unsigned char *entry = entry_of(known, slot);
         if (!used)
             return slot;
-        if (entry[ENTRY_SELECTOR] != 0) {
+        if (entry[ENTRY_SELECTOR] == 1 || entry[ENTRY_SELECTOR] == 2) {
             slots_touch(known->slots, slot);
             continue;
         }
@@ -485,10 +555,11 @@ static uint32_t find_room(struct known *known, uint64_t unix_ms, bool even_used)
     return SLOTS_NONE;
 }
 
-/* Writes an article over whatever the slot had: it is free until the last store. `state` may be
- * NULL. */
+/* Writes an article over whatever the slot had: it is free until the last store. `state` and
+ * `creator` may be NULL. */
 static void store(struct known *known, uint32_t slot, uint64_t key, const char *article,
-                  size_t article_bytes, const struct kept_state *state, uint64_t unix_ms)
+                  size_t article_bytes, const struct kept_state *state,
+                  const struct known_who *creator, uint64_t unix_ms)
 {
     unsigned char made[ENTRY_BYTES] = {0}, *entry = entry_of(known, slot);
 
@@ -498,6 +569,11 @@ static void store(struct known *known, uint32_t slot, uint64_t key, const char *
     bytes_put_u32(made + ENTRY_CRC, entry_crc(made));
     if (state != NULL)
         set_state(made, state);
+    if (creator != NULL) {
+        creator_note_write(made + ENTRY_COPIES, tag_of(known, creator), creator->reader);
+        made[ENTRY_SELECTOR] = PROVISIONAL;
+    }
+    unindex_note(known, slot);
     store_byte(entry + ENTRY_LENGTH, 0);
     memcpy(entry, made, ENTRY_LENGTH);
     memcpy(entry + ENTRY_ARTICLE, made + ENTRY_ARTICLE, ENTRY_BYTES - ENTRY_ARTICLE);
@@ -505,6 +581,8 @@ static void store(struct known *known, uint32_t slot, uint64_t key, const char *
     slots_place(known->slots, slot, key);
     if (state != NULL)
         known->by_operator++;
+    if (creator != NULL)
+        index_note(known, slot);
 }
 
 /* --- deciding --- */
@@ -525,30 +603,56 @@ struct known_answer known_judge(struct known *known, const char *article, size_t
         answer.state = copy_of(entry, entry[ENTRY_SELECTOR]);
         if (rules->auto_create || answer.state != NULL)
             answer.verdict = KNOWN_YES;
-    } else if (!rules->everything && rules->auto_create &&
-               limit_left(&rules->auto_create_rate, known->created, now_ns)) {
+    } else if (!rules->everything && rules->auto_create) {
+        answer.why = KNOWN_RATE;
+        if (!limit_left(&rules->auto_create_rate, known->created, now_ns))
+            return answer;
         answer.slot = find_room(known, unix_ms, false);
+        answer.why = KNOWN_FULL;
         if (answer.slot != SLOTS_NONE)
             answer.verdict = KNOWN_MAY_BE;
     }
     return answer;
 }
 
+/* An article that is there is touched; `reacts`, by a reaction. */
+static void touch(struct known *known, uint32_t slot, const struct known_who *who, bool reacts)
+{
+    unsigned char *entry = entry_of(known, slot);
+    unsigned char *note = entry + ENTRY_COPIES;
+    if (entry[ENTRY_SELECTOR] != PROVISIONAL)
+        return;
+    if (tag_of(known, who) != creator_note_tag(note) ||
+        (reacts && !creator_note_add(note, who->reader)))
+        confirm(known, slot);
+}
+
 void known_use(struct known *known, const struct known_answer *answer, const char *article,
-               size_t article_bytes, uint64_t now_ns, uint64_t unix_ms)
+               size_t article_bytes, const struct known_who *who, uint64_t now_ns, uint64_t unix_ms)
 {
     if (known->rules.everything)
         return;
     if (answer->verdict == KNOWN_MAY_BE) {
         known->created = limit_taken(&known->rules.auto_create_rate, known->created, now_ns);
-        store(known, answer->slot, answer->key, article, article_bytes, NULL, unix_ms);
+        store(known, answer->slot, answer->key, article, article_bytes, NULL, who, unix_ms);
         return;
     }
+    touch(known, answer->slot, who, true);
     unsigned char *entry = entry_of(known, answer->slot);
     slots_touch(known->slots, answer->slot);
     /* At most a store an hour: the file's pages are not written back for nothing. */
     if (bytes_get_u32(entry + ENTRY_HOUR) != hour_of(unix_ms))
         bytes_put_u32(entry + ENTRY_HOUR, hour_of(unix_ms));
+}
+
+void known_seen(struct known *known, const char *article, size_t article_bytes,
+                const struct known_who *who)
+{
+    if (creators_notes(known->creators) == 0)
+        return;
+    uint32_t slot = slots_find(known->slots, key_of(known, article, article_bytes));
+    if (slot != SLOTS_NONE)
+        touch(known, slot, who, false);
 }
 
 /* --- what an operator says --- */
@@ -597,6 +701,7 @@ enum known_outcome known_by_operator(struct known *known, const char *article, s
     if (outcome != KNOWN_TOLD)
         return outcome;
     if (entry != NULL) {
+        unindex_note(known, slot);
         if (former == NULL)
             known->by_operator++;
         if (former == NULL || !same_state(former, &kept))
@@ -606,7 +711,7 @@ enum known_outcome known_by_operator(struct known *known, const char *article, s
     slot = find_room(known, unix_ms, true);
     if (slot == SLOTS_NONE)
         return KNOWN_NO_ROOM;
-    store(known, slot, key, article, article_bytes, &kept, unix_ms);
+    store(known, slot, key, article, article_bytes, &kept, NULL, unix_ms);
     return KNOWN_TOLD;
 }
 
@@ -614,10 +719,12 @@ enum known_outcome known_by_operator_no_more(struct known *known, const char *ar
                                              size_t article_bytes, bool by_feed)
 {
     uint32_t slot = slots_find(known->slots, key_of(known, article, article_bytes));
-    if (slot == SLOTS_NONE || entry_of(known, slot)[ENTRY_SELECTOR] == 0)
+    if (slot == SLOTS_NONE)
         return KNOWN_TOLD;
     unsigned char *entry = entry_of(known, slot);
     const unsigned char *copy = copy_of(entry, entry[ENTRY_SELECTOR]);
+    if (copy == NULL)
+        return KNOWN_TOLD;
     if (by_feed && (bytes_get_u32(copy + COPY_FLAGS) & FLAG_UNPASSED))
         return KNOWN_OUTDATED;
     store_byte(entry + ENTRY_SELECTOR, 0);
@@ -669,5 +776,74 @@ void known_by_total(struct known *known, const char *article, size_t article_byt
         return;
     uint32_t slot = find_room(known, unix_ms, false);
     if (slot != SLOTS_NONE)
-        store(known, slot, key, article, article_bytes, NULL, unix_ms);
+        store(known, slot, key, article, article_bytes, NULL, NULL, unix_ms);
+}
+
+/* --- what hardly anyone touched --- */
+
+/* Whether the article in a slot may be forgotten, so that enough of its creator's stay. */
+static bool may_forget(struct known *known, uint32_t slot, uint64_t unix_ms)
+{
+    const unsigned char *entry = entry_of(known, slot);
+    uint64_t hour = bytes_get_u32(entry + ENTRY_HOUR);
+    if (!(known->marks[slot] & NOTED) || hour_of(unix_ms) <= hour + known->rules.forget_hours)
+        return false;
+    if (known->marks[slot] & ASKED)
+        return true;
+    if (!creators_ask(known->creators, creator_note_tag(entry + ENTRY_COPIES)))
+        return false;
+    known->marks[slot] |= ASKED;
+    return true;
+}
+
+enum known_search known_next_quiet(struct known *known, uint64_t unix_ms, uint32_t *looks,
+                                   struct known_quiet *out)
+{
+    if (known->rules.forget_hours == 0 || creators_notes(known->creators) == 0)
+        return KNOWN_END;
+    while (*looks > 0 && known->quiet_at < known->rules.max) {
+        uint32_t slot = known->quiet_at++;
+        --*looks;
+        if (!may_forget(known, slot, unix_ms))
+            continue;
+        const unsigned char *entry = entry_of(known, slot);
+        out->article = (const char *)entry + ENTRY_ARTICLE;
+        out->article_bytes = entry[ENTRY_LENGTH];
+        out->readers = creator_note_readers(entry + ENTRY_COPIES, out->reader);
+        return KNOWN_FOUND;
+    }
+    if (known->quiet_at < known->rules.max)
+        return KNOWN_LATER;
+    known->quiet_at = 0;
+    return KNOWN_END;
+}
+
+void known_total_gone(struct known *known, const char *article, size_t article_bytes)
+{
+    uint32_t slot = slots_find(known->slots, key_of(known, article, article_bytes));
+    if (slot == SLOTS_NONE)
+        return;
+    unsigned char *entry = entry_of(known, slot);
+    if (copy_of(entry, entry[ENTRY_SELECTOR]) != NULL)
+        return;
+    if (known->marks[slot] & ASKED)
+        known->forgotten++;
+    drop(known, slot);
+}
+
+void known_is_real(struct known *known, const char *article, size_t article_bytes)
+{
+    uint32_t slot = slots_find(known->slots, key_of(known, article, article_bytes));
+    if (slot != SLOTS_NONE && entry_of(known, slot)[ENTRY_SELECTOR] == PROVISIONAL)
+        confirm(known, slot);
+}
+
+uint32_t known_provisional(const struct known *known)
+{
+    return creators_notes(known->creators);
+}
+
+uint64_t known_forgotten(const struct known *known)
+{
+    return known->forgotten;
 }

@@ -7,6 +7,7 @@
 #ifndef TALLY_BROKER_PLUGIN_KNOWN_H
 #define TALLY_BROKER_PLUGIN_KNOWN_H
 
+#include "creator.h"
 #include "limit.h"
 
 #include "core/article_state.h"
@@ -29,8 +30,10 @@ struct known_rules {
     bool everything;  /* every article counts as known: nothing but states is kept */
     bool auto_create; /* a reaction may make its article known */
     struct limit_rate auto_create_rate;
-    struct reader_key key; /* articles are found by a hash that nobody can choose */
-    uint64_t seed;         /* random */
+    uint32_t forget_hours;         /* 0: never; what stays quiet for longer may be forgotten */
+    struct reader_key key;         /* articles are found by a hash that nobody can choose */
+    struct reader_key creator_key; /* random: of creators' tags */
+    uint64_t seed;                 /* random */
     struct kind_table kinds;
 };
 
@@ -70,9 +73,23 @@ enum known_verdict {
     KNOWN_NO,
 };
 
+enum known_why {             /* KNOWN_NO */
+                 KNOWN_OFF,  /* a reaction makes no article known */
+                 KNOWN_RATE, /* too many were made known */
+                 KNOWN_FULL, /* there is no room */
+};
+
+/* Who touches an article. */
+struct known_who {
+    uint64_t key;    /* of the address's limit; of the reader's, where there is no address */
+    bool address;    /* which of them it is */
+    uint64_t reader; /* the reader's hash for the article */
+};
+
 /* What was found, for known_use. Valid until the table is changed. */
 struct known_answer {
     enum known_verdict verdict;
+    enum known_why why;
     uint64_t key;
     uint32_t slot;
     const unsigned char *state; /* NULL: it has none; all kinds are offered, and it is open */
@@ -83,9 +100,16 @@ struct known_answer known_judge(struct known *known, const char *article, size_t
                                 uint64_t now_ns, uint64_t unix_ms);
 
 /* A reaction was admitted: the article is not stale, and known if it was not. The verdict was not
- * KNOWN_NO. */
+ * KNOWN_NO. An article that it made known is provisional (known_next_quiet) until it is touched by
+ * another than `who`. */
 void known_use(struct known *known, const struct known_answer *answer, const char *article,
-               size_t article_bytes, uint64_t now_ns, uint64_t unix_ms);
+               size_t article_bytes, const struct known_who *who, uint64_t now_ns,
+               uint64_t unix_ms);
+
+/* Somebody looks at a valid article: what was made known by another is not provisional any more.
+ * `who->reader` is not looked at. */
+void known_seen(struct known *known, const char *article, size_t article_bytes,
+                const struct known_who *who);
 
 /* Of an answer with a state: whether the kind (an index of the rules' table) is offered, `none`
  * always; and whether reactions are taken now. */
@@ -120,5 +144,37 @@ bool known_next_unpassed(struct known *known, const char **article, size_t *arti
  * auto_create is on and there is room, or an article that is quiet. */
 void known_by_total(struct known *known, const char *article, size_t article_bytes,
                     uint64_t unix_ms);
+
+/* --- what hardly anyone touched --- */
+
+/* An article that is provisional and was quiet for more than forget_hours, one of more than
+ * CREATOR_KEPT of its creator. */
+struct known_quiet {
+    const char *article; /* the table's */
+    size_t article_bytes;
+    int readers; /* who reacted, and nobody else at this broker: the high 32 bits of their hashes */
+    uint32_t reader[CREATOR_READERS_MAX];
+};
+
+enum known_search {
+    KNOWN_FOUND,
+    KNOWN_LATER, /* none in so many looks: the next call goes on there */
+    KNOWN_END,   /* the next call begins at the first */
+};
+
+/* The next of them, behind the one before. `looks` is how many entries may yet be looked at, and is
+ * counted down. One that is found counts as gone, and is found each time round, until
+ * known_total_gone or known_is_real. */
+enum known_search known_next_quiet(struct known *known, uint64_t unix_ms, uint32_t *looks,
+                                   struct known_quiet *out);
+
+/* The store has no total of it: it is forgotten, unless it has a state. */
+void known_total_gone(struct known *known, const char *article, size_t article_bytes);
+
+/* The store knows more of it than this broker does: it is not provisional. */
+void known_is_real(struct known *known, const char *article, size_t article_bytes);
+
+uint32_t known_provisional(const struct known *known); /* articles that are */
+uint64_t known_forgotten(const struct known *known);   /* that were found quiet, since known_new */
 
 #endif

@@ -360,6 +360,41 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
     return code_of(answer);
 }
 
+/* By what name its source knows the client. */
+static const char *name_of(const struct client *client, const struct mosquitto *connection,
+                           const char *client_id, size_t *bytes)
+{
+    const char *name = client_reader(client, bytes);
+
+    if (name != NULL || client->facts.source == 't') /* 't' without: a gateway */
+        return name;
+    name = client->facts.source == 'u' ? mosquitto_client_username(connection) : client_id;
+    *bytes = name == NULL ? 0 : strlen(name);
+    return name;
+}
+
+/* Who subscribes to an article's total, or its state, has it before them. */
+static void note_seen(struct plugin *plugin, const struct client *client,
+                      const struct mosquitto_evt_acl_check *asked)
+{
+    const char *rest, *name;
+    size_t bytes;
+    uint64_t reader_key = 0, address_key;
+    enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
+
+    if ((area != AREA_TOTALS && area != AREA_ARTICLES) || rest == NULL ||
+        client->facts.service != NULL || !article_valid(rest, strlen(rest)))
+        return;
+    bool limited = address_limited(plugin, asked->client, &address_key);
+    name = name_of(client, asked->client, mosquitto_client_id(asked->client), &bytes);
+    if (!limited && client->facts.source != 0 && name != NULL && bytes <= READER_NAME_MAX_BYTES)
+        reader_key = admit_reader_key(&plugin->edge.admit, client->facts.source, name, bytes);
+    if (limited || reader_key != 0) {
+        struct known_who who = admit_who(limited, address_key, reader_key);
+        known_seen(plugin->edge.admit.known, rest, strlen(rest), &who);
+    }
+}
+
 static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
     struct client *client = connected(plugin, asked->client);
@@ -368,8 +403,11 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
     if (role_subscriptions_bounded(&client->facts) && !housekeeping_ending(plugin->housekeeping) &&
         !client_subscribe(client, plugin->edge.settings.max_subscriptions))
         return MOSQ_ERR_ACL_DENIED;
-    return code_of(role_subscribe(&plugin->edge.rules, &client->facts,
-                                  mosquitto_client_id(asked->client), asked->topic));
+    enum role_answer answer = role_subscribe(&plugin->edge.rules, &client->facts,
+                                             mosquitto_client_id(asked->client), asked->topic);
+    if (answer == ROLE_ALLOW)
+        note_seen(plugin, client, asked);
+    return code_of(answer);
 }
 
 static int on_acl_check(int event, void *data, void *user)
@@ -459,19 +497,6 @@ static void fill_keys(const struct plugin *plugin, struct client *client,
     wish->reader_key = client->reader_key;
     wish->address_limited = client->address_limited;
     wish->address_key = client->address_key;
-}
-
-/* By what name its source knows the client. */
-static const char *name_of(const struct client *client, const struct mosquitto *connection,
-                           const char *client_id, size_t *bytes)
-{
-    const char *name = client_reader(client, bytes);
-
-    if (name != NULL || client->facts.source == 't') /* 't' without: a gateway */
-        return name;
-    name = client->facts.source == 'u' ? mosquitto_client_username(connection) : client_id;
-    *bytes = name == NULL ? 0 : strlen(name);
-    return name;
 }
 
 static void fill_wish(struct plugin *plugin, struct client *client, bool asked,
@@ -565,7 +590,7 @@ static int learn_state(struct plugin *plugin, const char *article, bool by_feed,
 }
 
 /* What a message that may be written there says of an article: of its state, or that it has a
- * total, and so was known. Only what is retained is a state. */
+ * total, and so was known, or has none any more, or is real. Only what is retained is a state. */
 static int learn(struct plugin *plugin, const struct client *client, enum role_area area,
                  const char *article, const struct mosquitto_evt_message *message)
 {
@@ -579,6 +604,11 @@ static int learn(struct plugin *plugin, const struct client *client, enum role_a
     if (good && area == AREA_TOTALS && message->payloadlen > 0)
         known_by_total(plugin->edge.admit.known, article, strlen(article),
                        clock_ms(CLOCK_REALTIME));
+    else if (good && area == AREA_TOTALS)
+        known_total_gone(plugin->edge.admit.known, article, strlen(article));
+    else if (area == AREA_OPS && by_feed && strcmp(article, "real") == 0 &&
+             article_valid(message->payload, message->payloadlen))
+        known_is_real(plugin->edge.admit.known, message->payload, message->payloadlen);
     return MOSQ_ERR_SUCCESS;
 }
 

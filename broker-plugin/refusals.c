@@ -131,6 +131,30 @@ static void add_articles(struct text *text, const struct refusals *refusals)
     }
 }
 
+bool refusals_differ(const struct refusals_sums *one, const struct refusals_sums *other, bool all)
+{
+    struct refusals_sums left = *one;
+    if (!all) {
+        left.creations.made = other->creations.made;
+        left.known = other->known;
+        left.provisional = other->provisional;
+        left.forgotten = other->forgotten;
+    }
+    return memcmp(&left, other, sizeof left) != 0;
+}
+
+static void add_creation(struct text *text, const struct refusals_sums *sums)
+{
+    const struct admit_creations *creations = &sums->creations;
+    add(text,
+        ",\"creation\":{\"known\":%" PRIu64 ",\"max\":%" PRIu64 ",\"provisional\":%" PRIu64
+        ",\"made\":%" PRIu64 ",\"forgotten\":%" PRIu64 ",\"refused\":{\"off\":%" PRIu64
+        ",\"reader\":%" PRIu64 ",\"address\":%" PRIu64 ",\"rate\":%" PRIu64 ",\"full\":%" PRIu64
+        "}}",
+        sums->known, sums->known_max, sums->provisional, creations->made, sums->forgotten,
+        creations->off, creations->reader, creations->address, creations->rate, creations->full);
+}
+
 size_t refusals_write(const struct refusals *refusals, const struct refusals_sums *sums,
                       uint64_t unix_ms, char out[REFUSALS_JSON_MAX_BYTES])
 {
@@ -141,10 +165,11 @@ size_t refusals_write(const struct refusals *refusals, const struct refusals_sum
     add_reasons(&text, sums->refused, true);
     add(&text,
         "},\"connections\":{\"rate_address\":%" PRIu64 ",\"no_room\":%" PRIu64 ",\"flood\":%" PRIu64
-        ",\"token\":%" PRIu64 ",\"rate_signature\":%" PRIu64 "},\"receipts_dropped\":%" PRIu64
-        ",\"articles\":[",
+        ",\"token\":%" PRIu64 ",\"rate_signature\":%" PRIu64 "},\"receipts_dropped\":%" PRIu64,
         sums->connections_rate, sums->connections_no_room, sums->connections_flood,
         sums->connections_token, sums->connections_rate_signature, sums->receipts_dropped);
+    add_creation(&text, sums);
+    add(&text, ",\"articles\":[");
     add_articles(&text, refusals);
     add(&text, "]}");
     return text.used;

@@ -5,6 +5,8 @@
 #ifndef TALLY_BROKER_PLUGIN_REFUSALS_H
 #define TALLY_BROKER_PLUGIN_REFUSALS_H
 
+#include "admit.h"
+
 #include "core/reader.h"
 #include "core/reason.h"
 
@@ -37,7 +39,14 @@ struct refusals_sums {
     uint64_t connections_token;          /* … refused as their token did not hold */
     uint64_t connections_rate_signature; /* … by the limit of signatures */
     uint64_t receipts_dropped;
+    struct admit_creations creations;
+    uint64_t known, known_max, provisional; /* articles */
+    uint64_t forgotten;
 };
+
+/* Whether something was refused between the two; `all`: or articles were made known, or forgotten.
+ */
+bool refusals_differ(const struct refusals_sums *one, const struct refusals_sums *other, bool all);
 
 /* Writes the JSON, NUL-terminated. Returns its length. The last refused article comes first. */
 size_t refusals_write(const struct refusals *refusals, const struct refusals_sums *sums,

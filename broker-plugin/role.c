@@ -158,7 +158,7 @@ enum role_answer role_write(const struct role_facts *facts, enum role_area area,
         break;
     case ROLE_FEED:
         may = area == AREA_TOTALS || area == AREA_TOP || area == AREA_ARTICLES ||
-              (area == AREA_OPS && (is(rest, "feed") || is(rest, "health")));
+              (area == AREA_OPS && (is(rest, "feed") || is(rest, "health") || is(rest, "real")));
         break;
     }
     return may ? ROLE_ALLOW : ROLE_DENY;

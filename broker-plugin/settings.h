@@ -28,6 +28,8 @@ struct settings {
     uint64_t refusal_rate, refusal_burst;
     uint64_t signature_rate, signature_burst;
     uint64_t auto_create_rate, max_articles;
+    uint64_t reader_create_rate, reader_create_burst, address_create_rate, address_create_burst;
+    uint64_t forget_hours;
     bool open_wildcards, auto_id_may_react, limits, auto_create;
     /* understood */
     struct kind_table kind_table;

@@ -40,7 +40,7 @@ local function read(article)
     if head then
         local n = byte(head, 24)
         local floored = n and byte(head, 2) == 1
-        if not n or byte(head, 1) ~= 1 or byte(head, 2) > 1 or n > KINDS or #head ~= 24 + 5 * n + (floored and 8 or 0) then
+        if not n or byte(head, 1) ~= 1 or byte(head, 2) > 2 or n > KINDS or #head ~= 24 + 5 * n + (floored and 8 or 0) then
             return nil, 'head'
         end
         local _
@@ -49,6 +49,7 @@ local function read(article)
             local kind, count = unpack_bytes('<BI4', head, 25 + 5 * i)
             a.counts[kind] = count
         end
+        a.forgotten = byte(head, 2) == 2
         a.floor = floored and unpack_bytes('<I8', head, 25 + 5 * n) or nil
     end
     if base then
@@ -89,8 +90,9 @@ local function write(a)
         a.number = next_number()
     end
     last_version = math.max(last_version + 1, now)
+    local flags = a.floor and 1 or a.forgotten and #base == 0 and 2 or 0
     call('HSET', heads_key, a.article,
-         pack(HEAD, 1, a.floor and 1 or 0, last_version, a.number, a.voters, a.level, a.split, #counts) ..
+         pack(HEAD, 1, flags, last_version, a.number, a.voters, a.level, a.split, #counts) ..
          table.concat(counts) .. (a.floor and pack('<I8', a.floor) or ''))
     if #base > 0 then
         call('HSET', base_key, a.article, pack('<BB', 1, #base) .. table.concat(base))

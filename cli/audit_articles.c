@@ -169,7 +169,7 @@ static void look_at_broker(struct run *run, struct look *look, size_t n)
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        if (look[i].absent)
+        if (look[i].absent || look[i].total.forgotten)
             audit_differs(&look[i].differences, AUDIT_RETAINED, "there", 0,
                           look[i].retained.there ? 1 : 0);
         else if (look[i].hidden)
@@ -196,6 +196,8 @@ static void look_at_http(struct run *run, struct look *look)
     if (status != 200)
         return;
     shown_read(&shown, article, kinds, body, (size_t)bytes);
+    if (look->total.forgotten) /* what it counted is not shown */
+        memset(look->total.count, 0, sizeof look->total.count);
     if (look->hidden)
         audit_compare_hidden(&shown, AUDIT_HTTP, &look->differences);
     else

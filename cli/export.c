@@ -47,6 +47,8 @@ static void write_row(struct exporting *exporting, const char *article, const re
             exporting->settings, "%s: its head or base is of no known form; left out", article);
         return;
     }
+    if (registers.forgotten && exporting->settings->list.n == 0)
+        return; /* what is left of it is about to go */
     row.version = registers.version;
     memcpy(row.registers, registers.count, sizeof row.registers);
     memcpy(row.base, based.count, sizeof row.base);

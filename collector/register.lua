@@ -169,12 +169,12 @@ end
 
 for a = 1, articles do
     local blob, head = ARGV[9 + 2 * a], heads[a]
-    local number, voters, level, split, floor = last_number + 1, 0, 0, 0, nil
+    local number, voters, level, split, floor, forgotten = last_number + 1, 0, 0, 0, nil, false
     local version, counts, counts_end = 0, head or '', 24
     if head then
         local format_id, flags = byte(head, 1, 2)
         counts_end = 24 + 5 * (byte(head, 24) or 0)
-        floor = flags == 1
+        floor, forgotten = flags == 1, flags == 2
         if format_id ~= 1 or #head < 24 or #head ~= counts_end + (floor and 8 or 0) then
             failure, failed_article = 'BADHEAD a head of an unknown format', a
             break
@@ -226,6 +226,7 @@ for a = 1, articles do
                 end
                 moved = true
             end
+            moved = moved or forgotten -- it is shown again
             if voters > limit then
                 local err = split_bucket(prefix .. format('%d:', number), split, size)
                 if err then -- the bucket goes on as it is; the next batch tries again
@@ -257,6 +258,9 @@ for a = 1, articles do
                         break
                     end
                     changes = changes + 1
+                    if forgotten then
+                        dirty, moved = true, true
+                    end
                     local old_kind = old_lo % 16
                     if floor then
                         if old_hi * 16 + math.floor(old_lo / 16) <= floor then
@@ -313,7 +317,7 @@ for a = 1, articles do
         end
         local kinds = (#before + #its + #behind) / 5
         head_list[head_items + 1] = names[a]
-        head_list[head_items + 2] = pack(HEAD, 1, floor and 1 or 0, version, number, voters, level, split, kinds) .. before .. its ..
+        head_list[head_items + 2] = pack(HEAD, 1, floor and 1 or forgotten and not dirty and 2 or 0, version, number, voters, level, split, kinds) .. before .. its ..
                                         behind .. (floor and pack('<I8', floor) or '')
         head_items = head_items + 2
     end

@@ -514,6 +514,8 @@ static void read_total(struct follow *follow, struct follow_total *total, const 
         if (total_parse_head(&total->total, head->str, (size_t)head->len) != 0)
             goto wrong;
     }
+    if (total->total.forgotten)
+        memset(total->total.count, 0, sizeof total->total.count);
     if (is_string(base) && total_add_base(&total->total, base->str, (size_t)base->len) != 0)
         goto wrong;
     if (bad_state)
@@ -804,6 +806,57 @@ int follow_keep(struct follow *follow, const char *article, size_t bytes, const 
     word_bytes[9] = strlen(number);
     if (send_words(follow, on_kept, keep, 10, words, word_bytes) != 0) {
         free(keep);
+        return -1;
+    }
+    return 0;
+}
+
+struct script {
+    struct follow *follow;
+    follow_script_cb callback;
+    void *user;
+};
+
+static void on_script(redisAsyncContext *redis, void *data, void *user)
+{
+    struct script *script = user;
+    const redisReply *reply = data;
+    const char *word = NULL;
+    (void)redis;
+    replied(script->follow);
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+        is_string(reply->element[0]))
+        word = reply->element[0]->str;
+    else if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+        log_line(LOG_LEVEL_WARNING, "a script was refused", "why=%s", reply->str);
+    script->callback(script->user, word);
+    free(script);
+}
+
+int follow_script(struct follow *follow, uint32_t shard, const struct follow_text *text,
+                  const char *const *names, size_t keys, const char *const *arguments, size_t n,
+                  follow_script_cb callback, void *user)
+{
+    char key[FOLLOW_SCRIPT_MAX][32], number[12];
+    const char *words[3 + 2 * FOLLOW_SCRIPT_MAX] = {"EVAL", text->text, number};
+    size_t bytes[3 + 2 * FOLLOW_SCRIPT_MAX] = {4, text->bytes};
+    if (!follow->ready || keys > FOLLOW_SCRIPT_MAX || n > FOLLOW_SCRIPT_MAX)
+        return -1;
+    struct script *script = malloc(sizeof *script);
+    if (script == NULL)
+        return -1;
+    *script = (struct script){.follow = follow, .callback = callback, .user = user};
+    snprintf(number, sizeof number, "%zu", keys);
+    for (size_t i = 0; i < keys; i++) {
+        snprintf(key[i], sizeof key[i], "tally:{%" PRIu32 "}:%s", shard, names[i]);
+        words[3 + i] = key[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        words[3 + keys + i] = arguments[i];
+    for (size_t i = 2; i < 3 + keys + n; i++)
+        bytes[i] = strlen(words[i]);
+    if (send_words(follow, on_script, script, (int)(3 + keys + n), words, bytes) != 0) {
+        free(script);
         return -1;
     }
     return 0;

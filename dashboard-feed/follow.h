@@ -142,6 +142,22 @@ typedef void (*follow_keep_cb)(void *user, uint64_t version, uint32_t later_ms);
 int follow_keep(struct follow *follow, const char *article, size_t bytes, const char *json,
                 follow_keep_cb callback, void *user);
 
+#define FOLLOW_SCRIPT_MAX 8 /* keys, and arguments */
+
+struct follow_text {
+    const char *text;
+    size_t bytes;
+};
+
+/* What came of follow_script: the first word of its answer, or NULL. */
+typedef void (*follow_script_cb)(void *user, const char *word);
+
+/* Runs a script on the keys of these names of a shard. Returns 0, and calls back exactly once, or
+ * -1 while not ready. */
+int follow_script(struct follow *follow, uint32_t shard, const struct follow_text *text,
+                  const char *const *names, size_t keys, const char *const *arguments, size_t n,
+                  follow_script_cb callback, void *user);
+
 struct follow_stats follow_stats(const struct follow *follow);
 
 #endif

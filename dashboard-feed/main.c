@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 #include "daemon/start.h"
 #include "follow.h"
+#include "forget.h"
 #include "health.h"
 #include "http.h"
 #include "keeper.h"
@@ -30,6 +31,8 @@ struct feed {
     struct publish *publish;
     struct relay *relay;
     struct keeper *keeper;
+    struct forget *forget;
+    struct creation creation;
     struct http *http;
     struct health health;
     double started_at_s;
@@ -78,6 +81,7 @@ static void on_metrics(void *user, struct evbuffer *out)
         .relay = relay_stats(feed->relay),
         .keeper = keeper_stats(feed->keeper),
         .http = http_stats(feed->http),
+        .creation = feed->creation,
     };
     if (health_collector_fresh(&feed->health, clock_monotonic_ms()))
         metrics.collector = &feed->health.collector;
@@ -148,6 +152,7 @@ static void on_broker_away(void *user)
 {
     struct feed *feed = user;
     health_forget_collector(&feed->health);
+    feed->creation.heard = false;
     relay_broker_away(feed->relay);
 }
 
@@ -156,6 +161,18 @@ static void on_collector(void *user, const char *payload, size_t bytes)
     struct feed *feed = user;
     health_collector(&feed->health, payload, bytes, clock_monotonic_ms());
     follow_collector(feed->follow, feed->health.collector.store);
+}
+
+static void on_quiet(void *user, const char *payload, size_t bytes)
+{
+    struct feed *feed = user;
+    forget_heard(feed->forget, payload, bytes);
+}
+
+static void on_refusals(void *user, const char *payload, size_t bytes)
+{
+    struct feed *feed = user;
+    (void)creation_parse(&feed->creation, payload, bytes);
 }
 
 static void on_marked(void *user)
@@ -236,7 +253,8 @@ static int make_relay(struct feed *feed, const struct settings *settings)
     randombytes_buf(keeper.seed, sizeof keeper.seed);
     feed->relay = relay_new(feed->base, &config);
     feed->keeper = keeper_new(feed->base, &keeper);
-    return feed->relay == NULL || feed->keeper == NULL ? -1 : 0;
+    feed->forget = forget_new(feed->base, settings->forgotten_s);
+    return feed->relay == NULL || feed->keeper == NULL || feed->forget == NULL ? -1 : 0;
 }
 
 static int make_links(struct feed *feed, const struct settings *settings)
@@ -263,6 +281,8 @@ static int make_links(struct feed *feed, const struct settings *settings)
         .on_connected = on_broker_connected,
         .on_article = on_article,
         .on_collector = on_collector,
+        .on_quiet = on_quiet,
+        .on_refusals = on_refusals,
         .on_marked = on_marked,
         .user_data = feed,
     };
@@ -274,6 +294,7 @@ static int make_links(struct feed *feed, const struct settings *settings)
         return -1;
     relay_connect(feed->relay, feed->follow, feed->publish);
     keeper_connect(feed->keeper, feed->follow, feed->publish);
+    forget_connect(feed->forget, feed->follow, feed->publish);
     return 0;
 }
 
@@ -297,11 +318,13 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
 
 static void take_down(struct feed *feed)
 {
-    follow_free(feed->follow); /* first: it answers what http, relay and keeper have asked */
+    follow_free(
+        feed->follow); /* first: it answers what http, relay, keeper and forget have asked */
     http_free(feed->http);
     publish_free(feed->publish);
     relay_free(feed->relay);
     keeper_free(feed->keeper);
+    forget_free(feed->forget);
     events_free(feed->sigterm);
     events_free(feed->sigint);
     events_free(feed->check);

@@ -141,6 +141,24 @@ static void write_http(struct evbuffer *out, const struct metrics *in)
             "Requests for totals refused because too many waited for Redis.");
 }
 
+static void write_creation(struct evbuffer *out, const struct creation *in)
+{
+    gauge(out, "tally_known_articles", in->known, "Articles that the broker's plugin knows.");
+    gauge(out, "tally_known_articles_max", in->max,
+          "Its option max_articles: how many it can know.");
+    gauge(out, "tally_provisional_articles", in->provisional,
+          "Of the known ones, those that hardly anyone has touched.");
+    one(out, "tally_made_articles_total", COUNTER, in->made,
+        "Articles that reactions made known since the broker started.");
+    one(out, "tally_forgotten_articles_total", COUNTER, in->forgotten,
+        "Articles forgotten since the broker started, as hardly anyone touched them.");
+    head(out, "tally_refused_articles_total", COUNTER,
+         "Reactions that would have made an article known, refused since the broker started.");
+    for (int cause = 0; cause < CREATION_CAUSES; cause++)
+        evbuffer_add_printf(out, "tally_refused_articles_total{cause=\"%s\"} %.17g\n",
+                            creation_cause_name((enum creation_cause)cause), in->refused[cause]);
+}
+
 static void write_admission(struct evbuffer *out, const struct collector_status *in)
 {
     gauge(out, "tally_spool_producer", in->producer, "1 while the broker's plugin has the spool.");
@@ -214,6 +232,8 @@ void metrics_write(struct evbuffer *out, const struct metrics *in)
     write_table(out, in);
     write_states(out, in);
     write_http(out, in);
+    if (in->creation.heard)
+        write_creation(out, &in->creation);
     gauge(out, "tally_collector_up", collector != NULL,
           "1 while the collector's status is heard; without it, what follows is left out.");
     if (collector == NULL)

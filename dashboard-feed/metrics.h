@@ -1,10 +1,11 @@
 /* The whole system's metrics as Prometheus text (exposition format 0.0.4): the feed's own, and the
- * collector's and the broker plugin's out of ops/collector. Every name stands in DESIGN, which a
- * test holds against this. Loop thread only. */
+ * collector's and the broker plugin's out of ops/collector and ops/refusals. Every name stands in
+ * DESIGN, which a test holds against this. Loop thread only. */
 #ifndef TALLY_FEED_METRICS_H
 #define TALLY_FEED_METRICS_H
 
 #include "collector_status.h"
+#include "creation.h"
 #include "follow.h"
 #include "http.h"
 #include "keeper.h"
@@ -26,6 +27,7 @@ struct metrics {
     struct relay_stats relay;
     struct keeper_stats keeper;
     struct http_stats http;
+    struct creation creation;                 /* not heard: its metrics are left out */
     const struct collector_status *collector; /* NULL: away; then its metrics are left out */
 };
 

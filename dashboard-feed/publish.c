@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define TOPIC_MAX_BYTES (256 + 16 + ARTICLE_MAX_BYTES)
-#define PAYLOAD_MAX_BYTES 65536 /* of what is believed under ops/ */
+#define PAYLOAD_MAX_BYTES 131072 /* of what is believed under ops/ */
 /* Then the mark is taken for absent, which costs work and loses nothing. */
 #define ECHO_MAX_MS 10000
 
@@ -168,6 +168,10 @@ static void on_message(void *user, const struct mosquitto_message *message,
         publish->config.on_article(publish->config.user_data, name + 9, message->payload, bytes);
     } else if (strcmp(name, "ops/collector") == 0) {
         publish->config.on_collector(publish->config.user_data, message->payload, bytes);
+    } else if (strcmp(name, "ops/quiet") == 0 && publish->config.on_quiet != NULL) {
+        publish->config.on_quiet(publish->config.user_data, message->payload, bytes);
+    } else if (strcmp(name, "ops/refusals") == 0 && publish->config.on_refusals != NULL) {
+        publish->config.on_refusals(publish->config.user_data, message->payload, bytes);
     } else if (strcmp(name, "ops/feed") == 0 && message->retain &&
                publish->phase == PHASE_LISTENING) {
         publish->has_mark = publish_mark_parse(&publish->mark, message->payload, bytes) == 0;
@@ -280,6 +284,14 @@ int publish_total(struct publish *publish, const char *article, size_t bytes,
 int publish_no_total(struct publish *publish, const char *article, size_t bytes)
 {
     return send_retained(publish, "totals/", article, bytes, "", 0, NULL);
+}
+
+int publish_real(struct publish *publish, const char *article, size_t bytes)
+{
+    char topic[TOPIC_MAX_BYTES], payload[ARTICLE_MAX_BYTES + 1];
+    snprintf(topic, sizeof topic, "%sops/real", publish->prefix);
+    snprintf(payload, sizeof payload, "%.*s", (int)bytes, article);
+    return mqtt_link_publish(publish->link, topic, payload, strlen(payload), 0, false, NULL, NULL);
 }
 
 int publish_state(struct publish *publish, const char *article, size_t bytes, const char *json)

@@ -41,6 +41,8 @@ struct publish_config {
     void (*on_connected)(void *user);
     void (*on_article)(void *user, const char *article, const char *payload, size_t bytes);
     void (*on_collector)(void *user, const char *payload, size_t bytes); /* ops/collector */
+    void (*on_quiet)(void *user, const char *payload, size_t bytes);     /* ops/quiet */
+    void (*on_refusals)(void *user, const char *payload, size_t bytes);  /* ops/refusals */
     void (*on_marked)(void *user); /* the broker has the mark */
     void *user_data;
 };
@@ -74,6 +76,11 @@ int publish_total(struct publish *publish, const char *article, size_t bytes,
 
 /* The broker shall retain no total of the article. Returns 0, or -1. */
 int publish_no_total(struct publish *publish, const char *article, size_t bytes);
+
+/* Tells the broker's plugin that others touched an article, too (INTERFACES.md 2.10). Returns 0, or
+ * -1.
+ */
+int publish_real(struct publish *publish, const char *article, size_t bytes);
 
 /* Publishes an article's state (INTERFACES.md 2.9), retained, QoS 0; "": the broker shall retain
  * none. Returns 0, or -1. */

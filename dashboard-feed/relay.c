@@ -132,6 +132,11 @@ static enum result send_total(struct relay *relay, const struct follow_total *fo
         relay->stats.outdated++;
         return SKIPPED;
     }
+    if (view == RELAY_SHOW && found->total.forgotten) {
+        if (publish_no_total(relay->publish, found->article, found->article_bytes) != 0)
+            return REFUSED;
+        view = RELAY_HIDDEN;
+    }
     if (view == RELAY_SHOW && awaits_kind(relay, &found->total))
         return REFUSED;
     if (view == RELAY_SHOW && publish_total(relay->publish, found->article, found->article_bytes,

@@ -37,6 +37,8 @@ const struct option settings_table[] = {
      "articles whose publication is remembered"},
     {"max_states", OPTION_NUMBER, AT(max_states), 1, 1000000, "100000", "1 to 1000000",
      "articles with a state; what is over is neither stored nor published"},
+    {"forgotten_s", OPTION_NUMBER, AT(forgotten_s), 1, 604800, "14400", "1 to 604800",
+     "seconds for which the registers of a forgotten article are still there"},
     {"log_level", OPTION_TEXT, AT(log_level_name), 1, OPTION_TEXT_MAX_BYTES, "info",
      "error, warning, info or debug", "lines below this are not written"},
 };

@@ -21,6 +21,7 @@ struct settings {
     uint64_t republish_rate;
     uint64_t max_articles;
     uint64_t max_states;
+    uint64_t forgotten_s;
     char log_level_name[OPTION_TEXT_MAX_BYTES + 1];
     /* Out of the files and names above: */
     enum log_level log_level;

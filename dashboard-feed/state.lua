@@ -43,7 +43,7 @@ if head then
     if not n or byte(head, 1) ~= 1 or #head ~= 24 + 5 * n + (byte(head, 2) == 1 and 8 or 0) then
         return {'error', 'BADHEAD a head of an unknown format'}
     end
-    head = sub(head, 1, 2) .. pack('<I8', version) .. sub(head, 11)
+    head = pack('<BBI8', 1, byte(head, 2) == 1 and 1 or 0, version) .. sub(head, 11) -- it is forgotten no more
 else
     number = number + 1
     head = pack('<BBI8I4I4BI4B', 1, 0, version, number, 0, 0, 0, 0)

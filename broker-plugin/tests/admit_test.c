@@ -141,6 +141,8 @@ static int end_limited(void **state)
     known_free(admit.known);
     limit_table_free(admit.readers);
     limit_table_free(admit.addresses);
+    limit_table_free(admit.reader_creates);
+    limit_table_free(admit.address_creates);
     free(known_memory);
     return 0;
 }
@@ -700,9 +702,83 @@ static void makes_no_system_call(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* --- who pays for new articles --- */
+
+static enum reason invent(int i)
+{
+    static char topic[64];
+    snprintf(topic, sizeof topic, "reactions/new-%d", i);
+    wish.topic = topic;
+    return judge();
+}
+
+static void new_articles_are_charged_to_address_and_reader_first(void **state)
+{
+    struct limit_rate one = limit_rate_of(1, 60 * LIMIT_SECOND_NS, 1);
+    struct limit_rate two = limit_rate_of(2, 60 * LIMIT_SECOND_NS, 2);
+    (void)state;
+    admit.reader_creates = limit_table_new(16, &one, 4);
+    admit.address_creates = limit_table_new(16, &two, 5);
+    assert_int_equal(invent(0), REASON_NONE);
+    assert_int_equal(invent(1), REASON_RATE_READER);
+    assert_int_equal(invent(0), REASON_NONE); /* what is known costs nothing */
+    wish.reader_key = 2;
+    assert_int_equal(invent(2), REASON_NONE);
+    wish.reader_key = 3;
+    for (int i = 0; i < 3 * NEW_AT_ONCE; i++)
+        assert_int_equal(invent(10 + i), REASON_RATE_ADDRESS);
+    assert_false(verdict.known);
+    /* What was refused took nothing of what others share. */
+    wish.address_key = 2;
+    wish.reader_key = 4;
+    assert_int_equal(invent(3), REASON_NONE);
+    wish.reader_key = 5;
+    assert_int_equal(invent(4), REASON_NONE);
+    wish.address_key = 3;
+    wish.reader_key = 6;
+    assert_int_equal(invent(5), REASON_UNKNOWN_ARTICLE);
+    assert_int_equal(admit.creations.made, NEW_AT_ONCE);
+    assert_int_equal(admit.creations.reader, 1);
+    assert_int_equal(admit.creations.address, 3 * NEW_AT_ONCE);
+    assert_int_equal(admit.creations.rate, 1);
+    assert_int_equal(admit.creations.full, 0);
+}
+
+static void where_there_is_no_address_a_reader_pays(void **state)
+{
+    struct limit_rate one = limit_rate_of(1, 60 * LIMIT_SECOND_NS, 1);
+    (void)state;
+    admit.reader_creates = limit_table_new(16, &one, 4);
+    admit.address_creates = limit_table_new(16, &one, 5);
+    wish.address_limited = false;
+    for (uint64_t reader = 1; reader <= 2; reader++) {
+        wish.reader_key = reader;
+        assert_int_equal(invent((int)reader), REASON_NONE);
+        assert_int_equal(invent(10 + (int)reader), REASON_RATE_READER);
+    }
+}
+
+static void a_full_table_is_counted(void **state)
+{
+    (void)state;
+    wish.address_limited = false;
+    for (int i = 0; i < KNOWN_ROOM; i++) {
+        assert_int_equal(invent(i), REASON_NONE);
+        wish.now_ns += 60 * LIMIT_SECOND_NS;
+    }
+    assert_int_equal(invent(KNOWN_ROOM), REASON_UNKNOWN_ARTICLE);
+    assert_int_equal(admit.creations.full, 1);
+    assert_int_equal(admit.creations.rate, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(new_articles_are_charged_to_address_and_reader_first,
+                                        begin_limited, end_limited),
+        cmocka_unit_test_setup_teardown(where_there_is_no_address_a_reader_pays, begin_limited,
+                                        end_limited),
+        cmocka_unit_test_setup_teardown(a_full_table_is_counted, begin_limited, end_limited),
         cmocka_unit_test_setup(appends_what_it_admits, begin),
         cmocka_unit_test_setup(tells_sources_apart, begin),
         cmocka_unit_test_setup(lets_a_gateway_name_the_reader, begin),

@@ -61,14 +61,26 @@ static enum known_verdict judge(const char *article)
     return known_judge(known, article, strlen(article), now_ns, unix_ms).verdict;
 }
 
+/* Reader `reader` of address `address`. */
+static struct known_who who(uint64_t address, uint64_t reader)
+{
+    return (struct known_who){.key = address, .address = true, .reader = reader << 32};
+}
+
 /* A reaction that everything else admits. */
-static bool react(const char *article)
+static bool react_as(const char *article, uint64_t address, uint64_t reader)
 {
     struct known_answer answer = known_judge(known, article, strlen(article), now_ns, unix_ms);
+    struct known_who by = who(address, reader);
     if (answer.verdict == KNOWN_NO)
         return false;
-    known_use(known, &answer, article, strlen(article), now_ns, unix_ms);
+    known_use(known, &answer, article, strlen(article), &by, now_ns, unix_ms);
     return true;
+}
+
+static bool react(const char *article)
+{
+    return react_as(article, 1, 1);
 }
 
 static enum known_outcome tell_in(struct known *one, const char *article, const char *payload)
@@ -586,12 +598,14 @@ static void what_is_damaged_is_not_known(void **state)
         copy[at] ^= (unsigned char)(1 + unit_random(&seed) % 255);
         struct known *damaged = known_new(copy, &rules);
         size_t in_entry = (at - 4096) % ENTRY_BYTES;
-        /* Hour, selector, what is reserved beside it, and states stand outside of the checksum; a
-         * length of 0 is a free place. */
+        /* Hour, selector, what is reserved beside it, and notes stand outside of the checksum; a
+         * length of 0 is a free place. A damaged note may have been a state. */
         uint32_t lost = (in_entry >= 4 && in_entry < 12) || in_entry >= 216 ? 0 : 1;
         require(known_count(damaged) == ROOM - lost, "byte %zu", at);
         require(known_damaged(damaged) <= lost, "byte %zu", at);
-        require(known_damaged_states(damaged) == (in_entry == SELECTOR ? 1 : 0), "byte %zu", at);
+        bool is_state = (in_entry == SELECTOR && copy[at] != 0) ||
+                        (in_entry >= 216 && in_entry < 228); /* of a note: its checksum, its tag */
+        require(known_damaged_states(damaged) == (is_state ? 1 : 0), "byte %zu", at);
         known_free(damaged);
         free(copy);
     }
@@ -653,7 +667,8 @@ static void put_in_file(const char *article)
     struct known_answer answer =
         known_judge(known_file_known(file), article, strlen(article), now_ns, unix_ms);
     assert_int_equal(answer.verdict, KNOWN_MAY_BE);
-    known_use(known_file_known(file), &answer, article, strlen(article), now_ns, unix_ms);
+    struct known_who by = who(1, 1);
+    known_use(known_file_known(file), &answer, article, strlen(article), &by, now_ns, unix_ms);
     unix_ms += HOUR_MS;
 }
 
@@ -833,9 +848,210 @@ static void a_file_that_cannot_be_made_is_said(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* --- what hardly anyone touched --- */
+
+static unsigned char *wide_memory;
+
+/* A table with room for more than anybody's CREATOR_KEPT. */
+static struct known *wide(void)
+{
+    rules.max = 64;
+    rules.forget_hours = 6;
+    wide_memory = calloc(1, known_bytes(rules.max));
+    known_format(wide_memory, rules.max, &rules.kinds);
+    known_free(known);
+    known = known_new(wide_memory, &rules);
+    assert_non_null(known);
+    return known;
+}
+
+/* Articles that one round finds; `last` is the last of them. */
+static int quiet_ones(struct known_quiet *last)
+{
+    struct known_quiet one;
+    uint32_t looks = 2 * rules.max;
+    int n = 0;
+    for (; known_next_quiet(known, unix_ms, &looks, &one) == KNOWN_FOUND; n++)
+        *last = one;
+    return n;
+}
+
+static void wide_end(void)
+{
+    known_free(known);
+    known = NULL;
+    free(wide_memory);
+}
+
+static void invent(uint64_t address, int from, int to)
+{
+    char article[32];
+    for (int i = from; i < to; i++) {
+        snprintf(article, sizeof article, "of-%d-%d", (int)address, i);
+        require(react_as(article, address, 7), "%s", article);
+    }
+}
+
+static void what_one_address_invents_is_found_when_it_is_quiet(void **state)
+{
+    struct known_quiet one;
+    (void)state;
+    wide();
+    invent(1, 0, CREATOR_KEPT + 3);
+    assert_int_equal(known_provisional(known), CREATOR_KEPT + 3);
+    assert_int_equal(quiet_ones(&one), 0);
+    unix_ms += 6 * HOUR_MS;
+    assert_int_equal(quiet_ones(&one), 0);
+    unix_ms += HOUR_MS;
+    for (int i = 0; i < 3; i++) /* the same ones each round */
+        assert_int_equal(quiet_ones(&one), 3);
+    assert_int_equal(one.readers, 1);
+    assert_int_equal(one.reader[0], 7);
+    known_total_gone(known, one.article, one.article_bytes);
+    assert_int_equal(known_forgotten(known), 1);
+    assert_int_equal(known_count(known), CREATOR_KEPT + 2);
+    assert_int_equal(quiet_ones(&one), 2);
+    known_is_real(known, one.article, one.article_bytes);
+    assert_int_equal(known_provisional(known), CREATOR_KEPT + 1);
+    assert_int_equal(quiet_ones(&one), 1);
+    known_total_gone(known, one.article, one.article_bytes);
+    assert_int_equal(quiet_ones(&one), 0); /* what one alone may leave behind stays */
+    assert_int_equal(known_count(known), CREATOR_KEPT + 1);
+    wide_end();
+}
+
+static void a_lone_reader_keeps_what_they_counted(void **state)
+{
+    struct known_quiet one;
+    (void)state;
+    wide();
+    invent(1, 0, CREATOR_KEPT);
+    invent(2, 0, CREATOR_KEPT);
+    unix_ms += 10000 * HOUR_MS;
+    assert_int_equal(quiet_ones(&one), 0);
+    wide_end();
+}
+
+/* Whoever else touches an article makes it real; its creator does not. */
+static void another_makes_it_real(void **state)
+{
+    struct known_who own = who(1, 7), other = who(2, 7), reader = who(1, 7);
+    struct known_quiet one;
+    (void)state;
+    wide();
+    reader.address = false; /* its key happens to be the same */
+    invent(1, 0, CREATOR_KEPT + 6);
+    assert_true(react_as("of-1-0", 2, 7));
+    known_seen(known, "of-1-1", 6, &other);
+    known_seen(known, "of-1-2", 6, &reader);
+    assert_int_equal(tell("of-1-3", "open"), KNOWN_TOLD);
+    no_more("of-1-3");
+    assert_int_equal(known_provisional(known), CREATOR_KEPT + 2);
+    known_seen(known, "of-1-4", 6, &own);
+    assert_true(react_as("of-1-5", 1, 8));
+    known_by_total(known, "of-1-5", 6, unix_ms);
+    known_seen(known, "never-made", 10, &other);
+    assert_int_equal(known_provisional(known), CREATOR_KEPT + 2);
+    unix_ms += 7 * HOUR_MS;
+    assert_int_equal(quiet_ones(&one), 2);
+    known_free(known); /* and it stays so */
+    known = known_new(wide_memory, &rules);
+    assert_int_equal(known_provisional(known), CREATOR_KEPT + 2);
+    assert_int_equal(quiet_ones(&one), 2);
+    wide_end();
+}
+
+static void every_reader_of_the_creator_is_named_or_it_is_real(void **state)
+{
+    struct known_quiet one = {0};
+    (void)state;
+    wide();
+    for (uint64_t reader = 1; reader <= CREATOR_READERS_MAX; reader++)
+        assert_true(react_as("read", 1, reader) && react_as("read", 1, reader));
+    unix_ms += 7 * HOUR_MS;
+    invent(1, 0, CREATOR_KEPT); /* not quiet, but they are there */
+    assert_int_equal(quiet_ones(&one), 1);
+    assert_int_equal(one.readers, CREATOR_READERS_MAX);
+    for (uint32_t i = 0; i < CREATOR_READERS_MAX; i++)
+        assert_int_equal(one.reader[i], i + 1);
+    uint32_t before = known_provisional(known);
+    assert_true(react_as("read", 1, CREATOR_READERS_MAX + 1));
+    assert_int_equal(known_provisional(known), before - 1);
+    wide_end();
+}
+
+static void what_has_a_state_does_not_go_with_its_total(void **state)
+{
+    (void)state;
+    assert_true(by_operator("made"));
+    assert_true(react("found"));
+    known_total_gone(known, "made", 4);
+    known_total_gone(known, "found", 5);
+    known_total_gone(known, "never-made", 10);
+    assert_int_equal(judge("made"), KNOWN_YES);
+    assert_int_equal(judge("found"), KNOWN_MAY_BE);
+}
+
+static void a_provisional_article_gets_a_state(void **state)
+{
+    (void)state;
+    assert_true(react("a"));
+    assert_int_equal(known_provisional(known), 1);
+    assert_int_equal(tell("a", "closed"), KNOWN_TOLD);
+    assert_int_equal(known_provisional(known), 0);
+    again();
+    assert_int_equal(takes("a", 1), 'c');
+    assert_int_equal(known_damaged_states(known), 0);
+}
+
+/* Version 2 knew no notes: what says that it is one is a damaged state. */
+static void a_note_in_a_file_of_version_2_is_none(void **state)
+{
+    (void)state;
+    assert_true(react("a"));
+    unsigned char *old = malloc(known_bytes(ROOM));
+    memcpy(old, memory, known_bytes(ROOM));
+    bytes_put_u32(old + 8, 2);
+    bytes_put_u32(old + 264, crc32c(0, old, 264));
+    assert_false(known_fits(old, known_bytes(ROOM), ROOM, &rules.kinds));
+    memset(memory, 0, known_bytes(ROOM));
+    known_format(memory, ROOM, &rules.kinds);
+    again();
+    assert_int_equal(known_take_over(known, old, known_bytes(ROOM)), 0);
+    assert_int_equal(known_provisional(known), 0);
+    assert_int_equal(takes("a", 1), 'c');
+    free(old);
+}
+
+static void a_note_is_taken_over(void **state)
+{
+    (void)state;
+    assert_true(react("a"));
+    unsigned char *old = malloc(known_bytes(ROOM));
+    memcpy(old, memory, known_bytes(ROOM));
+    memset(memory, 0, known_bytes(ROOM));
+    known_format(memory, ROOM, &rules.kinds);
+    again();
+    assert_int_equal(known_take_over(known, old, known_bytes(ROOM)), 0);
+    assert_int_equal(known_provisional(known), 1);
+    assert_true(react_as("a", 2, 1));
+    assert_int_equal(known_provisional(known), 0);
+    free(old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_one_address_invents_is_found_when_it_is_quiet, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_lone_reader_keeps_what_they_counted, begin, end),
+        cmocka_unit_test_setup_teardown(another_makes_it_real, begin, end),
+        cmocka_unit_test_setup_teardown(every_reader_of_the_creator_is_named_or_it_is_real, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(what_has_a_state_does_not_go_with_its_total, begin, end),
+        cmocka_unit_test_setup_teardown(a_provisional_article_gets_a_state, begin, end),
+        cmocka_unit_test_setup_teardown(a_note_in_a_file_of_version_2_is_none, begin, end),
+        cmocka_unit_test_setup_teardown(a_note_is_taken_over, begin, end),
         TEST(a_reaction_makes_it_known),
         TEST(so_many_a_minute),
         TEST(at_the_cap_none_but_for_a_quiet_one),

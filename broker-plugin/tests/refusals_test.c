@@ -44,6 +44,12 @@ static void says_nothing_but_sums_at_first(void **state)
     sums.connections_token = 8;
     sums.connections_rate_signature = 9;
     sums.receipts_dropped = 6;
+    sums.known = 10;
+    sums.known_max = 11;
+    sums.provisional = 12;
+    sums.forgotten = 13;
+    sums.creations = (struct admit_creations){
+        .made = 14, .off = 15, .reader = 16, .address = 17, .rate = 18, .full = 19};
     (void)refusals_write(refusals, &sums, 99, json);
     assert_string_equal(
         json,
@@ -51,7 +57,9 @@ static void says_nothing_but_sums_at_first(void **state)
         "\"bad_payload\":0,\"unknown_kind\":0,\"closed\":0,\"rate_reader\":0,\"rate_address\":0,"
         "\"busy\":3,\"clock\":0,\"forbidden\":0},\"connections\":{\"rate_address\":4,\"no_room\":5,"
         "\"flood\":7,\"token\":8,\"rate_signature\":9},"
-        "\"receipts_dropped\":6,\"articles\":[]}");
+        "\"receipts_dropped\":6,\"creation\":{\"known\":10,\"max\":11,\"provisional\":12,\"made\":"
+        "14,\"forgotten\":13,\"refused\":{\"off\":15,\"reader\":16,\"address\":17,\"rate\":18,"
+        "\"full\":19}},\"articles\":[]}");
 }
 
 static void counts_by_article_and_reason(void **state)
@@ -118,6 +126,20 @@ static void the_longest_fits(void **state)
     assert_string_equal(json + bytes - 4, "}}]}");
 }
 
+static void what_is_only_made_known_is_told_later(void **state)
+{
+    struct refusals_sums later = sums;
+    (void)state;
+    later.creations.made++;
+    later.known++;
+    later.provisional++;
+    later.forgotten++;
+    assert_false(refusals_differ(&later, &sums, false));
+    assert_true(refusals_differ(&later, &sums, true));
+    later.creations.rate++;
+    assert_true(refusals_differ(&later, &sums, false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +147,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(counts_by_article_and_reason, begin, end),
         cmocka_unit_test_setup_teardown(forgets_the_stalest_of_each_sort, begin, end),
         cmocka_unit_test_setup_teardown(the_longest_fits, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_only_made_known_is_told_later, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

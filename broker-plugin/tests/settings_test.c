@@ -51,6 +51,11 @@ static void has_defaults(void **state)
     assert_int_equal(settings.proxy_nets.n, 0);
     assert_true(settings.auto_create);
     assert_int_equal(settings.auto_create_rate, 60);
+    assert_int_equal(settings.address_create_rate, 10);
+    assert_int_equal(settings.address_create_burst, 25);
+    assert_int_equal(settings.reader_create_rate, 5);
+    assert_int_equal(settings.reader_create_burst, 10);
+    assert_int_equal(settings.forget_hours, 6);
     assert_int_equal(settings.max_articles, 100000);
 }
 

@@ -23,7 +23,8 @@ static struct named said[MAX_METRICS], listed[MAX_METRICS];
 static size_t said_n, listed_n;
 static struct collector_status collector = {
     .online = true, .ready = true, .clock_skew_ms = -1500, .admitted = 123456789012.0, .n = 2};
-static struct metrics metrics = {.started_at_s = 1795510800.5, .collector = &collector};
+static struct metrics metrics = {
+    .started_at_s = 1795510800.5, .collector = &collector, .creation = {.heard = true}};
 
 static char *text_of(const struct metrics *of)
 {
@@ -161,6 +162,8 @@ static void values_come_through(void **state)
     metrics.http.answers[2].code = 304;
     metrics.http.answers[2].n = 9;
     collector.refused[REASON_BUSY] = 7;
+    metrics.creation.refused[CREATION_RATE] = 8;
+    metrics.creation.known = 9;
     collector.shard[1] = (struct collector_shard){.shard = 1, .backlog_bytes = 64, .held = true};
     char *text = text_of(&metrics);
     assert_non_null(strstr(text, "\ntally_feed_delay_seconds_sum 1.500000\n"));
@@ -168,6 +171,8 @@ static void values_come_through(void **state)
     assert_non_null(strstr(text, "\ntally_feed_changed_totals_total 18446744073709551615\n"));
     assert_non_null(strstr(text, "\ntally_http_answers_total{code=\"304\"} 9\n"));
     assert_non_null(strstr(text, "\ntally_refused_reactions_total{reason=\"busy\"} 7\n"));
+    assert_non_null(strstr(text, "\ntally_refused_articles_total{cause=\"rate\"} 8\n"));
+    assert_non_null(strstr(text, "\ntally_known_articles 9\n"));
     assert_non_null(strstr(text, "\ntally_admitted_reactions_total 123456789012\n"));
     assert_non_null(strstr(text, "\ntally_collector_clock_skew_seconds -1.5\n"));
     assert_non_null(strstr(text, "\ntally_shard_backlog_bytes{shard=\"1\"} 64\n"));

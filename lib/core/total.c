@@ -2,13 +2,13 @@
 
 #include "core/bytes.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #define FORMAT 1
 #define FLAG_FLOOR 1u
+#define FLAG_FORGOTTEN 2u
 #define HEAD_BYTES 24u
 #define HEAD_KIND_BYTES 5u
 #define BASE_BYTES 2u
@@ -26,7 +26,7 @@ static bool first_seen(uint32_t *seen, unsigned id)
 int total_parse_head(struct total *total, const void *head, size_t bytes)
 {
     const unsigned char *in = head;
-    if (bytes < HEAD_BYTES || in[0] != FORMAT || (in[1] & ~FLAG_FLOOR) != 0)
+    if (bytes < HEAD_BYTES || in[0] != FORMAT || in[1] > FLAG_FORGOTTEN)
         return -1;
     unsigned kinds = in[23];
     bool floored = (in[1] & FLAG_FLOOR) != 0;
@@ -35,6 +35,7 @@ int total_parse_head(struct total *total, const void *head, size_t bytes)
         return -1;
 
     memset(total, 0, sizeof *total);
+    total->forgotten = in[1] == FLAG_FORGOTTEN;
     total->version = bytes_get_u64(in + 2);
     total->voters = bytes_get_u32(in + 14);
     uint32_t seen = 0;

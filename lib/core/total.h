@@ -4,6 +4,7 @@
 
 #include "core/kind.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct total {
     uint64_t version;            /* µs since 1970; 0: never changed */
     uint32_t voters;             /* registers, `none` included */
     uint64_t floor;              /* stamp; 0 none */
+    bool forgotten;              /* nobody is shown it, until somebody reacts */
     int64_t count[KIND_MAX + 1]; /* by the store's kind id; [0] unused */
 };
 

@@ -13,6 +13,7 @@
 #define CRC_END 216u
 #define COPIES 216u
 #define COPY_BYTES 40u
+#define PROVISIONAL 3u
 #define MAX 6u
 #define NOW_MS 1795510800123ull
 
@@ -24,7 +25,9 @@ enum {
     FIT_STATES = 16,
     OF_VERSION_1 = 32,
     OTHER_KINDS = 64,
-    EVERYTHING = 128
+    EVERYTHING = 128,
+    FIT_NOTES = 256,
+    OF_VERSION_2 = 512
 };
 
 static struct kind_table kinds, other_kinds;
@@ -37,12 +40,16 @@ static void fit(unsigned char *memory, size_t bytes, unsigned how)
         known_format(memory, MAX, how & OTHER_KINDS ? &other_kinds : &kinds);
     if (how & OF_VERSION_1)
         bytes_put_u32(memory + 8, 1);
+    else if (how & OF_VERSION_2)
+        bytes_put_u32(memory + 8, 2);
     for (size_t at = HEADER_BYTES; at + entry_bytes <= bytes; at += entry_bytes) {
         if (how & FIT_ENTRIES)
             bytes_put_u32(memory + at, crc32c(0, memory + at + 12, CRC_END - 12));
         for (size_t copy = at + COPIES; copy + COPY_BYTES <= at + entry_bytes; copy += COPY_BYTES)
             if (how & FIT_STATES)
                 bytes_put_u32(memory + copy, crc32c(0, memory + copy + 4, COPY_BYTES - 4));
+        if ((how & FIT_NOTES) && entry_bytes == ENTRY_BYTES && memory[at + 8] == PROVISIONAL)
+            bytes_put_u32(memory + at + COPIES, crc32c(0, memory + at + COPIES + 4, 8));
     }
 }
 
@@ -51,12 +58,13 @@ static void check_known(struct known *known, const struct known_rules *rules)
     static const struct article_state closed = {.closed = true, .version = 7};
     static const char new_article[] = "new/article";
     size_t bytes = strlen(new_article);
+    const struct known_who who = {.key = 3, .address = true, .reader = 4};
     uint32_t before = known_count(known);
     FUZZ_CHECK(before <= MAX && known_damaged_states(known) <= MAX);
     struct known_answer answer = known_judge(known, new_article, bytes, 1, NOW_MS);
     FUZZ_CHECK(rules->auto_create || rules->everything || answer.verdict == KNOWN_NO);
     if (answer.verdict != KNOWN_NO) {
-        known_use(known, &answer, new_article, bytes, 1, NOW_MS);
+        known_use(known, &answer, new_article, bytes, &who, 1, NOW_MS);
         FUZZ_CHECK(known_judge(known, new_article, bytes, 1, NOW_MS).verdict == KNOWN_YES);
     }
     enum known_outcome outcome = known_by_operator(known, new_article, bytes, &closed, NOW_MS);
@@ -67,6 +75,11 @@ static void check_known(struct known *known, const struct known_rules *rules)
     FUZZ_CHECK(known_by_operator_no_more(known, new_article, bytes, true) == KNOWN_TOLD);
     FUZZ_CHECK(known_judge(known, new_article, bytes, 1, NOW_MS).state == NULL);
     FUZZ_CHECK(known_count(known) >= before && known_count(known) <= MAX);
+    uint32_t counted = known_count(known);
+    known_seen(known, new_article, bytes, &who);
+    known_total_gone(known, new_article, bytes);
+    FUZZ_CHECK(outcome != KNOWN_TOLD || known_count(known) == counted - 1);
+    FUZZ_CHECK(known_provisional(known) <= known_count(known));
 }
 
 /* What waits to be said again can be said: it is read as it was written. */
@@ -95,6 +108,11 @@ static const unsigned char *entry_of(const unsigned char *memory, uint32_t i)
     return memory + HEADER_BYTES + (size_t)i * ENTRY_BYTES;
 }
 
+static bool has_state(const unsigned char *entry)
+{
+    return entry[8] != 0 && entry[8] != PROVISIONAL;
+}
+
 static bool entry_whole(const unsigned char *entry)
 {
     return article_valid((const char *)entry + 13, entry[12]) &&
@@ -119,8 +137,8 @@ static void check_entries(struct known *known, const unsigned char *memory,
         if (copies > 1)
             continue;
         FUZZ_CHECK((answer.verdict == KNOWN_YES) ==
-                   (rules->auto_create || rules->everything || entry[8] != 0));
-        FUZZ_CHECK((answer.state != NULL) == (entry[8] != 0));
+                   (rules->auto_create || rules->everything || has_state(entry)));
+        FUZZ_CHECK((answer.state != NULL) == has_state(entry));
         if (answer.state == NULL)
             continue;
         const unsigned char *state = entry + COPIES + (entry[8] - 1) * COPY_BYTES;
@@ -132,9 +150,26 @@ static void check_entries(struct known *known, const unsigned char *memory,
     }
 }
 
+/* What may be forgotten is there, and was never an operator's; each is found once a round, and the
+ * books of the creators stay right. */
+static void check_quiet(struct known *known)
+{
+    uint32_t before = known_provisional(known), looks = 2 * MAX, n = 0;
+    struct known_quiet quiet;
+    FUZZ_CHECK(before <= known_count(known));
+    while (known_next_quiet(known, UINT64_C(1) << 50, &looks, &quiet) == KNOWN_FOUND) {
+        struct known_answer answer =
+            known_judge(known, quiet.article, quiet.article_bytes, 1, NOW_MS);
+        FUZZ_CHECK(++n <= MAX && answer.slot < MAX && answer.state == NULL);
+        FUZZ_CHECK(quiet.readers >= 0 && quiet.readers <= CREATOR_READERS_MAX);
+    }
+    FUZZ_CHECK(n == 0 && known_provisional(known) == before); /* fewer than CREATOR_KEPT */
+}
+
 static void check(struct known *known, const unsigned char *memory, const struct known_rules *rules)
 {
     check_entries(known, memory, rules);
+    check_quiet(known);
     check_unpassed(known);
     check_known(known, rules);
 }
@@ -142,7 +177,7 @@ static void check(struct known *known, const unsigned char *memory, const struct
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct fuzz_input in = {data, bytes};
-    unsigned how = (unsigned)fuzz_number(&in, 1);
+    unsigned how = (unsigned)fuzz_number(&in, 2);
     if (kinds.n == 0 && (kind_table_parse(&kinds, "like,angry,sad", NULL, 0) != 0 ||
                          kind_table_parse(&other_kinds, "sad,wow,like,love", NULL, 0) != 0))
         abort();
@@ -150,6 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                                 .everything = (how & EVERYTHING) != 0,
                                 .auto_create = (how & AUTO_CREATE) != 0,
                                 .auto_create_rate = limit_rate_of(60, LIMIT_SECOND_NS, 60),
+                                .forget_hours = 1,
                                 .seed = 7,
                                 .kinds = kinds};
     size_t file_bytes = how & OTHER_SIZE

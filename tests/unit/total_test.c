@@ -34,6 +34,22 @@ static void reads_a_head(void **state)
     assert_int_equal(total_sum(&total), 4294967308);
 }
 
+static void reads_a_head_of_what_is_forgotten(void **state)
+{
+    unsigned char head[TOTAL_HEAD_MAX_BYTES];
+    size_t bytes = unit_hex(head_hex, head);
+    struct total total;
+    (void)state;
+    assert_int_equal(total_parse_head(&total, head, bytes), 0);
+    assert_false(total.forgotten);
+    head[1] = 2;
+    assert_int_equal(total_parse_head(&total, head, bytes), -1); /* it has no floor */
+    assert_int_equal(total_parse_head(&total, head, bytes - 8), 0);
+    assert_true(total.forgotten);
+    assert_int_equal(total.voters, 17);
+    assert_int_equal(total.floor, 0);
+}
+
 static void refuses_heads(void **state)
 {
     static const struct {
@@ -153,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_head),
+        cmocka_unit_test(reads_a_head_of_what_is_forgotten),
         cmocka_unit_test(refuses_heads),
         cmocka_unit_test(reads_the_smallest_and_the_largest_head),
         cmocka_unit_test(adds_a_base),

@@ -1,0 +1,40 @@
+#include "creation.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <string.h>
+
+static double number(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    /* cJSON reads 1e999 as infinite, which no metric is. */
+    return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : 0;
+}
+
+const char *creation_cause_name(enum creation_cause cause)
+{
+    static const char *const names[] = {"off", "reader", "address", "rate", "full"};
+    return names[cause];
+}
+
+int creation_parse(struct creation *creation, const char *json, size_t bytes)
+{
+    cJSON *object = bytes > 0 ? cJSON_ParseWithLength(json, bytes) : NULL;
+    const cJSON *told = cJSON_GetObjectItemCaseSensitive(object, "creation");
+    int result = -1;
+    if (cJSON_IsObject(told)) {
+        const cJSON *refused = cJSON_GetObjectItemCaseSensitive(told, "refused");
+        creation->heard = true;
+        creation->known = number(told, "known");
+        creation->max = number(told, "max");
+        creation->provisional = number(told, "provisional");
+        creation->made = number(told, "made");
+        creation->forgotten = number(told, "forgotten");
+        for (int cause = 0; cause < CREATION_CAUSES; cause++)
+            creation->refused[cause] =
+                number(refused, creation_cause_name((enum creation_cause)cause));
+        result = 0;
+    }
+    cJSON_Delete(object);
+    return result;
+}

@@ -1,0 +1,222 @@
+#include "forget.h"
+
+#include "core/article.h"
+#include "daemon/events.h"
+#include "daemon/log.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ASKING_MAX 8     /* scripts under way */
+#define SWEEP_MIN_MS 250 /* between two sweeps; after one that left something */
+#define SWEEP_MAX_MS 15000
+#define SWEEP_MAX "100" /* articles at once */
+#define QUIET_MAX_S (UINT64_C(87600) * 3600)
+
+extern const unsigned char forget_lua[], sweep_lua[];
+extern const unsigned long forget_lua_bytes, sweep_lua_bytes;
+
+struct forget {
+    struct follow *follow;
+    struct publish *publish;
+    struct event *sweep;
+    char forgotten_s[24];
+    uint64_t sweep_ms;
+    uint32_t shard; /* that is swept next */
+    bool sweeping;
+    unsigned asking;
+    struct forget_list list;
+    size_t next; /* of the list */
+};
+
+/* One request. */
+struct asked {
+    struct forget *forget;
+    size_t bytes;
+    char article[ARTICLE_MAX_BYTES + 1];
+};
+
+/* ---- what the plugin asks ---- */
+
+static bool read_readers(struct forget_one *one, const cJSON *readers)
+{
+    const cJSON *reader;
+    size_t n = 0;
+    cJSON_ArrayForEach(reader, readers)
+    {
+        if (n == FORGET_READERS_MAX || !cJSON_IsString(reader) ||
+            strlen(reader->valuestring) != 8 ||
+            strspn(reader->valuestring, "0123456789abcdef") != 8)
+            return false;
+        memcpy(one->readers + 8 * n++, reader->valuestring, 8);
+    }
+    one->readers[8 * n] = '\0';
+    return cJSON_IsArray(readers);
+}
+
+static bool read_one(struct forget_one *one, const cJSON *item)
+{
+    const cJSON *article = cJSON_GetObjectItemCaseSensitive(item, "article");
+    if (!cJSON_IsString(article) ||
+        !article_valid(article->valuestring, strlen(article->valuestring)))
+        return false;
+    one->bytes = strlen(article->valuestring);
+    memcpy(one->article, article->valuestring, one->bytes + 1);
+    return read_readers(one, cJSON_GetObjectItemCaseSensitive(item, "readers"));
+}
+
+int forget_parse(struct forget_list *list, const char *json, size_t bytes)
+{
+    cJSON *object = bytes > 0 ? cJSON_ParseWithLength(json, bytes) : NULL;
+    const cJSON *quiet_s = cJSON_GetObjectItemCaseSensitive(object, "quiet_s");
+    const cJSON *articles = cJSON_GetObjectItemCaseSensitive(object, "articles");
+    const cJSON *item;
+    int result = -1;
+    list->n = 0;
+    if (!cJSON_IsNumber(quiet_s) || !(quiet_s->valuedouble >= 1) ||
+        quiet_s->valuedouble > (double)QUIET_MAX_S || !cJSON_IsArray(articles))
+        goto out;
+    list->quiet_s = (uint64_t)quiet_s->valuedouble;
+    cJSON_ArrayForEach(item, articles)
+    {
+        if (list->n == FORGET_LIST_MAX || !read_one(&list->one[list->n], item))
+            goto out;
+        list->n++;
+    }
+    result = 0;
+out:
+    if (result != 0)
+        list->n = 0;
+    cJSON_Delete(object);
+    return result;
+}
+
+/* ---- asking Redis ---- */
+
+static void ask(struct forget *forget);
+
+/* Of what is forgotten every feed, this one, too, hears as of any other change. */
+static void on_answer(void *user, const char *word)
+{
+    struct asked *asked = user;
+    struct forget *forget = asked->forget;
+    forget->asking--;
+    if (word != NULL && strcmp(word, "none") == 0)
+        (void)publish_no_total(forget->publish, asked->article, asked->bytes);
+    else if (word != NULL && strcmp(word, "real") == 0)
+        (void)publish_real(forget->publish, asked->article, asked->bytes);
+    else if (word != NULL && strcmp(word, "error") == 0)
+        log_line(LOG_LEVEL_WARNING, "a quiet article cannot be forgotten", "article=%s",
+                 asked->article);
+    if (word != NULL)
+        ask(forget);
+    free(asked);
+}
+
+static int ask_one(struct forget *forget, const struct forget_one *one)
+{
+    static const char *const names[] = {"heads", "base", "changed", "meta", "states", "forgotten"};
+    const struct follow_text script = {(const char *)forget_lua, (size_t)forget_lua_bytes};
+    char number[12], quiet_s[24];
+    uint32_t shard = article_shard(one->article, one->bytes, follow_shards(forget->follow));
+    const char *arguments[] = {one->article, number, quiet_s, one->readers};
+    struct asked *asked = calloc(1, sizeof *asked);
+    if (asked == NULL)
+        return -1;
+    asked->forget = forget;
+    asked->bytes = one->bytes;
+    memcpy(asked->article, one->article, one->bytes + 1);
+    snprintf(number, sizeof number, "%" PRIu32, shard);
+    snprintf(quiet_s, sizeof quiet_s, "%" PRIu64, forget->list.quiet_s);
+    if (follow_script(forget->follow, shard, &script, names, 6, arguments, 4, on_answer, asked) !=
+        0) {
+        free(asked);
+        return -1;
+    }
+    forget->asking++;
+    return 0;
+}
+
+/* While a side is away nothing is asked: the plugin says it again. */
+static void ask(struct forget *forget)
+{
+    while (forget->asking < ASKING_MAX && forget->next < forget->list.n &&
+           follow_ready(forget->follow) && publish_ready(forget->publish) &&
+           ask_one(forget, &forget->list.one[forget->next]) == 0)
+        forget->next++;
+}
+
+void forget_heard(struct forget *forget, const char *json, size_t bytes)
+{
+    forget->next = 0;
+    if (forget_parse(&forget->list, json, bytes) != 0)
+        log_line(LOG_LEVEL_WARNING, "ops/quiet cannot be read as a list of articles", "bytes=%zu",
+                 bytes);
+    ask(forget);
+}
+
+/* ---- sweeping ---- */
+
+static void on_swept(void *user, const char *word)
+{
+    struct forget *forget = user;
+    forget->sweeping = false;
+    if (word != NULL && strcmp(word, "more") == 0)
+        events_arm(forget->sweep, SWEEP_MIN_MS);
+    else
+        forget->shard++;
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *user)
+{
+    static const char *const names[] = {"heads", "changed", "meta", "forgotten"};
+    const struct follow_text script = {(const char *)sweep_lua, (size_t)sweep_lua_bytes};
+    struct forget *forget = user;
+    const char *arguments[] = {forget->forgotten_s, SWEEP_MAX};
+    (void)fd;
+    (void)what;
+    events_arm(forget->sweep, forget->sweep_ms);
+    if (forget->follow == NULL || !follow_ready(forget->follow) || forget->sweeping)
+        return;
+    forget->shard %= follow_shards(forget->follow);
+    forget->sweeping = follow_script(forget->follow, forget->shard, &script, names, 4, arguments, 2,
+                                     on_swept, forget) == 0;
+}
+
+/* ---- making ---- */
+
+struct forget *forget_new(struct event_base *base, uint64_t forgotten_s)
+{
+    struct forget *forget = calloc(1, sizeof *forget);
+    if (forget == NULL)
+        return NULL;
+    snprintf(forget->forgotten_s, sizeof forget->forgotten_s, "%" PRIu64, forgotten_s);
+    forget->sweep_ms = forgotten_s * 1000 / 16;
+    if (forget->sweep_ms < SWEEP_MIN_MS)
+        forget->sweep_ms = SWEEP_MIN_MS;
+    if (forget->sweep_ms > SWEEP_MAX_MS)
+        forget->sweep_ms = SWEEP_MAX_MS;
+    forget->sweep = evtimer_new(base, on_sweep, forget);
+    if (forget->sweep == NULL || events_arm(forget->sweep, forget->sweep_ms) != 0) {
+        forget_free(forget);
+        return NULL;
+    }
+    return forget;
+}
+
+void forget_connect(struct forget *forget, struct follow *follow, struct publish *publish)
+{
+    forget->follow = follow;
+    forget->publish = publish;
+}
+
+void forget_free(struct forget *forget)
+{
+    if (forget == NULL)
+        return;
+    events_free(forget->sweep);
+    free(forget);
+}

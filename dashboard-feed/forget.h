@@ -1,0 +1,49 @@
+/* Forgets articles that hardly anyone touched (INTERFACES.md 2.10, 5.5): the broker's plugin says
+ * which may be, Redis decides. Each feed takes away what is left of them some time later, whoever
+ * forgot them. Holds no I/O of its own but a timer. Loop thread only. */
+#ifndef TALLY_FEED_FORGET_H
+#define TALLY_FEED_FORGET_H
+
+#include "follow.h"
+#include "publish.h"
+
+#include "core/article.h"
+
+#include <event2/event.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FORGET_LIST_MAX 100
+#define FORGET_READERS_MAX 16
+
+/* One article that may be forgotten. */
+struct forget_one {
+    size_t bytes;
+    char article[ARTICLE_MAX_BYTES + 1];
+    char readers[FORGET_READERS_MAX * 8 + 1]; /* 8 hex digits each */
+};
+
+struct forget_list {
+    uint64_t quiet_s;
+    size_t n;
+    struct forget_one one[FORGET_LIST_MAX];
+};
+
+/* Reads ops/quiet. Returns 0, or -1 where it is no such list. Pure. */
+int forget_parse(struct forget_list *list, const char *json, size_t bytes);
+
+struct forget;
+
+/* `forgotten_s`: what is forgotten is swept so much later. NULL on no memory. */
+struct forget *forget_new(struct event_base *base, uint64_t forgotten_s);
+
+/* Before this, and after follow and publish are freed, no other function may be called but
+ * forget_free. */
+void forget_connect(struct forget *forget, struct follow *follow, struct publish *publish);
+
+void forget_free(struct forget *forget);
+
+/* What came on ops/quiet: it takes the place of what is left of the list before. */
+void forget_heard(struct forget *forget, const char *json, size_t bytes);
+
+#endif

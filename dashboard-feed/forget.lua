@@ -1,0 +1,102 @@
+-- Forgets an article that hardly anyone touched, where all of its voters are of one creator (INTERFACES.md 5.5): its head is marked, and it
+-- has a new version, so that every edge's feed hears of it and shows no total. Its registers stay until sweep.lua takes them away: a
+-- reaction that comes until then, from wherever, takes the mark away, and all of them count as before.
+--
+-- KEYS  heads, base, changed, meta, states, forgotten of one shard
+-- ARGV  1 article; 2 shard; 3 for how many seconds it must have been quiet; 4 the voters: the high 32 bits of their hashes, 8 hex digits
+--       each, one after another
+-- Answers
+--       {'forgotten'}    it is, now or since before
+--       {'none'}         there is no such article
+--       {'real'}         others have voted, or it has a state, a base or a floor: nothing was done
+--       {'young'}        it changed too lately: nothing was done
+--       {'paused'}       the shard's totals are being counted (INTERFACES.md 5.3): nothing was done
+--       {'error'}        what is stored of it is of no known form: nothing was done
+local call, try = redis.call, redis.pcall
+local pack, unpack_bytes = struct.pack, struct.unpack
+local byte, sub, format = string.byte, string.sub, string.format
+
+local VOTERS = 16
+local heads_key, base_key, changed_key, meta_key, states_key, forgotten_key = unpack(KEYS)
+local article = ARGV[1]
+
+-- What the keys hold is asked for before the first write: of a wrong type, they must not fail after it.
+local meta = try('HMGET', meta_key, 'version', 'pause')
+local head = try('HGET', heads_key, article)
+local base = try('HGET', base_key, article)
+local state = try('HGET', states_key, article)
+for _, answer in ipairs({meta, head, base, state, try('ZCARD', changed_key), try('ZCARD', forgotten_key)}) do
+    if type(answer) == 'table' and answer.err then
+        return {'error'}
+    end
+end
+
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+if meta[2] then
+    local from, to = string.match(meta[2], '^(%d+) (%d+) ')
+    from, to = tonumber(from), tonumber(to)
+    if from and from <= now and now < to and to - from <= 2000000 then
+        return {'paused'}
+    end
+end
+if base or state then
+    return {'real'}
+end
+if not head then
+    return {'none'}
+end
+local n, flags = byte(head, 24), byte(head, 2)
+if not n or byte(head, 1) ~= 1 or flags > 2 or #head ~= 24 + 5 * n + (flags == 1 and 8 or 0) then
+    return {'error'}
+end
+if flags == 2 then
+    return {'forgotten'}
+end
+local changed_at, number, voters, level, split = unpack_bytes('<I8I4I4BI4', head, 3)
+local size = 4 ^ level
+local buckets = size + 3 * split
+if flags == 1 or voters > VOTERS or voters > #ARGV[4] / 8 then
+    return {'real'}
+end
+if level > 15 or buckets > voters + 3 then
+    return {'error'}
+end
+if now - changed_at < tonumber(ARGV[3]) * 1000000 then
+    return {'young'}
+end
+
+local own, found = {}, 0
+for at = 1, #ARGV[4], 8 do
+    own[sub(ARGV[4], at, at + 7)] = true
+end
+local prefix = sub(heads_key, 1, -6) .. format('%.0f:', number)
+for i = 0, buckets - 1 do
+    local bucket = i < size and i or (1 + math.floor((i - size) / split)) * size + (i - size) % split
+    local fields = try('HKEYS', prefix .. format('%.0f', bucket))
+    if fields.err then
+        return {'error'}
+    end
+    for _, field in ipairs(fields) do
+        if #field ~= 8 then
+            return {'error'}
+        end
+        local part = unpack_bytes('<I4', field, 5)
+        if not own[format('%08x', part == 0 and 1 or part)] then
+            return {'real'}
+        end
+        found = found + 1
+    end
+end
+if found ~= voters then
+    return {'error'}
+end
+
+local version = math.max(tonumber(meta[1] or 0) + 1, now)
+local text = format('%.0f', version)
+call('HSET', heads_key, article, pack('<BBI8', 1, 2, version) .. sub(head, 11))
+call('HSET', meta_key, 'version', text)
+call('ZADD', changed_key, text, article)
+call('ZADD', forgotten_key, text, article)
+try('PUBLISH', 'tally:changed', ARGV[2]) -- a hint: that it cannot be given spoils nothing
+return {'forgotten'}

@@ -1,0 +1,408 @@
+"""Articles that reactions make known: who pays for it, and what becomes of those that hardly anyone touched."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import threading
+
+import pytest
+import redis as redis_py
+
+from clients import unique
+from edge import ROOT, wait_until
+from store import article_shard, bucket_of, parse_head
+
+OK = (0, 0x10)
+WIDE = 1000000
+
+
+def _edge(make_edge, **plugin):
+    return make_edge(limits="on", plugin=dict({"max_articles": 1000}, **plugin))
+
+
+class Inventors:
+    """Twenty readers of 127.0.0.1 who react to articles that they make up, each four a second, until they are stopped."""
+
+    def __init__(self, edge, n=20):
+        self.stopping = threading.Event()
+        self.sent = 0
+        self.clients = [edge.client() for _ in range(n)]
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        while not self.stopping.wait(1 / 80):
+            self.clients[self.sent % len(self.clients)].send("reactions/" + unique("invented"), b"like", 0)
+            self.sent += 1
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+        for client in self.clients:
+            client.flush()
+
+
+def _told(edge, condition, what):
+    """The first ops/refusals whose `creation` meets the condition."""
+    operator = edge.service("operator")
+    operator.watch("ops/refusals")
+
+    def met():
+        for message in operator.got(topic="ops/refusals"):
+            told = json.loads(message.payload)
+            if condition(told["creation"]):
+                return told
+        return None
+    return operator.wait(met, what)
+
+
+def test_inventors_of_one_address_cost_readers_of_another_nothing(make_edge):
+    edge = _edge(make_edge, max_articles=100000).start()
+    inventors = Inventors(edge)
+    wait_until(lambda: inventors.sent >= 320, "four seconds of inventions")  # five times what may be made known at once
+    honest = [edge.client(source="127.0.0.2") for _ in range(20)]
+    codes = [client.say("reactions/" + unique("new"), b"like") for client in honest]
+    inventors.stop()
+    assert sum(code in OK for code in codes) == 20, codes
+    assert edge.header.refused()["rate_address"] > 0
+
+
+# --- what hardly anyone touched ---
+
+HOUR_S = 3600
+KEPT = 20  # of one address, that are never forgotten
+WEEK_S = 7 * 24 * HOUR_S
+FORGETFUL = {"reader_create_burst": WIDE, "address_create_burst": WIDE, "auto_create_rate": WIDE, "reader_burst": WIDE}
+QUICK = {"feed": {"publish_interval_ms": 20, "repeat_ms": 200}}
+
+
+def _forgetful(make_edge, feed=None, **plugin):
+    return make_edge(limits="on", plugin=dict(FORGETFUL, max_articles=1000, **plugin), feed=dict(QUICK["feed"], **(feed or {})),
+                     collector={"audit_per_minute": 0})
+
+
+def _beside(make_edge, first):
+    """Another edge on the first one's Redis."""
+    edge = _forgetful(make_edge)
+    for name in ("collector", "feed"):
+        argv = edge[name].argv
+        argv[argv.index("--redis-port") + 1] = str(first.redis_port)
+    edge._redis = first.redis
+    shutil.copyfile(first.path("reader.key"), edge.path("reader.key"))
+    return edge.start("broker", "collector", "feed")
+
+
+def _age(edge, seconds, beside=()):
+    """What was done so far on this edge was done so long ago: in its broker's file (INTERFACES.md 4.5), and in Redis. The others start again
+    before it, so that their brokers retain all that there is."""
+    edge.settle()
+    for one in (edge, *beside):
+        one.stop("broker", "feed")
+    path = os.path.join(edge.spool, "known")
+    with open(path, "r+b") as known:
+        held = bytearray(known.read())
+        for at in range(4096, len(held), 296):
+            hour, = struct.unpack_from("<I", held, at + 4)
+            struct.pack_into("<I", held, at + 4, max(0, hour - (seconds + HOUR_S - 1) // HOUR_S))
+        known.seek(0)
+        known.write(held)
+    for article, (shard, head) in edge.store.heads().items():
+        raw = edge.redis.hget("tally:{%d}:heads" % shard, article)
+        older = head.version - seconds * 1000000
+        edge.redis.hset("tally:{%d}:heads" % shard, article, raw[:2] + struct.pack("<Q", older) + raw[10:])
+        edge.redis.zadd("tally:{%d}:changed" % shard, {article: older})
+    for one in beside:
+        one.start("broker", "feed")
+        wait_until(lambda: set(_retained(one)) == set(edge.store.heads()), "the retained totals of the other edge")
+    edge.start("broker", "feed")
+
+
+def _invent(edge, n, source="127.0.0.1"):
+    client = edge.client(source=source)
+    articles = [unique("invented") for _ in range(n)]
+    assert all(client.say("reactions/" + a, b"like") in OK for a in articles)
+    return articles
+
+
+def _retained(edge):
+    """The totals that the broker retains, by article."""
+    client = edge.service("operator")
+    client.watch("totals/#")
+    client.flush()
+    found = {m.topic[len("totals/"):]: m.payload for m in client.got(prefix="totals/") if m.retain and m.payload}
+    client.close()
+    return found
+
+
+def _known(edge):
+    """The articles in the broker's file."""
+    with open(os.path.join(edge.spool, "known"), "rb") as known:
+        held = known.read()
+    return {held[at + 13:at + 13 + held[at + 12]].decode() for at in range(4096, len(held), 296) if held[at + 12]}
+
+
+def _shown(edge):
+    """The articles in Redis that are not forgotten."""
+    return {a for a, (shard, _head) in edge.store.heads().items() if edge.redis.hget("tally:{%d}:heads" % shard, a)[1] != 2}
+
+
+def _consistent(edge):
+    argv = edge.command_argv("audit", "--articles", "all", "--json")
+    argv[argv.index("--redis-port") + 1] = str(edge.redis.connection_pool.connection_kwargs["port"])
+    done = subprocess.run(argv, stdout=subprocess.PIPE, env=edge.env, timeout=120)
+    assert done.returncode == 0, done.stdout
+
+
+def test_inventions_are_forgotten_everywhere_and_what_readers_counted_stays(make_edge):
+    a = _forgetful(make_edge, feed={"forgotten_s": 1}).start()
+    b = _beside(make_edge, a)
+    invented = _invent(a, KEPT + 15)
+    alone = _invent(a, 3, source="127.0.0.2")  # a reader whose articles nobody else has read
+    both, seen, opened, elsewhere = invented[:4]
+    assert a.client(source="127.0.0.3").say("reactions/" + both, b"sad") in OK
+    a.client(source="127.0.0.3").watch("totals/" + seen)
+    a.service("operator").say("articles/" + opened, b"open", retain=True)
+    for article in invented + alone:
+        b.wait_total(article)
+    wait_until(lambda: len(_retained(b)) == len(invented + alone), "the totals on the other edge")
+    assert b.client(source="127.0.0.4").say("reactions/" + elsewhere, b"wow") in OK
+    b.settle()
+    real = set(alone) | {both, seen, opened, elsewhere}
+    wait_until(lambda: a.redis.hget("tally:{%d}:states" % article_shard(opened, 4), opened), "the state to be stored")
+    before = a.store.totals()
+    versions = {article: head.version for article, (_shard, head) in a.store.heads().items()}
+    _age(a, WEEK_S, [b])
+    # `elsewhere` is asked of, and found to be real; of the other 31 so many are forgotten that KEPT stay.
+    kept = len(real) + KEPT
+    wait_until(lambda: len(_shown(a)) == kept, "all but %d to be forgotten" % kept)
+    wait_until(lambda: len(a.store.heads()) == kept, "what is left of them to be swept")
+    assert real <= set(a.store.heads())
+    assert {article: n for article, n in before.items() if article in a.store.heads()} == a.store.totals()
+    a.store.registers()  # no orphans, and every head agrees
+    left = set(a.store.heads())
+    for edge in (a, b):
+        wait_until(lambda: set(_retained(edge)) == left, "the retained totals to go")
+        wait_until(lambda: _known(edge) == left, "the brokers' knowledge to go")
+        _consistent(edge)
+    for shard in range(4):
+        assert a.redis.zcard("tally:{%d}:forgotten" % shard) == 0
+        assert {m.decode() for m in a.redis.zrange("tally:{%d}:changed" % shard, 0, -1)} <= left
+    assert _told(a, lambda c: c["forgotten"] == len(invented) + 3 - kept, "so many forgotten")["creation"]["known"] == kept
+    # One that is made up again is counted again, with a version above whatever it had.
+    gone = sorted(set(invented) - left)[0]
+    assert a.client(source="127.0.0.5").say("reactions/" + gone, b"angry") in OK
+    a.settle()
+    assert a.store.totals()[gone] == {"angry": 1}
+    assert a.store.heads()[gone][1].version > versions[gone]
+    wait_until(lambda: gone in _retained(b), "its total")
+
+
+def test_a_reaction_that_races_the_forgetting_brings_all_back(make_edge):
+    """It was admitted when the article was forgotten, and comes to Redis after that: both readers count."""
+    edge = _forgetful(make_edge).start()
+    invented = _invent(edge, KEPT + 1)
+    _age(edge, WEEK_S)
+    wait_until(lambda: len(_shown(edge)) == KEPT, "one to be forgotten")
+    article, = set(invented) - _shown(edge)
+    wait_until(lambda: article not in _retained(edge) and article not in _known(edge), "its total to go")
+    _consistent(edge)
+    status, _headers, body = edge.get("/totals/" + article)
+    assert status == 200 and json.loads(body)["total"] == 0
+    forgotten = edge.store.heads()[article][1]
+    for kind in (b"like", b"none"):  # whatever it is
+        assert edge.client(source="127.0.0.2").say("reactions/" + article, kind) in OK
+        edge.settle()
+        assert article in _shown(edge)
+    assert edge.store.totals()[article] == {"like": 2}
+    assert edge.store.heads()[article][1].version > forgotten.version
+    wait_until(lambda: article in _retained(edge), "its total to come back")
+    _consistent(edge)
+
+
+def test_the_feed_says_when_all_that_may_be_made_known_is(make_edge):
+    edge = _edge(make_edge, auto_create_rate=2, max_articles=3).start()
+    readers = [edge.client(source="127.0.0.%d" % i) for i in range(1, 9)]
+    assert [r.say("reactions/" + unique("new"), b"like") for r in readers].count(0x87) >= 5
+    told = _told(edge, lambda c: c["refused"]["rate"] >= 5, "that the bucket of all is empty")
+    assert told["creation"]["max"] == 3 and told["creation"]["refused"]["full"] == 0
+    assert told["refused"]["unknown_article"] == told["creation"]["refused"]["rate"]
+    wait_until(lambda: edge.metrics().get('tally_refused_articles_total{cause="rate"}', 0) >= 5, "the metric")
+    assert edge.metrics()["tally_known_articles_max"] == 3
+    full = _edge(make_edge, max_articles=2).start()
+    assert [full.client().say("reactions/" + unique("new"), b"like") for _ in range(3)].count(0x87) == 1
+    _told(full, lambda c: c["refused"]["full"] == 1 and c["known"] == 2, "that the table is full")
+    wait_until(lambda: full.metrics().get('tally_refused_articles_total{cause="full"}') == 1, "the metric")
+
+
+def test_what_waits_in_another_edges_spool_brings_all_back(make_edge):
+    """A reader of another edge, whose collector is away, reacted before the article was forgotten: nobody can know. Both count afterwards."""
+    a = _forgetful(make_edge).start()
+    b = _beside(make_edge, a)
+    invented = _invent(a, KEPT + 1)
+    a.settle()
+    b.stop("collector")
+    client = b.client(source="127.0.0.2")
+    assert all(client.say("reactions/" + article, b"sad") in OK for article in invented)
+    _age(a, WEEK_S)
+    wait_until(lambda: len(_shown(a)) == KEPT, "one to be forgotten")
+    article, = set(invented) - _shown(a)
+    wait_until(lambda: article not in _retained(b), "the other edge to drop its total")
+    b.start("collector")
+    b.settle()
+    assert a.store.totals() == {one: {"like": 1, "sad": 1} for one in invented}
+    for edge in (a, b):
+        wait_until(lambda: article in _retained(edge), "its total to come back")
+        _consistent(edge)
+
+
+def test_a_cms_announces_its_articles_as_the_guide_says(make_edge, tmp_path):
+    edge = _edge(make_edge, auto_create="off").start()
+    (tmp_path / "mosquitto_pub").write_text("-u operator\n-P %s\n" % edge.secret("operator"))
+    env = dict(os.environ, XDG_CONFIG_HOME=str(tmp_path))
+    subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(edge.mqtt_port), "-t", "articles/4", "-m", "open", "-r", "-q", "1"], env=env,
+                   check=True, timeout=60)
+    client = edge.client()
+    assert client.say("reactions/4", b"like") in OK
+    assert client.say("reactions/5", b"like") == 0x87
+    told = _told(edge, lambda c: c["refused"]["off"] == 1, "what is refused as nothing is made known")
+    assert told["refused"]["unknown_article"] == 1
+
+
+# --- what Redis decides ---
+
+NAMES = ["heads", "base", "changed", "meta", "states", "forgotten"]
+READER, OTHER = 0x0c2e4a1100000001, 0x7d00000000000001
+LONG_AGO = 1_700_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("redis") / "s")
+    process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
+    client = redis_py.Redis(unix_socket_path=path)
+
+    def up():
+        assert process.poll() is None
+        try:
+            return client.ping()
+        except redis_py.exceptions.RedisError:
+            return False
+    wait_until(up, "Redis")
+    yield client
+    process.terminate()
+    process.wait()
+
+
+def _key(name):
+    return "tally:{0}:" + name
+
+
+def _run(redis, name, keys, *arguments):
+    with open(os.path.join(ROOT, "dashboard-feed", name), "rb") as script:
+        return redis.eval(script.read(), len(keys), *map(_key, keys), *arguments)[0].decode()
+
+
+def _forget(redis, readers=("0c2e4a11",), quiet_s=21600):
+    return _run(redis, "forget.lua", NAMES, "a", "0", quiet_s, "".join(readers))
+
+
+def _plant(redis, registers=(READER,), version=LONG_AGO, level=0, split=0, flags=0, voters=None):
+    redis.flushall()
+    count = len(registers)
+    head = struct.pack("<BBQIIBIBBI", 1, flags, version, 7, count if voters is None else voters, level, split, 1, 1, count)
+    redis.hset(_key("heads"), "a", head + (b"\0" * 8 if flags == 1 else b""))
+    redis.hset(_key("meta"), mapping={"version": version, "articles": 7})
+    redis.zadd(_key("changed"), {"a": version})
+    for reader in registers:
+        redis.hset(_key("7:%d" % bucket_of(reader, level, split)), struct.pack("<Q", reader), b"\0" * 6 + b"\1")
+
+
+def _untouched(redis, answer, **more):
+    before = {key: redis.dump(key) for key in redis.keys()}
+    assert _forget(redis, **more) == answer
+    assert {key: redis.dump(key) for key in redis.keys()} == before
+
+
+def test_redis_forgets_only_what_nobody_else_voted_on(server):
+    _plant(server)
+    _untouched(server, "real", readers=("7d000000",))
+    _untouched(server, "real", readers=())
+    _plant(server, [READER, OTHER])
+    _untouched(server, "real")
+    _plant(server, [READER + i for i in range(17)])
+    _untouched(server, "real")
+    _plant(server, flags=1)
+    _untouched(server, "real")
+    for key, value in (("base", b"\1\0"), ("states", b"{}")):
+        _plant(server)
+        server.hset(_key(key), "a", value)
+        _untouched(server, "real")
+    server.flushall()
+    _untouched(server, "none")
+
+
+def test_redis_forgets_nothing_that_is_young_paused_or_damaged(server):
+    seconds, micros = server.time()
+    now = seconds * 1000000 + micros
+    _plant(server, version=now - 21590 * 1000000)
+    _untouched(server, "young")
+    _plant(server)
+    server.hset(_key("meta"), "pause", "%d %d %016x" % (now, now + 2000000, 7))
+    _untouched(server, "paused")
+    for more in (dict(flags=3), dict(voters=2), dict(level=16), dict(level=3)):
+        _plant(server, **more)
+        _untouched(server, "error", readers=("0c2e4a11", "7d000000"))
+    for key in NAMES:
+        _plant(server)
+        server.delete(_key(key))
+        server.lpush(_key(key), "of another type")
+        _untouched(server, "error")
+
+
+def test_what_is_forgotten_is_marked_then_swept(server):
+    registers = [i << 32 | i * 17 for i in range(7)]
+    _plant(server, registers, level=1, split=1)
+    assert _forget(server, readers=["%08x" % max(i, 1) for i in range(7)]) == "forgotten"
+    raw = server.hget(_key("heads"), "a")
+    version = struct.unpack_from("<Q", raw, 2)[0]
+    assert raw[1] == 2 and version > LONG_AGO and parse_head(raw).voters == 7
+    assert server.zscore(_key("changed"), "a") == server.zscore(_key("forgotten"), "a") == version == int(server.hget(_key("meta"), "version"))
+    _untouched(server, "forgotten")
+    sweep = ["heads", "changed", "meta", "forgotten"]
+    before = {key: server.dump(key) for key in server.keys()}
+    assert _run(server, "sweep.lua", sweep, 3600, 100) == "done"
+    assert {key: server.dump(key) for key in server.keys()} == before
+    assert _run(server, "sweep.lua", sweep, 0, 100) == "done"
+    assert server.keys() == [_key("meta").encode()]  # its version, so that whatever comes later has a higher one
+    # One that somebody has reacted to since is left as it is; a step takes so many at most.
+    _plant(server)
+    server.zadd(_key("forgotten"), {"a": 1, "b": 2})
+    assert _run(server, "sweep.lua", sweep, 0, 1) == "more"
+    assert server.hexists(_key("heads"), "a") and not server.zscore(_key("forgotten"), "a")
+    assert _run(server, "sweep.lua", sweep, 0, 2) == "done" and not server.exists(_key("forgotten"))
+
+
+@pytest.mark.parametrize("name", ["new", "new none", "the same once more", "repeat", "older"])
+def test_whatever_is_applied_takes_the_mark_away_but_for_repeats(server, name):
+    stamp = 1000
+    value = lambda stamp, kind: (stamp * 16 + kind).to_bytes(7, "big")
+    hash_of = {"new": OTHER, "new none": OTHER}.get(name, READER)
+    vote = {"new": value(stamp, 1), "new none": value(stamp, 0), "the same once more": value(stamp + 1, 1), "repeat": value(stamp, 1),
+            "older": value(stamp - 1, 2)}[name]
+    _plant(server)
+    server.hset(_key("7:0"), struct.pack("<Q", READER), value(stamp, 1))
+    assert _forget(server) == "forgotten"
+    before = server.hget(_key("heads"), "a")
+    with open(os.path.join(ROOT, "collector", "register.lua"), "rb") as script:
+        answer = server.eval(script.read(), 4, *map(_key, ["heads", "changed", "meta", "rings"]), "00000000000000aa", b"\0" * 8, b"\1" * 16, 0, 0,
+                             b"\2" * 8, 36, 0, "", "a", struct.pack("<Q", hash_of) + vote)
+    assert answer[0] == b"ok"
+    after = server.hget(_key("heads"), "a")
+    if name in ("repeat", "older"):
+        assert after == before
+        return
+    assert after[1] == 0 and parse_head(after).version > parse_head(before).version
+    assert server.zscore(_key("changed"), "a") == parse_head(after).version
+    assert parse_head(after).counts == {1: 2 if name == "new" else 1}
