@@ -1,5 +1,6 @@
 #include "token_keys.h"
 
+#include "token_base64.h"
 #include "token_json.h"
 
 #include "core/error.h"
@@ -8,7 +9,6 @@
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
-#include <rhonabwy.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,12 @@
 
 #define P256_COORDINATE_BYTES 32
 #define ES256_SIGNATURE_BYTES (2 * P256_COORDINATE_BYTES)
+#define NUMBER_MAX_BYTES                                                                           \
+    2048 /* of a public key; what is too large of it still has a size to name */
 #define WHY_MAX_BYTES 256
+
+static const char broken[] = "is broken: a member is missing, or of another form";
+static const char private[] = "is private: only the public part of a key pair belongs here";
 
 struct key {
     enum token_algorithm algorithm;
@@ -76,77 +81,58 @@ static bool exponent_fits(gnutls_pubkey_t key)
     return fits;
 }
 
-/* Whether it is a point of P-256. */
-static bool point_fits(gnutls_pubkey_t key)
+/* NULL, or what is wrong with the key; likewise the next three. */
+static const char *judge_rsa(gnutls_pubkey_t key)
+{
+    unsigned bits = 0;
+
+    if (gnutls_pubkey_get_pk_algorithm(key, &bits) != GNUTLS_PK_RSA ||
+        bits < TOKEN_KEYS_RSA_MIN_BITS || bits > TOKEN_KEYS_RSA_MAX_BITS)
+        return "is RSA of less than 2048 or more than 8192 bits";
+    return exponent_fits(key) ? NULL : "has an RSA exponent that is not odd, 3 to 2^32";
+}
+
+static const char *judge_point(gnutls_pubkey_t key)
 {
     gnutls_ecc_curve_t curve = GNUTLS_ECC_CURVE_INVALID;
 
     return gnutls_pubkey_export_ecc_raw(key, &curve, NULL, NULL) == 0 &&
-           curve == GNUTLS_ECC_CURVE_SECP256R1 && gnutls_pubkey_verify_params(key) == 0;
+                   curve == GNUTLS_ECC_CURVE_SECP256R1 && gnutls_pubkey_verify_params(key) == 0
+               ? NULL
+               : "is no point of the curve P-256";
 }
 
-/* Of Ed25519: for libsodium, which takes a third of the time of GnuTLS, and less for a signature.
- */
-static bool take_ed25519(struct key *key)
+static const char *judge_ed25519(const unsigned char key[crypto_sign_PUBLICKEYBYTES])
 {
-    gnutls_datum_t x = {NULL, 0};
-
-    if (gnutls_pubkey_export_ecc_raw(key->public, NULL, &x, NULL) != 0)
-        return false;
-    if (x.size == crypto_sign_PUBLICKEYBYTES) {
-        memcpy(key->raw, x.data, x.size);
-        key->raw_bytes = x.size;
-    }
-    gnutls_free(x.data);
-    gnutls_pubkey_deinit(key->public);
-    key->public = NULL;
-    return key->raw_bytes > 0 && crypto_core_ed25519_is_valid_point(key->raw) == 1;
-}
-
-/* Sets the algorithm of a key that has a public part. NULL, or what is wrong with it. */
-static const char *judge_public(struct key *key)
-{
-    unsigned bits = 0;
-
-    switch (gnutls_pubkey_get_pk_algorithm(key->public, &bits)) {
-    case GNUTLS_PK_RSA:
-        key->algorithm = TOKEN_RS256;
-        if (bits < TOKEN_KEYS_RSA_MIN_BITS || bits > TOKEN_KEYS_RSA_MAX_BITS)
-            return "is RSA of less than 2048 or more than 8192 bits";
-        return exponent_fits(key->public) ? NULL : "has an RSA exponent that is not odd, 3 to 2^32";
-    case GNUTLS_PK_ECDSA:
-        key->algorithm = TOKEN_ES256;
-        return point_fits(key->public) ? NULL : "is no point of the curve P-256";
-    case GNUTLS_PK_EDDSA_ED25519:
-        key->algorithm = TOKEN_EDDSA;
-        return take_ed25519(key) ? NULL : "is no point of the curve Ed25519";
-    default:
-        return "is not RSA, P-256 or Ed25519";
-    }
+    return crypto_core_ed25519_is_valid_point(key) == 1 ? NULL : "is no point of the curve Ed25519";
 }
 
 /* --- a JWKS --- */
 
 /* Whether a JWK says that signatures are checked by it, or nothing of it. */
-static bool is_for_signatures(const json_t *jwk)
+static bool is_for_signatures(const cJSON *jwk)
 {
-    const json_t *use = json_object_get(jwk, "use");
-    const json_t *operations = json_object_get(jwk, "key_ops");
+    const cJSON *use = token_json_member(jwk, "use");
+    const cJSON *operations = token_json_member(jwk, "key_ops"), *one;
 
-    if (use != NULL && !is(json_string_value(use), "sig"))
+    if (use != NULL && !is(cJSON_GetStringValue(use), "sig"))
         return false;
     if (operations == NULL)
         return true;
-    for (size_t i = 0; i < json_array_size(operations); i++)
-        if (is(json_string_value(json_array_get(operations, i)), "verify"))
+    if (!cJSON_IsArray(operations))
+        return false;
+    cJSON_ArrayForEach(one, operations)
+    {
+        if (is(cJSON_GetStringValue(one), "verify"))
             return true;
+    }
     return false;
 }
 
 /* The algorithm for which a JWK is, by its kind; another "alg" makes it one for something else. */
-static bool algorithm_of(const json_t *jwk, enum token_algorithm *algorithm)
+static bool algorithm_of(const cJSON *jwk, enum token_algorithm *algorithm)
 {
-    const json_t *name = json_object_get(jwk, "alg");
+    const cJSON *name = token_json_member(jwk, "alg");
 
     for (size_t i = 0; i < ALGORITHMS_N; i++) {
         if (!is(token_json_string(jwk, "kty"), algorithms[i].type))
@@ -154,69 +140,118 @@ static bool algorithm_of(const json_t *jwk, enum token_algorithm *algorithm)
         *algorithm = (enum token_algorithm)i;
         return (algorithms[i].curve == NULL ||
                 is(token_json_string(jwk, "crv"), algorithms[i].curve)) &&
-               (name == NULL || is(json_string_value(name), algorithms[i].name));
+               (name == NULL || is(cJSON_GetStringValue(name), algorithms[i].name));
     }
     return false;
 }
 
-static const char *take_secret(struct key *key, const json_t *jwk)
+/* Decodes a member. False: it is missing, not base64url, or has more than `max` bytes. */
+static bool take_bytes(const cJSON *jwk, const char *member, unsigned char *out, size_t max,
+                       size_t *bytes)
 {
-    const char *text = token_json_string(jwk, "k");
+    const char *text = token_json_string(jwk, member);
+    return text != NULL && token_base64_decode(text, strlen(text), out, max, bytes);
+}
 
-    if (text == NULL ||
-        sodium_base642bin(key->raw, sizeof key->raw, text, strlen(text), NULL, &key->raw_bytes,
-                          NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+static const char *take_secret(struct key *key, const cJSON *jwk)
+{
+    if (!take_bytes(jwk, "k", key->raw, sizeof key->raw, &key->raw_bytes))
         return "has no k of base64url, 32 to 512 bytes";
     if (key->raw_bytes < TOKEN_KEYS_SECRET_MIN_BYTES)
         return "is a secret of less than 32 bytes";
     return NULL;
 }
 
-/* Only the members that make the key are handed on, and no certificate: what librhonabwy would
- * fetch by x5u, or prefer to them, it never sees. */
-static const char *take_public(struct key *key, const json_t *jwk)
+/* The number that a member is, big-endian. Its size 0: the member is missing or broken. */
+static gnutls_datum_t take_number(const cJSON *jwk, const char *member,
+                                  unsigned char out[NUMBER_MAX_BYTES])
 {
-    static const char *const private[] = {"d", "p", "q", "dp", "dq", "qi", "oth"};
-    static const char *const members[] = {"kty", "crv", "x", "y", "n", "e"};
-    enum token_algorithm algorithm = key->algorithm;
-    json_t *public = json_object();
+    size_t bytes = 0;
 
-    for (size_t i = 0; i < sizeof private / sizeof private[0]; i++)
-        if (json_object_get(jwk, private[i]) != NULL) {
-            json_decref(public);
-            return "is private: only the public part of a key pair belongs here";
-        }
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-        if (json_object_get(jwk, members[i]) != NULL)
-            json_object_set(public, members[i], json_object_get(jwk, members[i]));
-    if (r_jwk_is_valid(public) == RHN_OK)
-        key->public = r_jwk_export_to_gnutls_pubkey(public, R_FLAG_IGNORE_REMOTE);
-    json_decref(public);
-    if (key->public == NULL)
-        return "is broken: a member is missing, or of another form";
-    const char *wrong = judge_public(key);
-    return wrong != NULL || algorithm == key->algorithm ? wrong : "is of another kind than it says";
+    if (!take_bytes(jwk, member, out, NUMBER_MAX_BYTES, &bytes))
+        bytes = 0;
+    return (gnutls_datum_t){out, (unsigned)bytes};
 }
 
-static const char *take_id(struct key *key, const json_t *jwk)
+static const char *take_rsa(struct key *key, const cJSON *jwk)
 {
-    const json_t *id = json_object_get(jwk, "kid");
+    unsigned char number[2][NUMBER_MAX_BYTES];
+    gnutls_datum_t n = take_number(jwk, "n", number[0]), e = take_number(jwk, "e", number[1]);
+
+    if (n.size == 0 || e.size == 0 || gnutls_pubkey_init(&key->public) != 0 ||
+        gnutls_pubkey_import_rsa_raw(key->public, &n, &e) != 0)
+        return broken;
+    return judge_rsa(key->public);
+}
+
+static const char *take_point(struct key *key, const cJSON *jwk)
+{
+    unsigned char number[2][NUMBER_MAX_BYTES];
+    gnutls_datum_t x = take_number(jwk, "x", number[0]), y = take_number(jwk, "y", number[1]);
+
+    if (x.size == 0 || y.size == 0 || gnutls_pubkey_init(&key->public) != 0 ||
+        gnutls_pubkey_import_ecc_raw(key->public, GNUTLS_ECC_CURVE_SECP256R1, &x, &y) != 0)
+        return broken;
+    return judge_point(key->public);
+}
+
+static const char *take_ed25519(struct key *key, const cJSON *jwk)
+{
+    if (!take_bytes(jwk, "x", key->raw, crypto_sign_PUBLICKEYBYTES, &key->raw_bytes) ||
+        key->raw_bytes != crypto_sign_PUBLICKEYBYTES)
+        return broken;
+    return judge_ed25519(key->raw);
+}
+
+/* Whether the JWK has a member that only a private key has. */
+static bool is_private(const cJSON *jwk)
+{
+    static const char *const members[] = {"d", "p", "q", "dp", "dq", "qi", "oth"};
+
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        if (token_json_member(jwk, members[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* Only the numbers that make the key are read: no certificate (x5c), and no address of one (x5u).
+ */
+static const char *take_key(struct key *key, const cJSON *jwk)
+{
+    if (key->algorithm != TOKEN_HS256 && is_private(jwk))
+        return private;
+    switch (key->algorithm) {
+    case TOKEN_HS256:
+        return take_secret(key, jwk);
+    case TOKEN_RS256:
+        return take_rsa(key, jwk);
+    case TOKEN_ES256:
+        return take_point(key, jwk);
+    case TOKEN_EDDSA:
+        return take_ed25519(key, jwk);
+    }
+    return broken;
+}
+
+static const char *take_id(struct key *key, const cJSON *jwk)
+{
+    const cJSON *id = token_json_member(jwk, "kid");
 
     key->has_id = id != NULL;
     if (id == NULL)
         return NULL;
-    if (!json_is_string(id) || json_string_length(id) > TOKEN_KEYS_ID_MAX_BYTES)
+    if (!cJSON_IsString(id) || strlen(id->valuestring) > TOKEN_KEYS_ID_MAX_BYTES)
         return "has a kid that is no string of up to 255 bytes";
-    memcpy(key->id, json_string_value(id), json_string_length(id));
+    strcpy(key->id, id->valuestring);
     return NULL;
 }
 
 /* NULL, or what is wrong. */
-static const char *take_jwk(struct token_keys *keys, const json_t *jwk)
+static const char *take_jwk(struct token_keys *keys, const cJSON *jwk)
 {
     enum token_algorithm algorithm;
 
-    if (!json_is_object(jwk))
+    if (!cJSON_IsObject(jwk))
         return "is no object";
     if (!is_for_signatures(jwk) || !algorithm_of(jwk, &algorithm)) {
         keys->ignored++;
@@ -227,31 +262,34 @@ static const char *take_jwk(struct token_keys *keys, const json_t *jwk)
     struct key *key = &keys->key[keys->n++];
     key->algorithm = algorithm;
     const char *wrong = take_id(key, jwk);
-    if (wrong != NULL)
-        return wrong;
-    return algorithm == TOKEN_HS256 ? take_secret(key, jwk) : take_public(key, jwk);
+    return wrong != NULL ? wrong : take_key(key, jwk);
 }
 
 static int take_jwks(struct token_keys *keys, const char *text, size_t bytes, char *error,
                      size_t error_bytes)
 {
-    json_t *set = token_json_object(text, bytes);
-    const json_t *list = json_object_get(set, "keys");
-    int result = 0;
+    cJSON *set = token_json_object(text, bytes);
+    const cJSON *list = token_json_member(set, "keys"), *jwk;
+    int at = 0, result = 0;
 
-    if (!json_is_array(list))
+    if (!cJSON_IsArray(list))
         result = error_say(error, error_bytes,
                            "is neither a JWKS ({\"keys\":[…]}) nor a public key in PEM");
-    for (size_t i = 0; result == 0 && i < json_array_size(list); i++) {
-        const char *wrong = take_jwk(keys, json_array_get(list, i));
-        if (wrong != NULL)
-            result = error_say(error, error_bytes, "key %zu of %zu %s", i + 1,
-                               json_array_size(list), wrong);
-    }
+    else
+        cJSON_ArrayForEach(jwk, list)
+        {
+            const char *wrong = take_jwk(keys, jwk);
+            at++;
+            if (wrong == NULL)
+                continue;
+            result = error_say(error, error_bytes, "key %d of %d %s", at, cJSON_GetArraySize(list),
+                               wrong);
+            break;
+        }
     if (result == 0 && keys->n == 0)
         result = error_say(error, error_bytes,
                            "has no key for HS256, RS256, ES256 (P-256) or EdDSA (Ed25519)");
-    json_decref(set);
+    token_json_free(set);
     return result;
 }
 
@@ -262,26 +300,53 @@ static const char *find(const char *text, size_t bytes, const char *what)
     return memmem(text, bytes, what, strlen(what));
 }
 
+/* Moves it to where libsodium reads it, which takes a third of the time of GnuTLS, and less for a
+ * signature. NULL, or what is wrong. */
+static const char *move_ed25519(struct key *key)
+{
+    gnutls_datum_t x = {NULL, 0};
+
+    if (gnutls_pubkey_export_ecc_raw(key->public, NULL, &x, NULL) != 0)
+        return broken;
+    if (x.size == crypto_sign_PUBLICKEYBYTES) {
+        memcpy(key->raw, x.data, x.size);
+        key->raw_bytes = x.size;
+    }
+    gnutls_free(x.data);
+    gnutls_pubkey_deinit(key->public);
+    key->public = NULL;
+    return key->raw_bytes > 0 ? judge_ed25519(key->raw) : broken;
+}
+
 static const char *take_pem(struct token_keys *keys, const char *text, size_t bytes)
 {
     static const char begin[] = "-----BEGIN ";
     struct key *key = &keys->key[keys->n++];
     const char *first = find(text, bytes, begin);
     const char *behind = first + sizeof begin - 1;
-    jwk_t *jwk = NULL;
+    const gnutls_datum_t pem = {(unsigned char *)text,
+                                (unsigned)bytes}; /* GnuTLS changes nothing */
 
     if (find(text, bytes, "PRIVATE KEY-----") != NULL)
         return "holds a private key: only the public part of a key pair belongs here";
     if (find(behind, (size_t)(text + bytes - behind), begin) != NULL)
         return "holds more than one key: several go into a JWKS";
-    if (r_jwk_init(&jwk) == RHN_OK &&
-        r_jwk_import_from_pem_der(jwk, R_X509_TYPE_PUBKEY, R_FORMAT_PEM,
-                                  (const unsigned char *)text, bytes) == RHN_OK)
-        key->public = r_jwk_export_to_gnutls_pubkey(jwk, R_FLAG_IGNORE_REMOTE);
-    r_jwk_free(jwk);
-    if (key->public == NULL)
+    if (gnutls_pubkey_init(&key->public) != 0 ||
+        gnutls_pubkey_import(key->public, &pem, GNUTLS_X509_FMT_PEM) != 0)
         return "holds no public key in PEM that is RSA, P-256 or Ed25519";
-    return judge_public(key);
+    switch (gnutls_pubkey_get_pk_algorithm(key->public, NULL)) {
+    case GNUTLS_PK_RSA:
+        key->algorithm = TOKEN_RS256;
+        return judge_rsa(key->public);
+    case GNUTLS_PK_ECDSA:
+        key->algorithm = TOKEN_ES256;
+        return judge_point(key->public);
+    case GNUTLS_PK_EDDSA_ED25519:
+        key->algorithm = TOKEN_EDDSA;
+        return move_ed25519(key);
+    default:
+        return "is not RSA, P-256 or Ed25519";
+    }
 }
 
 /* --- the file --- */
@@ -386,8 +451,7 @@ bool token_keys_changed(const char *path, struct token_keys_seen *seen)
 
 /* --- signatures --- */
 
-/* By libsodium, which compares in constant time: librhonabwy before 1.1.13 does not
- * (CVE-2024-25714). */
+/* By libsodium, which compares in constant time. */
 static bool secret_fits(const struct key *key, const void *message, size_t message_bytes,
                         const unsigned char *signature, size_t signature_bytes)
 {
