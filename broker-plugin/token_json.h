@@ -8,8 +8,8 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
-/* Bounds under those of cJSON's versions (63 characters and 1,000 levels), so that all of them read
- * the same. */
+/* No more than any version of cJSON takes (63 characters where CVE-2023-26819 is not mended, 1,000
+ * levels), so that all of them read the same. */
 #define TOKEN_JSON_NUMBER_MAX_BYTES 63
 #define TOKEN_JSON_DEPTH_MAX 64
 
