@@ -242,7 +242,7 @@ static const char *take_id(struct key *key, const cJSON *jwk)
         return NULL;
     if (!cJSON_IsString(id) || strlen(id->valuestring) > TOKEN_KEYS_ID_MAX_BYTES)
         return "has a kid that is no string of up to 255 bytes";
-    strcpy(key->id, id->valuestring);
+    memcpy(key->id, id->valuestring, strlen(id->valuestring));
     return NULL;
 }
 
