@@ -1,10 +1,10 @@
-# All images of docker-compose.yml: broker (with the plugin), collector, feed, redis. SUITE: bookworm or trixie.
+# All images of docker-compose.yml: broker (with the plugin), collector, feed, redis. SUITE: bookworm, trixie or forky.
 ARG SUITE=bookworm
 
 FROM debian:${SUITE}-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkg-config libmosquitto-dev mosquitto-dev libhiredis-dev libcjson-dev libevent-dev \
-        libsodium-dev librhonabwy-dev libgnutls28-dev libjansson-dev uthash-dev zlib1g-dev esbuild && rm -rf /var/lib/apt/lists/*
+        libsodium-dev libgnutls28-dev libcurl4-gnutls-dev uthash-dev zlib1g-dev esbuild && rm -rf /var/lib/apt/lists/*
 WORKDIR /tally
 COPY . .
 RUN cmake --preset release && ninja -C build/release tally-broker-plugin tally-collector tally-feed tally

@@ -1,8 +1,8 @@
 #include "token.h"
 
+#include "token_base64.h"
 #include "token_json.h"
 
-#include <sodium.h>
 #include <string.h>
 
 #define PARTS 3
@@ -39,16 +39,15 @@ static bool split(const char *text, size_t bytes, struct part parts[PARTS])
 /* Of base64url without padding, in its one form. */
 static bool decode(const struct part *part, struct content *content)
 {
-    return part->bytes > 0 &&
-           sodium_base642bin(content->bytes, sizeof content->bytes, part->text, part->bytes, NULL,
-                             &content->n, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
+    return part->bytes > 0 && token_base64_decode(part->text, part->bytes, content->bytes,
+                                                  sizeof content->bytes, &content->n);
 }
 
 /* --- the signature --- */
 
 /* What else the header says is of no account (RFC 7515, 4): keys and addresses of keys above all.
  */
-static const char *read_header(const json_t *header, enum token_algorithm *algorithm,
+static const char *read_header(const cJSON *header, enum token_algorithm *algorithm,
                                const char **key_id)
 {
     const char *name = token_json_string(header, "alg");
@@ -57,10 +56,10 @@ static const char *read_header(const json_t *header, enum token_algorithm *algor
         return "the header is no JSON object";
     if (name == NULL || !token_keys_algorithm(name, algorithm))
         return "alg is not HS256, RS256, ES256 or EdDSA";
-    if (json_object_get(header, "crit") != NULL)
+    if (token_json_member(header, "crit") != NULL)
         return "crit asks for what is not understood";
     *key_id = token_json_string(header, "kid");
-    if (*key_id == NULL && json_object_get(header, "kid") != NULL)
+    if (*key_id == NULL && token_json_member(header, "kid") != NULL)
         return "kid is no string";
     return NULL;
 }
@@ -71,7 +70,7 @@ static const char *check_signature(struct token_keys *keys, const char *text,
 {
     enum token_algorithm algorithm = TOKEN_HS256;
     const char *key_id = NULL;
-    json_t *said = token_json_object(header->bytes, header->n);
+    cJSON *said = token_json_object(header->bytes, header->n);
     const char *wrong = read_header(said, &algorithm, &key_id);
 
     if (wrong == NULL) {
@@ -88,30 +87,30 @@ static const char *check_signature(struct token_keys *keys, const char *text,
             break;
         }
     }
-    json_decref(said);
+    token_json_free(said);
     return wrong;
 }
 
 /* --- the claims --- */
 
 /* Whether the claim is a time, in whole seconds; fractions are cut. */
-static bool read_time(const json_t *claim, uint64_t *seconds)
+static bool read_time(const cJSON *claim, uint64_t *seconds)
 {
-    if (!json_is_number(claim))
+    if (!cJSON_IsNumber(claim))
         return false;
-    double value = json_number_value(claim);
+    double value = claim->valuedouble;
     if (!(value >= 0 && value <= TIME_MAX_S))
         return false;
     *seconds = (uint64_t)value;
     return true;
 }
 
-static const char *check_times(const json_t *claims, uint64_t now_s, uint64_t *expires_s)
+static const char *check_times(const cJSON *claims, uint64_t now_s, uint64_t *expires_s)
 {
-    const json_t *from = json_object_get(claims, "nbf");
+    const cJSON *from = token_json_member(claims, "nbf");
     uint64_t from_s;
 
-    if (!read_time(json_object_get(claims, "exp"), expires_s))
+    if (!read_time(token_json_member(claims, "exp"), expires_s))
         return "exp is missing, or no time";
     if (*expires_s <= now_s)
         return "it has expired";
@@ -123,37 +122,41 @@ static const char *check_times(const json_t *claims, uint64_t now_s, uint64_t *e
 }
 
 /* Whether the claim is the string, or a list with it. */
-static bool names(const json_t *claim, const char *what)
+static bool names(const cJSON *claim, const char *what)
 {
-    if (json_is_string(claim))
-        return strcmp(json_string_value(claim), what) == 0;
-    for (size_t i = 0; i < json_array_size(claim); i++) {
-        const json_t *one = json_array_get(claim, i);
-        if (json_is_string(one) && strcmp(json_string_value(one), what) == 0)
+    const cJSON *one;
+
+    if (cJSON_IsString(claim))
+        return strcmp(claim->valuestring, what) == 0;
+    if (!cJSON_IsArray(claim))
+        return false;
+    cJSON_ArrayForEach(one, claim)
+    {
+        if (cJSON_IsString(one) && strcmp(one->valuestring, what) == 0)
             return true;
     }
     return false;
 }
 
-static const char *check_claims(const json_t *claims, const struct token_rules *rules,
+static const char *check_claims(const cJSON *claims, const struct token_rules *rules,
                                 uint64_t now_s, struct token *token)
 {
-    const json_t *issuer = json_object_get(claims, "iss");
-    const json_t *subject = json_object_get(claims, "sub");
+    const cJSON *issuer = token_json_member(claims, "iss");
+    const char *subject = token_json_string(claims, "sub");
 
     if (claims == NULL)
         return "the claims are no JSON object";
     const char *wrong = check_times(claims, now_s, &token->expires_s);
     if (wrong != NULL)
         return wrong;
-    if (rules->issuer[0] != '\0' && !(json_is_string(issuer) && names(issuer, rules->issuer)))
+    if (rules->issuer[0] != '\0' && !(cJSON_IsString(issuer) && names(issuer, rules->issuer)))
         return "iss is not the one of token_issuer";
-    if (rules->audience[0] != '\0' && !names(json_object_get(claims, "aud"), rules->audience))
+    if (rules->audience[0] != '\0' && !names(token_json_member(claims, "aud"), rules->audience))
         return "aud does not name the one of token_audience";
-    token->reader_bytes = json_string_length(subject);
+    token->reader_bytes = subject == NULL ? 0 : strlen(subject);
     if (token->reader_bytes == 0 || token->reader_bytes > sizeof token->reader)
         return "sub is no string of 1 to 128 bytes";
-    memcpy(token->reader, json_string_value(subject), token->reader_bytes);
+    memcpy(token->reader, subject, token->reader_bytes);
     return NULL;
 }
 
@@ -176,9 +179,9 @@ const char *token_check(struct token_keys *keys, const struct token_rules *rules
         }
     wrong = check_signature(keys, text, parts, &content[0], &content[2]);
     if (wrong == NULL) {
-        json_t *claims = token_json_object(content[1].bytes, content[1].n);
+        cJSON *claims = token_json_object(content[1].bytes, content[1].n);
         wrong = check_claims(claims, rules, now_s, token);
-        json_decref(claims);
+        token_json_free(claims);
     }
 out:
     explicit_bzero(content, sizeof content);

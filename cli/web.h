@@ -1,5 +1,5 @@
-/* GET over one HTTP connection that is kept, and opened again once where it had ended. One thread.
- */
+/* GET over one HTTP connection that is kept, and opened again where it had ended; an answer has
+ * 10 s. One thread. */
 #ifndef TALLY_CLI_WEB_H
 #define TALLY_CLI_WEB_H
 
@@ -9,12 +9,13 @@
 
 struct web;
 
-/* Strings are copied. NULL on no memory; connects at the first web_get. */
+/* Strings are copied. NULL on no memory; connects at the first web_total. */
 struct web *web_new(const char *host, int port);
 void web_free(struct web *web);
 
 /* Asks for /totals/<article>. Returns the body's length, in `body` with a NUL behind, and *status;
- * -1 with a sentence in `error`: no answer, or longer than WEB_BODY_MAX_BYTES. */
+ * -1 with a sentence in `error`: no answer, a body longer than WEB_BODY_MAX_BYTES, or a head longer
+ * than 8,192 bytes. */
 int web_total(struct web *web, const char *article, int *status, char body[WEB_BODY_MAX_BYTES + 1],
               char *error, size_t error_bytes);
 

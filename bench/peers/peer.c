@@ -3,6 +3,7 @@
  * counts once an article, as honest.lua has it. Prints `ready` once it is subscribed, and at its
  * end one line of JSON. */
 #include "core/error.h"
+#include "core/mqtt_protocol.h"
 #include "core/option.h"
 #include "meter.h"
 #include "pipeline.h"
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <mosquitto.h>
-#include <mqtt_protocol.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>

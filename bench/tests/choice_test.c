@@ -72,8 +72,8 @@ static void shares_of_changes_and_retractions_are_kept(void **state)
         assert_true(reaction.kind == 0 || kind_of[reaction.reader] != reaction.kind);
         kind_of[reaction.reader] = reaction.kind;
     }
-    assert_in_range(changed, DRAWS / 100 * 19, DRAWS / 100 * 21);
-    assert_in_range(none, DRAWS / 100 * 9, DRAWS / 100 * 11);
+    require_between(changed, DRAWS / 100 * 19, DRAWS / 100 * 21);
+    require_between(none, DRAWS / 100 * 9, DRAWS / 100 * 11);
     choice_free(choice);
 }
 

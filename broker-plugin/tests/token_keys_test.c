@@ -204,6 +204,14 @@ static void refuses_weak_and_broken_keys(void **state)
         {"{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLg\"}", "32 bytes"},
         {"{\"kty\":\"oct\",\"k\":\"\"}", "32 bytes"},
         {"{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr8=\"}", "base64url"},
+        {"{\"kty\":\"oct\",\"k\":\"\xc2\xbcyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8\"}",
+         "base64url"},
+        {"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_"
+         "7TyWQHOg7hcvPapiMlrwIaaPcHUR\xc2\xbc\"}",
+         "broken"},
+        {"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "\",\"y\":\"x\xd2\xbc"
+         "EzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}",
+         "broken"},
         {"{\"kty\":\"oct\",\"k\":7}", "base64url"},
         {"{\"kty\":\"oct\"}", "base64url"},
         {"{\"kty\":\"RSA\",\"e\":\"AQAB\"}", "broken"},

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "token.h"
+#include "token_json.h"
 #include "token_made.h"
 
 #include <arpa/inet.h>
@@ -10,6 +11,8 @@
 
 #define NOW 1795510800
 #define CLAIMS "{\"sub\":\"r\",\"exp\":1795510900}"
+/* Claims that hold, with one more of this value. */
+#define MORE(value) "{\"sub\":\"r\",\"exp\":1795510900,\"x\":" value "}"
 #define SIXTEEN "aaaaaaaaaaaaaaaa"
 #define HUNDRED_AND_28 SIXTEEN SIXTEEN SIXTEEN SIXTEEN SIXTEEN SIXTEEN SIXTEEN SIXTEEN
 
@@ -77,6 +80,20 @@ static const struct {
      1795510900},
     {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":1795510900,\"iss\":[],\"aud\":7}", "r",
      1795510900},
+    /* Whatever JSON has, beside what is read. */
+    {'H', "{\"alg\":\"HS256\"}", MORE("{\"a\":[{},[],\"\",true,false,null]}"), "r", 1795510900},
+    {'H', "{\"alg\":\"HS256\"}", MORE("[0,-0,0.5,-1.5,1e3,1E+3,1e-3,1.5e30,1e-999]"), "r",
+     1795510900},
+    {'H', "{\"alg\":\"HS256\"}", MORE("[9223372036854775807,-9223372036854775808]"), "r",
+     1795510900},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\ud83d\\ude00\x7f\""), "r",
+     1795510900},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\\\u0000\""), "r", 1795510900},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\xf4\x8f\xbf\xbf\xef\xbf\xbf\xed\x9f\xbf\""), "r",
+     1795510900},
+    {'H', "{\"alg\":\"HS256\"}", MORE("[{\"a\":1},{\"a\":1}]"), "r", 1795510900},
+    {'H', "{\"alg\":\"HS256\"}", MORE("{\"A\":1,\"a\":1,\"Sub\":2}"), "r", 1795510900},
+    {'H', "{\"\\u0061lg\":\"HS\\u0032\\u00356\",\"Alg\":\"none\"}", CLAIMS, "r", 1795510900},
 };
 
 static void knows_the_reader(void **state)
@@ -151,6 +168,54 @@ static const struct {
     {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":0}", "expired"},
     {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":1795510900,\"nbf\":1795510806}", "nbf"},
     {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":1795510900,\"nbf\":\"0\"}", "nbf"},
+    /* What some parsers take for JSON. */
+    {'H', "\xef\xbb\xbf{\"alg\":\"HS256\"}", CLAIMS, "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "\xef\xbb\xbf" CLAIMS, "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "\x01" CLAIMS, "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", CLAIMS "\x0b", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", CLAIMS CLAIMS, "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\x0c\"exp\":1795510900}", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":1795510900,}", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":1795510900", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"a\nb\",\"exp\":1795510900}", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"a\",\"s\\u0075b\":\"b\",\"exp\":1795510900}", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":01795510900}", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":1795510900.}", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":-.5}", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", "{\"sub\":\"r\",\"exp\":+1795510900}", "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("1e"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("-"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("0x10"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("NaN"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("1e999"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("-1e999"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("9223372036854775808"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("-9223372036854775809"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("True"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("tru"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE(""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("'a'"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("[1,]"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("[1 2]"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("{\"a\"}"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("{a:1}"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("[{\"a\":{\"b\":1,\"b\":1}}]"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("{\"\":1,\"a\":2,\"\":3}"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\u0000\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("{\"a\\u0000\":1}"), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\uqqqq\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\u12\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\ud800\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\ude00\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\ud83d\\ud83d\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\\x41\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\x1f\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\xc0\x80\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\xc3\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\xe0\x80\xaf\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\xed\xa0\x80\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("\"\xf4\x90\x80\x80\""), "JSON"},
+    {'H', "{\"alg\":\"HS256\"}", MORE("/* a */ 1"), "JSON"},
 };
 
 static void refuses_what_does_not_hold(void **state)
@@ -227,6 +292,20 @@ static void takes_a_part_in_its_one_form(void **state)
     assert_int_equal((at - digits) % 4, 0);
     *last = at[1];
     assert_non_null(check(text));
+    /* Bytes beyond ASCII, which libsodium 1.0.18 decodes as if each of them were '_'. */
+    for (int made_tokens = 0, replaced = 0; replaced == 0; made_tokens++) {
+        char claims[128];
+        require_between(made_tokens, 0, 1000); /* every second signature has a '_' */
+        (void)snprintf(claims, sizeof claims, MORE("%d"), made_tokens);
+        token_made_token(text, &made, 'H', good[0].header, claims);
+        assert_null(check(text));
+        for (char *c = strrchr(text, '.') + 1; *c != '\0'; c++)
+            for (int byte = 0x80; *c == '_' && byte <= 0xff; byte++, replaced++) {
+                *c = (char)byte;
+                require(check(text) != NULL, "byte %d", byte);
+                *c = '_';
+            }
+    }
 }
 
 static void is_bounded(void **state)
@@ -242,6 +321,31 @@ static void is_bounded(void **state)
             assert_string_equal(wrong, "it is longer than 4096 bytes");
         else
             require(wrong == NULL, "%zu bytes: %s", strlen(text), wrong);
+    }
+    /* Numbers of any length that a claim can have. */
+    for (int digits = 1; digits < 200; digits++) {
+        (void)snprintf(claims, sizeof claims, "{\"sub\":\"r\",\"exp\":1795510900,\"x\":0.%0*d}",
+                       digits, 1);
+        token_made_token(text, &made, 'H', good[0].header, claims);
+        require((check(text) == NULL) == (digits + 2 <= TOKEN_JSON_NUMBER_MAX_BYTES), "%d", digits);
+    }
+    /* Claims within each other. */
+    for (int depth = 1; depth < 1400; depth++) {
+        char open[1400], close[1400];
+        memset(open, '[', (size_t)depth);
+        memset(close, ']', (size_t)depth);
+        (void)snprintf(claims, sizeof claims, MORE("%.*s0%.*s"), depth, open, depth, close);
+        token_made_token(text, &made, 'H', good[0].header, claims);
+        require((check(text) == NULL) == (depth < TOKEN_JSON_DEPTH_MAX), "%d", depth);
+    }
+    /* As many claims as it has room for; the first once more. */
+    for (int again = 0; again < 2; again++) {
+        size_t used = (size_t)snprintf(claims, sizeof claims, "{\"sub\":\"r\",\"exp\":1795510900");
+        for (int i = 0; i < 330; i++)
+            used += (size_t)snprintf(claims + used, sizeof claims - used, ",\"%x\":0", i);
+        (void)snprintf(claims + used, sizeof claims - used, again ? ",\"0\":0}" : "}");
+        token_made_token(text, &made, 'H', good[0].header, claims);
+        require((check(text) == NULL) == !again, "%s", check(text));
     }
     /* As deep as it goes. */
     memset(claims, '[', 3000);

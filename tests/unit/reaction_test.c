@@ -338,9 +338,9 @@ static void survives_changes(void **state)
         enum reason reason = parse(payload, bytes, &out);
         if (reason == REASON_NONE) {
             admitted++;
-            assert_in_range(out.kind, 0, kinds.n);
-            assert_in_range(out.age_ms, 0, REACTION_AGE_MAX_MS);
-            assert_in_range(out.reader_bytes, 0, REACTION_READER_MAX_BYTES);
+            require_between(out.kind, 0, kinds.n);
+            require_between(out.age_ms, 0, REACTION_AGE_MAX_MS);
+            require_between(out.reader_bytes, 0, REACTION_READER_MAX_BYTES);
         } else {
             assert_true(reason == REASON_BAD_PAYLOAD || reason == REASON_UNKNOWN_KIND);
         }

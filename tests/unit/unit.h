@@ -24,6 +24,12 @@
         }                                                                                          \
     } while (0)
 
+/* Both ends included. cmocka's own assert_in_range is deprecated from 2.0 on (Debian 14), and what
+ * follows it is not in 1.1. */
+#define require_between(value, low, high)                                                          \
+    require((intmax_t)(value) >= (intmax_t)(low) && (intmax_t)(value) <= (intmax_t)(high), "%jd",  \
+            (intmax_t)(value))
+
 /* Decodes hex digits. Returns the bytes. */
 static inline size_t unit_hex(const char *digits, unsigned char *out)
 {
