@@ -6,7 +6,7 @@
 #define LIST_MAX_BYTES (ROUTE_MAX_ARTICLES * (ARTICLE_MAX_BYTES + 1))
 
 static const char bad_encoding[] = "the path is not percent-encoded";
-static const char bad_article[] = "an article id is 1 to 8 levels of [A-Za-z0-9][A-Za-z0-9._~%-]* "
+static const char bad_article[] = "an article id is 1 to 8 levels of [A-Za-z0-9%][A-Za-z0-9._~%-]* "
                                   "joined by /, 200 bytes at most; "
                                   "a % in it is written %25";
 static const char bad_list[] =
