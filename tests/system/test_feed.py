@@ -805,8 +805,8 @@ def test_health_says_who_is_away(bench):
     wait_until(lambda: bench.reasons() == ["collector: no store"], "the collector's reason")
     bench.say_collector()
     wait_until(lambda: bench.get("/healthz").status == 200, "health")
-    assert bench.get("/healthz").json() == {"status": "ok"}
-    assert watcher.wait(lambda: [m for m in watcher.got("ops/health") if json.loads(m.payload) == {"status": "ok"}], "health")
+    assert bench.get("/healthz").json() == {"status": "ok", "reasons": []}
+    assert watcher.wait(lambda: [m for m in watcher.got("ops/health") if json.loads(m.payload) == {"status": "ok", "reasons": []}], "health")
     bench.say_collector(online=False)
     wait_until(lambda: bench.reasons() == ["collector: offline"], "the reason")
     bench.say_collector()
