@@ -45,6 +45,21 @@ static void read_shards(struct collector_status *status, const cJSON *shards)
     }
 }
 
+/* All of it, or the words for which there is room, and that there were more. */
+static void copy_words(char *out, size_t size, const char *words)
+{
+    static const char more[] = " \xe2\x80\xa6";
+    size_t bytes = strlen(words);
+    if (bytes < size) {
+        memcpy(out, words, bytes + 1);
+        return;
+    }
+    for (bytes = size - sizeof more; bytes > 0 && words[bytes] != ' ';)
+        bytes--;
+    memcpy(out, words, bytes);
+    memcpy(out + bytes, more, sizeof more);
+}
+
 int collector_status_parse(struct collector_status *status, const char *json, size_t bytes)
 {
     memset(status, 0, sizeof *status);
@@ -58,7 +73,7 @@ int collector_status_parse(struct collector_status *status, const char *json, si
         const cJSON *refused = member(object, "refused");
         status->ready = cJSON_IsTrue(member(object, "ready"));
         status->producer = cJSON_IsTrue(member(object, "producer"));
-        snprintf(status->reason, sizeof status->reason, "%s", text(object, "reason"));
+        copy_words(status->reason, sizeof status->reason, text(object, "reason"));
         snprintf(status->store, sizeof status->store, "%s", text(object, "store"));
         status->clock_skew_ms = number(object, "clock_skew_ms");
         status->admitted = number(object, "admitted");

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define COLLECTOR_STATUS_REASON_MAX_BYTES 511
+
 struct collector_shard {
     uint32_t shard;
     uint64_t backlog_bytes;
@@ -21,8 +23,8 @@ struct collector_shard {
 struct collector_status {
     bool online; /* false: nothing below is set */
     bool ready;
-    bool producer; /* the broker has the spool */
-    char reason[96];
+    bool producer;                                      /* the broker has the spool */
+    char reason[COLLECTOR_STATUS_REASON_MAX_BYTES + 1]; /* a longer one ends between two words, … */
     char store[17]; /* that the collector is ready with: 16 hex digits, or "" */
     double clock_skew_ms;
     double admitted;

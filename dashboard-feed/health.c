@@ -46,7 +46,7 @@ static const char *why_collector(const struct health *health, uint64_t now_ms)
 
 static void add_reason(cJSON *reasons, const char *part, const char *why)
 {
-    char text[160];
+    char text[HEALTH_WHY_MAX_BYTES + 32];
     if (why[0] == '\0')
         return;
     snprintf(text, sizeof text, "%s: %s", part, why);
@@ -60,12 +60,10 @@ bool health_check(struct health *health, const char *redis, const char *broker, 
     cJSON *object = cJSON_CreateObject();
     bool ok = redis[0] == '\0' && broker[0] == '\0' && collector[0] == '\0';
     cJSON_AddStringToObject(object, "status", ok ? "ok" : "unhealthy");
-    if (!ok) {
-        cJSON *reasons = cJSON_AddArrayToObject(object, "reasons");
-        add_reason(reasons, "redis", redis);
-        add_reason(reasons, "broker", broker);
-        add_reason(reasons, "collector", collector);
-    }
+    cJSON *reasons = cJSON_AddArrayToObject(object, "reasons");
+    add_reason(reasons, "redis", redis);
+    add_reason(reasons, "broker", broker);
+    add_reason(reasons, "collector", collector);
     bool printed = cJSON_PrintPreallocated(object, json, sizeof json, false);
     cJSON_Delete(object);
     if (!printed || (ok == health->ok && strcmp(json, health->json) == 0))

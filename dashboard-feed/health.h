@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEALTH_COLLECTOR_MAX_AGE_MS 5000 /* INTERFACES.md 2.4 */
-#define HEALTH_JSON_MAX_BYTES 1024
+#define HEALTH_COLLECTOR_MAX_AGE_MS 5000                           /* INTERFACES.md 2.4 */
+#define HEALTH_WHY_MAX_BYTES COLLECTOR_STATUS_REASON_MAX_BYTES     /* of one part's sentence */
+#define HEALTH_JSON_MAX_BYTES (3 * 6 * HEALTH_WHY_MAX_BYTES + 256) /* three parts, all escaped */
 
 struct health {
     bool heard; /* of the collector, since the broker connection began */
@@ -29,8 +30,8 @@ void health_collector(struct health *health, const char *payload, size_t bytes, 
 /* What was heard of the collector came over a connection that is gone. */
 void health_forget_collector(struct health *health);
 
-/* Judges. `redis` and `broker` say in a few words why they are away, "" where they are not. Returns
- * whether the answer is another than the last one. */
+/* Judges. `redis` and `broker` say why they are away, in HEALTH_WHY_MAX_BYTES at most, "" where
+ * they are not. Returns whether the answer is another than the last one. */
 bool health_check(struct health *health, const char *redis, const char *broker, uint64_t now_ms);
 
 /* The last word: the feed ends. */

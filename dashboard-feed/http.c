@@ -4,7 +4,10 @@
 #include "core/error.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
+#include "error_page.h"
+#include "fnv.h"
 #include "route.h"
+#include "totals_answer.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -29,6 +32,13 @@
 #define JSON "application/json"
 #define BROKER_TOKEN "@TALLY_BROKER@"
 #define ETAG_MAX_BYTES 64
+#define STRING_OF(number) #number
+#define STRING(number) STRING_OF(number)
+_Static_assert(HTTP_MAX_HEADER_BYTES == 68492, "what SIZES says");
+#define SIZES                                                                                      \
+    "too long: accepted are a line and headers that hold 100 articles of 200 bytes, "              \
+    "percent-encoded, and 8 KiB beside them, and a body of up to " STRING(                         \
+        HTTP_MAX_BODY_BYTES) " bytes"
 #define GZIP_WINDOW (15 + 16) /* zlib's word for the largest window, in gzip's format */
 
 struct file {
@@ -42,8 +52,11 @@ struct file {
 /* evhttp tells nobody when a connection that has made no request ends; so each bufferevent is kept
  * with a reference, until evhttp is seen to have let go of it. */
 struct connection {
+    struct http *http;
     struct bufferevent *socket;
-    uint64_t since_ms; /* accepted, or last request or answer */
+    struct evbuffer_cb_entry *watch; /* of its output */
+    bool answering;                  /* what goes out is this server's, not evhttp's own */
+    uint64_t since_ms;               /* accepted, or last request or answer */
     bool dropped;
     struct connection *prev, *next; /* longest idle first */
 };
@@ -62,21 +75,12 @@ struct http {
     struct http_stats stats;
 };
 
-/* FNV-1a, 64 bits (Fowler, Noll, Vo). */
-static uint64_t fnv(uint64_t hash, const void *data, size_t bytes)
-{
-    const unsigned char *in = data;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ in[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-#define FNV_START UINT64_C(0xcbf29ce484222325)
-
 /* ---- connections ---- */
 
 static void release(struct http *http, struct connection *one)
 {
+    if (one->watch != NULL)
+        evbuffer_remove_cb_entry(bufferevent_get_output(one->socket), one->watch);
     DL_DELETE(http->connections, one);
     http->stats.connections--;
     bufferevent_decref(one->socket);
@@ -123,6 +127,26 @@ static void on_sweep(evutil_socket_t fd, short what, void *user)
     sweep(user);
 }
 
+static void count(struct http *http, int code)
+{
+    for (int i = 0; i < HTTP_CODES; i++)
+        if (http->stats.answers[i].code == code)
+            http->stats.answers[i].n++;
+}
+
+/* Something was added to a connection's output, or taken. */
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *user)
+{
+    struct connection *one = user;
+    if (info->n_added == 0 || one->answering)
+        return;
+    one->answering = true; /* so that the replacement does not come here */
+    int status = error_page_replace(output, SIZES);
+    one->answering = status != 0;
+    if (status != 0)
+        count(one->http, status);
+}
+
 /* evhttp accepts a connection. */
 static struct bufferevent *on_accept(struct event_base *base, void *user)
 {
@@ -149,45 +173,48 @@ static struct bufferevent *on_accept(struct event_base *base, void *user)
         return socket;
     }
     bufferevent_incref(socket);
+    made->http = http;
     made->socket = socket;
+    made->watch = evbuffer_add_cb(bufferevent_get_output(socket), on_output, made);
     made->since_ms = clock_monotonic_ms();
     DL_APPEND(http->connections, made);
     http->stats.connections++;
     return socket;
 }
 
-/* The connection of a request did something. */
-static void touch(struct http *http, struct evhttp_request *request)
+static struct connection *connection_of(struct http *http, struct evhttp_request *request)
 {
     struct evhttp_connection *owner = evhttp_request_get_connection(request);
     if (owner == NULL)
-        return;
+        return NULL;
     struct bufferevent *socket = evhttp_connection_get_bufferevent(owner);
     struct connection *one;
     DL_FOREACH(http->connections, one)
     {
-        if (one->socket != socket)
-            continue;
-        one->since_ms = clock_monotonic_ms();
-        DL_DELETE(http->connections, one);
-        DL_APPEND(http->connections, one);
-        return;
+        if (one->socket == socket)
+            return one;
     }
+    return NULL;
+}
+
+/* The connection of a request did something; whose output it is from now on. */
+static void touch(struct http *http, struct evhttp_request *request, bool answering)
+{
+    struct connection *one = connection_of(http, request);
+    if (one == NULL)
+        return;
+    one->answering = answering;
+    one->since_ms = clock_monotonic_ms();
+    DL_DELETE(http->connections, one);
+    DL_APPEND(http->connections, one);
 }
 
 static void on_complete(struct evhttp_request *request, void *user)
 {
-    touch(user, request);
+    touch(user, request, false);
 }
 
 /* ---- answers ---- */
-
-static void count(struct http *http, int code)
-{
-    for (int i = 0; i < HTTP_CODES; i++)
-        if (http->stats.answers[i].code == code)
-            http->stats.answers[i].n++;
-}
 
 static void header(struct evhttp_request *request, const char *name, const char *value)
 {
@@ -196,6 +223,9 @@ static void header(struct evhttp_request *request, const char *name, const char 
 
 static void allow_any_origin(struct evhttp_request *request)
 {
+    if (evhttp_find_header(evhttp_request_get_output_headers(request),
+                           "Access-Control-Allow-Origin") != NULL)
+        return;
     header(request, "Access-Control-Allow-Origin", "*");
     header(request, "Access-Control-Expose-Headers", "ETag");
     header(request, "Cross-Origin-Resource-Policy", "cross-origin");
@@ -235,6 +265,7 @@ static void answer_error(struct http *http, struct evhttp_request *request, int 
     cJSON_PrintPreallocated(object, text, sizeof text, false);
     cJSON_Delete(object);
     header(request, "Cache-Control", "no-store");
+    allow_any_origin(request); /* a page's script cannot read why, else */
     answer(http, request, code, reason, JSON, text, strlen(text));
 }
 
@@ -277,54 +308,9 @@ struct question {
     struct http *http;
     struct evhttp_request *request;
     bool list;
+    size_t n;
+    struct route_article article[];
 };
-
-static bool is_hidden(const struct follow_total *total, uint64_t unix_ms)
-{
-    return total->state != NULL && article_state_hides(total->state, unix_ms);
-}
-
-static void totals_etag(struct http *http, const struct follow_total *totals, size_t n,
-                        uint64_t unix_ms, char etag[ETAG_MAX_BYTES])
-{
-    const struct kinds *kinds = follow_kinds(http->config.follow);
-    uint64_t hash = fnv(FNV_START, kinds, sizeof *kinds);
-    for (size_t i = 0; i < n; i++) {
-        /* That something moves behind what is hidden is nobody's business; 0 are zeros. */
-        uint64_t version = is_hidden(&totals[i], unix_ms) ? UINT64_MAX : totals[i].total.version;
-        hash = fnv(hash, totals[i].article, totals[i].article_bytes);
-        hash = fnv(hash, &version, sizeof version);
-    }
-    snprintf(etag, ETAG_MAX_BYTES, "\"%.8s-%016" PRIx64 "\"", follow_store(http->config.follow),
-             hash);
-}
-
-static char *totals_json(struct http *http, const struct follow_total *totals, size_t n, bool list,
-                         uint64_t unix_ms)
-{
-    const struct kinds *kinds = follow_kinds(http->config.follow);
-    char *text = NULL;
-    cJSON *object = list ? cJSON_CreateObject() : NULL;
-    cJSON *array = list ? cJSON_AddArrayToObject(object, "totals") : NULL;
-    for (size_t i = 0; i < n; i++) {
-        const struct follow_total *total = &totals[i];
-        cJSON *one = is_hidden(total, unix_ms)
-                         ? total_json_hidden(total->article, total->article_bytes)
-                         : total_json(total->article, total->article_bytes, &total->total, kinds);
-        if (one == NULL)
-            goto out;
-        if (!list)
-            object = one;
-        else if (!cJSON_AddItemToArray(array, one)) {
-            cJSON_Delete(one);
-            goto out;
-        }
-    }
-    text = cJSON_PrintUnformatted(object);
-out:
-    cJSON_Delete(object);
-    return text;
-}
 
 static void answer_away(struct http *http, struct evhttp_request *request, const char *error)
 {
@@ -332,36 +318,42 @@ static void answer_away(struct http *http, struct evhttp_request *request, const
     answer_error(http, request, 503, "Service Unavailable", error);
 }
 
+static void answer_totals(const struct question *question, const struct follow_total *totals)
+{
+    struct http *http = question->http;
+    char etag[TOTALS_ANSWER_ETAG_BYTES];
+    struct totals_answer said = {.asked = question->article,
+                                 .asked_n = question->n,
+                                 .list = question->list,
+                                 .found = totals,
+                                 .kinds = follow_kinds(http->config.follow),
+                                 .store = follow_store(http->config.follow),
+                                 .unix_ms = clock_unix_ms()};
+    char *text = totals_answer_json(&said);
+    if (text == NULL) {
+        answer_away(http, question->request, "no memory");
+        return;
+    }
+    totals_answer_etag(&said, etag);
+    answer_tagged(http, question->request, etag, "public, max-age=1", JSON, text, strlen(text));
+    cJSON_free(text);
+}
+
 static void on_totals(void *user, const struct follow_total *totals, size_t n)
 {
     struct question *question = user;
     struct http *http = question->http;
-    char etag[ETAG_MAX_BYTES];
-    char *text = NULL;
-    uint64_t unix_ms = clock_unix_ms();
     http->lookups--;
-    if (totals == NULL) {
-        answer_away(http, question->request, "redis does not answer");
-        goto out;
-    }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; totals != NULL && i < n; i++)
         if (!total_json_kinds_known(&totals[i].total, follow_kinds(http->config.follow)))
             follow_reread(http->config.follow); /* known in a second, as long as this is cached */
-        if (totals[i].outcome != FOLLOW_BAD)
-            continue;
+    if (totals == NULL)
+        answer_away(http, question->request, "redis does not answer");
+    else if (!question->list && totals[0].outcome == FOLLOW_BAD)
         answer_error(http, question->request, 500, "Internal Server Error",
-                     "what is stored about an article is damaged");
-        goto out;
-    }
-    text = totals_json(http, totals, n, question->list, unix_ms);
-    if (text == NULL) {
-        answer_away(http, question->request, "no memory");
-        goto out;
-    }
-    totals_etag(http, totals, n, unix_ms, etag);
-    answer_tagged(http, question->request, etag, "public, max-age=1", JSON, text, strlen(text));
-out:
-    cJSON_free(text);
+                     "what is stored about the article is damaged");
+    else
+        answer_totals(question, totals);
     free(question);
 }
 
@@ -369,24 +361,33 @@ static void ask_totals(struct http *http, struct evhttp_request *request, const 
 {
     struct follow_article articles[ROUTE_MAX_ARTICLES];
     struct question *question = NULL;
+    size_t n = 0;
     if (!follow_ready(http->config.follow)) {
         answer_away(http, request, "redis is away");
         return;
     }
     if (http->lookups < HTTP_MAX_LOOKUPS)
-        question = malloc(sizeof *question);
+        question = malloc(sizeof *question + route->n * sizeof question->article[0]);
     if (question == NULL) {
         http->stats.lookups_refused++;
         answer_away(http, request, "too many requests wait for redis");
         return;
     }
-    *question =
-        (struct question){.http = http, .request = request, .list = route->kind == ROUTE_TOTALS};
-    for (size_t i = 0; i < route->n; i++)
-        articles[i] =
-            (struct follow_article){.id = route->article[i].id, .bytes = route->article[i].bytes};
+    *question = (struct question){
+        .http = http, .request = request, .list = route->kind == ROUTE_TOTALS, .n = route->n};
+    for (size_t i = 0; i < route->n; i++) {
+        question->article[i] = route->article[i];
+        if (!route->article[i].bad)
+            articles[n++] = (struct follow_article){.id = route->article[i].id,
+                                                    .bytes = route->article[i].bytes};
+    }
+    if (n == 0) {
+        answer_totals(question, NULL);
+        free(question);
+        return;
+    }
     http->lookups++;
-    if (follow_lookup(http->config.follow, articles, route->n, on_totals, question) != 0) {
+    if (follow_lookup(http->config.follow, articles, n, on_totals, question) != 0) {
         http->lookups--;
         free(question);
         answer_away(http, request, "redis is away");
@@ -574,7 +575,7 @@ static void on_request(struct evhttp_request *request, void *user)
     struct route route;
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     enum evhttp_cmd_type method = evhttp_request_get_command(request);
-    touch(http, request);
+    touch(http, request, true);
     route_parse(&route, uri != NULL ? evhttp_uri_get_path(uri) : NULL,
                 uri != NULL ? evhttp_uri_get_query(uri) : NULL);
     if (is_for_any_origin(&route))
@@ -637,7 +638,7 @@ static int make_file(struct file *file, const struct asset *asset, const char *b
     }
     file->name = asset->name;
     file->type = content_type(asset->name);
-    uint64_t tag = fnv(FNV_START, file->body, file->bytes);
+    uint64_t tag = fnv_add(FNV_START, file->body, file->bytes);
     snprintf(file->etag, sizeof file->etag, "\"%016" PRIx64 "\"", tag);
     snprintf(file->packed_etag, sizeof file->packed_etag, "\"%016" PRIx64 "-gzip\"", tag);
     pack_file(file);
@@ -672,7 +673,7 @@ static void set_broker(struct http *http, const struct http_config *config)
 
 static void set_codes(struct http *http)
 {
-    static const int codes[HTTP_CODES] = {200, 204, 304, 400, 404, 405, 500, 503};
+    static const int codes[HTTP_CODES] = {200, 204, 304, 400, 404, 405, 413, 417, 500, 501, 503};
     for (int i = 0; i < HTTP_CODES; i++)
         http->stats.answers[i].code = codes[i];
 }

@@ -8,6 +8,7 @@
 #define TALLY_FEED_HTTP_H
 
 #include "follow.h"
+#include "route.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -17,7 +18,9 @@
 
 #define HTTP_MAX_CONNECTIONS 256
 #define HTTP_MAX_LOOKUPS 256 /* totals requests that wait for Redis; more are answered 503 */
-#define HTTP_MAX_HEADER_BYTES 8192
+/* Of a request: its line, and headers. A list of as many articles as may be asked for, each as long
+ * as it may be and every byte percent-encoded, and 8 KiB for the rest. */
+#define HTTP_MAX_HEADER_BYTES (ROUTE_MAX_ARTICLES * (3 * ARTICLE_MAX_BYTES + 3) + 8192)
 #define HTTP_MAX_BODY_BYTES 1024 /* no request has a use for one */
 #define HTTP_MAX_WAIT_MS 20000   /* for a request, or until its answer is taken */
 
@@ -35,7 +38,7 @@ struct http_config {
     void *user;
 };
 
-enum { HTTP_CODES = 8 };
+enum { HTTP_CODES = 11 };
 
 struct http_stats {
     struct {

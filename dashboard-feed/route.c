@@ -3,10 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define LIST_MAX_BYTES (ROUTE_MAX_ARTICLES * (ARTICLE_MAX_BYTES + 1))
-
 static const char bad_encoding[] = "the path is not percent-encoded";
-static const char bad_article[] = "an article id is 1 to 8 levels of [A-Za-z0-9][A-Za-z0-9._~%-]* "
+static const char bad_article[] = "an article id is 1 to 8 levels of [A-Za-z0-9%][A-Za-z0-9._~%-]* "
                                   "joined by /, 200 bytes at most; "
                                   "a % in it is written %25";
 static const char bad_list[] =
@@ -46,27 +44,59 @@ static bool decode(const char *in, size_t bytes, char *out, size_t max)
     return true;
 }
 
+/* As much as there is room for of what decode does not take: a % that is not followed as it must be
+ * is a %. Returns the length. */
+static size_t decode_some(const char *in, size_t bytes, char *out, size_t max)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < bytes && used < max; used++) {
+        size_t n = in[i] == '%' && bytes - i >= 3 && decode(in + i, 3, out + used, 1) ? 3 : 1;
+        if (n == 1)
+            out[used] = in[i];
+        i += n;
+    }
+    out[used] = '\0';
+    return used;
+}
+
 static void refuse(struct route *route, const char *error)
 {
     route->kind = ROUTE_BAD;
     route->error = error;
 }
 
-static bool add_article(struct route *route, const char *id, size_t bytes)
+/* Writes ? over what is no UTF-8 (RFC 3629). */
+static void make_utf8(char *text, size_t bytes)
 {
-    if (!article_valid(id, bytes)) {
-        refuse(route, bad_article);
-        return false;
+    unsigned char *at = (unsigned char *)text, *end = at + bytes;
+    while (at < end) {
+        size_t more = at[0] >= 0xf0 ? 3 : at[0] >= 0xe0 ? 2 : at[0] >= 0xc2 ? 1 : 0;
+        bool good = at[0] < 0x80 || (more > 0 && at[0] < 0xf5 && more < (size_t)(end - at));
+        for (size_t i = 1; good && i <= more; i++)
+            good = at[i] >> 6 == 2;
+        /* Overlong, surrogates, beyond U+10FFFF: said by the second byte. */
+        if (good && more > 0)
+            good = !((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+                     (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f));
+        if (!good)
+            *at = '?';
+        at += good ? more + 1 : 1;
     }
-    if (route->n == ROUTE_MAX_ARTICLES) {
-        refuse(route, bad_list);
-        return false;
-    }
+}
+
+/* One item of a list, as it came. */
+static void add_item(struct route *route, const char *raw, size_t bytes)
+{
     struct route_article *one = &route->article[route->n++];
-    memcpy(one->id, id, bytes);
-    one->id[bytes] = '\0';
-    one->bytes = bytes;
-    return true;
+    one->bad = true;
+    if (decode(raw, bytes, one->id, ARTICLE_MAX_BYTES)) {
+        one->bytes = strlen(one->id);
+        one->bad = !article_valid(one->id, one->bytes);
+    } else {
+        one->bytes = decode_some(raw, bytes, one->id, ARTICLE_MAX_BYTES);
+    }
+    if (one->bad)
+        make_utf8(one->id, one->bytes);
 }
 
 /* The raw value of the one parameter `name`. False where it is missing or there twice. */
@@ -95,21 +125,50 @@ static bool read_parameter(const char *query, const char *name, char *out, size_
     return find_parameter(query, name, &value, &bytes) && decode(value, bytes, out, max);
 }
 
+static void parse_one(struct route *route, const char *id)
+{
+    struct route_article *one = &route->article[0];
+    size_t bytes = strlen(id);
+    if (!article_valid(id, bytes)) {
+        refuse(route, bad_article);
+        return;
+    }
+    route->kind = ROUTE_TOTAL;
+    route->n = 1;
+    memcpy(one->id, id, bytes + 1);
+    one->bytes = bytes;
+    one->bad = false;
+}
+
+/* How many bytes separate two items here: a comma, or one that is percent-encoded. */
+static size_t comma(const char *at, size_t left)
+{
+    return *at == ',' ? 1 : left >= 3 && at[0] == '%' && at[1] == '2' && hex(at[2]) == 12 ? 3 : 0;
+}
+
 static void parse_list(struct route *route, const char *query)
 {
-    char list[LIST_MAX_BYTES + 1];
+    const char *value;
+    size_t bytes;
     route->kind = ROUTE_TOTALS;
-    if (!read_parameter(query, "articles", list, LIST_MAX_BYTES) || list[0] == '\0') {
+    if (!find_parameter(query, "articles", &value, &bytes) || bytes == 0) {
         refuse(route, bad_list);
         return;
     }
-    for (const char *at = list;; at++) {
-        size_t length = strcspn(at, ",");
-        if (!add_article(route, at, length))
+    for (const char *item = value, *at = value, *end = value + bytes;;) {
+        size_t separator = at < end ? comma(at, (size_t)(end - at)) : 0;
+        if (at < end && separator == 0) {
+            at++;
+            continue;
+        }
+        if (route->n == ROUTE_MAX_ARTICLES) {
+            refuse(route, bad_list);
             return;
-        at += length;
-        if (*at == '\0')
+        }
+        add_item(route, item, (size_t)(at - item));
+        if (at == end)
             return;
+        item = at += separator;
     }
 }
 
@@ -136,8 +195,7 @@ void route_parse(struct route *route, const char *path, const char *query)
         return;
     }
     if (strncmp(decoded, "/totals/", 8) == 0) {
-        if (add_article(route, decoded + 8, strlen(decoded + 8)))
-            route->kind = ROUTE_TOTAL;
+        parse_one(route, decoded + 8);
     } else if (strcmp(decoded, "/totals") == 0) {
         parse_list(route, query);
     } else if (strcmp(decoded, "/embed") == 0) {

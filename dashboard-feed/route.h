@@ -1,12 +1,14 @@
 /* What an HTTP request asks for: its path and query, decoded and checked. Pure; any thread.
  *
  * The path is percent-decoded once, as a whole; so is the value of `articles`, before it is split
- * at commas. An article id that contains a % is therefore written with %25. A + is a +. */
+ * at commas. An article id that contains a % is therefore written with %25. A + is a +. In a list
+ * what is no article id is bad alone, and costs the others nothing. */
 #ifndef TALLY_FEED_ROUTE_H
 #define TALLY_FEED_ROUTE_H
 
 #include "core/article.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define ROUTE_MAX_ARTICLES 100
@@ -25,6 +27,8 @@ enum route_kind {
 
 struct route_article {
     size_t bytes;
+    bool bad; /* no article id: `id` is what was asked, for people to read: its first bytes, as it
+               * came where it cannot be decoded, with ? for what is no UTF-8 */
     char id[ARTICLE_MAX_BYTES + 1];
 };
 

@@ -31,7 +31,7 @@ static void every_part_says_why(void **state)
            "{\"status\":\"unhealthy\",\"reasons\":[\"redis: not connected\",\"broker: not "
            "connected\",\"collector: not heard of\"]}");
     say("{\"online\":true,\"ready\":true}", 1000);
-    expect("", "", 1000, true, "{\"status\":\"ok\"}");
+    expect("", "", 1000, true, "{\"status\":\"ok\",\"reasons\":[]}");
     expect("a \"store\"", "", 1000, false,
            "{\"status\":\"unhealthy\",\"reasons\":[\"redis: a \\\"store\\\"\"]}");
     say("{\"online\":true,\"ready\":false,\"reason\":\"clock\"}", 2000);
@@ -45,18 +45,53 @@ static void every_part_says_why(void **state)
     expect("", "", 2000, false, "{\"status\":\"unhealthy\",\"reasons\":[\"collector: offline\"]}");
 }
 
+/* The longest that each part says arrives whole, all of them at once, and every byte escaped. */
+static void no_reason_is_cut(void **state)
+{
+    char reason[HEALTH_WHY_MAX_BYTES + 1], said[HEALTH_WHY_MAX_BYTES * 2 + 100], json[8192];
+    (void)state;
+    health_init(&health);
+    memset(reason, '"', HEALTH_WHY_MAX_BYTES);
+    reason[HEALTH_WHY_MAX_BYTES] = '\0';
+    char *at = said + sprintf(said, "{\"online\":true,\"ready\":false,\"reason\":\"");
+    for (int i = 0; i < HEALTH_WHY_MAX_BYTES; i++)
+        at += sprintf(at, "\\\"");
+    strcpy(at, "\"}");
+    say(said, 1);
+    assert_true(health_check(&health, reason, reason, 1));
+    at = json + sprintf(json, "{\"status\":\"unhealthy\",\"reasons\":[");
+    static const char *const part[] = {"redis", "broker", "collector"};
+    for (int p = 0; p < 3; p++) {
+        at += sprintf(at, "%s\"%s: ", p > 0 ? "," : "", part[p]);
+        for (int i = 0; i < HEALTH_WHY_MAX_BYTES; i++)
+            at += sprintf(at, "\\\"");
+        at += sprintf(at, "\"");
+    }
+    strcpy(at, "]}");
+    assert_string_equal(health.json, json);
+
+    /* One that no program of ours says ends between two words, and says that it goes on. */
+    memset(reason, 'x', HEALTH_WHY_MAX_BYTES);
+    reason[400] = ' ';
+    snprintf(said, sizeof said, "{\"online\":true,\"ready\":false,\"reason\":\"%syyy\"}", reason);
+    say(said, 1);
+    assert_true(health_check(&health, "", "", 1));
+    size_t bytes = strlen(health.json);
+    assert_string_equal(health.json + bytes - 8, "x \xe2\x80\xa6\"]}");
+}
+
 static void old_status_is_none(void **state)
 {
     (void)state;
     health_init(&health);
     say("{\"online\":true,\"ready\":true}", 1000);
-    expect("", "", 6000, true, "{\"status\":\"ok\"}");
+    expect("", "", 6000, true, "{\"status\":\"ok\",\"reasons\":[]}");
     assert_true(health_collector_fresh(&health, 6000));
     expect("", "", 6001, false,
            "{\"status\":\"unhealthy\",\"reasons\":[\"collector: away: no status for 5 s\"]}");
     assert_false(health_collector_fresh(&health, 6001));
     say("{\"online\":true,\"ready\":true}", 7000);
-    expect("", "", 7000, true, "{\"status\":\"ok\"}");
+    expect("", "", 7000, true, "{\"status\":\"ok\",\"reasons\":[]}");
     health_forget_collector(&health);
     expect("", "", 7000, false,
            "{\"status\":\"unhealthy\",\"reasons\":[\"collector: not heard of\"]}");
@@ -78,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_part_says_why),
+        cmocka_unit_test(no_reason_is_cut),
         cmocka_unit_test(old_status_is_none),
         cmocka_unit_test(tells_only_changes),
     };

@@ -13,7 +13,8 @@ const PAGE_ROWS = 100;
 const TICK_MS = 1_000;
 const BUCKET_MS = 5_000;
 const BUCKETS = 60; // the sparkline: five minutes
-const HEAT_MS = 120_000; // heat fades to a third in this time; divided by it, it is a rate
+const HEAT_MS = 120_000; // heat fades to a third in this time
+const HEARD_LEAST_MS = 500; // less than this tells no rate
 const COLD = 0.05;
 const POINTER_REST_MS = 3_000;
 const FLASH_MS = 700;
@@ -60,6 +61,24 @@ const sumOf = (counts) => Object.values(counts).reduce((sum, n) => sum + n, 0);
 
 function heatOf(model, now) {
   return model.heat * Math.exp((model.heatAt - now) / HEAT_MS);
+}
+
+/* For how much of the time the page has heard what moves, faded as heat is: heat divided by it is a rate that is right from the beginning. */
+const heard = { ms: 0, at: Date.now(), on: false };
+
+function heardMs(now) {
+  const kept = Math.exp((heard.at - now) / HEAT_MS);
+  return heard.ms * kept + (heard.on ? HEAT_MS * (1 - kept) : 0);
+}
+
+function setHeard(on) {
+  const now = Date.now();
+  Object.assign(heard, { ms: heardMs(now), at: now, on });
+}
+
+function aMinute(heat, now) {
+  const ms = heardMs(now);
+  return ms < HEARD_LEAST_MS ? 0 : (heat * 60_000) / ms;
 }
 
 // How many readers moved: one who changed from one kind to another is one, not two or none.
@@ -327,8 +346,8 @@ const hold = at('hold');
 
 function drawSpark(model, now) {
   const { spark, rate } = model.row;
-  const aMinute = (heatOf(model, now) * 60_000) / HEAT_MS;
-  setText(rate, aMinute < COLD ? '' : rated.format(aMinute));
+  const n = aMinute(heatOf(model, now), now);
+  setText(rate, n < COLD ? '' : rated.format(n));
   advance(model, now);
   const most = Math.max(...model.movements);
   let d = '';
@@ -423,7 +442,10 @@ function tick() {
       drawSpark(model, now);
     }
   });
-  setText(figures.rate, rated.format((heat * 60_000) / HEAT_MS));
+  setText(figures.rate, rated.format(aMinute(heat, now)));
+  const over = `Average of about the last ${whole.format(Math.round(heardMs(now) / 1_000))} s, of which the latest count most`;
+  at('rate').title = over;
+  head.querySelector('.rate').title = over;
 }
 
 hold.addEventListener('click', () => {
@@ -467,6 +489,7 @@ const [open, , subscribe] = mqtt(
     late = 0;
   },
   () => {
+    setHeard(false);
     late ||= setTimeout(() => sayState('away', 'Not connected, trying again. The numbers may be old.'), LATE_MS);
   },
   (topic, text, correlation, retained) => {
@@ -478,10 +501,12 @@ const [open, , subscribe] = mqtt(
     }
   },
   () => {},
-  (refused) =>
+  (refused) => {
+    setHeard(!refused);
     refused
       ? sayState('refused', 'The broker lets only the newsroom watch all articles: its option open_wildcards is off.')
-      : sayState('live', 'Live'),
+      : sayState('live', 'Live');
+  },
 );
 subscribe(['totals/#']);
 open();

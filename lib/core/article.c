@@ -12,9 +12,15 @@ static bool is_alphanumeric(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/* What may begin a level: a % too, as slugs of many scripts are percent-encoded throughout. */
+static bool is_first(char c)
+{
+    return is_alphanumeric(c) || c == '%';
+}
+
 static bool is_inner(char c)
 {
-    return is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~' || c == '%';
+    return is_first(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 bool article_valid(const char *id, size_t bytes)
@@ -25,7 +31,7 @@ bool article_valid(const char *id, size_t bytes)
     bool begins = true; /* the next byte begins a level */
     for (size_t i = 0; i < bytes; i++) {
         if (begins) {
-            if (!is_alphanumeric(id[i]) || ++levels > ARTICLE_MAX_LEVELS)
+            if (!is_first(id[i]) || ++levels > ARTICLE_MAX_LEVELS)
                 return false;
             begins = false;
         } else if (id[i] == '/') {

@@ -273,8 +273,9 @@ int article_state_parse(struct article_state *out, const char *article, size_t a
     memset(out, 0, sizeof *out);
     if (bytes > ARTICLE_STATE_PAYLOAD_MAX_BYTES)
         return -1;
-    out->closed = bytes_are(payload, bytes, "closed");
-    if (out->closed || bytes_are(payload, bytes, "open"))
+    size_t word_bytes = scan_line(payload, bytes);
+    out->closed = bytes_are(payload, word_bytes, "closed");
+    if (out->closed || bytes_are(payload, word_bytes, "open"))
         return 0;
     if (!take_object(&reading))
         return -1;

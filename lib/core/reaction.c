@@ -76,15 +76,15 @@ enum reason reaction_parse(const void *payload, size_t bytes, const struct kind_
     char buffer[KIND_NAME_MAX_BYTES];
     struct scan_text kind = {buffer, 0, sizeof buffer};
     const char *name = payload;
-    size_t name_bytes = bytes;
+    size_t name_bytes = scan_line(payload, bytes);
 
     out->kind = KIND_NONE;
     out->age_ms = 0;
     out->reader_bytes = 0;
-    if (bytes == 0)
-        return REASON_NONE;
     if (bytes > REACTION_PAYLOAD_MAX_BYTES)
         return REASON_BAD_PAYLOAD;
+    if (name_bytes == 0)
+        return REASON_NONE;
     if (!kind_name_valid(name, name_bytes)) {
         struct scan in = {payload, (const unsigned char *)payload + bytes};
         if (!take_object(&in, &kind, out) || !kind_name_valid(kind.bytes, kind.n))

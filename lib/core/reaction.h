@@ -1,6 +1,6 @@
-/* The payload of a reaction (INTERFACES.md 2.1), text or JSON. A parser of its own because
- * admission must not allocate; strict where cJSON is lenient (repeated members, numbers beyond a
- * double, bytes after the value). Pure; any thread. */
+/* The payload of a reaction (INTERFACES.md 2.1), text or JSON, with a line end behind it or
+ * without. A parser of its own because admission must not allocate; strict where cJSON is lenient
+ * (repeated members, numbers beyond a double, bytes after the value). Pure; any thread. */
 #ifndef TALLY_CORE_REACTION_H
 #define TALLY_CORE_REACTION_H
 

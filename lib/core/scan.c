@@ -9,6 +9,15 @@ void scan_space(struct scan *in)
         in->at++;
 }
 
+size_t scan_line(const void *payload, size_t bytes)
+{
+    const char *text = payload;
+    if (bytes == 0 || text[bytes - 1] != '\n')
+        return bytes;
+    bytes--;
+    return bytes > 0 && text[bytes - 1] == '\r' ? bytes - 1 : bytes;
+}
+
 bool scan_take(struct scan *in, unsigned char c)
 {
     if (in->at == in->end || *in->at != c)

@@ -22,6 +22,10 @@ struct scan_text {
 
 void scan_space(struct scan *in);
 
+/* How many of the `bytes` bytes at `payload` come before one line end (LF, or CR LF) that ends
+ * them, as `echo` and editors write it; all of them where there is none. */
+size_t scan_line(const void *payload, size_t bytes);
+
 bool scan_take(struct scan *in, unsigned char c);
 
 /* A string, decoded behind what `text` holds already. It may use every escape of RFC 8259; a NUL, a

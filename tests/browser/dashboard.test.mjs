@@ -171,6 +171,43 @@ test('a connection that is lost is said, and heals', async (t) => {
   assert.equal(await cell(page, name(2), 'rate'), '', 'what moved meanwhile is no rate of now');
 });
 
+test('the rate is the truth from the first seconds, and says over what time', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 2, tolerate: LOST_CONNECTION });
+  await context.clock.install();
+  const page = await openDashboard(context);
+  await equal(() => page.locator('#state').innerText(), 'Live');
+  const rate = async () => Number((await figure(page, 'rate')).replaceAll(',', ''));
+  const over = () => page.locator('#rate').getAttribute('title');
+  let sum = 0;
+  const now = () => page.evaluate(() => Date.now());
+  const began = await now();
+  // Some ten a second by the page's clock: how many it is, and so the truth, is known
+  const run = async (seconds) => {
+    for (let i = 0; i < seconds; i++) {
+      react(broker, name(0), 'like', 10);
+      sum += 10;
+      await equal(() => cell(page, name(0), 'gained'), `+${sum}`);
+      await page.clock.runFor(1_000);
+    }
+  };
+  const near = (shown, truth, when) => assert.ok(shown > truth * 0.85 && shown < truth * 1.15, `${shown} a minute, and not ${truth}, ${when}`);
+  for (const seconds of [5, 25, 60]) {
+    await run(seconds);
+    const elapsed_ms = (await now()) - began;
+    near(await rate(), (sum * 60_000) / elapsed_ms, `after ${seconds} s more`);
+    assert.equal(await cell(page, name(0), 'rate'), await figure(page, 'rate'));
+    const [, told] = (await over()).match(/^Average of about the last (\d+) s/);
+    const faded = 120 * (1 - Math.exp(-elapsed_ms / 120_000));
+    assert.ok(Math.abs(told - faded) < 3, `${told} s, and not ${faded}`);
+  }
+  const last = await rate();
+  // While nothing can be heard nothing is measured.
+  broker.away = true;
+  await broker.cut();
+  await page.clock.runFor(30_000);
+  near(await rate(), last, 'while away');
+});
+
 test('a broker that forbids the wildcard is quoted in words', async (t) => {
   const { context, broker } = await setUp(t, {});
   broker.suback = (filter) => (filter.startsWith('totals/') ? 0x87 : 0);

@@ -388,11 +388,41 @@ describe('counts of a list', () => {
     const texts = () => list.locator('tally-count').allTextContents();
     await until(async () => assert.deepEqual((await texts()).slice(0, 6), ['1,000', '1,001', '1,000', '', '…', '1,003']));
     await until(async () => assert.notEqual((await texts()).at(-1), '…'));
-    assert.deepEqual(asked.map((ids) => ids.length).sort((a, b) => a - b), [14, 99]);
+    assert.deepEqual(asked.map((ids) => ids.length).sort((a, b) => a - b), [13, 100]);
     assert.equal(asked.flat()[1], 'b/c%d');
     assert.equal(broker.sessions.length, 0);
     await list.locator('tally-count').first().evaluate((element) => element.setAttribute('article', 'other'));
     await until(() => assert.deepEqual(asked.at(-1), ['other']));
+  });
+
+  test('an id that is none, or that is refused, costs the others nothing, and is on the console', async (t) => {
+    const asked = [];
+    const answer = (url) => {
+      asked.push(url.search.length);
+      const ids = url.searchParams.get('articles').split(',');
+      return JSON.stringify({ totals: ids.map((article) => (article === 'refused' ? { article, error: 'bad_article' } : { article, total: 7, counts: {}, version: 1 })) });
+    };
+    const page = (url) => hostPage(url, SITE).replaceAll('tally.js', 'tally-count.js');
+    const { context } = await setUp(t, {
+      pages: { '/totals': ['application/json', answer], '/list': ['text/html; charset=utf-8', page] },
+    });
+    const list = await context.newPage();
+    const said = [];
+    list.on('console', (message) => said.push(message.text()));
+    const long = Array.from({ length: 100 }, (_, i) => `${i}/`.padEnd(200, '%E8%AF%BB'));
+    const bad = ['/2026/x', 'a//b', 'a,b', '-a', 'a/b/c/d/e/f/g/h/i', 'x'.repeat(201), 'caf\u00e9', ''];
+    await list.goto(`${SITE}/list`);
+    await list.evaluate((ids) => {
+      document.body.append(...ids.map((id) => Object.assign(document.createElement('tally-count'), { innerText: '…' })).map((node, i) => (node.setAttribute('article', ids[i]), node)));
+      document.body.append(document.createElement('tally-count'));
+    }, [...bad, 'refused', 'good', '%E8%AF%BB', ...long]);
+    const texts = () => list.locator('tally-count').allTextContents();
+    await until(async () => assert.deepEqual(await texts(), [...bad.map(() => '…'), '…', '7', '7', ...long.map(() => '7'), '']));
+    assert.ok(asked.length > 1 && Math.max(...asked) < 7_000, `lines of ${asked}`);
+    for (const id of [...bad, 'refused', null]) {
+      await until(() => assert.equal(said.filter((line) => line.includes(`article ${JSON.stringify(id)}: `)).length, 1, `${id}: ${said}`));
+    }
+    assert.equal(said.length, bad.length + 2);
   });
 
   test('stay what they were where nobody answers', async (t) => {

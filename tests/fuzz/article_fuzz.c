@@ -4,7 +4,7 @@
 
 #include <regex.h>
 
-#define LEVEL "[A-Za-z0-9][A-Za-z0-9._~%-]*"
+#define LEVEL "[A-Za-z0-9%][A-Za-z0-9._~%-]*"
 
 static regex_t form;
 

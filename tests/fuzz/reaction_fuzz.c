@@ -86,16 +86,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                reason == REASON_UNKNOWN_KIND);
     if (bytes > REACTION_PAYLOAD_MAX_BYTES)
         FUZZ_CHECK(reason == REASON_BAD_PAYLOAD);
-    if (kind_name_valid((const char *)data, bytes))
+    size_t line = bytes; /* without one line end */
+    if (line > 0 && data[line - 1] == '\n')
+        line -= line > 1 && data[line - 2] == '\r' ? 2 : 1;
+    if (line == 0)
+        FUZZ_CHECK(reason == REASON_NONE && got.kind == KIND_NONE);
+    if (bytes <= REACTION_PAYLOAD_MAX_BYTES && kind_name_valid((const char *)data, line))
         FUZZ_CHECK((reason == REASON_NONE) ==
-                   (kind_find(&kinds, (const char *)data, bytes) != KIND_UNKNOWN));
+                   (kind_find(&kinds, (const char *)data, line) != KIND_UNKNOWN));
     if (reason != REASON_NONE)
         return 0;
     FUZZ_CHECK(got.kind >= 0 && got.kind <= kinds.n && got.age_ms <= REACTION_AGE_MAX_MS);
     FUZZ_CHECK(got.reader_bytes <= REACTION_READER_MAX_BYTES &&
                memchr(got.reader, 0, got.reader_bytes) == NULL &&
                utf8_valid(got.reader, got.reader_bytes));
-    if (bytes > 0 && !kind_name_valid((const char *)data, bytes))
+    if (line > 0 && !kind_name_valid((const char *)data, line))
         same_by_cjson(data, bytes, &got);
     same_again(&got);
     return 0;

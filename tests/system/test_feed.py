@@ -543,13 +543,81 @@ def test_totals_of_nobody_and_of_many(bench):
 
 
 @pytest.mark.parametrize("path", ["/totals/", "/totals/a//b", "/totals/-a", "/totals/%C3%A4", "/totals/a%zz", "/totals/a%00",
-                                  "/totals/" + "a" * 201, "/totals", "/totals?articles=", "/totals?articles=a,,b",
+                                  "/totals/" + "a" * 201, "/totals", "/totals?articles=",
                                   "/totals?articles=" + ",".join(["a"] * 101), "/totals?articles=a&articles=b", "/%zz"])
 def test_bad_requests_say_what_is_accepted(bench_of_module, path):
     answer = bench_of_module.get(path)
     assert answer.status == 400
     assert len(answer.json()["error"]) > 20
     assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_an_id_that_is_none_costs_the_others_of_its_list_nothing(bench):
+    version = bench.react("good/one", like=3)
+    bench.redis.hset("tally:{%d}:heads" % article_shard("broken", SHARDS), "broken", b"\x01rubbish")
+    answer = bench.get("/totals?articles=/2026/x,good/one,a//b,,caf%C3%A9,a%zz,broken,%FF," + "y" * 201 + ",nobody")
+    assert answer.status == 200, answer.body
+    got = answer.json()["totals"]
+    bad = [{"article": asked, "error": "bad_article"} for asked in ("/2026/x", "a//b", "", "caf\u00e9", "a%zz", "?", "y" * 200)]
+    damaged = {"article": "broken", "error": "damaged"}
+    assert [one for one in got if "error" in one] == bad[:5] + [damaged] + bad[5:]
+    assert got[1]["version"] == version and got[1]["total"] == 3 and got[9]["article"] == "nobody" and len(got) == 10
+    assert bench.get("/totals?articles=/2026/x").json() == {"totals": bad[:1]}
+    assert bench.get("/totals?articles=/2026/x").headers["etag"] != bench.get("/totals?articles=/2026/y").headers["etag"]
+
+
+def test_a_hundred_of_the_longest_ids(bench):
+    ids = [("%03d" % i) + "%" * 197 for i in range(100)]
+    version = bench.react(ids[99], sad=2)
+    encoded = "%2c".join("".join("%%%02x" % ord(letter) for letter in one) for one in ids)
+    answer = bench.get("/totals?articles=" + encoded)
+    assert answer.status == 200, answer.body[:200]
+    assert [one["article"] for one in answer.json()["totals"]] == ids and answer.json()["totals"][99]["version"] == version
+
+
+def said_to(bench, request):
+    """What the feed answers to bytes of any kind: the status, headers and body."""
+    with socket.create_connection(("127.0.0.1", bench.http_port), 30) as one:
+        one.sendall(request)
+        response = http.client.HTTPResponse(one)
+        response.begin()
+        while response.status == 100:
+            response.begin()
+        return Answer(response)
+
+
+@pytest.mark.parametrize("request_, status", [
+    (b"GET /" + b"x" * 100000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX-Big: " + b"x" * 100000 + b"\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Many: x\r\n" * 10000 + b"\r\n", 400),
+    (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+    (b"rubbish\r\n\r\n", 400),
+    (b"GET\r\n\r\n", 400),
+    (b"GET / HTTP/9.9\r\n\r\n", 400),
+    (b"GET / SMTP/1.1\r\n\r\n", 400),
+    (b"GET http://[::1/ HTTP/1.1\r\n\r\n", 400),
+    (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),
+    (b"BREW /totals/a HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    (b"POST /totals/a HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    (b"POST /totals/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000, 413),
+    (b"POST /totals/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n\r\n", 413),
+    (b"POST /totals/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: wonders\r\n\r\nhello", 417),
+    (b"POST /totals/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello", 405),
+    (b"POST /totals/a HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", 400),
+    (b"POST /totals/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 413),
+    (b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+    (b"GET /embed HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET /%zz HTTP/1.0\r\n\r\n", 400),
+], ids=lambda value: value[:24].decode("latin-1") if isinstance(value, bytes) else None)
+def test_every_error_is_json_for_any_origin(bench_of_module, request_, status):
+    metric = 'tally_http_answers_total{code="%d"}' % status
+    before = bench_of_module.metric(metric)
+    answer = said_to(bench_of_module, request_)
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/json" and answer.headers["cache-control"] == "no-store"
+    assert answer.headers["access-control-allow-origin"] == "*" and answer.headers["x-content-type-options"] == "nosniff"
+    assert len(answer.json()["error"]) > 10
+    assert bench_of_module.metric(metric) == before + 1
 
 
 @pytest.fixture(scope="module")
@@ -685,7 +753,7 @@ def test_headers_are_bounded(bench_of_module):
     with socket.create_connection(("127.0.0.1", bench.http_port), 30) as one:
         one.settimeout(30)
         try:
-            one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Big: " + b"x" * 20000 + b"\r\n\r\n")
+            one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Big: " + b"x" * 100000 + b"\r\n\r\n")
             answer = one.recv(1000)
         except OSError:
             answer = b""
@@ -737,8 +805,8 @@ def test_health_says_who_is_away(bench):
     wait_until(lambda: bench.reasons() == ["collector: no store"], "the collector's reason")
     bench.say_collector()
     wait_until(lambda: bench.get("/healthz").status == 200, "health")
-    assert bench.get("/healthz").json() == {"status": "ok"}
-    assert watcher.wait(lambda: [m for m in watcher.got("ops/health") if json.loads(m.payload) == {"status": "ok"}], "health")
+    assert bench.get("/healthz").json() == {"status": "ok", "reasons": []}
+    assert watcher.wait(lambda: [m for m in watcher.got("ops/health") if json.loads(m.payload) == {"status": "ok", "reasons": []}], "health")
     bench.say_collector(online=False)
     wait_until(lambda: bench.reasons() == ["collector: offline"], "the reason")
     bench.say_collector()

@@ -107,7 +107,7 @@ def opened(edge, version=5, client_id=None, **more):
 
 # --- the model: what may be admitted ---
 
-LEVEL = r"[A-Za-z0-9][A-Za-z0-9._~%-]*"
+LEVEL = r"[A-Za-z0-9%][A-Za-z0-9._~%-]*"
 ARTICLE = re.compile(LEVEL + "(/" + LEVEL + "){0,7}", re.ASCII)
 
 
@@ -130,7 +130,7 @@ def wish_of(payload):
     if len(payload) > 512:
         return None
     try:
-        said = payload.decode("ascii") if payload else "none"
+        said = re.sub("\r?\n\\Z", "", payload.decode("ascii")) or "none"
         if said in KINDS:
             return said
     except UnicodeDecodeError:
@@ -181,7 +181,7 @@ def random_topic(chance):
 def random_payload(chance):
     roll = chance.random()
     if roll < 0.4:
-        return chance.choice(KINDS).encode()
+        return chance.choice(KINDS).encode() + chance.choice((b"", b"", b"", b"\n", b"\r\n", b"\n\n", b"\r"))
     if roll < 0.75:
         made = "{" + ",".join(chance.choice(MEMBERS) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))) + "}"
         made = made.encode()

@@ -27,7 +27,7 @@ BAD = [
     ("reactions/$SYS", b"like", "bad_article"),
     ("reactions/bad", b"LIKE", "bad_payload"),
     ("reactions/bad", b" like", "bad_payload"),
-    ("reactions/bad", b"like\n", "bad_payload"),
+    ("reactions/bad", b"like\n\n", "bad_payload"),
     ("reactions/bad", b"a" * 17, "bad_payload"),
     ("reactions/bad", b"\xff\xfe", "bad_payload"),
     ("reactions/bad", b"{}", "bad_payload"),
@@ -277,3 +277,25 @@ def test_the_words_of_the_readme(edge):
     said = subprocess.run(["mosquitto_sub"] + base + ["-i", unique("shell"), "-t", "totals/" + article, "-C", "1", "-W", "20"],
                           check=True, stdout=subprocess.PIPE, timeout=30).stdout
     assert counts_of(json.loads(said)) == {"angry": 1}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_end_behind_what_a_shell_sends_counts_for_nothing(edge, end):
+    """echo angry | mosquitto_pub -s, for each of the forms, and for an operator's state."""
+    import subprocess
+
+    def send(topic, payload, *more):
+        subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(edge.mqtt_port), "-V", "mqttv5", "-q", "1", "-t", topic, "-s"] + list(more),
+                       input=(payload + end).encode(), check=True, timeout=30)
+
+    articles = [unique("echo") for _ in range(2)]
+    for article, payload in zip(articles, ("angry", '{"reaction":"angry"}')):
+        send("reactions/" + article, payload, "-u", reader_name())
+    edge.settle()
+    for article in articles:
+        assert edge.store.totals()[article] == {"angry": 1}
+    secret = edge.secret("operator")
+    send("articles/" + articles[0], "closed", "-r", "-u", "operator", "-P", secret)
+    said = edge.client()
+    said.watch("articles/" + articles[0])
+    said.wait(lambda: [m for m in said.got("articles/" + articles[0]) if b'"state":"closed"' in m.payload], "the feed's form of the state")

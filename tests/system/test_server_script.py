@@ -401,6 +401,72 @@ def test_a_killed_program_is_started_again_and_that_is_said(server, name):
     server.nothing_left()
 
 
+# --- programs that cannot run ---
+
+def gives_up(server, culprit, says):
+    """Starts it and waits until it gives up, without a signal from anybody. Returns its lines."""
+    server.runs += 1
+    server.output = os.path.join(server.directory, "server-%d.out" % server.runs)
+    with open(server.output, "wb") as output:
+        server.child = subprocess.Popen([os.path.join(SCRIPTS, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    status = server.child.wait(4 * TIMEOUT_S)
+    server.child = None
+    lines = server.said()
+    assert status not in (0, None) and status > 0, server.story()
+    tries = [line for line in lines if line.startswith(culprit + " ended (")]
+    assert 2 <= len(tries) <= 9 and all(says in line for line in tries), server.story()
+    why = [line for line in lines if line.startswith("server: %s cannot run" % culprit)]
+    assert len(why) == 1 and says in why[0] and culprit + ".log" in why[0], server.story()
+    server.nothing_left()
+    assert "ready" not in lines
+    return lines
+
+
+def with_services(server, change):
+    """Makes the data folder, and changes its services file."""
+    subprocess.run([os.path.join(SCRIPTS, "config"), server.data, edges.build_dir()], env=server.env, check=True)
+    path = os.path.join(server.data, "services")
+    with open(path) as services:
+        text = change(services.read())
+    with open(path, "w") as services:
+        services.write(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change, says", [
+    (lambda text: text + text.splitlines()[-1] + "\n", "stands there twice"),
+    (lambda text: text + "somebody operator short\n", "secret"),
+    (lambda text: text + "one word-too-few\n", "is not '<username> <role> <secret>'"),
+], ids=["a name twice", "a short secret", "no service"])
+def test_a_service_that_is_none_is_told_and_not_tried_for_ever(server, change, says):
+    with_services(server, change)
+    gives_up(server, "mosquitto", says)
+
+
+@pytest.mark.slow
+def test_a_port_that_an_outgoing_connection_holds_is_told(server):
+    """Nobody listens there, so that the look at listening ports finds nothing."""
+    port = int(server.ports["TALLY_HTTP_PORT"])
+    with listen() as other, socket.socket() as outgoing:
+        outgoing.bind(("127.0.0.1", port))
+        outgoing.connect(other.getsockname())
+        gives_up(server, "feed", "port %d" % port)
+
+
+@pytest.mark.slow
+def test_what_ran_well_and_is_broken_later_is_given_up_with_its_reason(server):
+    server.start()
+    server.react_and_see("world/well")
+    services = os.path.join(server.data, "services")
+    with open(services, "a") as more:
+        more.write("somebody operator short\n")
+    os.kill(server.pid("feed"), signal.SIGKILL)
+    assert server.child.wait(4 * TIMEOUT_S) > 0
+    server.child = None
+    assert [line for line in server.said() if line.startswith("server: feed cannot run") and "secret" in line], server.story()
+    server.nothing_left()
+
+
 def health_of(server):
     try:
         server.get("/healthz")

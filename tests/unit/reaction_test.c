@@ -33,6 +33,14 @@ static const struct {
     {"none", "none", 0, ""},
     {"angry", "angry", 0, ""},
     {"abcdefghijklmnop", "abcdefghijklmnop", 0, ""},
+    {"angry\n", "angry", 0, ""},
+    {"angry\r\n", "angry", 0, ""},
+    {"abcdefghijklmnop\r\n", "abcdefghijklmnop", 0, ""},
+    {"none\n", "none", 0, ""},
+    {"\n", "none", 0, ""},
+    {"\r\n", "none", 0, ""},
+    {"{\"reaction\":\"angry\"}\n", "angry", 0, ""},
+    {"{\"reaction\":\"angry\"}\r\n", "angry", 0, ""},
     {"{\"reaction\":\"angry\"}", "angry", 0, ""},
     {"{\"reaction\":\"none\",\"age_ms\":86400000}", "none", 86400000, ""},
     {"{\"age_ms\":1,\"reaction\":\"sad\"}", "sad", 1, ""},
@@ -78,6 +86,8 @@ static const char *const unknown[] = {
     "true",
     "a",
     "likes",
+    "likes\n",
+    "likes\r\n",
     "abcdefghijklmnoq",
     "{\"reaction\":\"hate\"}",
     "{\"reaction\":\"hate\",\"age_ms\":1}",
@@ -89,12 +99,22 @@ static const char *const bad[] = {
     "Angry",
     "angry ",
     " angry",
-    "angry\n",
+    "angry\n\n",
+    "angry\r\n\r\n",
+    "angry\n\r",
+    "angry\r",
+    "angry \n",
+    "an\ngry",
+    "\nangry",
+    "\nangry\n",
+    "\r",
+    "\n\n",
+    "\r\n\n",
+    "\r\r\n",
     "abcdefghijklmnopq",
     "9",
     "-",
     " ",
-    "\n",
     "\"angry\"",
     "'angry'",
     "[\"angry\"]",
@@ -252,6 +272,7 @@ static void refuses_a_nul_anywhere(void **state)
     struct reaction out;
     (void)state;
     assert_int_equal(parse("like\0", 5, &out), REASON_BAD_PAYLOAD);
+    assert_int_equal(parse("like\0\n", 6, &out), REASON_BAD_PAYLOAD);
     assert_int_equal(parse("\0", 1, &out), REASON_BAD_PAYLOAD);
     for (size_t i = 0; i <= sizeof text - 1; i++) {
         char with[sizeof text];
