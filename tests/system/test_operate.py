@@ -22,6 +22,7 @@ import spool_bytes
 from clients import TIMEOUT_S, reader_name
 from edge import ROOT, wait_until
 from load import Load
+from scripts import script_text
 from store import EPOCH_MS, article_shard, bucket_of, parse_base, parse_head, reader_hash
 from test_audit import consistent, put_votes, react, registers_of, shown
 
@@ -404,7 +405,7 @@ def test_an_open_article_is_archived_by_force(edge):
 # --- the scripts alone: what no test of a command can bring about ---
 
 def call_script(edge, article, name, *argv):
-    text = "".join(open(os.path.join(ROOT, "cli", part)).read() for part in ("article.lua", name + ".lua"))
+    text = script_text("cli/%s.lua" % name)
     keys = [key_of(edge, article, key) for key in ("heads", "base", "changed", "meta", "states", "dropped")]
     return edge.redis.eval(text, 6, *keys, article_shard(article, edge.store.shards()), *argv)
 
