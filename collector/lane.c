@@ -365,12 +365,15 @@ static void on_batch(redisAsyncContext *redis, void *answer, void *user)
 static int set_aside(struct lane *lane, struct take *take, const struct record *record,
                      const char *why)
 {
-    /* First the file, then Redis's position: a crash between leaves a line twice, never none. */
-    if (spool_dir_set_aside(lane->shared.spool, record, why) != 0)
+    /* First the file, then Redis's position. Whatever comes between, the record is taken once more
+     * and found in the file. */
+    int written = spool_dir_set_aside(lane->shared.spool, record, why);
+    if (written < 0)
         return -1;
-    log_line(LOG_LEVEL_ERROR, "a reaction is set aside",
-             "shard=%s ring=%s position=%" PRIu64 " article=%.*s reason=%s", lane->shard,
-             lane->ring, record->position, (int)record->article_bytes, record->article, why);
+    if (written == 0)
+        log_line(LOG_LEVEL_ERROR, "a reaction is set aside",
+                 "shard=%s ring=%s position=%" PRIu64 " article=%.*s reason=%s", lane->shard,
+                 lane->ring, record->position, (int)record->article_bytes, record->article, why);
     take_set_aside(take, record);
     return 0;
 }
