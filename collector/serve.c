@@ -13,6 +13,7 @@
 #include "daemon/mqtt_link.h"
 #include "spool/spool_file.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@
 struct old {
     struct spool_old file;
     uint64_t drained_ms; /* 0: it is not */
+    bool told;           /* that it cannot be deleted */
     void *memory;
     uint64_t bytes;
     struct lane *lane;
@@ -61,6 +63,8 @@ struct serve {
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
+    struct spool_old unreadable[OLD_MAX]; /* counted, and could not be put away yet */
+    int unreadables;
     bool list_old;   /* there may be old rings that are not known */
     bool missed_old; /* there are, or they could not be listed: another time */
     bool swept;      /* rings that are gone were folded into the books */
@@ -169,13 +173,37 @@ fail:
     return result;
 }
 
+static bool is_listed(const struct spool_old *file, const struct spool_old *list, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (list[i].shard == file->shard && list[i].ring_id == file->ring_id)
+            return true;
+    return false;
+}
+
+/* Counted and said when it is found. While it cannot be put away, it is found each second. */
 static void put_away(struct serve *serve, const struct spool_old *file, const char *why)
 {
-    serve->counts.damaged++;
-    log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
-             file->path, why);
-    if (spool_dir_put_away(serve->spool, file) < 0)
-        log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away", "path=%s", file->path);
+    bool first = !is_listed(file, serve->unreadable, serve->unreadables);
+    if (first) {
+        serve->counts.damaged++;
+        log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
+                 file->path, why);
+    }
+    if (spool_dir_put_away(serve->spool, file) >= 0 || !first)
+        return;
+    log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away: it is tried each second", "path=%s",
+             file->path);
+    if (serve->unreadables < OLD_MAX)
+        serve->unreadable[serve->unreadables++] = *file;
+}
+
+/* Those that are there no more, as they were put away or taken away, are forgotten. */
+static void forget_unreadable(struct serve *serve, const struct spool_old *list, int n)
+{
+    for (int i = serve->unreadables - 1; i >= 0; i--)
+        if (!is_listed(&serve->unreadable[i], list, n))
+            serve->unreadable[i] = serve->unreadable[--serve->unreadables];
 }
 
 static void find_old(struct serve *serve)
@@ -185,6 +213,8 @@ static void find_old(struct serve *serve)
     int n = spool_dir_list_old(serve->spool, file, OLD_MAX);
     serve->list_old = false;
     serve->missed_old = n < 0;
+    if (n >= 0)
+        forget_unreadable(serve, file, n);
     for (int i = 0; i < n && serve->olds < OLD_MAX; i++) {
         if (file[i].shard >= serve->shards || known(serve, &file[i]))
             continue;
@@ -257,7 +287,11 @@ static void finish_old(struct serve *serve, int i)
     if (is_last_ring(serve))
         return;
     if (spool_old_delete(&old->file) != 0) {
-        log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted", "path=%s", old->file.path);
+        if (!old->told)
+            log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted: it is tried each second",
+                     "path=%s error=%s", old->file.path, strerror(errno));
+        old->told = true;
+        old->drained_ms = clock_monotonic_ms() - OLD_KEEP_MS + SECOND_MS;
         return;
     }
     serve->counts.damaged += damaged;
