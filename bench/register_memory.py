@@ -19,7 +19,7 @@ import time
 import redis
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SCRIPT = (ROOT / "collector" / "register.lua").read_bytes()
+SCRIPT = b"".join((ROOT / part).read_bytes() for part in ("lib/lua/prelude.lua", "collector/register.lua"))
 BYTES_A_VOTE_MAX = 24
 BYTES_AN_ARTICLE_MAX = 600
 KINDS = 7

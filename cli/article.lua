@@ -1,36 +1,21 @@
--- What each of the operator's scripts begins with: store_edit.c puts it before them. An article is read as a whole before anything is
+-- What each of the operator's scripts begins with: the build puts it before them, and lib/lua/prelude.lua before it. An article is read as a whole before anything is
 -- written; then its head, base, version and place in the changed set move together (INTERFACES.md 5).
 --
 -- KEYS  heads, base, changed, meta, states, dropped of one shard
 -- ARGV  1 shard; the rest is each script's own
 -- Any of them may answer {'paused', ms}: the shard's totals are being counted (5.3), so long at most; nothing was done.
---
--- Integers are little-endian but for values of registers.
-local call, try = redis.call, redis.pcall
-local pack, unpack_bytes = struct.pack, struct.unpack
-local byte, sub, format = string.byte, string.sub, string.format
-
-local HEAD = '<BBI8I4I4BI4B'
-local KINDS = 15
 local MOST = 9007199254740991 -- of a count in a base: what a number here, and every reader of JSON, holds exactly
-local WIDE = string.rep(' ', 65) -- why: collector/register.lua
 local heads_key, base_key, changed_key, meta_key, states_key, dropped_key = unpack(KEYS)
 local prefix = sub(heads_key, 1, -6)
 
-local time = call('TIME')
-local now = time[1] * 1000000 + time[2]
 local meta = call('HMGET', meta_key, 'version', 'articles', 'pause')
 local last_version, last_number = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
 call('ZCARD', changed_key) -- of a wrong type it must not fail after the first write
 call('HLEN', dropped_key)
 
--- As register.lua looks at it: what has not begun, or is of an impossible length, counts for nothing.
-if meta[3] then
-    local from, to = string.match(meta[3], '^(%d+) (%d+) ')
-    from, to = tonumber(from), tonumber(to)
-    if from and from <= now and now < to and to - from <= 2000000 then
-        return {'paused', math.ceil((to - now) / 1000)}
-    end
+local rest_ms = paused_ms(meta[3])
+if rest_ms then
+    return {'paused', rest_ms}
 end
 
 -- The article as it stands, of number 0 where it has no head; nil and what is of no known form.
@@ -38,19 +23,16 @@ local function read(article)
     local head, base = call('HGET', heads_key, article), call('HGET', base_key, article)
     local a = {article = article, number = 0, voters = 0, level = 0, split = 0, counts = {}, base = {}}
     if head then
-        local n = byte(head, 24)
-        local floored = n and byte(head, 2) == 1
-        if not n or byte(head, 1) ~= 1 or byte(head, 2) > 2 or n > KINDS or #head ~= 24 + 5 * n + (floored and 8 or 0) then
+        local version, number, voters, level, split, floor, counts_end, forgotten = read_head(head)
+        if not version then
             return nil, 'head'
         end
-        local _
-        _, _, a.version, a.number, a.voters, a.level, a.split = unpack_bytes(HEAD, head)
-        for i = 0, n - 1 do
-            local kind, count = unpack_bytes('<BI4', head, 25 + 5 * i)
+        a.version, a.number, a.voters, a.level, a.split, a.floor = version, number, voters, level, split, floor
+        for at = 25, counts_end, 5 do
+            local kind, count = unpack_bytes('<BI4', head, at)
             a.counts[kind] = count
         end
-        a.forgotten = byte(head, 2) == 2
-        a.floor = floored and unpack_bytes('<I8', head, 25 + 5 * n) or nil
+        a.forgotten = forgotten
     end
     if base then
         local n = byte(base, 2)
@@ -59,6 +41,9 @@ local function read(article)
         end
         for i = 0, n - 1 do
             local kind, count = unpack_bytes('<Bi8', base, 3 + 9 * i)
+            if kind < 1 or kind > KINDS or a.base[kind] then
+                return nil, 'base'
+            end
             a.base[kind] = count
         end
     end
@@ -89,11 +74,9 @@ local function write(a)
     if made then
         a.number = next_number()
     end
-    last_version = math.max(last_version + 1, now)
-    local flags = a.floor and 1 or a.forgotten and #base == 0 and 2 or 0
+    last_version = math.max(last_version + 1, clock())
     call('HSET', heads_key, a.article,
-         pack(HEAD, 1, flags, last_version, a.number, a.voters, a.level, a.split, #counts) ..
-         table.concat(counts) .. (a.floor and pack('<I8', a.floor) or ''))
+         write_head(last_version, a.number, a.voters, a.level, a.split, a.floor, table.concat(counts), '', '', a.forgotten and #base == 0))
     if #base > 0 then
         call('HSET', base_key, a.article, pack('<BB', 1, #base) .. table.concat(base))
     else
@@ -102,10 +85,7 @@ local function write(a)
     call('HSET', meta_key, 'version', format('%.0f', last_version), 'articles', format('%.0f', last_number))
     call('ZADD', changed_key, format('%.0f', last_version), a.article)
     if made then
-        call('HSET', heads_key, WIDE, WIDE)
-        call('HDEL', heads_key, WIDE)
-        call('ZADD', changed_key, 0, WIDE)
-        call('ZREM', changed_key, WIDE)
+        widen(heads_key, changed_key)
     end
     return last_version
 end

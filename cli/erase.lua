@@ -39,11 +39,7 @@ local function kind_of(a, value)
     if #value ~= 7 then
         return 0
     end
-    local hi, lo = unpack_bytes('>I6B', value)
-    if a.floor and hi * 16 + math.floor(lo / 16) <= a.floor then
-        return 0
-    end
-    return lo % 16
+    return counted_kind(value, a.floor)
 end
 
 -- copy: the key where a split that failed midway (collector/register.lua) may have left a copy, which that split, done at last, would

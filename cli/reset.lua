@@ -40,7 +40,7 @@ if ARGV[4] == 'do' then
         a.number = next_number()
     end
     -- All of this millisecond counts as before.
-    local floor = (math.floor(now / 1000) - EPOCH_MS) * COUNTS + COUNTS - 1
+    local floor = (math.floor(clock() / 1000) - EPOCH_MS) * COUNTS + COUNTS - 1
     a.voters, a.level, a.split, a.counts, a.floor = 0, 0, 0, {}, math.max(a.floor or 0, floor)
     version = write(a)
     hint()

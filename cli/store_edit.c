@@ -15,9 +15,8 @@
 #define PAUSED_MAX_MS 30000 /* a pause has 2 s at most, and as long must be between two */
 #define DROP_BUCKETS "250"  /* a call: 0.3 ms of Redis */
 
-extern const unsigned char article_lua[], reset_lua[], base_lua[], erase_lua[], drop_lua[];
-extern const unsigned long article_lua_bytes, reset_lua_bytes, base_lua_bytes, erase_lua_bytes,
-    drop_lua_bytes;
+extern const unsigned char reset_lua[], base_lua[], erase_lua[], drop_lua[];
+extern const unsigned long reset_lua_bytes, base_lua_bytes, erase_lua_bytes, drop_lua_bytes;
 
 struct store_edit {
     struct store_view *store;
@@ -33,17 +32,10 @@ static int fail(struct store_edit *edit, const char *why)
     return -1;
 }
 
-/* The common beginning, then the script's own. */
 static int load(struct store_edit *edit, enum store_edit_script which, const unsigned char *script,
                 size_t bytes)
 {
-    char *text = malloc(article_lua_bytes + bytes);
-    if (text == NULL)
-        return fail(edit, "no memory");
-    memcpy(text, article_lua, article_lua_bytes);
-    memcpy(text + article_lua_bytes, script, bytes);
-    int rc = store_view_load(edit->store, text, article_lua_bytes + bytes, edit->sha[which]);
-    free(text);
+    int rc = store_view_load(edit->store, (const char *)script, bytes, edit->sha[which]);
     return rc == 0 ? 0 : fail(edit, store_view_error(edit->store));
 }
 

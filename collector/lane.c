@@ -1,5 +1,7 @@
 #include "lane.h"
 
+#include "ack.h"
+
 #include "core/bytes.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
@@ -13,7 +15,8 @@
 #define KEYS 4
 #define FIXED_ARGUMENTS (3 + KEYS + 9)
 #define EXCEPTION_BYTES 3
-#define GATHER_MS 8 /* from call to call, unless a whole batch waits: see worth_a_call */
+#define HELD_SHARE 4 /* of the ring: so much of it, receipts that wait hold back at most */
+#define GATHER_MS 8  /* from call to call, unless a whole batch waits: see worth_a_call */
 
 struct flight {
     struct lane *lane;
@@ -32,6 +35,7 @@ struct lane {
     struct lane_shared shared;
     struct source *source;
     struct apply apply;
+    struct ack ack;
     bool asking;
     uint64_t reconnects; /* of the session, when the position was doubted last */
     uint64_t sent_ms;    /* when the last batch was */
@@ -113,6 +117,7 @@ struct lane *lane_new(const struct lane_shared *shared, struct source *source)
     lane->shared = *shared;
     lane->source = source;
     apply_init(&lane->apply);
+    ack_begin(&lane->ack, source_ring(source).heard);
     for (int i = 0; i < KEYS; i++)
         snprintf(lane->key[i], sizeof lane->key[i], "tally:{%u}:%s", identity->shard, names[i]);
     snprintf(lane->shard, sizeof lane->shard, "%u", identity->shard);
@@ -205,6 +210,9 @@ static void go_on(struct lane *lane, const struct apply_position *stored)
             return;
         }
     }
+    if (start !=
+        ring.heard) /* what waited for its receipts is taken once more, or was passed over */
+        ack_begin(&lane->ack, start);
     apply_resume(&lane->apply, stored->point, start, ring.end);
     if (source_backlog_bytes(lane->source) == 0)
         apply_caught_up(&lane->apply);
@@ -338,6 +346,15 @@ static void say_failure(const struct lane *lane, const struct take *take, enum a
     }
 }
 
+/* The ring's position follows what was heard of, once the receipts of it are gone. */
+static void acknowledge(struct lane *lane)
+{
+    struct take_point point;
+    uint64_t held_max_bytes = source_identity(lane->source)->capacity_bytes / HELD_SHARE;
+    if (ack_take(&lane->ack, receipt_gone(lane->shared.receipts), held_max_bytes, &point))
+        source_acknowledge(lane->source, point);
+}
+
 static void on_batch(redisAsyncContext *redis, void *answer, void *user)
 {
     struct flight *flight = user;
@@ -355,8 +372,11 @@ static void on_batch(redisAsyncContext *redis, void *answer, void *user)
             session_look(lane->shared.session);
     }
     apply_answered(&lane->apply, what, flight->take, why, clock_monotonic_ms());
-    if (what == APPLY_OK && lane->apply.heard == take_end(flight->take).position)
+    if (what == APPLY_OK && lane->apply.heard == take_end(flight->take).position) {
         source_heard(lane->source, take_end(flight->take));
+        ack_add(&lane->ack, take_end(flight->take), receipt_given(lane->shared.receipts));
+        acknowledge(lane);
+    }
     flight_done(lane->shared.pool, flight);
 }
 
@@ -365,12 +385,15 @@ static void on_batch(redisAsyncContext *redis, void *answer, void *user)
 static int set_aside(struct lane *lane, struct take *take, const struct record *record,
                      const char *why)
 {
-    /* First the file, then Redis's position: a crash between leaves a line twice, never none. */
-    if (spool_dir_set_aside(lane->shared.spool, record, why) != 0)
+    /* First the file, then Redis's position. Whatever comes between, the record is taken once more
+     * and found in the file. */
+    int written = spool_dir_set_aside(lane->shared.spool, record, why);
+    if (written < 0)
         return -1;
-    log_line(LOG_LEVEL_ERROR, "a reaction is set aside",
-             "shard=%s ring=%s position=%" PRIu64 " article=%.*s reason=%s", lane->shard,
-             lane->ring, record->position, (int)record->article_bytes, record->article, why);
+    if (written == 0)
+        log_line(LOG_LEVEL_ERROR, "a reaction is set aside",
+                 "shard=%s ring=%s position=%" PRIu64 " article=%.*s reason=%s", lane->shard,
+                 lane->ring, record->position, (int)record->article_bytes, record->article, why);
     take_set_aside(take, record);
     return 0;
 }
@@ -485,6 +508,7 @@ bool lane_gathers(const struct lane *lane)
 
 void lane_pump(struct lane *lane)
 {
+    acknowledge(lane);
     if (!session_ready(lane->shared.session))
         return;
     /* A Redis that comes back may have lost what it had applied last: no reaction may ever come to

@@ -11,6 +11,7 @@
 #define TOPIC_MAX_BYTES (OPTION_TEXT_MAX_BYTES + sizeof "receipts/" + RECORD_CLIENT_ID_MAX_BYTES)
 
 struct waiting {
+    uint64_t number; /* of all that were given, from 1 */
     size_t payload_bytes, correlation_bytes;
     char *topic; /* one allocation: topic, NUL, payload, correlation data */
 };
@@ -20,7 +21,7 @@ struct receipt_box {
     char prefix[OPTION_TEXT_MAX_BYTES + 1];
     struct waiting *waiting; /* a ring */
     size_t first, n;
-    uint64_t sent, dropped;
+    uint64_t sent, dropped, given, gone;
 };
 
 struct receipt_box *receipt_new(const char *prefix)
@@ -100,7 +101,8 @@ static void wait(struct receipt_box *box, const char *topic, const char *payload
                  const struct record *record)
 {
     size_t topic_bytes = strlen(topic) + 1;
-    struct waiting waiting = {.payload_bytes = bytes,
+    struct waiting waiting = {.number = box->given,
+                              .payload_bytes = bytes,
                               .correlation_bytes = record->correlation_bytes};
     if (box->n < RECEIPT_WAITING_MAX)
         waiting.topic = malloc(topic_bytes + bytes + record->correlation_bytes);
@@ -119,6 +121,7 @@ void receipt_add(struct receipt_box *box, const struct record *record, const cha
                  const char *current)
 {
     char topic[TOPIC_MAX_BYTES], payload[RECEIPT_PAYLOAD_MAX_BYTES];
+    box->given++;
     snprintf(topic, sizeof topic, "%sreceipts/%.*s", box->prefix, (int)record->client_id_bytes,
              record->client_id);
     size_t bytes = receipt_write(payload, record, wish, current);
@@ -137,6 +140,18 @@ void receipt_flush(struct receipt_box *box)
                 first->correlation_bytes);
         drop_first(box);
     }
+}
+
+uint64_t receipt_given(const struct receipt_box *box)
+{
+    return box->given;
+}
+
+uint64_t receipt_gone(struct receipt_box *box)
+{
+    if (box->link == NULL || mqtt_link_written(box->link))
+        box->gone = box->n > 0 ? box->waiting[box->first].number - 1 : box->given;
+    return box->gone;
 }
 
 uint64_t receipt_sent(const struct receipt_box *box)

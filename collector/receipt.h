@@ -33,6 +33,12 @@ void receipt_add(struct receipt_box *box, const struct record *record, const cha
 /* Sends what waits, as far as the broker takes it. */
 void receipt_flush(struct receipt_box *box);
 
+/* How many were given to the box so far; and of those, in this order, how many have left this
+ * process: the broker's socket has them, or they were dropped. What waits, or is with libmosquitto
+ * while the socket takes nothing, dies with the process. */
+uint64_t receipt_given(const struct receipt_box *box);
+uint64_t receipt_gone(struct receipt_box *box);
+
 uint64_t receipt_sent(const struct receipt_box *box);
 uint64_t receipt_dropped(const struct receipt_box *box);
 

@@ -15,22 +15,12 @@
 --       {'error', what, article} stopped: what was done stands in the heads, the position has not moved, so that a repeat is
 --                                harmless. article: 1 for the first, 0 where it is the shard's own keys
 --
--- Integers are little-endian but for values. A value has 56 bits and a Lua number holds 53: values are compared as their
--- first six bytes, then the seventh.
-local call, try = redis.call, redis.pcall
-local pack, unpack_bytes = struct.pack, struct.unpack
-local byte, sub, format = string.byte, string.sub, string.format
-
-local HEAD = '<BBI8I4I4BI4B'
+-- lib/lua/prelude.lua goes before it. A value has 56 bits and a Lua number holds 53: values are compared as their first six bytes,
+-- then the seventh.
 local CHUNK = 1000 -- unpack() has a limit below 8,000
 local heads_key, changed_key, meta_key, rings_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix = sub(heads_key, 1, -6)
 local threshold, renew = tonumber(ARGV[7]), ARGV[9] == '1'
-
--- Longer than what a hash or a sorted set keeps in a listpack: with it for a moment, they become tables for good (until a restart
--- of Redis that finds them small). Heads and changed articles are looked up by the dozen in each call; a listpack is looked
--- through from its beginning.
-local WIDE = string.rep(' ', 65)
 
 local function in_chunks(command, key, list)
     local n = #list
@@ -63,23 +53,9 @@ end
 if meta.err or type(changed_members) == 'table' then
     return {'error', meta.err or changed_members.err, 0}
 end
-
-local now
-local function clock()
-    if not now then
-        local time = call('TIME')
-        now = time[1] * 1000000 + time[2]
-    end
-    return now
-end
-
--- A pause that has not begun is of before the clock was set back, and counts for nothing, as one of impossible length.
-if meta[3] then
-    local from, to = string.match(meta[3], '^(%d+) (%d+) ')
-    from, to = tonumber(from), tonumber(to)
-    if from and from <= clock() and clock() < to and to - from <= 2000000 then
-        return {'paused', math.ceil((to - clock()) / 1000)}
-    end
+local rest_ms = paused_ms(meta[3])
+if rest_ms then
+    return {'paused', rest_ms}
 end
 for i = 1, articles, CHUNK do
     local some = try('HMGET', heads_key, unpack(names, i, math.min(i + CHUNK - 1, articles)))
@@ -172,16 +148,11 @@ for a = 1, articles do
     local number, voters, level, split, floor, forgotten = last_number + 1, 0, 0, 0, nil, false
     local version, counts, counts_end = 0, head or '', 24
     if head then
-        local format_id, flags = byte(head, 1, 2)
-        counts_end = 24 + 5 * (byte(head, 24) or 0)
-        floor, forgotten = flags == 1, flags == 2
-        if format_id ~= 1 or #head < 24 or #head ~= counts_end + (floor and 8 or 0) then
-            failure, failed_article = 'BADHEAD a head of an unknown format', a
+        version, number, voters, level, split, floor, counts_end, forgotten = read_head(head)
+        if not version then
+            failure, failed_article = BADHEAD, a
             break
         end
-        local _
-        _, _, version, number, voters, level, split = unpack_bytes(HEAD, head)
-        floor = floor and unpack_bytes('<I8', head, counts_end + 1) or nil
     end
     local size = 4 ^ level
     local limit = threshold * (size + 3 * split)
@@ -315,10 +286,8 @@ for a = 1, articles do
             before, its, behind = with(counts, first, counts_end, kind, more[kind])
             more[kind], kinds_moved[i] = nil, nil
         end
-        local kinds = (#before + #its + #behind) / 5
         head_list[head_items + 1] = names[a]
-        head_list[head_items + 2] = pack(HEAD, 1, floor and 1 or forgotten and not dirty and 2 or 0, version, number, voters, level, split, kinds) .. before .. its ..
-                                        behind .. (floor and pack('<I8', floor) or '')
+        head_list[head_items + 2] = write_head(version, number, voters, level, split, floor, before, its, behind, forgotten and not dirty)
         head_items = head_items + 2
     end
     if failure then
@@ -334,10 +303,7 @@ if changed_items > 0 then
     in_chunks('ZADD', changed_key, changed_list)
 end
 if last_number > first_number then
-    call('HSET', heads_key, WIDE, WIDE)
-    call('HDEL', heads_key, WIDE)
-    call('ZADD', changed_key, 0, WIDE)
-    call('ZREM', changed_key, WIDE)
+    widen(heads_key, changed_key)
 end
 if not failure then
     call('HSET', rings_key, ARGV[1],

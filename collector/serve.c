@@ -1,6 +1,7 @@
 #include "serve.h"
 
 #include "lane.h"
+#include "ledger.h"
 #include "receipt.h"
 #include "self_audit.h"
 #include "session.h"
@@ -13,6 +14,7 @@
 #include "daemon/mqtt_link.h"
 #include "spool/spool_file.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +39,7 @@
 struct old {
     struct spool_old file;
     uint64_t drained_ms; /* 0: it is not */
+    bool told;           /* that it cannot be deleted */
     void *memory;
     uint64_t bytes;
     struct lane *lane;
@@ -49,6 +52,7 @@ struct serve {
     struct mqtt_link *mqtt;
     struct receipt_box *receipts;
     struct self_audit *audit;
+    struct ledger *ledger;
     struct lane_shared shared;
     struct event *tick, *wake;
     struct event *resume; /* an audit's pause is to be looked at again */
@@ -61,9 +65,10 @@ struct serve {
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
+    struct spool_old unreadable[OLD_MAX]; /* counted, and could not be put away yet */
+    int unreadables;
     bool list_old;   /* there may be old rings that are not known */
     bool missed_old; /* there are, or they could not be listed: another time */
-    bool swept;      /* rings that are gone were folded into the books */
     bool asleep;     /* as the plugin sees it */
 
     bool stopping;
@@ -74,9 +79,6 @@ struct serve {
     bool ready; /* as last said */
     char reason[STATUS_REASON_BYTES];
 };
-
-extern const unsigned char fold_lua[];
-extern const unsigned long fold_lua_bytes;
 
 /* All lanes, of current rings and then of old ones; NULL where a shard has none. */
 static unsigned lanes(const struct serve *serve)
@@ -169,13 +171,37 @@ fail:
     return result;
 }
 
+static bool is_listed(const struct spool_old *file, const struct spool_old *list, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (list[i].shard == file->shard && list[i].ring_id == file->ring_id)
+            return true;
+    return false;
+}
+
+/* Counted and said when it is found. While it cannot be put away, it is found each second. */
 static void put_away(struct serve *serve, const struct spool_old *file, const char *why)
 {
-    serve->counts.damaged++;
-    log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
-             file->path, why);
-    if (spool_dir_put_away(serve->spool, file) < 0)
-        log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away", "path=%s", file->path);
+    bool first = !is_listed(file, serve->unreadable, serve->unreadables);
+    if (first) {
+        serve->counts.damaged++;
+        log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
+                 file->path, why);
+    }
+    if (spool_dir_put_away(serve->spool, file) >= 0 || !first)
+        return;
+    log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away: it is tried each second", "path=%s",
+             file->path);
+    if (serve->unreadables < OLD_MAX)
+        serve->unreadable[serve->unreadables++] = *file;
+}
+
+/* Those that are there no more, as they were put away or taken away, are forgotten. */
+static void forget_unreadable(struct serve *serve, const struct spool_old *list, int n)
+{
+    for (int i = serve->unreadables - 1; i >= 0; i--)
+        if (!is_listed(&serve->unreadable[i], list, n))
+            serve->unreadable[i] = serve->unreadable[--serve->unreadables];
 }
 
 static void find_old(struct serve *serve)
@@ -185,6 +211,8 @@ static void find_old(struct serve *serve)
     int n = spool_dir_list_old(serve->spool, file, OLD_MAX);
     serve->list_old = false;
     serve->missed_old = n < 0;
+    if (n >= 0)
+        forget_unreadable(serve, file, n);
     for (int i = 0; i < n && serve->olds < OLD_MAX; i++) {
         if (file[i].shard >= serve->shards || known(serve, &file[i]))
             continue;
@@ -213,29 +241,6 @@ static void close_old(struct serve *serve, int i)
     serve->old[i] = serve->old[--serve->olds];
 }
 
-static void on_folded(redisAsyncContext *redis, void *answer, void *user)
-{
-    struct serve *serve = user;
-    const redisReply *reply = answer;
-    (void)redis;
-    session_heard(serve->session);
-    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
-        log_line(LOG_LEVEL_WARNING, "a ring's numbers were not added to the books", "error=%s",
-                 reply->str);
-}
-
-/* What does not come to pass now does at the next start (sweep). */
-static void fold(struct serve *serve, unsigned shard, const char *ring)
-{
-    char rings[32], books[32];
-    snprintf(rings, sizeof rings, "tally:{%u}:rings", shard);
-    snprintf(books, sizeof books, "tally:{%u}:books", shard);
-    const char *argv[] = {"EVAL", (const char *)fold_lua, "2", rings, books, ring};
-    const size_t bytes[] = {4,           (size_t)fold_lua_bytes, 1, strlen(rings), strlen(books),
-                            strlen(ring)};
-    (void)session_send(serve->session, on_folded, serve, 6, argv, bytes);
-}
-
 /* Which store this edge is of, only its rings say (on_ready): the last one stays until there is
  * another, which the plugin is about to begin. */
 static bool is_last_ring(const struct serve *serve)
@@ -252,75 +257,41 @@ static void finish_old(struct serve *serve, int i)
 {
     struct old *old = &serve->old[i];
     uint64_t damaged = source_damaged(lane_source(old->lane));
-    char ring[17];
-    snprintf(ring, sizeof ring, "%016" PRIx64, old->file.ring_id);
     if (is_last_ring(serve))
         return;
     if (spool_old_delete(&old->file) != 0) {
-        log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted", "path=%s", old->file.path);
+        if (!old->told)
+            log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted: it is tried each second",
+                     "path=%s error=%s", old->file.path, strerror(errno));
+        old->told = true;
+        old->drained_ms = clock_monotonic_ms() - OLD_KEEP_MS + SECOND_MS;
         return;
     }
     serve->counts.damaged += damaged;
     log_line(damaged > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "an old ring is drained",
-             "shard=%u ring=%s damaged=%" PRIu64, old->file.shard, ring, damaged);
-    fold(serve, old->file.shard, ring);
+             "shard=%u ring=%016" PRIx64 " damaged=%" PRIu64, old->file.shard, old->file.ring_id,
+             damaged);
+    ledger_fold(serve->ledger, old->file.shard, old->file.ring_id);
     close_old(serve, i);
 }
 
-/* --- rings in Redis that are gone here --- */
+/* --- what the ledger asks --- */
 
-struct sweep {
-    struct serve *serve;
-    unsigned shard;
-};
-
-static bool ring_here(const struct serve *serve, unsigned shard, uint64_t ring_id)
+static bool on_here(void *user, unsigned shard, uint64_t ring_id)
 {
     const struct spool_old file = {.shard = shard, .ring_id = ring_id};
-    return known(serve, &file);
+    return known(user, &file);
 }
 
-static void on_rings(redisAsyncContext *redis, void *answer, void *user)
+static bool on_complete(void *user)
 {
-    struct sweep *sweep = user;
-    struct serve *serve = sweep->serve;
-    const redisReply *reply = answer;
-    (void)redis;
-    session_heard(serve->session);
-    for (size_t i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements;
-         i += 2) {
-        const redisReply *ring = reply->element[i], *value = reply->element[i + 1];
-        struct apply_position position;
-        if (apply_read_position(&position, value->str, (size_t)value->len) == 0 &&
-            position.edge == spool_dir_edge_id(serve->spool) &&
-            !ring_here(serve, sweep->shard, strtoull(ring->str, NULL, 16)))
-            fold(serve, sweep->shard, ring->str);
-    }
-    free(sweep);
-}
-
-/* A crash between deleting an old ring's file and folding its numbers leaves them among the rings.
- * Once, when every ring of this edge is known. */
-static void sweep(struct serve *serve)
-{
-    char key[32];
-    if (serve->swept || !session_ready(serve->session) || serve->list_old || serve->missed_old)
-        return;
+    const struct serve *serve = user;
+    if (serve->list_old || serve->missed_old)
+        return false;
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] == NULL || spool_dir_ring_replaced(serve->spool, i))
-            return;
-    serve->swept = true;
-    for (unsigned i = 0; i < serve->shards; i++) {
-        struct sweep *one = malloc(sizeof *one);
-        if (one == NULL)
-            return;
-        *one = (struct sweep){serve, i};
-        snprintf(key, sizeof key, "tally:{%u}:rings", i);
-        const char *argv[] = {"HGETALL", key};
-        const size_t bytes[] = {7, strlen(key)};
-        if (session_send(serve->session, on_rings, one, 2, argv, bytes) != 0)
-            free(one);
-    }
+            return false;
+    return true;
 }
 
 /* --- what the session asks and tells --- */
@@ -614,7 +585,8 @@ static void pump(struct serve *serve)
         follow_ring(serve, i);
     if (serve->list_old)
         find_old(serve);
-    sweep(serve);
+    ledger_sweep(serve->ledger, serve->shards, spool_dir_edge_id(serve->spool),
+                 clock_monotonic_ms());
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] != NULL && !spool_dir_ring_replaced(serve->spool, i))
             lane_pump(serve->lane[i]);
@@ -790,8 +762,15 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
         .say = on_audit,
         .user = serve,
     };
+    const struct ledger_config ledger = {
+        .session = serve->session,
+        .complete = on_complete,
+        .here = on_here,
+        .user = serve,
+    };
     serve->audit = self_audit_new(base, &audit);
-    if (serve->audit == NULL) {
+    serve->ledger = ledger_new(&ledger);
+    if (serve->audit == NULL || serve->ledger == NULL) {
         serve_free(serve);
         return NULL;
     }
@@ -812,6 +791,7 @@ void serve_free(struct serve *serve)
     mqtt_link_free(serve->mqtt);
     session_free(serve->session); /* calls back what is under way */
     self_audit_free(serve->audit);
+    ledger_free(serve->ledger);
     for (unsigned i = 0; i < serve->shards; i++)
         lane_free(serve->lane[i]);
     while (serve->olds > 0)

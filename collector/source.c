@@ -13,7 +13,7 @@ struct source {
     struct spool_identity identity;
     bool old;
 
-    struct take_point heard;
+    struct take_point heard, acknowledged;
     struct spool_consumer consumer;
     struct spool_consumer counter; /* walks ahead, so that what waits can be counted */
 
@@ -23,16 +23,19 @@ struct source {
     bool scanned;
 };
 
-/* Where the consumer stands is what was heard of. The sequence there is only known after a record
- * before it or from the one behind it. */
+/* Where the consumer stands is what was heard of, and acknowledged where that is not held back. The
+ * sequence there is only known after a record before it or from the one behind it. */
 static void note_heard(struct source *source)
 {
     struct spool_consumer ahead = source->consumer;
     struct record record;
+    bool same = source->consumer.next == source->heard.position;
     source->counter = source->consumer;
     source->heard = (struct take_point){source->consumer.next, source->consumer.next_sequence};
     if (!source->consumer.sequence_known && spool_take(&ahead, &record) == 1)
         source->heard.sequence = record.sequence;
+    if (!same || source->acknowledged.position >= source->heard.position)
+        source->acknowledged = source->heard;
 }
 
 struct source *source_new(void *memory, uint64_t bytes, const struct spool_identity *identity,
@@ -47,7 +50,7 @@ struct source *source_new(void *memory, uint64_t bytes, const struct spool_ident
     source->bytes = bytes;
     source->identity = *identity;
     source->old = old;
-    source->heard.position = spool_applied_position(memory);
+    source->heard.position = source->acknowledged.position = spool_applied_position(memory);
     if (old)
         return source;
     if (spool_consumer_open(&source->consumer, memory, bytes, error, error_bytes) != 0) {
@@ -199,6 +202,11 @@ void source_back(struct source *source, const struct record *record)
 void source_heard(struct source *source, struct take_point point)
 {
     source->heard = point;
+}
+
+void source_acknowledge(struct source *source, struct take_point point)
+{
+    source->acknowledged = point;
     if (!source->old)
         spool_applied(&source->consumer, point.position);
 }
@@ -223,14 +231,14 @@ static void count_current(struct source *source)
 static void waiting_old(const struct source *source, uint64_t *records, uint64_t *bytes)
 {
     if (source->scanned) {
-        size_t i = find_old(source, source->heard.position);
+        size_t i = find_old(source, source->acknowledged.position);
         *records = source->n - i;
         *bytes = i < source->n ? source->end - source->position[i] : 0;
         return;
     }
     uint64_t write = spool_write_position(source->memory);
     *records = 0;
-    *bytes = write > source->heard.position ? write - source->heard.position : 0;
+    *bytes = write > source->acknowledged.position ? write - source->acknowledged.position : 0;
     if (*bytes > source->identity.capacity_bytes)
         *bytes = source->identity.capacity_bytes;
 }
@@ -242,9 +250,9 @@ void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes)
         return;
     }
     count_current(source);
-    *bytes = spool_write_position(source->memory) - source->heard.position;
-    *records = source->counter.next > source->heard.position &&
-                       source->counter.next_sequence > source->heard.sequence
-                   ? source->counter.next_sequence - source->heard.sequence
+    *bytes = spool_write_position(source->memory) - source->acknowledged.position;
+    *records = source->counter.next > source->acknowledged.position &&
+                       source->counter.next_sequence > source->acknowledged.sequence
+                   ? source->counter.next_sequence - source->acknowledged.sequence
                    : 0;
 }

@@ -38,14 +38,19 @@ int source_next(struct source *source, struct record *out);
 /* Gives back the record taken last. */
 void source_back(struct source *source, const struct record *record);
 
-/* Everything before this point of the ring was heard of: it may be overwritten one day. */
+/* The outcomes of everything before this point of the ring were heard of: whoever asks Redis for
+ * its position in this process goes on there. */
 void source_heard(struct source *source, struct take_point point);
+
+/* … and their receipts are gone: whoever opens the ring goes on there, and what lies before it may
+ * be overwritten one day. */
+void source_acknowledge(struct source *source, struct take_point point);
 
 /* Bytes not taken yet. */
 uint64_t source_backlog_bytes(const struct source *source);
 
-/* Records and bytes that were not heard of yet. The records of a current ring are counted as they
- * come, 100,000 at one look; those of an old one are known once it was scanned. */
+/* Records and bytes that are not acknowledged yet. The records of a current ring are counted as
+ * they come, 100,000 at one look; those of an old one are known once it was scanned. */
 void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes);
 
 #endif

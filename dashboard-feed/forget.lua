@@ -12,10 +12,6 @@
 --       {'young'}        it changed too lately: nothing was done
 --       {'paused'}       the shard's totals are being counted (INTERFACES.md 5.3): nothing was done
 --       {'error'}        what is stored of it is of no known form: nothing was done
-local call, try = redis.call, redis.pcall
-local pack, unpack_bytes = struct.pack, struct.unpack
-local byte, sub, format = string.byte, string.sub, string.format
-
 local VOTERS = 16
 local heads_key, base_key, changed_key, meta_key, states_key, forgotten_key = unpack(KEYS)
 local article = ARGV[1]
@@ -31,14 +27,8 @@ for _, answer in ipairs({meta, head, base, state, try('ZCARD', changed_key), try
     end
 end
 
-local time = call('TIME')
-local now = time[1] * 1000000 + time[2]
-if meta[2] then
-    local from, to = string.match(meta[2], '^(%d+) (%d+) ')
-    from, to = tonumber(from), tonumber(to)
-    if from and from <= now and now < to and to - from <= 2000000 then
-        return {'paused'}
-    end
+if paused_ms(meta[2]) then
+    return {'paused'}
 end
 if base or state then
     return {'real'}
@@ -46,23 +36,22 @@ end
 if not head then
     return {'none'}
 end
-local n, flags = byte(head, 24), byte(head, 2)
-if not n or byte(head, 1) ~= 1 or flags > 2 or #head ~= 24 + 5 * n + (flags == 1 and 8 or 0) then
+local changed_at, number, voters, level, split, floor, counts_end, forgotten = read_head(head)
+if not changed_at then
     return {'error'}
 end
-if flags == 2 then
+if forgotten then
     return {'forgotten'}
 end
-local changed_at, number, voters, level, split = unpack_bytes('<I8I4I4BI4', head, 3)
 local size = 4 ^ level
 local buckets = size + 3 * split
-if flags == 1 or voters > VOTERS or voters > #ARGV[4] / 8 then
+if floor or voters > VOTERS or voters > #ARGV[4] / 8 then
     return {'real'}
 end
-if level > 15 or buckets > voters + 3 then
+if buckets > voters + 3 then
     return {'error'}
 end
-if now - changed_at < tonumber(ARGV[3]) * 1000000 then
+if clock() - changed_at < tonumber(ARGV[3]) * 1000000 then
     return {'young'}
 end
 
@@ -92,9 +81,9 @@ if found ~= voters then
     return {'error'}
 end
 
-local version = math.max(tonumber(meta[1] or 0) + 1, now)
+local version = math.max(tonumber(meta[1] or 0) + 1, clock())
 local text = format('%.0f', version)
-call('HSET', heads_key, article, pack('<BBI8', 1, 2, version) .. sub(head, 11))
+call('HSET', heads_key, article, write_head(version, number, voters, level, split, nil, sub(head, 25, counts_end), '', '', true))
 call('HSET', meta_key, 'version', text)
 call('ZADD', changed_key, text, article)
 call('ZADD', forgotten_key, text, article)

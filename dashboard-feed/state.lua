@@ -7,9 +7,7 @@
 --       {'ok', version}  '0': there was none to take away
 --       {'paused', ms}   the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
 --       {'error', what}  nothing was done
-local call, try = redis.call, redis.pcall
-local pack, sub, byte, format = struct.pack, string.sub, string.byte, string.format
-
+-- lib/lua/prelude.lua goes before it.
 local heads_key, changed_key, meta_key, states_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local article, state = ARGV[1], ARGV[2]
 
@@ -24,29 +22,24 @@ for _, answer in ipairs({meta, head, stored, members}) do
     end
 end
 
-local time = call('TIME')
-local now = time[1] * 1000000 + time[2]
-if meta[3] then
-    local from, to = string.match(meta[3], '^(%d+) (%d+) ')
-    from, to = tonumber(from), tonumber(to)
-    if from and from <= now and now < to and to - from <= 2000000 then
-        return {'paused', math.ceil((to - now) / 1000)}
-    end
+local rest_ms = paused_ms(meta[3])
+if rest_ms then
+    return {'paused', rest_ms}
 end
 if state == '' and not stored then
     return {'ok', '0'}
 end
 
-local version, number = math.max(tonumber(meta[1] or 0) + 1, now), tonumber(meta[2] or 0)
+local version, number = math.max(tonumber(meta[1] or 0) + 1, clock()), tonumber(meta[2] or 0)
 if head then
-    local n = byte(head, 24)
-    if not n or byte(head, 1) ~= 1 or #head ~= 24 + 5 * n + (byte(head, 2) == 1 and 8 or 0) then
-        return {'error', 'BADHEAD a head of an unknown format'}
+    local its_version, its_number, voters, level, split, floor, counts_end = read_head(head)
+    if not its_version then
+        return {'error', BADHEAD}
     end
-    head = pack('<BBI8', 1, byte(head, 2) == 1 and 1 or 0, version) .. sub(head, 11) -- it is forgotten no more
+    head = write_head(version, its_number, voters, level, split, floor, sub(head, 25, counts_end), '', '')
 else
     number = number + 1
-    head = pack('<BBI8I4I4BI4B', 1, 0, version, number, 0, 0, 0, 0)
+    head = write_head(version, number, 0, 0, 0, nil, '', '', '')
 end
 
 local text = format('%.0f', version)

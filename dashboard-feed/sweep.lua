@@ -4,29 +4,19 @@
 -- KEYS  heads, changed, meta, forgotten of one shard
 -- ARGV  1 so many seconds ago; 2 how many articles at most
 -- Answers {'done'} or {'more'}; {'paused'}: the shard's totals are being counted (INTERFACES.md 5.3), and nothing was done
-local call = redis.call
-local byte, sub, format = string.byte, string.sub, string.format
-
 local heads_key, changed_key, meta_key, forgotten_key = unpack(KEYS)
 local prefix = sub(heads_key, 1, -6)
 local most = tonumber(ARGV[2])
-local time = call('TIME')
-local now = time[1] * 1000000 + time[2]
 
-local pause = call('HGET', meta_key, 'pause')
-if pause then
-    local from, to = string.match(pause, '^(%d+) (%d+) ')
-    from, to = tonumber(from), tonumber(to)
-    if from and from <= now and now < to and to - from <= 2000000 then
-        return {'paused'}
-    end
+if paused_ms(call('HGET', meta_key, 'pause')) then
+    return {'paused'}
 end
-local due = call('ZRANGEBYSCORE', forgotten_key, '-inf', format('%.0f', now - tonumber(ARGV[1]) * 1000000), 'LIMIT', 0, most)
+local due = call('ZRANGEBYSCORE', forgotten_key, '-inf', format('%.0f', clock() - tonumber(ARGV[1]) * 1000000), 'LIMIT', 0, most)
 call('ZCARD', changed_key) -- of a wrong type it must not fail after the first write
 for _, article in ipairs(due) do
     local head = call('HGET', heads_key, article)
-    if head and #head >= 24 and byte(head, 1) == 1 and byte(head, 2) == 2 then
-        local number, _, level, split = struct.unpack('<I4I4BI4', head, 11)
+    local version, number, _, level, split, _, _, forgotten = read_head(head or '')
+    if version and forgotten then
         local size, keys = 4 ^ level, {}
         -- What was forgotten had few voters; whoever adds one takes the mark away.
         for i = 0, math.min(size + 3 * split, 100) - 1 do

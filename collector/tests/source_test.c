@@ -70,6 +70,7 @@ static void test_current(void **state)
     assert_int_equal(record.reader, 2);
     uint64_t end = record.position + record_bytes(&record);
     source_heard(source, (struct take_point){end, 3});
+    source_acknowledge(source, (struct take_point){end, 3});
     assert_int_equal(spool_applied_position(world.ring.memory), end);
     assert_waiting(source, 2, world.producer.write - end);
     struct apply_ring ring = source_ring(source);
@@ -100,8 +101,8 @@ static void test_current_wraps_and_opens_again(void **state)
             continue;
         while (source_next(source, &record) == 1)
             assert_int_equal(record.reader, expected++);
-        source_heard(source, (struct take_point){record.position + record_bytes(&record),
-                                                 record.sequence + 1});
+        source_acknowledge(source, (struct take_point){record.position + record_bytes(&record),
+                                                       record.sequence + 1});
         assert_waiting(source, 0, 0);
         if (i % 49 == 48) {
             source_free(source);
@@ -110,6 +111,69 @@ static void test_current_wraps_and_opens_again(void **state)
         }
     }
     assert_true(source_ring(source).oldest > 0);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+/* What was heard of and is not acknowledged waits still; who opens the ring gets it again. */
+static void test_heard_but_not_acknowledged(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    struct source *source = open_source(&world, false);
+    for (uint64_t i = 1; i <= 5; i++)
+        assert_true(append(&world, i * 3 + 1)); /* 48 bytes each */
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(source_next(source, &record), 1);
+    source_acknowledge(source, (struct take_point){48, 1});
+    source_heard(source, (struct take_point){192, 4});
+    assert_int_equal(source_ring(source).heard, 192);
+    assert_int_equal(spool_applied_position(world.ring.memory), 48);
+    assert_waiting(source, 4, 192);
+    assert_int_equal(source_seek(source, 192), 0); /* Redis has all that was heard of */
+    assert_waiting(source, 4, 192);
+    struct source *next = open_source(&world, false);
+    assert_int_equal(source_ring(next).heard, 48);
+    assert_waiting(next, 4, 192);
+    assert_int_equal(source_next(next, &record), 1);
+    assert_int_equal(record.position, 48);
+    source_free(next);
+    assert_int_equal(source_seek(source, 96), 0); /* it went back */
+    assert_int_equal(source_ring(source).heard, 96);
+    assert_waiting(source, 3, 144);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+/* A ring that is opened anew in its midst, where the record before is gone: how many came before is
+ * known from the record behind alone. */
+static void test_opens_at_its_oldest_record(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    struct source *source = open_source(&world, false);
+    for (uint64_t i = 0; i < 60; i++) {
+        assert_true(append(&world, i * 3 + 1));
+        assert_int_equal(source_next(source, &record), 1);
+        uint64_t end = record.position + record_bytes(&record);
+        source_heard(source, (struct take_point){end, record.sequence + 1});
+        source_acknowledge(source, (struct take_point){end, record.sequence + 1});
+    }
+    for (uint64_t i = 0; i < 3; i++)
+        assert_true(append(&world, i * 3 + 1));
+    uint64_t oldest = source_ring(source).oldest;
+    assert_true(oldest > 0);
+    uint64_t write = world.producer.write, kept = (write - oldest) / 48;
+    assert_int_equal(source_seek(source, oldest), 0);
+    assert_waiting(source, kept, write - oldest);
+    source_free(source);
+    bytes_put_u64(world.ring.memory + RING_APPLIED, oldest);
+    source = open_source(&world, false);
+    assert_waiting(source, kept, write - oldest);
     source_free(source);
     ring_free(&world.ring);
 }
@@ -249,6 +313,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_current),
         cmocka_unit_test(test_current_wraps_and_opens_again),
+        cmocka_unit_test(test_heard_but_not_acknowledged),
+        cmocka_unit_test(test_opens_at_its_oldest_record),
         cmocka_unit_test(test_old),
         cmocka_unit_test(test_old_before_a_filler),
         cmocka_unit_test(test_old_with_damage),

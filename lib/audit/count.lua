@@ -11,9 +11,8 @@
 --         {'ok', head, base, version it stands with in the changed set, last version of the shard, buckets counted, cursor,
 --          20 × u32}   of this slice: registers by kind id 0 to 15 (those not above the floor as 0), registers, in a bucket
 --                      that is not theirs, of no known form; of the article: buckets
--- Integers are little-endian.
-local try = redis.pcall
-local byte, format, floor_of = string.byte, string.format, math.floor
+-- lib/lua/prelude.lua goes before it.
+local floor_of = math.floor
 local BUCKETS = 250 -- looked at by one call at most
 
 local head = redis.call('HGET', KEYS[1], ARGV[1])
@@ -23,19 +22,16 @@ end
 if ARGV[2] ~= '' and head ~= ARGV[2] then
     return {'changed'}
 end
-local n = byte(head, 24)
-local floored = n and byte(head, 2) == 1
-if not n or byte(head, 1) ~= 1 or n > 15 or #head ~= 24 + 5 * n + (floored and 8 or 0) then
+local version, number, voters, level, split, floor = read_head(head)
+if not version then
     return {'bad'}
 end
-local _, number, voters, level, split = struct.unpack('<I8I4I4BI4', head, 3)
 local size = 4 ^ level
 local buckets = size + 3 * split
 -- A split needs a voter who was not there before; who erases voters undoes splits (cli/erase.lua).
-if level > 15 or split > size or buckets > voters + 3 then
+if buckets > voters + 3 then
     return {'bad'}
 end
-local floor = floored and struct.unpack('<I8', head, 25 + 5 * n)
 
 local prefix = string.sub(KEYS[1], 1, -6) .. format('%.0f', number) .. ':'
 local at, cursor, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
@@ -69,13 +65,7 @@ local function count(bucket, list)
             if own ~= bucket then
                 misplaced = misplaced + 1
             end
-            local kind = byte(value, 7) % 16
-            if floor then
-                local hi, lo = struct.unpack('>I6B', value)
-                if hi * 16 + floor_of(lo / 16) <= floor then
-                    kind = 0
-                end
-            end
+            local kind = counted_kind(value, floor)
             counts[kind] = counts[kind] + 1
         end
     end

@@ -3,20 +3,18 @@
 -- KEYS  meta of one shard
 -- ARGV  1 whose pause: 16 hex digits; 2 for how many ms, 2,000 at most; 0 ends it, where it is theirs
 -- Answers {'paused', ms}, {'ended'}, or {'wait', ms}: another's pause, or the shard is owed as long a time without one.
-local now = redis.call('TIME')
-now = now[1] * 1000000 + now[2]
-local from, to, whose = string.match(redis.call('HGET', KEYS[1], 'pause') or '', '^(%d+) (%d+) (%x+)$')
-from, to = tonumber(from), tonumber(to)
+-- lib/lua/prelude.lua goes before it.
+local now = clock()
+local from, to, whose = read_pause(call('HGET', KEYS[1], 'pause'))
 local wanted = math.min(tonumber(ARGV[2]), 2000) * 1000
 if wanted == 0 then
-    if whose == ARGV[1] and from <= now and now < to then
-        redis.call('HSET', KEYS[1], 'pause', string.format('%.0f %.0f %s', from, now, whose))
+    if whose == ARGV[1] and now < to then
+        call('HSET', KEYS[1], 'pause', format('%.0f %.0f %s', from, now, whose))
     end
     return {'ended'}
 end
--- From before a clock that was set back, or of an impossible length: none.
-if from and from <= now and from <= to and to - from <= 2000000 and now < to + (to - from) then
+if from and now < to + (to - from) then
     return {'wait', math.ceil((to + (to - from) - now) / 1000)}
 end
-redis.call('HSET', KEYS[1], 'pause', string.format('%.0f %.0f %s', now, now + wanted, ARGV[1]))
+call('HSET', KEYS[1], 'pause', format('%.0f %.0f %s', now, now + wanted, ARGV[1]))
 return {'paused', wanted / 1000}

@@ -9,6 +9,7 @@
 #define FORMAT 1
 #define FLAG_FLOOR 1u
 #define FLAG_FORGOTTEN 2u
+#define LEVEL_MAX 15 /* 4^level buckets */
 #define HEAD_BYTES 24u
 #define HEAD_KIND_BYTES 5u
 #define BASE_BYTES 2u
@@ -31,18 +32,20 @@ int total_parse_head(struct total *total, const void *head, size_t bytes)
     unsigned kinds = in[23];
     bool floored = (in[1] & FLAG_FLOOR) != 0;
     size_t expected = HEAD_BYTES + kinds * HEAD_KIND_BYTES + (floored ? 8u : 0u);
-    if (kinds > KIND_MAX || bytes != expected)
+    if (kinds > KIND_MAX || bytes != expected || in[18] > LEVEL_MAX ||
+        bytes_get_u32(in + 19) >= UINT64_C(1) << 2 * in[18])
         return -1;
 
     memset(total, 0, sizeof *total);
     total->forgotten = in[1] == FLAG_FORGOTTEN;
     total->version = bytes_get_u64(in + 2);
     total->voters = bytes_get_u32(in + 14);
-    uint32_t seen = 0;
+    unsigned last = KIND_NONE;
     const unsigned char *entry = in + HEAD_BYTES;
     for (unsigned i = 0; i < kinds; i++, entry += HEAD_KIND_BYTES) {
-        if (!first_seen(&seen, entry[0]))
+        if (entry[0] <= last || entry[0] > KIND_MAX)
             return -1;
+        last = entry[0];
         total->count[entry[0]] = bytes_get_u32(entry + 1);
     }
     if (floored)

@@ -19,8 +19,8 @@ struct total {
     int64_t count[KIND_MAX + 1]; /* by the store's kind id; [0] unused */
 };
 
-/* Parses a head. Returns 0, or -1 where it is no head of format 1 (wrong length, repeated or
- * impossible kind id). */
+/* Parses a head. Returns 0, or -1 where it is no head of format 1 (wrong length, unknown
+ * flag, impossible level or split position, kind ids that are impossible or do not rise). */
 int total_parse_head(struct total *total, const void *head, size_t bytes);
 
 /* Adds a base to a total. Returns 0, or -1 and leaves the total as it was. */

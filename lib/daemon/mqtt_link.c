@@ -401,6 +401,11 @@ bool mqtt_link_backed_up(const struct mqtt_link *link)
            mosquitto_want_write(link->client);
 }
 
+bool mqtt_link_written(const struct mqtt_link *link)
+{
+    return !mqtt_link_up(link) || !mosquitto_want_write(link->client);
+}
+
 /* After a publish or subscribe: nothing is called back from here, as the caller may be anywhere. */
 static int after_sending(struct mqtt_link *link, int rc)
 {

@@ -37,6 +37,10 @@ bool mqtt_link_up(const struct mqtt_link *link);
 /* Bytes waiting to go out, so that the caller can hold back; publishing never blocks. */
 bool mqtt_link_backed_up(const struct mqtt_link *link);
 
+/* Nothing that was published waits in this process for the socket to take it; also while down, as
+ * what waited at QoS 0 is lost with its connection. */
+bool mqtt_link_written(const struct mqtt_link *link);
+
 /* Publishes. `properties` stays the caller's, may be NULL; *mid may be NULL. Returns 0, or -1 while
  * down or on error. */
 int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *payload, size_t bytes,

@@ -215,11 +215,58 @@ void spool_dir_set_clock_bad(struct spool_dir *dir, bool bad)
 
 /* --- what could not be applied --- */
 
+#define SET_ASIDE "set-aside"
+#define BLOCK_BYTES 65536
+#define LINE_MAX_BYTES (2 * RECORD_MAX_BYTES + 1 + WHY_MAX_BYTES + 1)
+
+/* Whether one of the whole lines begins with these bytes. *used: how far the whole lines reach. */
+static bool lines_have(const char *text, size_t text_bytes, const char *beginning, size_t bytes,
+                       size_t *used)
+{
+    const char *end;
+    for (*used = 0; (end = memchr(text + *used, '\n', text_bytes - *used)) != NULL;
+         *used = (size_t)(end - text) + 1)
+        if ((size_t)(end - text) - *used >= bytes && memcmp(text + *used, beginning, bytes) == 0)
+            return true;
+    return false;
+}
+
+/* 1 where a line of the file begins with these bytes, 0 where none does, -1 where it cannot be
+ * read. */
+static int has_line(const struct spool_dir *dir, const char *beginning, size_t bytes)
+{
+    char block[BLOCK_BYTES];
+    size_t have = 0, used;
+    ssize_t n;
+    int fd = openat(dir->fd, SET_ASIDE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    while ((n = read(fd, block + have, sizeof block - have)) > 0) {
+        have += (size_t)n;
+        if (lines_have(block, have, beginning, bytes, &used)) {
+            close(fd);
+            return 1;
+        }
+        have -= used;
+        memmove(block, block + used, have);
+        if (have == sizeof block)
+            have = 0; /* no line of ours is that long */
+    }
+    close(fd);
+    return n < 0 ? -1 : 0;
+}
+
 /* Writes the line whole or not at all. */
 static int append_line(int fd, const char *line, size_t bytes)
 {
     struct stat status;
-    if (fstat(fd, &status) != 0 || status.st_size + (off_t)bytes > SET_ASIDE_MAX_BYTES)
+    char last = '\n';
+    if (fstat(fd, &status) != 0 || status.st_size + (off_t)bytes + 1 > SET_ASIDE_MAX_BYTES)
+        return -1;
+    if (status.st_size > 0 && pread(fd, &last, 1, status.st_size - 1) != 1)
+        return -1;
+    /* Somebody has cut the file within a line. */
+    if (last != '\n' && write(fd, "\n", 1) != 1)
         return -1;
     if (write(fd, line, bytes) == (ssize_t)bytes)
         return 0;
@@ -231,7 +278,7 @@ int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, cons
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char content[RECORD_MAX_BYTES];
-    char line[2 * RECORD_MAX_BYTES + 1 + WHY_MAX_BYTES + 1];
+    char line[LINE_MAX_BYTES];
     size_t bytes = record_bytes(record), used = 0;
 
     record_write(record, 0, content);
@@ -240,12 +287,14 @@ int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, cons
         line[used++] = hex[content[i] & 15];
     }
     line[used++] = ' ';
+    int there = has_line(dir, line, used);
+    if (there != 0)
+        return there;
     for (size_t i = 0; i < WHY_MAX_BYTES && why[i] != '\0'; i++)
         line[used++] = why[i] < ' ' || why[i] > '~' ? '?' : why[i];
     line[used++] = '\n';
 
-    int fd =
-        openat(dir->fd, "set-aside", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
+    int fd = openat(dir->fd, SET_ASIDE, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
     if (fd < 0)
         return -1;
     (void)fchmod(fd, 0660);

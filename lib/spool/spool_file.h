@@ -107,7 +107,8 @@ void spool_dir_asleep(struct spool_dir *dir);
 void spool_dir_awake(struct spool_dir *dir);
 
 /* Appends a line to `set-aside`, up to its bound of 1 MiB: the record in hex (as of a ring with id
- * 0), a space, `why`. 0, or -1 where it is full or fails. */
+ * 0), a space, `why`. Returns 0; 1 where the file has the record already (a repeat, be it after a
+ * crash: nothing is written); -1 where it is full or fails. Reads the whole file. */
 int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, const char *why);
 
 /* --- both sides: what stands in `edge` --- */

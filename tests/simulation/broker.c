@@ -453,6 +453,11 @@ bool mqtt_link_backed_up(const struct mqtt_link *link)
     return link->to_broker.n >= BACKED_UP;
 }
 
+bool mqtt_link_written(const struct mqtt_link *link)
+{
+    return !link->up || link->to_broker.n == 0;
+}
+
 struct mqtt5__property {
     size_t bytes;
     unsigned char data[64];

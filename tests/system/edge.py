@@ -503,8 +503,16 @@ class Edge:
         return True
 
     def settle(self, timeout_s=None):
-        """Waits until all that was admitted is in Redis."""
+        """Waits until all that was admitted is in Redis. A collector that is killed then may apply some of it once more."""
         wait_until(self.drained, "the spool to be applied", timeout_s)
+
+    def acknowledged(self):
+        """Whether all that was admitted is in Redis, and the collector knows it: none of it is applied again."""
+        rings = map(spool_bytes.Ring, spool_bytes.rings(self.spool).values())
+        return self.drained() and all(ring.applied() == ring.write() for ring in rings)
+
+    def settle_acknowledged(self):
+        wait_until(self.acknowledged, "the spool to be acknowledged")
 
     def status(self, watcher, condition, what):
         """The first ops/collector status that `watcher` (an operator subscribed to it) got or gets, which meets the condition."""

@@ -20,6 +20,7 @@ import spool_bytes
 from clients import TIMEOUT_S
 from edge import ROOT, wait_until
 from load import Load
+from scripts import script_text
 from store import article_shard, parse_head
 
 EDGE = {"collector": {"audit_per_minute": 0}, "feed": {"repeat_ms": 200}}
@@ -468,8 +469,7 @@ def put_votes(edge, article, n, batch=1000):
     """As an edge elsewhere would."""
     shards = edge.store.shards()
     shard = article_shard(article, shards)
-    with open(os.path.join(ROOT, "collector", "register.lua"), "rb") as f:
-        sha = edge.redis.script_load(f.read())
+    sha = edge.redis.script_load(script_text("collector/register.lua"))
     keys = ["tally:{%d}:%s" % (shard, name) for name in ("heads", "changed", "meta", "rings")]
     rng, ring = random.Random(n), "%016x" % random.getrandbits(63)
     stamp = (1_700_000_000 << 11)

@@ -22,6 +22,7 @@ import spool_bytes
 from clients import TIMEOUT_S, reader_name
 from edge import ROOT, wait_until
 from load import Load
+from scripts import script_text
 from store import EPOCH_MS, article_shard, bucket_of, parse_base, parse_head, reader_hash
 from test_audit import consistent, put_votes, react, registers_of, shown
 
@@ -249,7 +250,7 @@ def test_what_waits_in_the_spool_and_late_wishes_count_as_none(edge):
     readers = [edge.client(username=reader_name()) for _ in range(5)]
     for reader in readers[:2]:
         reader.say("reactions/" + article, "like")
-    edge.settle()
+    edge.settle_acknowledged()  # else the likes may be applied again, after the reset: see the next test
     edge.kill("collector")
     for reader in readers[1:4]:
         assert reader.say("reactions/" + article, "angry") in SUCCESS  # wait in the spool
@@ -268,6 +269,39 @@ def test_what_waits_in_the_spool_and_late_wishes_count_as_none(edge):
     readers[4].say("reactions/" + article, "none")
     edge.settle()
     same_everywhere(edge, article, {"sad": 1, "funny": 1})
+    consistent(edge)
+
+
+def test_what_is_applied_again_after_a_reset_counts_as_none(edge):
+    """What Redis had and the killed collector had not acknowledged comes again: its readers are voters again, and count for nothing, also
+    where they had changed their minds. Each new wish counts once."""
+    article = "reset/again"
+    readers = [edge.client(username=reader_name()) for _ in range(4)]
+    shard = article_shard(article, edge.store.shards())
+    ring = spool_bytes.Ring(spool_bytes.rings(edge.spool)[shard])
+    before = ring.write()
+    for kind in ("like", "sad"):
+        for reader in readers[:3]:
+            assert reader.say("reactions/" + article, kind) in SUCCESS
+    edge.settle_acknowledged()
+    same_everywhere(edge, article, {"sad": 3})
+    edge.kill("collector")
+    assert readers[2].say("reactions/" + article, "angry") in SUCCESS  # waits in the spool
+    assert readers[3].say("reactions/" + article, "angry") in SUCCESS
+    tally(edge, "reset", article)
+    assert head_of(edge, article).voters == 0
+    spool_bytes.poke(ring.path, spool_bytes.APPLIED_AT, struct.pack("<Q", before))
+    edge.start("collector")
+    edge.settle_acknowledged()
+    head = head_of(edge, article)
+    assert head.voters == 4 and not head.counts
+    same_everywhere(edge, article, {})
+    consistent(edge)
+    for _ in range(2):
+        for reader in readers:
+            assert reader.say("reactions/" + article, "wow") in SUCCESS
+        edge.settle()
+    same_everywhere(edge, article, {"wow": 4})
     consistent(edge)
 
 
@@ -404,7 +438,7 @@ def test_an_open_article_is_archived_by_force(edge):
 # --- the scripts alone: what no test of a command can bring about ---
 
 def call_script(edge, article, name, *argv):
-    text = "".join(open(os.path.join(ROOT, "cli", part)).read() for part in ("article.lua", name + ".lua"))
+    text = script_text("cli/%s.lua" % name)
     keys = [key_of(edge, article, key) for key in ("heads", "base", "changed", "meta", "states", "dropped")]
     return edge.redis.eval(text, 6, *keys, article_shard(article, edge.store.shards()), *argv)
 

@@ -384,3 +384,54 @@ def test_rings_that_cannot_be_opened_now_are_opened_later(make_edge):
     _store_is(edge, model)
     edge.wait_ready()
     assert not glob.glob(os.path.join(glob.escape(edge.spool), "bad-*"))
+
+
+def _statuses(edge, n):
+    """The next n statuses, one a second."""
+    operator = edge.service("operator")
+    operator.watch("ops/collector")
+    operator.wait(lambda: len(operator.got(topic="ops/collector")) > n, "%d statuses" % n)
+    return [json.loads(message.payload) for message in operator.got(topic="ops/collector")]
+
+
+def test_a_ring_that_cannot_be_put_away_is_counted_once(make_edge):
+    """However often it is tried; a second one counts, too, and readers' reactions are applied meanwhile."""
+    edge, model = make_edge(**SHARD).start(), Model()
+    article, name = unique("away"), "0-00000000000000%02x"
+    for i in (1, 2):
+        os.makedirs(os.path.join(edge.spool, "bad-" + name % i, "in the way"))
+        with open(os.path.join(edge.spool, "old-" + name % i), "wb") as f:
+            f.write(b"no ring")
+        _status(edge, lambda s: s["damaged"] >= i, "damaged ring %d" % i)
+        assert [s["damaged"] for s in _statuses(edge, 4)][-1] == i
+    _react(edge, [(article, "like")], model)
+    wait_until(lambda: edge.store.totals().get(article) == {"like": 1}, "the reaction")
+    assert edge["collector"].text().count("is put away") == 2 and edge["collector"].text().count("cannot be put away") == 2
+    for i in (1, 2):
+        shutil.rmtree(os.path.join(edge.spool, "bad-" + name % i))
+    wait_until(lambda: not spool_bytes.old_rings(edge.spool), "both to be put away")
+    assert sorted(map(os.path.basename, glob.glob(os.path.join(glob.escape(edge.spool), "bad-*")))) == ["bad-" + name % i for i in (1, 2)]
+    assert _statuses(edge, 2)[-1]["damaged"] == 2
+    _store_is(edge, model)
+
+
+def test_a_drained_ring_that_cannot_be_deleted_is_said_once(make_edge):
+    """It is tried again each second, and its numbers come to the books when it is gone at last."""
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("stays")
+    _react(edge, [(article, "like")], model)
+    edge.settle()
+    first_id = _ring(edge).ring_id()
+    spool_bytes.poke(_ring(edge).path, spool_bytes.ROTATE_AT, struct.pack("<I", 1))
+    wait_until(lambda: _another_ring(edge, first_id), "another ring")
+    wait_until(lambda: "is to be drained" in edge["collector"].text(), "the old ring to be opened")
+    (path,) = spool_bytes.old_rings(edge.spool)
+    os.rename(path, os.path.join(edge.spool, "elsewhere"))
+    os.mkdir(path)
+    wait_until(lambda: "cannot be deleted" in edge["collector"].text(), "the failure")
+    _statuses(edge, 3)
+    assert edge["collector"].text().count("cannot be deleted") == 1
+    os.rmdir(path)
+    wait_until(lambda: edge.store.books()["applied"] == 1, "the books")
+    _react(edge, [(article, "sad")], model)
+    _store_is(edge, model)

@@ -1,11 +1,16 @@
 """Receipts: what became of a wish, for who asked, and for nobody else."""
 
 import json
+import os
+import sys
 
 import pytest
 
 from clients import V311, V5, reader_name, unique
-from edge import counts_of
+from edge import ROOT, counts_of
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "faults"))
+from link import Link  # noqa: E402
 
 
 class Asking:
@@ -17,10 +22,16 @@ class Asking:
         self.client.watch(self.topic)
         self.n = 0
 
-    def react(self, article, payload, qos=1):
+    def ask(self, article, payload, qos=1):
         self.n += 1
         correlation = b"\0\xff%d" % self.n
         assert self.client.say("reactions/" + article, payload, qos, response_topic=self.topic, correlation=correlation) in (0, 0x10)
+        return correlation
+
+    def react(self, article, payload, qos=1):
+        return self.receipt(self.ask(article, payload, qos))
+
+    def receipt(self, correlation):
         got = self.client.wait(lambda: [m for m in self.client.got(topic=self.topic) if m.correlation == correlation], "the receipt")
         assert got[0].qos == 0 and not got[0].retain
         return json.loads(got[0].payload)
@@ -109,3 +120,53 @@ def test_refusal_receipts_are_bounded_for_a_client(edge):
     got = len(reader.client.got(topic=reader.topic))
     assert 1 <= got <= 500
     assert got + edge.header.receipts_not_sent() >= 500
+
+
+@pytest.fixture
+def collectors_link(make_edge):
+    """An edge, and the link between its broker and its collector."""
+    edge = make_edge(plugin={"shards": 1})
+    link = Link(edge.mqtt_port)
+    argv = edge["collector"].argv
+    argv[argv.index("--mqtt-port") + 1] = str(link.port)
+    edge.start()
+    assert link.pairs
+    yield edge, link
+    link.close()
+
+
+def test_receipts_that_wait_outlive_a_killed_collector(collectors_link):
+    """What was applied while the broker was away from the collector is answered by the next collector."""
+    edge, link = collectors_link
+    article, other = unique("outlive"), unique("plain")
+    reader, late = Asking(edge), Asking(edge, username=reader_name())
+    assert reader.react(article, "like")["outcome"] == "counted"
+    late.react(article, "sad")
+    link.cut()
+    asked = [reader.ask(article, "wow"), reader.ask(other, "none"), late.ask(article, _late("wow", 3600000))]
+    edge.settle()
+    plain = edge.client()
+    assert plain.say("reactions/" + other, "like") in (0, 0x10)
+    edge.settle()  # a call that was sent when the one before was answered
+    edge.kill("collector")
+    link.mend()
+    edge.start("collector")
+    assert [(r["outcome"], r.get("current")) for r in map(reader.receipt, asked[:2])] == [("counted", None), ("retracted", None)]
+    assert late.receipt(asked[2]) == {"article": article, "reaction": "wow", "outcome": "superseded", "current": "sad"}
+    assert reader.react(article, "none")["outcome"] == "retracted"
+    edge.settle()
+    assert edge.store.totals() == {article: {"sad": 1}, other: {"like": 1}}
+
+
+def test_receipts_that_wait_come_when_the_broker_takes_them(collectors_link):
+    edge, link = collectors_link
+    article, reader = unique("waits"), Asking(edge)
+    reader.react(article, "like")
+    link.cut()
+    asked = [reader.ask(article, kind) for kind in ("sad", "wow", "none")]
+    edge.settle()
+    link.mend()
+    for one in asked:
+        assert reader.receipt(one)["outcome"] in ("counted", "retracted", "superseded")  # by what the batch had already
+    edge.settle()
+    assert len(reader.client.got(topic=reader.topic)) == 4, "each once"

@@ -14,7 +14,8 @@ import time
 import pytest
 import redis as redis_py
 
-from edge import ROOT, build_dir, wait_until
+from edge import build_dir, wait_until
+from scripts import script_text
 from store import parse_head, bucket_of
 
 SPLIT = 36
@@ -25,8 +26,7 @@ HEADS, CHANGED, META, RINGS = KEYS
 
 
 def _script(name, folder="collector"):
-    with open(os.path.join(ROOT, folder, name), "rb") as f:
-        return f.read()
+    return script_text(folder + "/" + name)
 
 
 @pytest.fixture(scope="module")
@@ -697,6 +697,106 @@ def test_counting_a_floor_and_what_is_out_of_place(redis):
     redis.hset(key, b"short", b"x")
     sums = _count(redis, "a")[1]
     assert sums[16:19] == [302, 1, 1]
+
+
+# --- one reader of heads (lib/lua/prelude.lua) ---
+
+HEAD = "<BBQIIBIB"  # format, flags, version, number, voters, level, split position, kinds
+
+
+def _raw_head(form=1, flags=0, level=0, split=0, kinds=((1, 2), (7, 1)), n=None, floor=None):
+    raw = struct.pack(HEAD, form, flags, 1000, 1, 5, level, split, len(kinds) if n is None else n)
+    return raw + b"".join(struct.pack("<BI", *kind) for kind in kinds) + (struct.pack("<Q", floor) if floor is not None else b"")
+
+
+GOOD_HEADS = {
+    "two kinds": _raw_head(), "no kinds": _raw_head(kinds=()), "a floor": _raw_head(flags=1, floor=1 << 40),
+    "all kinds": _raw_head(kinds=[(kind, 1) for kind in range(1, 16)]), "four buckets": _raw_head(level=1),
+}
+BAD_HEADS = {
+    "empty": b"", "one byte": b"\1", "too short": _raw_head(kinds=())[:23], "cut": _raw_head()[:-1], "too long": _raw_head() + b"\0",
+    "another format": _raw_head(form=2), "format 0": _raw_head(form=0),
+    "an unknown flag": _raw_head(flags=2), "an unknown flag beside a floor": _raw_head(flags=3, floor=1 << 40),
+    "an unknown flag, as long as with a floor": _raw_head(flags=2, floor=1 << 40), "the highest flag": _raw_head(flags=128),
+    "a floor that is not there": _raw_head(flags=1), "a floor without its flag": _raw_head(floor=1 << 40),
+    "sixteen kinds": _raw_head(kinds=[(kind, 1) for kind in range(1, 17)]), "kind 0": _raw_head(kinds=((0, 1),)),
+    "kind 16": _raw_head(kinds=((16, 1),)), "a kind twice": _raw_head(kinds=((1, 1), (1, 1))), "kinds in disorder": _raw_head(kinds=((7, 1), (1, 1))),
+    "more kinds than bytes": _raw_head(n=3), "level 16": _raw_head(level=16), "level 255": _raw_head(level=255),
+    "a split position beyond the level": _raw_head(level=1, split=4),
+}
+
+
+def _everything(redis):
+    return {key: redis.dump(key) for key in redis.scan_iter(count=1000)}
+
+
+def _readers():
+    """Name → a call of each script that reads the head of the article `a`, and whether it refused it."""
+    def keys(*names):
+        return [len(names)] + ["tally:{0}:" + name for name in names]
+    operators = keys("heads", "base", "changed", "meta", "states", "dropped")
+    now = int(time.time() * 1000)
+    stamp = (now - 1704067200000 + 1000) << 11
+    return {
+        "register.lua": (lambda r: Ring(r).call([Vote("a", 77, stamp, 1)]), lambda a: a[0] == b"error" and a[1].startswith(b"BADHEAD") and a[2] == 1),
+        "state.lua": (lambda r: r.eval(_script("state.lua", "dashboard-feed"), *keys("heads", "changed", "meta", "states"), "a", "{}", 0),
+                      lambda a: a[0] == b"error" and a[1].startswith(b"BADHEAD")),
+        "count.lua": (lambda r: _count(r, "a")[0], lambda a: a == [b"bad"]),
+        "reset.lua": (lambda r: r.eval(_script("reset.lua", "cli"), *operators, 0, "a", "0", "do"), lambda a: a == [b"damaged", b"head"]),
+        "base.lua": (lambda r: r.eval(_script("base.lua", "cli"), *operators, 0, "a", b"", "do", "1", "0"), lambda a: a == [b"damaged", b"head"]),
+        "erase.lua": (lambda r: r.eval(_script("erase.lua", "cli"), *operators, 0, "do", "1", "a", b"12345678"), lambda a: a == [b"ok", 0, 0, 1]),
+    }
+
+
+@pytest.mark.parametrize("reader", sorted(_readers()))
+@pytest.mark.parametrize("what", sorted(BAD_HEADS))
+def test_every_script_refuses_a_head_of_no_known_form(redis, what, reader):
+    """And leaves all as it is: what another version wrote is never taken for something else."""
+    redis.hset(HEADS, "a", BAD_HEADS[what])
+    redis.hset(META, mapping={"version": 1000, "articles": 1})
+    redis.zadd(CHANGED, {"a": 1000})
+    before = _everything(redis)
+    call, refuses = _readers()[reader]
+    answer = call(redis)
+    assert refuses(answer), answer
+    assert _everything(redis) == before
+
+
+@pytest.mark.parametrize("reader", sorted(_readers()))
+@pytest.mark.parametrize("what", sorted(GOOD_HEADS))
+def test_every_script_takes_a_head_of_the_known_form(redis, what, reader):
+    redis.hset(HEADS, "a", GOOD_HEADS[what])
+    redis.hset(META, mapping={"version": 1000, "articles": 1})
+    redis.zadd(CHANGED, {"a": 1000})
+    call, refuses = _readers()[reader]
+    answer = call(redis)
+    assert not refuses(answer) and answer[0] in (b"ok", b"same"), answer
+    head, old = _head(redis), parse_head(GOOD_HEADS[what])
+    if reader == "state.lua":
+        assert head == old._replace(version=head.version) and head.version > old.version
+    if reader == "register.lua":
+        counts = {**old.counts, 1: old.counts.get(1, 0) + 1}
+        assert (head.voters, head.counts, head.floor) == (old.voters + 1, counts, old.floor)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\1", b"\2\0", b"\1\1" + bytes(8), b"\1\1\0" + bytes(8), b"\1\1\x10" + bytes(8), b"\1\2" + (b"\1" + bytes(8)) * 2,
+                                 b"\1\x10" + b"".join(bytes([kind]) + bytes(8) for kind in range(1, 17))])
+def test_a_base_of_no_known_form_is_refused(redis, raw):
+    redis.hset(HEADS, "a", _raw_head())
+    redis.hset("tally:{0}:base", "a", raw)
+    before = _everything(redis)
+    keys = ["tally:{0}:" + name for name in ("heads", "base", "changed", "meta", "states", "dropped")]
+    assert redis.eval(_script("reset.lua", "cli"), 6, *keys, 0, "a", "0", "do") == [b"damaged", b"base"]
+    assert _everything(redis) == before
+
+
+@pytest.mark.parametrize("whose", ["", "zz", "a1 more"])
+def test_a_pause_is_read_alike_by_who_waits_for_it_and_who_makes_it(redis, whose):
+    """A text that is no pause holds nobody, and is replaced."""
+    now = redis.time()[0] * 1000000
+    redis.hset(META, "pause", "%d %d %s" % (now - 1, now + 1500000, whose))
+    assert Ring(redis).call(_votes("a", [1]))[0] == b"ok"
+    assert _pause(redis, 10)[0] == b"paused"
 
 
 # --- the simulator's model of it (tests/simulation), call by call ---

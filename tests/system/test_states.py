@@ -13,6 +13,7 @@ import pytest
 
 from clients import FLAVOUR_NAMES, FLAVOURS, TIMEOUT_S, V5, unique
 from edge import ROOT, wait_until
+from scripts import script_text
 from store import article_shard, parse_head
 
 OK = (0x00, 0x10)
@@ -274,8 +275,7 @@ class Shard:
 
     def __init__(self, redis, number, clear=True):
         self.redis, self.number = redis, number
-        with open(os.path.join(ROOT, "dashboard-feed", "state.lua")) as script:
-            self.text = script.read()
+        self.text = script_text("dashboard-feed/state.lua").decode()
         self.script = redis.register_script(self.text)
         if clear:
             redis.delete(*self.keys())

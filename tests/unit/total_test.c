@@ -13,8 +13,8 @@ static const char head_hex[] = "01"               /* format */
                                "05000000"         /* split position */
                                "03"               /* kinds */
                                "0103000000"       /* kind 1: 3 */
-                               "0f0a000000"       /* kind 15: 10 */
                                "02ffffffff"       /* kind 2: 4294967295 */
+                               "0f0a000000"       /* kind 15: 10 */
                                "0500000000000000" /* floor 5 */;
 
 static void reads_a_head(void **state)
@@ -57,10 +57,11 @@ static void refuses_heads(void **state)
         size_t at;
         unsigned char value;
     } cases[] = {
-        {"format 0", 0, 0},        {"format 2", 0, 2},       {"no floor flagged", 1, 0},
-        {"unknown flag", 1, 3},    {"one kind less", 23, 2}, {"one kind more", 23, 4},
-        {"16 kinds", 23, 16},      {"kind 0", 24, 0},        {"kind 16", 24, 16},
-        {"kind repeated", 24, 15}, {"kind 255", 29, 255},
+        {"format 0", 0, 0},       {"format 2", 0, 2},       {"no floor flagged", 1, 0},
+        {"unknown flag", 1, 3},   {"one kind less", 23, 2}, {"one kind more", 23, 4},
+        {"16 kinds", 23, 16},     {"kind 0", 24, 0},        {"kind 16", 24, 16},
+        {"kind repeated", 24, 2}, {"kind 255", 34, 255},    {"disorder", 24, 14},
+        {"level 16", 18, 16},     {"level 255", 18, 255},   {"split position", 19, 16},
     };
     unsigned char head[TOTAL_HEAD_MAX_BYTES];
     size_t bytes = unit_hex(head_hex, head);
