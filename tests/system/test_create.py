@@ -12,6 +12,7 @@ import redis as redis_py
 
 from clients import unique
 from edge import ROOT, wait_until
+from scripts import script_text
 from store import article_shard, bucket_of, parse_head
 
 OK = (0, 0x10)
@@ -300,8 +301,7 @@ def _key(name):
 
 
 def _run(redis, name, keys, *arguments):
-    with open(os.path.join(ROOT, "dashboard-feed", name), "rb") as script:
-        return redis.eval(script.read(), len(keys), *map(_key, keys), *arguments)[0].decode()
+    return redis.eval(script_text("dashboard-feed/" + name), len(keys), *map(_key, keys), *arguments)[0].decode()
 
 
 def _forget(redis, readers=("0c2e4a11",), quiet_s=21600):
@@ -395,9 +395,8 @@ def test_whatever_is_applied_takes_the_mark_away_but_for_repeats(server, name):
     server.hset(_key("7:0"), struct.pack("<Q", READER), value(stamp, 1))
     assert _forget(server) == "forgotten"
     before = server.hget(_key("heads"), "a")
-    with open(os.path.join(ROOT, "collector", "register.lua"), "rb") as script:
-        answer = server.eval(script.read(), 4, *map(_key, ["heads", "changed", "meta", "rings"]), "00000000000000aa", b"\0" * 8, b"\1" * 16, 0, 0,
-                             b"\2" * 8, 36, 0, "", "a", struct.pack("<Q", hash_of) + vote)
+    answer = server.eval(script_text("collector/register.lua"), 4, *map(_key, ["heads", "changed", "meta", "rings"]), "00000000000000aa",
+                         b"\0" * 8, b"\1" * 16, 0, 0, b"\2" * 8, 36, 0, "", "a", struct.pack("<Q", hash_of) + vote)
     assert answer[0] == b"ok"
     after = server.hget(_key("heads"), "a")
     if name in ("repeat", "older"):
