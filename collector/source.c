@@ -175,15 +175,26 @@ int source_seek(struct source *source, uint64_t position)
     return 0;
 }
 
+/* A record that has gone bad is counted once, as the ring may be gone through again. */
+static void drop_old(struct source *source, size_t i)
+{
+    source->damaged++;
+    source->n--;
+    memmove(source->position + i, source->position + i + 1,
+            (source->n - i) * sizeof *source->position);
+}
+
 int source_next(struct source *source, struct record *out)
 {
     uint64_t end;
     if (!source->old)
         return spool_take(&source->consumer, out);
     while (source->next < source->n) {
-        if (read_old(source, source->next++, out, &end) == 1)
+        if (read_old(source, source->next, out, &end) == 1) {
+            source->next++;
             return 1;
-        source->damaged++;
+        }
+        drop_old(source, source->next);
     }
     return 0;
 }

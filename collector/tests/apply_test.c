@@ -450,20 +450,45 @@ static void test_a_lost_connection_casts_doubt(void **state)
     teardown(&world);
 }
 
-static void test_what_lay_in_the_ring_is_renewed(void **state)
+/* Only the record that failed so often, whatever comes first when the ring is gone on with. */
+static void test_no_other_record_is_set_aside(void **state)
 {
     (void)state;
-    struct world world;
-    setup(&world);
-    assert_true(apply_asks(&world.apply, world.now_ms));
-    apply_asking(&world.apply);
-    apply_resume(&world.apply, (struct take_point){0, 0}, 0, 15 * 64);
-    for (int i = 0; i < 3; i++) {
-        send(&world, 10); /* from 0, 10, 20 */
-        assert_int_equal(apply_renews(&world.apply, world.take[0]), i < 2);
-        answer(&world, APPLY_OK, NULL);
+    struct apply apply;
+    struct record record = {.position = 640};
+    apply_init(&apply);
+    apply.careful_until = 1280;
+    apply.suspect = 640;
+    apply.suspect_failures = APPLY_TRIES;
+    assert_true(apply_sets_aside(&apply, &record));
+    for (record.position = 0; record.position < 1280; record.position += 64)
+        assert_int_equal(apply_sets_aside(&apply, &record), record.position == 640);
+    record.position = 640;
+    apply.suspect_failures--;
+    assert_false(apply_sets_aside(&apply, &record));
+    apply.suspect_failures++;
+    apply.careful_until = 0;
+    assert_false(apply_sets_aside(&apply, &record));
+}
+
+static void test_what_lay_in_the_ring_is_renewed(void **state)
+{
+    static const uint64_t ends[] = {11 * 64, 15 * 64,
+                                    20 * 64}; /* after a batch's first record, … */
+    (void)state;
+    for (size_t k = 0; k < COUNT_OF(ends); k++) {
+        struct world world;
+        setup(&world);
+        assert_true(apply_asks(&world.apply, world.now_ms));
+        apply_asking(&world.apply);
+        apply_resume(&world.apply, (struct take_point){0, 0}, 0, ends[k]);
+        for (int i = 0; i < 3; i++) {
+            send(&world, 10); /* from 0, 10, 20 */
+            assert_int_equal(apply_renews(&world.apply, world.take[0]), i < 2);
+            answer(&world, APPLY_OK, NULL);
+        }
+        teardown(&world);
     }
-    teardown(&world);
 }
 
 static void test_who_has_caught_up_is_held_by_nothing(void **state)
@@ -561,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_what_was_not_heard_is_applied_again),
         cmocka_unit_test(test_a_ring_that_is_given_up_stays_so),
         cmocka_unit_test(test_a_lost_connection_casts_doubt),
+        cmocka_unit_test(test_no_other_record_is_set_aside),
         cmocka_unit_test(test_what_lay_in_the_ring_is_renewed),
         cmocka_unit_test(test_who_has_caught_up_is_held_by_nothing),
         cmocka_unit_test(test_random_failures_lose_nothing),

@@ -107,6 +107,25 @@ static void give(struct receipt_box *box, int n)
         receipt_add(box, &record, "like", NULL);
 }
 
+/* A later outcome of the same wish must not come before an earlier one. */
+static void test_none_overtakes_those_that_wait(void **state)
+{
+    (void)state;
+    struct receipt_box *box = receipt_new("");
+    struct mqtt_link link = {.written = true};
+    receipt_connect(box, &link);
+    give(box, 2);
+    link.up = true;
+    give(box, 1);
+    assert_int_equal(link.n, 0);
+    assert_int_equal(receipt_gone(box), 0);
+    receipt_flush(box);
+    assert_int_equal(link.n, 3);
+    give(box, 1);
+    assert_int_equal(link.n, 4);
+    receipt_free(box);
+}
+
 static void test_what_has_left_the_process(void **state)
 {
     (void)state;
@@ -145,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_payloads),
         cmocka_unit_test(test_longest_payload),
         cmocka_unit_test(test_the_queue_is_bounded),
+        cmocka_unit_test(test_none_overtakes_those_that_wait),
         cmocka_unit_test(test_what_has_left_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

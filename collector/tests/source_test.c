@@ -274,6 +274,97 @@ static void test_old_with_damage(void **state)
     ring_free(&world.ring);
 }
 
+/* Gone bad after it was scanned: counted once, however often the ring is gone through again. */
+static void test_old_that_goes_bad(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    for (uint64_t i = 0; i < 10; i++)
+        assert_true(append(&world, i * 3 + 1)); /* 48 bytes each */
+    struct source *source = open_source(&world, true);
+    assert_int_equal(source_scan(source), 0);
+    ring_data(&world.ring)[48 * 4 + 30] ^= 1;
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(source_seek(source, 0), 0);
+        for (uint64_t i = 0; i < 10; i++) {
+            if (i == 4)
+                continue;
+            assert_int_equal(source_next(source, &record), 1);
+            assert_int_equal(record.sequence, i);
+        }
+        assert_int_equal(source_next(source, &record), 0);
+        assert_int_equal(source_backlog_bytes(source), 0);
+        assert_int_equal(source_damaged(source), 1);
+    }
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+/* What a header claims after a power loss is no more than a ring holds. */
+static void test_old_claims_no_more_than_its_capacity(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    for (uint64_t i = 0; i < 10; i++)
+        assert_true(append(&world, i * 3 + 1));
+    struct source *source = open_source(&world, true);
+    bytes_put_u64(world.ring.memory + RING_WRITE, 4096);
+    assert_waiting(source, 0, 4096);
+    bytes_put_u64(world.ring.memory + RING_WRITE, 4096 + 48);
+    assert_waiting(source, 0, 4096);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+/* Nobody asked how many wait while the ring was gone through several times. */
+static void test_counts_after_many_laps(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    struct source *source = open_source(&world, false);
+    assert_waiting(source, 0, 0);
+    for (uint64_t i = 0; i < 500; i++) {
+        assert_true(append(&world, i * 3 + 1));
+        assert_int_equal(source_next(source, &record), 1);
+        uint64_t end = record.position + record_bytes(&record);
+        source_heard(source, (struct take_point){end, record.sequence + 1});
+        source_acknowledge(source, (struct take_point){end, record.sequence + 1});
+    }
+    for (uint64_t i = 0; i < 3; i++)
+        assert_true(append(&world, i * 3 + 1));
+    uint64_t records, bytes;
+    source_waiting(source, &records, &bytes);
+    assert_int_equal(records, 3);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
+/* A record given back keeps its place: one of another sequence in it is damage. */
+static void test_back_keeps_the_sequence(void **state)
+{
+    (void)state;
+    struct world world;
+    struct record record;
+    setup(&world);
+    assert_true(append(&world, 1));
+    assert_true(append(&world, 4));
+    struct source *source = open_source(&world, false);
+    assert_int_equal(source_next(source, &record), 1);
+    assert_int_equal(source_next(source, &record), 1);
+    struct record forged = record;
+    forged.sequence--;
+    source_back(source, &record);
+    record_write(&forged, RING_ID, ring_data(&world.ring) + forged.position);
+    assert_int_equal(source_next(source, &record), -1);
+    source_free(source);
+    ring_free(&world.ring);
+}
+
 static void test_old_without_a_record(void **state)
 {
     (void)state;
@@ -318,6 +409,10 @@ int main(void)
         cmocka_unit_test(test_old),
         cmocka_unit_test(test_old_before_a_filler),
         cmocka_unit_test(test_old_with_damage),
+        cmocka_unit_test(test_old_that_goes_bad),
+        cmocka_unit_test(test_old_claims_no_more_than_its_capacity),
+        cmocka_unit_test(test_counts_after_many_laps),
+        cmocka_unit_test(test_back_keeps_the_sequence),
         cmocka_unit_test(test_old_without_a_record),
         cmocka_unit_test(test_damage_in_the_current_ring),
     };
