@@ -8,6 +8,7 @@
 #include "fnv.h"
 #include "route.h"
 #include "totals_answer.h"
+#include "visitors.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -16,6 +17,8 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/util.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,12 +52,18 @@ struct file {
     char etag[ETAG_MAX_BYTES], packed_etag[ETAG_MAX_BYTES];
 };
 
+struct question; /* a request that waits, or whose articles are looked up */
+
 /* evhttp tells nobody when a connection that has made no request ends; so each bufferevent is kept
  * with a reference, until evhttp is seen to have let go of it. */
 struct connection {
     struct http *http;
     struct bufferevent *socket;
     struct evbuffer_cb_entry *watch; /* of its output */
+    struct evbuffer_cb_entry *count; /* of its input */
+    struct visitor *visitor;         /* NULL: not known yet */
+    struct question *waiting;        /* NULL: no request of it waits for its turn */
+    size_t lines;                    /* of the request that is being read */
     bool answering;                  /* what goes out is this server's, not evhttp's own */
     uint64_t since_ms;               /* accepted, or last request or answer */
     bool dropped;
@@ -72,6 +81,8 @@ struct http {
                        */
     char connect[300]; /* of the CSP, where the broker's URL is known */
     unsigned lookups;
+    struct visitors visitors;
+    struct event *turn; /* requests wait */
     struct http_stats stats;
 };
 
@@ -79,6 +90,10 @@ struct http {
 
 static void release(struct http *http, struct connection *one)
 {
+    if (one->count != NULL)
+        evbuffer_remove_cb_entry(bufferevent_get_input(one->socket), one->count);
+    if (one->visitor != NULL)
+        visitors_leave(&http->visitors, one->visitor);
     if (one->watch != NULL)
         evbuffer_remove_cb_entry(bufferevent_get_output(one->socket), one->watch);
     DL_DELETE(http->connections, one);
@@ -86,6 +101,8 @@ static void release(struct http *http, struct connection *one)
     bufferevent_decref(one->socket);
     free(one);
 }
+
+static void forget(struct http *http, struct connection *one);
 
 /* Makes evhttp see an end of the connection, which it then frees. */
 static void drop(struct http *http, struct connection *one)
@@ -95,6 +112,7 @@ static void drop(struct http *http, struct connection *one)
     http->stats.connections_dropped++;
     if (fd >= 0)
         shutdown(fd, SHUT_RDWR);
+    forget(http, one);
 }
 
 /* Whether evhttp has freed its side: bufferevent_free takes the callbacks out. */
@@ -147,24 +165,93 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
         count(one->http, status);
 }
 
+/* Something was read. Of a request with too many lines evhttp would keep each: it gets one that is
+ * none instead, and says so to the client. */
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *user)
+{
+    struct connection *one = user;
+    struct evbuffer_ptr at;
+    if (info->n_added == 0 || one->lines > HTTP_MAX_LINES ||
+        evbuffer_ptr_set(input, &at, evbuffer_get_length(input) - info->n_added,
+                         EVBUFFER_PTR_SET) != 0)
+        return;
+    while (one->lines <= HTTP_MAX_LINES) {
+        at = evbuffer_search(input, "\n", 1, &at);
+        if (at.pos < 0)
+            return;
+        one->lines++;
+        if (evbuffer_ptr_set(input, &at, 1, EVBUFFER_PTR_ADD) != 0)
+            break;
+    }
+    if (one->lines > HTTP_MAX_LINES) {
+        evbuffer_drain(input, evbuffer_get_length(input));
+        evbuffer_add(input, "too many\n", 9);
+    }
+}
+
+/* The address that a connection is from: IPv4, or /64 of IPv6. False: it has none any more. */
+static bool address_of(const struct connection *one, unsigned char address[16])
+{
+    struct sockaddr_storage peer;
+    socklen_t bytes = sizeof peer;
+    evutil_socket_t fd = bufferevent_getfd(one->socket);
+    memset(address, 0, 16);
+    if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &bytes) != 0)
+        return false;
+    if (peer.ss_family == AF_INET) {
+        address[10] = address[11] = 0xff;
+        memcpy(address + 12, &((const struct sockaddr_in *)&peer)->sin_addr, 4);
+    } else if (peer.ss_family == AF_INET6) {
+        const struct in6_addr *from = &((const struct sockaddr_in6 *)&peer)->sin6_addr;
+        memcpy(address, from, IN6_IS_ADDR_V4MAPPED(from) ? 16 : 8);
+    }
+    return true;
+}
+
+/* evhttp tells nobody of what it has accepted whose it is: found out when it matters. Whoever is
+ * gone already counts as of no address. */
+static struct visitor *visitor_of(struct http *http, struct connection *one)
+{
+    unsigned char address[16];
+    if (one->visitor == NULL) {
+        address_of(one, address);
+        one->visitor = visitors_enter(&http->visitors, address);
+    }
+    return one->visitor;
+}
+
+/* Makes room for a connection: the one that has been idle longest of who has the most gives way. */
+static void make_room(struct http *http)
+{
+    struct connection *one;
+    size_t dropped = 0;
+    DL_FOREACH(http->connections, one)
+    {
+        dropped += one->dropped;
+        if (!one->dropped)
+            visitor_of(http, one);
+    }
+    while (http->stats.connections - dropped >= HTTP_MAX_CONNECTIONS) {
+        const struct visitor *heaviest = visitors_heaviest(&http->visitors);
+        DL_FOREACH(http->connections, one)
+        {
+            if (!one->dropped && (one->visitor == heaviest || heaviest == NULL))
+                break;
+        }
+        if (one == NULL)
+            return; /* all of theirs are on their way out */
+        drop(http, one);
+        dropped++;
+    }
+}
+
 /* evhttp accepts a connection. */
 static struct bufferevent *on_accept(struct event_base *base, void *user)
 {
     struct http *http = user;
     if (http->stats.connections >= HTTP_MAX_CONNECTIONS) {
         sweep(http);
-        size_t over = http->stats.connections + 1 > HTTP_MAX_CONNECTIONS
-                          ? http->stats.connections + 1 - HTTP_MAX_CONNECTIONS
-                          : 0;
-        struct connection *one;
-        DL_FOREACH(http->connections, one)
-        {
-            if (over == 0)
-                break;
-            if (!one->dropped)
-                drop(http, one);
-            over--;
-        }
+        make_room(http);
     }
     struct connection *made = calloc(1, sizeof *made);
     struct bufferevent *socket = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
@@ -175,6 +262,8 @@ static struct bufferevent *on_accept(struct event_base *base, void *user)
     bufferevent_incref(socket);
     made->http = http;
     made->socket = socket;
+    bufferevent_set_max_single_read(socket, HTTP_READ_BYTES);
+    made->count = evbuffer_add_cb(bufferevent_get_input(socket), on_input, made);
     made->watch = evbuffer_add_cb(bufferevent_get_output(socket), on_output, made);
     made->since_ms = clock_monotonic_ms();
     DL_APPEND(http->connections, made);
@@ -204,6 +293,7 @@ static void touch(struct http *http, struct evhttp_request *request, bool answer
     if (one == NULL)
         return;
     one->answering = answering;
+    one->lines = 0;
     one->since_ms = clock_monotonic_ms();
     DL_DELETE(http->connections, one);
     DL_APPEND(http->connections, one);
@@ -306,9 +396,10 @@ static void answer_tagged(struct http *http, struct evhttp_request *request, con
 
 struct question {
     struct http *http;
+    struct visitors_request turn;
     struct evhttp_request *request;
     bool list;
-    size_t n;
+    size_t n; /* 0: it asks for no totals */
     struct route_article article[];
 };
 
@@ -316,6 +407,16 @@ static void answer_away(struct http *http, struct evhttp_request *request, const
 {
     header(request, "Retry-After", "1");
     answer_error(http, request, 503, "Service Unavailable", error);
+}
+
+/* What it looked up, or was to, makes room for others of its address. */
+static void looked_up(const struct question *question)
+{
+    if (question->turn.visitor == NULL)
+        return;
+    visitors_looked_up(question->turn.visitor, question->turn.articles);
+    if (question->turn.visitor->asking != NULL)
+        events_arm(question->http->turn, 0);
 }
 
 static void answer_totals(const struct question *question, const struct follow_total *totals)
@@ -344,6 +445,7 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
     struct question *question = user;
     struct http *http = question->http;
     http->lookups--;
+    looked_up(question);
     for (size_t i = 0; totals != NULL && i < n; i++)
         if (!total_json_kinds_known(&totals[i].total, follow_kinds(http->config.follow)))
             follow_reread(http->config.follow); /* known in a second, as long as this is cached */
@@ -357,41 +459,41 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
     free(question);
 }
 
-static void ask_totals(struct http *http, struct evhttp_request *request, const struct route *route)
+/* Returns 0, and answers later, or -1: it could not be asked. */
+static int look_up(struct question *question)
 {
+    struct http *http = question->http;
     struct follow_article articles[ROUTE_MAX_ARTICLES];
-    struct question *question = NULL;
     size_t n = 0;
-    if (!follow_ready(http->config.follow)) {
-        answer_away(http, request, "redis is away");
-        return;
-    }
-    if (http->lookups < HTTP_MAX_LOOKUPS)
-        question = malloc(sizeof *question + route->n * sizeof question->article[0]);
-    if (question == NULL) {
-        http->stats.lookups_refused++;
-        answer_away(http, request, "too many requests wait for redis");
-        return;
-    }
-    *question = (struct question){
-        .http = http, .request = request, .list = route->kind == ROUTE_TOTALS, .n = route->n};
-    for (size_t i = 0; i < route->n; i++) {
-        question->article[i] = route->article[i];
-        if (!route->article[i].bad)
-            articles[n++] = (struct follow_article){.id = route->article[i].id,
-                                                    .bytes = route->article[i].bytes};
-    }
-    if (n == 0) {
-        answer_totals(question, NULL);
-        free(question);
-        return;
-    }
+    for (size_t i = 0; i < question->n; i++)
+        if (!question->article[i].bad)
+            articles[n++] = (struct follow_article){.id = question->article[i].id,
+                                                    .bytes = question->article[i].bytes};
     http->lookups++;
-    if (follow_lookup(http->config.follow, articles, n, on_totals, question) != 0) {
-        http->lookups--;
-        free(question);
-        answer_away(http, request, "redis is away");
+    if (follow_lookup(http->config.follow, articles, n, on_totals, question) == 0)
+        return 0;
+    http->lookups--;
+    return -1;
+}
+
+/* Takes the question over. */
+static void ask_totals(struct question *question)
+{
+    struct http *http = question->http;
+    if (!follow_ready(http->config.follow)) {
+        answer_away(http, question->request, "redis is away");
+    } else if (question->turn.articles == 0) {
+        answer_totals(question, NULL);
+    } else if (http->lookups >= HTTP_MAX_LOOKUPS) {
+        http->stats.lookups_refused++;
+        answer_away(http, question->request, "too many requests wait for redis");
+    } else if (look_up(question) == 0) {
+        return;
+    } else {
+        answer_away(http, question->request, "redis is away");
     }
+    looked_up(question);
+    free(question);
 }
 
 /* ---- files ---- */
@@ -540,10 +642,6 @@ static void answer_route(struct http *http, struct evhttp_request *request,
     case ROUTE_BAD:
         answer_error(http, request, 400, "Bad Request", route->error);
         return;
-    case ROUTE_TOTAL:
-    case ROUTE_TOTALS:
-        ask_totals(http, request, route);
-        return;
     case ROUTE_METRICS:
         answer_metrics(http, request);
         return;
@@ -560,6 +658,8 @@ static void answer_route(struct http *http, struct evhttp_request *request,
             return;
         }
         break;
+    case ROUTE_TOTAL: /* looked up */
+    case ROUTE_TOTALS:
     case ROUTE_NOTHING:
         break;
     }
@@ -569,25 +669,124 @@ static void answer_route(struct http *http, struct evhttp_request *request,
                  "/metrics and /healthz");
 }
 
-static void on_request(struct evhttp_request *request, void *user)
+/* Answers what looks nothing up. */
+static void answer_plain(struct http *http, struct evhttp_request *request,
+                         const struct route *route)
 {
-    struct http *http = user;
-    struct route route;
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     enum evhttp_cmd_type method = evhttp_request_get_command(request);
-    touch(http, request, true);
-    route_parse(&route, uri != NULL ? evhttp_uri_get_path(uri) : NULL,
-                uri != NULL ? evhttp_uri_get_query(uri) : NULL);
-    if (is_for_any_origin(&route))
+    if (is_for_any_origin(route))
         allow_any_origin(request);
     if (method == EVHTTP_REQ_OPTIONS) {
-        answer_options(http, request, &route);
+        answer_options(http, request, route);
     } else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
         header(request, "Allow", ALLOWED);
         answer_error(http, request, 405, "Method Not Allowed", "accepted are " ALLOWED);
     } else {
-        answer_route(http, request, &route);
+        answer_route(http, request, route);
     }
+}
+
+static void read_route(struct evhttp_request *request, struct route *route)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    route_parse(route, uri != NULL ? evhttp_uri_get_path(uri) : NULL,
+                uri != NULL ? evhttp_uri_get_query(uri) : NULL);
+}
+
+/* Takes the question over. */
+static void answer_question(struct question *question)
+{
+    struct route route;
+    if (question->n > 0) {
+        allow_any_origin(question->request);
+        ask_totals(question);
+        return;
+    }
+    read_route(question->request, &route);
+    answer_plain(question->http, question->request, &route);
+    free(question);
+}
+
+static struct question *make_question(struct http *http, struct evhttp_request *request)
+{
+    struct route route;
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+    read_route(request, &route);
+    bool asks = (route.kind == ROUTE_TOTAL || route.kind == ROUTE_TOTALS) &&
+                (method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD);
+    size_t n = asks ? route.n : 0;
+    struct question *question = malloc(sizeof *question + n * sizeof question->article[0]);
+    if (question == NULL)
+        return NULL;
+    *question = (struct question){
+        .http = http, .request = request, .list = route.kind == ROUTE_TOTALS, .n = n};
+    for (size_t i = 0; i < n; i++) {
+        question->article[i] = route.article[i];
+        question->turn.articles += !route.article[i].bad;
+    }
+    return question;
+}
+
+static void on_request(struct evhttp_request *request, void *user)
+{
+    struct http *http = user;
+    struct connection *one = connection_of(http, request);
+    struct question *question = make_question(http, request);
+    touch(http, request, true);
+    if (question == NULL) {
+        answer_away(http, request, "no memory");
+        return;
+    }
+    if (one != NULL)
+        question->turn.visitor = visitor_of(http, one);
+    if (question->turn.visitor == NULL) { /* no memory: at once, then */
+        answer_question(question);
+        return;
+    }
+    one->waiting = question;
+    http->stats.waiting++;
+    visitors_wait(&question->turn);
+    events_arm(http->turn, 0);
+}
+
+static uint64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *user)
+{
+    struct http *http = user;
+    struct visitors_request *next;
+    uint64_t began_us = monotonic_us();
+    (void)fd;
+    (void)what;
+    while ((next = visitors_next(&http->visitors)) != NULL) {
+        struct question *question =
+            (struct question *)(void *)((char *)next - offsetof(struct question, turn));
+        connection_of(http, question->request)->waiting = NULL;
+        http->stats.waiting--;
+        answer_question(question);
+        if (monotonic_us() - began_us >= HTTP_TURN_US) {
+            events_arm(http->turn, 0);
+            return;
+        }
+    }
+}
+
+/* A connection that is dropped waits for no turn. */
+static void forget(struct http *http, struct connection *one)
+{
+    struct question *question = one->waiting;
+    if (question == NULL)
+        return;
+    one->waiting = NULL;
+    http->stats.waiting--;
+    visitors_forget(&question->turn);
+    answer_away(http, question->request, "too many connections of this address, or too slow");
+    free(question);
 }
 
 /* ---- making ---- */
@@ -710,8 +909,9 @@ struct http *http_new(struct event_base *base, const struct http_config *config,
     set_codes(http);
     http->server = evhttp_new(base);
     http->sweep = event_new(base, -1, EV_PERSIST, on_sweep, http);
-    if (http->server == NULL || http->sweep == NULL || make_files(http) != 0 ||
-        events_arm(http->sweep, SWEEP_MS) != 0) {
+    http->turn = evtimer_new(base, on_turn, http);
+    if (http->server == NULL || http->sweep == NULL || http->turn == NULL ||
+        make_files(http) != 0 || events_arm(http->sweep, SWEEP_MS) != 0) {
         error_say(error, error_bytes, "no memory");
         goto fail;
     }
@@ -729,11 +929,17 @@ void http_free(struct http *http)
 {
     if (http == NULL)
         return;
+    struct connection *one;
+    DL_FOREACH(http->connections, one)
+    {
+        forget(http, one);
+    }
     if (http->server != NULL)
         evhttp_free(http->server);
     while (http->connections != NULL)
         release(http, http->connections);
     events_free(http->sweep);
+    events_free(http->turn);
     for (size_t i = 0; http->files != NULL && i < assets_n; i++) {
         free(http->files[i].body);
         free(http->files[i].packed);

@@ -3,7 +3,8 @@
  *
  * Readers' clients must not be able to hinder the feed. Connections, lookups, headers and bodies
  * are bounded, and a connection that takes too long over a request or its answer is closed. At the
- * bound of connections the one that has been idle longest is. */
+ * bound of connections the one that has been idle longest of the address that has the most is.
+ * Addresses take turns (visitors.h). */
 #ifndef TALLY_FEED_HTTP_H
 #define TALLY_FEED_HTTP_H
 
@@ -21,6 +22,9 @@
 /* Of a request: its line, and headers. A list of as many articles as may be asked for, each as long
  * as it may be and every byte percent-encoded, and 8 KiB for the rest. */
 #define HTTP_MAX_HEADER_BYTES (ROUTE_MAX_ARTICLES * (3 * ARTICLE_MAX_BYTES + 3) + 8192)
+#define HTTP_MAX_LINES 512   /* of a request */
+#define HTTP_READ_BYTES 4096 /* at once of a connection, so that none keeps the others waiting */
+#define HTTP_TURN_US 1000    /* of answering, before what has come meanwhile is read */
 #define HTTP_MAX_BODY_BYTES 1024 /* no request has a use for one */
 #define HTTP_MAX_WAIT_MS 20000   /* for a request, or until its answer is taken */
 
@@ -46,6 +50,7 @@ struct http_stats {
         uint64_t n;
     } answers[HTTP_CODES];
     size_t connections;
+    size_t waiting;               /* requests, for their turn */
     uint64_t connections_dropped; /* over the bound, or too slow */
     uint64_t lookups_refused;
     uint64_t body_bytes;

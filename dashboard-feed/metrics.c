@@ -135,6 +135,8 @@ static void write_http(struct evbuffer *out, const struct metrics *in)
                             http->answers[i].code, http->answers[i].n);
     counter(out, "tally_http_body_bytes_total", http->body_bytes, "Bytes of answers' bodies.");
     gauge(out, "tally_http_connections", (double)http->connections, "Open HTTP connections.");
+    gauge(out, "tally_http_waiting_requests", (double)http->waiting,
+          "HTTP requests that wait for their address's turn.");
     counter(out, "tally_http_dropped_connections_total", http->connections_dropped,
             "HTTP connections closed because they were too slow or too many.");
     counter(out, "tally_http_refused_lookups_total", http->lookups_refused,

@@ -1,13 +1,17 @@
 <?php
 /**
  * Plugin Name: Tally
- * Description: The reaction bar under every post. A must-use plugin: copy it to wp-content/mu-plugins/tally.php, and put
+ * Description: The reaction bar under posts and pages. A must-use plugin: copy it to wp-content/mu-plugins/tally.php, and put
  *              define( 'TALLY_URL', 'https://tally.example.org' ); into wp-config.php.
  *
  * A post's article id is its number; in a network of sites, <site>/<number>. The filter `tally_article` may give another
- * one, or '' for no bar:
+ * one, or '' for no bar; `tally_post_types` says which kinds of post have one:
  *
  *     add_filter( 'tally_article', fn( $article, $post ) => has_category( 'obituaries', $post ) ? '' : $article, 10, 2 );
+ *     add_filter( 'tally_post_types', fn( $types ) => array( 'post', 'recipe' ) );
+ *
+ * The bar stands once, below the text of the page that is being shown: in no list, excerpt, widget, block, feed, REST answer or AMP
+ * page. A theme that shows the text in another way than by the_content() may call tally_bar() where the bar is to stand.
  *
  * Nothing is stored, and a page says the same to every reader: page caches may keep it.
  */
@@ -25,21 +29,35 @@ function tally_article( WP_Post $post ) {
 	return (string) apply_filters( 'tally_article', $id, $post );
 }
 
+/** Whether what is being written is a page for a browser: scripts are not run elsewhere. */
+function tally_is_page() {
+	return ! is_admin() && ! is_feed() && ! is_embed() && ! wp_doing_ajax()
+		&& ! ( defined( 'REST_REQUEST' ) && REST_REQUEST )
+		&& ! ( function_exists( 'amp_is_request' ) && amp_is_request() )
+		&& ! ( function_exists( 'is_amp_endpoint' ) && is_amp_endpoint() );
+}
+
 /** The article of the page that is being shown: a published post's that needs no password; '' where there is none. */
 function tally_article_of_page() {
-	$post = is_singular( 'post' ) ? get_queried_object() : null;
-	return $post && 'publish' === $post->post_status && ! post_password_required( $post ) && tally_url()
+	$types = (array) apply_filters( 'tally_post_types', array( 'post', 'page' ) );
+	$post  = $types && tally_url() && tally_is_page() && is_singular( $types ) ? get_queried_object() : null;
+	return $post instanceof WP_Post && 'publish' === $post->post_status && ! post_password_required( $post ) && ! is_preview()
 		? tally_article( $post ) : '';
 }
 
-// Late, so that it stands below what other plugins add. Once a page: excerpts and related posts are other posts' contents.
+/** The bar of the page that is being shown; '' where there is none. */
+function tally_bar() {
+	$article = tally_article_of_page();
+	return '' === $article ? '' : sprintf( '<tally-reactions article="%s"></tally-reactions>', esc_attr( $article ) );
+}
+
+// Late, so that it stands below what other plugins add. Other texts pass here, too: of other posts, of widgets, and excerpts, which
+// are made of the text.
 add_filter(
 	'the_content',
 	function ( $content ) {
-		$article = get_the_ID() === get_queried_object_id() ? tally_article_of_page() : '';
-		return '' === $article
-			? $content
-			: $content . sprintf( '<tally-reactions article="%s"></tally-reactions>', esc_attr( $article ) );
+		return in_the_loop() && is_main_query() && get_the_ID() === get_queried_object_id() && ! doing_filter( 'get_the_excerpt' )
+			&& false === strpos( $content, '<tally-reactions' ) ? $content . tally_bar() : $content;
 	},
 	100
 );

@@ -731,6 +731,75 @@ def test_slow_clients_do_not_keep_others_out(bench_of_module):
     wait_until(lambda: bench.metric("tally_http_connections") <= 2, "their end")
 
 
+def from_address(bench, address):
+    """A connection from one of this machine's loopback addresses."""
+    one = socket.socket()
+    one.bind((address, 0))
+    one.settimeout(30)
+    one.connect(("127.0.0.1", bench.http_port))
+    return one
+
+
+def asked_over(one, path):
+    one.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    response = http.client.HTTPResponse(one)
+    response.begin()
+    return Answer(response)
+
+
+def test_an_address_with_many_connections_gives_up_its_own(bench_of_module):
+    """An honest reader's connection rests, while another address opens more than there is room for."""
+    bench = bench_of_module
+    before = bench.metric("tally_http_dropped_connections_total")
+    with from_address(bench, "127.0.0.2") as honest:
+        assert asked_over(honest, b"/totals/a").status == 200
+        others = [from_address(bench, "127.0.0.3") for _ in range(400)]
+        try:
+            wait_until(lambda: bench.metric("tally_http_dropped_connections_total") >= before + 140, "the bound")
+            assert asked_over(honest, b"/totals/a").status == 200
+        finally:
+            for one in others:
+                one.close()
+
+
+def test_lists_of_one_address_wait_behind_each_other_and_hold_nobody_up(bench):
+    """Redis takes its time: one address has the lists under way that it may have, and the others of its lists wait; another address does not."""
+    lists = b"/totals?articles=" + b",".join(b"n/%d" % i for i in range(100))
+    os.kill(bench.process["redis"].child.pid, signal.SIGSTOP)
+    flooders = []
+    try:
+        lookups = bench.metric("tally_feed_redis_lookups_total")
+        for _ in range(40):
+            one = from_address(bench, "127.0.0.3")
+            one.sendall(b"GET " + lists + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+            flooders.append(one)
+        wait_until(lambda: bench.metric("tally_http_waiting_requests") == 37, "what waits for its turn")
+        assert bench.metric("tally_feed_redis_lookups_total") == lookups + 3
+        with from_address(bench, "127.0.0.3") as same:
+            assert asked_over(same, b"/healthz").status == 503, "what needs no lookup waits for none"
+        with from_address(bench, "127.0.0.2") as honest:
+            honest.sendall(b"GET /totals/a HTTP/1.1\r\nHost: a\r\n\r\n")
+            wait_until(lambda: bench.metric("tally_feed_redis_lookups_total") == lookups + 4, "the honest reader's turn")
+    finally:
+        os.kill(bench.process["redis"].child.pid, signal.SIGCONT)
+        for one in flooders[20:]:
+            one.close()  # they are asked for by nobody, and their turn comes all the same
+    for one in flooders[:20]:
+        response = http.client.HTTPResponse(one)
+        response.begin()
+        assert Answer(response).status in (200, 503)
+        one.close()
+    wait_until(lambda: bench.metric("tally_http_waiting_requests") == 0, "their turns")
+    wait_until(lambda: bench.get("/totals/a").status == 200, "an answer")
+
+
+def test_headers_without_number_are_refused(bench_of_module):
+    """Each costs memory, whatever its length."""
+    answer = said_to(bench_of_module, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A:b\r\n" * 2000 + b"\r\n")
+    assert answer.status == 400 and "headers" in answer.json()["error"]
+    assert said_to(bench_of_module, b"GET /totals/a HTTP/1.1\r\nHost: a\r\n" + b"A:b\r\n" * 100 + b"\r\n").status == 200
+
+
 @pytest.mark.slow
 def test_a_request_that_never_ends_is_cut(bench_of_module):
     bench = bench_of_module
