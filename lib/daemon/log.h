@@ -9,7 +9,7 @@ void log_init(const char *program, enum log_level level);
 
 /* One line. `format` after msg gives further pairs, a key and what to print of it, with one space
  * between two and none within: log_line(LOG_LEVEL_INFO, "redis connected", "host=%s port=%d", h,
- * p); 255 bytes at most. May be NULL. A value that needs it is quoted, with JSON's escapes, so that
+ * p); 511 bytes at most. May be NULL. A value that needs it is quoted, with JSON's escapes, so that
  * every line parses and nothing forges one. What is too long is cut, quotes closed. */
 void log_line(enum log_level level, const char *msg, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -32,6 +32,8 @@ def test_every_line_of_a_run_is_logfmt(make_edge):
     client = edge.client()
     client.say("reactions/" + unique("log"), b"like")
     client.say("reactions/" + unique("log"), b'{"reaction":"like" "\x1b[31m"}')
+    edge.service("operator").say('articles/a "b" \\c=d é', b"closed", retain=True)
+    edge.service("operator").say("articles/log", b'{"state":"a \\"b\\""}', retain=True)
     with pytest.raises((Refused, Closed)):
         edge.client(username="tally-feed", password="wrong, with spaces = and \"quotes\"")
     edge["broker"].child.send_signal(signal.SIGHUP)
