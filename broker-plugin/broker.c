@@ -3,21 +3,19 @@
 #include "line.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 void broker_say(int level, const char *msg, const char *format, ...)
 {
-    char pairs[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
+    char line[LINE_MAX_BYTES];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(pairs, sizeof pairs, format, arguments);
-    va_end(arguments);
     line_format(line,
                 level == MOSQ_LOG_ERR       ? "error"
                 : level == MOSQ_LOG_WARNING ? "warning"
                                             : "info",
-                msg, pairs);
+                msg, format, arguments);
+    va_end(arguments);
     /* Warnings go out as notices: an edge does not log Mosquitto's own, as a client can bring one
      * about with each packet (a PUBREC of an unknown id), and they name the client. */
     int type = level == MOSQ_LOG_WARNING ? MOSQ_LOG_NOTICE : level;

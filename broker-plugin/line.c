@@ -1,34 +1,24 @@
 #include "line.h"
 
-#include <stdbool.h>
+#include "core/logfmt.h"
+
 #include <stdio.h>
+#include <string.h>
 
-/* Room for a doubled character, the closing quote, a blank and the NUL. */
-#define TAIL_BYTES 5
-
-static size_t add(char *out, size_t used, const char *text, bool quoted)
+void line_format(char out[LINE_MAX_BYTES], const char *level, const char *msg, const char *format,
+                 va_list arguments)
 {
-    for (; *text != '\0' && used < LINE_MAX_BYTES - TAIL_BYTES; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c < ' ' || c == 0x7f)
-            c = '?';
-        else if (c == '"' && quoted)
-            c = '\'';
-        out[used++] = (char)c;
-        if (c == '%')
+    char text[LINE_MAX_BYTES / 2]; /* all of it may be % */
+    struct logfmt line;
+    size_t used = 0;
+    logfmt_begin(&line, text, sizeof text);
+    line.used = (size_t)snprintf(text, sizeof text, "level=%s program=tally-broker-plugin", level);
+    logfmt_quoted(&line, "msg", msg);
+    logfmt_pairs(&line, format, arguments);
+    for (const char *at = text; *at != '\0'; at++) {
+        out[used++] = *at;
+        if (*at == '%')
             out[used++] = '%';
-    }
-    return used;
-}
-
-void line_format(char out[LINE_MAX_BYTES], const char *level, const char *msg, const char *pairs)
-{
-    int head = snprintf(out, LINE_MAX_BYTES, "level=%s program=tally-broker-plugin msg=\"", level);
-    size_t used = add(out, (size_t)head, msg, true);
-    out[used++] = '"';
-    if (pairs[0] != '\0') {
-        out[used++] = ' ';
-        used = add(out, used, pairs, false);
     }
     out[used] = '\0';
 }

@@ -3,13 +3,14 @@
 #ifndef TALLY_BROKER_PLUGIN_LINE_H
 #define TALLY_BROKER_PLUGIN_LINE_H
 
-#include <stddef.h>
+#include <stdarg.h>
 
 #define LINE_MAX_BYTES 4096
 
-/* Writes the line to `out`, cut at LINE_MAX_BYTES. Quotes in `msg`, and control characters
- * anywhere, are replaced, so that nothing forges a line. Each % is doubled: the broker cuts what a
- * format's arguments make at some 500 bytes, but not the format, so the line must be the format. */
-void line_format(char out[LINE_MAX_BYTES], const char *level, const char *msg, const char *pairs);
+/* Writes the line to `out`, cut at LINE_MAX_BYTES; `format` as of logfmt_pairs (core/logfmt.h), ""
+ * none. Each % is doubled: the broker cuts what a format's arguments make at some 500 bytes, but
+ * not the format, so the line must be the format. */
+void line_format(char out[LINE_MAX_BYTES], const char *level, const char *msg, const char *format,
+                 va_list arguments);
 
 #endif

@@ -1,6 +1,7 @@
 /* Article names come from HSCAN, which may give one twice: those of the shard that is at hand are
- * remembered. Their heads and bases come in one transaction, as counts may move from the one to the
- * other. */
+ * remembered. Their heads and bases come by one script, as counts may move from the one to the
+ * other; not in a transaction, as a Redis whose memory is full refuses that (7.0.15), though it may
+ * be read. */
 #include "export.h"
 
 #include "command.h"
@@ -57,35 +58,23 @@ static void write_row(struct exporting *exporting, const char *article, const re
 
 /* --- asking --- */
 
-static int push_words(struct exporting *exporting, int argc, const char **argv, size_t *bytes,
-                      const char *name)
+static redisReply *ask_batch(struct exporting *exporting)
 {
-    char key[32];
-    if (name != NULL) {
-        snprintf(key, sizeof key, "tally:{%" PRIu32 "}:%s", exporting->shard, name);
-        argv[1] = key;
-        bytes[1] = strlen(key);
-    }
-    bytes[0] = strlen(argv[0]);
-    return store_view_push(exporting->store, argc, argv, bytes);
-}
-
-static int send_batch(struct exporting *exporting)
-{
-    const char *argv[2 + BATCH], *multi[] = {"MULTI"}, *exec[] = {"EXEC"};
-    size_t bytes[2 + BATCH], one[1];
-    argv[0] = "HMGET";
+    static const char script[] =
+        "return "
+        "{redis.call('HMGET',KEYS[1],unpack(ARGV)),redis.call('HMGET',KEYS[2],unpack(ARGV))}";
+    char heads[32], base[32];
+    const char *argv[5 + BATCH] = {"EVAL", script, "2", heads, base};
+    size_t bytes[5 + BATCH] = {4, sizeof script - 1, 1};
+    snprintf(heads, sizeof heads, "tally:{%" PRIu32 "}:heads", exporting->shard);
+    snprintf(base, sizeof base, "tally:{%" PRIu32 "}:base", exporting->shard);
+    bytes[3] = strlen(heads);
+    bytes[4] = strlen(base);
     for (size_t i = 0; i < exporting->n; i++) {
-        argv[2 + i] = exporting->article[i];
-        bytes[2 + i] = exporting->bytes[i];
+        argv[5 + i] = exporting->article[i];
+        bytes[5 + i] = exporting->bytes[i];
     }
-    const int argc = (int)(2 + exporting->n);
-    return push_words(exporting, 1, multi, one, NULL) == 0 &&
-                   push_words(exporting, argc, argv, bytes, "heads") == 0 &&
-                   push_words(exporting, argc, argv, bytes, "base") == 0 &&
-                   push_words(exporting, 1, exec, one, NULL) == 0
-               ? 0
-               : -1;
+    return store_view_ask(exporting->store, (int)(5 + exporting->n), argv, bytes);
 }
 
 static bool is_array(const redisReply *reply, size_t elements)
@@ -96,36 +85,25 @@ static bool is_array(const redisReply *reply, size_t elements)
 /* Asks for what was gathered, and writes it. Returns 0, or -1: it was said. */
 static int flush_batch(struct exporting *exporting)
 {
-    redisReply *reply = NULL;
-    int result = -1;
     if (exporting->n == 0)
         return 0;
-    if (send_batch(exporting) != 0)
-        goto out;
-    for (int i = 0; i < 4; i++) { /* MULTI, two commands, what they answer */
-        freeReplyObject(reply);
-        reply = store_view_pull(exporting->store);
-        if (reply == NULL)
-            goto out;
-    }
-    if (!is_array(reply, 2) || !is_array(reply->element[0], exporting->n) ||
-        !is_array(reply->element[1], exporting->n)) {
+    redisReply *reply = ask_batch(exporting);
+    if (reply == NULL) {
         exporting->status =
-            command_failed(exporting->settings, "redis: no heads and bases in an answer");
-        freeReplyObject(reply);
+            command_failed(exporting->settings, "%s", store_view_error(exporting->store));
         return -1;
     }
-    for (size_t i = 0; i < exporting->n; i++)
+    bool whole = is_array(reply, 2) && is_array(reply->element[0], exporting->n) &&
+                 is_array(reply->element[1], exporting->n);
+    if (!whole)
+        exporting->status =
+            command_failed(exporting->settings, "redis: no heads and bases in an answer");
+    for (size_t i = 0; whole && i < exporting->n; i++)
         write_row(exporting, exporting->article[i], reply->element[0]->element[i],
                   reply->element[1]->element[i]);
     exporting->n = 0;
-    result = ferror(stdout) == 0 ? 0 : -1;
-out:
-    if (reply == NULL)
-        exporting->status =
-            command_failed(exporting->settings, "%s", store_view_error(exporting->store));
     freeReplyObject(reply);
-    return result;
+    return whole && ferror(stdout) == 0 ? 0 : -1;
 }
 
 /* `article` must stay until it is flushed. */

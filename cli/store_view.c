@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "daemon/clock.h"
+#include "daemon/redis_link.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -140,6 +141,22 @@ static int greet(struct store_view *view, const char *password)
     return reply == NULL ? -1 : 0;
 }
 
+/* Of a replica nothing is read either: it may lag behind, and an audit's pause is a write. */
+static int check_role(struct store_view *view, const char *host, int port)
+{
+    char why[160], at[16] = "";
+    redisReply *reply = redisCommand(view->redis, "ROLE");
+    if (reply == NULL)
+        return checked(view, reply, "ROLE") == NULL ? -1 : 0;
+    int role = redis_link_judge_role(reply, why, sizeof why);
+    freeReplyObject(reply);
+    if (host[0] != '/')
+        snprintf(at, sizeof at, ":%d", port);
+    if (role < 0)
+        snprintf(view->error, sizeof view->error, "redis: %.60s%s: %s", host, at, why);
+    return role < 0 ? -1 : 0;
+}
+
 struct store_view *store_view_open(const char *host, int port, const char *password, char *error,
                                    size_t error_bytes)
 {
@@ -163,6 +180,7 @@ struct store_view *store_view_open(const char *host, int port, const char *passw
         goto fail;
     }
     if (redisSetTimeout(view->redis, limit) != REDIS_OK || greet(view, password) != 0 ||
+        check_role(view, host, port) != 0 ||
         load(view, count_lua, count_lua_bytes, view->count_sha) != 0 ||
         load(view, pause_lua, pause_lua_bytes, view->pause_sha) != 0 || read_store(view) != 0) {
         error_say(error, error_bytes, "%s",

@@ -17,10 +17,17 @@ static void on_signal(evutil_socket_t signal_number, short what, void *serve)
     serve_stop(serve);
 }
 
+static void on_hang_up(evutil_socket_t signal_number, short what, void *serve)
+{
+    (void)signal_number;
+    (void)what;
+    serve_reload(serve);
+}
+
 static int run(const struct settings *settings, const char *secret, const char *password)
 {
     int rc = -1;
-    struct event *term = NULL, *interrupt = NULL;
+    struct event *term = NULL, *interrupt = NULL, *hang_up = NULL;
     struct serve *serve = NULL;
     struct event_base *base = event_base_new();
     if (base == NULL)
@@ -30,14 +37,16 @@ static int run(const struct settings *settings, const char *secret, const char *
         goto done;
     term = evsignal_new(base, SIGTERM, on_signal, serve);
     interrupt = evsignal_new(base, SIGINT, on_signal, serve);
-    if (term == NULL || interrupt == NULL || event_add(term, NULL) != 0 ||
-        event_add(interrupt, NULL) != 0)
+    hang_up = evsignal_new(base, SIGHUP, on_hang_up, serve);
+    if (term == NULL || interrupt == NULL || hang_up == NULL || event_add(term, NULL) != 0 ||
+        event_add(interrupt, NULL) != 0 || event_add(hang_up, NULL) != 0)
         goto done;
     start_hold_signals(false);
     rc = serve_run(serve);
 done:
     events_free(term);
     events_free(interrupt);
+    events_free(hang_up);
     serve_free(serve);
     event_base_free(base);
     return rc;

@@ -87,7 +87,7 @@ static void note(struct self_audit *audit, const struct audit_differences *found
     audit->counts.last.difference = found->of[0];
     for (size_t i = 0; i < found->n; i++)
         log_line(LOG_LEVEL_ERROR, "the audit found a difference",
-                 "article=%s link=%s what=\"%s\" expected=%" PRId64 " found=%" PRId64,
+                 "article=%s link=%s what=%s expected=%" PRId64 " found=%" PRId64,
                  audit->count.article, audit_link_name(found->of[i].link), found->of[i].what,
                  found->of[i].expected, found->of[i].found);
 }

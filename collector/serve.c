@@ -12,6 +12,7 @@
 #include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
+#include "daemon/reload.h"
 #include "spool/spool_file.h"
 
 #include <errno.h>
@@ -33,6 +34,8 @@
 #define OLD_MAX (SPOOL_SHARDS_MAX * SPOOL_OLD_MAX)
 #define TOPIC "ops/collector"
 #define AUDIT_TOPIC "ops/audit"
+#define FULL                                                                                       \
+    "redis: full: its memory has reached maxmemory, and it takes no reactions; raise maxmemory"
 
 /* An old ring that is drained, or waits for its turn, one a shard at a time; or was drained, and is
  * kept for a while. */
@@ -353,15 +356,19 @@ static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
     else if (!spool_dir_has_producer(serve->spool))
         snprintf(reason, STATUS_REASON_BYTES, "broker: away, nobody writes the spool");
     else if (!session_up(serve->session))
-        snprintf(reason, STATUS_REASON_BYTES, "redis: away");
+        snprintf(reason, STATUS_REASON_BYTES, "redis: away: %s", session_why(serve->session));
     else if (!session_ready(serve->session) && session_why(serve->session)[0] != '\0')
         snprintf(reason, STATUS_REASON_BYTES, "%s", session_why(serve->session));
+    else if (session_full(serve->session))
+        snprintf(reason, STATUS_REASON_BYTES, FULL);
     else if (serve->clock_bad)
         snprintf(reason, STATUS_REASON_BYTES, "clock: %" PRId64 " ms from Redis's",
                  serve->clock_skew_ms);
     for (unsigned i = 0; serve->spool != NULL && reason[0] == '\0' && i < serve->shards; i++) {
         const char *held = serve->lane[i] != NULL ? lane_held(serve->lane[i]) : serve->shard_why[i];
-        if (held[0] != '\0' || serve->lane[i] == NULL)
+        if (strncmp(held, "OOM ", 4) == 0)
+            snprintf(reason, STATUS_REASON_BYTES, FULL);
+        else if (held[0] != '\0' || serve->lane[i] == NULL)
             snprintf(reason, STATUS_REASON_BYTES, "shard %u: %s", i,
                      held[0] != '\0' ? held : "no ring yet");
     }
@@ -689,6 +696,25 @@ int serve_run(struct serve *serve)
         serve_waited(serve);
     }
     return serve->failed ? -1 : 0;
+}
+
+static int take_secret(void *user, const char *secret)
+{
+    struct serve *serve = user;
+    return mqtt_link_set_password(serve->mqtt, secret);
+}
+
+static int take_password(void *user, const char *password)
+{
+    struct serve *serve = user;
+    return session_set_password(serve->session, password);
+}
+
+void serve_reload(struct serve *serve)
+{
+    const struct reload_to to = {.broker = take_secret, .redis = take_password, .user = serve};
+    if (!serve->stopping)
+        reload_secrets(&serve->settings->links, ROLE_COLLECTOR, &to);
 }
 
 void serve_stop(struct serve *serve)

@@ -25,6 +25,9 @@ int serve_run(struct serve *serve);
 bool serve_works(struct serve *serve);
 void serve_waited(struct serve *serve);
 
+/* Its settings' secrets are read again (SIGHUP): says which are others, or why none is. */
+void serve_reload(struct serve *serve);
+
 void serve_stop(struct serve *serve);
 
 /* Says that it is offline, ends the connections, frees. NULL is fine. */

@@ -27,6 +27,7 @@ struct session {
     uint64_t reconnects;
 
     bool ready;
+    bool full; /* as of the last look */
     bool adopt;
     struct store store;
     uint64_t said_id; /* the store that was last logged as accepted */
@@ -49,8 +50,7 @@ void session_heard(struct session *session)
 int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
                  const char **argv, const size_t *bytes)
 {
-    redisAsyncContext *redis = redis_link_context(session->link);
-    if (redis == NULL || redisAsyncCommandArgv(redis, fn, user, argc, argv, bytes) != REDIS_OK)
+    if (redis_link_send(session->link, fn, user, argc, argv, bytes) != 0)
         return -1;
     if (session->awaited++ == 0)
         session->heard_ms = clock_monotonic_ms();
@@ -172,8 +172,34 @@ static void on_info(redisAsyncContext *redis, void *answer, void *user)
     if (strstr(reply->str, "aof_enabled:0") != NULL)
         trouble(session, "redis: appendonly is off, so it may forget (volatile_redis accepts that)",
                 "");
+}
+
+/* A number of INFO's, 0 where it has none. */
+static uint64_t info_number(const char *info, const char *name)
+{
+    const char *at = strstr(info, name);
+    return at != NULL ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static void on_memory(redisAsyncContext *redis, void *answer, void *user)
+{
+    struct session *session = user;
+    const redisReply *reply = answer;
+    const bool accepts = session->config.volatile_redis;
+    (void)redis;
+    session_heard(session);
+    if (!accepts)
+        reply = good(session, answer, REDIS_REPLY_STRING, "redis: INFO: ");
+    if (reply == NULL || reply->type != REDIS_REPLY_STRING)
+        return;
     const char *policy = strstr(reply->str, "maxmemory_policy:");
-    if (policy != NULL && strncmp(policy + strlen("maxmemory_policy:"), "noeviction", 10) != 0)
+    bool evicts =
+        policy != NULL && strncmp(policy + strlen("maxmemory_policy:"), "noeviction", 10) != 0;
+    uint64_t limit = info_number(reply->str, "\nmaxmemory:");
+    session->full = !evicts && limit > 0 &&
+                    info_number(reply->str, "\nused_memory:") >
+                        limit + info_number(reply->str, "\nmem_not_counted_for_evict:");
+    if (evicts && !accepts)
         trouble(session,
                 "redis: maxmemory-policy is not noeviction, so it may evict (volatile_redis "
                 "accepts that)",
@@ -261,10 +287,9 @@ static void begin_look(struct session *session, bool deep)
     session->look_again = false;
     session->looked_ms = clock_monotonic_ms();
     session->trouble[0] = '\0';
-    if (deep && !session->config.volatile_redis) {
+    if (deep && !session->config.volatile_redis)
         ask(session, on_info, "INFO", "persistence", NULL, 0);
-        ask(session, on_info, "INFO", "memory", NULL, 0);
-    }
+    ask(session, on_memory, "INFO", "memory", NULL, 0);
     if (deep)
         ask(session, on_loaded, "SCRIPT", "LOAD", (const char *)register_lua,
             (size_t)register_lua_bytes);
@@ -309,7 +334,7 @@ static void on_down(void *user, const char *why)
     (void)why;
     session->reconnects++;
     session->looking = session->look_again = false;
-    session->ready = false;
+    session->ready = session->full = false;
     session->why[0] = '\0';
 }
 
@@ -353,7 +378,17 @@ bool session_ready(const struct session *session)
 
 const char *session_why(const struct session *session)
 {
-    return session->why;
+    return session_up(session) ? session->why : redis_link_why(session->link);
+}
+
+bool session_full(const struct session *session)
+{
+    return session->full;
+}
+
+int session_set_password(struct session *session, const char *password)
+{
+    return redis_link_set_password(session->link, password);
 }
 
 const struct store *session_store(const struct session *session)

@@ -36,9 +36,13 @@ void session_tick(struct session *session);
 /* What Redis holds may have changed: not ready until it was looked at again. */
 void session_look(struct session *session);
 
-bool session_up(const struct session *session);                   /* connected */
-bool session_ready(const struct session *session);                /* may be applied to */
-const char *session_why(const struct session *session);           /* why not, "" */
+/* redis_link_set_password. */
+int session_set_password(struct session *session, const char *password);
+
+bool session_up(const struct session *session);         /* connected to a primary */
+bool session_ready(const struct session *session);      /* may be applied to */
+const char *session_why(const struct session *session); /* why not, "" */
+bool session_full(const struct session *session); /* Redis takes no writes for want of memory */
 const struct store *session_store(const struct session *session); /* while ready */
 uint64_t session_reconnects(const struct session *session);
 

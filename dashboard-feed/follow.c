@@ -16,7 +16,12 @@
 #define REPLY_MAX_MS 3000
 #define CHANNEL "tally:changed"
 #define STATES_CHANNEL "tally:states"
-#define LOOKUP_KEYS 3      /* heads, base, states */
+#define LOOKUP_KEYS 3 /* heads, base, states */
+/* Between two commands something may move from the head to the base, or a state be changed that
+ * hides what was asked for before. A script and no MULTI: a Redis whose memory is full refuses that
+ * (7.0.15), and a script only once it writes. */
+#define LOOKUP_SCRIPT                                                                              \
+    "local all={} for i=1,#KEYS do all[i]=redis.call('HMGET',KEYS[i],unpack(ARGV)) end return all"
 #define STATES_COUNT "500" /* a request, about */
 #define KEEP_LATER_MS 1000 /* after Redis would not store a state */
 #define SAY_MS 10000       /* between two lines about the same */
@@ -93,10 +98,9 @@ static void replied(struct follow *follow)
 static int send_words(struct follow *follow, redisCallbackFn *callback, void *user, int n,
                       const char **words, const size_t *bytes)
 {
-    redisAsyncContext *redis = redis_link_context(follow->link);
-    if (redis == NULL || redisAsyncCommandArgv(redis, callback, user, n, words, bytes) != REDIS_OK)
+    if (redis_link_send(follow->link, callback, user, n, words, bytes) != 0)
         return -1;
-    if (callback != NULL && follow->outstanding++ == 0)
+    if (follow->outstanding++ == 0)
         follow->progress_ms = clock_monotonic_ms();
     return 0;
 }
@@ -251,6 +255,8 @@ static void on_link_down(void *user, const char *why)
     (void)why;
     follow->stats.reconnects++;
     set_away(follow, "not connected");
+    /* It cannot be asked whether it is another server's, too. */
+    redis_link_reset(follow->hints, "the other connection was lost");
 }
 
 /* What was published to a channel; NULL where this is no message, or not ready for one. */
@@ -325,6 +331,7 @@ struct follow *follow_new(struct event_base *base, const struct follow_config *c
     follow->link = redis_link_new(base, &link);
     link.on_up = on_hints_up;
     link.on_down = NULL;
+    link.subscribes = true;
     follow->hints = redis_link_new(base, &link);
     follow->tick = event_new(base, -1, EV_PERSIST, on_tick, follow);
     if (follow->link == NULL || follow->hints == NULL || follow->tick == NULL ||
@@ -353,7 +360,13 @@ bool follow_ready(const struct follow *follow)
 
 const char *follow_why(const struct follow *follow)
 {
-    return follow->why;
+    return redis_link_context(follow->link) != NULL ? follow->why : redis_link_why(follow->link);
+}
+
+int follow_set_password(struct follow *follow, const char *password)
+{
+    int hints = redis_link_set_password(follow->hints, password);
+    return hints < 0 ? hints : redis_link_set_password(follow->link, password);
 }
 
 uint32_t follow_shards(const struct follow *follow)
@@ -555,15 +568,13 @@ static void on_part(redisAsyncContext *redis, void *data, void *user)
         finish(lookup);
 }
 
-/* All of it in one transaction: between two commands something may move from the head to the base,
- * or a state be changed that hides what was asked for before. */
 static int send_part(struct lookup *lookup, uint32_t shard)
 {
     struct follow *follow = lookup->follow;
     char key[LOOKUP_KEYS][32];
-    const char *words[FOLLOW_LOOKUP_MAX + 2];
-    size_t bytes[FOLLOW_LOOKUP_MAX + 2];
-    int n = 2;
+    const char *words[3 + LOOKUP_KEYS + FOLLOW_LOOKUP_MAX] = {"EVAL", LOOKUP_SCRIPT, "3"};
+    size_t bytes[3 + LOOKUP_KEYS + FOLLOW_LOOKUP_MAX] = {4, sizeof LOOKUP_SCRIPT - 1, 1};
+    int n = 3;
     struct part *part = malloc(sizeof *part);
     if (part == NULL)
         return -1;
@@ -571,23 +582,17 @@ static int send_part(struct lookup *lookup, uint32_t shard)
     snprintf(key[0], sizeof key[0], "tally:{%" PRIu32 "}:heads", shard);
     snprintf(key[1], sizeof key[1], "tally:{%" PRIu32 "}:base", shard);
     snprintf(key[2], sizeof key[2], "tally:{%" PRIu32 "}:states", shard);
-    words[0] = "HMGET";
-    bytes[0] = 5;
+    for (int i = 0; i < LOOKUP_KEYS; i++) {
+        words[n] = key[i];
+        bytes[n++] = strlen(key[i]);
+    }
     for (size_t i = 0; i < lookup->n; i++) {
         if (lookup->total[i].shard != shard)
             continue;
         words[n] = lookup->total[i].article;
         bytes[n++] = lookup->total[i].article_bytes;
     }
-    bool sent = send_text(follow, NULL, NULL, 1, "MULTI") == 0;
-    for (int i = 0; i < LOOKUP_KEYS && sent; i++) {
-        words[1] = key[i];
-        bytes[1] = strlen(key[i]);
-        sent = send_words(follow, NULL, NULL, n, words, bytes) == 0;
-    }
-    if (!sent || send_text(follow, on_part, part, 1, "EXEC") != 0) {
-        /* Half a transaction may have gone out: nothing sensible can follow it. */
-        redis_link_reset(follow->link, "cannot send");
+    if (send_words(follow, on_part, part, n, words, bytes) != 0) {
         free(part);
         return -1;
     }

@@ -87,9 +87,12 @@ struct follow *follow_new(struct event_base *base, const struct follow_config *c
 /* Requests under way are answered as failed. on_away is not called. */
 void follow_free(struct follow *follow);
 
+/* redis_link_set_password, of both connections. */
+int follow_set_password(struct follow *follow, const char *password);
+
 bool follow_ready(const struct follow *follow);
 
-/* Why it is not ready, in a few words; "" while it is. */
+/* Why it is not ready, in a few words; "" while it is. Valid until the loop turns. */
 const char *follow_why(const struct follow *follow);
 
 /* The collector's status came: the id of the store that it is ready with, or "". Another store than

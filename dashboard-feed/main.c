@@ -3,6 +3,7 @@
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
+#include "daemon/reload.h"
 #include "daemon/start.h"
 #include "follow.h"
 #include "forget.h"
@@ -26,7 +27,8 @@
 
 struct feed {
     struct event_base *base;
-    struct event *sigterm, *sigint, *check, *deadline;
+    const struct settings *settings;
+    struct event *sigterm, *sigint, *sighup, *check, *deadline;
     struct follow *follow;
     struct publish *publish;
     struct relay *relay;
@@ -48,7 +50,7 @@ static void check_health(struct feed *feed)
                                         publish_why(feed->publish), clock_monotonic_ms()))
         return;
     if (was_ok != feed->health.ok)
-        log_line(feed->health.ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health", "%s",
+        log_line(feed->health.ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health", "json=%s",
                  feed->health.json);
     publish_health(feed->publish, feed->health.json);
 }
@@ -209,6 +211,28 @@ static void on_signal(evutil_socket_t fd, short what, void *user)
     relay_stop(feed->relay);
 }
 
+static int take_secret(void *user, const char *secret)
+{
+    struct feed *feed = user;
+    return publish_set_password(feed->publish, secret);
+}
+
+static int take_password(void *user, const char *password)
+{
+    struct feed *feed = user;
+    return follow_set_password(feed->follow, password);
+}
+
+static void on_hang_up(evutil_socket_t fd, short what, void *user)
+{
+    struct feed *feed = user;
+    const struct reload_to to = {.broker = take_secret, .redis = take_password, .user = feed};
+    (void)fd;
+    (void)what;
+    if (!feed->stopping)
+        reload_secrets(&feed->settings->links, ROLE_FEED, &to);
+}
+
 static void on_libevent(int severity, const char *text)
 {
     log_line(severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "libevent",
@@ -221,11 +245,13 @@ static int make_events(struct feed *feed)
 {
     feed->sigterm = evsignal_new(feed->base, SIGTERM, on_signal, feed);
     feed->sigint = evsignal_new(feed->base, SIGINT, on_signal, feed);
+    feed->sighup = evsignal_new(feed->base, SIGHUP, on_hang_up, feed);
     feed->check = event_new(feed->base, -1, EV_PERSIST, on_check, feed);
     feed->deadline = evtimer_new(feed->base, on_deadline, feed);
-    return feed->sigterm == NULL || feed->sigint == NULL || feed->check == NULL ||
-                   feed->deadline == NULL || evsignal_add(feed->sigterm, NULL) != 0 ||
-                   evsignal_add(feed->sigint, NULL) != 0 ||
+    return feed->sigterm == NULL || feed->sigint == NULL || feed->sighup == NULL ||
+                   feed->check == NULL || feed->deadline == NULL ||
+                   evsignal_add(feed->sigterm, NULL) != 0 ||
+                   evsignal_add(feed->sigint, NULL) != 0 || evsignal_add(feed->sighup, NULL) != 0 ||
                    events_arm(feed->check, HEALTH_CHECK_MS) != 0
                ? -1
                : 0;
@@ -327,6 +353,7 @@ static void take_down(struct feed *feed)
     forget_free(feed->forget);
     events_free(feed->sigterm);
     events_free(feed->sigint);
+    events_free(feed->sighup);
     events_free(feed->check);
     events_free(feed->deadline);
     if (feed->base != NULL)
@@ -338,6 +365,7 @@ static int run(struct feed *feed, struct settings *settings)
     char error[512] = "no memory";
     int result = -1;
     feed->started_at_s = (double)time(NULL);
+    feed->settings = settings;
     health_init(&feed->health);
     feed->base = event_base_new();
     if (feed->base == NULL || make_events(feed) != 0 || make_relay(feed, settings) != 0 ||

@@ -247,6 +247,11 @@ void publish_free(struct publish *publish)
     free(publish);
 }
 
+int publish_set_password(struct publish *publish, const char *password)
+{
+    return mqtt_link_set_password(publish->link, password);
+}
+
 bool publish_ready(const struct publish *publish)
 {
     return publish->phase == PHASE_READY && mqtt_link_up(publish->link);

@@ -62,6 +62,9 @@ struct publish *publish_new(struct event_base *base, const struct publish_config
 /* Says DISCONNECT. on_away is not called. */
 void publish_free(struct publish *publish);
 
+/* mqtt_link_set_password. */
+int publish_set_password(struct publish *publish, const char *password);
+
 bool publish_ready(const struct publish *publish);
 
 /* Why it is not ready, in a few words; "" while it is. */

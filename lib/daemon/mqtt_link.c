@@ -355,13 +355,19 @@ struct mqtt_link *mqtt_link_new(struct event_base *base, const struct mqtt_link_
     return link;
 }
 
-/* Writes what waits, then DISCONNECT, for FLUSH_MS at most. */
-static void say_goodbye(struct mosquitto *client)
+/* Its owner hears of it no more. */
+static struct mosquitto *silenced(struct mosquitto *client)
 {
     mosquitto_connect_v5_callback_set(client, NULL);
     mosquitto_disconnect_v5_callback_set(client, NULL);
     mosquitto_message_v5_callback_set(client, NULL);
     mosquitto_publish_v5_callback_set(client, NULL);
+    return client;
+}
+
+/* Writes what waits, then DISCONNECT, for FLUSH_MS at most. */
+static void say_goodbye(struct mosquitto *client)
+{
     /* What came in and was not read would make the kernel reset the connection, and the broker
      * might miss the DISCONNECT. */
     struct pollfd wait = {.fd = mosquitto_socket(client), .events = POLLIN};
@@ -386,8 +392,35 @@ void mqtt_link_free(struct mqtt_link *link)
     if (link == NULL)
         return;
     if (link->state == STATE_UP && !link->broken)
-        say_goodbye(link->client);
+        say_goodbye(silenced(link->client));
     free_link(link);
+}
+
+int mqtt_link_set_password(struct mqtt_link *link, const char *password)
+{
+    if (strcmp(password, link->config.password) == 0)
+        return 0;
+    char *own = strdup(password);
+    if (own == NULL)
+        return -1;
+    explicit_bzero((char *)link->config.password, strlen(link->config.password));
+    free((char *)link->config.password);
+    link->config.password = own;
+    link->pause_ms = PAUSE_MIN_MS;
+    if (link->client == NULL) {
+        events_arm(link->retry, 0);
+        return 1;
+    }
+    if (link->broken)
+        return 1;
+    snprintf(link->why, sizeof link->why, "another secret is to be used");
+    link->in_library++; /* what came meanwhile is heard, and settled later */
+    if (link->state == STATE_UP)
+        say_goodbye(link->client);
+    link->in_library--;
+    set_broken(link, 0);
+    event_active(link->tick, 0, 0);
+    return 1;
 }
 
 bool mqtt_link_up(const struct mqtt_link *link)

@@ -32,6 +32,11 @@ struct mqtt_link *mqtt_link_new(struct event_base *base, const struct mqtt_link_
 /* Says DISCONNECT (so that the will is dropped) and frees. */
 void mqtt_link_free(struct mqtt_link *link);
 
+/* Another password from now on (copied): where it is another, says DISCONNECT and connects with it;
+ * on_down comes when the loop turns. Waits up to 0.5 s for what was published before to go out.
+ * Only for a link that has one. Returns 1, 0 where it is the same, or -1 on no memory. */
+int mqtt_link_set_password(struct mqtt_link *link, const char *password);
+
 bool mqtt_link_up(const struct mqtt_link *link);
 
 /* Bytes waiting to go out, so that the caller can hold back; publishing never blocks. */

@@ -1,6 +1,10 @@
 /* The link logs its own ups and downs. `on_down` follows an `on_up`; an attempt that never got that
  * far is only logged, and only when its reason is another than the last one's. Names are resolved
- * by hiredis, which blocks: give an address where that matters.
+ * by hiredis, which blocks: give an address where that matters. A resolver that takes long is asked
+ * again after as long a pause at least, so that the loop has half of the time.
+ *
+ * The question for the role is the link's own, and so is the judgement of every answer: a server
+ * that is demoted, while nobody writes, says nothing by itself, and its connections go on.
  *
  * hiredis frees a context by itself after an error, and calls back while it does; a context may not
  * be freed inside its callbacks (0.14 has no guard around the one for the connection). So
@@ -21,8 +25,11 @@
 #include <time.h>
 
 #define PAUSE_MIN_MS 100
-#define PAUSE_MAX_MS 5000
-#define CONNECT_MAX_MS 5000 /* to connect and authenticate */
+#define PAUSE_MAX_MS 500          /* the primary may be back any moment */
+#define BLOCKED_PAUSE_MAX_MS 5000 /* after an attempt that held the loop up */
+#define CONNECT_MAX_MS 2000       /* to connect, authenticate, and say the role */
+#define ROLE_EVERY_MS 1000
+#define SELDOM_MS 2000 /* between two drops for an answer that another server may not give */
 #define STEADY_MS 1000 /* a connection that held this long begins again with the shortest pause */
 #define WHY_MAX_BYTES 160
 
@@ -36,21 +43,35 @@ struct redis_link {
     struct event *timer; /* the pause, the time allowed to connect, or (at once) the drop */
     redisAsyncContext *redis;
     enum link_state state;
-    bool was_up; /* on_up was called for this connection */
+    bool was_up;      /* on_up was called for this connection */
+    bool asks_role;   /* and was not answered yet */
+    bool role_unsaid; /* that Redis does not tell its role was logged */
     int pause_ms;
+    uint64_t blocked_ms; /* so long the last attempt held the loop up */
     uint64_t up_since_ms;
+    uint64_t seldom_ms;           /* the last drop for an answer of that sort; 0 none */
     char why[WHY_MAX_BYTES];      /* of the drop */
-    char last_why[WHY_MAX_BYTES]; /* as last logged */
+    char last_why[WHY_MAX_BYTES]; /* as last logged; "" while up */
+};
+
+/* A command of the owner's, until it is answered. */
+struct asked {
+    struct redis_link *link;
+    redisCallbackFn *fn;
+    void *user;
 };
 
 /* Half of the pause is fixed, half random, so that many edges do not come back in step. */
-static int next_pause_ms(struct redis_link *link)
+static uint64_t next_pause_ms(struct redis_link *link)
 {
     uint32_t random;
     int half = link->pause_ms / 2;
     evutil_secure_rng_get_bytes(&random, sizeof random);
     link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
-    return half + (int)(random % (uint32_t)(half + 1));
+    uint64_t pause_ms = (uint64_t)half + random % (uint32_t)(half + 1);
+    uint64_t blocked_ms =
+        link->blocked_ms > BLOCKED_PAUSE_MAX_MS ? BLOCKED_PAUSE_MAX_MS : link->blocked_ms;
+    return pause_ms > blocked_ms ? pause_ms : blocked_ms;
 }
 
 /* The connection is no more: tells, and pauses. */
@@ -58,7 +79,7 @@ static void gone(struct redis_link *link, const char *why)
 {
     bool was_up = link->was_up;
     link->redis = NULL;
-    link->was_up = false;
+    link->was_up = link->asks_role = false;
     if (was_up && clock_monotonic_ms() - link->up_since_ms > STEADY_MS)
         link->pause_ms = PAUSE_MIN_MS;
     link->state = LINK_PAUSE;
@@ -79,23 +100,174 @@ static void up(struct redis_link *link)
     link->up_since_ms = clock_monotonic_ms();
     link->last_why[0] = 0;
     event_del(link->timer);
+    if (!link->config.subscribes)
+        events_arm(link->timer, ROLE_EVERY_MS);
     log_line(LOG_LEVEL_INFO, "redis connected", "host=%s port=%d", link->host, link->config.port);
     if (link->config.on_up != NULL)
         link->config.on_up(link->config.user, link->redis);
 }
+
+/* --- what an answer says of the server --- */
+
+static bool begins(const char *text, const char *word)
+{
+    size_t bytes = strlen(word);
+    return strncmp(text, word, bytes) == 0 && (text[bytes] == ' ' || text[bytes] == '\0');
+}
+
+/* The error in an answer: its own, or what a command in one of Tally's scripts answered, which the
+ * script passes on as {'error', what, …}; NULL none. */
+static const char *error_of(const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return reply->str;
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2 &&
+        reply->element[0]->type == REDIS_REPLY_STRING &&
+        reply->element[1]->type == REDIS_REPLY_STRING &&
+        strcmp(reply->element[0]->str, "error") == 0)
+        return reply->element[1]->str;
+    return NULL;
+}
+
+/* Whether a server that says so is none to stay with. A primary without enough replicas may be one
+ * that was cut off while another was promoted; or it may be the only one, and reads go on: that one
+ * is left now and then. */
+static bool leaves(struct redis_link *link, const char *error)
+{
+    static const char *const words[] = {"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN",
+                                        "UNBLOCKED"};
+    uint64_t now_ms = clock_monotonic_ms();
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (begins(error, words[i]))
+            return true;
+    if (!begins(error, "NOREPLICAS") ||
+        (link->seldom_ms != 0 && now_ms - link->seldom_ms < SELDOM_MS))
+        return false;
+    link->seldom_ms = now_ms;
+    return true;
+}
+
+static void on_answer(redisAsyncContext *redis, void *data, void *user)
+{
+    struct asked asked = *(struct asked *)user;
+    const char *error = data != NULL ? error_of(data) : NULL;
+    free(user);
+    if (error != NULL && leaves(asked.link, error))
+        redis_link_reset(asked.link, error);
+    asked.fn(redis, data, asked.user);
+}
+
+int redis_link_send(struct redis_link *link, redisCallbackFn *fn, void *user, int argc,
+                    const char **argv, const size_t *bytes)
+{
+    if (redis_link_context(link) == NULL)
+        return -1;
+    struct asked *asked = malloc(sizeof *asked);
+    if (asked == NULL)
+        return -1;
+    *asked = (struct asked){.link = link, .fn = fn, .user = user};
+    if (redisAsyncCommandArgv(link->redis, on_answer, asked, argc, argv, bytes) == REDIS_OK)
+        return 0;
+    free(asked);
+    return -1;
+}
+
+/* --- the role --- */
+
+static bool is_word(const redisReply *reply, const char *word)
+{
+    return reply->type == REDIS_REPLY_STRING && strcmp(reply->str, word) == 0;
+}
+
+int redis_link_judge_role(const redisReply *reply, char *why, size_t why_bytes)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+        return 1;
+    if (is_word(reply->element[0], "master"))
+        return 0;
+    if (is_word(reply->element[0], "sentinel"))
+        snprintf(why, why_bytes, "it is a Sentinel, not a primary: name Redis itself");
+    else if (reply->elements >= 3 && reply->element[1]->type == REDIS_REPLY_STRING &&
+             reply->element[2]->type == REDIS_REPLY_INTEGER)
+        snprintf(why, why_bytes, "it is a replica of %.80s:%lld, not a primary",
+                 reply->element[1]->str, reply->element[2]->integer);
+    else
+        snprintf(why, why_bytes, "it is a replica, not a primary");
+    return -1;
+}
+
+/* Who may not ask for the role has a primary, as far as the link can know: what it answers tells
+ * the rest. */
+static void on_role(redisAsyncContext *redis, void *data, void *user)
+{
+    struct redis_link *link = user;
+    const redisReply *reply = data;
+    char why[WHY_MAX_BYTES];
+    (void)redis;
+    link->asks_role = false;
+    if (reply == NULL || (link->state != LINK_CONNECTING && link->state != LINK_UP))
+        return;
+    int role = redis_link_judge_role(reply, why, sizeof why);
+    if (role < 0) {
+        redis_link_reset(link, why);
+    } else if (role > 0 && reply->type == REDIS_REPLY_ERROR &&
+               (begins(reply->str, "NOAUTH") || leaves(link, reply->str))) {
+        redis_link_reset(link, reply->str);
+    } else if (role > 0 && !link->role_unsaid) {
+        link->role_unsaid = true;
+        log_line(LOG_LEVEL_WARNING, "redis does not say its role: it is taken for a primary",
+                 "host=%s port=%d said=%s", link->host, link->config.port,
+                 reply->type == REDIS_REPLY_ERROR ? reply->str : "what is no role");
+    }
+}
+
+static void ask_role(struct redis_link *link)
+{
+    if (link->asks_role)
+        return;
+    if (redisAsyncCommand(link->redis, on_role, link, "ROLE") == REDIS_OK)
+        link->asks_role = true;
+    else
+        redis_link_reset(link, "cannot send");
+}
+
+/* --- the connection --- */
 
 static void on_auth(redisAsyncContext *redis, void *data, void *user)
 {
     struct redis_link *link = user;
     const redisReply *reply = data;
     (void)redis;
+    if (reply != NULL && link->state == LINK_CONNECTING && reply->type == REDIS_REPLY_ERROR)
+        redis_link_reset(link, reply->str);
+}
+
+/* The last answer of the greeting. Its role Redis tells while it loads, too; to whether a key is
+ * there it answers that it does. */
+static void on_greeted(redisAsyncContext *redis, void *data, void *user)
+{
+    struct redis_link *link = user;
+    const redisReply *reply = data;
+    (void)redis;
     if (reply == NULL || link->state != LINK_CONNECTING)
         return;
-    if (reply->type == REDIS_REPLY_ERROR) {
+    if (reply->type == REDIS_REPLY_ERROR && leaves(link, reply->str))
         redis_link_reset(link, reply->str);
-        return;
+    else
+        up(link);
+}
+
+static void greet(struct redis_link *link)
+{
+    if (link->password != NULL) {
+        const char *words[] = {"AUTH", link->password};
+        const size_t bytes[] = {4, strlen(link->password)};
+        if (redisAsyncCommandArgv(link->redis, on_auth, link, 2, words, bytes) != REDIS_OK)
+            redis_link_reset(link, "cannot send");
     }
-    up(link);
+    ask_role(link);
+    if (redisAsyncCommand(link->redis, on_greeted, link, "EXISTS tally:store") != REDIS_OK)
+        redis_link_reset(link, "cannot send");
 }
 
 static void on_connect(const redisAsyncContext *redis, int status)
@@ -108,16 +280,8 @@ static void on_connect(const redisAsyncContext *redis, int status)
              redis->errstr != NULL && redis->errstr[0] != 0 ? redis->errstr : "cannot connect");
         return;
     }
-    if (link->state != LINK_CONNECTING)
-        return;
-    if (link->password == NULL) {
-        up(link);
-        return;
-    }
-    const char *words[] = {"AUTH", link->password};
-    const size_t bytes[] = {4, strlen(link->password)};
-    if (redisAsyncCommandArgv(link->redis, on_auth, link, 2, words, bytes) != REDIS_OK)
-        redis_link_reset(link, "cannot send");
+    if (link->state == LINK_CONNECTING)
+        greet(link);
 }
 
 /* After every reply under way was called back with NULL. */
@@ -147,8 +311,10 @@ static void drop(struct redis_link *link)
 static void begin(struct redis_link *link)
 {
     bool path = link->host[0] == '/';
+    uint64_t begun_ms = clock_monotonic_ms();
     redisAsyncContext *redis =
         path ? redisAsyncConnectUnix(link->host) : redisAsyncConnect(link->host, link->config.port);
+    link->blocked_ms = clock_monotonic_ms() - begun_ms;
     if (redis == NULL || redis->err != 0) {
         char why[WHY_MAX_BYTES];
         snprintf(why, sizeof why, "%s", redis == NULL ? "no memory" : redis->errstr);
@@ -178,10 +344,21 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
     (void)what;
     if (link->state == LINK_CONNECTING)
         snprintf(link->why, sizeof link->why, "no answer within %d ms", CONNECT_MAX_MS);
-    if (link->state == LINK_PAUSE)
+    if (link->state == LINK_PAUSE) {
         begin(link);
-    else if (link->redis != NULL)
+    } else if (link->state == LINK_UP) {
+        events_arm(link->timer, ROLE_EVERY_MS);
+        ask_role(link);
+    } else if (link->redis != NULL) {
         drop(link);
+    }
+}
+
+static void forget(char *secret)
+{
+    if (secret != NULL)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
 }
 
 struct redis_link *redis_link_new(struct event_base *base, const struct redis_link_config *config)
@@ -196,7 +373,7 @@ struct redis_link *redis_link_new(struct event_base *base, const struct redis_li
     link->password = config->password != NULL ? strdup(config->password) : NULL;
     link->timer = evtimer_new(base, on_timer, link);
     link->config.host = link->host;
-    link->config.password = link->password;
+    link->config.password = NULL;
     if (link->host == NULL || (config->password != NULL && link->password == NULL) ||
         link->timer == NULL) {
         redis_link_free(link);
@@ -216,7 +393,7 @@ void redis_link_free(struct redis_link *link)
         redisAsyncFree(link->redis);
     }
     events_free(link->timer);
-    free(link->password);
+    forget(link->password);
     free(link->host);
     free(link);
 }
@@ -233,4 +410,25 @@ void redis_link_reset(struct redis_link *link, const char *why)
     snprintf(link->why, sizeof link->why, "%s", why);
     link->state = LINK_DROPPING;
     events_arm(link->timer, 0);
+}
+
+int redis_link_set_password(struct redis_link *link, const char *password)
+{
+    if (password == NULL ? link->password == NULL
+                         : link->password != NULL && strcmp(password, link->password) == 0)
+        return 0;
+    char *own = password != NULL ? strdup(password) : NULL;
+    if (password != NULL && own == NULL)
+        return -1;
+    forget(link->password);
+    link->password = own;
+    redis_link_reset(link, "another password is to be used");
+    return 1;
+}
+
+const char *redis_link_why(const struct redis_link *link)
+{
+    return link->state == LINK_UP      ? ""
+           : link->last_why[0] != '\0' ? link->last_why
+                                       : "not connected yet";
 }

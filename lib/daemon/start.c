@@ -20,5 +20,6 @@ void start_hold_signals(bool hold)
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGHUP);
     sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &ends, NULL);
 }

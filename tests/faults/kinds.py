@@ -16,6 +16,7 @@ import time
 
 import redis as redis_py
 
+import failover
 import spool_bytes
 from edge import EdgeError, fill, free_ports, release_ports, wait_until
 from link import DOWN, UP, Link
@@ -156,6 +157,28 @@ def _readonly(schedule, _rng):
     yield
     schedule.edge.redis.execute_command("REPLICAOF", "NO", "ONE")
     release_ports([dead])
+
+
+def _lay_failover(schedule):
+    if schedule.failover is None:
+        schedule.links["redis-name"] = failover.lay(schedule.edge, list(schedule.links.values()))
+        schedule.failover = failover.Failover(schedule.edge, schedule.links["redis-name"])
+
+
+@kind("redis-failover", "Redis's replica promoted, its name moved", ["redis", "collector-redis", "feed-redis"], _lay_failover,
+      never_with=["rewind", "preload", "two-redis"])
+def _failover(schedule, rng):
+    """The old primary is demoted but stays up, as do the connections to it. For a while the name may lead to no primary, or both may be one."""
+    moving = schedule.failover
+    moving.wait_replica()
+    steps = [moving.demote, moving.move]
+    rng.shuffle(steps)
+    moving.promote()
+    for step in steps:
+        time.sleep(rng.choice([0.0, 0.0, 0.1, 0.5]))
+        step()
+    yield
+    schedule.before_judging["failover"] = lambda: wait_until(lambda: not moving.left_behind(), "every connection to leave the demoted primary")
 
 
 @kind("redis-noscript", "Redis says NOSCRIPT", ["redis"])
@@ -425,7 +448,7 @@ def _disk_full_spool(schedule, rng):
     os.unlink(filler)
 
 
-@kind("disk-full-redis", "disk full under Redis", ["redis"], _small_disk("redis", 64 << 20), needs=_no_mounts)
+@kind("disk-full-redis", "disk full under Redis", ["redis"], _small_disk("redis", 64 << 20), never_with=["two-redis"], needs=_no_mounts)
 def _disk_full_redis(schedule, _rng):
     filler = _fill_disk(schedule.edge.path("redis"))
     yield

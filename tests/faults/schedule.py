@@ -153,6 +153,7 @@ class Schedule:
         self.receipts = 0
         self.edge = Edge(os.path.join(directory, "edge"), build=build, plugin={"shards": 4, "ring_bytes": 1 << 20})
         self.links = {}
+        self.failover = None    # a replica of Redis behind a name, where a kind wants one
         self.readers = []
         self.watcher = None
         self.names = {name for step in self.steps for name in step.names}
@@ -169,7 +170,10 @@ class Schedule:
             if kind.prepare:
                 kind.prepare(self)
         edge = self.edge
-        edge.start()
+        if self.failover:
+            edge.start("redis")
+            self.failover.start()
+        edge.start(*(PROGRAMS[1:] if self.failover else ()))
         self._touch_all_shards()
         before = self._resources()
         habits = Habits(self.steps[0])
@@ -365,6 +369,8 @@ class Schedule:
         for link in self.links.values():
             link.close()
         try:
+            if self.failover:
+                self.failover.close()
             self.edge.close()
         except AssertionError as error:
             self.problem(str(error)[:3000])

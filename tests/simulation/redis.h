@@ -101,12 +101,8 @@ struct redis_words {
 /* Empty; with `store` it holds a store whose buckets split at `split` voters. */
 void redis_begin(bool store, unsigned split);
 
-/* Runs one command (a transaction's HMGETs by redis_lookup) and writes the reply. */
+/* Runs one command and writes the reply. */
 void redis_run(const struct redis_words *words, struct redis_reply *reply);
-
-/* MULTI, HMGET heads, HMGET base, HMGET states (of which there are none), EXEC. */
-void redis_lookup(const struct redis_words *heads, const struct redis_words *base,
-                  struct redis_reply *reply);
 
 /* A head and a ring's position as they are stored (INTERFACES.md 5). The head's bytes. */
 #define REDIS_HEAD_BYTES (24 + 5 * KIND_MAX + 8)

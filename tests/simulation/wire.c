@@ -83,16 +83,11 @@ static bool word_is(const struct slot *slot, const char *want)
            memcmp(slot->words.word[0], want, slot->words.bytes[0]) == 0;
 }
 
-/* Runs the command at `executed`. A transaction is run when its EXEC comes, and not at all before.
- */
+/* Runs the command at `executed`. */
 static void execute_one(struct queue *queue)
 {
     struct slot *slot = slot_at(queue, queue->executed);
-    if (word_is(slot, "EXEC"))
-        redis_lookup(&slot_at(queue, queue->executed - 3)->words,
-                     &slot_at(queue, queue->executed - 2)->words, &slot->reply);
-    else if (!word_is(slot, "MULTI") && !word_is(slot, "HMGET"))
-        redis_run(&slot->words, &slot->reply);
+    redis_run(&slot->words, &slot->reply);
     queue->executed++;
 }
 
@@ -309,6 +304,27 @@ void redis_link_reset(struct redis_link *link, const char *why)
     platform_point();
     if (link->state == UP || link->state == LOST)
         link->state = DROPPED;
+}
+
+const char *redis_link_why(const struct redis_link *link)
+{
+    return redis_link_context((struct redis_link *)link) != NULL ? "" : "not connected";
+}
+
+/* Secrets do not change here. */
+int redis_link_set_password(struct redis_link *link, const char *password)
+{
+    (void)link;
+    (void)password;
+    return 0;
+}
+
+int redis_link_send(struct redis_link *link, redisCallbackFn *fn, void *user, int argc,
+                    const char **argv, const size_t *bytes)
+{
+    return redis_link_context(link) != NULL
+               ? redisAsyncCommandArgv(&link->context, fn, user, argc, argv, bytes)
+               : -1;
 }
 
 int redisAsyncCommandArgv(redisAsyncContext *context, redisCallbackFn *fn, void *user, int argc,

@@ -1,0 +1,27 @@
+#include "daemon/reload.h"
+
+#include "daemon/log.h"
+
+void reload_secrets(const struct links *links, enum role role, const struct reload_to *to)
+{
+    struct links_secrets secrets;
+    char why[1024];
+    if (links_secrets_load(&secrets, links, role, why, sizeof why) != 0) {
+        log_line(LOG_LEVEL_ERROR, "secrets were not read again: the old ones stay", "reason=%s",
+                 why);
+        return;
+    }
+    int broker = to->broker(to->user, secrets.mqtt);
+    int redis = to->redis(to->user, secrets.redis[0] != '\0' ? secrets.redis : NULL);
+    links_wipe(&secrets);
+    if (broker < 0 || redis < 0)
+        log_line(LOG_LEVEL_ERROR, "secrets were not all taken: send SIGHUP again",
+                 "reason=no memory broker=%d redis=%d", broker, redis);
+    else if (broker + redis == 0)
+        log_line(LOG_LEVEL_INFO, "secrets are as they were", NULL);
+    else
+        log_line(LOG_LEVEL_INFO, "secrets were read again", "changed=%s",
+                 broker == 0  ? "redis"
+                 : redis == 0 ? "broker"
+                              : "broker,redis");
+}
