@@ -478,10 +478,10 @@ const [open, , subscribe] = mqtt(
     }
   },
   () => {},
-  (refused) =>
-    refused
-      ? sayState('refused', 'The broker lets only the newsroom watch all articles: its option open_wildcards is off.')
-      : sayState('live', 'Live'),
+  (granted) =>
+    granted.has('totals/#')
+      ? sayState('live', 'Live')
+      : sayState('refused', 'The broker lets only the newsroom watch all articles: its option open_wildcards is off.'),
 );
 subscribe(['totals/#']);
 open();
