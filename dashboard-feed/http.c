@@ -547,8 +547,13 @@ static void add_page_headers(struct http *http, struct evhttp_request *request, 
              connect, framed ? "*" : "'none'");
     header(request, "Content-Security-Policy", policy);
     header(request, "Referrer-Policy", "no-referrer");
-    if (!framed)
+    if (!framed) {
         header(request, "X-Frame-Options", "DENY");
+        return;
+    }
+    /* So that a page that lets in only what agrees to it (COEP) may frame this one. */
+    header(request, "Cross-Origin-Embedder-Policy", "require-corp");
+    header(request, "Cross-Origin-Resource-Policy", "cross-origin");
 }
 
 static const struct file *find_file(const struct http *http, const char *name)

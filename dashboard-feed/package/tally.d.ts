@@ -51,6 +51,7 @@ declare global {
   interface HTMLElementEventMap {
     /** The reader's reaction counts: the one in `value`, which is another than was wished where a later one counts. */
     'tally:reacted': CustomEvent<TallyDetail<Reaction>>;
+    /** It does not count, or not yet: after `unknown_article`, `rate_reader`, `rate_address`, `busy` and `clock` it is sent again. */
     'tally:refused': CustomEvent<TallyDetail<RefusalReason>>;
     'tally:totals': CustomEvent<TallyDetail<Total>>;
     'tally:articles': CustomEvent<TallyDetail<ArticleState>>;

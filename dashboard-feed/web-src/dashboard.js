@@ -501,11 +501,12 @@ const [open, , subscribe] = mqtt(
     }
   },
   () => {},
-  (refused) => {
-    setHeard(!refused);
-    refused
-      ? sayState('refused', 'The broker lets only the newsroom watch all articles: its option open_wildcards is off.')
-      : sayState('live', 'Live');
+  (granted) => {
+    const live = granted.has('totals/#');
+    setHeard(live);
+    live
+      ? sayState('live', 'Live')
+      : sayState('refused', 'The broker lets only the newsroom watch all articles: its option open_wildcards is off.');
   },
 );
 subscribe(['totals/#']);

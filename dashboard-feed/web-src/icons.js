@@ -1,2 +1,2 @@
 /* The kinds that are known by name, in their usual order. */
-export default { like: '👍', dislike: '👎', love: '❤️', funny: '😂', angry: '😡', sad: '😢', wow: '😮' };
+export default { __proto__: null, like: '👍', dislike: '👎', love: '❤️', funny: '😂', angry: '😡', sad: '😢', wow: '😮' };

@@ -11,45 +11,67 @@ export const pause = (failures, random) => 200 + random * Math.min(6e4, 2e3 * 2 
  * A connection that comes back by itself, with a clean start and a new client id each time. `url` may end in `#` and what stands
  * before every topic; who uses this does not see it.
  *
- * It calls: up(); down(), at each attempt and loss; message(topic, text, correlation, retained); acknowledged(reason code); and
- * whole(refused) when all that was retained for the filters has come: whether the broker refused one of them.
+ * It calls: up(); down(), at each attempt and loss; message(topic, text, correlation, retained); acknowledged(reason code);
+ * whole(filters) when all that was retained has come: the filters that the broker granted; and rejected(filter, full) for one
+ * that the broker refuses: `full` where it refuses any, as this connection asks for more than it may.
  *
- * Returns [open(username?, password?): connects, if it is not or was as somebody else; close(); subscribe(filters); unsubscribe(filters);
+ * Returns [open(username?, password?): connects, if it is not or was as somebody else; close(); watch(filters): these alone from now on;
  * publish(topic, payload, correlation)]. Filters outlive connections, and the client's receipts are always one. Publish only while it is
  * up, at QoS 1; who did decides what to do at up().
  */
-export default (url, up, down, message, acknowledged, whole) => {
-  const decoder = new TextDecoder();
-  const word = (n) => [n >> 8, n & 255];
-  const varint = (n) => (n < 128 ? [n] : [(n & 127) | 128, ...varint(n >> 7)]);
-  const bytesOf = (text) => [...new TextEncoder().encode(text)];
-  const data = (text) => [...word(bytesOf(text).length), ...bytesOf(text)];
+export default (url, up, down, message, acknowledged, whole, rejected) => {
+  // What is over a byte is cut off where all becomes bytes; all text that Tally sends and takes is ASCII.
+  const word = (n) => [n >> 8, n];
+  const varint = (n) => (n < 128 ? [n] : [n | 128, ...varint(n >> 7)]);
+  const bytesOf = (text) => [...('' + text)].map((letter) => letter.charCodeAt());
+  const data = (text) => [...word(text.length), ...bytesOf(text)];
 
   const [address, prefix = ''] = url.split('#');
-  const filters = new Set();
-  let socket, connected, left, clientId, login, gaveUp, refused, again, answer, beat, hidden;
-  let packetId = 0;
+  let filters = new Set();
+  let socket, connected, left, login, gaveUp, again, answer, beat, hidden, soon;
+  let receipts, asked, granted, answers; // of this connection; `answers` has what is to be done with each SUBACK
+  let packetId;
   let failures = 0;
 
   const send = (first, ...parts) => {
     const body = parts.flat();
     socket.send(Uint8Array.of(first, ...varint(body.length), ...body));
   };
-  const newId = () => word((packetId = (packetId % 65535) + 1));
+  const newId = () => word(++packetId);
 
-  // The peer is dead when nothing at all was heard for so long after asking.
+  // The peer is dead when nothing at all was heard for so long after asking. A slow one is given more time after each failure.
   const expectAnswer = () => {
-    answer ||= setTimeout(lose, 1e4);
+    answer ||= setTimeout(lose, 1e4 * 2 ** Math.min(failures, 4));
   };
   const ping = () => {
     send(0xc0);
     expectAnswer();
   };
-  // A broker works through packets in their order: what is retained comes before the answer to the ping.
-  const ask = (list) => {
+  // A broker bounds what a connection asks for, what it gave up too. Where it refuses what it has to grant, that bound is reached, and a new
+  // connection helps where this one gave something up; else what is refused is so for itself.
+  const subscribe = (list, then) => {
+    send(0x82, newId(), 0, list.flatMap((filter) => [...data(prefix + filter), 0]));
+    answers.push((codes) => then(list.filter((filter, i) => codes.at(i - list.length) > 127 || !granted.add(filter))));
+  };
+  const judge = (not) =>
+    not[0] && subscribe([receipts], ([full]) => (full && gaveUp ? open() : not.forEach((filter) => rejected?.(filter, full))));
+  // Asks for what is wanted and not asked for yet, and gives up what is not wanted any more. A broker works through packets in their order:
+  // what is retained comes before the answer to the ping.
+  const ask = () => {
+    soon = 0;
     if (connected) {
-      send(0x82, newId(), 0, list.flatMap((filter) => [...data(prefix + filter), 0]));
-      ping();
+      const old = asked;
+      asked = new Set([receipts, ...filters]);
+      const gone = [...old].filter((filter) => !asked.has(filter));
+      const more = [...asked].filter((filter) => !old.has(filter));
+      if (gone[0]) {
+        gaveUp = 1;
+        send(0xa2, newId(), 0, gone.flatMap((filter) => data(prefix + filter)));
+      }
+      if (more[0]) {
+        subscribe(more, judge);
+        ping();
+      }
     }
   };
 
@@ -69,15 +91,18 @@ export default (url, up, down, message, acknowledged, whole) => {
   const open = () => {
     rest();
     left = [];
-    gaveUp = refused = 0;
-    clientId = 'w-' + unique();
+    answers = [];
+    asked = new Set();
+    granted = new Set();
+    gaveUp = packetId = 0;
+    receipts = 'receipts/w-' + unique();
     expectAnswer();
     try {
       const mine = (socket = new WebSocket(address, 'mqtt'));
       mine.binaryType = 'arraybuffer';
       // A clean start; kept alive for a minute; packets of 64 KiB at most
       mine.onopen = () =>
-        send(0x10, data('MQTT'), 5, [2, 0x82, 0xc2][login.length], 0, 60, 5, 0x27, 0, 1, 0, 0, data(clientId), ...login.map(data));
+        send(0x10, data('MQTT'), 5, [2, 0x82, 0xc2][login.length], 0, 60, 5, 0x27, 0, 1, 0, 0, data(receipts.slice(9)), ...login.map(data));
       mine.onmessage = (event) => mine === socket && receive(event.data);
       mine.onclose = () => mine === socket && lose();
     } catch {
@@ -93,18 +118,10 @@ export default (url, up, down, message, acknowledged, whole) => {
     for (const mine = socket; mine === socket; ) {
       let bytes = left;
       let at = 1;
-      const number = () => {
-        let n = 0;
-        let shift = 0;
-        do {
-          n |= (bytes[at] & 127) << shift;
-          shift += 7;
-        } while (bytes[at++] > 127);
-        return n;
-      };
-      const text = (length) => decoder.decode(bytes.subarray(at, (at += length)));
+      const number = (n = bytes[at++]) => (n > 127 ? n - 128 + 128 * number() : n); // NaN where it is not all there
+      const text = (length) => String.fromCharCode(...bytes.subarray(at, (at += length)));
       const end = number() + at;
-      if (bytes.length < end) {
+      if (!(bytes.length >= end)) {
         return;
       }
       left = bytes.subarray(end);
@@ -119,7 +136,7 @@ export default (url, up, down, message, acknowledged, whole) => {
           failures = 0; // it has lasted: the next pause is short again
           ping();
         }, 25e3);
-        ask(['receipts/' + clientId, ...filters]);
+        ask();
         up();
       } else if (type === 3) { // PUBLISH; only QoS 0 was asked for
         const topic = text((bytes[at++] << 8) | bytes[at++]);
@@ -130,10 +147,9 @@ export default (url, up, down, message, acknowledged, whole) => {
       } else if (type === 4) { // PUBACK
         acknowledged(bytes[at + 2]);
       } else if (type === 9) { // SUBACK
-        refused ||= bytes.subarray(at + 2).some((code) => code > 127);
-        refused && gaveUp && open(); // a broker bounds what a connection asks for, what it gave up too
+        answers.shift()(bytes);
       } else if (type === 13) { // PINGRESP
-        whole(refused);
+        whole(granted);
       }
     }
   };
@@ -164,16 +180,11 @@ export default (url, up, down, message, acknowledged, whole) => {
       rest();
     },
     (list) => {
-      list.forEach((filter) => filters.add(filter));
-      ask(list);
-    },
-    (list) => {
-      list.forEach((filter) => filters.delete(filter));
-      gaveUp = 1;
-      connected && send(0xa2, newId(), 0, list.flatMap((filter) => data(prefix + filter)));
+      filters = new Set(list);
+      soon ||= setTimeout(ask);
     },
     (topic, payload, correlation) => {
-      const properties = [8, ...data(prefix + 'receipts/' + clientId), 9, ...data(correlation)];
+      const properties = [8, ...data(prefix + receipts), 9, ...data(correlation)];
       send(0x32, data(prefix + topic), newId(), varint(properties.length), properties, bytesOf(payload));
       expectAnswer();
     },

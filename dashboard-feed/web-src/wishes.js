@@ -4,9 +4,11 @@
  * A wish is what the reader wants to be counted for an article: {kind, at, was, via, settled, sent, due, news}. `at` is the time of the
  * click, `was` the choice that is known to be counted, `via` the broker, `sent` how often it was, `due` when it is to be sent again. It is
  * `settled`, 1, once a receipt has come: `kind` is then what counts. `news` is what the reader is to be told of that, until a bar did.
+ * `why` and `slow` are for this page alone: the reason for which it was refused last and is sent again, and that a receipt is late.
  * The newest click stands, and what is settled does not go back.
  *
- * A page may be forbidden to store anything: then all is kept in memory, and forgotten with the page.
+ * A page may be forbidden to store anything: then all is kept in memory, and forgotten with the page. What is found there may be
+ * anything: what has no reader's id, article or time is passed over, and the broker refuses a wish that makes no sense, which settles it.
  */
 import { unique } from './mqtt.js';
 
@@ -15,6 +17,13 @@ export const attempt = (action) => {
     return action();
   } catch {}
 };
+
+export const parse = (text) => attempt(() => JSON.parse(text)) ?? {};
+
+export const warn = (...about) => console.warn('Tally:', ...about);
+
+/** Whether it may be an article's id; the broker knows exactly. */
+export const isArticle = (id) => id?.length < 201 && /^([%a-z\d][\w.~%-]*(\/(?!$)|$)){1,8}$/i.test(id);
 
 export let reader = unique();
 export let wishes = new Map();
@@ -25,13 +34,17 @@ const rank = (wish) => (wish ? wish.at + wish.settled / 2 : 0);
 export const sync = (write) => {
   attempt(() => {
     const [id, list] = JSON.parse(localStorage.tallyWishes);
-    for (const [article, wish] of list) {
-      if (rank(wish) > rank(wishes.get(article))) {
-        wish.due = Date.now() + 15e3; // its own wish another tab sends itself; if it is gone by then, this one does
-        wishes.set(article, wish);
-      }
+    reader = id.match(/^[\w-]{16,128}$/)?.[0] ?? reader;
+    for (const entry of list) {
+      attempt(() => {
+        const [article, wish] = entry;
+        if (isArticle(article) && rank(wish) > rank(wishes.get(article))) {
+          wish.due = Date.now() + 15e3; // its own wish another tab sends itself; if it is gone by then, this one does
+          wish.base = 0;
+          wishes.set(article, wish);
+        }
+      });
     }
-    reader = id;
   });
   if (write) {
     // The newest 200, and what is not settled before what is

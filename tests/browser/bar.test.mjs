@@ -130,6 +130,10 @@ describe('a click', () => {
     const { page, bar } = await openBar(context);
     await bar.becomes({ sum: '0' });
     broker.hold = true;
+    const loaded = page.waitForResponse(/tally.send.js/);
+    await bar.button('like').hover(); // which loads what sends
+    await (await loaded).finished();
+    await page.evaluate(() => import('/tally.send.js'));
     await page.evaluate(() => {
       const { shadowRoot } = document.querySelector('tally-reactions');
       ['like', 'love', 'funny', 'sad', 'wow'].forEach((kind) => shadowRoot.querySelector(`[part~=${kind}]`).click());
@@ -206,6 +210,42 @@ describe('totals', () => {
     assert.ok([...session.filters].every((filter) => filter.startsWith('news/de/')));
   });
 
+  test('of other bars come where the broker refuses one, which is said on the console, and no route opens a connection', async (t) => {
+    const { context, broker } = await setUp(t);
+    const said = [];
+    context.on('console', (message) => said.push(message.text()));
+    broker.suback = (filter) => (filter.endsWith('/bad') ? 0x87 : 0);
+    broker.total('b', { love: 2 });
+    const { page } = await openBar(context, '/page?articles=bad,a/0,b', 'a/0');
+    await new Bar(page, 'b').becomes({ counts: { love: '2' } });
+    await new Bar(page, 'a/0').becomes({ sum: '0' });
+    await until(() => assert.ok(said.some((text) => text.includes('totals/bad')), said.join()));
+    for (let i = 1; i <= 5; i++) {
+      await page.evaluate((id) => document.querySelectorAll('tally-reactions')[1].setAttribute('article', id), `a/${i}`);
+      await new Bar(page, `a/${i}`).becomes({ sum: '0' });
+    }
+    await new Bar(page, 'bad').becomes({ sum: '', counts: { like: '–' } });
+    assert.equal(broker.sessions.length, 1);
+  });
+
+  test('come for 141 bars of a page as they are scrolled to, where a connection may ask for 256', async (t) => {
+    const { context, broker } = await setUp(t);
+    const asked = new Map();
+    broker.suback = () => {
+      const session = broker.open.at(-1);
+      asked.set(session, (asked.get(session) ?? 0) + 1);
+      return asked.get(session) > 256 ? 0x87 : 0;
+    };
+    const ids = Array.from({ length: 141 }, (_, i) => `n/${i}`);
+    const { page } = await openBar(context, `/page?articles=${ids}`, ids[0]);
+    for (const id of ids) {
+      const bar = new Bar(page, id);
+      await bar.element.evaluate((element) => element.scrollIntoView());
+      await bar.becomes({ sum: '0' });
+    }
+    assert.ok(broker.sessions.length <= 3, `${broker.sessions.length} connections`);
+  });
+
   test('that may not be watched are not shown as nothing, and a click counts', async (t) => {
     const { context, broker } = await setUp(t);
     broker.suback = (filter) => (filter.startsWith('totals/') ? 0x87 : 0);
@@ -217,8 +257,8 @@ describe('totals', () => {
 
 describe('a refusal', () => {
   for (const [reason, words] of [
-    ['busy', /^Not counted. Busy/], ['clock', /did not take it/], ['rate_reader', /Too many reactions/], ['closed', /Closed/], ['unknown_kind', /Not offered/],
-    ['forbidden', /Not allowed/], ['a_later_reason', /did not take it/],
+    ['closed', /Closed/], ['unknown_kind', /Not offered/], ['forbidden', /Not allowed/], ['bad_topic', /names no article/], ['bad_article', /id is not valid/],
+    ['bad_payload', /could not read it/], ['a_later_reason', /did not take it/], ['constructor', /did not take it/],
   ]) {
     test(`(${reason}) is said in words, and the choice goes back`, async (t) => {
       const { context, broker } = await setUp(t);
@@ -236,6 +276,30 @@ describe('a refusal', () => {
     });
   }
 
+  for (const [reason, words] of [
+    ['unknown_article', /not known here yet/], ['rate_reader', /reactions of yours/], ['rate_address', /from your network/], ['busy', /Busy/], ['clock', /clock/],
+  ]) {
+    test(`(${reason}) that may end is said in words, and the wish kept and sent again until it counts`, async (t) => {
+      const { context, broker } = await setUp(t, { clock: true });
+      const { page, bar } = await openBar(context);
+      await bar.becomes({ sum: '0' });
+      broker.answers = (session, reaction) => {
+        broker.receipt(session, reaction, { outcome: 'refused', reason });
+        broker.acknowledge(session, reaction, 0x87);
+      };
+      await bar.click('wow');
+      await bar.becomes({ status: words, pressed: 'wow', pending: 'wow', counts: { wow: '1' } });
+      await bar.becomes({ status: /^Not counted yet, and sent again/ });
+      assert.equal((await wishOf(page, ARTICLE)).settled, 0);
+      await page.clock.fastForward(16_000);
+      await broker.reaction(1);
+      await bar.becomes({ status: words, pending: 'wow' });
+      broker.answers = null;
+      await page.clock.fastForward(31_000);
+      await bar.becomes({ status: 'Counted: Wow.', pressed: 'wow', pending: 'none', counts: { wow: '1' } });
+    });
+  }
+
   test('without a receipt is one too', async (t) => {
     const { context, broker } = await setUp(t, { clock: true });
     const { page, bar } = await openBar(context);
@@ -243,7 +307,7 @@ describe('a refusal', () => {
     broker.answers = (session, reaction) => broker.acknowledge(session, reaction, 0x97);
     await bar.click('wow');
     await settles(broker, page, 3_000);
-    await bar.becomes({ status: /^Not counted/, pressed: 'none', counts: { wow: '0' } });
+    await bar.becomes({ status: /^Not counted yet/, pressed: 'wow', pending: 'wow' });
   });
 
   test('of a broker without an answer is no success: it is said that it waits', async (t) => {
@@ -306,7 +370,7 @@ describe('a receipt', () => {
       broker.total(ARTICLE, { love: 9 });
     };
     await page.clock.fastForward(13_000);
-    await bar.becomes({ counts: { love: '9' }, pressed: 'like', pending: 'like', status: /^Received/ });
+    await bar.becomes({ counts: { love: '9' }, pressed: 'like', pending: 'like', status: /^Not counted yet/ });
     broker.answers = null;
     await page.clock.fastForward(31_000);
     await bar.becomes({ pressed: 'like', pending: 'none', status: 'Counted: Like.' });
@@ -446,6 +510,22 @@ describe('the connection', () => {
     await page.clock.fastForward(2_000); // the pause
     await bar.becomes({ status: 'Counted: Sad.', counts: { sad: '1' } });
     assert.match(broker.published.at(-1).payload, /"age_ms":[1-3]\d{4}}$/);
+  });
+
+  test('that takes longer than ten seconds to begin is given more time after each failure', async (t) => {
+    const { context, broker } = await setUp(t, { clock: true, tolerate: LOST_CONNECTION });
+    broker.mute = true;
+    const { page, bar } = await openBar(context);
+    await until(() => assert.ok(broker.sessions[0]?.clientId));
+    await page.clock.fastForward(10_500);
+    await until(() => assert.ok(!broker.sessions[0].open));
+    await page.clock.fastForward(3_000); // the pause
+    await until(() => assert.ok(broker.sessions[1]?.clientId));
+    await page.clock.fastForward(15_000);
+    broker.mute = false;
+    broker.sessions[1].greet();
+    await bar.becomes({ sum: '0' });
+    assert.equal(broker.sessions.length, 2);
   });
 
   test('that is refused is tried again with a growing pause', async (t) => {
@@ -610,11 +690,15 @@ describe('the page around', () => {
       await bar.click('angry');
       await bar.becomes({ pending: 'angry', pressed: 'none' });
       await look('taking-back');
-      broker.receipt(broker.open[0], await broker.reaction(1), { outcome: 'refused', reason: 'rate_address' });
-      await bar.becomes({ pressed: 'angry', status: /^Not counted. Too many/ });
+      broker.receipt(broker.open[0], await broker.reaction(1), { outcome: 'refused', reason: 'closed' });
+      await bar.becomes({ pressed: 'angry', status: /^Not counted. Closed/ });
       await look('refused');
+      await bar.click('wow');
+      broker.receipt(broker.open[0], await broker.reaction(2), { outcome: 'refused', reason: 'rate_address' });
+      await bar.becomes({ pressed: 'wow', pending: 'wow', status: /^Not counted yet/ });
+      await look('kept');
       await bar.click('love');
-      broker.receipt(broker.open[0], await broker.reaction(2), { outcome: 'superseded', current: 'dislike' });
+      broker.receipt(broker.open[0], await broker.reaction(3), { outcome: 'superseded', current: 'dislike' });
       await bar.becomes({ pressed: 'dislike', status: /^Your later reaction/ });
       await look('superseded');
       broker.away = true;

@@ -39,6 +39,13 @@ after(async () => {
 // A page under a strict policy, with bars for ?articles=
 function answerAsPaper(request, response) {
   const url = new URL(request.url, 'http://paper');
+  if (url.pathname === '/frame') {
+    // As AMP and content management systems frame it
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', ...(url.searchParams.has('coep') ? { 'Cross-Origin-Embedder-Policy': 'require-corp' } : {}) });
+    response.end(`<!doctype html><html lang="en"><title>A frame</title><link rel="icon" href="data:,"><iframe title="Reactions" width="360" height="400"
+      ${url.searchParams.has('sandbox') ? 'sandbox="allow-scripts"' : ''} src="${home}/embed?article=${url.searchParams.get('article')}&lang=fr"></iframe></html>`);
+    return;
+  }
   const connect = url.searchParams.get('broker') ?? `ws://${new URL(home).hostname}:${brokerAt.port}`;
   response.writeHead(200, {
     'Content-Type': 'text/html; charset=utf-8',
@@ -277,6 +284,17 @@ describe('the loop', { skip }, () => {
     await bar.click('sad');
     await bar.becomes({ status: 'Counted: Sad.', counts: { sad: '1' } });
   });
+
+  for (const how of ['sandbox', 'coep', 'sandbox&coep']) {
+    test(`the page for a frame works in ${how}`, async (t) => {
+      const page = await (await reader(t)).newPage();
+      await page.goto(`http://${paperAt()}/frame?article=${newArticle()}&${how}`);
+      const frame = page.frameLocator('iframe');
+      await frame.locator('[part~=sad]').click();
+      await until(async () => assert.equal(await frame.locator('[part=status]').innerText(), 'Comptée : Triste.'));
+      await keepShot(page, `frame-${how}`);
+    });
+  }
 
   for (const width of [360, 1280]) {
     test(`the served pages hold together at ${width} pixels`, async (t) => {

@@ -1,6 +1,7 @@
 /* What a site gets: the bar's size, its manners among others, languages, states, events, and what stands beside it: counts and the frame. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pause } from '../../dashboard-feed/web-src/mqtt.js';
@@ -272,14 +273,56 @@ describe('a page', () => {
   });
 
   test('may have stored anything at all', async (t) => {
-    for (const stored of ['{"a":1}', '[1,2]', '["0123456789abcdef",[[7],null]]', 'no json']) {
-      const { context } = await setUp(t);
+    const odd = (wish) => JSON.stringify(['0123456789abcdef', [[ARTICLE, { kind: 'like', was: 'none', at: 1, settled: 0, sent: 0, due: 0, via: BROKER, ...wish }]]]);
+    for (const stored of [
+      '{"a":1}', '[1,2]', '["0123456789abcdef",[[7],null]]', 'no json', '["short",[]]', JSON.stringify(['x'.repeat(200), []]), '[{"a":1},[]]',
+      '["0123456789abcdef",[["bad/#",{"kind":"like","was":"none","at":9e12,"settled":0}],["a",5]]]', odd({ kind: {} }), odd({ kind: '', was: 7, at: 9e12 }), odd({ at: '5' }),
+      odd({ settled: 1, news: 5 }), odd({ settled: 1, news: ['constructor', '__proto__'] }), odd({ sent: 'x', due: 1e300 }), odd({ kind: 'sad', via: 'wss://old.test/', at: 9e12 }),
+    ]) {
+      const { context, broker } = await setUp(t);
       await context.addInitScript((text) => location.protocol === 'http:' && (localStorage.tallyWishes ??= text), stored);
       const { bar } = await openPage(context);
-      await bar.becomes({ sum: '0' });
-      await bar.click('like');
-      await bar.becomes({ status: 'Counted: Like.', counts: { like: '1' } });
+      await bar.becomes({ sum: /^[01]$/, pending: 'none' });
+      await bar.click('wow');
+      await bar.becomes({ status: 'Counted: Wow.', counts: { wow: '1' } });
+      assert.match(broker.open.at(-1).username, /^[\w-]{16,128}$/, stored);
     }
+  });
+
+  test('hears events out of a shadow root, sees kinds of any name, and `false` of React 18', async (t) => {
+    const { context, broker } = await setUp(t);
+    const odd = ['constructor', '__proto__', 'tostring', 'valueOf', 'like'];
+    const { page } = await openPage(context, { articles: '' });
+    await page.evaluate(([id, kinds]) => {
+      globalThis.heard = [];
+      document.addEventListener('tally:reacted', ({ detail }) => heard.push(detail.value));
+      const host = document.body.appendChild(document.createElement('div'));
+      const bar = document.createElement('tally-reactions');
+      const attributes = { article: id, kinds, compact: 'false', hidden: 'false', token: 'false', lang: 'false', labels: 'false', broker: 'false' };
+      Object.entries(attributes).forEach(([name, value]) => bar.setAttribute(name, value));
+      host.attachShadow({ mode: 'open' }).append(bar);
+    }, [ARTICLE, odd.join(' ')]);
+    const bar = new Bar(page, ARTICLE);
+    await bar.becomes({ kinds: odd.join(), sum: '0', labels: { constructor: 'Constructor', like: 'Like' }, counts: { constructor: '0', __proto__: '0' } });
+    assert.ok(await bar.element.locator('[part=title]').evaluate((node) => getComputedStyle(node).clipPath === 'none'), 'not compact');
+    await bar.click('constructor');
+    await bar.becomes({ status: 'Counted: Constructor.', pressed: 'constructor' });
+    assert.equal(broker.open[0].password, '');
+    assert.deepEqual(await page.evaluate(() => heard), ['constructor']);
+  });
+
+  test('sees what stands in the element, and is told on the console, where the article is none', async (t) => {
+    const { context } = await setUp(t);
+    const said = [];
+    context.on('console', (message) => said.push(message.text()));
+    const bad = ['', 'article=""', 'article="/2026/x"', 'article="a//b"', 'article="not an id"', `article="${'x'.repeat(201)}"`, 'article="1/2/3/4/5/6/7/8/9"'];
+    const body = bad.map((attribute, i) => `<tally-reactions ${attribute}><a href="/react">React ${i}</a></tally-reactions>`).join('');
+    const { page, bar } = await openPage(context, { body });
+    await bar.becomes({ sum: '0' });
+    for (const i of bad.keys()) {
+      assert.ok(await page.getByRole('link', { name: `React ${i}` }).isVisible(), bad[i]);
+    }
+    await until(() => assert.equal(said.filter((text) => text.includes('no article id')).length, bad.length));
   });
 
   test('may load the script twice, from two places', async (t) => {
@@ -296,6 +339,9 @@ describe('a page', () => {
 describe('the words', () => {
   for (const [lang, title, like, dir, counted] of [
     ['fr', 'Quelle est votre réaction ?', 'J’aime', 'ltr', 'Comptée : J’aime.'],
+    ['FR', 'Quelle est votre réaction ?', 'J’aime', 'ltr', 'Comptée : J’aime.'],
+    ['fr_FR', 'Quelle est votre réaction ?', 'J’aime', 'ltr', 'Comptée : J’aime.'],
+    ['fr-CA', 'Quelle est votre réaction ?', 'J’aime', 'ltr', 'Comptée : J’aime.'],
     ['es-MX', '¿Cuál es su reacción?', 'Me gusta', 'ltr', 'Contada: Me gusta.'],
     ['ar', 'ما رأيك؟', 'أعجبني', 'rtl', 'تم احتسابه: أعجبني.'],
   ]) {
@@ -310,17 +356,23 @@ describe('the words', () => {
       const [first, second] = [await bar.button('like').boundingBox(), await bar.button('dislike').boundingBox()];
       assert.equal(first.x < second.x, dir === 'ltr');
       await assertLayout(page, { inside: '[part=card] *:not(legend)', apart: ['button'], fits: [['[part=label]', 'button']] });
-      await assertAccessible(page);
+      if (lang !== 'fr_FR') { // which works, and is no language tag: the page's fault
+        await assertAccessible(page);
+      }
       await keepShot(page, `language-${lang}`);
     });
   }
 
   test('of every language are the same', async () => {
     const read = async (name) => Object.keys((await import(`../../dashboard-feed/web-src/${name}.js`)).default);
-    const english = await read('words');
+    const english = [...await read('words'), ...await read('reasons')];
     for (const lang of ['fr', 'es', 'ar']) {
       const keys = (await read(`tally.${lang}`)).filter((key) => key !== 'Dir' && !KINDS.includes(key));
       assert.deepEqual(keys.sort(), [...english].sort(), lang);
+      const texts = (await import(`../../dashboard-feed/web-src/tally.${lang}.js`)).default;
+      const reasons = ['bad_topic', 'bad_article', 'unknown_article', 'bad_payload', 'unknown_kind', 'closed', 'rate_reader', 'rate_address', 'busy', 'clock', 'forbidden', 'too_old'];
+      const words = reasons.map((reason) => texts[reason[0].toUpperCase() + reason.slice(1)]);
+      assert.equal(new Set(words.filter((text) => text)).size, reasons.length, lang);
     }
   });
 
@@ -343,9 +395,49 @@ describe('the words', () => {
     const { bar } = await openPage(context);
     await bar.becomes({ counts: { like: '12.345' }, sum: '81.246.912', shares: { sad: '100\u00a0%' } });
   });
+
+  test('and numbers are the bar’s where it has a language, whatever it is', async (t) => {
+    for (const [lang, sum] of [['fr', '23\u202f469\u202f262'], ['FR_fr', '23\u202f469\u202f262'], ['de', '23.469.262'], ['en', '23,469,262'], ['no such tag', '23,469,262'], ['', '23,469,262']]) {
+      const { context, broker } = await setUp(t);
+      broker.total(ARTICLE, { like: 23_469_262 });
+      const { bar } = await openPage(context, attributesOf({ lang, labels: '{"Sum":"Reactions: "}' }));
+      await bar.becomes({ sum });
+    }
+  });
 });
 
 describe('looks', () => {
+  for (const width of [360, 1280]) {
+    test(`move nothing at ${width} pixels where the page keeps the room that README.md says`, async (t) => {
+      const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+      const css = readme.split('\n').filter((line) => /min-height: [\d.]+em/.test(line)).join('\n');
+      const below = (url) => hostPage(url, SITE).replace('</main>', `<p>${'What stands below. '.repeat(40)}</p></main>`);
+      const { context, broker } = await setUp(t, {
+        viewport: { width, height: 900 }, pages: { '/room.css': ['text/css', css], '/below': ['text/html; charset=utf-8', below] },
+      });
+      broker.total(ARTICLE, FEW);
+      let come;
+      const script = new Promise((resolve) => { come = resolve; });
+      await context.route('**/tally.js', async (route) => { await script; await route.fallback(); });
+      await context.addInitScript(() => {
+        globalThis.shift = 0;
+        new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => { shift += value; })).observe({ type: 'layout-shift', buffered: true });
+      });
+      const shiftOf = async (style) => {
+        const page = await context.newPage();
+        await page.goto(`${SITE}/below?${new URLSearchParams({ articles: ARTICLE, style })}`, { waitUntil: 'commit' });
+        await until(() => page.evaluate(() => performance.getEntriesByName('first-contentful-paint').length || Promise.reject(new Error('not painted'))));
+        come();
+        await new Bar(page, ARTICLE).becomes({ sum: '15' });
+        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+        return page.evaluate(() => shift);
+      };
+      const shift = await shiftOf('/room.css');
+      t.diagnostic(`cumulative layout shift ${shift}`);
+      assert.ok(shift < 0.02, `${shift}`);
+    });
+  }
+
   for (const colorScheme of ['light', 'dark']) {
     for (const width of [360, 1280]) {
       test(`compact and full, at ${width} pixels, ${colorScheme}, with text at 200 %`, async (t) => {
@@ -439,7 +531,7 @@ describe('counts of a list', () => {
 test('the page for a frame tells its parent its height, and works there', async (t) => {
   const parent = `<!doctype html><html lang="en"><title>Parent</title><link rel="icon" href="data:,"><script type="module" src="/parent.js"></script>
     <iframe title="Reactions" src="${SITE}/embed?article=${ARTICLE}&lang=fr&kinds=like,sad" width="360"></iframe></html>`;
-  const script = `globalThis.heights = []; addEventListener('message', ({ data, origin }) => { if (data?.tally === 'height') heights.push({ ...data, origin }); });`;
+  const script = `globalThis.heights = []; addEventListener('message', ({ data, origin }) => { if (data?.tally === 'height') heights.push({ ...data, origin }); if (data?.sentinel === 'amp') amp.push(data); }); globalThis.amp = [];`;
   const { context, broker } = await setUp(t, { pages: { '/parent.js': ['text/javascript', script] } });
   await context.route('**/parent', (route) => route.fulfill({ contentType: 'text/html', body: parent })); // without the policy: it frames
   broker.total(ARTICLE, FEW);
@@ -454,5 +546,6 @@ test('the page for a frame tells its parent its height, and works there', async 
     const height = await frame.locator('tally-reactions').evaluate((element) => Math.ceil(element.getBoundingClientRect().height));
     assert.deepEqual(last, { tally: 'height', article: ARTICLE, height, origin: SITE });
     assert.ok(height > 80);
+    assert.deepEqual(await page.evaluate(() => [amp[0], amp.at(-1)]), [{ sentinel: 'amp', type: 'embed-ready' }, { sentinel: 'amp', type: 'embed-size', height }]);
   });
 });

@@ -692,9 +692,13 @@ def test_files_are_packed_for_who_takes_it(bench_of_module):
 def test_only_the_page_for_frames_may_be_framed(bench_of_module):
     bench = bench_of_module
     frame = bench.get("/embed?article=world/migrant-caravan")
-    assert frame.status == 200 and b"embed.js" in frame.body
+    assert frame.status == 200 and b"tally-embed.js" in frame.body
     assert "frame-ancestors *" in frame.headers["content-security-policy"] and "x-frame-options" not in frame.headers
     assert "unsafe" not in frame.headers["content-security-policy"] and "ws://127.0.0.1:21399" in frame.headers["content-security-policy"]
+    assert frame.headers["cross-origin-embedder-policy"] == "require-corp" and frame.headers["cross-origin-resource-policy"] == "cross-origin"
+    for path in ("/tally-embed.js", "/tally-embed.css", "/tally.send.js"):
+        part = bench.get(path).headers
+        assert part["access-control-allow-origin"] == "*" and part["cross-origin-resource-policy"] == "cross-origin", path
     for path in ("/", "/dashboard", "/index.html", "/embed.html"):
         page = bench.get(path)
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"] and page.headers["x-frame-options"] == "DENY", path

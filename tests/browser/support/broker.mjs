@@ -96,6 +96,11 @@ class Session {
     return this.socket.close({ code: 1001 });
   }
 
+  greet() {
+    const most = this.broker.receiveMaximum;
+    this.send(packet(0x20, Buffer.from([0, this.broker.connack]), most ? Buffer.from([3, 0x21, 0, most]) : Buffer.from([0])));
+  }
+
   publish(topic, payload, { retain = false, correlation } = {}) {
     const properties = correlation === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from([9]), data(correlation)]);
     const text = typeof payload === 'string' ? payload : JSON.stringify(payload);
@@ -130,8 +135,7 @@ class Session {
         this.clientId = body.data();
         this.username = flags & 0x80 ? body.data() : '';
         this.password = flags & 0x40 ? body.data() : '';
-        const most = this.broker.receiveMaximum;
-        this.send(packet(0x20, Buffer.from([0, this.broker.connack]), most ? Buffer.from([3, 0x21, 0, most]) : Buffer.from([0])));
+        this.greet();
         return;
       }
       case 3: {

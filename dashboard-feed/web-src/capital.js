@@ -1,0 +1,1 @@
+export const capital = (name) => ('' + name).replace(/./, (first) => first.toUpperCase());
