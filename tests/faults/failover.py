@@ -1,6 +1,7 @@
 """A Redis with a replica behind a name that moves: the replica is promoted, the name leads there from then on, and the old primary is demoted
 but stays up, as do the connections to it."""
 
+import contextlib
 import os
 
 import redis as redis_py
@@ -52,8 +53,14 @@ class Failover:
         except redis_py.exceptions.ConnectionError:
             return False
 
+    @contextlib.contextmanager
     def replica(self):
-        return redis_py.Redis(host="127.0.0.1", port=self.other_port, socket_timeout=10)
+        """Its connection ends with it: close() of an older redis-py leaves that to the collector of garbage."""
+        client = redis_py.Redis(host="127.0.0.1", port=self.other_port, socket_timeout=10)
+        try:
+            yield client
+        finally:
+            client.connection_pool.disconnect()
 
     def wait_replica(self):
         """Waits until the one that is not the primary holds all that the primary does."""
@@ -69,11 +76,11 @@ class Failover:
     def promote(self):
         """The replica is the primary now, and the edge's Redis for everything that looks at it. The old primary knows nothing of it yet."""
         edge = self.edge
+        edge.redis.connection_pool.disconnect()
         with self.replica() as other:
             other.execute_command("REPLICAOF", "NO", "ONE")
         edge.redis_port, self.other_port = self.other_port, edge.redis_port
         edge.processes["redis"], self.other = self.other, edge["redis"]
-        edge.redis.close()
         edge._redis = None
 
     def demote(self):
