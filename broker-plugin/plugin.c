@@ -33,7 +33,7 @@ struct plugin {
     mosquitto_plugin_id_t *id;
     struct edge edge;
     const struct mosquitto *unmatched; /* may write to reactions/, and MESSAGE has not come yet */
-    bool reloading;                    /* BASIC_AUTH comes for connections that are there */
+    bool reloading;                    /* until TICK: BASIC_AUTH comes for sessions that are there */
     bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
     uint64_t signatures;               /* the bucket of the limit of their checks */
     uint64_t next_tend_ms;
@@ -179,8 +179,22 @@ static bool floods(struct plugin *plugin, struct client *client, const struct mo
     return true;
 }
 
-/* Begins the connection of a reader whose password must be a token that holds. At a reload nobody
- * connects: whoever is not known is away, and brings a token when it comes again. */
+/* Whether the broker asks about a client because it reloads, and not because it connects. 2.0 comes
+ * to its WebSockets after the reload and before the next TICK: one that is not known begins. */
+static bool asked_by_reload(const struct plugin *plugin, const struct mosquitto *connection,
+                            const struct client *known)
+{
+#ifndef MOSQUITTO_2_1
+    if ((known == NULL || known->ended) && mosquitto_client_protocol(connection) == mp_websockets)
+        return false;
+#else
+    (void)connection;
+    (void)known;
+#endif
+    return plugin->reloading;
+}
+
+/* Begins the connection of a reader whose password must be a token that holds. */
 static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basic_auth *asked,
                           const char *client_id, const struct role_facts *facts)
 {
@@ -188,8 +202,6 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
     struct token_rules rules = {.issuer = plugin->edge.settings.token_issuer,
                                 .audience = plugin->edge.settings.token_audience};
 
-    if (plugin->reloading)
-        return MOSQ_ERR_SUCCESS;
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     const struct limit_rate *rate = &plugin->edge.signatures_rate;
     if (plugin->edge.settings.limits && !limit_left(rate, plugin->signatures, now_ns)) {
@@ -231,31 +243,33 @@ static int on_basic_auth(int event, void *data, void *user)
     /* Without a username the broker's own allow_anonymous decides. */
     int answer = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
     const struct client *known = client_find(plugin->edge.clients, asked->client);
-    if (plugin->reloading && known != NULL && !known->ended)
+    bool reload = asked_by_reload(plugin, asked->client, known);
+    if (reload && known != NULL && !known->ended)
         return known->proved ? MOSQ_ERR_SUCCESS : answer;
     client_end(plugin->edge.clients, asked->client); /* of whoever had the pointer before */
     const char *refused = role_connect(&plugin->edge.rules, &plugin->edge.services, client_id,
                                        asked->username, asked->password, &facts);
     /* A service that has proved to be one is not kept out by others of its address; who has not
      * proved it pays for the attempt. At a reload nobody connects. */
-    bool pays = !plugin->reloading && (refused != NULL || facts.service == NULL);
+    bool pays = !reload && (refused != NULL || facts.service == NULL);
     if (pays && !take_connection(plugin, asked->client, clock_ns(CLOCK_MONOTONIC))) {
         plugin->counts.too_fast++;
         return TOO_MANY_CONNECTIONS;
     }
     if (refused != NULL)
         return MOSQ_ERR_AUTH;
-    /* A signature is checked last, so that the limit of an address bounds those, too. */
+    /* A signature is checked last, so that the limit of an address bounds those, too; and not at a
+     * reload: whoever is not known is away then, and brings a token when it comes again. */
     if (facts.service == NULL && facts.source == 't')
-        return begin_by_token(plugin, asked, client_id, &facts);
+        return reload ? MOSQ_ERR_SUCCESS : begin_by_token(plugin, asked, client_id, &facts);
     /* Whom the broker may still refuse has no client id of anybody's yet. */
     bool unsure = answer == MOSQ_ERR_PLUGIN_DEFER;
-    if (!plugin->reloading && !unsure)
+    if (!reload && !unsure)
         client_supersede(plugin->edge.clients, client_id);
     /* Readers that are begun at their first SUBSCRIBE or PUBLISH instead: at a reload, as it may be
      * a session whose client is away, and nobody would tell of its end; and where the broker may
      * still refuse, as 2.1 tells of no end then, but of a beginning. */
-    if (facts.service == NULL && (plugin->reloading || (plugin->tells_connect && unsure)))
+    if (facts.service == NULL && (reload || (plugin->tells_connect && unsure)))
         return answer;
     struct client *client = client_begin(plugin->edge.clients, asked->client, &facts);
     if (client == NULL) {
@@ -636,6 +650,12 @@ static int on_reload(int event, void *data, void *user)
     plugin->reloading = true;
     housekeeping_reload(plugin->housekeeping);
 #ifdef MOSQUITTO_2_1
+    /* One that was never called is due at the loop's next turn, before anybody connects: it ends
+     * the reload. */
+    mosquitto_callback_unregister(plugin->id, MOSQ_EVT_TICK, on_tick, NULL);
+    if (mosquitto_callback_register(plugin->id, MOSQ_EVT_TICK, on_tick, NULL, plugin) !=
+        MOSQ_ERR_SUCCESS)
+        return MOSQ_ERR_NOMEM; /* which ends the broker: without TICK nothing would be tended */
     return MOSQ_ERR_SUCCESS;
 #else
     return MOSQ_ERR_PLUGIN_DEFER; /* anything else keeps other plugins from hearing of it */
