@@ -27,6 +27,7 @@ struct settings {
     uint64_t reader_rate, reader_burst, address_rate, address_burst, connect_rate, connect_burst;
     uint64_t refusal_rate, refusal_burst;
     uint64_t signature_rate, signature_burst;
+    uint64_t max_sessions;
     uint64_t auto_create_rate, max_articles;
     bool open_wildcards, auto_id_may_react, limits, auto_create;
     /* understood */
