@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """What troublesome clients cost honest readers: time from publish to receipt with and without them, in turns, side by side.
 
-  bench/flood.py [--trouble flooder|stopped|slow] [--build build/release] [--rounds 30] [--seconds 2] [--readers 20] [--qos 0]
+  bench/flood.py [--trouble flooder|publish-foreign|ping|subscribe|stopped|slow] [--build build/release] [--rounds 30] [--seconds 2] [--readers 20] [--qos 0]
 
 An edge of its own is started. Honest readers react 4 times a second each, at random moments, at QoS 1, and ask for a receipt; all of them
 stand in one process that does nothing else. The trouble is another process, of the lowest priority, as elsewhere it would be another machine:
 
   flooder  writes reactions of one reader on one connection as fast as the broker reads them, and comes back when it is ended
+  publish-foreign, ping, subscribe
+           the same with PUBLISH to a topic outside Tally, with PINGREQ, or with SUBSCRIBE and UNSUBSCRIBE
   stopped  20 subscribers to totals/# that read nothing, while 500 articles get 2,000 reactions a second (limits are off), beside as many
            who read all
   slow     the same, but each reads 20 KB a second, a fraction of what is for it
@@ -38,6 +40,7 @@ REACTIONS_S = 4  # of an honest reader; the limit is 5
 KINDS = (b"like", b"angry", b"sad", b"love")
 SUBSCRIBERS, SLOW_BYTES, SLOW_S = 20, 2000, 0.1
 CHATTER_S, CHATTER_ARTICLES = 2000, 500
+FLOODERS = ("flooder", "publish-foreign", "ping", "subscribe")
 
 
 class Connection:
@@ -111,7 +114,7 @@ class Reader(Connection):
 
 
 def write_all(flooder, block, qos):
-    """As fast as the broker reads. Returns when the broker ends the connection."""
+    """As fast as the broker reads, and whatever is answered is read, too, unless nothing is. Returns when the broker ends the connection."""
     if qos == 0:
         while True:
             flooder.socket.sendall(block)
@@ -127,13 +130,24 @@ def write_all(flooder, block, qos):
                 left = left[flooder.socket.send(left):] or memoryview(block)
 
 
-def flood(port, qos):
+def block_of(trouble, qos):
+    """A thousand packets or more."""
+    if trouble == "publish-foreign":
+        return b"".join(raw.publish("foo", b"x", qos, 1 + n) for n in range(1000))
+    if trouble == "ping":
+        return b"\xc0\x00" * 10000
+    if trouble == "subscribe":
+        return b"".join(raw.subscribe(["totals/%d" % n], 1 + n) + raw.unsubscribe(["totals/%d" % n], 1 + n) for n in range(1000))
+    return b"".join(raw.publish("reactions/" + ARTICLE, KINDS[n % len(KINDS)], qos, 1 + n) for n in range(1000))
+
+
+def flood(port, trouble, qos):
     """Ended by the broker, it comes back at once, and a hundred times a second where it may not."""
-    block = b"".join(raw.publish("reactions/" + ARTICLE, KINDS[n % len(KINDS)], qos, 1 + n) for n in range(1000))
+    block = block_of(trouble, qos)
     wait_for_turn()
     while True:
         try:
-            write_all(Connection(port, b"flooder-at-full-speed"), block, qos)
+            write_all(Connection(port, b"flooder-at-full-speed"), block, 1 if trouble in ("ping", "subscribe") else qos)
         except OSError:
             pass
         except SystemExit:
@@ -215,7 +229,7 @@ def report(quiet, troubled, trouble):
     """Of all reactions together, and of the turns' own p99 the median: a burst of somebody else's work spoils few turns, but all the p99."""
     sides = [[sum(turns, []), sorted(quantile(turn, 0.99) for turn in turns)[len(turns) // 2]] for turns in (quiet, troubled)]
     print("%-18s %9s %9s %9s %9s %15s" % ("ms to the receipt", "n", "p50", "p95", "p99", "p99, med. turn"))
-    for name, (took, turn) in zip(("without flooder" if trouble == "flooder" else "reading", trouble), sides):
+    for name, (took, turn) in zip(("without it" if trouble in FLOODERS else "reading", trouble), sides):
         print("%-18s %9d %9.2f %9.2f %9.2f %15.2f" % (name, len(took), *(quantile(took, q) for q in (0.5, 0.95, 0.99)), turn))
     print("ratio of the p99: %.2f, of the median turn's: %.2f" % (quantile(sides[1][0], 0.99) / quantile(sides[0][0], 0.99), sides[1][1] / sides[0][1]))
 
@@ -224,8 +238,8 @@ def play(options):
     """Another part than that of the honest readers; never returns."""
     os.nice(19)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-    if options.part == "flooder":
-        flood(options.port, options.qos)
+    if options.part in FLOODERS:
+        flood(options.port, options.part, options.qos)
     elif options.part == "chatter":
         chatter(options.port)
     else:
@@ -256,7 +270,7 @@ class Child:
         self.process.send_signal(signal.SIGCONT)
 
     def pause(self):
-        if self.part == "flooder":
+        if self.part in FLOODERS:
             self.process.send_signal(signal.SIGSTOP)
         else:
             self.process.send_signal(signal.SIGUSR1)
@@ -270,7 +284,7 @@ class Child:
 def run(edge, options):
     readers = [Reader(edge.mqtt_port, n) for n in range(options.readers)]
     trouble, chatterer, beside = Child(options.trouble, edge.mqtt_port, options.qos), None, None
-    if options.trouble != "flooder":
+    if options.trouble not in FLOODERS:
         chatterer, beside = (Child(part, edge.mqtt_port, 0) for part in ("chatter", "reading"))
     took = {False: [], True: []}
     try:
@@ -290,7 +304,7 @@ def run(edge, options):
                 if child:
                     child.pause()
         report(took[False], took[True], options.trouble)
-        if options.trouble == "flooder":
+        if options.trouble in FLOODERS:
             refused = sum(edge.header.refused().values()) - before
             print("refused of the flooder: %d, %.0f a second" % (refused, refused / (options.rounds * options.seconds)))
         else:
@@ -302,19 +316,19 @@ def run(edge, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trouble", choices=("flooder", "stopped", "slow"), default="flooder")
+    parser.add_argument("--trouble", choices=FLOODERS + ("stopped", "slow"), default="flooder")
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=2, help="of a turn")
     parser.add_argument("--readers", type=int, default=20)
-    parser.add_argument("--qos", type=int, choices=(0, 1), default=0, help="of the flooder's reactions")
-    parser.add_argument("--part", choices=("flooder", "stopped", "slow", "reading", "chatter"), help=argparse.SUPPRESS)
+    parser.add_argument("--qos", type=int, choices=(0, 1), default=0, help="of the flooder's messages")
+    parser.add_argument("--part", choices=FLOODERS + ("stopped", "slow", "reading", "chatter"), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
         play(options)
     folder = tempfile.mkdtemp(prefix="tally-flood-")
-    edge = Edge(folder, limits="on" if options.trouble == "flooder" else "off", build=os.path.abspath(options.build),
+    edge = Edge(folder, limits="on" if options.trouble in FLOODERS else "off", build=os.path.abspath(options.build),
                 plugin={"max_articles": 1000, "ring_bytes": 32 << 20, "open_wildcards": "on"})
     try:
         run(edge.start(), options)

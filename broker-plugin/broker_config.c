@@ -22,6 +22,22 @@ static bool is_true(const char *value)
     return is(value, "true") || is(value, "1");
 }
 
+/* A duration as the broker reads it (conf.c): a number and one of h, d, w, m and y. 0: none. */
+static uint64_t seconds_of(const char *value)
+{
+    static const struct {
+        char unit;
+        uint64_t seconds;
+    } units[] = {{'h', 3600}, {'d', 86400}, {'w', 604800}, {'m', 2592000}, {'y', 31536000}};
+    char *end;
+    long n = strtol(value, &end, 10);
+
+    for (size_t i = 0; n > 0 && i < sizeof units / sizeof units[0]; i++)
+        if (*end == units[i].unit)
+            return (uint64_t)n * units[i].seconds;
+    return 0;
+}
+
 /* One setting. As in the broker, the last of several holds; but a setting that a listener may have
  * of its own counts wherever it stands. */
 static void take_setting(struct broker_config *config, const char *key, const char *value)
@@ -38,6 +54,8 @@ static void take_setting(struct broker_config *config, const char *key, const ch
         config->mount_point = true;
     else if (is(key, "max_queued_messages"))
         config->queue_unbounded = strtol(value, NULL, 10) == 0;
+    else if (is(key, "persistent_client_expiration"))
+        config->expiration_s = seconds_of(value);
     else if (is(key, "message_size_limit")) {
         long limit = strtol(value, NULL, 10); /* 0: none */
         config->message_limit_low = limit > 0 && limit < REACTION_PAYLOAD_MAX_BYTES;
@@ -141,6 +159,7 @@ int broker_config_read(struct broker_config *config, const char *cmdline, size_t
         }
         is_file = !is_file && (is(argument, "-c") || is(argument, "--config-file"));
     }
+    config->no_expiration = config->expiration_s == 0;
     if (!found)
         return error_say(error, error_bytes,
                          "the broker's command line names no configuration file");
@@ -203,6 +222,10 @@ int broker_config_judge(const struct broker_config *config, bool auto_id_may_rea
         say(user, false,
             "max_queued_messages 0: some versions of the broker drop packets then; 100000 is "
             "advised");
+    if (config->no_expiration)
+        say(user, false,
+            "persistent_client_expiration is missing: sessions that clients leave behind are kept "
+            "for ever, with the memory that they take; 1h is advised");
     if (config->message_limit_low)
         say(user, false,
             "message_size_limit under 512: the broker refuses reactions before they are judged; "

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define BROKER_CONFIG_TEXT_MAX_BYTES 127
 
@@ -16,6 +17,8 @@ struct broker_config {
     bool retain_unavailable;
     bool mount_point;
     bool queue_unbounded;   /* max_queued_messages 0 */
+    bool no_expiration;     /* persistent_client_expiration is not set */
+    uint64_t expiration_s;  /* what it is otherwise */
     bool message_limit_low; /* message_size_limit below a reaction's 512 bytes */
     bool foreign_auto_id;   /* an auto_id_prefix that does not begin with "auto-": */
     char auto_id_prefix[BROKER_CONFIG_TEXT_MAX_BYTES + 1];

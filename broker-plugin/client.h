@@ -6,12 +6,13 @@
 
 #include "role.h"
 #include "token.h"
+#include "wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLIENT_MAX 1048576  /* 128 bytes each, of which malloc and uthash take 64 */
+#define CLIENT_MAX 1048576  /* 160 bytes each, of which malloc and uthash take 64 */
 #define CLIENT_ENDED_MAX 64 /* services whose will may still come */
 /* A connection whose token has expired and that is there though it was told of is told of again so
  * much later. */
@@ -26,11 +27,14 @@ struct client {
     uint64_t receipts; /* bucket (limit.h) of the receipts of refusals that it may yet get */
     uint64_t refusals; /* another, of what may yet be refused before it is ended */
     uint64_t reader_key, address_key;
+    struct wire wire;
     uint32_t subscriptions; /* requests so far */
+    uint32_t filters;       /* that it subscribed to or unsubscribed from, each a piece of work */
     bool keyed;             /* by what its limits are found is known: from its first reaction on */
     bool address_limited;   /* as in struct admit_wish */
     bool ended : 1;         /* a service that has gone: kept for its will */
     bool unsure : 1;        /* the broker may refuse it yet: it has done nothing so far */
+    bool lasting : 1;       /* its session outlives it */
     bool proved;            /* its reader is known by a token: some 150 bytes more */
 };
 
@@ -73,7 +77,11 @@ bool client_expired(const struct client *client, uint64_t now_s);
 bool client_next_expired(struct client_table *table, uint64_t now_s,
                          char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1]);
 
-/* Counts a subscription request. False where the connection had `max` already. */
-bool client_subscribe(struct client *client, uint64_t max);
+/* Counts a subscription request. False where the connection had `max` already, or its session has
+ * more than `max` filters, `in_session`: one that has `max` may ask for them again. */
+bool client_subscribe(struct client *client, uint64_t max, uint64_t in_session);
+
+/* The clients in turns, for ever: the next one, or NULL where there is none. */
+struct client *client_next(struct client_table *table);
 
 #endif

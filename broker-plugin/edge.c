@@ -124,8 +124,9 @@ static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t err
         limit_rate_of(settings->refusal_rate, LIMIT_SECOND_NS, settings->refusal_burst);
     edge->signatures_rate =
         limit_rate_of(settings->signature_rate, LIMIT_SECOND_NS, settings->signature_burst);
+    edge->sessions = session_table_new(CLIENT_MAX, settings->max_sessions);
     if (admit->readers == NULL || admit->addresses == NULL || admit->reader_creates == NULL ||
-        admit->address_creates == NULL || edge->connections == NULL)
+        admit->address_creates == NULL || edge->connections == NULL || edge->sessions == NULL)
         return error_say(error, error_bytes, "no memory for the limits");
     return 0;
 }
@@ -174,6 +175,7 @@ void edge_close(struct edge *edge)
     limit_table_free(edge->admit.reader_creates);
     limit_table_free(edge->admit.address_creates);
     limit_table_free(edge->connections);
+    session_table_free(edge->sessions);
     refusals_free(edge->refusals);
     token_keys_free(edge->token_keys);
     explicit_bzero(edge, sizeof *edge);

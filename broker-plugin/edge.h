@@ -9,6 +9,7 @@
 #include "known_file.h"
 #include "refusals.h"
 #include "role.h"
+#include "session.h"
 #include "settings.h"
 #include "token_keys.h"
 
@@ -27,6 +28,8 @@ struct edge {
                                         them */
     struct limit_rate refusals_rate; /* of a connection; where limits are on */
     struct limit_rate signatures_rate; /* of all connections; likewise */
+    struct session_table *sessions;    /* that readers leave behind; NULL where limits are off */
+    uint64_t session_expiration_s;     /* of the broker's configuration; 0: none */
     struct refusals *refusals;
     struct token_keys *token_keys; /* NULL where identities names no token */
     struct token_keys_seen token_keys_seen;

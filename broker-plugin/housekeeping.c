@@ -21,7 +21,8 @@
 
 /* What was counted when the log last spoke of it. */
 struct watch {
-    uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded, states, bad_tokens;
+    uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded, sessions, states,
+        bad_tokens;
     uint64_t creation_rate, creation_full;
 };
 
@@ -42,13 +43,18 @@ struct housekeeping {
 
 static struct watch look(const struct housekeeping *house)
 {
+    uint64_t flooded = 0;
+
+    for (int flood = 0; flood < FLOOD_COUNT; flood++)
+        flooded += house->counts->flooded[flood];
     return (struct watch){
         .busy = spool_dir_refused(house->edge->spool, REASON_BUSY),
         .clock = spool_dir_refused(house->edge->spool, REASON_CLOCK),
         .receipts_dropped = spool_dir_receipts_dropped(house->edge->spool),
         .turned_away = house->counts->turned_away,
         .too_fast = house->counts->too_fast + house->counts->unchecked,
-        .flooded = house->counts->flooded,
+        .flooded = flooded,
+        .sessions = house->counts->sessions,
         .states = house->counts->states_refused,
         .bad_tokens = house->counts->bad_tokens,
         .creation_rate = house->edge->admit.creations.rate,
@@ -66,15 +72,16 @@ static void watch(struct housekeeping *house)
         broker_say(MOSQ_LOG_WARNING, "refused in the last seconds",
                    "busy=%" PRIu64 " clock=%" PRIu64 " receipts_dropped=%" PRIu64
                    " connections_without_room=%" PRIu64 " connections_too_fast=%" PRIu64
-                   " connections_that_flooded=%" PRIu64 " states_of_the_feed=%" PRIu64
+                   " connections_that_flooded=%" PRIu64
+                   " connections_with_a_session_too_many=%" PRIu64 " states_of_the_feed=%" PRIu64
                    " articles_over_auto_create_rate=%" PRIu64 " articles_over_max_articles=%" PRIu64
                    " tokens_that_did_not_hold=%" PRIu64 " the_last=\"%s\"",
                    now.busy - last->busy, now.clock - last->clock,
                    now.receipts_dropped - last->receipts_dropped,
                    now.turned_away - last->turned_away, now.too_fast - last->too_fast,
-                   now.flooded - last->flooded, now.states - last->states,
-                   now.creation_rate - last->creation_rate, now.creation_full - last->creation_full,
-                   now.bad_tokens - last->bad_tokens,
+                   now.flooded - last->flooded, now.sessions - last->sessions,
+                   now.states - last->states, now.creation_rate - last->creation_rate,
+                   now.creation_full - last->creation_full, now.bad_tokens - last->bad_tokens,
                    house->counts->bad_token == NULL ? "" : house->counts->bad_token);
     house->watch = now;
 }
@@ -91,12 +98,13 @@ static void tell_refusals(struct housekeeping *house, uint64_t now_ms, uint64_t 
         .forgotten = known_forgotten(known),
         .connections_rate = house->counts->too_fast,
         .connections_no_room = house->counts->turned_away,
-        .connections_flood = house->counts->flooded,
+        .connections_sessions = house->counts->sessions,
         .connections_token = house->counts->bad_tokens,
         .connections_rate_signature = house->counts->unchecked,
         .receipts_dropped = spool_dir_receipts_dropped(house->edge->spool),
     };
 
+    memcpy(sums.flooded, house->counts->flooded, sizeof sums.flooded);
     for (int reason = 0; reason < REASON_COUNT; reason++)
         sums.refused[reason] = spool_dir_refused(house->edge->spool, (enum reason)reason);
     if (house->refusals_told &&

@@ -14,13 +14,14 @@
 
 /* What the plugin has counted since the start. */
 struct housekeeping_counts {
-    uint64_t turned_away;    /* connections, for want of room */
-    uint64_t too_fast;       /* connections, by the limit of their address */
-    uint64_t flooded;        /* connections ended for what they went on sending */
-    uint64_t states_refused; /* states of the feed's that cannot hold */
-    uint64_t bad_tokens;     /* connections, as their token did not hold */
-    uint64_t unchecked;      /* connections, by the limit of signatures */
-    const char *bad_token;   /* why the last of these; NULL: there was none */
+    uint64_t turned_away;          /* connections, for want of room */
+    uint64_t too_fast;             /* connections, by the limit of their address */
+    uint64_t flooded[FLOOD_COUNT]; /* connections ended for what they went on sending */
+    uint64_t sessions;             /* connections, as their address has too many sessions */
+    uint64_t states_refused;       /* states of the feed's that cannot hold */
+    uint64_t bad_tokens;           /* connections, as their token did not hold */
+    uint64_t unchecked;            /* connections, by the limit of signatures */
+    const char *bad_token;         /* why the last of these; NULL: there was none */
 };
 
 struct housekeeping;

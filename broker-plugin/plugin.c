@@ -2,6 +2,7 @@
  * is decided is decided in role.c and admit.c. What is relied on was read in the sources of 2.0.11,
  * 2.0.21 and 2.1.2: DESIGN, "What the broker does". All on the broker's one thread. */
 #include "broker.h"
+#include "charge.h"
 #include "edge.h"
 #include "housekeeping.h"
 #include "property.h"
@@ -26,17 +27,21 @@
 #endif
 
 #define PLUGIN_VERSION 5
-#define FLOOD_CONNECTIONS 100 /* that an ended flooder costs its address */
 #define ERROR_MAX_BYTES 1024
 
 struct plugin {
     mosquitto_plugin_id_t *id;
     struct edge edge;
     const struct mosquitto *unmatched; /* may write to reactions/, and MESSAGE has not come yet */
-    bool reloading;                    /* BASIC_AUTH comes for connections that are there */
-    bool tells_connect;                /* 2.1: MOSQ_EVT_CONNECT comes */
-    uint64_t signatures;               /* the bucket of the limit of their checks */
+    /* The last PUBLISH outside Tally is charged until MESSAGE says that it may be. */
+    const struct mosquitto *foreign;
+    uint64_t refusals_before; /* its client's bucket */
+    bool reloading;           /* until TICK: BASIC_AUTH comes for sessions that are there */
+    bool tells_connect;       /* 2.1: MOSQ_EVT_CONNECT comes */
+    uint64_t signatures;      /* the bucket of the limit of their checks */
     uint64_t next_tend_ms;
+    uint64_t next_look_ms;
+    struct charge *charge;
     struct housekeeping *housekeeping;
     struct housekeeping_counts counts;
 };
@@ -96,13 +101,18 @@ static struct client *connected(struct plugin *plugin, const struct mosquitto *c
         client_supersede(plugin->edge.clients, client_id);
     if (known != NULL && !known->ended) {
         known->unsure = false;
+        charge_session_over(plugin->charge, client);
         return known;
     }
     role_unasked(&plugin->edge.rules, &plugin->edge.services, client_id,
                  mosquitto_client_username(client), &unasked);
     known = client_begin(plugin->edge.clients, client, &unasked);
-    if (known == NULL)
+    if (known == NULL) {
         plugin->counts.turned_away++;
+        return NULL;
+    }
+    charge_begin(plugin->charge, known, client, NULL);
+    charge_session_over(plugin->charge, client);
     return known;
 }
 
@@ -115,72 +125,22 @@ static void settle_unmatched(struct plugin *plugin)
     plugin->unmatched = NULL;
 }
 
-/* The key of the limits of a client's address. False: it has none, as it comes from a listed proxy
- * or over no network. */
-static bool address_limited(const struct plugin *plugin, const struct mosquitto *client,
-                            uint64_t *key)
+/* Whether the broker asks about a client because it reloads, and not because it connects. 2.0 comes
+ * to its WebSockets after the reload and before the next TICK: one that is not known begins. */
+static bool asked_by_reload(const struct plugin *plugin, const struct mosquitto *connection,
+                            const struct client *known)
 {
-    struct address address;
-    const char *text = mosquitto_client_address(client);
-
-    *key = ADDRESS_KEY_UNREADABLE;
-    if (text == NULL)
+#ifndef MOSQUITTO_2_1
+    if ((known == NULL || known->ended) && mosquitto_client_protocol(connection) == mp_websockets)
         return false;
-    if (!address_parse(&address, text))
-        return true;
-    *key = address_key(&address);
-    return !address_nets_contain(&plugin->edge.settings.proxy_nets, &address);
+#else
+    (void)connection;
+    (void)known;
+#endif
+    return plugin->reloading;
 }
 
-/* The bucket of connections of a client's address; NULL where it has no limit. */
-static uint64_t *connections_of(struct plugin *plugin, const struct mosquitto *client)
-{
-    uint64_t key;
-
-    if (plugin->edge.connections == NULL || !address_limited(plugin, client, &key))
-        return NULL;
-    return limit_table_bucket(plugin->edge.connections, key);
-}
-
-/* Takes one of the connections that the address of a client may yet make. False where it may make
- * none. */
-static bool take_connection(struct plugin *plugin, const struct mosquitto *client, uint64_t now_ns)
-{
-    uint64_t *bucket = connections_of(plugin, client);
-
-    if (bucket == NULL)
-        return true;
-    if (!limit_table_left(plugin->edge.connections, bucket, now_ns))
-        return false;
-    limit_table_take(plugin->edge.connections, bucket, now_ns);
-    return true;
-}
-
-/* Whether a connection is to be ended for one more refused reaction. Refusing costs as much as
- * admitting, and who goes on at full speed holds up everybody. Its address pays for so many
- * connections, or owes them, so that coming back at once gains little. What the edge itself is the
- * reason of is held against nobody, and services are trusted. */
-static bool floods(struct plugin *plugin, struct client *client, const struct mosquitto *connection,
-                   enum reason reason, uint64_t now_ns)
-{
-    const struct limit_rate *rate = &plugin->edge.refusals_rate;
-
-    if (plugin->edge.connections == NULL || client == NULL || client->facts.service != NULL ||
-        reason == REASON_BUSY || reason == REASON_CLOCK)
-        return false;
-    if (limit_left(rate, client->refusals, now_ns)) {
-        client->refusals = limit_taken(rate, client->refusals, now_ns);
-        return false;
-    }
-    plugin->counts.flooded++;
-    uint64_t *bucket = connections_of(plugin, connection);
-    if (bucket != NULL)
-        limit_table_charge(plugin->edge.connections, bucket, FLOOD_CONNECTIONS, now_ns);
-    return true;
-}
-
-/* Begins the connection of a reader whose password must be a token that holds. At a reload nobody
- * connects: whoever is not known is away, and brings a token when it comes again. */
+/* Begins the connection of a reader whose password must be a token that holds. */
 static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basic_auth *asked,
                           const char *client_id, const struct role_facts *facts)
 {
@@ -188,8 +148,6 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
     struct token_rules rules = {.issuer = plugin->edge.settings.token_issuer,
                                 .audience = plugin->edge.settings.token_audience};
 
-    if (plugin->reloading)
-        return MOSQ_ERR_SUCCESS;
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     const struct limit_rate *rate = &plugin->edge.signatures_rate;
     if (plugin->edge.settings.limits && !limit_left(rate, plugin->signatures, now_ns)) {
@@ -217,53 +175,77 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
     return MOSQ_ERR_SUCCESS;
 }
 
-static int on_basic_auth(int event, void *data, void *user)
+/* Begins the connection of a client that may connect, where nothing else is in the way. */
+static int begin(struct plugin *plugin, const struct mosquitto_evt_basic_auth *asked,
+                 const char *client_id, const struct role_facts *facts, bool reload)
 {
-    struct plugin *plugin = user;
-    struct mosquitto_evt_basic_auth *asked = data;
-    const char *client_id = mosquitto_client_id(asked->client);
-    struct role_facts facts;
-
-    (void)event;
-    settle_unmatched(plugin);
-    if (client_id == NULL)
-        return MOSQ_ERR_PLUGIN_DEFER;
+    /* A signature is checked last, so that the limit of an address bounds those, too; and not at a
+     * reload: whoever is not known is away then, and brings a token when it comes again. */
+    if (facts->service == NULL && facts->source == 't')
+        return reload ? MOSQ_ERR_SUCCESS : begin_by_token(plugin, asked, client_id, facts);
     /* Without a username the broker's own allow_anonymous decides. */
     int answer = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
-    const struct client *known = client_find(plugin->edge.clients, asked->client);
-    if (plugin->reloading && known != NULL && !known->ended)
-        return known->proved ? MOSQ_ERR_SUCCESS : answer;
-    client_end(plugin->edge.clients, asked->client); /* of whoever had the pointer before */
-    const char *refused = role_connect(&plugin->edge.rules, &plugin->edge.services, client_id,
-                                       asked->username, asked->password, &facts);
-    /* A service that has proved to be one is not kept out by others of its address; who has not
-     * proved it pays for the attempt. At a reload nobody connects. */
-    bool pays = !plugin->reloading && (refused != NULL || facts.service == NULL);
-    if (pays && !take_connection(plugin, asked->client, clock_ns(CLOCK_MONOTONIC))) {
-        plugin->counts.too_fast++;
-        return TOO_MANY_CONNECTIONS;
-    }
-    if (refused != NULL)
-        return MOSQ_ERR_AUTH;
-    /* A signature is checked last, so that the limit of an address bounds those, too. */
-    if (facts.service == NULL && facts.source == 't')
-        return begin_by_token(plugin, asked, client_id, &facts);
     /* Whom the broker may still refuse has no client id of anybody's yet. */
     bool unsure = answer == MOSQ_ERR_PLUGIN_DEFER;
-    if (!plugin->reloading && !unsure)
+    if (!reload && !unsure)
         client_supersede(plugin->edge.clients, client_id);
     /* Readers that are begun at their first SUBSCRIBE or PUBLISH instead: at a reload, as it may be
      * a session whose client is away, and nobody would tell of its end; and where the broker may
      * still refuse, as 2.1 tells of no end then, but of a beginning. */
-    if (facts.service == NULL && (plugin->reloading || (plugin->tells_connect && unsure)))
+    if (facts->service == NULL && (reload || (plugin->tells_connect && unsure)))
         return answer;
-    struct client *client = client_begin(plugin->edge.clients, asked->client, &facts);
+    struct client *client = client_begin(plugin->edge.clients, asked->client, facts);
     if (client == NULL) {
         plugin->counts.turned_away++;
         return MOSQ_ERR_AUTH;
     }
     client->unsure = unsure;
     return answer;
+}
+
+static int on_basic_auth(int event, void *data, void *user)
+{
+    struct plugin *plugin = user;
+    struct mosquitto_evt_basic_auth *asked = data;
+    const char *client_id = mosquitto_client_id(asked->client);
+    struct charge_session session;
+    struct role_facts facts;
+
+    (void)event;
+    settle_unmatched(plugin);
+    if (client_id == NULL)
+        return MOSQ_ERR_PLUGIN_DEFER;
+    int unproved = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
+    const struct client *known = client_find(plugin->edge.clients, asked->client);
+    bool reload = asked_by_reload(plugin, asked->client, known);
+    if (reload && known != NULL && !known->ended)
+        return known->proved ? MOSQ_ERR_SUCCESS : unproved;
+    client_end(plugin->edge.clients, asked->client); /* of whoever had the pointer before */
+    const char *refused = role_connect(&plugin->edge.rules, &plugin->edge.services, client_id,
+                                       asked->username, asked->password, &facts);
+    /* A service that has proved to be one is not kept out by others of its address; who has not
+     * proved it pays for the attempt. At a reload nobody connects. */
+    uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    bool pays = !reload && (refused != NULL || facts.service == NULL);
+    if (pays && !charge_connection(plugin->charge, asked->client, now_ns)) {
+        plugin->counts.too_fast++;
+        return TOO_MANY_CONNECTIONS;
+    }
+    if (refused != NULL)
+        return MOSQ_ERR_AUTH;
+    bool reader = !reload && facts.service == NULL;
+    if (reader && !charge_session(plugin->charge, asked, &session, now_ns))
+        return TOO_MANY_CONNECTIONS;
+    int code = begin(plugin, asked, client_id, &facts, reload);
+    if (code != MOSQ_ERR_SUCCESS && code != MOSQ_ERR_PLUGIN_DEFER)
+        return code;
+    if (reader)
+        charge_session_begun(plugin->charge, asked->client, &session, code == MOSQ_ERR_PLUGIN_DEFER,
+                             now_ns);
+    struct client *client = client_find(plugin->edge.clients, asked->client);
+    if (client != NULL && !client->ended && !reload)
+        charge_begin(plugin->charge, client, asked->client, asked->password);
+    return code;
 }
 
 #ifdef MOSQUITTO_2_1
@@ -281,6 +263,7 @@ static int on_client_offline(int event, void *data, void *user)
     const struct mosquitto_evt_client_offline *ended = data;
     (void)event;
     settle_unmatched(plugin);
+    charge_session_left(plugin->charge, ended->client, clock_ns(CLOCK_MONOTONIC));
     client_end(plugin->edge.clients, ended->client);
     return MOSQ_ERR_SUCCESS;
 }
@@ -292,6 +275,7 @@ static int on_disconnect(int event, void *data, void *user)
     const struct mosquitto_evt_disconnect *ended = data;
     (void)event;
     settle_unmatched(plugin);
+    charge_session_left(plugin->charge, ended->client, clock_ns(CLOCK_MONOTONIC));
     client_end(plugin->edge.clients, ended->client);
     return MOSQ_ERR_SUCCESS;
 }
@@ -305,11 +289,24 @@ static int code_of(enum role_answer answer)
                                   : MOSQ_ERR_ACL_DENIED;
 }
 
+/* So much of what comes over the connection is of a packet that was told of. */
+static struct client *explain(struct plugin *plugin, const struct mosquitto *connection,
+                              size_t bytes)
+{
+    struct client *client = client_find(plugin->edge.clients, connection);
+
+    if (client != NULL)
+        wire_explain(&client->wire, bytes);
+    return client;
+}
+
 static int may_read(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
     struct role_facts unasked;
     const char *rest;
     enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
+    if (asked->qos > 0)
+        explain(plugin, asked->client, WIRE_ACKNOWLEDGEMENTS_BYTES);
     if (role_read_public(area, rest))
         return MOSQ_ERR_SUCCESS;
     return code_of(role_read(facts_of(plugin, asked->client, &unasked),
@@ -339,11 +336,39 @@ static void count_forbidden(struct plugin *plugin, const char *article)
     count_refused(plugin, article, bytes, is_known, REASON_FORBIDDEN);
 }
 
+/* Others decide, and say nothing where they deny: so it is charged, and given back at MESSAGE. */
+static int may_write_elsewhere(struct plugin *plugin, struct client *client,
+                               const struct mosquitto *connection)
+{
+    if (client == NULL)
+        return MOSQ_ERR_PLUGIN_DEFER;
+    plugin->foreign = connection;
+    plugin->refusals_before = client->refusals;
+    return charge_waste(plugin->charge, client, connection, FLOOD_PUBLISH, 1,
+                        clock_ns(CLOCK_MONOTONIC))
+               ? MOSQ_ERR_ADMINISTRATIVE_ACTION
+               : MOSQ_ERR_PLUGIN_DEFER;
+}
+
+/* It was allowed. */
+static void give_back(struct plugin *plugin, const struct mosquitto *connection)
+{
+    struct client *client = client_find(plugin->edge.clients, connection);
+
+    if (plugin->foreign == connection && client != NULL)
+        client->refusals = plugin->refusals_before;
+    plugin->foreign = NULL;
+}
+
 static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
     struct role_facts unasked;
     const char *rest;
     enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
+    struct client *client = explain(plugin, asked->client,
+                                    strlen(asked->topic) + asked->payloadlen + WIRE_PACKET_BYTES);
+    if (area == AREA_FOREIGN)
+        return may_write_elsewhere(plugin, client, asked->client);
     enum role_answer answer =
         role_write(facts_of_writer(plugin, asked->client, &unasked), area, rest);
     /* A retained will would be stored for good, as MESSAGE does not see it: so what is retained is
@@ -352,8 +377,9 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
         answer = ROLE_DENY;
     if (answer == ROLE_DENY) {
         count_forbidden(plugin, area == AREA_REACTIONS ? rest : NULL);
-        if (floods(plugin, client_find(plugin->edge.clients, asked->client), asked->client,
-                   REASON_FORBIDDEN, clock_ns(CLOCK_MONOTONIC)))
+        if (charge_waste(plugin->charge, client, asked->client,
+                         area == AREA_REACTIONS ? FLOOD_REACTIONS : FLOOD_PUBLISH, 1,
+                         clock_ns(CLOCK_MONOTONIC)))
             return MOSQ_ERR_ADMINISTRATIVE_ACTION;
     } else if (area == AREA_REACTIONS)
         plugin->unmatched = asked->client;
@@ -385,7 +411,7 @@ static void note_seen(struct plugin *plugin, const struct client *client,
     if ((area != AREA_TOTALS && area != AREA_ARTICLES) || rest == NULL ||
         client->facts.service != NULL || !article_valid(rest, strlen(rest)))
         return;
-    bool limited = address_limited(plugin, asked->client, &address_key);
+    bool limited = charge_address(plugin->charge, asked->client, &address_key);
     name = name_of(client, asked->client, mosquitto_client_id(asked->client), &bytes);
     if (!limited && client->facts.source != 0 && name != NULL && bytes <= READER_NAME_MAX_BYTES)
         reader_key = admit_reader_key(&plugin->edge.admit, client->facts.source, name, bytes);
@@ -400,14 +426,41 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
     struct client *client = connected(plugin, asked->client);
     if (client == NULL)
         return MOSQ_ERR_ACL_DENIED;
-    if (role_subscriptions_bounded(&client->facts) && !housekeeping_ending(plugin->housekeeping) &&
-        !client_subscribe(client, plugin->edge.settings.max_subscriptions))
-        return MOSQ_ERR_ACL_DENIED;
-    enum role_answer answer = role_subscribe(&plugin->edge.rules, &client->facts,
-                                             mosquitto_client_id(asked->client), asked->topic);
+    if (housekeeping_ending(plugin->housekeeping) || charge_ending(plugin->charge))
+        return code_of(role_subscribe(&plugin->edge.rules, &client->facts,
+                                      mosquitto_client_id(asked->client), asked->topic));
+    uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    wire_explain(&client->wire, strlen(asked->topic) + WIRE_PACKET_BYTES);
+    /* 2.0.11 does not count a session's shared subscriptions, which no reader needs to keep. */
+    int in_session = mosquitto_client_sub_count(asked->client);
+    bool room = !role_subscriptions_bounded(&client->facts) ||
+                (client_subscribe(client, plugin->edge.settings.max_subscriptions,
+                                  in_session < 0 ? 0 : (uint64_t)in_session) &&
+                 !(client->lasting && strncmp(asked->topic, "$share/", 7) == 0));
+    enum role_answer answer = room
+                                  ? role_subscribe(&plugin->edge.rules, &client->facts,
+                                                   mosquitto_client_id(asked->client), asked->topic)
+                                  : ROLE_DENY;
     if (answer == ROLE_ALLOW)
         note_seen(plugin, client, asked);
-    return code_of(answer);
+    bool wildcard = answer == ROLE_ALLOW && strpbrk(asked->topic, "+#") != NULL;
+    bool ends = charge_filter(plugin->charge, client, asked->client, wildcard, now_ns);
+    if (answer != ROLE_ALLOW)
+        ends = charge_waste(plugin->charge, client, asked->client, FLOOD_SUBSCRIBE, 1, now_ns);
+    return ends ? MOSQ_ERR_ADMINISTRATIVE_ACTION : code_of(answer);
+}
+
+/* Takes nothing from anybody, but is work. */
+static int may_unsubscribe(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
+{
+    uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    struct client *client =
+        explain(plugin, asked->client, strlen(asked->topic) + WIRE_PACKET_BYTES);
+
+    charge_filter(plugin->charge, client, asked->client, false, now_ns);
+    return charge_waste(plugin->charge, client, asked->client, FLOOD_SUBSCRIBE, 1, now_ns)
+               ? MOSQ_ERR_ADMINISTRATIVE_ACTION
+               : MOSQ_ERR_SUCCESS;
 }
 
 static int on_acl_check(int event, void *data, void *user)
@@ -424,8 +477,8 @@ static int on_acl_check(int event, void *data, void *user)
         return may_write(plugin, asked);
     case MOSQ_ACL_SUBSCRIBE:
         return may_subscribe(plugin, asked);
-    case MOSQ_ACL_UNSUBSCRIBE: /* takes nothing from anybody */
-        return MOSQ_ERR_SUCCESS;
+    case MOSQ_ACL_UNSUBSCRIBE:
+        return may_unsubscribe(plugin, asked);
     default:
         return MOSQ_ERR_PLUGIN_DEFER;
     }
@@ -491,7 +544,7 @@ static void fill_keys(const struct plugin *plugin, struct client *client,
     if (!client->keyed) {
         client->reader_key =
             admit_reader_key(&plugin->edge.admit, wish->source, wish->reader, wish->reader_bytes);
-        client->address_limited = address_limited(plugin, connection, &client->address_key);
+        client->address_limited = charge_address(plugin->charge, connection, &client->address_key);
         client->keyed = true;
     }
     wish->reader_key = client->reader_key;
@@ -546,7 +599,9 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
     count_refused(plugin, verdict.article, verdict.article_bytes, verdict.known, verdict.reason);
     if (verdict.wants_receipt)
         send_refusal(plugin, client, &wish, &verdict);
-    if (floods(plugin, client, message->client, verdict.reason, wish.now_ns))
+    /* What the edge itself is the reason of is held against nobody. */
+    if (verdict.reason != REASON_BUSY && verdict.reason != REASON_CLOCK &&
+        charge_waste(plugin->charge, client, message->client, FLOOD_REACTIONS, 1, wish.now_ns))
         return MOSQ_ERR_ADMINISTRATIVE_ACTION;
     return answer_refused(message, verdict.reason);
 }
@@ -625,8 +680,10 @@ static int on_message(int event, void *data, void *user)
     else
         settle_unmatched(plugin);
     enum role_area area = role_area(&plugin->edge.rules, message->topic, &rest);
-    if (area == AREA_FOREIGN)
+    if (area == AREA_FOREIGN) {
+        give_back(plugin, message->client);
         return MOSQ_ERR_SUCCESS;
+    }
     struct client *client = connected(plugin, message->client);
     if (client != NULL && area == AREA_REACTIONS)
         return react(plugin, client, asked, message);
@@ -645,12 +702,16 @@ static int on_tick(int event, void *data, void *user)
 
     (void)event;
 #ifdef MOSQUITTO_2_1
-    ((struct mosquitto_evt_tick *)data)->next_ms = HOUSEKEEPING_MS;
+    ((struct mosquitto_evt_tick *)data)->next_ms = CHARGE_LOOK_MS;
 #else
     (void)data;
 #endif
     plugin->reloading = false;
     settle_unmatched(plugin);
+    if (now_ms >= plugin->next_look_ms) {
+        plugin->next_look_ms = now_ms + CHARGE_LOOK_MS;
+        charge_look(plugin->charge, clock_ns(CLOCK_MONOTONIC));
+    }
     if (now_ms < plugin->next_tend_ms)
         return MOSQ_ERR_SUCCESS;
     plugin->next_tend_ms = now_ms + HOUSEKEEPING_MS;
@@ -666,6 +727,12 @@ static int on_reload(int event, void *data, void *user)
     plugin->reloading = true;
     housekeeping_reload(plugin->housekeeping);
 #ifdef MOSQUITTO_2_1
+    /* One that was never called is due at the loop's next turn, before anybody connects: it ends
+     * the reload. */
+    mosquitto_callback_unregister(plugin->id, MOSQ_EVT_TICK, on_tick, NULL);
+    if (mosquitto_callback_register(plugin->id, MOSQ_EVT_TICK, on_tick, NULL, plugin) !=
+        MOSQ_ERR_SUCCESS)
+        return MOSQ_ERR_NOMEM; /* which ends the broker: without TICK nothing would be tended */
     return MOSQ_ERR_SUCCESS;
 #else
     return MOSQ_ERR_PLUGIN_DEFER; /* anything else keeps other plugins from hearing of it */
@@ -714,6 +781,7 @@ static void plugin_free(struct plugin *plugin)
         mosquitto_callback_unregister(plugin->id, events[i].event, events[i].call, NULL);
     settle_unmatched(plugin);
     housekeeping_free(plugin->housekeeping);
+    charge_free(plugin->charge);
     edge_close(&plugin->edge);
     free(plugin);
 }
@@ -724,7 +792,8 @@ static int plugin_start(struct plugin *plugin, const struct mosquitto_opt *optio
     if (startup_open(&plugin->edge, options, n, error, error_bytes) != 0)
         return -1;
     plugin->housekeeping = housekeeping_new(&plugin->edge, &plugin->counts);
-    if (plugin->housekeeping == NULL)
+    plugin->charge = charge_new(&plugin->edge, &plugin->counts);
+    if (plugin->housekeeping == NULL || plugin->charge == NULL)
         return error_say(error, error_bytes, "no memory");
     return register_events(plugin, error, error_bytes);
 }

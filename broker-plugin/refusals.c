@@ -163,11 +163,18 @@ size_t refusals_write(const struct refusals *refusals, const struct refusals_sum
     text.out = out;
     add(&text, "{\"at_ms\":%" PRIu64 ",\"refused\":{", unix_ms);
     add_reasons(&text, sums->refused, true);
+    uint64_t flooded = 0;
+    for (int flood = 0; flood < FLOOD_COUNT; flood++)
+        flooded += sums->flooded[flood];
     add(&text,
         "},\"connections\":{\"rate_address\":%" PRIu64 ",\"no_room\":%" PRIu64 ",\"flood\":%" PRIu64
-        ",\"token\":%" PRIu64 ",\"rate_signature\":%" PRIu64 "},\"receipts_dropped\":%" PRIu64,
-        sums->connections_rate, sums->connections_no_room, sums->connections_flood,
-        sums->connections_token, sums->connections_rate_signature, sums->receipts_dropped);
+        ",\"token\":%" PRIu64 ",\"rate_signature\":%" PRIu64 ",\"sessions\":%" PRIu64
+        "},\"floods\":{\"reactions\":%" PRIu64 ",\"publish\":%" PRIu64 ",\"subscribe\":%" PRIu64
+        ",\"packets\":%" PRIu64 "},\"receipts_dropped\":%" PRIu64,
+        sums->connections_rate, sums->connections_no_room, flooded, sums->connections_token,
+        sums->connections_rate_signature, sums->connections_sessions,
+        sums->flooded[FLOOD_REACTIONS], sums->flooded[FLOOD_PUBLISH],
+        sums->flooded[FLOOD_SUBSCRIBE], sums->flooded[FLOOD_PACKETS], sums->receipts_dropped);
     add_creation(&text, sums);
     add(&text, ",\"articles\":[");
     add_articles(&text, refusals);

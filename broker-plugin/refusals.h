@@ -19,6 +19,15 @@
 /* Of what refusals_write makes: an article's id, its time, and each reason with 20 digits. */
 #define REFUSALS_JSON_MAX_BYTES (1024 + (REFUSALS_KNOWN + REFUSALS_UNKNOWN) * 704)
 
+/* What a connection was ended for going on with. */
+enum flood {
+    FLOOD_REACTIONS, /* that are refused */
+    FLOOD_PUBLISH,   /* to other topics, denied */
+    FLOOD_SUBSCRIBE, /* SUBSCRIBE and UNSUBSCRIBE */
+    FLOOD_PACKETS,   /* that no plugin is told of: PINGREQ and the like */
+    FLOOD_COUNT,
+};
+
 struct refusals;
 
 /* All memory is allocated here. Articles are found by a hash by `key`; `seed` as in slots_new. NULL
@@ -35,7 +44,8 @@ struct refusals_sums {
     uint64_t refused[REASON_COUNT];
     uint64_t connections_rate;           /* connections refused by the limit of their address */
     uint64_t connections_no_room;        /* … as too many are remembered */
-    uint64_t connections_flood;          /* … ended for what they went on sending */
+    uint64_t flooded[FLOOD_COUNT];       /* … ended for what they went on sending */
+    uint64_t connections_sessions;       /* … refused as their address has too many sessions */
     uint64_t connections_token;          /* … refused as their token did not hold */
     uint64_t connections_rate_signature; /* … by the limit of signatures */
     uint64_t receipts_dropped;

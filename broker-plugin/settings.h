@@ -27,6 +27,7 @@ struct settings {
     uint64_t reader_rate, reader_burst, address_rate, address_burst, connect_rate, connect_burst;
     uint64_t refusal_rate, refusal_burst;
     uint64_t signature_rate, signature_burst;
+    uint64_t max_sessions;
     uint64_t auto_create_rate, max_articles;
     uint64_t reader_create_rate, reader_create_burst, address_create_rate, address_create_burst;
     uint64_t forget_hours;

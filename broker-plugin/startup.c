@@ -31,7 +31,7 @@ static void say_finding(void *user, bool fatal, const char *sentence)
 
 /* 0, or -1 where the broker is configured so that the promise could not be kept: then all of that
  * is said already, and `error` is empty. */
-static int check_broker(const struct edge *edge, char *error, size_t error_bytes)
+static int check_broker(struct edge *edge, char *error, size_t error_bytes)
 {
     struct broker_config config;
 
@@ -41,6 +41,7 @@ static int check_broker(const struct edge *edge, char *error, size_t error_bytes
         return 0;
     }
     error[0] = '\0';
+    edge->session_expiration_s = config.expiration_s;
     if (broker_config_judge(&config, edge->settings.auto_id_may_react, say_finding, NULL) > 0)
         return -1;
     return 0;

@@ -465,6 +465,29 @@ static void returns_correlation_data_only_where_it_may(void **state)
     assert_int_equal(verdict.correlation_bytes, 0);
 }
 
+/* What fits and what is a byte too long, of a reaction that is good otherwise, and of one that is
+ * not. */
+static void takes_correlation_data_of_64_bytes_at_most(void **state)
+{
+    char correlation[RECORD_CORRELATION_MAX_BYTES + 2];
+
+    (void)state;
+    memset(correlation, 'c', sizeof correlation);
+    correlation[RECORD_CORRELATION_MAX_BYTES + 1] = '\0';
+    set_response("receipts/reader-1", correlation);
+    assert_int_equal(wish.correlation_bytes, 65);
+    assert_int_equal(judge(), REASON_BAD_PAYLOAD);
+    assert_true(verdict.wants_receipt);
+    assert_int_equal(verdict.correlation_bytes, 0);
+    correlation[RECORD_CORRELATION_MAX_BYTES] = '\0';
+    set_response("receipts/reader-1", correlation);
+    assert_int_equal(judge(), REASON_NONE);
+    assert_int_equal(only_record().correlation_bytes, 64);
+    set_payload("rubbish!");
+    assert_int_equal(judge(), REASON_BAD_PAYLOAD);
+    assert_int_equal(verdict.correlation_bytes, 64);
+}
+
 static void answers_by_protocol_version(void **state)
 {
     (void)state;
@@ -795,6 +818,7 @@ int main(void)
         cmocka_unit_test_setup(refuses_by_the_clock_before_it_stamps, begin),
         cmocka_unit_test_setup(is_busy_when_the_ring_is_full_or_missing, begin),
         cmocka_unit_test_setup(returns_correlation_data_only_where_it_may, begin),
+        cmocka_unit_test_setup(takes_correlation_data_of_64_bytes_at_most, begin),
         cmocka_unit_test_setup(answers_by_protocol_version, begin),
         cmocka_unit_test_setup_teardown(limits_a_reader, begin_limited, end_limited),
         cmocka_unit_test_setup_teardown(limits_an_address, begin_limited, end_limited),

@@ -50,6 +50,7 @@ static void has_nothing_to_say_of_a_good_one(void **state)
                                "per_listener_settings false\n"
                                "\n"
                                "persistence false\n"
+                               "persistent_client_expiration 1d\n"
                                "auto_id_prefix auto-\n"
                                "max_queued_messages 100000\n"
                                "message_size_limit 65536\n"
@@ -87,14 +88,36 @@ static void finds_what_breaks_the_promise(void **state)
         {"message_size_limit 512", "", ""},
         {"message_size_limit 0", "", ""},
         {"mount_point x/", "W", "mount_point"},
+        {"persistent_client_expiration 0", "W", "persistent_client_expiration"},
+        {"persistent_client_expiration 1", "W", "persistent_client_expiration"},
+        {"persistent_client_expiration x", "W", "persistent_client_expiration"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        require(read_text(rows[i][0]) == 0, "%s: %s", rows[i][0], error);
+        char text[256];
+        snprintf(text, sizeof text, "persistent_client_expiration 1h\n%s", rows[i][0]);
+        require(read_text(text) == 0, "%s: %s", rows[i][0], error);
         struct said said = judge(false);
         require(said.fatal == (rows[i][1][0] == 'F'), "%s: %s", rows[i][0], said.text);
         require(said.warnings == (rows[i][1][0] == 'W'), "%s: %s", rows[i][0], said.text);
         require(strstr(said.text, rows[i][2]) != NULL, "%s: %s", rows[i][0], said.text);
+    }
+}
+
+static void reads_when_sessions_expire(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t seconds;
+    } rows[] = {
+        {"persistent_client_expiration 1h", 3600},     {"persistent_client_expiration 2d", 172800},
+        {"persistent_client_expiration 1w", 604800},   {"persistent_client_expiration 1m", 2592000},
+        {"persistent_client_expiration 1y", 31536000}, {"persistence false", 0}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(read_text(rows[i].text), 0);
+        assert_int_equal(config.expiration_s, rows[i].seconds);
+        assert_int_equal(config.no_expiration, rows[i].seconds == 0);
     }
 }
 
@@ -181,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_nothing_to_say_of_a_good_one),
         cmocka_unit_test(finds_what_breaks_the_promise),
+        cmocka_unit_test(reads_when_sessions_expire),
         cmocka_unit_test(takes_the_last_of_several),
         cmocka_unit_test(allows_any_prefix_where_broker_made_ids_may_react),
         cmocka_unit_test(reads_what_is_included),

@@ -97,15 +97,15 @@ static void takes_a_pointer_that_comes_again_for_a_new_connection(void **state)
 {
     (void)state;
     struct client *client = client_begin(table, key(1), &service);
-    assert_true(client_subscribe(client, 2));
-    assert_true(client_subscribe(client, 2));
-    assert_false(client_subscribe(client, 2));
+    assert_true(client_subscribe(client, 2, 0));
+    assert_true(client_subscribe(client, 2, 0));
+    assert_false(client_subscribe(client, 2, 0));
     client->receipts = client->refusals = 1000;
     client = client_begin(table, key(1), &reader); /* its end was never told */
     assert_null(client->facts.service);
     assert_int_equal(client->facts.role, ROLE_READER);
-    assert_true(client_subscribe(client, 1));
-    assert_false(client_subscribe(client, 1));
+    assert_true(client_subscribe(client, 1, 0));
+    assert_false(client_subscribe(client, 1, 0));
     assert_int_equal(client->receipts, 0);
     assert_int_equal(client->refusals, 0);
     assert_int_equal(client_table_count(table), 1);
@@ -266,10 +266,39 @@ static void whom_it_turns_away_takes_no_client_id(void **state)
     assert_true(expires_next(100, "same"));
 }
 
+/* A session may ask again for what it has, up to the bound, and for no more beyond. */
+static void bounds_the_filters_of_a_session(void **state)
+{
+    (void)state;
+    struct client *client = client_begin(table, key(1), &reader);
+    assert_true(client_subscribe(client, 3, 3));
+    assert_false(client_subscribe(client, 3, 4));
+    assert_true(client_subscribe(client, 3, 0));
+    assert_true(client_subscribe(client, 3, 0));
+    assert_false(client_subscribe(client, 3, 0));
+}
+
+/* Everybody has a turn, also where those whose turn it is go. */
+static void gives_each_a_turn(void **state)
+{
+    (void)state;
+    assert_null(client_next(table));
+    for (uintptr_t i = 1; i <= 3; i++)
+        client_begin(table, key(i), &reader);
+    for (uintptr_t i = 1; i <= 7; i++)
+        assert_ptr_equal(client_next(table)->key, key((i - 1) % 3 + 1));
+    client_end(table, key(2)); /* the next one */
+    assert_ptr_equal(client_next(table)->key, key(3));
+    client_end(table, key(1));
+    assert_ptr_equal(client_next(table)->key, key(3));
+    client_end(table, key(3));
+    assert_null(client_next(table));
+}
+
 static void takes_no_more_memory_of_others(void **state)
 {
     (void)state;
-    assert_true(sizeof(struct client) <= 72); /* what it was without tokens */
+    assert_true(sizeof(struct client) <= 96); /* what it was without tokens */
 }
 
 /* Whichever allocation fails, nothing is half remembered; uthash would end the process. */
@@ -312,6 +341,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(ends_whose_tokens_have_expired, begin, end),
         cmocka_unit_test_setup_teardown(spares_who_took_the_client_id_over, begin, end),
         cmocka_unit_test_setup_teardown(whom_it_turns_away_takes_no_client_id, begin, end),
+        cmocka_unit_test_setup_teardown(bounds_the_filters_of_a_session, begin, end),
+        cmocka_unit_test_setup_teardown(gives_each_a_turn, begin, end),
         cmocka_unit_test(takes_no_more_memory_of_others),
         cmocka_unit_test_setup_teardown(bears_a_shortage_of_memory, begin, end),
     };

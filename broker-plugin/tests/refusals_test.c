@@ -40,7 +40,11 @@ static void says_nothing_but_sums_at_first(void **state)
     sums.refused[REASON_BUSY] = 3;
     sums.connections_rate = 4;
     sums.connections_no_room = 5;
-    sums.connections_flood = 7;
+    sums.flooded[FLOOD_REACTIONS] = 1;
+    sums.flooded[FLOOD_PUBLISH] = 2;
+    sums.flooded[FLOOD_SUBSCRIBE] = 3;
+    sums.flooded[FLOOD_PACKETS] = 1;
+    sums.connections_sessions = 10;
     sums.connections_token = 8;
     sums.connections_rate_signature = 9;
     sums.receipts_dropped = 6;
@@ -56,7 +60,8 @@ static void says_nothing_but_sums_at_first(void **state)
         "{\"at_ms\":99,\"refused\":{\"bad_topic\":0,\"bad_article\":0,\"unknown_article\":0,"
         "\"bad_payload\":0,\"unknown_kind\":0,\"closed\":0,\"rate_reader\":0,\"rate_address\":0,"
         "\"busy\":3,\"clock\":0,\"forbidden\":0},\"connections\":{\"rate_address\":4,\"no_room\":5,"
-        "\"flood\":7,\"token\":8,\"rate_signature\":9},"
+        "\"flood\":7,\"token\":8,\"rate_signature\":9,\"sessions\":10},"
+        "\"floods\":{\"reactions\":1,\"publish\":2,\"subscribe\":3,\"packets\":1},"
         "\"receipts_dropped\":6,\"creation\":{\"known\":10,\"max\":11,\"provisional\":12,\"made\":"
         "14,\"forgotten\":13,\"refused\":{\"off\":15,\"reader\":16,\"address\":17,\"rate\":18,"
         "\"full\":19}},\"articles\":[]}");

@@ -174,7 +174,7 @@ def test_an_address_may_not_connect_without_end(make_edge):
     assert connected[0].say("reactions/x", b"like") in OK
     assert edge.client(source="127.0.0.3").say("reactions/x", b"like") in OK
     told = _refusals(edge, lambda t: t["connections"]["rate_address"] >= refused, "the connections in ops/refusals")
-    assert told["connections"] == {"rate_address": refused, "no_room": 0, "flood": 0, "token": 0, "rate_signature": 0}
+    assert told["connections"] == {"rate_address": refused, "no_room": 0, "flood": 0, "token": 0, "rate_signature": 0, "sessions": 0}
     assert sum(edge.header.refused().values()) == 0
 
 

@@ -305,6 +305,22 @@ def test_keys_are_read_again(make_edge, by_signal):
         assert len(said) == 2
 
 
+@by_flavour
+def test_a_connection_that_begins_while_the_broker_reloads_is_judged(edge, flavour):
+    """Sessions that are there, of clients that are away, too, are not: they stay."""
+    kept = dict(client_id=unique("kept"), clean=False, **({"session_expiry_s": 3600} if flavour[0] == V5 else {}))
+    away = _bearer(edge, KEYS.token(), flavour, **kept)
+    away.watch("totals/kept")
+    away.close()
+    for _ in range(15):
+        edge["broker"].child.send_signal(signal.SIGHUP)
+        wrong = [_accepted(edge, "not-a-token", flavour) for _ in range(6)]
+        assert not any(wrong)
+        assert _accepted(edge, KEYS.token(), flavour)
+    back = _bearer(edge, KEYS.token(), flavour, **kept)
+    assert back.say("reactions/" + unique("kept"), b"like") in OK
+
+
 def test_issuer_and_audience(make_edge):
     edge = make_edge(plugin={"identities": "token", "token_issuer": "https://login.example", "token_audience": "tally"})
     prepare(edge)

@@ -1,0 +1,328 @@
+#include "charge.h"
+
+#include "peek.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef MOSQUITTO_2_1
+#define LAYOUT_2_1 true
+#else
+#define LAYOUT_2_1 false
+#endif
+
+#define FLOOD_CONNECTIONS 100       /* that an ended flooder costs its address at least … */
+#define FLOOD_BYTES_A_CONNECTION 10 /* … and, of unexplained bytes, one for each of these */
+#define FILTERS_A_CONNECTION 32     /* so many filters cost an address as much as a connection */
+#define WILDCARD_CONNECTIONS 10     /* a wildcard costs it so many … */
+#define WILDCARD_WASTE 50           /* … and the connection so many refusals */
+#define LOOK_MAX 80                 /* connections looked at each time */
+#define SESSIONS_TENDED 100         /* sessions forgotten each time at most */
+
+struct charge {
+    struct edge *edge;
+    struct housekeeping_counts *counts;
+    struct limit_rate unexplained_rate;
+    enum wire_proof proof;
+    size_t place; /* of packets in a client's memory (peek.h); 0: unknown */
+    bool ending;  /* a connection */
+};
+
+struct charge *charge_new(struct edge *edge, struct housekeeping_counts *counts)
+{
+    const struct settings *settings = &edge->settings;
+    uint64_t burst = settings->refusal_burst + WIRE_RECORD_BYTES / WIRE_UNEXPLAINED_BYTES;
+    struct charge *charge = calloc(1, sizeof *charge);
+
+    if (charge == NULL)
+        return NULL;
+    charge->edge = edge;
+    charge->counts = counts;
+    charge->unexplained_rate = limit_rate_of(settings->refusal_rate, LIMIT_SECOND_NS, burst);
+    return charge;
+}
+
+void charge_free(struct charge *charge)
+{
+    free(charge);
+}
+
+bool charge_address(const struct charge *charge, const struct mosquitto *connection, uint64_t *key)
+{
+    struct address address;
+    const char *text = mosquitto_client_address(connection);
+
+    *key = ADDRESS_KEY_UNREADABLE;
+    if (text == NULL)
+        return false;
+    if (!address_parse(&address, text))
+        return true;
+    *key = address_key(&address);
+    return !address_nets_contain(&charge->edge->settings.proxy_nets, &address);
+}
+
+/* The bucket of connections of a client's address; NULL where it has no limit. */
+static uint64_t *connections_of(struct charge *charge, const struct mosquitto *connection)
+{
+    uint64_t key;
+
+    if (charge->edge->connections == NULL || !charge_address(charge, connection, &key))
+        return NULL;
+    return limit_table_bucket(charge->edge->connections, key);
+}
+
+bool charge_connection(struct charge *charge, const struct mosquitto *connection, uint64_t now_ns)
+{
+    uint64_t *bucket = connections_of(charge, connection);
+
+    if (bucket == NULL)
+        return true;
+    if (!limit_table_left(charge->edge->connections, bucket, now_ns))
+        return false;
+    limit_table_take(charge->edge->connections, bucket, now_ns);
+    return true;
+}
+
+/* The address pays for so many connections, or owes them. */
+static void charge_to_address(struct charge *charge, const struct mosquitto *connection, uint64_t n,
+                              uint64_t now_ns)
+{
+    uint64_t *bucket = connections_of(charge, connection);
+
+    if (bucket != NULL)
+        limit_table_charge(charge->edge->connections, bucket, n, now_ns);
+}
+
+static bool limited(const struct charge *charge, const struct client *client)
+{
+    return charge->edge->connections != NULL && client != NULL && client->facts.service == NULL;
+}
+
+bool charge_waste(struct charge *charge, struct client *client, const struct mosquitto *connection,
+                  enum flood flood, uint32_t n, uint64_t now_ns)
+{
+    const struct limit_rate *rate = &charge->edge->refusals_rate;
+
+    if (!limited(charge, client))
+        return false;
+    if (limit_left(rate, client->refusals, now_ns)) {
+        client->refusals = limit_charged(rate, client->refusals, n, now_ns);
+        return false;
+    }
+    charge->counts->flooded[flood]++;
+    charge_to_address(charge, connection, FLOOD_CONNECTIONS, now_ns);
+    return true;
+}
+
+bool charge_filter(struct charge *charge, struct client *client, const struct mosquitto *connection,
+                   bool wildcard, uint64_t now_ns)
+{
+    if (!limited(charge, client))
+        return false;
+    if (++client->filters % FILTERS_A_CONNECTION == 0)
+        charge_to_address(charge, connection, 1, now_ns);
+    if (!wildcard)
+        return false;
+    charge_to_address(charge, connection, WILDCARD_CONNECTIONS, now_ns);
+    return charge_waste(charge, client, connection, FLOOD_SUBSCRIBE, WILDCARD_WASTE, now_ns);
+}
+
+/* --- what no event tells of --- */
+
+/* The CONNECT that the broker is working at. False where it cannot be read. */
+static bool read_connect(struct charge *charge, const struct mosquitto *connection,
+                         const char *password, struct peek_packet *packet)
+{
+    struct peek_client known = {
+        .address = mosquitto_client_address(connection),
+        .id = mosquitto_client_id(connection),
+        .username = mosquitto_client_username(connection),
+        .password = password,
+        .keepalive = mosquitto_client_keepalive(connection),
+    };
+    size_t place = peek_connect(connection, &known, LAYOUT_2_1, packet);
+
+    if (place == 0)
+        return false;
+    charge->place = place;
+    return true;
+}
+
+/* For how long the session of a connection is to be kept when that ends, as its client wants it. */
+static uint32_t wanted_lifetime_s(struct charge *charge, const struct mosquitto *connection,
+                                  const char *password)
+{
+    struct peek_packet packet;
+
+    if (mosquitto_client_protocol_version(connection) >= 5 &&
+        read_connect(charge, connection, password, &packet))
+        return peek_session_expiry(&packet);
+    return mosquitto_client_clean_session(connection) ? 0 : SESSION_NEVER;
+}
+
+/* Its address may be what a proxy says: of WebSockets, and with PROXY protocol on 2.1. */
+static bool named_by_proxy(const struct mosquitto *connection)
+{
+    return LAYOUT_2_1 || mosquitto_client_protocol(connection) == mp_websockets;
+}
+
+void charge_begin(struct charge *charge, struct client *client, const struct mosquitto *connection,
+                  const char *password)
+{
+    enum wire_proof before = charge->proof;
+    struct peek_packet packet;
+
+    client->lasting = wanted_lifetime_s(charge, connection, password) > 0;
+    if (!limited(charge, client) && before != WIRE_UNPROVED)
+        return;
+    if (charge->place == 0)
+        read_connect(charge, connection, password, &packet);
+    wire_begin(&client->wire, peek_socket(connection), mosquitto_client_address(connection),
+               named_by_proxy(connection), &charge->proof);
+    if (charge->proof == WIRE_REFUTED && before != WIRE_REFUTED)
+        broker_say(
+            MOSQ_LOG_WARNING,
+            "this broker keeps the sockets of its clients elsewhere than is known: floods of "
+            "PINGREQ and the like are not seen",
+            "%s", "");
+}
+
+/* Bytes of a packet that is not whole yet. */
+static uint32_t pending_of(const struct charge *charge, const struct mosquitto *connection)
+{
+    struct peek_packet packet;
+
+    if (charge->place == 0)
+        return 0;
+    peek_at(connection, charge->place, LAYOUT_2_1, &packet);
+    return peek_pending(&packet);
+}
+
+/* Ends a connection over which `unexplained` packets came since the last look. */
+static void end(struct charge *charge, struct client *client, const struct mosquitto *connection,
+                uint64_t unexplained, uint64_t now_ns)
+{
+    char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];
+    const char *id = mosquitto_client_id(connection);
+    uint64_t connections = unexplained * WIRE_UNEXPLAINED_BYTES / FLOOD_BYTES_A_CONNECTION;
+
+    wire_none(&client->wire);
+    charge->counts->flooded[FLOOD_PACKETS]++;
+    charge_to_address(charge, connection,
+                      connections < FLOOD_CONNECTIONS ? FLOOD_CONNECTIONS : connections, now_ns);
+    if (id == NULL || strlen(id) >= sizeof client_id)
+        return;
+    strcpy(client_id, id);
+    charge->ending = true;
+    mosquitto_kick_client_by_clientid(client_id, true);
+    charge->ending = false;
+}
+
+static void look_at(struct charge *charge, struct client *client, uint64_t now_ns)
+{
+    const struct limit_rate *rate = &charge->unexplained_rate;
+    uint64_t came;
+    uint32_t unread;
+
+    if (!limited(charge, client) || client->ended || !wire_look(&client->wire, &came, &unread))
+        return;
+    /* Its socket is open, so the broker has it yet, and the pointer is good. */
+    const struct mosquitto *connection = client->key;
+    uint32_t packets = wire_judge(&client->wire, came, unread + pending_of(charge, connection));
+    if (packets == 0)
+        return;
+    client->wire.bucket = limit_charged(rate, client->wire.bucket, packets, now_ns);
+    if (!limit_left(rate, client->wire.bucket, now_ns))
+        end(charge, client, connection, packets, now_ns);
+}
+
+static bool is_there(void *user, const void *holder)
+{
+    const struct client *client = client_find(user, holder);
+    return client != NULL && !client->ended;
+}
+
+void charge_look(struct charge *charge, uint64_t now_ns)
+{
+    struct client_table *clients = charge->edge->clients;
+    size_t n = client_table_count(clients);
+    struct client *client;
+
+    for (size_t i = 0; i < n && i < LOOK_MAX && (client = client_next(clients)) != NULL; i++)
+        look_at(charge, client, now_ns);
+    if (charge->edge->sessions != NULL)
+        session_tend(charge->edge->sessions, now_ns / LIMIT_SECOND_NS, SESSIONS_TENDED, is_there,
+                     clients);
+}
+
+bool charge_ending(const struct charge *charge)
+{
+    return charge->ending;
+}
+
+/* --- sessions --- */
+
+/* False where there is no id that a session may have. */
+static bool id_of(const struct charge *charge, const struct mosquitto *connection, uint64_t *id)
+{
+    const char *client_id = mosquitto_client_id(connection);
+    size_t bytes = client_id == NULL ? 0 : strlen(client_id);
+
+    if (bytes == 0 || bytes > ROLE_CLIENT_ID_MAX_BYTES)
+        return false;
+    *id = reader_hash(&charge->edge->admit.key, "", 0, 's', client_id, bytes);
+    return true;
+}
+
+bool charge_session(struct charge *charge, const struct mosquitto_evt_basic_auth *asked,
+                    struct charge_session *session, uint64_t now_ns)
+{
+    struct session_table *sessions = charge->edge->sessions;
+    uint64_t most_s = charge->edge->session_expiration_s; /* 0: no bound */
+
+    memset(session, 0, sizeof *session);
+    session->clean = mosquitto_client_clean_session(asked->client);
+    session->lifetime_s = wanted_lifetime_s(charge, asked->client, asked->password);
+    session->lasts = session->lifetime_s > 0;
+    if (most_s > 0 && session->lifetime_s > most_s)
+        session->lifetime_s = (uint32_t)most_s;
+    session->counted = sessions != NULL &&
+                       charge_address(charge, asked->client, &session->address) &&
+                       id_of(charge, asked->client, &session->id);
+    if (!session->counted || !session->lasts)
+        return true;
+    session_tend(sessions, now_ns / LIMIT_SECOND_NS, SESSIONS_TENDED, is_there,
+                 charge->edge->clients);
+    if (session_may_begin(sessions, session->id, session->address))
+        return true;
+    charge->counts->sessions++;
+    return false;
+}
+
+void charge_session_begun(struct charge *charge, const struct mosquitto *connection,
+                          const struct charge_session *session, bool unsure, uint64_t now_ns)
+{
+    if (session->counted && session->lasts)
+        session_begin(charge->edge->sessions, session->id, session->address, connection,
+                      session->lifetime_s, now_ns / LIMIT_SECOND_NS);
+    else if (session->counted && session->clean && !unsure)
+        session_over(charge->edge->sessions, session->id, connection);
+}
+
+void charge_session_over(struct charge *charge, const struct mosquitto *connection)
+{
+    uint64_t id;
+
+    if (charge->edge->sessions != NULL && mosquitto_client_clean_session(connection) &&
+        id_of(charge, connection, &id))
+        session_over(charge->edge->sessions, id, connection);
+}
+
+void charge_session_left(struct charge *charge, const struct mosquitto *connection, uint64_t now_ns)
+{
+    uint64_t id;
+
+    if (charge->edge->sessions != NULL && id_of(charge, connection, &id))
+        session_leave(charge->edge->sessions, id, connection, now_ns / LIMIT_SECOND_NS);
+}
