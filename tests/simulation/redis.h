@@ -71,6 +71,7 @@ struct redis {
     uint64_t at_us[REDIS_COMMITS];
     uint64_t commits, kept; /* how many of `before` hold */
     bool up;
+    unsigned runs; /* of the process: what INFO says */
     bool has_script;
     const char *shard_error[WORLD_SHARDS]; /* what its calls answer, NULL: they work */
     int poisoned[WORLD_SHARDS]; /* an article whose registers are of a wrong type, or -1 */
@@ -101,12 +102,8 @@ struct redis_words {
 /* Empty; with `store` it holds a store whose buckets split at `split` voters. */
 void redis_begin(bool store, unsigned split);
 
-/* Runs one command (a transaction's HMGETs by redis_lookup) and writes the reply. */
+/* Runs one command and writes the reply. */
 void redis_run(const struct redis_words *words, struct redis_reply *reply);
-
-/* MULTI, HMGET heads, HMGET base, HMGET states (of which there are none), EXEC. */
-void redis_lookup(const struct redis_words *heads, const struct redis_words *base,
-                  struct redis_reply *reply);
 
 /* A head and a ring's position as they are stored (INTERFACES.md 5). The head's bytes. */
 #define REDIS_HEAD_BYTES (24 + 5 * KIND_MAX + 8)

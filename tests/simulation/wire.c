@@ -83,16 +83,11 @@ static bool word_is(const struct slot *slot, const char *want)
            memcmp(slot->words.word[0], want, slot->words.bytes[0]) == 0;
 }
 
-/* Runs the command at `executed`. A transaction is run when its EXEC comes, and not at all before.
- */
+/* Runs the command at `executed`. */
 static void execute_one(struct queue *queue)
 {
     struct slot *slot = slot_at(queue, queue->executed);
-    if (word_is(slot, "EXEC"))
-        redis_lookup(&slot_at(queue, queue->executed - 3)->words,
-                     &slot_at(queue, queue->executed - 2)->words, &slot->reply);
-    else if (!word_is(slot, "MULTI") && !word_is(slot, "HMGET"))
-        redis_run(&slot->words, &slot->reply);
+    redis_run(&slot->words, &slot->reply);
     queue->executed++;
 }
 
@@ -130,8 +125,18 @@ void wire_cut(unsigned link, unsigned n)
 void wire_redis_dies(void)
 {
     redis.up = false;
+    redis.runs++;
     for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
         if (links[i].state == UP)
+            links[i].state = LOST;
+        empty(&links[i].left);
+    }
+}
+
+void wire_redis_exchanged(void)
+{
+    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
+        if (links[i].state == UP && i % WIRE_LINKS == 0)
             links[i].state = LOST;
         empty(&links[i].left);
     }
