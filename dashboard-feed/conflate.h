@@ -8,7 +8,13 @@
  *
  * The table is bounded. It remembers the version that was published of each article it knows, so
  * that a lower one never goes out; at its bound it forgets the articles that have been quiet
- * longest, and refuses when there are none. */
+ * longest, and refuses when there are none.
+ *
+ * Where Redis may have lost what was published, conflate_doubt has every article that is quiet
+ * compared with Redis once, the one that went quiet last first, as many at a time as
+ * conflate_doubt_more says. One whose version in Redis is below what was published is stale
+ * (conflate_stale): the caller sees to it that it gets a higher one, and it comes again until it
+ * has. */
 #ifndef TALLY_FEED_CONFLATE_H
 #define TALLY_FEED_CONFLATE_H
 
@@ -38,7 +44,10 @@ struct conflate_due {
     const char *article; /* the table's; valid until the next call but conflate_take */
     size_t article_bytes;
     uint32_t shard;
-    bool repeat; /* nothing new: the same total once more */
+    uint32_t batch; /* of all that this call of conflate_take handed out */
+    bool repeat;    /* nothing new: the same total once more */
+    bool compare;   /* it may have gone from Redis */
+    bool silent;    /* it is only compared: the same total is not to go out once more */
 };
 
 struct conflate_stats {
@@ -47,6 +56,8 @@ struct conflate_stats {
     uint64_t evicted;
     uint64_t repeats_lost; /* of articles evicted before their total was repeated */
     uint64_t refused;      /* CONFLATE_FULL */
+    size_t stale;          /* lower in Redis than what was published */
+    size_t doubtful;       /* handed on by conflate_doubt_more and not compared yet */
 };
 
 /* NULL on no memory. */
@@ -60,9 +71,31 @@ enum conflate_answer conflate_note(struct conflate *table, uint32_t shard, const
 /* Takes up to `max` articles that are due. Returns how many. */
 size_t conflate_take(struct conflate *table, uint64_t now_ms, struct conflate_due *out, size_t max);
 
-/* Whether a total of this version may go out: it is not lower than what was published before. */
-bool conflate_allows(const struct conflate *table, const char *article, size_t bytes,
-                     uint64_t version);
+/* The highest version of the article that was published or is retained; 0 where none is known.
+ * Nothing lower may go out. */
+uint64_t conflate_version(const struct conflate *table, const char *article, size_t bytes);
+
+/* The highest of any article, those that were forgotten too. */
+uint64_t conflate_highest(const struct conflate *table);
+
+/* The broker retains a total of this version of an article. */
+void conflate_retained(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
+                       uint64_t version);
+
+/* Every article that is quiet, or waits for its repeat, is to be compared with Redis. To be called
+ * after conflate_reset. */
+void conflate_doubt(struct conflate *table);
+
+/* Up to `n` more of these are due. Returns how many. */
+size_t conflate_doubt_more(struct conflate *table, size_t n);
+
+/* Whether some were not compared yet, or are stale. */
+bool conflate_doubts(const struct conflate *table);
+
+/* The article's total in Redis is below what was published: it comes again after the interval, as
+ * one to be compared. False where the table is full. */
+bool conflate_stale(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
+                    uint64_t now_ms);
 
 /* Whether this version or a newer one was published since the last conflate_reset that forgot. */
 bool conflate_knows(const struct conflate *table, const char *article, size_t bytes,
@@ -71,6 +104,11 @@ bool conflate_knows(const struct conflate *table, const char *article, size_t by
 /* A total went out, taken or not (when all is published again). */
 void conflate_published(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                         uint64_t version, uint64_t now_ms);
+
+/* What was published just now is that the article is forgotten: the broker retains nothing of it, so
+ * that Redis may lack it. Until the next conflate_published. */
+void conflate_gone(struct conflate *table, const char *article, size_t bytes);
+bool conflate_is_gone(const struct conflate *table, const char *article, size_t bytes);
 
 /* What went out just now is to be repeated as if it had waited: the article changed lately. */
 void conflate_repeat(struct conflate *table, const char *article, size_t bytes);
@@ -85,6 +123,9 @@ void conflate_drop(struct conflate *table, const char *article, size_t bytes);
 /* What was taken could not be published now: it is due again at once. */
 void conflate_give_back(struct conflate *table, const char *article, size_t bytes);
 
+/* The same for all that one conflate_take handed out and of which nothing was said. */
+void conflate_give_back_batch(struct conflate *table, uint32_t batch);
+
 /* Nothing waits any longer (the caller covers it by other means). `forget`: it is another broker,
  * which holds nothing of what was published; versions are remembered all the same. */
 void conflate_reset(struct conflate *table, bool forget);
@@ -96,7 +137,8 @@ void conflate_hurry(struct conflate *table);
 uint64_t conflate_next_ms(const struct conflate *table, uint64_t now_ms);
 
 /* The version of the change of `shard` that has been waiting longest, taken ones included; 0 if
- * none waits. */
+ * none waits. Of an article that changed again while it waited it is the first: Redis may lose the
+ * later ones. */
 uint64_t conflate_oldest_waiting(const struct conflate *table, uint32_t shard);
 
 struct conflate_stats conflate_stats(const struct conflate *table);

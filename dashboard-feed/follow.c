@@ -16,18 +16,15 @@
 #define REPLY_MAX_MS 3000
 #define CHANNEL "tally:changed"
 #define STATES_CHANNEL "tally:states"
-#define LOOKUP_KEYS 3 /* heads, base, states */
-/* Between two commands something may move from the head to the base, or a state be changed that
- * hides what was asked for before. A script and no MULTI: a Redis whose memory is full refuses that
- * (7.0.15), and a script only once it writes. */
-#define LOOKUP_SCRIPT                                                                              \
-    "local all={} for i=1,#KEYS do all[i]=redis.call('HMGET',KEYS[i],unpack(ARGV)) end return all"
+#define LOOKUP_KEYS 3      /* heads, base, states */
+#define READ_WORDS 6       /* EVAL, read.lua, number of keys, tally:store, a key, the store's id */
+#define RUN_PART_BYTES 12  /* of Redis's run id, and of its replication id */
 #define STATES_COUNT "500" /* a request, about */
 #define KEEP_LATER_MS 1000 /* after Redis would not store a state */
 #define SAY_MS 10000       /* between two lines about the same */
 
-extern const unsigned char state_lua[];
-extern const unsigned long state_lua_bytes;
+extern const unsigned char read_lua[], state_lua[], touch_lua[];
+extern const unsigned long read_lua_bytes, state_lua_bytes, touch_lua_bytes;
 
 struct follow {
     struct follow_config config;
@@ -38,7 +35,9 @@ struct follow {
     bool checking; /* the store is being read */
     char why[96];
     char store[FOLLOW_STORE_ID_BYTES +
-               1]; /* "" until one was found; then only this one is followed */
+               1];                  /* "" until one was found; then only this one is followed */
+    char run[FOLLOW_RUN_BYTES + 1]; /* of Redis */
+    uint64_t version[FOLLOW_MAX_SHARDS]; /* that its shards had at least, in this run */
     uint32_t shards;
     struct kinds kinds;
     char collector[FOLLOW_STORE_ID_BYTES +
@@ -200,6 +199,14 @@ void follow_collector(struct follow *follow, const char *store)
     snprintf(follow->collector, sizeof follow->collector, "%s", store);
 }
 
+static void take_store(struct follow *follow, const struct store *store)
+{
+    memcpy(follow->store, store->id, sizeof follow->store);
+    follow->shards = (uint32_t)store->shards;
+    follow->kinds = store->kinds;
+    set_ready(follow);
+}
+
 static void on_store(redisAsyncContext *redis, void *data, void *user)
 {
     struct follow *follow = user;
@@ -213,20 +220,47 @@ static void on_store(redisAsyncContext *redis, void *data, void *user)
     const char *why = read_store(&store, reply);
     if (why == NULL && !may_follow(follow, &store))
         why = "another store than the one followed so far; the collector is not ready with it";
-    if (why != NULL) {
-        set_away(follow, why);
-        return;
+    if (why == NULL && follow->store[0] != '\0' &&
+        (strcmp(store.id, follow->store) != 0 || store.shards != follow->shards)) {
+        memset(follow->version, 0, sizeof follow->version);
+        set_away(follow, "another store"); /* whoever follows begins again */
     }
-    memcpy(follow->store, store.id, sizeof follow->store);
-    follow->shards = (uint32_t)store.shards;
-    follow->kinds = store.kinds;
-    set_ready(follow);
+    if (why != NULL)
+        set_away(follow, why);
+    else
+        take_store(follow, &store);
 }
 
 static void check_store(struct follow *follow)
 {
     if (!follow->checking && send_text(follow, on_store, follow, 2, "HGETALL", "tally:store") == 0)
         follow->checking = true;
+}
+
+/* A request found another store than the one followed, or none. */
+static void meet_another(struct follow *follow)
+{
+    set_away(follow, "another store than the one followed so far");
+    check_store(follow);
+}
+
+/* A shard's version, as a reply says. It only rises, but where Redis has lost what it had while the
+ * connection stayed: then all begins again, as in another run. Returns whether it went back. */
+static bool note_version(struct follow *follow, uint32_t shard, uint64_t version)
+{
+    if (version >= follow->version[shard] || !follow->ready) {
+        follow->version[shard] = version;
+        return false;
+    }
+    char run[FOLLOW_RUN_BYTES + 1];
+    follow->stats.went_back++;
+    memset(follow->version, 0, sizeof follow->version);
+    memcpy(run, follow->run, sizeof run);
+    snprintf(follow->run, sizeof follow->run, "%.*s-%" PRIu64, 2 * RUN_PART_BYTES, run,
+             follow->stats.went_back % 1000000);
+    set_away(follow, "Redis went back");
+    check_store(follow);
+    return true;
 }
 
 void follow_reread(struct follow *follow)
@@ -240,12 +274,46 @@ void follow_reread(struct follow *follow)
 
 /* ---- links ---- */
 
+/* The value of a line of INFO, RUN_PART_BYTES of it at most. */
+static void read_info(const char *info, const char *name, char out[RUN_PART_BYTES + 1])
+{
+    const char *at = strstr(info, name);
+    size_t n = 0;
+    if (at != NULL)
+        for (at += strlen(name); n < RUN_PART_BYTES && at[n] > ' '; n++)
+            out[n] = at[n];
+    out[n] = '\0';
+}
+
+static void on_info(redisAsyncContext *redis, void *data, void *user)
+{
+    struct follow *follow = user;
+    const redisReply *reply = data;
+    char run[RUN_PART_BYTES + 1] = "", replication[RUN_PART_BYTES + 1] = "",
+                              was[FOLLOW_RUN_BYTES + 1];
+    (void)redis;
+    replied(follow);
+    if (reply == NULL)
+        return;
+    if (reply->type != REDIS_REPLY_ERROR && reply->str != NULL) {
+        read_info(reply->str, "\nrun_id:", run);
+        read_info(reply->str, "\nmaster_replid:", replication);
+    }
+    memcpy(was, follow->run, sizeof was);
+    snprintf(follow->run, sizeof follow->run, "%s%s", run, replication);
+    if (run[0] == '\0' || strncmp(was, follow->run, strlen(follow->run)) != 0)
+        memset(follow->version, 0, sizeof follow->version);
+    else
+        memcpy(follow->run, was, sizeof was);
+}
+
 static void on_link_up(void *user, redisAsyncContext *redis)
 {
     struct follow *follow = user;
     (void)redis;
     follow->outstanding = 0;
     follow->checking = false;
+    (void)send_text(follow, on_info, follow, 1, "INFO");
     check_store(follow);
 }
 
@@ -379,6 +447,11 @@ const char *follow_store(const struct follow *follow)
     return follow->store;
 }
 
+const char *follow_run(const struct follow *follow)
+{
+    return follow->run;
+}
+
 const struct kinds *follow_kinds(const struct follow *follow)
 {
     return &follow->kinds;
@@ -387,6 +460,65 @@ const struct kinds *follow_kinds(const struct follow *follow)
 struct follow_stats follow_stats(const struct follow *follow)
 {
     return follow->stats;
+}
+
+/* ---- reading, of this store alone ---- */
+
+struct read {
+    const char *word[READ_WORDS + LOOKUP_KEYS * (FOLLOW_LOOKUP_MAX + 3)];
+    size_t bytes[READ_WORDS + LOOKUP_KEYS * (FOLLOW_LOOKUP_MAX + 3)];
+    int n;
+    char count[LOOKUP_KEYS][12]; /* words of each command */
+    int commands;
+};
+
+static void add_word(struct read *read, const char *word, size_t bytes)
+{
+    read->word[read->n] = word;
+    read->bytes[read->n++] = bytes;
+}
+
+static void add_text(struct read *read, const char *word)
+{
+    add_word(read, word, strlen(word));
+}
+
+/* read.lua, which is to read `key` of a shard and others of it. */
+static void begin_read(struct read *read, const struct follow *follow, const char *key)
+{
+    read->n = read->commands = 0;
+    add_text(read, "EVAL");
+    add_word(read, (const char *)read_lua, (size_t)read_lua_bytes);
+    add_text(read, "2");
+    add_text(read, "tally:store");
+    add_text(read, key);
+    add_text(read, follow->store);
+}
+
+/* A command of so many words follows. */
+static void begin_command(struct read *read, int words)
+{
+    char *count = read->count[read->commands++];
+    snprintf(count, sizeof read->count[0], "%d", words);
+    add_text(read, count);
+}
+
+/* What the `commands` of read.lua answered; NULL where there is nothing to be read: it was not
+ * this store, or no connection, or it is no such answer (`why`). */
+static redisReply *const *answers(struct follow *follow, const redisReply *reply, size_t commands,
+                                  const char *why)
+{
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+        is_string(reply->element[0])) {
+        if (strcmp(reply->element[0]->str, "ok") == 0 && reply->elements == commands + 1)
+            return reply->element + 1;
+        if (strcmp(reply->element[0]->str, "store") == 0) {
+            meet_another(follow);
+            return NULL;
+        }
+    }
+    refuse_reply(follow, reply, why);
+    return NULL;
 }
 
 /* ---- ranges of the changed set ---- */
@@ -418,26 +550,37 @@ static bool read_change(struct follow *follow, struct follow_change *change,
     return true;
 }
 
+static size_t read_changes(struct follow *follow, const redisReply *pairs,
+                           struct follow_change changes[FOLLOW_RANGE_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < pairs->elements && n < FOLLOW_RANGE_MAX; i += 2) {
+        if (read_change(follow, &changes[n], pairs->element[i], pairs->element[i + 1]))
+            n++;
+        else
+            follow->stats.bad++;
+    }
+    return n;
+}
+
 static void on_range(redisAsyncContext *redis, void *data, void *user)
 {
     struct range *range = user;
     struct follow *follow = range->follow;
-    const redisReply *reply = data;
     struct follow_change changes[FOLLOW_RANGE_MAX];
     size_t n = 0;
     long got = -1;
     (void)redis;
     replied(follow);
-    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY) {
-        got = (long)(reply->elements / 2);
-        for (size_t i = 0; i + 1 < reply->elements && n < FOLLOW_RANGE_MAX; i += 2) {
-            if (read_change(follow, &changes[n], reply->element[i], reply->element[i + 1]))
-                n++;
-            else
-                follow->stats.bad++;
+    redisReply *const *answer = answers(follow, data, 2, "no range in a reply");
+    if (answer != NULL && answer[1]->type != REDIS_REPLY_ARRAY) {
+        refuse_reply(follow, answer[1], "no range in a reply");
+    } else if (answer != NULL) {
+        uint64_t version = is_string(answer[0]) ? strtoull(answer[0]->str, NULL, 10) : 0;
+        if (!note_version(follow, range->shard, version)) {
+            got = (long)(answer[1]->elements / 2);
+            n = read_changes(follow, answer[1], changes);
         }
-    } else {
-        refuse_reply(follow, reply, "no range in a reply");
     }
     range->callback(range->user, range->shard, changes, n, got);
     free(range);
@@ -446,7 +589,8 @@ static void on_range(redisAsyncContext *redis, void *data, void *user)
 int follow_range(struct follow *follow, uint32_t shard, uint64_t low, uint64_t high,
                  bool newest_first, size_t limit, follow_range_cb callback, void *user)
 {
-    char key[32], above[32], upto[32] = "+inf", count[16];
+    char key[32], meta[32], above[32], upto[32] = "+inf", count[16];
+    struct read read;
     if (!follow->ready)
         return -1;
     struct range *range = malloc(sizeof *range);
@@ -454,13 +598,28 @@ int follow_range(struct follow *follow, uint32_t shard, uint64_t low, uint64_t h
         return -1;
     *range = (struct range){.follow = follow, .shard = shard, .callback = callback, .user = user};
     snprintf(key, sizeof key, "tally:{%" PRIu32 "}:changed", shard);
+    snprintf(meta, sizeof meta, "tally:{%" PRIu32 "}:meta", shard);
     snprintf(above, sizeof above, "(%" PRIu64, low);
     if (high != UINT64_MAX)
         snprintf(upto, sizeof upto, "%" PRIu64, high);
     snprintf(count, sizeof count, "%zu", limit);
-    if (send_text(follow, on_range, range, 8, newest_first ? "ZREVRANGEBYSCORE" : "ZRANGEBYSCORE",
-                  key, newest_first ? upto : above, newest_first ? above : upto, "WITHSCORES",
-                  "LIMIT", "0", count) != 0) {
+    const char *range_words[] = {newest_first ? "ZREVRANGEBYSCORE" : "ZRANGEBYSCORE",
+                                 key,
+                                 newest_first ? upto : above,
+                                 newest_first ? above : upto,
+                                 "WITHSCORES",
+                                 "LIMIT",
+                                 "0",
+                                 count};
+    begin_read(&read, follow, key);
+    begin_command(&read, 3);
+    add_text(&read, "HGET");
+    add_text(&read, meta);
+    add_text(&read, "version");
+    begin_command(&read, 8);
+    for (int i = 0; i < 8; i++)
+        add_text(&read, range_words[i]);
+    if (send_words(follow, on_range, range, read.n, read.word, read.bytes) != 0) {
         free(range);
         return -1;
     }
@@ -544,55 +703,57 @@ static void on_part(redisAsyncContext *redis, void *data, void *user)
     struct part *part = user;
     struct lookup *lookup = part->lookup;
     struct follow *follow = lookup->follow;
-    const redisReply *reply = data;
+    static const char why[] = "no heads, bases and states in a reply";
     size_t n = 0, at = 0;
     (void)redis;
     replied(follow);
+    redisReply *const *answer = answers(follow, data, LOOKUP_KEYS, why);
     for (size_t i = 0; i < lookup->n; i++)
         n += lookup->total[i].shard == part->shard;
-    if (is_array(reply, LOOKUP_KEYS) && is_array(reply->element[0], n) &&
-        is_array(reply->element[1], n) && is_array(reply->element[2], n)) {
-        for (size_t i = 0; i < lookup->n; i++) {
-            if (lookup->total[i].shard != part->shard)
-                continue;
-            read_total(follow, &lookup->total[i], reply->element[0]->element[at],
-                       reply->element[1]->element[at], reply->element[2]->element[at]);
-            at++;
-        }
-    } else {
-        lookup->failed = true;
-        refuse_reply(follow, reply, "no heads, bases and states in a reply");
+    bool good = answer != NULL && is_array(answer[0], n) && is_array(answer[1], n) &&
+                is_array(answer[2], n);
+    if (answer != NULL && !good)
+        refuse_reply(follow, answer[0], why);
+    for (size_t i = 0; i < lookup->n && good; i++) {
+        if (lookup->total[i].shard != part->shard)
+            continue;
+        read_total(follow, &lookup->total[i], answer[0]->element[at], answer[1]->element[at],
+                   answer[2]->element[at]);
+        at++;
     }
+    lookup->failed = lookup->failed || !good;
     free(part);
     if (--lookup->pending == 0)
         finish(lookup);
 }
 
+/* All of it in one step: between two commands something may move from the head to the base, or a
+ * state be changed that hides what was asked for before. */
 static int send_part(struct lookup *lookup, uint32_t shard)
 {
+    static const char *const names[LOOKUP_KEYS] = {"heads", "base", "states"};
     struct follow *follow = lookup->follow;
     char key[LOOKUP_KEYS][32];
-    const char *words[3 + LOOKUP_KEYS + FOLLOW_LOOKUP_MAX] = {"EVAL", LOOKUP_SCRIPT, "3"};
-    size_t bytes[3 + LOOKUP_KEYS + FOLLOW_LOOKUP_MAX] = {4, sizeof LOOKUP_SCRIPT - 1, 1};
-    int n = 3;
+    struct read read;
+    int n = 0;
     struct part *part = malloc(sizeof *part);
     if (part == NULL)
         return -1;
     *part = (struct part){.lookup = lookup, .shard = shard};
-    snprintf(key[0], sizeof key[0], "tally:{%" PRIu32 "}:heads", shard);
-    snprintf(key[1], sizeof key[1], "tally:{%" PRIu32 "}:base", shard);
-    snprintf(key[2], sizeof key[2], "tally:{%" PRIu32 "}:states", shard);
-    for (int i = 0; i < LOOKUP_KEYS; i++) {
-        words[n] = key[i];
-        bytes[n++] = strlen(key[i]);
+    for (size_t i = 0; i < lookup->n; i++)
+        n += lookup->total[i].shard == shard;
+    for (int k = 0; k < LOOKUP_KEYS; k++) {
+        snprintf(key[k], sizeof key[k], "tally:{%" PRIu32 "}:%s", shard, names[k]);
+        if (k == 0)
+            begin_read(&read, follow, key[k]);
+        begin_command(&read, n + 2);
+        add_text(&read, "HMGET");
+        add_text(&read, key[k]);
+        for (size_t i = 0; i < lookup->n; i++)
+            if (lookup->total[i].shard == shard)
+                add_word(&read, lookup->total[i].article, lookup->total[i].article_bytes);
     }
-    for (size_t i = 0; i < lookup->n; i++) {
-        if (lookup->total[i].shard != shard)
-            continue;
-        words[n] = lookup->total[i].article;
-        bytes[n++] = lookup->total[i].article_bytes;
-    }
-    if (send_words(follow, on_part, part, n, words, bytes) != 0) {
+    if (send_words(follow, on_part, part, read.n, read.word, read.bytes) != 0) {
         free(part);
         return -1;
     }
@@ -692,14 +853,16 @@ static void on_states(redisAsyncContext *redis, void *data, void *user)
 {
     struct states_page *page = user;
     struct follow *follow = page->follow;
-    const redisReply *reply = data;
+    static const char why[] = "no states in a reply";
     struct follow_state *states = NULL;
     struct article_state *state = NULL;
     const char *cursor = NULL;
     size_t n = 0;
     (void)redis;
     replied(follow);
-    if (is_array(reply, 2) && is_string(reply->element[0]) &&
+    redisReply *const *answer = answers(follow, data, 1, why);
+    const redisReply *reply = answer != NULL ? answer[0] : NULL;
+    if (reply != NULL && is_array(reply, 2) && is_string(reply->element[0]) &&
         reply->element[1]->type == REDIS_REPLY_ARRAY) {
         size_t pairs = reply->element[1]->elements / 2;
         states = calloc(pairs + 1, sizeof *states);
@@ -709,7 +872,7 @@ static void on_states(redisAsyncContext *redis, void *data, void *user)
             cursor = reply->element[0]->str;
         }
     } else {
-        refuse_reply(follow, reply, "no states in a reply");
+        refuse_reply(follow, reply, why);
     }
     page->callback(page->user, page->shard, states, n, cursor);
     free(states);
@@ -721,6 +884,7 @@ int follow_states(struct follow *follow, uint32_t shard, const char *cursor,
                   follow_states_cb callback, void *user)
 {
     char key[32];
+    struct read read;
     if (!follow->ready)
         return -1;
     struct states_page *page = malloc(sizeof *page);
@@ -729,7 +893,12 @@ int follow_states(struct follow *follow, uint32_t shard, const char *cursor,
     *page =
         (struct states_page){.follow = follow, .shard = shard, .callback = callback, .user = user};
     snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", shard);
-    if (send_text(follow, on_states, page, 5, "HSCAN", key, cursor, "COUNT", STATES_COUNT) != 0) {
+    const char *words[] = {"HSCAN", key, cursor, "COUNT", STATES_COUNT};
+    begin_read(&read, follow, key);
+    begin_command(&read, 5);
+    for (int i = 0; i < 5; i++)
+        add_text(&read, words[i]);
+    if (send_words(follow, on_states, page, read.n, read.word, read.bytes) != 0) {
         free(page);
         return -1;
     }
@@ -738,23 +907,25 @@ int follow_states(struct follow *follow, uint32_t shard, const char *cursor,
 
 struct keep {
     struct follow *follow;
+    const char *failed; /* what to say where it cannot be done */
     follow_keep_cb callback;
     void *user;
 };
 
 /* It is tried again each KEEP_LATER_MS, with all others that are refused. */
-static uint32_t not_kept(struct follow *follow, const char *why)
+static uint32_t not_kept(const struct keep *keep, const char *why)
 {
+    struct follow *follow = keep->follow;
     uint64_t now_ms = clock_monotonic_ms();
     if (follow->keep_said_ms == 0 || now_ms - follow->keep_said_ms >= SAY_MS) {
         follow->keep_said_ms = now_ms;
-        log_line(LOG_LEVEL_WARNING, "a state cannot be stored", "why=%s", why);
+        log_line(LOG_LEVEL_WARNING, keep->failed, "why=%s", why);
     }
     return KEEP_LATER_MS;
 }
 
-/* What state.lua answers. Not 0: so many ms later. */
-static uint32_t read_kept(struct follow *follow, const redisReply *reply, uint64_t *version)
+/* What state.lua and touch.lua answer. Not 0: so many ms later. */
+static uint32_t read_kept(const struct keep *keep, const redisReply *reply, uint64_t *version)
 {
     if (reply == NULL)
         return KEEP_LATER_MS;
@@ -764,12 +935,16 @@ static uint32_t read_kept(struct follow *follow, const redisReply *reply, uint64
             *version = strtoull(second->str, NULL, 10);
             return 0;
         }
+        if (strcmp(reply->element[0]->str, "store") == 0) {
+            meet_another(keep->follow);
+            return KEEP_LATER_MS;
+        }
         if (strcmp(reply->element[0]->str, "paused") == 0 && second->type == REDIS_REPLY_INTEGER &&
             second->integer > 0)
             return (uint32_t)second->integer;
-        return not_kept(follow, is_string(second) ? second->str : "");
+        return not_kept(keep, is_string(second) ? second->str : "");
     }
-    return not_kept(follow, reply->type == REDIS_REPLY_ERROR ? reply->str : "no such answer");
+    return not_kept(keep, reply->type == REDIS_REPLY_ERROR ? reply->str : "no such answer");
 }
 
 static void on_kept(redisAsyncContext *redis, void *data, void *user)
@@ -778,38 +953,40 @@ static void on_kept(redisAsyncContext *redis, void *data, void *user)
     uint64_t version = 0;
     (void)redis;
     replied(keep->follow);
-    uint32_t later_ms = read_kept(keep->follow, data, &version);
+    uint32_t later_ms = read_kept(keep, data, &version);
     keep->callback(keep->user, version, later_ms);
     free(keep);
 }
 
-int follow_keep(struct follow *follow, const char *article, size_t bytes, const char *json,
-                follow_keep_cb callback, void *user)
+/* Runs a script that writes, on `keys` keys of the article's shard and tally:store. */
+static int send_writer(struct follow *follow, const struct keep *like, const char *script,
+                       size_t script_bytes, const char *const *names, int keys,
+                       const char *const *arguments, const size_t *argument_bytes, int n)
 {
-    static const char *const names[] = {"heads", "changed", "meta", "states"};
-    uint32_t shard = follow->shards > 0 ? article_shard(article, bytes, follow->shards) : 0;
-    char key[4][32], number[12];
-    const char *words[10] = {"EVAL", (const char *)state_lua, "4"};
-    size_t word_bytes[10] = {4, (size_t)state_lua_bytes, 1};
-    if (!follow->ready)
-        return -1;
+    const char *words[16] = {"EVAL", script};
+    size_t bytes[16] = {4, script_bytes};
+    char key[4][32], count[12];
+    int at = 3;
+    uint32_t shard = article_shard(arguments[0], argument_bytes[0], follow->shards);
     struct keep *keep = malloc(sizeof *keep);
     if (keep == NULL)
         return -1;
-    *keep = (struct keep){.follow = follow, .callback = callback, .user = user};
-    for (int i = 0; i < 4; i++) {
+    *keep = *like;
+    snprintf(count, sizeof count, "%d", keys + 1);
+    words[2] = count;
+    bytes[2] = strlen(count);
+    for (int i = 0; i < keys; i++) {
         snprintf(key[i], sizeof key[i], "tally:{%" PRIu32 "}:%s", shard, names[i]);
-        words[3 + i] = key[i];
-        word_bytes[3 + i] = strlen(key[i]);
+        words[at] = key[i];
+        bytes[at++] = strlen(key[i]);
     }
-    snprintf(number, sizeof number, "%" PRIu32, shard);
-    words[7] = article;
-    word_bytes[7] = bytes;
-    words[8] = json;
-    word_bytes[8] = strlen(json);
-    words[9] = number;
-    word_bytes[9] = strlen(number);
-    if (send_words(follow, on_kept, keep, 10, words, word_bytes) != 0) {
+    words[at] = "tally:store";
+    bytes[at++] = strlen("tally:store");
+    for (int i = 0; i < n; i++) {
+        words[at] = arguments[i];
+        bytes[at++] = argument_bytes[i];
+    }
+    if (send_words(follow, on_kept, keep, at, words, bytes) != 0) {
         free(keep);
         return -1;
     }
@@ -832,6 +1009,10 @@ static void on_script(redisAsyncContext *redis, void *data, void *user)
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
         is_string(reply->element[0]))
         word = reply->element[0]->str;
+    if (word != NULL && strcmp(word, "store") == 0) {
+        meet_another(script->follow);
+        word = NULL;
+    }
     else if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
         log_line(LOG_LEVEL_WARNING, "a script was refused", "why=%s", reply->str);
     script->callback(script->user, word);
@@ -843,26 +1024,62 @@ int follow_script(struct follow *follow, uint32_t shard, const struct follow_tex
                   follow_script_cb callback, void *user)
 {
     char key[FOLLOW_SCRIPT_MAX][32], number[12];
-    const char *words[3 + 2 * FOLLOW_SCRIPT_MAX] = {"EVAL", text->text, number};
-    size_t bytes[3 + 2 * FOLLOW_SCRIPT_MAX] = {4, text->bytes};
+    const char *words[5 + 2 * FOLLOW_SCRIPT_MAX] = {"EVAL", text->text, number};
+    size_t bytes[5 + 2 * FOLLOW_SCRIPT_MAX] = {4, text->bytes};
+    size_t used = 3;
     if (!follow->ready || keys > FOLLOW_SCRIPT_MAX || n > FOLLOW_SCRIPT_MAX)
         return -1;
     struct script *script = malloc(sizeof *script);
     if (script == NULL)
         return -1;
     *script = (struct script){.follow = follow, .callback = callback, .user = user};
-    snprintf(number, sizeof number, "%zu", keys);
+    snprintf(number, sizeof number, "%zu", keys + 1);
     for (size_t i = 0; i < keys; i++) {
         snprintf(key[i], sizeof key[i], "tally:{%" PRIu32 "}:%s", shard, names[i]);
-        words[3 + i] = key[i];
+        words[used++] = key[i];
     }
+    words[used++] = "tally:store";
     for (size_t i = 0; i < n; i++)
-        words[3 + keys + i] = arguments[i];
-    for (size_t i = 2; i < 3 + keys + n; i++)
+        words[used++] = arguments[i];
+    words[used++] = follow->store;
+    for (size_t i = 2; i < used; i++)
         bytes[i] = strlen(words[i]);
-    if (send_words(follow, on_script, script, (int)(3 + keys + n), words, bytes) != 0) {
+    if (send_words(follow, on_script, script, (int)used, words, bytes) != 0) {
         free(script);
         return -1;
     }
     return 0;
+}
+
+int follow_keep(struct follow *follow, const char *article, size_t bytes, const char *json,
+                uint64_t above, follow_keep_cb callback, void *user)
+{
+    static const char *const names[] = {"heads", "changed", "meta", "states"};
+    const struct keep keep = {follow, "a state cannot be stored", callback, user};
+    char number[12], version[24];
+    if (!follow->ready)
+        return -1;
+    snprintf(number, sizeof number, "%" PRIu32, article_shard(article, bytes, follow->shards));
+    snprintf(version, sizeof version, "%" PRIu64, above);
+    const char *arguments[] = {article, json, number, follow->store, version};
+    const size_t lengths[] = {bytes, strlen(json), strlen(number), strlen(follow->store),
+                              strlen(version)};
+    return send_writer(follow, &keep, (const char *)state_lua, (size_t)state_lua_bytes, names, 4,
+                       arguments, lengths, 5);
+}
+
+int follow_touch(struct follow *follow, const char *article, size_t bytes, uint64_t above,
+                 follow_keep_cb callback, void *user)
+{
+    static const char *const names[] = {"heads", "changed", "meta"};
+    const struct keep keep = {follow, "an article cannot be given a newer version", callback, user};
+    char number[12], version[24];
+    if (!follow->ready)
+        return -1;
+    snprintf(number, sizeof number, "%" PRIu32, article_shard(article, bytes, follow->shards));
+    snprintf(version, sizeof version, "%" PRIu64, above);
+    const char *arguments[] = {article, version, number, follow->store};
+    const size_t lengths[] = {bytes, strlen(version), strlen(number), strlen(follow->store)};
+    return send_writer(follow, &keep, (const char *)touch_lua, (size_t)touch_lua_bytes, names, 3,
+                       arguments, lengths, 4);
 }

@@ -2,8 +2,10 @@
  * bases and states say; and its hand, which stores states. Asynchronous, on libevent; two
  * connections, as one that subscribes can do nothing else. Loop thread only.
  *
- * While the store is there, follow is ready, and requests can be made. A reply that does not come
- * in time resets the connection. */
+ * While the store is there, follow is ready, and requests can be made. Each request names the store
+ * in the step that reads or writes: what another store holds is never taken for this one's. Where
+ * another is found, follow is away first, and ready again only with that one. A reply that does not
+ * come in time resets the connection. */
 #ifndef TALLY_FEED_FOLLOW_H
 #define TALLY_FEED_FOLLOW_H
 
@@ -17,6 +19,7 @@
 #include <stdint.h>
 
 #define FOLLOW_STORE_ID_BYTES 16
+#define FOLLOW_RUN_BYTES 32
 #define FOLLOW_MAX_SHARDS 64
 #define FOLLOW_RANGE_MAX 1000 /* changes a request */
 #define FOLLOW_LOOKUP_MAX 256 /* articles a request */
@@ -78,7 +81,8 @@ struct follow_stats {
     uint64_t lookups;
     uint64_t hints;
     uint64_t timeouts;
-    uint64_t bad; /* heads, bases, states or members of the changed set of no known format */
+    uint64_t went_back; /* times that a shard's version was lower than before */
+    uint64_t bad;       /* heads, bases, states or members of the changed set of no known format */
 };
 
 /* NULL on no memory. */
@@ -103,6 +107,10 @@ void follow_collector(struct follow *follow, const char *store);
 uint32_t follow_shards(const struct follow *follow);
 const char *follow_store(const struct follow *follow); /* 16 hex digits, or "" */
 const struct kinds *follow_kinds(const struct follow *follow);
+
+/* Which run of Redis holds it, in up to FOLLOW_RUN_BYTES characters: while it stays the same, Redis
+ * has lost nothing. "" where Redis does not say. */
+const char *follow_run(const struct follow *follow);
 
 /* Reads the store's kinds again, at most once a second: a total shows a kind that has no name here.
  */
@@ -140,10 +148,17 @@ int follow_states(struct follow *follow, uint32_t shard, const char *cursor,
  * later. */
 typedef void (*follow_keep_cb)(void *user, uint64_t version, uint32_t later_ms);
 
-/* Stores an article's state, JSON without a version; "" takes it away. Returns 0, and calls back
- * exactly once, or -1 while not ready. */
+/* Stores an article's state, JSON without a version; "" takes it away. It gets a version above
+ * `above`. Returns 0, and calls back exactly once, or -1 while not ready. */
 int follow_keep(struct follow *follow, const char *article, size_t bytes, const char *json,
-                follow_keep_cb callback, void *user);
+                uint64_t above, follow_keep_cb callback, void *user);
+
+/* Gives an article a version above `above`, in Redis, where its own is not above it: a change of
+ * the article, whose counts stay; one without a head gets one of no voters. Calls back with the
+ * version that it has then, or, with `later_ms` not 0, that nothing was done. Returns 0, and calls
+ * back exactly once, or -1 while not ready. */
+int follow_touch(struct follow *follow, const char *article, size_t bytes, uint64_t above,
+                 follow_keep_cb callback, void *user);
 
 #define FOLLOW_SCRIPT_MAX 8 /* keys, and arguments */
 
@@ -155,7 +170,8 @@ struct follow_text {
 /* What came of follow_script: the first word of its answer, or NULL. */
 typedef void (*follow_script_cb)(void *user, const char *word);
 
-/* Runs a script on the keys of these names of a shard. Returns 0, and calls back exactly once, or
+/* Runs a script on the keys of these names of a shard and, last, tally:store; the last argument is
+ * the store's id. A script that finds another there answers {'store'} and does nothing. Returns 0, and calls back exactly once, or
  * -1 while not ready. */
 int follow_script(struct follow *follow, uint32_t shard, const struct follow_text *text,
                   const char *const *names, size_t keys, const char *const *arguments, size_t n,

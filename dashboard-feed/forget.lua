@@ -2,19 +2,24 @@
 -- has a new version, so that every edge's feed hears of it and shows no total. Its registers stay until sweep.lua takes them away: a
 -- reaction that comes until then, from wherever, takes the mark away, and all of them count as before.
 --
--- KEYS  heads, base, changed, meta, states, forgotten of one shard
+-- KEYS  heads, base, changed, meta, states, forgotten of one shard, tally:store
 -- ARGV  1 article; 2 shard; 3 for how many seconds it must have been quiet; 4 the voters: the high 32 bits of their hashes, 8 hex digits
---       each, one after another
+--       each, one after another; 5 the store's id
 -- Answers
 --       {'forgotten'}    it is, now or since before
 --       {'none'}         there is no such article
 --       {'real'}         others have voted, or it has a state, a base or a floor: nothing was done
 --       {'young'}        it changed too lately: nothing was done
 --       {'paused'}       the shard's totals are being counted (INTERFACES.md 5.3): nothing was done
+--       {'store'}        another store is there: nothing was done
 --       {'error'}        what is stored of it is of no known form: nothing was done
 local VOTERS = 16
 local heads_key, base_key, changed_key, meta_key, states_key, forgotten_key = unpack(KEYS)
 local article = ARGV[1]
+
+if (call('HGET', KEYS[#KEYS], 'id') or '') ~= ARGV[#ARGV] then
+    return {'store'}
+end
 
 -- What the keys hold is asked for before the first write: of a wrong type, they must not fail after it.
 local meta = try('HMGET', meta_key, 'version', 'pause')

@@ -22,12 +22,14 @@ struct keeper {
     struct keeper_config config;
     struct follow *follow;
     struct publish *publish;
+    const struct relay *relay;
     struct states *states;
     struct event *pump;                   /* more may be published */
     struct event *clock;                  /* a state opens or closes */
     struct event *store;                  /* wishes are to be tried again, or the load is */
     char kept[FOLLOW_STORE_ID_BYTES + 1]; /* the store whose states are in the table */
     bool loaded;
+    bool another;   /* the broker may hold what another store had */
     uint32_t run;   /* of the store's presence: answers of an earlier one are ignored */
     bool loading;   /* a page was asked for */
     uint32_t shard; /* that is being loaded */
@@ -185,8 +187,8 @@ static void store(struct keeper *keeper)
         struct asked *asked = ask(keeper, wish.article, wish.bytes);
         if (!wish.away)
             article_state_write(&wish.state, NULL, 0, false, json, sizeof json);
-        if (asked == NULL ||
-            follow_keep(keeper->follow, wish.article, wish.bytes, json, on_kept, asked) != 0) {
+        if (asked == NULL || follow_keep(keeper->follow, wish.article, wish.bytes, json, wish.above,
+                                         on_kept, asked) != 0) {
             free(asked);
             states_wish_back(keeper->states, wish.article, wish.bytes);
             events_arm(keeper->store, RETRY_STORE_MS);
@@ -207,6 +209,7 @@ static void loaded(struct keeper *keeper)
     keeper->lost_from_us = NOTHING_LOST;
     log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu",
              states_stats(keeper->states)->articles);
+    keeper_judge(keeper);
     store(keeper);
     states_shown(keeper->states, clock_unix_ms(), shows, keeper);
     changed(keeper);
@@ -285,8 +288,26 @@ void keeper_store_ready(struct keeper *keeper)
     if (another)
         keeper->lost_from_us = NOTHING_LOST;
     states_retry_wishes(keeper->states);
+    keeper_judge(keeper);
     load(keeper);
     store(keeper);
+}
+
+void keeper_judge(struct keeper *keeper)
+{
+    uint64_t lost_from_us[FOLLOW_MAX_SHARDS];
+    if (!relay_running(keeper->relay))
+        return;
+    keeper->another = keeper->another || relay_another(keeper->relay);
+    if (!keeper->loaded)
+        return;
+    for (uint32_t i = 0; i < follow_shards(keeper->follow); i++)
+        lost_from_us[i] = relay_lost_from(keeper->relay, i);
+    states_judge(keeper->states, keeper->another, lost_from_us, follow_shards(keeper->follow),
+                 clock_unix_ms());
+    keeper->another = false;
+    store(keeper);
+    changed(keeper);
 }
 
 void keeper_store_away(struct keeper *keeper)
@@ -331,6 +352,7 @@ void keeper_broker_ready(struct keeper *keeper)
 {
     if (keeper->loaded)
         states_shown(keeper->states, clock_unix_ms(), shows, keeper);
+    keeper_judge(keeper);
     changed(keeper);
 }
 
@@ -418,8 +440,10 @@ struct keeper *keeper_new(struct event_base *base, const struct keeper_config *c
     return keeper;
 }
 
-void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish *publish)
+void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish *publish,
+                    const struct relay *relay)
 {
+    keeper->relay = relay;
     keeper->follow = follow;
     keeper->publish = publish;
 }

@@ -40,7 +40,8 @@ struct keeper *keeper_new(struct event_base *base, const struct keeper_config *c
 
 /* Before this, and after follow and publish are freed, no other function may be called but
  * keeper_free. */
-void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish *publish);
+void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish *publish,
+                    const struct relay *relay);
 
 void keeper_free(struct keeper *keeper);
 
@@ -53,6 +54,9 @@ void keeper_changed(struct keeper *keeper, const char *article, size_t bytes);
 void keeper_broker_connected(struct keeper *keeper);
 void keeper_heard(struct keeper *keeper, const char *article, const char *payload, size_t bytes);
 void keeper_broker_ready(struct keeper *keeper);
+
+/* From relay, once it may have begun to work: it knows then what Redis may have lost. */
+void keeper_judge(struct keeper *keeper);
 
 /* From relay: a total was fetched, with its article's state. */
 enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *total, bool repeat);

@@ -132,6 +132,19 @@ static void on_broker_connected(void *user)
     keeper_broker_connected(feed->keeper);
 }
 
+static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
+{
+    struct feed *feed = user;
+    relay_retained(feed->relay, article, bytes, version);
+}
+
+static void on_listed(void *user)
+{
+    struct feed *feed = user;
+    relay_listed(feed->relay);
+    keeper_judge(feed->keeper);
+}
+
 static void on_article(void *user, const char *article, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
@@ -306,6 +319,8 @@ static int make_links(struct feed *feed, const struct settings *settings)
         .on_away = on_broker_away,
         .on_connected = on_broker_connected,
         .on_article = on_article,
+        .on_retained = on_retained,
+        .on_listed = on_listed,
         .on_collector = on_collector,
         .on_quiet = on_quiet,
         .on_refusals = on_refusals,
@@ -319,7 +334,7 @@ static int make_links(struct feed *feed, const struct settings *settings)
     if (feed->follow == NULL || feed->publish == NULL)
         return -1;
     relay_connect(feed->relay, feed->follow, feed->publish);
-    keeper_connect(feed->keeper, feed->follow, feed->publish);
+    keeper_connect(feed->keeper, feed->follow, feed->publish, feed->relay);
     forget_connect(feed->forget, feed->follow, feed->publish);
     return 0;
 }

@@ -74,6 +74,12 @@ static void write_totals(struct evbuffer *out, const struct metrics *in)
             "Totals published again because the broker may have lacked them.");
     counter(out, "tally_feed_outdated_totals_total", relay->outdated,
             "Totals not published, as a higher version was before.");
+    counter(out, "tally_feed_touched_totals_total", relay->touched,
+            "Totals given a newer version in Redis, as a higher one was published before.");
+    gauge(out, "tally_feed_stale_articles", (double)relay->conflate.stale,
+          "Articles whose version in Redis is below what was published.");
+    gauge(out, "tally_feed_comparing", relay->comparing ? 1 : 0,
+          "1 while not all that was published is known to be in Redis.");
     counter(out, "tally_feed_failed_totals_total", in->publish.failures,
             "Totals that could not be handed to the connection; they are tried again.");
     counter(out, "tally_feed_totals_bytes_total", in->publish.bytes, "Bytes of totals published.");

@@ -32,6 +32,9 @@ struct publish {
     bool has_mark;
     struct publish_mark mark; /* as retained by the broker */
     int mark_mid;             /* not acknowledged yet; 0 none */
+    unsigned echoes;          /* healths that were sent over this connection and not heard yet */
+    unsigned list_echoes;     /* until all that is retained was told; 0: it is not being told */
+    uint64_t told;
     struct publish_stats stats;
 };
 
@@ -47,12 +50,15 @@ int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t by
     const cJSON *epoch = cJSON_GetObjectItemCaseSensitive(object, "epoch");
     const cJSON *store = cJSON_GetObjectItemCaseSensitive(object, "store");
     const cJSON *covered = cJSON_GetObjectItemCaseSensitive(object, "covered");
+    const cJSON *run = cJSON_GetObjectItemCaseSensitive(object, "run");
     if (!cJSON_IsString(epoch) || !cJSON_IsString(store) || !cJSON_IsArray(covered) ||
         strlen(epoch->valuestring) >= sizeof mark->epoch ||
         strlen(store->valuestring) >= sizeof mark->store)
         goto out;
     memcpy(mark->epoch, epoch->valuestring, strlen(epoch->valuestring));
     memcpy(mark->store, store->valuestring, strlen(store->valuestring));
+    if (cJSON_IsString(run) && strlen(run->valuestring) < sizeof mark->run)
+        memcpy(mark->run, run->valuestring, strlen(run->valuestring));
     const cJSON *one;
     cJSON_ArrayForEach(one, covered)
     {
@@ -72,7 +78,8 @@ char *publish_mark_json(const struct publish_mark *mark)
     char *text = NULL;
     cJSON *object = cJSON_CreateObject();
     if (cJSON_AddStringToObject(object, "epoch", mark->epoch) == NULL ||
-        cJSON_AddStringToObject(object, "store", mark->store) == NULL)
+        cJSON_AddStringToObject(object, "store", mark->store) == NULL ||
+        cJSON_AddStringToObject(object, "run", mark->run) == NULL)
         goto out;
     cJSON *covered = cJSON_AddArrayToObject(object, "covered");
     for (uint32_t i = 0; i < mark->shards; i++) {
@@ -103,6 +110,13 @@ static int send_retained(struct publish *publish, const char *name, const char *
     return mqtt_link_publish(publish->link, topic, payload, strlen(payload), qos, true, NULL, mid);
 }
 
+/* To which the feed listens. */
+static void send_health(struct publish *publish)
+{
+    if (send_retained(publish, "ops/health", "", 0, publish->health, 0, NULL) == 0)
+        publish->echoes++;
+}
+
 static void become_ready(struct publish *publish)
 {
     evtimer_del(publish->echo_timer);
@@ -118,6 +132,7 @@ static void on_up(void *user)
     publish->phase = PHASE_LISTENING;
     publish->has_mark = false;
     publish->mark_mid = 0;
+    publish->echoes = publish->list_echoes = 0;
     snprintf(filter, sizeof filter, "%sops/#", publish->prefix);
     mqtt_link_subscribe(publish->link, filter, 0);
     if (publish->config.on_article != NULL) {
@@ -125,8 +140,18 @@ static void on_up(void *user)
         snprintf(filter, sizeof filter, "%sarticles/#", publish->prefix);
         mqtt_link_subscribe_others(publish->link, filter, 1);
     }
-    send_retained(publish, "ops/health", "", 0, publish->health, 0, NULL);
+    send_health(publish);
     events_arm(publish->echo_timer, ECHO_MAX_MS);
+}
+
+static void end_list(struct publish *publish)
+{
+    char filter[TOPIC_MAX_BYTES];
+    evtimer_del(publish->echo_timer);
+    publish->list_echoes = 0;
+    snprintf(filter, sizeof filter, "%stotals/#", publish->prefix);
+    mqtt_link_unsubscribe(publish->link, filter);
+    publish->config.on_listed(publish->config.user_data);
 }
 
 static void on_echo_timer(evutil_socket_t fd, short what, void *user)
@@ -134,6 +159,12 @@ static void on_echo_timer(evutil_socket_t fd, short what, void *user)
     struct publish *publish = user;
     (void)fd;
     (void)what;
+    if (publish->phase == PHASE_READY && publish->list_echoes > 0) {
+        log_line(LOG_LEVEL_WARNING,
+                 "the broker did not tell all totals that it retains; raise max_queued_messages",
+                 "told=%" PRIu64, publish->told);
+        end_list(publish);
+    }
     if (publish->phase != PHASE_LISTENING)
         return;
     log_line(LOG_LEVEL_WARNING, "own message did not come back; taking the mark for absent",
@@ -149,8 +180,31 @@ static void on_down(void *user, const char *why)
     evtimer_del(publish->echo_timer);
     publish->phase = PHASE_DOWN;
     publish->mark_mid = 0;
+    publish->list_echoes = 0;
     if (was_ready)
         publish->config.on_away(publish->config.user_data);
+}
+
+static void hear_total(struct publish *publish, const char *article, const char *payload,
+                       size_t bytes)
+{
+    size_t article_bytes = strlen(article);
+    uint64_t version;
+    if (!article_valid(article, article_bytes) || !total_json_version(payload, bytes, &version))
+        return;
+    if (++publish->told % 256 == 0)
+        events_arm(publish->echo_timer, ECHO_MAX_MS);
+    publish->config.on_retained(publish->config.user_data, article, article_bytes, version);
+}
+
+static void hear_health(struct publish *publish)
+{
+    if (publish->echoes > 0)
+        publish->echoes--;
+    if (publish->phase == PHASE_LISTENING)
+        become_ready(publish);
+    else if (publish->list_echoes > 0 && --publish->list_echoes == 0)
+        end_list(publish);
 }
 
 static void on_message(void *user, const struct mosquitto_message *message,
@@ -175,9 +229,10 @@ static void on_message(void *user, const struct mosquitto_message *message,
     } else if (strcmp(name, "ops/feed") == 0 && message->retain &&
                publish->phase == PHASE_LISTENING) {
         publish->has_mark = publish_mark_parse(&publish->mark, message->payload, bytes) == 0;
-    } else if (strcmp(name, "ops/health") == 0 && !message->retain &&
-               publish->phase == PHASE_LISTENING) {
-        become_ready(publish);
+    } else if (strncmp(name, "totals/", 7) == 0 && message->retain && publish->list_echoes > 0) {
+        hear_total(publish, name + 7, message->payload, bytes);
+    } else if (strcmp(name, "ops/health") == 0 && !message->retain) {
+        hear_health(publish);
     }
 }
 
@@ -304,7 +359,7 @@ int publish_state(struct publish *publish, const char *article, size_t bytes, co
     return send_retained(publish, "articles/", article, bytes, json, 0, NULL);
 }
 
-int publish_mark(struct publish *publish, const char *store, uint32_t shards,
+int publish_mark(struct publish *publish, const char *store, const char *run, uint32_t shards,
                  const uint64_t *covered)
 {
     struct publish_mark mark = {.shards = shards};
@@ -312,6 +367,7 @@ int publish_mark(struct publish *publish, const char *store, uint32_t shards,
         return -1;
     snprintf(mark.epoch, sizeof mark.epoch, "%s", publish->config.epoch);
     snprintf(mark.store, sizeof mark.store, "%s", store);
+    snprintf(mark.run, sizeof mark.run, "%s", run);
     memcpy(mark.covered, covered, shards * sizeof mark.covered[0]);
     char *text = publish_mark_json(&mark);
     if (text == NULL)
@@ -323,6 +379,24 @@ int publish_mark(struct publish *publish, const char *store, uint32_t shards,
     else
         publish->mark_mid = 0;
     return result;
+}
+
+int publish_list(struct publish *publish)
+{
+    char filter[TOPIC_MAX_BYTES];
+    unsigned before = publish->echoes;
+    if (!publish_ready(publish) || publish->list_echoes > 0)
+        return -1;
+    snprintf(filter, sizeof filter, "%stotals/#", publish->prefix);
+    if (mqtt_link_subscribe_others(publish->link, filter, 0) != 0)
+        return -1;
+    send_health(publish);
+    if (publish->echoes == before)
+        return -1;
+    publish->list_echoes = publish->echoes;
+    publish->told = 0;
+    events_arm(publish->echo_timer, ECHO_MAX_MS);
+    return 0;
 }
 
 bool publish_marking(const struct publish *publish)
@@ -338,7 +412,7 @@ void publish_health(struct publish *publish, const char *json)
     free(publish->health);
     publish->health = copy;
     if (mqtt_link_up(publish->link))
-        send_retained(publish, "ops/health", "", 0, json, 0, NULL);
+        send_health(publish);
 }
 
 struct publish_stats publish_stats(const struct publish *publish)

@@ -16,10 +16,12 @@
 
 struct publish;
 
-/* What this broker holds: of which store, and of each shard all changes up to a score. */
+/* What this broker holds: of which store, and of each shard all changes up to a score; and in which
+ * run of Redis (follow_run) all of it was. */
 struct publish_mark {
     char epoch[PUBLISH_EPOCH_BYTES + 1]; /* of the feed's run that wrote it */
     char store[33];
+    char run[33]; /* "": not known */
     uint32_t shards;
     uint64_t covered[COVER_MAX_SHARDS];
 };
@@ -40,6 +42,9 @@ struct publish_config {
      * for. */
     void (*on_connected)(void *user);
     void (*on_article)(void *user, const char *article, const char *payload, size_t bytes);
+    /* After publish_list: what is retained under totals/, each; and that this was all. */
+    void (*on_retained)(void *user, const char *article, size_t bytes, uint64_t version);
+    void (*on_listed)(void *user);
     void (*on_collector)(void *user, const char *payload, size_t bytes); /* ops/collector */
     void (*on_quiet)(void *user, const char *payload, size_t bytes);     /* ops/quiet */
     void (*on_refusals)(void *user, const char *payload, size_t bytes);  /* ops/refusals */
@@ -91,8 +96,13 @@ int publish_state(struct publish *publish, const char *article, size_t bytes, co
 
 /* Publishes the mark, retained, QoS 1. Returns 0, or -1: not connected, or the mark before is not
  * acknowledged yet. */
-int publish_mark(struct publish *publish, const char *store, uint32_t shards,
+int publish_mark(struct publish *publish, const char *store, const char *run, uint32_t shards,
                  const uint64_t *covered);
+
+/* Has the broker tell which totals it retains: on_retained for each, then on_listed, once, unless
+ * the connection ends before. One that is longer than a broker's queue (max_queued_messages) may be
+ * cut short: then on_listed comes after a while. Returns 0, or -1: not ready. */
+int publish_list(struct publish *publish);
 
 /* Whether a mark is on its way and not acknowledged. */
 bool publish_marking(const struct publish *publish);

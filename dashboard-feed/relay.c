@@ -17,6 +17,8 @@
 #define BATCHES_MAX 4   /* lookups under way */
 #define RETRY_MS 20     /* after the broker or Redis took nothing */
 #define RESYNC_TICK_MS 20
+#define TOUCHES_MAX 16     /* under way */
+#define LOST_US 10000000   /* before it was away Redis may lose: its last 2 s, and skew of clocks */
 #define KINDS_WAIT_MS 3000 /* for the name of a new kind; follow reads the store each second */
 
 struct shard {
@@ -38,15 +40,28 @@ struct relay {
     bool running;
     bool stopping;
     char store[FOLLOW_STORE_ID_BYTES + 1]; /* in the last run */
+    char redis_run[FOLLOW_RUN_BYTES + 1];  /* likewise */
     bool new_broker;                       /* what it holds is what its mark says */
     bool has_mark;
     struct publish_mark mark;
-    uint32_t run;              /* answers of an earlier run are ignored */
-    unsigned fetching;         /* lookups of changed articles under way */
+    bool listing;      /* the broker tells what it retains … */
+    bool listed;       /* … and did, over this connection */
+    uint64_t retained; /* totals that it told of */
+    bool another;      /* the broker may hold what another store had */
+    bool raise;        /* … and the floor is to be put above all of it */
+    bool compared;     /* all that was published is known to be in this run of Redis */
+    uint64_t floor;    /* every article of this store gets a version above it */
+    uint64_t lost_from[COVER_MAX_SHARDS];  /* relay_lost_from */
+    char marked_run[FOLLOW_RUN_BYTES + 1]; /* as the mark says */
+    uint32_t run;                          /* answers of an earlier run are ignored */
+    unsigned fetching;                     /* lookups of changed articles under way */
+    unsigned touching;
     bool paging;               /* a page of a resync is under way */
     double due_tokens;         /* totals that may be published now … */
     uint64_t due_tokens_ms;    /* … as of then */
-    double tokens;             /* totals that may be published again now */
+    double tokens;             /* totals that may be published again, or compared, now */
+    double touch_tokens;       /* articles that may be touched now … */
+    uint64_t touch_tokens_ms;  /* … as of then */
     uint64_t unknown_since_ms; /* a kind without a name was seen first; 0 none */
     struct event *poll;        /* each second: asks every shard */
     struct event *soon;        /* polls that were spaced out */
@@ -60,10 +75,11 @@ struct relay {
 struct asked {
     struct relay *relay;
     uint32_t run;
-    size_t limit;       /* of a range */
-    uint32_t shard;     /* of a page */
-    uint64_t down_to;   /* of a page: its lowest score; 0 the range ends here */
-    bool repeat[BATCH]; /* of a lookup of changed articles */
+    size_t limit;     /* of a range */
+    uint32_t shard;   /* of a page */
+    uint64_t down_to; /* of a page: its lowest score; 0 the range ends here */
+    uint32_t batch;   /* of a lookup of changed articles, as what follows */
+    bool repeat[BATCH], compare[BATCH], silent[BATCH];
 };
 
 static struct asked *ask(struct relay *relay)
@@ -99,7 +115,7 @@ static uint64_t covered(const struct relay *relay, uint32_t shard)
 
 /* ---- publishing one total ---- */
 
-enum result { SENT, HIDDEN, SKIPPED, REFUSED };
+enum result { SENT, HIDDEN, SKIPPED, STALE, REFUSED };
 
 /* Whether to wait for a kind's name. Not for ever: a total must not be kept back by a damaged
  * store. */
@@ -118,20 +134,70 @@ static bool awaits_kind(struct relay *relay, const struct total *total)
     return false;
 }
 
-static enum result send_total(struct relay *relay, const struct follow_total *found, bool repeat)
+static void on_touched(void *user, uint64_t version, uint32_t later_ms)
+{
+    struct relay *relay = user;
+    (void)version;
+    relay->touching--;
+    relay->stats.touched += later_ms == 0;
+}
+
+static bool may_touch(struct relay *relay)
+{
+    double rate = (double)relay->config.republish_rate, most = rate / 10 > 1 ? rate / 10 : 1;
+    uint64_t now = clock_monotonic_ms();
+    relay->touch_tokens += rate * (double)(now - relay->touch_tokens_ms) / 1000;
+    relay->touch_tokens_ms = now;
+    if (relay->touch_tokens > most)
+        relay->touch_tokens = most;
+    return relay->touching < TOUCHES_MAX && relay->touch_tokens >= 1;
+}
+
+/* The article's version in Redis is not above `above`, which was published or is retained: it is
+ * touched. It comes again after the interval, touched or not, until it has a version above that. */
+static enum result touch(struct relay *relay, const struct follow_total *found, uint64_t above)
+{
+    relay->stats.outdated++;
+    if (!conflate_stale(relay->table, found->shard, found->article, found->article_bytes,
+                        clock_monotonic_ms()))
+        return REFUSED;
+    if (may_touch(relay) && follow_touch(relay->follow, found->article, found->article_bytes, above,
+                                         on_touched, relay) == 0) {
+        relay->touching++;
+        relay->touch_tokens--;
+    }
+    return STALE;
+}
+
+/* Whether a total was found below what the broker or readers have. One that Redis does not know is
+ * so only where it is being compared: else it may have been taken away. */
+static bool is_stale(const struct relay *relay, const struct follow_total *found, bool compare,
+                     uint64_t *above)
+{
+    uint64_t published = conflate_version(relay->table, found->article, found->article_bytes);
+    *above = published > relay->floor ? published : relay->floor;
+    if (found->outcome == FOLLOW_FOUND)
+        return found->total.version < published || found->total.version <= relay->floor;
+    return found->outcome == FOLLOW_NONE && compare && published > 0 &&
+           !conflate_is_gone(relay->table, found->article, found->article_bytes);
+}
+
+static enum result send_total(struct relay *relay, const struct follow_total *found, bool repeat,
+                              bool compare, bool silent)
 {
     enum relay_view view = RELAY_SHOW;
+    uint64_t above;
     if (relay->config.on_total != NULL && found->outcome != FOLLOW_BAD)
         view = relay->config.on_total(relay->config.user, found, repeat);
     if (view == RELAY_LATER)
         return REFUSED;
+    if (is_stale(relay, found, compare, &above))
+        return touch(relay, found, above);
     if (found->outcome != FOLLOW_FOUND)
         return SKIPPED; /* bad ones were said by follow */
-    if (!conflate_allows(relay->table, found->article, found->article_bytes,
-                         found->total.version)) {
-        relay->stats.outdated++;
+    if (silent && found->total.version ==
+                      conflate_version(relay->table, found->article, found->article_bytes))
         return SKIPPED;
-    }
     if (view == RELAY_SHOW && found->total.forgotten) {
         if (publish_no_total(relay->publish, found->article, found->article_bytes) != 0)
             return REFUSED;
@@ -144,6 +210,8 @@ static enum result send_total(struct relay *relay, const struct follow_total *fo
         return REFUSED;
     conflate_published(relay->table, found->shard, found->article, found->article_bytes,
                        found->total.version, clock_monotonic_ms());
+    if (found->total.forgotten)
+        conflate_gone(relay->table, found->article, found->article_bytes);
     return view == RELAY_SHOW ? SENT : HIDDEN;
 }
 
@@ -190,13 +258,16 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
     if (!is_current(asked))
         goto out;
     relay->fetching--;
+    if (totals == NULL) /* no memory, or the connection is about to end */
+        conflate_give_back_batch(relay->table, asked->batch);
     for (size_t i = 0; i < n && totals != NULL; i++) {
         const struct follow_total *one = &totals[i];
-        switch (send_total(relay, one, asked->repeat[i])) {
+        switch (send_total(relay, one, asked->repeat[i], asked->compare[i], asked->silent[i])) {
         case SENT:
             count_sent(relay, one, asked->repeat[i]);
             break;
         case HIDDEN:
+        case STALE:
             break;
         case SKIPPED:
             conflate_drop(relay->table, one->article, one->article_bytes);
@@ -253,8 +324,12 @@ static bool fetch(struct relay *relay, bool *retry)
     struct asked *asked = ask(relay);
     for (size_t i = 0; i < n; i++) {
         articles[i] = (struct follow_article){.id = due[i].article, .bytes = due[i].article_bytes};
-        if (asked != NULL)
-            asked->repeat[i] = due[i].repeat;
+        if (asked == NULL)
+            continue;
+        asked->batch = due[i].batch;
+        asked->repeat[i] = due[i].repeat;
+        asked->compare[i] = due[i].compare;
+        asked->silent[i] = due[i].silent;
     }
     if (asked == NULL || follow_lookup(relay->follow, articles, n, on_totals, asked) != 0) {
         for (size_t i = n; i-- > 0;)
@@ -304,6 +379,7 @@ static void on_pump(evutil_socket_t fd, short what, void *user)
 /* ---- polling ---- */
 
 static void poll_shard(struct relay *relay, uint32_t number);
+static void follow_shard(struct relay *relay, uint32_t number);
 
 static void on_changes(void *user, uint32_t number, const struct follow_change *changes, size_t n,
                        long got)
@@ -374,7 +450,10 @@ static void on_poll(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     for (uint32_t i = 0; i < shards(relay); i++)
-        poll_shard(relay, i);
+        if (relay->running && !relay->shard[i].followed && !relay->shard[i].asking)
+            follow_shard(relay, i);
+        else
+            poll_shard(relay, i);
 }
 
 /* ---- publishing again ---- */
@@ -389,7 +468,6 @@ static void page_done(struct relay *relay, const struct asked *asked)
         next_page(relay);
         return;
     }
-    event_del(relay->resync);
     log_line(LOG_LEVEL_INFO, "the broker lacks nothing", "republished=%" PRIu64,
              relay->stats.republished);
 }
@@ -412,7 +490,7 @@ static void on_page_totals(void *user, const struct follow_total *totals, size_t
     if (totals == NULL)
         goto out; /* the page is asked for again */
     for (size_t i = 0; i < n; i++) {
-        enum result result = send_total(relay, &totals[i], false);
+        enum result result = send_total(relay, &totals[i], false, false, false);
         if (result == REFUSED)
             goto out;
         relay->stats.republished += result == SENT;
@@ -482,6 +560,19 @@ static void next_page(struct relay *relay)
         relay->paging = true;
 }
 
+/* Whether all that was published is known to be in Redis, as it is now. */
+static void check_compared(struct relay *relay)
+{
+    if (!relay->running || relay->compared)
+        return;
+    bool open = !all_followed(relay) || cover_open(&relay->cover) > 0;
+    if (conflate_doubts(relay->table) || (relay->another && open))
+        return;
+    relay->compared = true;
+    log_line(LOG_LEVEL_INFO, "all that was published is in Redis", "touched=%" PRIu64,
+             relay->stats.touched);
+}
+
 static void on_resync(evutil_socket_t fd, short what, void *user)
 {
     struct relay *relay = user;
@@ -492,27 +583,41 @@ static void on_resync(evutil_socket_t fd, short what, void *user)
     relay->tokens += rate * RESYNC_TICK_MS / 1000;
     if (relay->tokens > most)
         relay->tokens = most;
+    if (relay->tokens >= 1 && !publish_backed_up(relay->publish)) {
+        size_t n = conflate_doubt_more(relay->table, (size_t)(relay->tokens + 1) / 2);
+        relay->tokens -= (double)n;
+        if (n > 0)
+            pump(relay);
+    }
     next_page(relay);
+    check_compared(relay);
+    if (relay->compared && all_followed(relay) && cover_open(&relay->cover) == 0)
+        event_del(relay->resync);
 }
 
 /* ---- the mark ---- */
 
-/* Writes the mark where it has changed. Returns whether one is on its way. */
+/* Writes the mark where it has changed. Returns whether one is on its way. While what another store
+ * had is still to be passed, the broker keeps the mark of that one: so a feed that starts meanwhile
+ * begins again. */
 static bool write_mark(struct relay *relay)
 {
     uint64_t now_covered[COVER_MAX_SHARDS];
-    bool changed = false;
-    if (!relay->running || !all_followed(relay))
+    if (!relay->running || !all_followed(relay) || (relay->another && !relay->compared))
         return false;
+    const char *run = relay->compared ? relay->redis_run : relay->marked_run;
+    bool changed = strcmp(run, relay->marked_run) != 0;
     for (uint32_t i = 0; i < shards(relay); i++) {
         now_covered[i] = covered(relay, i);
         changed = changed || now_covered[i] != relay->shard[i].marked;
     }
-    if (!changed ||
-        publish_mark(relay->publish, follow_store(relay->follow), shards(relay), now_covered) != 0)
+    if (!changed || publish_mark(relay->publish, follow_store(relay->follow), run, shards(relay),
+                                 now_covered) != 0)
         return false;
     for (uint32_t i = 0; i < shards(relay); i++)
         relay->shard[i].marked = now_covered[i];
+    if (run != relay->marked_run)
+        memcpy(relay->marked_run, run, sizeof relay->marked_run);
     return true;
 }
 
@@ -536,28 +641,66 @@ static void on_top(void *user, uint32_t number, const struct follow_change *chan
     struct asked *asked = user;
     struct relay *relay = asked->relay;
     struct shard *shard = &relay->shard[number];
-    if (!is_current(asked) || got < 0)
-        goto out; /* follow drops the connection after a failure, and all begins again */
+    if (!is_current(asked))
+        goto out;
+    shard->asking = false;
+    if (got < 0) /* no memory: each second's poll asks again; or the connection is about to end */
+        goto out;
     cover_follow(&relay->cover, number, shard->low, n > 0 ? changes[0].version : 0);
     shard->followed = true;
-    if (cover_open(&relay->cover) > 0 && !event_pending(relay->resync, EV_TIMEOUT, NULL))
+    if (!event_pending(relay->resync, EV_TIMEOUT, NULL))
         events_arm(relay->resync, RESYNC_TICK_MS);
     poll_shard(relay, number);
 out:
     free(asked);
 }
 
+/* Asks for its newest change. Where that cannot be sent, each second's poll does. */
+static void follow_shard(struct relay *relay, uint32_t number)
+{
+    struct asked *asked = ask(relay);
+    if (asked == NULL ||
+        follow_range(relay->follow, number, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
+        free(asked);
+    else
+        relay->shard[number].asking = true;
+}
+
+/* The broker's mark is of this store. */
+static bool is_ours(const struct relay *relay)
+{
+    return relay->has_mark && relay->mark.shards == follow_shards(relay->follow) &&
+           strcmp(relay->mark.store, follow_store(relay->follow)) == 0;
+}
+
+/* Redis is known to have lost nothing since `run`. */
+static bool is_same_run(const struct relay *relay, const char *run)
+{
+    return run[0] != '\0' && strcmp(run, follow_run(relay->follow)) == 0;
+}
+
+/* Whether the broker must tell first what it retains, as nothing else does. */
+static bool must_list(const struct relay *relay)
+{
+    if (relay->listed)
+        return false;
+    if (relay->new_broker)
+        return !is_ours(relay) || !is_same_run(relay, relay->mark.run);
+    return !is_same_run(relay, relay->redis_run) && conflate_stats(relay->table).evicted > 0;
+}
+
 /* What the broker holds, by its mark. */
 static void read_mark(struct relay *relay)
 {
-    const struct publish_mark *mark = &relay->mark;
-    bool ours = relay->has_mark && mark->shards == shards(relay) &&
-                strcmp(mark->store, follow_store(relay->follow)) == 0;
+    bool ours = is_ours(relay);
     for (uint32_t i = 0; i < shards(relay); i++)
-        relay->shard[i].low = relay->shard[i].marked = ours ? mark->covered[i] : 0;
+        relay->shard[i].low = relay->shard[i].marked = ours ? relay->mark.covered[i] : 0;
+    snprintf(relay->marked_run, sizeof relay->marked_run, "%s", ours ? relay->mark.run : "");
+    if (relay->has_mark && !ours)
+        relay->another = relay->raise = true;
+    if (ours ? !is_same_run(relay, relay->mark.run) : relay->has_mark || relay->retained > 0)
+        relay->compared = false;
     cover_clear(&relay->cover);
-    conflate_reset(relay->table, true);
-    relay->new_broker = false;
     log_line(LOG_LEVEL_INFO, ours ? "going on from the broker's mark" : "publishing all again",
              "mark=%s",
              ours              ? "good"
@@ -565,31 +708,70 @@ static void read_mark(struct relay *relay)
                                : "absent");
 }
 
+/* What Redis may have lost of what the broker has. Scores between what was covered and its newest
+ * change do not show that: an article may have gone back below both. */
+static void judge_losses(struct relay *relay, bool is_new)
+{
+    bool lost = !relay->compared;
+    for (uint32_t i = 0; i < shards(relay); i++) {
+        struct shard *shard = &relay->shard[i];
+        uint64_t from = shard->low > LOST_US ? shard->low - LOST_US : 0;
+        relay->lost_from[i] = lost && is_new && is_ours(relay) ? from : UINT64_MAX;
+        if (lost)
+            shard->low = from;
+    }
+    if (relay->raise)
+        relay->floor = conflate_highest(relay->table);
+    relay->raise = false;
+    if (lost)
+        conflate_doubt(relay->table);
+}
+
+static void begin_store(struct relay *relay)
+{
+    if (relay->store[0] != '\0') {
+        /* The mark that was read may be older than what another store put in its place. */
+        relay->has_mark = false;
+        relay->another = relay->raise = relay->new_broker = true;
+        relay->compared = false;
+        conflate_reset(relay->table, true);
+    }
+    relay->floor = 0;
+    snprintf(relay->store, sizeof relay->store, "%s", follow_store(relay->follow));
+    cover_init(&relay->cover, follow_shards(relay->follow));
+}
+
 static void begin(struct relay *relay)
 {
-    if (relay->running || !follow_ready(relay->follow) || !publish_ready(relay->publish))
+    if (relay->running || relay->listing || !follow_ready(relay->follow) ||
+        !publish_ready(relay->publish))
         return;
-    if (strcmp(relay->store, follow_store(relay->follow)) != 0) {
-        /* The mark that was read may be older than what another store put in its place. */
-        relay->has_mark = relay->has_mark && relay->store[0] == '\0';
-        relay->new_broker = true;
-        snprintf(relay->store, sizeof relay->store, "%s", follow_store(relay->follow));
-        cover_init(&relay->cover, follow_shards(relay->follow));
+    if (strcmp(relay->store, follow_store(relay->follow)) != 0 ||
+        relay->cover.shards != follow_shards(relay->follow))
+        begin_store(relay);
+    if (must_list(relay)) {
+        relay->retained = 0;
+        relay->listing = publish_list(relay->publish) == 0;
+        return;
     }
+    if (!is_same_run(relay, relay->redis_run) && !relay->new_broker)
+        relay->compared = false;
     relay->running = true;
     relay->run++;
     relay->fetching = 0;
     relay->paging = false;
-    if (relay->new_broker)
+    bool is_new = relay->new_broker;
+    relay->another = relay->another && !relay->compared;
+    if (is_new)
         read_mark(relay);
+    relay->new_broker = false;
+    judge_losses(relay, is_new);
+    snprintf(relay->redis_run, sizeof relay->redis_run, "%s", follow_run(relay->follow));
     for (uint32_t i = 0; i < shards(relay); i++) {
         struct shard *shard = &relay->shard[i];
         shard->followed = shard->asking = shard->again = false;
         shard->asked_ms = 0;
-        struct asked *asked = ask(relay);
-        if (asked == NULL ||
-            follow_range(relay->follow, i, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
-            free(asked);
+        follow_shard(relay, i);
     }
     pump(relay);
 }
@@ -636,14 +818,36 @@ void relay_renew(struct relay *relay, const char *article, size_t bytes)
 void relay_broker_ready(struct relay *relay, const struct publish_mark *mark)
 {
     relay->new_broker = true;
+    relay->listing = relay->listed = false;
+    relay->retained = 0;
     relay->has_mark = mark != NULL;
     if (mark != NULL)
         relay->mark = *mark;
+    conflate_reset(relay->table, true);
+    begin(relay);
+}
+
+void relay_retained(struct relay *relay, const char *article, size_t bytes, uint64_t version)
+{
+    if (!relay->listing || relay->cover.shards == 0)
+        return;
+    relay->retained++;
+    conflate_retained(relay->table, article_shard(article, bytes, shards(relay)), article, bytes,
+                      version);
+}
+
+void relay_listed(struct relay *relay)
+{
+    if (!relay->listing)
+        return;
+    relay->listing = false;
+    relay->listed = true;
     begin(relay);
 }
 
 void relay_broker_away(struct relay *relay)
 {
+    relay->listing = false;
     pause_relay(relay);
 }
 
@@ -665,6 +869,7 @@ struct relay *relay_new(struct event_base *base, const struct relay_config *conf
     if (relay == NULL)
         return NULL;
     relay->config = *config;
+    relay->compared = true; /* nothing was published */
     struct conflate_config conflate = {
         .shards = COVER_MAX_SHARDS,
         .interval_ms = config->interval_ms,
@@ -706,9 +911,25 @@ void relay_free(struct relay *relay)
     free(relay);
 }
 
+uint64_t relay_lost_from(const struct relay *relay, uint32_t shard)
+{
+    return relay->lost_from[shard];
+}
+
+bool relay_another(const struct relay *relay)
+{
+    return relay->another;
+}
+
+bool relay_running(const struct relay *relay)
+{
+    return relay->running;
+}
+
 struct relay_stats relay_stats(const struct relay *relay)
 {
     struct relay_stats stats = relay->stats;
+    stats.comparing = !relay->compared;
     stats.conflate = conflate_stats(relay->table);
     stats.open_shards = cover_open(&relay->cover);
     return stats;

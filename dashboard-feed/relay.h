@@ -4,7 +4,13 @@
  *
  * It works while both sides are ready. When both have become so it asks each shard for its newest
  * change and follows from there; what lies between the broker's mark and that is published again,
- * newest first, at a bounded rate. */
+ * newest first, at a bounded rate.
+ *
+ * Where Redis may have lost what was published (it is in another run than the mark or this relay
+ * knows, or it holds another store), every article that the broker retains, or that was published,
+ * is compared with Redis, at that rate too. One whose version in Redis is below is touched
+ * (follow_touch): so it gets one above, which every feed publishes. The mark names Redis's run only
+ * once all were compared. */
 #ifndef TALLY_FEED_RELAY_H
 #define TALLY_FEED_RELAY_H
 
@@ -44,6 +50,8 @@ struct relay_stats {
     uint64_t repeated;    /* once more, some time after their last change */
     uint64_t republished; /* because the broker may have lacked them */
     uint64_t outdated;    /* not published: lower than what was published before */
+    uint64_t touched;     /* given a newer version in Redis for that */
+    bool comparing;       /* not all that was published is known to be in Redis */
     uint64_t held_back;   /* times that the broker took nothing */
     uint64_t over_rate;   /* times that totals waited as publish_rate was reached */
     uint64_t delay_us;    /* Σ from change to publication of `delays` changed totals */
@@ -69,6 +77,9 @@ void relay_hint(struct relay *relay, uint32_t shard);
 /* From publish. */
 void relay_broker_ready(struct relay *relay, const struct publish_mark *mark);
 void relay_broker_away(struct relay *relay);
+/* After publish_list: a total that the broker retains, each; and that these were all. */
+void relay_retained(struct relay *relay, const char *article, size_t bytes, uint64_t version);
+void relay_listed(struct relay *relay);
 void relay_marked(struct relay *relay);
 
 /* What is shown of the article's total has changed, though it did not. While the relay does not
@@ -77,6 +88,16 @@ void relay_renew(struct relay *relay, const char *article, size_t bytes);
 
 /* Publishes all that waits, then the mark, then calls on_stopped; at once where a side is away. */
 void relay_stop(struct relay *relay);
+
+/* From which version on Redis may have lost what the broker had of a shard, as far as its mark
+ * tells; UINT64_MAX where nothing is lost. To be asked while the relay works. */
+uint64_t relay_lost_from(const struct relay *relay, uint32_t shard);
+
+/* Whether the broker may hold what another store had. */
+bool relay_another(const struct relay *relay);
+
+/* Whether the relay works. */
+bool relay_running(const struct relay *relay);
 
 struct relay_stats relay_stats(const struct relay *relay);
 

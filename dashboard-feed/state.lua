@@ -1,15 +1,21 @@
 -- Stores the state of one article, or takes it away: state, head, changed set, version and article number move together or not at all
 -- (INTERFACES.md 5). So a state's change is a change of the article, which every edge's feed hears of as of any other.
 --
--- KEYS  heads, changed, meta, states of one shard
--- ARGV  1 article; 2 the state as JSON without its version, '' to take it away; 3 shard
+-- KEYS  heads, changed, meta, states of one shard, tally:store
+-- ARGV  1 article; 2 the state as JSON without its version, '' to take it away; 3 shard; 4 the store's id; 5 the version to be passed
 -- Answers
 --       {'ok', version}  '0': there was none to take away
 --       {'paused', ms}   the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
+--       {'store', id}    another store is there; '': none: nothing was done
 --       {'error', what}  nothing was done
 -- lib/lua/prelude.lua goes before it.
 local heads_key, changed_key, meta_key, states_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local article, state = ARGV[1], ARGV[2]
+local article, state, above = ARGV[1], ARGV[2], tonumber(ARGV[5])
+
+local id = call('HGET', KEYS[5], 'id') or ''
+if id ~= ARGV[4] then
+    return {'store', id}
+end
 
 -- What the keys hold is asked for before the first write: of a wrong type, they must not fail after it.
 local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
@@ -30,7 +36,10 @@ if state == '' and not stored then
     return {'ok', '0'}
 end
 
-local version, number = math.max(tonumber(meta[1] or 0) + 1, clock()), tonumber(meta[2] or 0)
+local version, number = math.max(tonumber(meta[1] or 0) + 1, clock(), above + 1), tonumber(meta[2] or 0)
+if version > 9007199254740991 then
+    return {'error', 'BADVERSION no version is above ' .. ARGV[5]}
+end
 if head then
     local its_version, its_number, voters, level, split, floor, counts_end = read_head(head)
     if not its_version then

@@ -23,6 +23,7 @@ struct entry {
     struct entry *wish_prev, *wish_next; /* while it waits to be taken */
     struct article_state state;          /* Redis's, where `stored` */
     struct article_state *wished;        /* while the wish is one for a state */
+    struct article_state *held;          /* what the broker holds above `state`, until judged */
     uint64_t holds;           /* the version that the broker holds; 0 nothing, SOMETHING */
     struct heap_node next_ms; /* `state` opens or closes */
     uint32_t load;            /* in which it was told of last */
@@ -48,6 +49,7 @@ struct states {
     struct heap times;   /* by next_ms; has room for every entry */
     uint32_t load;
     bool loaded;
+    bool judged; /* what the broker holds was compared with what Redis has */
     struct states_stats stats;
 };
 
@@ -118,7 +120,21 @@ static void forget(struct states *states, struct entry *entry)
     HASH_DEL(states->by_article, entry);
     states->stats.articles--;
     free(entry->wished);
+    free(entry->held);
     free(entry);
+}
+
+/* The version of the state that the broker holds; 0 none. */
+static uint64_t held_version(const struct entry *entry)
+{
+    return entry->holds == SOMETHING ? 0 : entry->holds;
+}
+
+/* Whether what the broker holds may be newer than what is known of Redis. */
+static bool is_open_question(const struct states *states, const struct entry *entry)
+{
+    uint64_t held = held_version(entry);
+    return !states->judged && held > 0 && (!entry->stored || held > entry->state.version);
 }
 
 /* What is to be published of it; the entry may be gone after this. */
@@ -126,7 +142,7 @@ static void settle(struct states *states, struct entry *entry, uint64_t unix_ms)
 {
     bool open = entry->stored && article_state_open_at(&entry->state, unix_ms);
     enum due due = NOT_DUE;
-    if (entry->wish != NO_WISH)
+    if (entry->wish != NO_WISH || is_open_question(states, entry))
         due = NOT_DUE;
     else if (entry->stored && (entry->holds != entry->state.version || entry->holds_open != open))
         due = open ? DUE_OPEN : DUE_CLOSED;
@@ -163,10 +179,13 @@ void states_free(struct states *states)
 void states_new_broker(struct states *states, uint64_t unix_ms)
 {
     struct entry *entry, *following;
+    states->judged = false;
     HASH_ITER(hh, states->by_article, entry, following)
     {
         entry->holds = 0;
         entry->no_total = false;
+        free(entry->held);
+        entry->held = NULL;
         settle(states, entry, unix_ms);
     }
 }
@@ -191,6 +210,20 @@ static bool set_wish(struct states *states, struct entry *entry, const struct ar
     return true;
 }
 
+/* Of what is above Redis's the contents are needed, too. No memory: Redis's count. */
+static void keep_held(const struct states *states, struct entry *entry,
+                      const struct article_state *state)
+{
+    free(entry->held);
+    entry->held = NULL;
+    if (states->judged || state == NULL ||
+        (entry->stored && state->version <= entry->state.version))
+        return;
+    entry->held = malloc(sizeof *entry->held);
+    if (entry->held != NULL)
+        *entry->held = *state;
+}
+
 bool states_heard(struct states *states, const char *article, size_t bytes,
                   const struct article_state *state, uint64_t unix_ms)
 {
@@ -203,6 +236,7 @@ bool states_heard(struct states *states, const char *article, size_t bytes,
     }
     entry->holds = state == NULL ? SOMETHING : state->version;
     entry->holds_open = state != NULL && state->open;
+    keep_held(states, entry, state);
     settle(states, entry, unix_ms);
     return true;
 }
@@ -259,7 +293,7 @@ void states_load_begin(struct states *states, bool another)
 {
     struct entry *entry, *following;
     states->load++;
-    states->loaded = false;
+    states->loaded = states->judged = false;
     if (!another)
         return;
     HASH_ITER(hh, states->by_article, entry, following)
@@ -290,6 +324,38 @@ void states_load_end(struct states *states, uint64_t lost_from_us, uint64_t unix
     }
 }
 
+static bool was_lost(const struct entry *entry, const uint64_t *lost_from_us, uint32_t shards)
+{
+    if (entry->held == NULL || lost_from_us == NULL)
+        return false;
+    uint64_t from_us = lost_from_us[article_shard(entry->article, entry->bytes, shards)];
+    if (entry->stored)
+        return from_us != UINT64_MAX && entry->held->version > entry->state.version;
+    return entry->held->version >= from_us;
+}
+
+void states_judge(struct states *states, bool another, const uint64_t *lost_from_us,
+                  uint32_t shards, uint64_t unix_ms)
+{
+    struct entry *entry, *following;
+    if (states->judged)
+        return;
+    states->judged = true;
+    HASH_ITER(hh, states->by_article, entry, following)
+    {
+        if (another && entry->stored && held_version(entry) >= entry->state.version) {
+            wish_again(states, entry);
+        } else if (!another && was_lost(entry, lost_from_us, shards)) {
+            entry->stored = true;
+            entry->state = *entry->held;
+            wish_again(states, entry);
+        }
+        free(entry->held);
+        entry->held = NULL;
+        settle(states, entry, unix_ms);
+    }
+}
+
 /* --- what is to be stored --- */
 
 bool states_take_wish(struct states *states, struct states_wish *out)
@@ -304,6 +370,9 @@ bool states_take_wish(struct states *states, struct states_wish *out)
     memcpy(out->article, entry->article, entry->bytes);
     out->bytes = entry->bytes;
     out->away = entry->wish == WISH_AWAY;
+    out->above = held_version(entry);
+    if (entry->stored && entry->state.version > out->above)
+        out->above = entry->state.version;
     if (!out->away)
         out->state = *entry->wished;
     return true;

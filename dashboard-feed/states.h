@@ -56,10 +56,18 @@ bool states_stored(struct states *states, const char *article, size_t bytes,
 
 /* All of Redis's states are about to be told by states_stored, or were: then those that were not
  * are no more, but that those of a version from `lost_from_us` on were lost by Redis, and are to be
- * stored once more. Until the end nothing that the broker holds is taken for outdated. `another`:
- * it is another store. */
+ * stored once more. Until the end nothing that the broker holds is taken for outdated, and until
+ * states_judge nothing that it holds in a version not below Redis's. `another`: it is another
+ * store. */
 void states_load_begin(struct states *states, bool another);
 void states_load_end(struct states *states, uint64_t lost_from_us, uint64_t unix_ms);
+/* Once the broker told all that it holds, and after states_load_end: what it holds of a version
+ * above Redis's was lost by Redis, and is to be stored once more; where Redis has none, if that
+ * version is from `lost_from_us` of its article's shard on (NULL: none is). `another`: it may be
+ * another store's; then Redis's counts, and gets a version above. */
+void states_judge(struct states *states, bool another, const uint64_t *lost_from_us,
+                  uint32_t shards, uint64_t unix_ms);
+
 /* One of them could not be read: it is left as it is. */
 void states_load_skip(struct states *states, const char *article, size_t bytes);
 
@@ -68,7 +76,8 @@ void states_load_skip(struct states *states, const char *article, size_t bytes);
 struct states_wish {
     char article[ARTICLE_MAX_BYTES + 1]; /* NUL-terminated */
     size_t bytes;
-    bool away; /* the state is to be taken away */
+    bool away;      /* the state is to be taken away */
+    uint64_t above; /* the version that it is to pass: which the broker holds, or Redis had */
     struct article_state state;
 };
 

@@ -71,3 +71,15 @@ cJSON *total_json_hidden(const char *article, size_t bytes)
     }
     return object;
 }
+
+bool total_json_version(const char *payload, size_t bytes, uint64_t *version)
+{
+    cJSON *object = bytes > 0 ? cJSON_ParseWithLength(payload, bytes) : NULL;
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, "version");
+    bool good = cJSON_IsNumber(number) && number->valuedouble >= 1 &&
+                number->valuedouble <= 9007199254740991.0;
+    if (good)
+        *version = (uint64_t)number->valuedouble;
+    cJSON_Delete(object);
+    return good;
+}

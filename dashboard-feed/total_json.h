@@ -27,4 +27,7 @@ cJSON *total_json(const char *article, size_t bytes, const struct total *total,
 /* What stands in a total's place while its article's state hides it; likewise. */
 cJSON *total_json_hidden(const char *article, size_t bytes);
 
+/* The version of a total as JSON. False where it is none. */
+bool total_json_version(const char *payload, size_t bytes, uint64_t *version);
+
 #endif

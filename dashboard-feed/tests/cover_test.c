@@ -86,6 +86,25 @@ static void interruption_adds_a_range(void **state)
     assert_int_equal(cover.shard[0].n, 1);
 }
 
+/* The lowest of two ranges is what counts, with changes that wait above both, between and below. */
+static void two_ranges_are_covered_up_to_the_lower(void **state)
+{
+    struct cover cover;
+    (void)state;
+    cover_init(&cover, 1);
+    cover_follow(&cover, 0, 100, 200);
+    cover_follow(&cover, 0, 300, 400);
+    assert_int_equal(cover.shard[0].n, 2);
+    assert_int_equal(cover_covered(&cover, 0, 0), 100);
+    assert_int_equal(cover_covered(&cover, 0, 500), 100);
+    assert_int_equal(cover_covered(&cover, 0, 250), 100);
+    assert_int_equal(cover_covered(&cover, 0, 50), 49);
+    cover_done(&cover, 0, 0); /* the upper one */
+    assert_int_equal(cover_covered(&cover, 0, 0), 100);
+    cover_done(&cover, 0, 0);
+    assert_int_equal(cover_covered(&cover, 0, 0), 400);
+}
+
 static void too_many_ranges_are_merged(void **state)
 {
     struct cover cover;
@@ -117,6 +136,7 @@ int main(void)
         cmocka_unit_test(mark_says_where_to_go_on),
         cmocka_unit_test(nothing_missing_opens_nothing),
         cmocka_unit_test(interruption_adds_a_range),
+        cmocka_unit_test(two_ranges_are_covered_up_to_the_lower),
         cmocka_unit_test(too_many_ranges_are_merged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

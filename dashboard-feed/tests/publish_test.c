@@ -27,10 +27,12 @@ static void there_and_back(void **state)
     struct publish_mark made = {.epoch = "6f0c000000000001",
                                 .store = "9b1d000000000002",
                                 .shards = 3,
+                                .run = "5af3b0c1d2e3",
                                 .covered = {1795510800123456, 0, 9007199254740991}};
     (void)state;
     char *json = publish_mark_json(&made);
     assert_string_equal(json, "{\"epoch\":\"6f0c000000000001\",\"store\":\"9b1d000000000002\","
+                              "\"run\":\"5af3b0c1d2e3\","
                               "\"covered\":[1795510800123456,0,9007199254740991]}");
     assert_int_equal(parse(json), 0);
     assert_memory_equal(&mark, &made, sizeof mark);

@@ -108,6 +108,7 @@ static void load(bool another)
 {
     states_load_begin(states, another);
     states_load_end(states, UINT64_MAX, now);
+    states_judge(states, false, NULL, 1, now);
 }
 
 static void what_redis_has_is_published_once(void **state)
@@ -161,6 +162,7 @@ static void what_the_broker_holds_is_judged_when_all_is_loaded(void **state)
     assert_string_equal(publish(), "c=open 3");
     nothing_is_due();
     states_load_end(states, UINT64_MAX, now);
+    states_judge(states, false, NULL, 1, now);
     assert_string_equal(publish(), "a away"); /* Redis has none */
     nothing_is_due();
     assert_int_equal(states_stats(states)->articles, 2);
@@ -176,6 +178,7 @@ static void a_state_that_cannot_be_read_is_left(void **state)
     states_load_skip(states, "a", 1);
     states_load_skip(states, "unknown", 7);
     states_load_end(states, UINT64_MAX, now);
+    states_judge(states, false, NULL, 1, now);
     nothing_is_due();
     load(false);
     assert_string_equal(publish(), "a away");
@@ -266,6 +269,54 @@ static void a_wish_that_is_refused_waits_apart(void **state)
     assert_string_equal(take(), "");
 }
 
+/* A feed that starts finds at its broker what Redis has lost since. */
+static void what_the_broker_holds_above_redis_is_stored_again(void **state)
+{
+    static const uint64_t lost_from_us[1] = {V + 10};
+    (void)state;
+    assert_true(heard("a", "closed", V + 20, false)); /* Redis has an older one */
+    assert_true(heard("b", "closed", V + 15, false)); /* none, and may have lost it */
+    assert_true(heard("c", "closed", V + 9, false));  /* none, as an operator wished */
+    states_load_begin(states, true);
+    stored("a", "open", V + 5);
+    nothing_is_due(); /* not over what is newer */
+    states_load_end(states, UINT64_MAX, now);
+    nothing_is_due();
+    states_judge(states, false, lost_from_us, 1, now);
+    assert_string_equal(publish(), "c away");
+    nothing_is_due();
+    assert_string_equal(take(), "a=closed");
+    assert_string_equal(take(), "b=closed");
+    assert_string_equal(take(), "");
+    assert_int_equal(states_stats(states)->restored, 2);
+    is_stored("a", V + 30);
+    assert_string_equal(publish(), "a=closed 30");
+}
+
+/* Of another store Redis's count, and get a version above what the broker holds. */
+static void what_another_store_holds_passes_what_the_broker_holds(void **state)
+{
+    struct states_wish wish;
+    (void)state;
+    assert_true(heard("a", "closed", V + 20, false));
+    assert_true(heard("b", "closed", V + 15, false));
+    assert_true(heard("c", "closed", V + 1, false));
+    states_load_begin(states, true);
+    stored("a", "open", V + 5);
+    stored("c", "open", V + 2);
+    states_load_end(states, UINT64_MAX, now);
+    states_judge(states, true, NULL, 1, now);
+    assert_string_equal(publish(), "c=open 2");
+    assert_string_equal(publish(), "b away");
+    nothing_is_due();
+    assert_true(states_take_wish(states, &wish));
+    assert_string_equal(wish.article, "a");
+    assert_false(wish.state.closed);
+    assert_true(wish.above == V + 20);
+    is_stored("a", V + 21);
+    assert_string_equal(publish(), "a=open 21");
+}
+
 /* What could not be published is due still, whatever is heard before it is tried again. */
 static void what_was_not_published_is_due_still(void **state)
 {
@@ -280,6 +331,7 @@ static void what_was_not_published_is_due_still(void **state)
     states_load_begin(states, false);
     stored("a", "{\"closes_at\":\"2026-12-01T08:00:01Z\"}", V + 1);
     states_load_end(states, UINT64_MAX, now);
+    states_judge(states, false, NULL, 1, now);
     assert_string_equal(publish(), "a=closed 1");
     nothing_is_due();
 }
@@ -397,6 +449,7 @@ static void what_redis_lost(void **state)
     states_load_begin(states, false);
     stored("c", "open", V + 200); /* what it had before */
     states_load_end(states, V + 400, now);
+    states_judge(states, false, NULL, 1, now);
     assert_int_equal(states_stats(states)->restored, 2);
     assert_string_equal(publish(), "b away"); /* it stood for long: it was taken away */
     nothing_is_due();
@@ -412,6 +465,7 @@ static void what_redis_lost(void **state)
     states_load_begin(states, true);
     stored("a", "open", V + 5);
     states_load_end(states, UINT64_MAX, now);
+    states_judge(states, false, NULL, 1, now);
     assert_int_equal(states_stats(states)->restored, 2);
     assert_string_equal(take(), "");
     assert_int_equal(states_stats(states)->due, 2);
@@ -481,6 +535,8 @@ int main(void)
         TEST(a_wish_holds_back_what_redis_has),
         TEST(a_wish_that_is_refused_waits_apart),
         TEST(what_was_not_published_is_due_still),
+        TEST(what_the_broker_holds_above_redis_is_stored_again),
+        TEST(what_another_store_holds_passes_what_the_broker_holds),
         TEST(what_is_no_state_is_replaced),
         TEST(a_time_that_comes),
         TEST(the_earliest_is_next),

@@ -487,3 +487,10 @@ int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int q
 {
     return subscribe(link, filter, qos, MQTT_SUB_OPT_NO_LOCAL);
 }
+
+int mqtt_link_unsubscribe(struct mqtt_link *link, const char *filter)
+{
+    if (!mqtt_link_up(link))
+        return -1;
+    return after_sending(link, mosquitto_unsubscribe_v5(link->client, NULL, filter, NULL));
+}

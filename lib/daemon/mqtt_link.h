@@ -57,4 +57,6 @@ int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos);
  * all the same. */
 int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int qos);
 
+int mqtt_link_unsubscribe(struct mqtt_link *link, const char *filter);
+
 #endif

@@ -25,7 +25,7 @@
 struct broker broker[WORLD_EDGES];
 uint32_t broker_drops_percent;
 
-enum packet_kind { PUBLISH, SUBSCRIBE, PUBACK };
+enum packet_kind { PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PUBACK };
 
 struct packet {
     enum packet_kind kind;
@@ -233,9 +233,30 @@ static void on_publish(unsigned edge, struct packet *packet)
     }
 }
 
+/* As total_json would write it here. */
+static void tell_totals(unsigned edge, struct mqtt_link *link)
+{
+    for (unsigned a = 0; a < world.articles; a++) {
+        const struct broker_total *total = &broker[edge].retained[a];
+        char topic[WORLD_NAME_BYTES + 16], text[128];
+        if (!total->known)
+            continue;
+        snprintf(topic, sizeof topic, "totals/%s", world.article[a].name);
+        int bytes = snprintf(text, sizeof text, "%" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64,
+                             total->version, total->count[1], total->count[2], total->count[3]);
+        deliver_ops(link, topic, text, (size_t)bytes, true);
+    }
+}
+
 static void on_packet(unsigned edge, struct mqtt_link *link, struct packet *packet)
 {
     struct broker *own = &broker[edge];
+    if (packet->kind == UNSUBSCRIBE)
+        return;
+    if (packet->kind == SUBSCRIBE && strcmp(packet->topic, "totals/#") == 0) {
+        tell_totals(edge, link);
+        return;
+    }
     if (packet->kind == SUBSCRIBE) {
         link->listens = true;
         deliver_ops(link, "ops/feed", own->mark, strlen(own->mark), true);
@@ -520,11 +541,20 @@ int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *pay
 
 int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos)
 {
-    (void)filter;
     (void)qos;
     platform_point();
+    struct packet *packet = link->up && !link->lost ? put(&link->to_broker, SUBSCRIBE) : NULL;
+    if (packet != NULL)
+        snprintf(packet->topic, sizeof packet->topic, "%s", filter);
+    return link->up ? 0 : -1;
+}
+
+int mqtt_link_unsubscribe(struct mqtt_link *link, const char *filter)
+{
+    (void)filter;
+    platform_point();
     if (link->up && !link->lost)
-        (void)put(&link->to_broker, SUBSCRIBE);
+        (void)put(&link->to_broker, UNSUBSCRIBE);
     return 0;
 }
 
@@ -567,4 +597,10 @@ cJSON *total_json(const char *article, size_t bytes, const struct total *total,
     snprintf(text, sizeof text, "%" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64, total->version,
              total->count[1], total->count[2], total->count[3]);
     return cJSON_CreateRaw(text);
+}
+
+bool total_json_version(const char *payload, size_t bytes, uint64_t *version)
+{
+    *version = bytes > 0 ? strtoull(payload, NULL, 10) : 0;
+    return *version > 0;
 }

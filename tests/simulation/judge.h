@@ -46,6 +46,9 @@ void judge_reply(const struct redis_words *words, const redisReply *reply);
 /* A collector starts that may adopt another store. */
 void judge_adopts(unsigned edge);
 
+/* Redis holds nothing any more: versions of the next store are its own. */
+void judge_wiped(void);
+
 /* A process ended, or a link of the feed did: what it was about to repeat is forgotten. */
 void judge_ended(const struct event_base *process);
 

@@ -136,6 +136,16 @@ static void on_collector(void *user, const char *payload, size_t bytes)
     follow_collector(((struct feed *)user)->follow, store);
 }
 
+static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
+{
+    relay_retained(((struct feed *)user)->relay, article, bytes, version);
+}
+
+static void on_listed(void *user)
+{
+    relay_listed(((struct feed *)user)->relay);
+}
+
 static void on_marked(void *user)
 {
     relay_marked(((struct feed *)user)->relay);
@@ -167,6 +177,8 @@ static void start_feed(struct event_base *process)
         .on_ready = on_broker_ready,
         .on_away = on_broker_away,
         .on_collector = on_collector,
+        .on_retained = on_retained,
+        .on_listed = on_listed,
         .on_marked = on_marked,
         .user_data = feed,
     };

@@ -21,16 +21,18 @@ void (*redis_on_changed)(unsigned shard);
 
 /* The scripts' texts only have to differ. */
 extern const unsigned char register_lua[], store_lua[], fold_lua[], count_lua[], pause_lua[],
-    state_lua[];
+    state_lua[], read_lua[], touch_lua[];
 extern const unsigned long register_lua_bytes, store_lua_bytes, fold_lua_bytes, count_lua_bytes,
-    pause_lua_bytes, state_lua_bytes;
+    pause_lua_bytes, state_lua_bytes, read_lua_bytes, touch_lua_bytes;
 const unsigned char register_lua[] = "register.lua", store_lua[] = "store.lua",
                     fold_lua[] = "fold.lua", count_lua[] = "count.lua", pause_lua[] = "pause.lua",
-                    state_lua[] = "state.lua"; /* no state is ever stored here */
+                    state_lua[] = "state.lua", /* no state is ever stored here */
+    read_lua[] = "read.lua", touch_lua[] = "touch.lua";
 const unsigned long register_lua_bytes = sizeof register_lua - 1,
                     store_lua_bytes = sizeof store_lua - 1, fold_lua_bytes = sizeof fold_lua - 1,
                     count_lua_bytes = sizeof count_lua - 1, pause_lua_bytes = sizeof pause_lua - 1,
-                    state_lua_bytes = sizeof state_lua - 1;
+                    state_lua_bytes = sizeof state_lua - 1, read_lua_bytes = sizeof read_lua - 1,
+                    touch_lua_bytes = sizeof touch_lua - 1;
 
 /* --- replies --- */
 
@@ -108,6 +110,7 @@ void redis_begin(bool store, unsigned split)
     redis.commits = redis.kept = 0;
     redis.up = true;
     redis.has_script = redis.went_back = false;
+    redis.runs = 0;
     redis.newest_version = 0;
     for (unsigned i = 0; i < WORLD_SHARDS; i++) {
         redis.shard_error[i] = NULL;
@@ -700,14 +703,16 @@ static void run_rings(const struct redis_words *words, struct redis_reply *reply
     }
 }
 
-/* ZRANGEBYSCORE key (low high …, or ZREVRANGEBYSCORE key high (low … */
-static void run_range(const struct redis_words *words, struct redis_reply *reply, bool reverse)
+/* Words of a command within a script: ZRANGEBYSCORE key (low high …, or ZREVRANGEBYSCORE key high
+ * (low … */
+static redisReply *range_of(const char *const *word, struct redis_reply *reply)
 {
-    const struct redis_shard *shard = &redis.now.shard[shard_of_key(words->word[1])];
-    const char *above = words->word[reverse ? 3 : 2], *upto = words->word[reverse ? 2 : 3];
+    const struct redis_shard *shard = &redis.now.shard[shard_of_key(word[1])];
+    bool reverse = strcmp(word[0], "ZREVRANGEBYSCORE") == 0;
+    const char *above = word[reverse ? 3 : 2], *upto = word[reverse ? 2 : 3];
     uint64_t low = strtoull(above + 1, NULL, 10);
     uint64_t high = upto[0] == '+' ? UINT64_MAX : strtoull(upto, NULL, 10);
-    size_t limit = strtoull(words->word[7], NULL, 10), n = 0;
+    size_t limit = strtoull(word[7], NULL, 10), n = 0;
     unsigned order[WORLD_ARTICLES];
     char score[24];
     for (unsigned a = 0; a < WORLD_ARTICLES; a++) {
@@ -727,6 +732,7 @@ static void run_range(const struct redis_words *words, struct redis_reply *reply
             text(reply, world.article[order[i]].name, world.article[order[i]].bytes);
         all->element[2 * i + 1] = words_of(reply, score);
     }
+    return all;
 }
 
 size_t redis_head_bytes(const struct redis_head *head, unsigned char out[REDIS_HEAD_BYTES])
@@ -781,25 +787,102 @@ static redisReply *base_text(struct redis_reply *reply, const struct redis_shard
     return text(reply, out, bytes);
 }
 
-/* The feed's script that reads heads, bases and states (of which there are none): EVAL, the script,
- * 3, the keys, articles. */
-#define LOOKUP_FIRST 6
-static void run_lookup(const struct redis_words *words, struct redis_reply *reply)
+/* HMGET key article … */
+static redisReply *fields_of(const char *const *word, const size_t *bytes, size_t n,
+                             struct redis_reply *reply)
 {
-    const struct redis_shard *shard = &redis.now.shard[shard_of_key(words->word[3])];
-    redisReply *all = array(reply, 3);
-    for (int which = 0; which < 3; which++) {
-        redisReply *part = all->element[which] = array(reply, (size_t)words->n - LOOKUP_FIRST);
-        for (int i = LOOKUP_FIRST; i < words->n; i++) {
-            int article = world_find_article(words->word[i], words->bytes[i]);
-            if (article < 0)
-                abort();
-            part->element[i - LOOKUP_FIRST] = which == 0 ? head_text(reply, &shard->head[article])
-                                              : which == 1
-                                                  ? base_text(reply, shard, (unsigned)article)
-                                                  : add(reply, REDIS_REPLY_NIL); /* no state */
-        }
+    const struct redis_shard *shard = &redis.now.shard[shard_of_key(word[1])];
+    bool heads = strstr(word[1], ":heads") != NULL, base = strstr(word[1], ":base") != NULL;
+    redisReply *all = array(reply, n - 2);
+    for (size_t i = 2; i < n; i++) {
+        int article = world_find_article(word[i], bytes[i]);
+        if (article < 0)
+            abort();
+        all->element[i - 2] = heads  ? head_text(reply, &shard->head[article])
+                              : base ? base_text(reply, shard, (unsigned)article)
+                                     : add(reply, REDIS_REPLY_NIL); /* no state */
     }
+    return all;
+}
+
+/* Whether it is the store of that id; answers where it is not. */
+static bool is_store(const char *id, struct redis_reply *reply)
+{
+    char now[17] = "";
+    if (redis.now.store.id != 0)
+        snprintf(now, sizeof now, "%016" PRIx64, redis.now.store.id);
+    if (strcmp(now, id) == 0)
+        return true;
+    redisReply *all = array(reply, 2);
+    all->element[0] = words_of(reply, "store");
+    all->element[1] = words_of(reply, now);
+    return false;
+}
+
+/* EVAL read.lua 2 tally:store key id, then the commands, each after the number of its words */
+static void run_read(const struct redis_words *words, struct redis_reply *reply)
+{
+    size_t commands = 0, at;
+    if (!is_store(words->word[5], reply))
+        return;
+    for (at = 6; at < (size_t)words->n; at += 1 + strtoul(words->word[at], NULL, 10))
+        commands++;
+    redisReply *all = array(reply, commands + 1);
+    all->element[0] = words_of(reply, "ok");
+    commands = 1;
+    for (at = 6; at < (size_t)words->n;) {
+        size_t n = strtoul(words->word[at], NULL, 10);
+        const char *const *word = words->word + at + 1;
+        if (strcmp(word[0], "HMGET") == 0) {
+            all->element[commands++] = fields_of(word, words->bytes + at + 1, n, reply);
+        } else if (strcmp(word[0], "HGET") == 0) {
+            char version[24];
+            snprintf(version, sizeof version, "%" PRIu64,
+                     redis.now.shard[shard_of_key(word[1])].version);
+            all->element[commands++] = words_of(reply, version);
+        } else {
+            all->element[commands++] = range_of(word, reply);
+        }
+        at += 1 + n;
+    }
+}
+
+/* EVAL touch.lua 4 heads changed meta tally:store article above shard id */
+static void run_touch(const struct redis_words *words, struct redis_reply *reply)
+{
+    unsigned number_of = shard_of_key(words->word[3]);
+    struct redis_shard *shard = &redis.now.shard[number_of];
+    int article = world_find_article(words->word[7], words->bytes[7]);
+    uint64_t above = strtoull(words->word[8], NULL, 10), now = world_redis_us();
+    char version[24];
+    if (article < 0)
+        abort();
+    if (!is_store(words->word[10], reply))
+        return;
+    redisReply *all = array(reply, 2);
+    if (paused_us(shard) > 0) {
+        all->element[0] = words_of(reply, "paused");
+        all->element[1] = number(reply, (long long)(paused_us(shard) + 999) / 1000);
+        return;
+    }
+    struct redis_head *head = &shard->head[article];
+    bool done = head->exists && head->version > above;
+    if (!done) {
+        commit();
+        shard->version = shard->version + 1 > now ? shard->version + 1 : now;
+        if (shard->version <= above)
+            shard->version = above + 1;
+        if (!head->exists)
+            *head = (struct redis_head){.exists = true, .number = ++shard->articles};
+        head->version = shard->changed[article] = shard->version;
+        judge_version(number_of, (unsigned)article, head->version);
+        judge_shard(number_of);
+    }
+    snprintf(version, sizeof version, "%" PRIu64, head->version);
+    all->element[0] = words_of(reply, "ok");
+    all->element[1] = words_of(reply, version);
+    if (!done && redis_on_changed != NULL)
+        redis_on_changed(number_of);
 }
 
 static void run_time(struct redis_reply *reply)
@@ -813,6 +896,15 @@ static void run_time(struct redis_reply *reply)
     all->element[1] = words_of(reply, micros);
 }
 
+static void run_info(struct redis_reply *reply)
+{
+    char info[128];
+    snprintf(info, sizeof info,
+             "# Server\r\nrun_id:%08u\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\n",
+             redis.runs + 1);
+    words_of(reply, info);
+}
+
 static bool is(const struct redis_words *words, int i, const char *want)
 {
     return words->n > i && words->bytes[i] == strlen(want) &&
@@ -823,8 +915,8 @@ static bool is(const struct redis_words *words, int i, const char *want)
  * only. */
 static const char *shard_error(const struct redis_words *words)
 {
-    bool writes = strncmp(words->word[0], "EVAL", 4) == 0;
-    for (int i = 1; i < words->n && i < 4; i++) {
+    bool writes = strncmp(words->word[0], "EVAL", 4) == 0 && !is(words, 1, (const char *)read_lua);
+    for (int i = 1; i < words->n && i < 5; i++) {
         if (strncmp(words->word[i], "tally:{", 7) != 0)
             continue;
         const char *error = redis.shard_error[shard_of_key(words->word[i])];
@@ -832,12 +924,6 @@ static const char *shard_error(const struct redis_words *words)
         return of_writes && !writes ? NULL : error;
     }
     return NULL;
-}
-
-static bool is_lookup(const struct redis_words *words)
-{
-    return is(words, 0, "EVAL") && is(words, 2, "3") && strstr(words->word[3], ":heads") != NULL &&
-           strstr(words->word[4], ":base") != NULL && strstr(words->word[5], ":states") != NULL;
 }
 
 static void run_eval(const struct redis_words *words, struct redis_reply *reply)
@@ -850,17 +936,19 @@ static void run_eval(const struct redis_words *words, struct redis_reply *reply)
         run_count(words, reply);
     else if (is(words, 1, (const char *)pause_lua))
         run_pause(words, reply);
+    else if (is(words, 1, (const char *)read_lua))
+        run_read(words, reply);
+    else if (is(words, 1, (const char *)touch_lua))
+        run_touch(words, reply);
     else
         error_of(reply, "ERR an unknown script");
 }
 
 void redis_run(const struct redis_words *words, struct redis_reply *reply)
 {
-    const char *error = is_lookup(words) ? NULL : shard_error(words); /* it only reads */
+    const char *error = shard_error(words);
     begin(reply);
-    if (is_lookup(words))
-        run_lookup(words, reply);
-    else if (error != NULL)
+    if (error != NULL)
         error_of(reply, error);
     else if (is(words, 0, "EVALSHA") && !redis.has_script)
         error_of(reply, "NOSCRIPT No matching script. Please use EVAL.");
@@ -876,14 +964,10 @@ void redis_run(const struct redis_words *words, struct redis_reply *reply)
         answer_store(reply);
     else if (is(words, 0, "HGETALL"))
         run_rings(words, reply);
-    else if (is(words, 0, "ZRANGEBYSCORE"))
-        run_range(words, reply, false);
-    else if (is(words, 0, "ZREVRANGEBYSCORE"))
-        run_range(words, reply, true);
     else if (is(words, 0, "TIME"))
         run_time(reply);
     else if (is(words, 0, "INFO"))
-        words_of(reply, "aof_enabled:1\r\nmaxmemory_policy:noeviction\r\n");
+        run_info(reply);
     else if (is(words, 0, "SCRIPT")) {
         redis.has_script = true;
         words_of(reply, "0123456789abcdef0123456789abcdef01234567");

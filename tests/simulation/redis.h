@@ -71,6 +71,7 @@ struct redis {
     uint64_t at_us[REDIS_COMMITS];
     uint64_t commits, kept; /* how many of `before` hold */
     bool up;
+    unsigned runs; /* of the process: what INFO says */
     bool has_script;
     const char *shard_error[WORLD_SHARDS]; /* what its calls answer, NULL: they work */
     int poisoned[WORLD_SHARDS]; /* an article whose registers are of a wrong type, or -1 */

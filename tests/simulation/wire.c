@@ -125,8 +125,18 @@ void wire_cut(unsigned link, unsigned n)
 void wire_redis_dies(void)
 {
     redis.up = false;
+    redis.runs++;
     for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
         if (links[i].state == UP)
+            links[i].state = LOST;
+        empty(&links[i].left);
+    }
+}
+
+void wire_redis_exchanged(void)
+{
+    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
+        if (links[i].state == UP && i % WIRE_LINKS == 0)
             links[i].state = LOST;
         empty(&links[i].left);
     }

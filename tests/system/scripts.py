@@ -4,7 +4,7 @@ import os
 
 from edge import ROOT
 
-_ALONE = ("collector/store.lua", "collector/fold.lua")
+_ALONE = ("collector/store.lua", "collector/fold.lua", "dashboard-feed/read.lua")
 
 
 def script_text(path):

@@ -397,16 +397,124 @@ def test_versions_never_go_back(bench):
     bench.process["redis"].kill()  # a Redis that lost its last write
     bench.start("redis")
     bench.react("a", version=high - 1000000, hint=False, like=1)
-    marker = bench.react("b", like=1)
-    wait_version(watcher, "b", marker)
-    bench.process["broker"].kill()  # even a broker that holds nothing is not told
-    bench.start("broker")
-    watcher = bench.client("totals/#")
-    watcher.wait(lambda: totals(watcher, "b"), "all again")
-    wait_until(lambda: bench.metric("tally_feed_outdated_totals_total") >= 1, "the count")
-    assert not totals(watcher, "a")
+    watcher.wait(lambda: totals(watcher, "a")[-1]["total"] == 1, "what Redis has")
+    assert totals(watcher, "a")[-1]["version"] > high
+    versions = [t["version"] for t in totals(watcher, "a")]
+    assert versions == sorted(versions)
+    agreed(bench, "a")
     higher = bench.react("a", like=3)
     wait_version(watcher, "a", higher)
+
+
+# --- what Redis lost, and another store ---
+
+
+def agreed(bench, *articles):
+    """The broker retains what HTTP answers, and all that was published has been compared."""
+    wait_until(lambda: bench.metric("tally_feed_comparing") == 0, "the comparison's end")
+    for article in articles:
+        watcher = bench.client("totals/" + article)
+        wait_until(lambda: totals(watcher, article) and totals(watcher, article)[-1]["version"] == bench.get("/totals/" + article).json()["version"],
+                   "the broker to retain what Redis has of " + article)
+        assert totals(watcher, article)[-1]["counts"] == bench.get("/totals/" + article).json()["counts"]
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["feed-runs", "feed-restarts"])
+def test_what_redis_lost_does_not_stay_on_screen(make_bench, restarted):
+    """An older total, and an article that is gone altogether; with a neighbour of the same shard that changed since."""
+    bench = make_bench()
+    bench.start("redis")
+    bench.make_store()
+    bench.start("broker", "feed")
+    page = bench.client("totals/#")
+    before = bench.react("changed", like=7)
+    wait_version(page, "changed", before)
+    high = {article: bench.react(article, like=9) for article in ("changed", "gone", "kept")}
+    for article, version in high.items():
+        wait_version(page, article, version)
+    wait_until(lambda: bench.mark() and bench.mark()["covered"][article_shard("kept", SHARDS)] >= high["kept"], "the mark")
+
+    bench.process["feed"].kill() if restarted else bench.process["feed"].child.send_signal(signal.SIGSTOP)
+    bench.process["redis"].kill()
+    bench.start("redis")
+    shard = article_shard("gone", SHARDS)
+    bench.redis.hdel("tally:{%d}:heads" % shard, "gone")
+    bench.redis.zrem("tally:{%d}:changed" % shard, "gone")
+    bench.react("changed", version=before, hint=False, like=7)
+    for number in range(40):  # every shard has moved on, past what was lost
+        bench.react("other/%d" % number, hint=False, wow=1)
+    bench.start("feed") if restarted else bench.process["feed"].child.send_signal(signal.SIGCONT)
+
+    page.wait(lambda: totals(page, "changed")[-1]["total"] == 7, "what Redis has")
+    page.wait(lambda: totals(page, "gone")[-1]["total"] == 0, "nothing")
+    agreed(bench, "changed", "gone", "kept")
+    assert bench.get("/totals/kept").json()["version"] == high["kept"]  # what was not lost is not touched
+    assert bench.metric("tally_feed_touched_totals_total") == 2
+    for article in ("changed", "gone"):
+        versions = [t["version"] for t in totals(page, article)]
+        assert versions == sorted(versions) and versions[-1] > high[article]
+    wait_version(page, "changed", bench.react("changed", like=8))
+
+
+@pytest.mark.parametrize("age_s", [3600, 0], ids=["made-long-ago", "same-versions"])
+@pytest.mark.parametrize("restarted", [False, True], ids=["feed-runs", "feed-restarts"])
+def test_another_store_in_one_step_replaces_every_total(make_bench, restarted, age_s):
+    """Exchanged and adopted at once, so that no look at the store can fall between, with versions that are not above those that were shown."""
+    bench = make_bench()
+    bench.start("redis")
+    bench.make_store()
+    bench.start("broker", "feed")
+    bench.say_collector(store=STORE)
+    page = bench.client("totals/#")
+    shown = {article: bench.react(article, like=1000) for article in ("both", "old/only", "old/2")}
+    for article, version in shown.items():
+        wait_version(page, article, version)
+    wait_until(lambda: bench.mark() and bench.mark()["covered"][article_shard("old/2", SHARDS)] >= shown["old/2"], "the mark")
+    if restarted:
+        bench.process["feed"].kill()
+    bench.say_collector(store="00000000deadbeef")
+    pipe = bench.redis.pipeline(transaction=True)
+    pipe.flushall()
+    pipe.hset("tally:store", mapping=dict({"id": "00000000deadbeef", "format": "1", "shards": SHARDS, "key": "0" * 16, "split": "40"},
+                                          **{"kind:" + kind: i + 1 for i, kind in enumerate(KINDS)}))
+    bench.react("both", version=shown["both"] - age_s * 1000000, into=pipe, like=10)
+    bench.react("new/only", version=shown["both"] - 1 - age_s * 1000000, into=pipe, like=3)
+    pipe.execute()
+    if restarted:
+        bench.start("feed")
+        bench.say_collector(store="00000000deadbeef")
+
+    page.wait(lambda: totals(page, "both")[-1]["total"] == 10, "the other store's total")
+    page.wait(lambda: totals(page, "new/only") and totals(page, "new/only")[-1]["total"] == 3, "its own article")
+    page.wait(lambda: totals(page, "old/only")[-1]["total"] == totals(page, "old/2")[-1]["total"] == 0, "that it does not know the others")
+    wait_until(lambda: bench.mark()["store"] == "00000000deadbeef", "its mark")
+    agreed(bench, "both", "old/only", "old/2", "new/only")
+    for article in ("both", "old/only", "old/2", "new/only"):
+        versions = [t["version"] for t in totals(page, article)]
+        assert versions == sorted(versions) and versions[-1] > max(shown.values())
+    wait_version(page, "both", bench.react("both", like=11))
+
+
+def test_a_store_that_goes_back_under_the_connection_is_noticed(bench):
+    """A file is loaded into the same Redis, of the same store, while nothing loses its connection."""
+    page = bench.client("totals/#")
+    shard = article_shard("a", SHARDS)
+    first = bench.react("a", like=1)
+    bench.redis.hset("tally:{%d}:meta" % shard, "version", first)
+    wait_version(page, "a", first)
+    kept = {key: bench.redis.dump(key) for key in bench.redis.keys()}
+    second = bench.react("a", like=2)
+    bench.redis.hset("tally:{%d}:meta" % shard, "version", second)
+    wait_version(page, "a", second)
+    wait_until(lambda: bench.mark()["covered"][shard] >= second, "the mark")
+    pipe = bench.redis.pipeline(transaction=True)
+    pipe.flushall()
+    for key, value in kept.items():
+        pipe.restore(key, 0, value)
+    pipe.execute()
+    page.wait(lambda: totals(page, "a")[-1]["total"] == 1, "what it went back to")
+    assert totals(page, "a")[-1]["version"] > second
+    agreed(bench, "a")
 
 
 def test_the_store_is_waited_for(make_bench):

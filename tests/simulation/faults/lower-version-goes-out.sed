@@ -1,3 +1,3 @@
-# dashboard-feed/conflate.c
+# dashboard-feed/relay.c
 # A lower version than before is published.
-/^bool conflate_allows/,/^}/ s/return entry == NULL || entry->published <= version;/return entry == NULL || version > 0;/
+s/return found->total.version < published || found->total.version <= relay->floor;/return false;/

@@ -1,0 +1,60 @@
+-- Gives one article a version above one that a broker retains or readers were shown, and that Redis has lost or never had: head, changed set,
+-- version and article number move together or not at all (INTERFACES.md 5). Counts stay as they are; an article without a head gets one of no
+-- voters. So every edge's feed hears of it as of any other change. Where its version is above that one already, nothing is done: two feeds that
+-- find the same article touch it once.
+--
+-- KEYS  heads, changed, meta of one shard, tally:store
+-- ARGV  1 article; 2 the version to be passed; 3 shard; 4 the store's id
+-- Answers
+--       {'ok', version}  which it has now
+--       {'paused', ms}   the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
+--       {'store', id}    another store is there; '': none: nothing was done
+--       {'error', what}  nothing was done
+-- lib/lua/prelude.lua goes before it.
+local heads_key, changed_key, meta_key = KEYS[1], KEYS[2], KEYS[3]
+local article, above = ARGV[1], tonumber(ARGV[2])
+
+local id = call('HGET', KEYS[4], 'id') or ''
+if id ~= ARGV[4] then
+    return {'store', id}
+end
+
+-- What the keys hold is asked for before the first write: of a wrong type, they must not fail after it.
+local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
+local head = try('HGET', heads_key, article)
+local members = try('ZCARD', changed_key)
+for _, answer in ipairs({meta, head, members}) do
+    if type(answer) == 'table' and answer.err then
+        return {'error', answer.err}
+    end
+end
+
+local rest_ms = paused_ms(meta[3])
+if rest_ms then
+    return {'paused', rest_ms}
+end
+
+local version, number = math.max(tonumber(meta[1] or 0) + 1, clock(), above + 1), tonumber(meta[2] or 0)
+if version > 9007199254740991 then
+    return {'error', 'BADVERSION no version is above ' .. ARGV[2]}
+end
+if head then
+    local has, its_number, voters, level, split, floor, counts_end, forgotten = read_head(head)
+    if not has then
+        return {'error', BADHEAD}
+    end
+    if has > above then
+        return {'ok', format('%.0f', has)}
+    end
+    head = write_head(version, its_number, voters, level, split, floor, sub(head, 25, counts_end), '', '', forgotten)
+else
+    number = number + 1
+    head = write_head(version, number, 0, 0, 0, nil, '', '', '')
+end
+
+local text = format('%.0f', version)
+call('HSET', heads_key, article, head)
+call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
+call('ZADD', changed_key, text, article)
+try('PUBLISH', 'tally:changed', ARGV[3]) -- a hint: that it cannot be given spoils nothing
+return {'ok', text}
