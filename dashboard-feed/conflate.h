@@ -105,8 +105,8 @@ bool conflate_knows(const struct conflate *table, const char *article, size_t by
 void conflate_published(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                         uint64_t version, uint64_t now_ms);
 
-/* What was published just now is that the article is forgotten: the broker retains nothing of it, so
- * that Redis may lack it. Until the next conflate_published. */
+/* What was published just now is that the article is forgotten: the broker retains nothing of it,
+ * so that Redis may lack it. Until the next conflate_published. */
 void conflate_gone(struct conflate *table, const char *article, size_t bytes);
 bool conflate_is_gone(const struct conflate *table, const char *article, size_t bytes);
 

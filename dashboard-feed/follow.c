@@ -1012,8 +1012,7 @@ static void on_script(redisAsyncContext *redis, void *data, void *user)
     if (word != NULL && strcmp(word, "store") == 0) {
         meet_another(script->follow);
         word = NULL;
-    }
-    else if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+    } else if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
         log_line(LOG_LEVEL_WARNING, "a script was refused", "why=%s", reply->str);
     script->callback(script->user, word);
     free(script);

@@ -171,8 +171,8 @@ struct follow_text {
 typedef void (*follow_script_cb)(void *user, const char *word);
 
 /* Runs a script on the keys of these names of a shard and, last, tally:store; the last argument is
- * the store's id. A script that finds another there answers {'store'} and does nothing. Returns 0, and calls back exactly once, or
- * -1 while not ready. */
+ * the store's id. A script that finds another there answers {'store'} and does nothing. Returns 0,
+ * and calls back exactly once, or -1 while not ready. */
 int follow_script(struct follow *follow, uint32_t shard, const struct follow_text *text,
                   const char *const *names, size_t keys, const char *const *arguments, size_t n,
                   follow_script_cb callback, void *user);

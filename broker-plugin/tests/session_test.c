@@ -76,7 +76,7 @@ static void an_address_has_so_many(void **state)
     for (uint64_t id = 4; id <= 6; id++)
         assert_true(session_begin(table, id, 8, &one, 10, 0)); /* 3 is still 7's */
     assert_false(session_begin(table, 7, 9, &one, 10, 0));     /* the table is full */
-    session_over(table, 1, &one); /* it is its own */
+    session_over(table, 1, &one);                              /* it is its own */
     assert_false(session_may_begin(table, 7, 7));
     session_over(table, 1, &other);
     session_over(table, 1, &other);
