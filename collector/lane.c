@@ -508,7 +508,6 @@ bool lane_gathers(const struct lane *lane)
 
 void lane_pump(struct lane *lane)
 {
-    acknowledge(lane);
     if (!session_ready(lane->shared.session))
         return;
     /* A Redis that comes back may have lost what it had applied last: no reaction may ever come to
@@ -521,6 +520,9 @@ void lane_pump(struct lane *lane)
         ask_position(lane);
         return;
     }
+    /* What is acknowledged may be overwritten: so not while Redis may have lost it. */
+    if (lane->apply.state == APPLY_GOING)
+        acknowledge(lane);
     while (apply_sends(&lane->apply, lane->shared.in_flight_max) && worth_a_call(lane)) {
         struct flight *flight = flight_new(lane);
         if (flight == NULL) {
