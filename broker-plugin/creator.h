@@ -1,5 +1,5 @@
 /* Who made an article known, as far as it takes to forget an article that hardly anyone touched
- * (INTERFACES.md 4.5): a note in the article's entry, and for each creator how many articles have
+ * (FORMATS.md 4.5): a note in the article's entry, and for each creator how many articles have
  * such a note. A creator is a tag, a keyed hash of an address (of a reader, where there is no
  * address), under a key that lives as long as the broker: nobody can say whose it is.
  *

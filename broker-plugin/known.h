@@ -1,6 +1,6 @@
 /* The articles that may be reacted to: those an operator gave a state, and, where `auto_create` is
  * on, those that readers found, at most so many a minute and so many in all. They lie in memory
- * laid out as the file `known` of the spool (INTERFACES.md 4.5), so that a store into it is all
+ * laid out as the file `known` of the spool (FORMATS.md 4.5), so that a store into it is all
  * that keeps them when the broker is killed: no call, and no more for a reaction than for the
  * ring's. Killed at any instant, it leaves the former state of an article or the new one. Pure,
  * time comes in; one thread. */

@@ -1,4 +1,4 @@
-/* The file `known` of the spool, mapped (INTERFACES.md 4.5). Only the spool's producer opens it,
+/* The file `known` of the spool, mapped (FORMATS.md 4.5). Only the spool's producer opens it,
  * after it has the spool's lock. One thread. */
 #ifndef TALLY_BROKER_PLUGIN_KNOWN_FILE_H
 #define TALLY_BROKER_PLUGIN_KNOWN_FILE_H

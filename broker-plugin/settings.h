@@ -38,7 +38,7 @@ struct settings {
     struct address_nets proxy_nets;
 };
 
-/* The table of the options, for the program and for the test that compares it with README.md. */
+/* The table of the options, for the program and for the test that compares it with docs/reference/options.md. */
 extern const struct option settings_options[];
 extern const size_t settings_options_n;
 

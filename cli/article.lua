@@ -1,5 +1,5 @@
 -- What each of the operator's scripts begins with: the build puts it before them, and lib/lua/prelude.lua before it. An article is read as a whole before anything is
--- written; then its head, base, version and place in the changed set move together (INTERFACES.md 5).
+-- written; then its head, base, version and place in the changed set move together (FORMATS.md 5).
 --
 -- KEYS  heads, base, changed, meta, states, dropped of one shard
 -- ARGV  1 shard; the rest is each script's own

@@ -1,4 +1,4 @@
--- Sets an article's base: counts of before Tally, beside its registers (INTERFACES.md 5.4). Absolute, so that a repeat changes nothing.
+-- Sets an article's base: counts of before Tally, beside its registers (FORMATS.md 5.4). Absolute, so that a repeat changes nothing.
 -- ARGV  2 article; 3 the base as it is to be, packed as it is stored, '' for none; 4 'do', or 'look': nothing is changed; 5 '1': whatever
 --       it was; 6 '1': it was read together with registers, which may be those that are here
 -- Answers {'ok'}              set

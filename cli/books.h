@@ -14,7 +14,7 @@
 #define BOOKS_NAME_BYTES 40
 #define BOOKS_POSITION_BYTES 40
 
-/* A ring's position as Redis keeps it (INTERFACES.md 5.2). */
+/* A ring's position as Redis keeps it (FORMATS.md 5.2). */
 struct books_position {
     uint64_t position, sequence, set_aside, lost, edge;
 };

@@ -1,4 +1,4 @@
--- Deletes one reader's registers of some articles (INTERFACES.md 5.4), each article whole before the next.
+-- Deletes one reader's registers of some articles (FORMATS.md 5.4), each article whole before the next.
 -- ARGV  2 'do', or 'look': nothing is changed; 3 '1': what they counted is kept in the base; then for each article its id and the
 --       reader's hash there, 8 bytes
 -- Answers {'ok', registers found, of which counted, articles left alone, as what is stored of them is of no known form}

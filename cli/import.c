@@ -31,7 +31,7 @@ struct call {
     size_t bytes[5];
 };
 
-/* As it is stored (INTERFACES.md 5.1). Returns its length: 0 where nothing is counted. */
+/* As it is stored (FORMATS.md 5.1). Returns its length: 0 where nothing is counted. */
 static size_t pack_base(const struct table_entry *entry, unsigned char out[BASE_MAX_BYTES])
 {
     size_t used = 2;

@@ -1,4 +1,4 @@
-/* `tally reset` and `tally archive`: an article begins anew, replay-safe (INTERFACES.md 5.4). They
+/* `tally reset` and `tally archive`: an article begins anew, replay-safe (FORMATS.md 5.4). They
  * return the exit status (command.h). */
 #ifndef TALLY_CLI_RESET_H
 #define TALLY_CLI_RESET_H

@@ -1,4 +1,4 @@
--- Begins an article anew: another number, no voters, and a floor below which every stamp counts as none (INTERFACES.md 5.4). Its counts
+-- Begins an article anew: another number, no voters, and a floor below which every stamp counts as none (FORMATS.md 5.4). Its counts
 -- go with its base, or are added to it. The old registers are noted as dropped in the same step.
 -- ARGV  2 article; 3 '1': its counts are kept in its base; 4 'do', or 'look': nothing is changed; 5 its state as the caller saw it ('' for
 --       none), where it must not have changed since

@@ -1,5 +1,5 @@
 /* What changes articles in Redis: scripts, each of which changes an article as a whole or not at
- * all (INTERFACES.md 5.4), whatever becomes of this program. They wait while a shard is paused.
+ * all (FORMATS.md 5.4), whatever becomes of this program. They wait while a shard is paused.
  * Functions return 0, or -1 with a sentence from store_edit_error. One thread. */
 #ifndef TALLY_CLI_STORE_EDIT_H
 #define TALLY_CLI_STORE_EDIT_H

@@ -1,4 +1,4 @@
-/* How far a ring's acknowledged position may move (INTERFACES.md 4.2, `applied`): behind a batch
+/* How far a ring's acknowledged position may move (FORMATS.md 4.2, `applied`): behind a batch
  * once its receipts have left this process, so that whoever reads the ring after a kill gives them
  * again. Pure; one thread. */
 #ifndef TALLY_COLLECTOR_ACK_H

@@ -22,7 +22,7 @@
 #define APPLY_HELD_BYTES 160
 #define APPLY_POSITION_BYTES 40
 
-/* A ring's position as Redis keeps it (INTERFACES.md 5.2). */
+/* A ring's position as Redis keeps it (FORMATS.md 5.2). */
 struct apply_position {
     struct take_point point;
     uint64_t set_aside, lost, edge;

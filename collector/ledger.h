@@ -1,4 +1,4 @@
-/* The books of rings that are gone (INTERFACES.md 5): adds a ring's numbers to its shard's, once
+/* The books of rings that are gone (FORMATS.md 5): adds a ring's numbers to its shard's, once
  * its file is deleted, and finds at the start what a crash between the two left. One thread, on a
  * libevent loop. */
 #ifndef TALLY_COLLECTOR_LEDGER_H

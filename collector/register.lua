@@ -1,5 +1,5 @@
 -- Applies one batch of one ring: registers, totals, versions, changed set and position move together or not at all
--- (INTERFACES.md 5).
+-- (FORMATS.md 5).
 --
 -- KEYS  heads, changed, meta, rings of one shard
 -- ARGV  1 ring id; 2 the position that the batch starts from, 8 bytes; 3 the position and sequence after it, 16 bytes;
@@ -11,7 +11,7 @@
 --       {'at', stored position}  it starts from another position: nothing was done
 --       {'ok', new, changed, repeated, superseded, split}  superseded: for each vote that lost u16 index in the batch, u8 kind
 --                                id that stands; split: what kept an article from being split, or ''
---       {'paused', ms}           the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
+--       {'paused', ms}           the shard's totals are being counted (FORMATS.md 5.3), so long at most: nothing was done
 --       {'error', what, article} stopped: what was done stands in the heads, the position has not moved, so that a repeat is
 --                                harmless. article: 1 for the first, 0 where it is the shard's own keys
 --

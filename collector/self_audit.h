@@ -1,7 +1,7 @@
 /* The collector's own audit: a few articles a minute, picked at random, are counted register by
  * register and compared with their totals in Redis (lib/audit). A slice at a time, with gaps, so
  * that applying is not held up; only an article that changes all the while and is not large is
- * counted in a pause of its shard (INTERFACES.md 5.3). One thread, on a libevent loop. */
+ * counted in a pause of its shard (FORMATS.md 5.3). One thread, on a libevent loop. */
 #ifndef TALLY_COLLECTOR_SELF_AUDIT_H
 #define TALLY_COLLECTOR_SELF_AUDIT_H
 

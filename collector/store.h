@@ -1,4 +1,4 @@
-/* The store's identity (INTERFACES.md 5, `tally:store`): whether what Redis holds is what the rings
+/* The store's identity (FORMATS.md 5, `tally:store`): whether what Redis holds is what the rings
  * of this edge may be applied to, or whether a store may be made there. Pure; any thread. */
 #ifndef TALLY_COLLECTOR_STORE_H
 #define TALLY_COLLECTOR_STORE_H

@@ -1,4 +1,4 @@
-/* The feed's eyes on Redis (INTERFACES.md 5): the store, which articles changed, what their heads,
+/* The feed's eyes on Redis (FORMATS.md 5): the store, which articles changed, what their heads,
  * bases and states say; and its hand, which stores states. Asynchronous, on libevent; two
  * connections, as one that subscribes can do nothing else. Loop thread only.
  *

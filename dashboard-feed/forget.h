@@ -1,4 +1,4 @@
-/* Forgets articles that hardly anyone touched (INTERFACES.md 2.10, 5.5): the broker's plugin says
+/* Forgets articles that hardly anyone touched (INTERFACES.md 2.10, FORMATS.md 5.5): the broker's plugin says
  * which may be, Redis decides. Each feed takes away what is left of them some time later, whoever
  * forgot them. Holds no I/O of its own but a timer. Loop thread only. */
 #ifndef TALLY_FEED_FORGET_H

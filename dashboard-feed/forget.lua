@@ -1,4 +1,4 @@
--- Forgets an article that hardly anyone touched, where all of its voters are of one creator (INTERFACES.md 5.5): its head is marked, and it
+-- Forgets an article that hardly anyone touched, where all of its voters are of one creator (FORMATS.md 5.5): its head is marked, and it
 -- has a new version, so that every edge's feed hears of it and shows no total. Its registers stay until sweep.lua takes them away: a
 -- reaction that comes until then, from wherever, takes the mark away, and all of them count as before.
 --
@@ -10,7 +10,7 @@
 --       {'none'}         there is no such article
 --       {'real'}         others have voted, or it has a state, a base or a floor: nothing was done
 --       {'young'}        it changed too lately: nothing was done
---       {'paused'}       the shard's totals are being counted (INTERFACES.md 5.3): nothing was done
+--       {'paused'}       the shard's totals are being counted (FORMATS.md 5.3): nothing was done
 --       {'store'}        another store is there: nothing was done
 --       {'error'}        what is stored of it is of no known form: nothing was done
 local VOTERS = 16

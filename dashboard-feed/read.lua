@@ -1,4 +1,4 @@
--- Reads from one store and no other, in one step (INTERFACES.md 5): where Redis holds another store, nothing is read. It writes nothing, so
+-- Reads from one store and no other, in one step (FORMATS.md 5): where Redis holds another store, nothing is read. It writes nothing, so
 -- that Redis runs it when its memory is full, too, in which it refuses MULTI.
 --
 -- KEYS  tally:store, then what is read

@@ -1,11 +1,11 @@
 -- Stores the state of one article, or takes it away: state, head, changed set, version and article number move together or not at all
--- (INTERFACES.md 5). So a state's change is a change of the article, which every edge's feed hears of as of any other.
+-- (FORMATS.md 5). So a state's change is a change of the article, which every edge's feed hears of as of any other.
 --
 -- KEYS  heads, changed, meta, states of one shard, tally:store
 -- ARGV  1 article; 2 the state as JSON without its version, '' to take it away; 3 shard; 4 the store's id; 5 the version to be passed
 -- Answers
 --       {'ok', version}  '0': there was none to take away
---       {'paused', ms}   the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
+--       {'paused', ms}   the shard's totals are being counted (FORMATS.md 5.3), so long at most: nothing was done
 --       {'store', id}    another store is there; '': none: nothing was done
 --       {'error', what}  nothing was done
 -- lib/lua/prelude.lua goes before it.

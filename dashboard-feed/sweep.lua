@@ -1,9 +1,9 @@
--- Takes away what is left of articles that were forgotten some time ago (INTERFACES.md 5.5): head, registers, and place in the changed
+-- Takes away what is left of articles that were forgotten some time ago (FORMATS.md 5.5): head, registers, and place in the changed
 -- set. One that somebody has reacted to since is forgotten no more, and stays.
 --
 -- KEYS  heads, changed, meta, forgotten of one shard, tally:store
 -- ARGV  1 so many seconds ago; 2 how many articles at most; 3 the store's id
--- Answers {'done'} or {'more'}; {'paused'}: the shard's totals are being counted (INTERFACES.md 5.3), and nothing was done; {'store'}: another store is there, likewise
+-- Answers {'done'} or {'more'}; {'paused'}: the shard's totals are being counted (FORMATS.md 5.3), and nothing was done; {'store'}: another store is there, likewise
 if (call('HGET', KEYS[#KEYS], 'id') or '') ~= ARGV[#ARGV] then
     return {'store'}
 end

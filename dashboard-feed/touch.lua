@@ -1,5 +1,5 @@
 -- Gives one article a version above one that a broker retains or readers were shown, and that Redis has lost or never had: head, changed set,
--- version and article number move together or not at all (INTERFACES.md 5). Counts stay as they are; an article without a head gets one of no
+-- version and article number move together or not at all (FORMATS.md 5). Counts stay as they are; an article without a head gets one of no
 -- voters. So every edge's feed hears of it as of any other change. Where its version is above that one already, nothing is done: two feeds that
 -- find the same article touch it once.
 --
@@ -7,7 +7,7 @@
 -- ARGV  1 article; 2 the version to be passed; 3 shard; 4 the store's id
 -- Answers
 --       {'ok', version}  which it has now
---       {'paused', ms}   the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
+--       {'paused', ms}   the shard's totals are being counted (FORMATS.md 5.3), so long at most: nothing was done
 --       {'store', id}    another store is there; '': none: nothing was done
 --       {'error', what}  nothing was done
 -- lib/lua/prelude.lua goes before it.

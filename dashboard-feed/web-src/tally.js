@@ -4,7 +4,7 @@
  *   <script type="module" src="https://…/tally.js"></script>
  *   <tally-reactions article="world/migrant-caravan"></tally-reactions>
  *
- * README.md has the attributes, events and what can be themed; INTERFACES.md every topic and payload. The build makes one file of this
+ * docs/embedding.md has the attributes, events and what can be themed; INTERFACES.md every topic and payload. The build makes one file of this
  * and what it imports.
  */
 import css from 'style';

@@ -1,5 +1,5 @@
 /* One table declares every option of a program: name, type, range, default, what it accepts. The
- * same table parses, prints the help, and is checked against README.md by a test. Pure; any thread.
+ * same table parses, prints the help, and is checked against docs/reference/options.md by a test. Pure; any thread.
  */
 #ifndef TALLY_CORE_OPTION_H
 #define TALLY_CORE_OPTION_H
@@ -22,7 +22,7 @@ struct option {
     uint64_t min, max;   /* numbers: range; text: 1, OPTION_TEXT_MAX_BYTES where required, else 0 */
     const char *initial; /* the default, as text; NULL: required */
     const char *accepts; /* "a directory", "on or off", "1 to 64" */
-    const char *help;    /* one line for help and README */
+    const char *help;    /* one line for --help and the page of options */
 };
 
 /* Sets every default. Returns 0, or -1 if the table itself is wrong (a programming error; `error`

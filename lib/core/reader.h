@@ -1,4 +1,4 @@
-/* The keyed hash by which a reader is known on one article (INTERFACES.md 4.3). libsodium's
+/* The keyed hash by which a reader is known on one article (FORMATS.md 4.3). libsodium's
  * SipHash-2-4. Any thread. */
 #ifndef TALLY_CORE_READER_H
 #define TALLY_CORE_READER_H

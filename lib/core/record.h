@@ -1,4 +1,4 @@
-/* One admitted reaction as it lies in a ring (INTERFACES.md 4.3). Pure; any thread. */
+/* One admitted reaction as it lies in a ring (FORMATS.md 4.3). Pure; any thread. */
 #ifndef TALLY_CORE_RECORD_H
 #define TALLY_CORE_RECORD_H
 

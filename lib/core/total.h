@@ -1,4 +1,4 @@
-/* An article's total out of its head and base (INTERFACES.md 5.1). Pure; any thread. */
+/* An article's total out of its head and base (FORMATS.md 5.1). Pure; any thread. */
 #ifndef TALLY_CORE_TOTAL_H
 #define TALLY_CORE_TOTAL_H
 

@@ -7,7 +7,7 @@ local pack, unpack_bytes = struct.pack, struct.unpack
 local byte, sub, format = string.byte, string.sub, string.format
 
 local KINDS = 15
-local HEAD = '<BBI8I4I4BI4B' -- INTERFACES.md 5.1, up to the counts
+local HEAD = '<BBI8I4I4BI4B' -- FORMATS.md 5.1, up to the counts
 local BADHEAD = 'BADHEAD a head of an unknown format'
 
 -- Redis's clock in µs, the same for all of a call.
@@ -64,7 +64,7 @@ local function counted_kind(value, floor)
     return byte(value, 7) % 16
 end
 
--- From when to when, and whose, by a shard's pause (INTERFACES.md 5.3). Nothing where there is none, also where it has not begun, as
+-- From when to when, and whose, by a shard's pause (FORMATS.md 5.3). Nothing where there is none, also where it has not begun, as
 -- that is of before the clock was set back, or is of an impossible length.
 local function read_pause(text)
     local from, to, whose = string.match(text or '', '^(%d+) (%d+) (%x+)$')

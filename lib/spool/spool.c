@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* Offsets in the header (INTERFACES.md 4.2). What the two sides write lies on lines of their own.
+/* Offsets in the header (FORMATS.md 4.2). What the two sides write lies on lines of their own.
  */
 #define OFFSET_VERSION 8u
 #define OFFSET_HEADER_BYTES 12u

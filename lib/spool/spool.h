@@ -1,4 +1,4 @@
-/* The ring of one shard over a piece of memory (INTERFACES.md 4.2): one producer, one consumer, no
+/* The ring of one shard over a piece of memory (FORMATS.md 4.2): one producer, one consumer, no
  * lock. No I/O, clock or randomness: the simulator runs this very code. After beanstalkd's walg.c
  * in one thing: space is there before a record is written. */
 #ifndef TALLY_SPOOL_SPOOL_H

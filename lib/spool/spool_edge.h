@@ -1,4 +1,4 @@
-/* The file `edge` of a spool (INTERFACES.md 4.1): made once, mapped by producer and consumer, holds
+/* The file `edge` of a spool (FORMATS.md 4.1): made once, mapped by producer and consumer, holds
  * the locks, the flags between them, and the producer's counters. One thread a side; every field
  * has one writing side, but `asleep`. */
 #ifndef TALLY_SPOOL_SPOOL_EDGE_H

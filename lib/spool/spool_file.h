@@ -1,5 +1,5 @@
 /* The spool as files: the directory, its edge file, rings, locks and the wake-up FIFO
- * (INTERFACES.md 4). The rings' content is spool.h's. */
+ * (FORMATS.md 4). The rings' content is spool.h's. */
 #ifndef TALLY_SPOOL_SPOOL_FILE_H
 #define TALLY_SPOOL_SPOOL_FILE_H
 

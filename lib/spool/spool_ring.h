@@ -1,4 +1,4 @@
-/* A ring as a file in the spool's directory (INTERFACES.md 4): names, making, mapping, putting
+/* A ring as a file in the spool's directory (FORMATS.md 4): names, making, mapping, putting
  * away. Its content is spool.h's. The directory comes in as an open descriptor. One thread. */
 #ifndef TALLY_SPOOL_SPOOL_RING_H
 #define TALLY_SPOOL_SPOOL_RING_H
