@@ -199,7 +199,7 @@ static uint32_t pending_of(const struct charge *charge, const struct mosquitto *
     return peek_pending(&packet);
 }
 
-/* Ends a connection over which `unexplained` packets came since the last look. */
+/* Ends a connection over which `unexplained` packets came. */
 static void end(struct charge *charge, struct client *client, const struct mosquitto *connection,
                 uint64_t unexplained, uint64_t now_ns)
 {
@@ -234,7 +234,7 @@ static void look_at(struct charge *charge, struct client *client, uint64_t now_n
         return;
     client->wire.bucket = limit_charged(rate, client->wire.bucket, packets, now_ns);
     if (!limit_left(rate, client->wire.bucket, now_ns))
-        end(charge, client, connection, packets, now_ns);
+        end(charge, client, connection, rate->burst + packets, now_ns); /* all that it took */
 }
 
 static bool is_there(void *user, const void *holder)
