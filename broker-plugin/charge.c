@@ -234,7 +234,7 @@ static void look_at(struct charge *charge, struct client *client, uint64_t now_n
         return;
     client->wire.bucket = limit_charged(rate, client->wire.bucket, packets, now_ns);
     if (!limit_left(rate, client->wire.bucket, now_ns))
-        end(charge, client, connection, packets, now_ns);
+        end(charge, client, connection, rate->burst + packets, now_ns); /* all that it took */
 }
 
 static bool is_there(void *user, const void *holder)

@@ -109,7 +109,7 @@ void redis_begin(bool store, unsigned split)
     memset(&redis.now, 0, sizeof redis.now);
     redis.commits = redis.kept = 0;
     redis.up = true;
-    redis.has_script = redis.went_back = false;
+    redis.has_script = redis.went_back = redis.wiped = false;
     redis.runs = 0;
     redis.newest_version = 0;
     for (unsigned i = 0; i < WORLD_SHARDS; i++) {
@@ -151,7 +151,7 @@ void redis_wipe(void)
     memset(&redis.now, 0, sizeof redis.now);
     redis.kept = 0;
     redis.has_script = false;
-    redis.went_back = true;
+    redis.went_back = redis.wiped = true;
 }
 
 /* --- keys --- */
@@ -985,6 +985,7 @@ void redis_archive(unsigned article, bool reset)
     uint64_t floor = 0;
     if (!head->exists)
         return;
+    commit();
     for (uint32_t i = 0; i < shard->registers; i++)
         if (shard->reg[i].number == head->number && shard->reg[i].value >> 4 > floor)
             floor = shard->reg[i].value >> 4;
@@ -1002,8 +1003,6 @@ void redis_archive(unsigned article, bool reset)
     head->version = shard->changed[article] = shard->version;
     judge_version(number_of, article, head->version);
     judge_shard(number_of);
-    /* What an operator did is in no ring: it is not lost. */
-    redis.kept = 0;
     if (redis_on_changed != NULL)
         redis_on_changed(number_of);
 }

@@ -78,6 +78,7 @@ struct redis {
     bool was_poisoned[WORLD_SHARDS];
     uint64_t newest_version; /* ever given */
     bool went_back;          /* it has lost commits */
+    bool wiped;              /* all of them */
 };
 
 extern struct redis redis;

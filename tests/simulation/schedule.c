@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BEHIND_MS (-1500) /* that a collector is ready with */
 #define HOUR_MS 3600000
 #define LINKS (world.edges * WIRE_LINKS)
 #define REST_TURNS 240
@@ -303,7 +304,7 @@ static void wipe(void)
     /* At times in one step, so that connections stay: as a file that is loaded in its place. */
     bool at_once = redis.up && below(2) == 0;
     if (below(2) == 0) /* whoever makes the next store has a clock behind */
-        world.redis_ahead_ms = -HOUR_MS;
+        world.redis_ahead_ms = BEHIND_MS;
     world_tell("Redis is wiped%s", at_once ? " in one step" : "");
     if (at_once)
         wire_redis_exchanged();
@@ -447,7 +448,8 @@ static void mend(void)
     redis.up = true;
     if (redis.went_back && world.redis_ahead_ms > 0)
         world.us += (uint64_t)world.redis_ahead_ms * 1000;
-    world.redis_ahead_ms = 0;
+    if (!redis.wiped || world.redis_ahead_ms != BEHIND_MS)
+        world.redis_ahead_ms = 0; /* else whoever makes the next store has a clock behind */
     reader_loses_percent = broker_drops_percent = 0;
     for (unsigned s = 0; s < WORLD_SHARDS; s++) {
         redis.shard_error[s] = NULL;
