@@ -57,7 +57,7 @@ static bool begins_alike(const struct address *a, const struct address *b, unsig
     return rest == 0 || (a->bytes[whole] ^ b->bytes[whole]) >> (8 - rest) == 0;
 }
 
-/* "/n"; nothing is all of them. */
+/* "/n"; an empty one means all bits. */
 static bool parse_bits(const char *text, size_t bytes, unsigned most, unsigned *bits)
 {
     *bits = most;

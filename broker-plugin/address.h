@@ -1,4 +1,4 @@
-/* The network address of a client, for limits alone: it is never stored, and nobody's identity.
+/* The network address of a client, used only for limits: it is never stored and identifies nobody.
  * Pure; any thread. */
 #ifndef TALLY_BROKER_PLUGIN_ADDRESS_H
 #define TALLY_BROKER_PLUGIN_ADDRESS_H
@@ -13,17 +13,17 @@ struct address {
     unsigned char bytes[ADDRESS_BYTES]; /* of IPv6; IPv4 is mapped (::ffff:a.b.c.d, RFC 4291) */
 };
 
-/* Reads an address as the broker gives it: IPv4, IPv6, or IPv4 mapped into IPv6. Of a list with
- * commas the last counts: what X-Forwarded-For says (2.0.21 takes it), the last proxy has added.
- * False: none. */
+/* Reads an address as the broker gives it: IPv4, IPv6, or IPv4 mapped into IPv6. In a
+ * comma-separated list the last entry counts: in X-Forwarded-For (which 2.0.21 takes) the last
+ * proxy added it. False: none. */
 bool address_parse(struct address *address, const char *text);
 
-/* By whom a limit counts: an IPv4 address, or the /64 of an IPv6 one, as that is what one customer
- * gets at least. Nothing that is routed shares a key with another. */
+/* The key of an address's limit: an IPv4 address, or the /64 of an IPv6 one, because a customer
+ * gets at least that much. No two routed addresses or /64s share a key. */
 uint64_t address_key(const struct address *address);
 
-/* The key of all whose address cannot be read, though there is a text: else who sends a strange
- * header would have no limit. */
+/* The shared key of every client whose address is present but unreadable. Otherwise a client that
+ * sends a strange header would have no limit. */
 #define ADDRESS_KEY_UNREADABLE UINT64_MAX
 
 /* Networks, such as those of proxies. */
@@ -35,8 +35,8 @@ struct address_nets {
     } net[ADDRESS_NETS_MAX];
 };
 
-/* Reads up to ADDRESS_NETS_MAX of `a.b.c.d`, `a.b.c.d/n`, `x::y`, `x::y/n` with commas between;
- * empty: none. Bits of the address behind the network's must be 0. Returns 0, or -1. */
+/* Reads up to ADDRESS_NETS_MAX of `a.b.c.d`, `a.b.c.d/n`, `x::y`, `x::y/n`, separated by commas;
+ * empty: none. Host bits must be 0. Returns 0, or -1. */
 int address_nets_parse(struct address_nets *nets, const char *text);
 
 bool address_nets_contain(const struct address_nets *nets, const struct address *address);

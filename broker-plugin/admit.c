@@ -58,8 +58,8 @@ static enum reason read_payload(const struct admit *admit, const struct admit_wi
     return REASON_NONE;
 }
 
-/* Whose reaction it is. A name that a gateway gives is, like a token's subject, of source 't': no
- * client id or username passes for it. */
+/* The owner of the reaction. A name that a gateway gives has source 't', like a token's subject: no
+ * client id or username can collide with it. */
 struct reader {
     char source;
     const char *name;
@@ -88,7 +88,7 @@ uint64_t admit_reader_key(const struct admit *admit, char source, const char *re
     return reader_hash(&admit->key, "", 0, source, reader, reader_bytes);
 }
 
-/* What an admitted reaction takes. */
+/* The tokens that an admitted reaction takes. */
 struct allowance {
     struct known_answer known;
     uint64_t *reader, *address; /* buckets; NULL: no limit */
@@ -105,8 +105,8 @@ static enum reason no_article(struct admit *admit, enum known_why why)
     return REASON_UNKNOWN_ARTICLE;
 }
 
-/* Whether this reader and this address may make an article known. The address comes first, so that
- * one address does not fill the readers' table. */
+/* Whether this reader and this address may register an article. The address is checked first, so
+ * that one address does not fill the readers' table. */
 static enum reason judge_creation(struct admit *admit, const struct admit_wish *wish,
                                   struct allowance *allowance)
 {
@@ -179,8 +179,8 @@ static void take(struct admit *admit, const struct admit_wish *wish,
         limit_table_take(admit->addresses, allowance->address, wish->now_ns);
 }
 
-/* Stamps and appends. The stamp is taken although the ring may be full: what counts is that it
- * never goes back. */
+/* Stamps and appends. The stamp is taken even if the ring turns out to be full: it only has to
+ * never go back. */
 static enum reason append(struct admit *admit, const struct admit_wish *wish,
                           const struct reaction *reaction, struct admit_verdict *verdict)
 {
@@ -225,7 +225,8 @@ void admit_reaction(struct admit *admit, const struct admit_wish *wish,
             ? wish->correlation_bytes
             : 0;
 
-    /* The payload is read even where the topic is wrong: a receipt says what of it was valid. */
+    /* The payload is parsed even if the topic is wrong: a receipt reports which parts were
+     * valid. */
     enum reason topic = find_article(admit, wish, verdict);
     enum reason payload = read_payload(admit, wish, verdict, &reaction);
     if (topic == REASON_NONE && admit->known != NULL)

@@ -1,6 +1,6 @@
-/* Admission: is this message a reaction that counts, and whose? What is admitted lies in the spool
- * when admit_reaction returns. Knows no broker, no clock and no file, so that a simulator runs this
- * very code. No lock, no allocation, no system call. One thread. */
+/* Admission: decides whether a message is a valid reaction, and whose it is. When admit_reaction
+ * returns, an admitted reaction is in the spool. Depends on no broker, clock or file, so that a
+ * simulator can run this very code. No lock, no allocation, no system call. One thread. */
 #ifndef TALLY_BROKER_PLUGIN_ADMIT_H
 #define TALLY_BROKER_PLUGIN_ADMIT_H
 
@@ -18,16 +18,16 @@
 
 #define ADMIT_TOPIC_MAX_BYTES 96 /* a prefix of 64 and "reactions" or "receipts/" */
 
-/* The ring of a shard, or NULL while it has none. */
+/* The ring of a shard, or NULL if it has none yet. */
 typedef struct spool_producer *(*admit_ring_fn)(void *user, uint32_t shard);
 
-/* Articles that reactions have made known, and reactions that would have, by what they were refused
- * for. */
+/* Counts articles that reactions registered, and reactions refused before they could register one,
+ * by reason. */
 struct admit_creations {
     uint64_t made;
-    uint64_t off; /* none is made known so */
+    uint64_t off; /* auto-create is off */
     uint64_t reader, address;
-    uint64_t rate; /* of all */
+    uint64_t rate; /* the global rate */
     uint64_t full;
 };
 
@@ -35,7 +35,7 @@ struct admit {
     struct kind_table kinds;
     struct reader_key key;
     uint32_t shards;
-    uint64_t *last_stamp;   /* the admission clock, where the spool keeps it */
+    uint64_t *last_stamp;   /* the admission clock, stored in the spool */
     uint64_t *late_counter; /* likewise */
     admit_ring_fn ring;
     void *ring_user;
@@ -55,55 +55,55 @@ struct admit {
 /* Sets the topics of a valid prefix (role_prefix_valid); the caller sets the rest. */
 void admit_set_prefix(struct admit *admit, const char *prefix);
 
-/* A message as it came. All pointers are borrowed; nothing but what is said is NUL-terminated. */
+/* A message as received. All pointers are borrowed; only strings marked so are NUL-terminated. */
 struct admit_wish {
     const char *topic; /* NUL-terminated */
     const void *payload;
     size_t payload_bytes;
     bool retain;
-    bool may_react; /* false: what publishes is no reader (a bridge, a service, no admitted
+    bool may_react; /* false: the publisher is not a reader (a bridge, a service, no admitted
                        identity) */
-    bool gateway;   /* names its reader in the payload, and must; what follows is not looked at */
-    char source;    /* by what the reader is known: 'u', 'c'; 0 by nothing that counts */
+    bool gateway; /* names its reader in the payload, and must; the fields below are then ignored */
+    char source;  /* how the reader is identified: 'u', 'c'; 0 if by nothing valid */
     const char *reader; /* the name */
     size_t reader_bytes;
-    uint64_t reader_key;        /* of its limit: admit_reader_key */
+    uint64_t reader_key;        /* key of its limit: admit_reader_key */
     const char *client_id;      /* NUL-terminated */
     const char *response_topic; /* NULL: none */
     size_t response_topic_bytes;
     const unsigned char *correlation;
     size_t correlation_bytes;
-    bool address_limited; /* false: it comes from a proxy, a gateway, or over no network */
-    uint64_t address_key; /* of its limit: address_key */
+    bool address_limited; /* false: it comes from a proxy, a gateway, or not over a network */
+    uint64_t address_key; /* key of its limit: address_key */
     bool clock_bad;       /* the edge's clock differs from the store's */
     uint64_t unix_ms;     /* now */
-    uint64_t now_ns;      /* now, by a clock that nobody sets */
+    uint64_t now_ns;      /* now, from a clock that nobody sets */
 };
 
 struct admit_verdict {
-    enum reason reason;   /* REASON_NONE: it lies in the spool */
+    enum reason reason;   /* REASON_NONE: it is in the spool */
     uint32_t shard;       /* of an admitted one */
     struct record record; /* of an admitted one, as it was appended */
-    /* for a receipt, of a refused one, too */
+    /* for a receipt; also filled for a refused one */
     bool wants_receipt;       /* it named its own receipt topic */
     const char *article;      /* into the topic */
     size_t article_bytes;     /* 0: not valid */
     bool known;               /* the article is valid and known */
     int kind;                 /* KIND_UNKNOWN: not valid */
-    size_t correlation_bytes; /* to return: 0 where there were none or too many */
+    size_t correlation_bytes; /* to return: 0 if there were none or too many */
 };
 
-/* By what the limit of a reader is found: one for all articles. */
+/* The key of a reader's limit: one for all articles. */
 uint64_t admit_reader_key(const struct admit *admit, char source, const char *reader,
                           size_t reader_bytes);
 
-/* Who touches an article: an address, or a reader where there is none; `reader` is 0. */
+/* Who touches an article: an address, or a reader if there is no address; `reader` is 0. */
 struct known_who admit_who(bool address_limited, uint64_t address_key, uint64_t reader_key);
 
 /* Judges in this order: bad_topic, bad_article, bad_payload, unknown_kind, forbidden,
- * unknown_article, closed, rate_reader, rate_address, clock, busy. What would make an article known
- * is refused as rate_reader or rate_address, too, where its reader or address has made too many
- * known. What is refused costs no token and makes no article known. */
+ * unknown_article, closed, rate_reader, rate_address, clock, busy. A reaction that would register
+ * an article is also refused as rate_reader or rate_address if its reader or address has registered
+ * too many. A refused reaction costs no token and registers no article. */
 void admit_reaction(struct admit *admit, const struct admit_wish *wish,
                     struct admit_verdict *verdict);
 
@@ -111,10 +111,10 @@ enum admit_answer {
     ADMIT_ACKNOWLEDGE, /* PUBACK or PUBREC with a success code */
     ADMIT_REFUSE, /* a refusing reason code; before MQTT 5 there is none, and the plain PUBACK is
                      answered */
-    ADMIT_DISCONNECT, /* no answer: the client must not take it for counted */
+    ADMIT_DISCONNECT, /* no answer: the client must not believe that it was counted */
 };
 
-/* What the publisher hears. `protocol_version` is 3, 4 or 5. */
+/* The answer to the publisher. `protocol_version` is 3, 4 or 5. */
 enum admit_answer admit_answer(enum reason reason, int protocol_version, int qos);
 
 #endif

@@ -16,8 +16,8 @@ void broker_say(int level, const char *msg, const char *format, ...)
                                             : "info",
                 msg, format, arguments);
     va_end(arguments);
-    /* Warnings go out as notices: an edge does not log Mosquitto's own, as a client can bring one
-     * about with each packet (a PUBREC of an unknown id), and they name the client. */
+    /* Warnings go out as notices. An edge does not log Mosquitto's own warnings, because a client
+     * can cause one with each packet (a PUBREC of an unknown id), and they name the client. */
     int type = level == MOSQ_LOG_WARNING ? MOSQ_LOG_NOTICE : level;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-security"

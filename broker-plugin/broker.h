@@ -1,5 +1,5 @@
-/* Mosquitto's headers, of 2.0 or of 2.1, and its log. Only what includes this knows the broker. Its
- * one thread. */
+/* Mosquitto's headers, of 2.0 or of 2.1, and its log. Only files that include this depend on the
+ * broker. The broker's one thread. */
 #ifndef TALLY_BROKER_PLUGIN_BROKER_H
 #define TALLY_BROKER_PLUGIN_BROKER_H
 
@@ -14,7 +14,7 @@
 #include <mqtt_protocol.h>
 #endif
 
-/* A line on the broker's log, in logfmt: `format` makes its pairs. `level`: MOSQ_LOG_ERR,
+/* Writes a logfmt line to the broker's log; `format` produces its pairs. `level`: MOSQ_LOG_ERR,
  * MOSQ_LOG_WARNING or MOSQ_LOG_NOTICE. */
 void broker_say(int level, const char *msg, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

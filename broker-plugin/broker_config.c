@@ -22,7 +22,7 @@ static bool is_true(const char *value)
     return is(value, "true") || is(value, "1");
 }
 
-/* A duration as the broker reads it (conf.c): a number and one of h, d, w, m and y. 0: none. */
+/* A duration as the broker parses it (conf.c): a number and one of h, d, w, m and y. 0: none. */
 static uint64_t seconds_of(const char *value)
 {
     static const struct {
@@ -38,8 +38,8 @@ static uint64_t seconds_of(const char *value)
     return 0;
 }
 
-/* One setting. As in the broker, the last of several holds; but a setting that a listener may have
- * of its own counts wherever it stands. */
+/* Applies one setting. As in the broker, the last of several wins; but a setting that a listener
+ * may have of its own counts wherever it appears. */
 static void take_setting(struct broker_config *config, const char *key, const char *value)
 {
     if (is(key, "per_listener_settings"))
@@ -97,7 +97,7 @@ static int read_include_dir(struct broker_config *config, const char *path, char
     return result;
 }
 
-/* "key value", as the broker takes it apart: the key ends at a blank, the value is the rest of the
+/* Splits "key value" like the broker: the key ends at a blank, the value is the rest of the
  * line. */
 static int take_line(struct broker_config *config, char *line, bool main_file, char *error,
                      size_t error_bytes)

@@ -1,6 +1,6 @@
-/* What the broker's own configuration says that concerns Tally's promises. A plugin is told nothing
- * of it, so it reads the files that the broker was started with, as the broker does
- * (mosquitto.conf(5)). Reads files; one thread. */
+/* Checks the broker's own configuration for settings that affect Tally's promises. The broker
+ * passes none of it to a plugin, so this reads the files that the broker was started with, the way
+ * the broker does (mosquitto.conf(5)). Reads files; one thread. */
 #ifndef TALLY_BROKER_PLUGIN_BROKER_CONFIG_H
 #define TALLY_BROKER_PLUGIN_BROKER_CONFIG_H
 
@@ -18,15 +18,15 @@ struct broker_config {
     bool mount_point;
     bool queue_unbounded;   /* max_queued_messages 0 */
     bool no_expiration;     /* persistent_client_expiration is not set */
-    uint64_t expiration_s;  /* what it is otherwise */
+    uint64_t expiration_s;  /* its value otherwise */
     bool message_limit_low; /* message_size_limit below a reaction's 512 bytes */
     bool foreign_auto_id;   /* an auto_id_prefix that does not begin with "auto-": */
     char auto_id_prefix[BROKER_CONFIG_TEXT_MAX_BYTES + 1];
 };
 
-/* Reads the files that a command line (as in /proc/<pid>/cmdline: arguments, each with a NUL after
- * it) names with -c, and those of their include_dir. Returns 0, or -1 with a sentence in `error`
- * where one cannot be read or none is named. */
+/* Reads the files named with -c on a command line (as in /proc/<pid>/cmdline: each argument ends
+ * with a NUL), and those of their include_dir. Returns 0, or -1 with a sentence in `error` if one
+ * cannot be read or none is named. */
 int broker_config_read(struct broker_config *config, const char *cmdline, size_t cmdline_bytes,
                        char *error, size_t error_bytes);
 
@@ -36,7 +36,7 @@ int broker_config_read_own(struct broker_config *config, char *error, size_t err
 /* Called for each finding. `fatal`: Tally could not keep its promise. */
 typedef void (*broker_config_say_fn)(void *user, bool fatal, const char *sentence);
 
-/* Says what is wrong with it. Returns how many findings are fatal. */
+/* Reports what is wrong with it. Returns how many findings are fatal. */
 int broker_config_judge(const struct broker_config *config, bool auto_id_may_react,
                         broker_config_say_fn say, void *user);
 

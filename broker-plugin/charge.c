@@ -12,13 +12,13 @@
 #define LAYOUT_2_1 false
 #endif
 
-#define FLOOD_CONNECTIONS 100       /* that an ended flooder costs its address at least … */
-#define FLOOD_BYTES_A_CONNECTION 10 /* … and, of unexplained bytes, one for each of these */
-#define FILTERS_A_CONNECTION 32     /* so many filters cost an address as much as a connection */
-#define WILDCARD_CONNECTIONS 10     /* a wildcard costs it so many … */
-#define WILDCARD_WASTE 50           /* … and the connection so many refusals */
-#define LOOK_MAX 80                 /* connections looked at each time */
-#define SESSIONS_TENDED 100         /* sessions forgotten each time at most */
+#define FLOOD_CONNECTIONS 100       /* the minimum that an ended flooder costs its address … */
+#define FLOOD_BYTES_A_CONNECTION 10 /* … and one for each of these unexplained bytes */
+#define FILTERS_A_CONNECTION 32     /* this many filters cost an address as much as a connection */
+#define WILDCARD_CONNECTIONS 10     /* a wildcard costs it this many … */
+#define WILDCARD_WASTE 50           /* … and the connection this many refusals */
+#define LOOK_MAX 80                 /* connections checked each time */
+#define SESSIONS_TENDED 100         /* at most this many sessions forgotten each time */
 
 struct charge {
     struct edge *edge;
@@ -62,7 +62,7 @@ bool charge_address(const struct charge *charge, const struct mosquitto *connect
     return !address_nets_contain(&charge->edge->settings.proxy_nets, &address);
 }
 
-/* The bucket of connections of a client's address; NULL where it has no limit. */
+/* The connection bucket of a client's address; NULL if it has no limit. */
 static uint64_t *connections_of(struct charge *charge, const struct mosquitto *connection)
 {
     uint64_t key;
@@ -84,7 +84,7 @@ bool charge_connection(struct charge *charge, const struct mosquitto *connection
     return true;
 }
 
-/* The address pays for so many connections, or owes them. */
+/* Charges the address for this many connections, into debt if necessary. */
 static void charge_to_address(struct charge *charge, const struct mosquitto *connection, uint64_t n,
                               uint64_t now_ns)
 {
@@ -128,9 +128,9 @@ bool charge_filter(struct charge *charge, struct client *client, const struct mo
     return charge_waste(charge, client, connection, FLOOD_SUBSCRIBE, WILDCARD_WASTE, now_ns);
 }
 
-/* --- what no event tells of --- */
+/* --- traffic that no event reports --- */
 
-/* The CONNECT that the broker is working at. False where it cannot be read. */
+/* The CONNECT that the broker is processing. False if it cannot be read. */
 static bool read_connect(struct charge *charge, const struct mosquitto *connection,
                          const char *password, struct peek_packet *packet)
 {
@@ -149,7 +149,7 @@ static bool read_connect(struct charge *charge, const struct mosquitto *connecti
     return true;
 }
 
-/* For how long the session of a connection is to be kept when that ends, as its client wants it. */
+/* How long the client wants its session kept after the connection ends. */
 static uint32_t wanted_lifetime_s(struct charge *charge, const struct mosquitto *connection,
                                   const char *password)
 {
@@ -161,7 +161,7 @@ static uint32_t wanted_lifetime_s(struct charge *charge, const struct mosquitto 
     return mosquitto_client_clean_session(connection) ? 0 : SESSION_NEVER;
 }
 
-/* Its address may be what a proxy says: of WebSockets, and with PROXY protocol on 2.1. */
+/* A proxy may have set its address: for WebSockets, and with PROXY protocol on 2.1. */
 static bool named_by_proxy(const struct mosquitto *connection)
 {
     return LAYOUT_2_1 || mosquitto_client_protocol(connection) == mp_websockets;
@@ -188,7 +188,7 @@ void charge_begin(struct charge *charge, struct client *client, const struct mos
             "%s", "");
 }
 
-/* Bytes of a packet that is not whole yet. */
+/* Bytes of an incomplete packet. */
 static uint32_t pending_of(const struct charge *charge, const struct mosquitto *connection)
 {
     struct peek_packet packet;
@@ -199,7 +199,7 @@ static uint32_t pending_of(const struct charge *charge, const struct mosquitto *
     return peek_pending(&packet);
 }
 
-/* Ends a connection over which `unexplained` packets came. */
+/* Ends a connection that received `unexplained` packets since the last check. */
 static void end(struct charge *charge, struct client *client, const struct mosquitto *connection,
                 uint64_t unexplained, uint64_t now_ns)
 {
@@ -227,7 +227,7 @@ static void look_at(struct charge *charge, struct client *client, uint64_t now_n
 
     if (!limited(charge, client) || client->ended || !wire_look(&client->wire, &came, &unread))
         return;
-    /* Its socket is open, so the broker has it yet, and the pointer is good. */
+    /* Its socket is open, so the broker still holds it, and the pointer is valid. */
     const struct mosquitto *connection = client->key;
     uint32_t packets = wire_judge(&client->wire, came, unread + pending_of(charge, connection));
     if (packets == 0)
@@ -263,7 +263,7 @@ bool charge_ending(const struct charge *charge)
 
 /* --- sessions --- */
 
-/* False where there is no id that a session may have. */
+/* False if there is no id that a session may have. */
 static bool id_of(const struct charge *charge, const struct mosquitto *connection, uint64_t *id)
 {
     const char *client_id = mosquitto_client_id(connection);
@@ -279,7 +279,7 @@ bool charge_session(struct charge *charge, const struct mosquitto_evt_basic_auth
                     struct charge_session *session, uint64_t now_ns)
 {
     struct session_table *sessions = charge->edge->sessions;
-    uint64_t most_s = charge->edge->session_expiration_s; /* 0: no bound */
+    uint64_t most_s = charge->edge->session_expiration_s; /* 0: no limit */
 
     memset(session, 0, sizeof *session);
     session->clean = mosquitto_client_clean_session(asked->client);

@@ -1,5 +1,5 @@
-/* Who causes a cost pays for it: what the address of a client may yet do, what a connection may yet
- * have refused before it is ended, and what comes over it that no event tells of. Knows the broker.
+/* Charges each cost to the client that causes it: what an address may still do, how many refusals a
+ * connection has left before it is ended, and traffic that no event reports. Depends on the broker.
  * Its one thread. */
 #ifndef TALLY_BROKER_PLUGIN_CHARGE_H
 #define TALLY_BROKER_PLUGIN_CHARGE_H
@@ -12,67 +12,66 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHARGE_LOOK_MS 20 /* charge_look is to be called each */
+#define CHARGE_LOOK_MS 20 /* call charge_look this often */
 
 struct charge;
 
-/* Of an edge that is open; it and the counts stay the caller's. NULL for no memory. */
+/* For an open edge; the caller keeps it and the counts. NULL if memory is short. */
 struct charge *charge_new(struct edge *edge, struct housekeeping_counts *counts);
 void charge_free(struct charge *charge); /* NULL is fine */
 
-/* The key of the limits of a client's address. False: it has none, as it comes from a listed proxy
- * or over no network. */
+/* The key of the limits of a client's address. False: there is none, because it comes from a listed
+ * proxy or not over a network. */
 bool charge_address(const struct charge *charge, const struct mosquitto *connection, uint64_t *key);
 
-/* Takes one of the connections that the address of a client may yet make. False where it may make
- * none. */
+/* Takes one of the connections that a client's address may still make. False if none is left. */
 bool charge_connection(struct charge *charge, const struct mosquitto *connection, uint64_t now_ns);
 
-/* Charges a reader's connection for `n` things that cost the broker and achieve nothing, of a kind.
- * True where it is to be ended: that is counted, and its address pays for so many connections, or
- * owes them, that coming back at once gains little. Services are trusted; NULL is fine. */
+/* Charges a reader's connection for `n` packets of one kind that cost the broker and achieve
+ * nothing. Returns true if the connection must be ended. That is counted, and its address is
+ * charged, into debt if necessary, so many connections that reconnecting at once gains little.
+ * Services are trusted; NULL is fine. */
 bool charge_waste(struct charge *charge, struct client *client, const struct mosquitto *connection,
                   enum flood flood, uint32_t n, uint64_t now_ns);
 
-/* A reader's connection asked for a filter, or to be rid of one: work for which its address pays,
- * beyond what a page needs. `wildcard`: retained messages of many topics may be sent for it. True
- * where the connection is to be ended. */
+/* A reader's connection subscribed or unsubscribed a filter. Its address pays for that work beyond
+ * what a page needs. `wildcard`: the broker may send it retained messages of many topics. Returns
+ * true if the connection must be ended. */
 bool charge_filter(struct charge *charge, struct client *client, const struct mosquitto *connection,
                    bool wildcard, uint64_t now_ns);
 
-/* --- what no event tells of --- */
+/* --- traffic that no event reports --- */
 
-/* A connection begins: the broker is working at its CONNECT, or has just done so. */
+/* A connection begins: the broker is processing its CONNECT, or has just done so. */
 void charge_begin(struct charge *charge, struct client *client, const struct mosquitto *connection,
                   const char *password);
 
-/* Looks at some connections, and ends those that flood. */
+/* Checks some connections, and ends those that flood. */
 void charge_look(struct charge *charge, uint64_t now_ns);
 
-/* Whether a connection is being ended in this moment: then the broker asks again for its filters.
- */
+/* Whether a connection is being ended right now: then the broker asks again for its filters. */
 bool charge_ending(const struct charge *charge);
 
 /* --- sessions --- */
 
-/* What a connection that begins will leave behind. */
+/* The session that a new connection will leave behind. */
 struct charge_session {
-    bool counted; /* its address has a bound */
+    bool counted; /* its address has a limit */
     bool lasts;
-    bool clean; /* whatever session there is ends */
+    bool clean; /* any existing session ends */
     uint64_t id, address;
     uint32_t lifetime_s;
 };
 
-/* Finds that out. False where the address may have no more sessions: that is counted. */
+/* Fills `session`. False if the address may have no more sessions: that is counted. */
 bool charge_session(struct charge *charge, const struct mosquitto_evt_basic_auth *asked,
                     struct charge_session *session, uint64_t now_ns);
 
-/* The connection has begun. `unsure`: the broker may refuse it yet. */
+/* The connection has begun. `unsure`: the broker may still refuse it. */
 void charge_session_begun(struct charge *charge, const struct mosquitto *connection,
                           const struct charge_session *session, bool unsure, uint64_t now_ns);
 
-/* A connection is one for sure: where it begins clean, a session of another's is over. */
+/* The connection is now certain: if it begins clean, the session that had its id is over. */
 void charge_session_over(struct charge *charge, const struct mosquitto *connection);
 
 /* A connection has ended. */

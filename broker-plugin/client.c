@@ -19,12 +19,12 @@ struct entry {
 /* The entry of a reader with a token. */
 struct proved {
     struct entry entry;      /* first, likewise */
-    bool has_id;             /* it is found by its client id: it was not superseded */
+    bool has_id;             /* can be found by its client id: it was not superseded */
     uint64_t expires_s;      /* of the token */
-    struct heap_node expiry; /* when the connection is to be ended next; s since 1970 */
+    struct heap_node expiry; /* when to end the connection next; s since 1970 */
     UT_hash_handle hh;
     size_t reader_bytes;
-    char *client_id; /* behind the reader */
+    char *client_id; /* after the reader */
     char reader[];
 };
 
@@ -32,8 +32,8 @@ struct client_table {
     struct entry *entries;
     struct proved *by_id; /* those with a token, by their client ids */
     struct heap expiries;
-    struct entry *last; /* found: a PUBLISH asks twice for the same */
-    struct entry *turn; /* whose turn it is; NULL: the first's */
+    struct entry *last; /* last found: a PUBLISH looks it up twice */
+    struct entry *turn; /* the next in rotation; NULL: the first */
     size_t max;
     const void *ended[CLIENT_ENDED_MAX]; /* keys, oldest overwritten first */
     size_t ended_next;
@@ -52,7 +52,7 @@ static struct proved *proved_of(struct entry *entry)
     return (struct proved *)entry;
 }
 
-/* It is no longer found by its client id, nor ended when its token expires. */
+/* Removes it from the client id index and from the expiry heap. */
 static void forget_id(struct client_table *table, struct proved *proved)
 {
     heap_remove(&table->expiries, &proved->expiry);
@@ -113,7 +113,7 @@ struct client *client_find(struct client_table *table, const void *key)
     return entry == NULL ? NULL : &entry->client;
 }
 
-/* An entry of so many bytes, which begin with a struct entry. */
+/* An entry of this many bytes, which begin with a struct entry. */
 static struct entry *add(struct client_table *table, const void *key, size_t bytes)
 {
     if (HASH_COUNT(table->entries) >= table->max)
@@ -131,7 +131,7 @@ static struct entry *add(struct client_table *table, const void *key, size_t byt
     return entry;
 }
 
-/* The pointer lives again: nobody may delete it as one of those that ended. */
+/* The pointer is in use again: it must not be deleted as one of those that ended. */
 static void revive(struct client_table *table, struct entry *entry)
 {
     for (size_t i = 0; i < CLIENT_ENDED_MAX; i++)
@@ -140,14 +140,14 @@ static void revive(struct client_table *table, struct entry *entry)
     entry->client.ended = false;
 }
 
-/* The key's entry of a connection that begins: one of `bytes` bytes, as `proved` says. */
+/* The key's entry for a new connection: one of `bytes` bytes, as `proved` says. */
 static struct entry *begin(struct client_table *table, const void *key,
                            const struct role_facts *facts, bool proved, size_t bytes)
 {
     struct entry *entry = find(table, key);
     if (entry != NULL && entry->client.ended)
         revive(table, entry);
-    if (entry != NULL && (proved || entry->client.proved)) { /* of another size */
+    if (entry != NULL && (proved || entry->client.proved)) { /* of a different size */
         delete (table, entry);
         entry = NULL;
     }
@@ -189,7 +189,7 @@ struct client *client_begin_proved(struct client_table *table, const void *key,
     proved->client_id = proved->reader + token->reader_bytes;
     memcpy(proved->client_id, client_id, id_bytes + 1);
     if (heap_add(&table->expiries, &proved->expiry)) {
-        client_supersede(table, client_id); /* not before: who is turned away takes no id */
+        client_supersede(table, client_id); /* not earlier: a refused connection takes no id */
         bool failed = false;
         HASH_ADD_KEYPTR(hh, table->by_id, proved->client_id, id_bytes, proved);
         proved->has_id = !failed;
@@ -233,7 +233,7 @@ bool client_next_expired(struct client_table *table, uint64_t now_s,
     struct proved *proved = HEAP_OWNER(first, struct proved, expiry);
     heap_remove(&table->expiries, first);
     first->due = now_s + CLIENT_EXPIRED_AGAIN_S;
-    heap_add(&table->expiries, first); /* there is room: one has just gone */
+    heap_add(&table->expiries, first); /* there is space: one was just removed */
     snprintf(client_id, ROLE_CLIENT_ID_MAX_BYTES + 1, "%s", proved->client_id);
     return true;
 }

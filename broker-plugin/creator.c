@@ -18,7 +18,7 @@ _Static_assert(NOTE_USED <= CREATOR_NOTE_BYTES, "room for the readers");
 
 /* --- the note --- */
 
-/* 0 is a free place. */
+/* 0 is a free slot. */
 static uint32_t part_of(uint64_t reader)
 {
     return (uint32_t)(reader >> 32) != 0 ? (uint32_t)(reader >> 32) : 1;
@@ -73,11 +73,11 @@ int creator_note_readers(const unsigned char note[CREATOR_NOTE_BYTES],
     return n;
 }
 
-/* --- how many notes each has --- */
+/* --- how many notes each creator has --- */
 
 struct creator {
     uint32_t notes;
-    uint32_t asked; /* of these, such as may be forgotten */
+    uint32_t asked; /* of these, articles that may be forgotten */
 };
 
 struct creators {

@@ -6,11 +6,11 @@
 #include <sys/random.h>
 
 #define WHY_MAX_BYTES 768
-/* What the tables of limits hold, some 32 bytes each: of readers as many as react within the few
- * seconds that a bucket takes to fill, by a factor of ten. */
+/* Capacity of the limit tables, at some 32 bytes per entry: ten times the readers that react within
+ * the few seconds that a bucket takes to fill. */
 #define READERS_MAX 131072
 #define ADDRESSES_MAX 65536
-/* Of those who make articles known, at most auto_create_rate a minute in all. */
+/* Capacity for those who register articles, at most auto_create_rate a minute in all. */
 #define CREATORS_MAX 32768
 
 int edge_configure(struct edge *edge, const char *const *names, const char *const *values, size_t n,
@@ -74,7 +74,7 @@ static struct limit_table *table_of(uint32_t max, uint64_t rate, uint64_t period
     return limit_table_new(max, &bucket, seed);
 }
 
-/* The known articles and their states, which hold where limits are off, too. */
+/* The known articles and their states, which apply even where limits are off. */
 static int open_known(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
 {
     const struct settings *settings = &edge->settings;

@@ -12,14 +12,14 @@
 #include <string.h>
 
 #define WATCH_MS 10000
-#define REFUSALS_MS 1000     /* ops/refusals: at most one each */
-#define TOKEN_KEYS_MS 2000   /* the keys' file is looked at each */
-#define CREATION_MS 10000    /* ops/refusals, where only articles were made known or forgotten */
-#define EXPIRED_MAX 200      /* connections ended each time whose tokens have expired */
-#define UNPASSED_AT_ONCE 100 /* states of before the start, published each time */
+#define REFUSALS_MS 1000     /* ops/refusals: at most this often */
+#define TOKEN_KEYS_MS 2000   /* interval between checks of the key file */
+#define CREATION_MS 10000    /* ops/refusals, if articles were only registered or forgotten */
+#define EXPIRED_MAX 200      /* connections with expired tokens that are ended each time */
+#define UNPASSED_AT_ONCE 100 /* states from before the start, published each time */
 #define ERROR_MAX_BYTES 1024
 
-/* What was counted when the log last spoke of it. */
+/* The counts that the log last reported. */
 struct watch {
     uint64_t busy, clock, receipts_dropped, turned_away, too_fast, flooded, sessions, states,
         bad_tokens;
@@ -62,8 +62,8 @@ static struct watch look(const struct housekeeping *house)
     };
 }
 
-/* What was refused since the last look, for want of room or of a clock: a line, not one a refusal.
- */
+/* Refusals since the last check, for lack of space or of a clock: one line in all, not one per
+ * refusal. */
 static void watch(struct housekeeping *house)
 {
     struct watch now = look(house);
@@ -86,7 +86,7 @@ static void watch(struct housekeeping *house)
     house->watch = now;
 }
 
-/* ops/refusals, where it would say something new. */
+/* Publishes ops/refusals, if it would say something new. */
 static void tell_refusals(struct housekeeping *house, uint64_t now_ms, uint64_t unix_ms)
 {
     struct known *known = house->edge->admit.known;
@@ -128,9 +128,9 @@ static void ask_for_quiet_ones(struct housekeeping *house, uint64_t now_ms, uint
                                             house->quiet.json, 0, false, NULL); /* else later */
 }
 
-/* States that an operator gave, and that no feed had passed on when the broker ended: what it
- * retained is gone, and the feed finds them only if they are published once more. A few each time.
- */
+/* Republishes states that an operator set and that no feed had passed on when the broker ended. The
+ * broker's retained copies are gone, and the feed finds the states only if they are published
+ * again. A few each time. */
 static void say_unpassed_states(struct housekeeping *house)
 {
     char topic[ARTICLE_PREFIX_MAX_BYTES + sizeof "articles/" + ARTICLE_MAX_BYTES];
@@ -160,8 +160,8 @@ void housekeeping_say_token_keys(const struct edge *edge)
                token_keys_count(edge->token_keys), token_keys_ignored(edge->token_keys));
 }
 
-/* Reads the keys of tokens again where the file has changed, or `anyway`. What it costs, it costs
- * when an operator changes keys. */
+/* Reloads the token keys if the file has changed, or `anyway`. The cost arises only when an
+ * operator changes keys. */
 static void tend_token_keys(struct housekeeping *house, bool anyway)
 {
     char error[ERROR_MAX_BYTES];
@@ -175,8 +175,8 @@ static void tend_token_keys(struct housekeeping *house, bool anyway)
                    "reason=\"%s\"", error);
 }
 
-/* Ends connections whose tokens have expired, a bounded number at a time. Their wills are sent, as
- * after every end that is not the client's own (MQTT 5, 3.1.2.5); not to Tally's topics. */
+/* Ends connections whose tokens have expired, a limited number at a time. Their wills are sent, as
+ * after every end that the client did not request (MQTT 5, 3.1.2.5), but not to Tally's topics. */
 static void end_expired(struct housekeeping *house, uint64_t unix_ms)
 {
     char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];

@@ -19,9 +19,9 @@
 #define OFFSET_KIND_NAMES 24u
 #define OFFSET_HEADER_CRC (OFFSET_KIND_NAMES + KIND_MAX * KIND_NAME_MAX_BYTES)
 
-/* An entry. Hour and selector stand outside of the checksum: each is changed by one store, so that
- * a broker that is killed meanwhile leaves a whole entry. So it does with a state: one is written
- * into the copy that is not selected, then the selector is stored. */
+/* An entry. Hour and selector are outside the checksum. Each is changed by one store, so a broker
+ * that is killed meanwhile leaves a whole entry. A state works the same way: it is written into the
+ * copy that is not selected, then the selector is stored. */
 #define ENTRY_BYTES 296u
 #define ENTRY_CRC 0u
 #define ENTRY_HOUR 4u     /* last used, hours since 1970 */
@@ -31,7 +31,7 @@
 #define ENTRY_CRC_END 216u /* … to here */
 #define ENTRY_COPIES 216u
 
-/* A selector: what stands in place of the copies is a note of the creator (creator.h). */
+/* A selector value: in place of the copies there is a note of the creator (creator.h). */
 #define PROVISIONAL 3u
 
 #define COPY_BYTES 40u
@@ -46,18 +46,18 @@
 #define FLAG_CLOSED 1u
 #define FLAG_KINDS 2u
 #define FLAG_AFTER_CLOSE 4u
-#define FLAG_UNPASSED 8u /* an operator's, that no feed has passed on yet */
+#define FLAG_UNPASSED 8u /* an operator's, not passed on by any feed yet */
 #define FLAGS 15u
 
-/* Version 2 knew no notes. Version 1: an entry ended with the article, and the selector said that
+/* Version 2 had no notes. In version 1 an entry ended with the article, and the selector said that
  * it was an operator's. */
 #define V2_VERSION 2u
 #define V1_VERSION 1u
 #define V1_ENTRY_BYTES 216u
 
 #define HOUR_MS 3600000u
-/* Those with a state are never forgotten for another, but stand in the same order of use. Each that
- * is in the way is moved out of it, so that it costs this once. */
+/* Articles with a state are never evicted for another, but share the same order of use. Each one in
+ * the way is moved out of it, so it costs this only once. */
 #define LOOKS_MAX 16
 
 static const char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'K', 'N', 'W'};
@@ -78,12 +78,12 @@ struct known {
     uint32_t unpassed_n, unpassed_at;
     struct creators *creators;
     unsigned char *marks; /* by slot: NOTED, ASKED */
-    uint32_t quiet_at;    /* where known_next_quiet goes on */
+    uint32_t quiet_at;    /* where known_next_quiet continues */
     uint64_t forgotten;
 };
 
 #define NOTED 1u /* the entry's note is among the creators' */
-#define ASKED 2u /* creators_ask said true of it */
+#define ASKED 2u /* creators_ask returned true for it */
 
 size_t known_bytes(uint32_t max)
 {
@@ -103,8 +103,7 @@ void known_format(unsigned char *memory, uint32_t max, const struct kind_table *
     bytes_put_u32(memory + OFFSET_HEADER_CRC, crc32c(0, memory, OFFSET_HEADER_CRC));
 }
 
-/* The names of the kinds that a file's states are of. -1, and none, where its header is not whole.
- */
+/* The names of the kinds in a file's states. -1, and none, if its header is damaged. */
 static int read_kinds(struct kind_table *kinds, const unsigned char *memory, size_t bytes)
 {
     kind_table_init(kinds);
@@ -170,7 +169,7 @@ static uint32_t hour_of(uint64_t unix_ms)
     return (uint32_t)(unix_ms / HOUR_MS);
 }
 
-/* --- a state, as it lies there --- */
+/* --- a state, as stored --- */
 
 struct kept_state {
     uint32_t flags;
@@ -228,8 +227,8 @@ static bool copy_whole(const unsigned char *copy, int kinds)
     return (state.flags & FLAG_KINDS) || state.kinds == 0;
 }
 
-/* One store, which comes after all that stands before it: the compiler must not move any of these
- * (the processor lets a process that is killed have done its stores in their order). */
+/* One store, which comes after everything written before it. The compiler must not reorder these
+ * (the processor completes a killed process's stores in their order). */
 static void store_byte(unsigned char *at, unsigned value)
 {
     atomic_signal_fence(memory_order_seq_cst);
@@ -237,7 +236,7 @@ static void store_byte(unsigned char *at, unsigned value)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* The second copy leaves the head of a note whole. */
+/* The second copy leaves the head of a note intact. */
 static void set_state(unsigned char *entry, const struct kept_state *state)
 {
     unsigned selector = entry[ENTRY_SELECTOR];
@@ -246,7 +245,7 @@ static void set_state(unsigned char *entry, const struct kept_state *state)
     store_byte(entry + ENTRY_SELECTOR, other);
 }
 
-/* Kinds of the names in a state: those of `table`. False where one is not in it. */
+/* The kinds for the names in a state, by `table`. False if one is not in it. */
 static bool keep_kinds(const struct article_state *state, const struct kind_table *table,
                        uint64_t *out)
 {
@@ -263,7 +262,7 @@ static bool keep_kinds(const struct article_state *state, const struct kind_tabl
     return all;
 }
 
-/* The same kinds by another table; what it lacks is left out. */
+/* The same kinds by another table; those it lacks are dropped. */
 static uint64_t translate(uint64_t kinds, const struct kind_table *from,
                           const struct kind_table *to)
 {
@@ -296,7 +295,7 @@ bool known_takes(const unsigned char *state, uint64_t unix_ms)
            (closes_at_ms == 0 || unix_ms < closes_at_ms);
 }
 
-/* --- what was there --- */
+/* --- the previous contents --- */
 
 struct found {
     const unsigned char *entry;
@@ -304,7 +303,7 @@ struct found {
     bool by_operator;
 };
 
-/* From those to forget first to those to keep. */
+/* Sorts from first to forget to last. */
 static int compare_found(const void *a, const void *b)
 {
     const struct found *one = a, *other = b;
@@ -319,8 +318,8 @@ static bool is_provisional(const unsigned char *entry)
     return entry[ENTRY_SELECTOR] == PROVISIONAL && creator_note_whole(entry + ENTRY_COPIES);
 }
 
-/* The whole entries among `n` of `entry_bytes`, sorted. `notes`: there may be some. NULL for no
- * memory. */
+/* The valid entries among `n` of `entry_bytes`, sorted. `notes`: there may be some. NULL if memory
+ * is short. */
 static struct found *find_entries(const unsigned char *entries, size_t n, size_t entry_bytes,
                                   bool notes, size_t *found_n, uint32_t *damaged)
 {
@@ -343,7 +342,7 @@ static struct found *find_entries(const unsigned char *entries, size_t n, size_t
     return found;
 }
 
-/* What a state that cannot be read counts as: what was closed is not to be opened by it. */
+/* The value of an unreadable state: damage must not open a closed article. */
 static struct kept_state damaged_state(struct known *known)
 {
     known->damaged_states++;
@@ -366,7 +365,7 @@ static void unindex_note(struct known *known, uint32_t slot)
     known->marks[slot] = 0;
 }
 
-/* It is provisional no more. */
+/* It is no longer provisional. */
 static void confirm(struct known *known, uint32_t slot)
 {
     unindex_note(known, slot);
@@ -393,8 +392,8 @@ static void drop(struct known *known, uint32_t slot)
     slots_remove(known->slots, slot);
 }
 
-/* Takes in an entry that lies in the slot. A machine that went down may leave an article in two, as
- * it writes pages in any order: the later one of find_entries counts, which has a state where only
+/* Takes in the entry in this slot. After a machine crash an article may be in two entries, because
+ * pages are written in any order. The later one in find_entries counts; it has the state if only
  * one has. */
 static void index_entry(struct known *known, uint32_t slot)
 {
@@ -456,7 +455,7 @@ void known_free(struct known *known)
     free(known);
 }
 
-/* The state of an entry of another file, of any version, that has one. */
+/* The state of an entry that has one, from another file of any version. */
 static struct kept_state foreign_state(struct known *known, const unsigned char *entry,
                                        bool version_1, const struct kind_table *kinds)
 {
@@ -531,8 +530,8 @@ uint32_t known_damaged_states(const struct known *known)
 
 /* --- forgetting --- */
 
-/* A slot for another article: a free one, or one without a state that is quiet; any without a state
- * where `even_used`. SLOTS_NONE: there is none, or none was found in LOOKS_MAX. */
+/* A slot for another article: a free one, or one without a state that is quiet, or any without a
+ * state if `even_used`. SLOTS_NONE: there is none, or none was found in LOOKS_MAX. */
 static uint32_t find_room(struct known *known, uint64_t unix_ms, bool even_used)
 {
     uint32_t looks = even_used ? known->rules.max : LOOKS_MAX;
@@ -555,7 +554,7 @@ static uint32_t find_room(struct known *known, uint64_t unix_ms, bool even_used)
     return SLOTS_NONE;
 }
 
-/* Writes an article over whatever the slot had: it is free until the last store. `state` and
+/* Overwrites the slot with an article. The slot counts as free until the last store. `state` and
  * `creator` may be NULL. */
 static void store(struct known *known, uint32_t slot, uint64_t key, const char *article,
                   size_t article_bytes, const struct kept_state *state,
@@ -615,7 +614,7 @@ struct known_answer known_judge(struct known *known, const char *article, size_t
     return answer;
 }
 
-/* An article that is there is touched; `reacts`, by a reaction. */
+/* An existing article is touched; `reacts`, by a reaction. */
 static void touch(struct known *known, uint32_t slot, const struct known_who *who, bool reacts)
 {
     unsigned char *entry = entry_of(known, slot);
@@ -640,7 +639,7 @@ void known_use(struct known *known, const struct known_answer *answer, const cha
     touch(known, answer->slot, who, true);
     unsigned char *entry = entry_of(known, answer->slot);
     slots_touch(known->slots, answer->slot);
-    /* At most a store an hour: the file's pages are not written back for nothing. */
+    /* At most one store an hour, to avoid needless write-back of the file's pages. */
     if (bytes_get_u32(entry + ENTRY_HOUR) != hour_of(unix_ms))
         bytes_put_u32(entry + ENTRY_HOUR, hour_of(unix_ms));
 }
@@ -657,7 +656,7 @@ void known_seen(struct known *known, const char *article, size_t article_bytes,
 
 /* --- what an operator says --- */
 
-/* The state as it is kept, after what was (NULL: none). */
+/* The state to store, given the previous one (NULL: none). */
 static enum known_outcome keep(const struct known *known, const struct article_state *state,
                                const unsigned char *former, struct kept_state *out)
 {
@@ -674,7 +673,7 @@ static enum known_outcome keep(const struct known *known, const struct article_s
     };
     if (!keep_kinds(state, &known->rules.kinds, &out->kinds) && state->version == 0)
         return KNOWN_NO_SUCH_KIND;
-    /* What the feed had sent off before it heard of the operator's change must not undo it. */
+    /* A state that the feed sent before it saw the operator's change must not undo that change. */
     if (state->version != 0 && (was.flags & FLAG_UNPASSED) && state->version <= was.version)
         return KNOWN_OUTDATED;
     return KNOWN_TOLD;
@@ -732,8 +731,8 @@ enum known_outcome known_by_operator_no_more(struct known *known, const char *ar
     return KNOWN_TOLD;
 }
 
-/* The other way round than keep. False where it offers only kinds that are not configured any more:
- * no such state can be written down. */
+/* The reverse of keep. False if it offers only kinds that are no longer configured: such a state
+ * cannot be expressed. */
 static bool unkeep(const struct known *known, const struct kept_state *kept,
                    struct article_state *out)
 {
@@ -779,9 +778,9 @@ void known_by_total(struct known *known, const char *article, size_t article_byt
         store(known, slot, key, article, article_bytes, NULL, NULL, unix_ms);
 }
 
-/* --- what hardly anyone touched --- */
+/* --- articles that hardly anyone touched --- */
 
-/* Whether the article in a slot may be forgotten, so that enough of its creator's stay. */
+/* Whether the article in a slot may be forgotten while enough of its creator's articles stay. */
 static bool may_forget(struct known *known, uint32_t slot, uint64_t unix_ms)
 {
     const unsigned char *entry = entry_of(known, slot);

@@ -21,7 +21,7 @@ struct known_file {
     struct known *known;
 };
 
-/* Maps what is there. NULL where there is none, or no file. */
+/* Maps the existing file. NULL if there is none, or it is not a regular file. */
 static unsigned char *map_present(int folder_fd, size_t *bytes)
 {
     struct stat status;
@@ -39,8 +39,8 @@ static unsigned char *map_present(int folder_fd, size_t *bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* Makes an empty one under another name, its space allocated: on a full disk a sparse file would be
- * a SIGBUS at a later store. */
+/* Creates an empty file under another name, with its space allocated: on a full disk a sparse file
+ * would cause a SIGBUS at a later store. */
 static int make_new(struct known_file *file, int folder_fd, const struct known_rules *rules,
                     char *error, size_t error_bytes)
 {
@@ -73,7 +73,7 @@ static int make_new(struct known_file *file, int folder_fd, const struct known_r
     return 0;
 }
 
-/* Puts the new one in place, whole on the disk. */
+/* Moves the new one into place, fully written to disk. */
 static int install(struct known_file *file, int folder_fd, char *error, size_t error_bytes)
 {
     if (msync(file->memory, file->bytes, MS_SYNC) != 0 ||
@@ -103,7 +103,7 @@ static int make_of(struct known_file *file, int folder_fd, const struct known_ru
     return install(file, folder_fd, error, error_bytes);
 }
 
-/* Continues the present one, or makes one of it. */
+/* Continues the existing file, or builds a new one from it. */
 static int fill(struct known_file *file, int folder_fd, const struct known_rules *rules,
                 char *error, size_t error_bytes)
 {
@@ -121,7 +121,7 @@ static int fill(struct known_file *file, int folder_fd, const struct known_rules
     file->known = known_new(memory, rules);
     if (file->known == NULL)
         return error_say(error, error_bytes, "no memory for %u articles", rules->max);
-    /* It was read from end to end; only what is used need stay. */
+    /* It was read in full; only the pages in use need stay. */
     (void)madvise(memory, bytes, MADV_DONTNEED);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* The file `known` of the spool, mapped (INTERFACES.md 4.5). Only the spool's producer opens it,
- * after it has the spool's lock. One thread. */
+/* The file `known` of the spool, mapped (FORMATS.md 4.5). Only the spool's producer opens it, after
+ * taking the spool's lock. One thread. */
 #ifndef TALLY_BROKER_PLUGIN_KNOWN_FILE_H
 #define TALLY_BROKER_PLUGIN_KNOWN_FILE_H
 
@@ -7,14 +7,14 @@
 
 struct known_file;
 
-/* Opens the file in the folder, or makes one, with all of its space, of what can be read of the
- * one that is there but damaged or of another size. NULL with a sentence in `error`: it cannot be
- * made. `note` (may become empty) says what was damaged. */
+/* Opens the file in the folder. If it is missing, damaged or of another size, creates a new one
+ * with all its space allocated and imports what can be read of the old one. NULL with a sentence in
+ * `error`: it cannot be created. `note` (may become empty) reports what was damaged. */
 struct known_file *known_file_open(const char *folder, const struct known_rules *rules, char *note,
                                    size_t note_bytes, char *error, size_t error_bytes);
 void known_file_close(struct known_file *file); /* NULL is fine */
 
-/* What is in it: the file's own. */
+/* Its contents, which belong to the file. */
 struct known *known_file_known(struct known_file *file);
 
 #endif

@@ -9,13 +9,14 @@ struct limit_rate limit_rate_of(uint64_t tokens, uint64_t period_ns, uint64_t bu
     return (struct limit_rate){.interval_ns = period_ns / tokens, .burst = burst};
 }
 
-/* All of a bucket used, and as much owed. */
+/* A fully used bucket, with as much owed again. */
 static uint64_t most_ns(const struct limit_rate *rate)
 {
     return 2 * rate->interval_ns * rate->burst;
 }
 
-/* How much of the bucket is used. More than the most cannot be: then the clock was set back. */
+/* How much of the bucket is used. More than the maximum is impossible: then the clock was set
+ * back. */
 static uint64_t used_ns(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns)
 {
     return bucket <= now_ns || bucket - now_ns > most_ns(rate) ? 0 : bucket - now_ns;

@@ -1,9 +1,9 @@
-/* Token buckets. A bucket is one number: when it will be full again (the theoretical arrival time
- * of GCRA, the virtual scheduling algorithm of ITU-T I.371, annex A), so that nothing is refilled
- * by a timer, and 0 is a full one. Time comes in, in nanoseconds of a clock that nobody should set;
- * where it does jump, back by more than the time of two whole buckets, or forward, the bucket is
- * full. Looking and taking are two steps, so that what is refused for another reason costs no
- * token. Pure; one thread. */
+/* Token buckets. A bucket is one number: the time when it will be full again (the theoretical
+ * arrival time of GCRA, the virtual scheduling algorithm of ITU-T I.371, annex A). 0 is a full one,
+ * and no timer refills it. Time comes in, in nanoseconds of a clock that nobody should set. If it
+ * jumps, back by more than two whole buckets or forward, the bucket is full. Checking and taking
+ * are two steps, so a request that is refused for another reason costs no token. Pure; one
+ * thread. */
 #ifndef TALLY_BROKER_PLUGIN_LIMIT_H
 #define TALLY_BROKER_PLUGIN_LIMIT_H
 
@@ -13,7 +13,7 @@
 #define LIMIT_SECOND_NS UINT64_C(1000000000)
 
 struct limit_rate {
-    uint64_t interval_ns; /* a token comes back each */
+    uint64_t interval_ns; /* time to regain one token */
     uint64_t burst;       /* tokens of a full bucket */
 };
 
@@ -23,25 +23,25 @@ struct limit_rate limit_rate_of(uint64_t tokens, uint64_t period_ns, uint64_t bu
 /* Whether a token is left. */
 bool limit_left(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns);
 
-/* The bucket after a token that was left has been taken. */
+/* The bucket after taking an available token. */
 uint64_t limit_taken(const struct limit_rate *rate, uint64_t bucket, uint64_t now_ns);
 
-/* The bucket after `n` tokens have been taken, whether so many were left or not: what is lacking, a
- * burst at most, comes back before the next is left. */
+/* The bucket after taking `n` tokens, available or not. The debt, a burst at most, is repaid before
+ * a token is available again. */
 uint64_t limit_charged(const struct limit_rate *rate, uint64_t bucket, uint64_t n, uint64_t now_ns);
 
-/* --- a bucket for each of many --- */
+/* --- a table of buckets --- */
 
-/* Bounded: the bucket used longest ago is forgotten for a new one. One that was not used for as
- * long as a bucket takes to fill was full, so that nothing is lost with it: only who makes more
- * keys than the table holds within that time gets more than his tokens. */
+/* Bounded: a new key evicts the bucket that was unused for longest. A bucket unused for as long as
+ * it takes to fill was full, so nothing is lost. Only a client that makes more keys than the table
+ * holds within that time gets extra tokens. */
 struct limit_table;
 
-/* `max` keys; `seed` as in slots_new. All memory is allocated here. NULL for no memory. */
+/* `max` keys; `seed` as in slots_new. All memory is allocated here. NULL if memory is short. */
 struct limit_table *limit_table_new(uint32_t max, const struct limit_rate *rate, uint64_t seed);
 void limit_table_free(struct limit_table *table); /* NULL is fine */
 
-/* The key's bucket; a full one where it had none. It stays the key's until the next call. */
+/* The key's bucket, or a full one if it had none. It remains the key's until the next call. */
 uint64_t *limit_table_bucket(struct limit_table *table, uint64_t key);
 
 bool limit_table_left(const struct limit_table *table, const uint64_t *bucket, uint64_t now_ns);

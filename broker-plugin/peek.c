@@ -10,11 +10,11 @@
 #define VERSION_BYTE 6
 #define HEAD_BYTES 10 /* of CONNECT: "MQTT" with its length, version, flags, keepalive */
 #define SESSION_EXPIRY 0x11
-/* Where the pointers are looked for: 2.1 has the data of WebSockets before them. */
+/* Where to look for the pointers: 2.1 has WebSocket data before them. */
 #define FIRST_BYTE 16
 #define LAST_BYTE 192
 
-/* What stands behind the pointers to address, id, username and password. */
+/* What follows the pointers to address, id, username and password. */
 struct behind_2_0 {
     uint16_t keepalive, last_mid;
     int state;
@@ -67,7 +67,8 @@ void peek_at(const void *client, size_t place, bool mosquitto_2_1, struct peek_p
     }
 }
 
-/* Bytes of a property's value that begins at `value`; 0 where it is none of CONNECT's. */
+/* Size of a property's value that begins at `value`; 0 if the property is not allowed in
+ * CONNECT. */
 static size_t value_bytes(uint8_t identifier, const uint8_t *value, size_t left)
 {
     size_t first = left < 2 ? 0 : 2u + value[0] * 256u + value[1];
@@ -93,8 +94,8 @@ static size_t value_bytes(uint8_t identifier, const uint8_t *value, size_t left)
     }
 }
 
-/* The length of CONNECT's properties, which stands at its head's end. 0 and `*at` at the end where
- * it is malformed. */
+/* The length of CONNECT's properties, which follows its head. 0 and `*at` at the end if it is
+ * malformed. */
 static size_t properties_bytes(const struct peek_packet *packet, size_t *at)
 {
     size_t bytes = 0;
@@ -127,7 +128,7 @@ size_t peek_connect(const void *client, const struct peek_client *known, bool mo
     if (place == 0)
         return 0;
     peek_at(client, place, mosquitto_2_1, packet);
-    /* Step by step: nothing is followed that was not proved before. */
+    /* Step by step: no pointer is followed before it is verified. */
     return packet->keepalive == known->keepalive && is_connect(packet) ? place : 0;
 }
 

@@ -1,8 +1,8 @@
-/* Two things that the broker tells no plugin, read in its struct mosquitto, whose beginning was
- * compared in 2.0.11, 2.0.21 and 2.1.2 (lib/mosquitto_internal.h): for how long a session is to be
- * kept, and the socket of a connection with the packet that comes over it. Whatever is read is
- * proved first by what the broker's own functions say; where it does not fit, nothing is found.
- * Pure but for the socket; one thread. */
+/* Two things that the broker tells no plugin: how long a session is to be kept, and a connection's
+ * socket with the packet being received. They are read in its struct mosquitto, whose beginning was
+ * compared in 2.0.11, 2.0.21 and 2.1.2 (lib/mosquitto_internal.h). Everything read is first
+ * verified against the broker's own functions; if it does not match, nothing is found. Pure except
+ * for the socket; one thread. */
 #ifndef TALLY_BROKER_PLUGIN_PEEK_H
 #define TALLY_BROKER_PLUGIN_PEEK_H
 
@@ -10,37 +10,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the broker's functions say of a client: the very pointers. */
+/* What the broker's functions return for a client: the very pointers. */
 struct peek_client {
     const char *address, *id, *username, *password;
     int keepalive;
 };
 
-/* The packet that the broker is reading, or working at. */
+/* The packet that the broker is reading or processing. */
 struct peek_packet {
     const uint8_t *payload; /* what follows the fixed header */
-    uint32_t bytes;         /* of it, when it is whole */
-    uint32_t missing;       /* of these, not there yet */
+    uint32_t bytes;         /* its length when complete */
+    uint32_t missing;       /* of these, not received yet */
     uint16_t keepalive;     /* of the client */
     uint8_t command;        /* the fixed header's first byte; 0: no packet has begun */
 };
 
-/* Finds the CONNECT that the broker is working at. `mosquitto_2_1`: as 2.1 lays it out. Returns
+/* Finds the CONNECT that the broker is processing. `mosquitto_2_1`: use the layout of 2.1. Returns
  * where such packets are in a client's memory, the same for all clients, or 0: the memory is not
- * laid out as it should be. */
+ * laid out as expected. */
 size_t peek_connect(const void *client, const struct peek_client *known, bool mosquitto_2_1,
                     struct peek_packet *packet);
 
-/* The packet at a place that peek_connect has returned. */
+/* The packet at a place that peek_connect returned. */
 void peek_at(const void *client, size_t place, bool mosquitto_2_1, struct peek_packet *packet);
 
-/* For how many seconds a CONNECT wants its session kept: 0, unless it is of MQTT 5 and says so. */
+/* For how many seconds a CONNECT asks to keep its session: 0, unless it is MQTT 5 and says so. */
 uint32_t peek_session_expiry(const struct peek_packet *connect);
 
-/* How many bytes have come of a packet that is not whole, and that plugins are told of. */
+/* Bytes received so far of an incomplete packet of a type that plugins are told about. */
 uint32_t peek_pending(const struct peek_packet *packet);
 
-/* The descriptor of a connected client, which is not proved yet. */
+/* The descriptor of a connected client, not verified yet. */
 int peek_socket(const void *client);
 
 #endif

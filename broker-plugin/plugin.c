@@ -1,6 +1,7 @@
-/* The adapter to Mosquitto: its events in, its return codes out, and the path of a reaction. What
- * is decided is decided in role.c and admit.c. What is relied on was read in the sources of 2.0.11,
- * 2.0.21 and 2.1.2: DESIGN, "What the broker does". All on the broker's one thread. */
+/* The adapter to Mosquitto: translates its events and return codes, and holds the path of a
+ * reaction. role.c and admit.c make the decisions. The broker behavior it relies on was read in the
+ * sources of 2.0.11, 2.0.21 and 2.1.2: DESIGN, "What the broker does". All on the broker's one
+ * thread. */
 #include "broker.h"
 #include "charge.h"
 #include "edge.h"
@@ -33,12 +34,12 @@ struct plugin {
     mosquitto_plugin_id_t *id;
     struct edge edge;
     const struct mosquitto *unmatched; /* may write to reactions/, and MESSAGE has not come yet */
-    /* The last PUBLISH outside Tally is charged until MESSAGE says that it may be. */
+    /* The last PUBLISH outside Tally stays charged until MESSAGE shows that it was allowed. */
     const struct mosquitto *foreign;
     uint64_t refusals_before; /* its client's bucket */
-    bool reloading;           /* until TICK: BASIC_AUTH comes for sessions that are there */
+    bool reloading;           /* until TICK: BASIC_AUTH comes for existing sessions */
     bool tells_connect;       /* 2.1: MOSQ_EVT_CONNECT comes */
-    uint64_t signatures;      /* the bucket of the limit of their checks */
+    uint64_t signatures;      /* the bucket that limits signature checks */
     uint64_t next_tend_ms;
     uint64_t next_look_ms;
     struct charge *charge;
@@ -62,8 +63,8 @@ static uint64_t clock_ms(clockid_t clock)
 
 /* --- clients --- */
 
-/* What a client is, where nothing is to be remembered: a session whose client is away, or one that
- * nobody asked about. */
+/* A client's facts where nothing is to be stored: a session whose client is away, or an
+ * unauthenticated one. */
 static const struct role_facts *facts_of(struct plugin *plugin, const struct mosquitto *client,
                                          struct role_facts *unasked)
 {
@@ -75,8 +76,8 @@ static const struct role_facts *facts_of(struct plugin *plugin, const struct mos
     return unasked;
 }
 
-/* The same where the broker asks for the right to publish, which it does for a will, too, when the
- * connection has ended. The name is compared, as the pointer may have come again. */
+/* The same for the right to publish. The broker also asks for it for a will, after the connection
+ * has ended. The name is compared, because the pointer may have been reused. */
 static const struct role_facts *
 facts_of_writer(struct plugin *plugin, const struct mosquitto *client, struct role_facts *unasked)
 {
@@ -89,7 +90,7 @@ facts_of_writer(struct plugin *plugin, const struct mosquitto *client, struct ro
     return facts_of(plugin, client, unasked);
 }
 
-/* A client that is connected for sure, and so has its client id. NULL where there is no room. */
+/* A client that is certainly connected, and so has its client id. NULL if there is no space. */
 static struct client *connected(struct plugin *plugin, const struct mosquitto *client)
 {
     struct role_facts unasked;
@@ -116,8 +117,8 @@ static struct client *connected(struct plugin *plugin, const struct mosquitto *c
     return known;
 }
 
-/* A right to write to reactions/ that no MESSAGE followed was asked for a will: it is routed, to
- * nobody, and counted as refused. */
+/* A right to write to reactions/ that no MESSAGE followed was asked for a will. The will is routed,
+ * to nobody, and counted as refused. */
 static void settle_unmatched(struct plugin *plugin)
 {
     if (plugin->unmatched != NULL)
@@ -125,8 +126,8 @@ static void settle_unmatched(struct plugin *plugin)
     plugin->unmatched = NULL;
 }
 
-/* Whether the broker asks about a client because it reloads, and not because it connects. 2.0 comes
- * to its WebSockets after the reload and before the next TICK: one that is not known begins. */
+/* Whether the broker asks because it reloads, and not because the client connects. 2.0 serves its
+ * WebSockets after the reload and before the next TICK: an unknown one is a new connection. */
 static bool asked_by_reload(const struct plugin *plugin, const struct mosquitto *connection,
                             const struct client *known)
 {
@@ -140,7 +141,7 @@ static bool asked_by_reload(const struct plugin *plugin, const struct mosquitto 
     return plugin->reloading;
 }
 
-/* Begins the connection of a reader whose password must be a token that holds. */
+/* Begins the connection of a reader whose password must be a valid token. */
 static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basic_auth *asked,
                           const char *client_id, const struct role_facts *facts)
 {
@@ -175,23 +176,23 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
     return MOSQ_ERR_SUCCESS;
 }
 
-/* Begins the connection of a client that may connect, where nothing else is in the way. */
+/* Begins the connection of a client that may connect, if nothing else prevents it. */
 static int begin(struct plugin *plugin, const struct mosquitto_evt_basic_auth *asked,
                  const char *client_id, const struct role_facts *facts, bool reload)
 {
-    /* A signature is checked last, so that the limit of an address bounds those, too; and not at a
-     * reload: whoever is not known is away then, and brings a token when it comes again. */
+    /* Signatures are checked last, so that the address limit covers them, and not at a reload: an
+     * unknown client is then away, and sends a token when it returns. */
     if (facts->service == NULL && facts->source == 't')
         return reload ? MOSQ_ERR_SUCCESS : begin_by_token(plugin, asked, client_id, facts);
     /* Without a username the broker's own allow_anonymous decides. */
     int answer = asked->username == NULL ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
-    /* Whom the broker may still refuse has no client id of anybody's yet. */
+    /* A client that the broker may still refuse does not own its client id yet. */
     bool unsure = answer == MOSQ_ERR_PLUGIN_DEFER;
     if (!reload && !unsure)
         client_supersede(plugin->edge.clients, client_id);
-    /* Readers that are begun at their first SUBSCRIBE or PUBLISH instead: at a reload, as it may be
-     * a session whose client is away, and nobody would tell of its end; and where the broker may
-     * still refuse, as 2.1 tells of no end then, but of a beginning. */
+    /* Some readers begin at their first SUBSCRIBE or PUBLISH instead. At a reload this may be a
+     * session whose client is away, and no event would report its end. Where the broker may still
+     * refuse, 2.1 reports no end, but does report a beginning. */
     if (facts->service == NULL && (reload || (plugin->tells_connect && unsure)))
         return answer;
     struct client *client = client_begin(plugin->edge.clients, asked->client, facts);
@@ -220,11 +221,11 @@ static int on_basic_auth(int event, void *data, void *user)
     bool reload = asked_by_reload(plugin, asked->client, known);
     if (reload && known != NULL && !known->ended)
         return known->proved ? MOSQ_ERR_SUCCESS : unproved;
-    client_end(plugin->edge.clients, asked->client); /* of whoever had the pointer before */
+    client_end(plugin->edge.clients, asked->client); /* ends the pointer's previous owner */
     const char *refused = role_connect(&plugin->edge.rules, &plugin->edge.services, client_id,
                                        asked->username, asked->password, &facts);
-    /* A service that has proved to be one is not kept out by others of its address; who has not
-     * proved it pays for the attempt. At a reload nobody connects. */
+    /* Others at its address cannot keep out a service with a valid secret; without one, the attempt
+     * is charged. At a reload nobody connects. */
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     bool pays = !reload && (refused != NULL || facts.service == NULL);
     if (pays && !charge_connection(plugin->charge, asked->client, now_ns)) {
@@ -289,7 +290,7 @@ static int code_of(enum role_answer answer)
                                   : MOSQ_ERR_ACL_DENIED;
 }
 
-/* So much of what comes over the connection is of a packet that was told of. */
+/* This many received bytes belong to a reported packet. */
 static struct client *explain(struct plugin *plugin, const struct mosquitto *connection,
                               size_t bytes)
 {
@@ -313,7 +314,7 @@ static int may_read(struct plugin *plugin, const struct mosquitto_evt_acl_check 
                              mosquitto_client_id(asked->client), asked->topic, area, rest));
 }
 
-/* Counts a refused reaction by its article, too, where that is valid. */
+/* Counts a refused reaction, also by its article if that is valid. */
 static void count_refused(struct plugin *plugin, const char *article, size_t article_bytes,
                           bool known, enum reason reason)
 {
@@ -323,7 +324,7 @@ static void count_refused(struct plugin *plugin, const char *article, size_t art
                        clock_ms(CLOCK_REALTIME));
 }
 
-/* Of a reaction that was refused before admission judged it. */
+/* For a reaction that was refused before admission judged it. */
 static void count_forbidden(struct plugin *plugin, const char *article)
 {
     struct known *known = plugin->edge.admit.known;
@@ -336,7 +337,8 @@ static void count_forbidden(struct plugin *plugin, const char *article)
     count_refused(plugin, article, bytes, is_known, REASON_FORBIDDEN);
 }
 
-/* Others decide, and say nothing where they deny: so it is charged, and given back at MESSAGE. */
+/* Others decide, and do not report a denial. So the message is charged here, and MESSAGE gives the
+ * token back. */
 static int may_write_elsewhere(struct plugin *plugin, struct client *client,
                                const struct mosquitto *connection)
 {
@@ -371,8 +373,8 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
         return may_write_elsewhere(plugin, client, asked->client);
     enum role_answer answer =
         role_write(facts_of_writer(plugin, asked->client, &unasked), area, rest);
-    /* A retained will would be stored for good, as MESSAGE does not see it: so what is retained is
-     * refused here. */
+    /* A retained will would be stored permanently, because MESSAGE does not see it. So retained
+     * messages are refused here. */
     if (area == AREA_REACTIONS && asked->retain)
         answer = ROLE_DENY;
     if (answer == ROLE_DENY) {
@@ -386,7 +388,7 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
     return code_of(answer);
 }
 
-/* By what name its source knows the client. */
+/* The name by which its source identifies the client. */
 static const char *name_of(const struct client *client, const struct mosquitto *connection,
                            const char *client_id, size_t *bytes)
 {
@@ -399,7 +401,7 @@ static const char *name_of(const struct client *client, const struct mosquitto *
     return name;
 }
 
-/* Who subscribes to an article's total, or its state, has it before them. */
+/* A client that subscribes to an article's total or state is viewing that article. */
 static void note_seen(struct plugin *plugin, const struct client *client,
                       const struct mosquitto_evt_acl_check *asked)
 {
@@ -431,7 +433,7 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
                                       mosquitto_client_id(asked->client), asked->topic));
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     wire_explain(&client->wire, strlen(asked->topic) + WIRE_PACKET_BYTES);
-    /* 2.0.11 does not count a session's shared subscriptions, which no reader needs to keep. */
+    /* 2.0.11 does not count a session's shared subscriptions, and no reader needs to keep them. */
     int in_session = mosquitto_client_sub_count(asked->client);
     bool room = !role_subscriptions_bounded(&client->facts) ||
                 (client_subscribe(client, plugin->edge.settings.max_subscriptions,
@@ -450,7 +452,7 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
     return ends ? MOSQ_ERR_ADMINISTRATIVE_ACTION : code_of(answer);
 }
 
-/* Takes nothing from anybody, but is work. */
+/* Takes nothing from anyone, but costs work. */
 static int may_unsubscribe(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
@@ -486,8 +488,8 @@ static int on_acl_check(int event, void *data, void *user)
 
 /* --- reactions --- */
 
-/* Tells the publisher why, on its receipt topic: by the way that the collector's receipts go, so
- * who has not subscribed gets none. */
+/* Tells the publisher why, on its receipt topic. It goes the same way as the collector's receipts,
+ * so a client that has not subscribed gets none. */
 static void send_refusal(struct plugin *plugin, struct client *client,
                          const struct admit_wish *wish, const struct admit_verdict *verdict)
 {
@@ -509,8 +511,8 @@ static void send_refusal(struct plugin *plugin, struct client *client,
         mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, wish->correlation,
                                       (uint16_t)verdict->correlation_bytes) != MOSQ_ERR_SUCCESS)
         goto fail;
-    /* The payload must be the broker's own memory; it and the properties are the broker's from
-     * success on. */
+    /* The payload must be in the broker's own memory; on success the broker owns it and the
+     * properties. */
     payload = mosquitto_malloc(bytes);
     if (payload == NULL)
         goto fail;
@@ -537,7 +539,7 @@ static int answer_refused(const struct mosquitto_evt_message *message, enum reas
     return MOSQ_ERR_ACL_DENIED;
 }
 
-/* What the limits of a client are found by; it stays the same for a connection. */
+/* The keys of a client's limits; they stay the same for a connection. */
 static void fill_keys(const struct plugin *plugin, struct client *client,
                       const struct mosquitto *connection, struct admit_wish *wish)
 {
@@ -582,7 +584,7 @@ static void fill_wish(struct plugin *plugin, struct client *client, bool asked,
     wish->now_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
-/* `asked`: ACL_CHECK came first. It does not for an outgoing bridge, which is no reader. */
+/* `asked`: ACL_CHECK came first. It does not for an outgoing bridge, which is never a reader. */
 static int react(struct plugin *plugin, struct client *client, bool asked,
                  const struct mosquitto_evt_message *message)
 {
@@ -599,15 +601,15 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
     count_refused(plugin, verdict.article, verdict.article_bytes, verdict.known, verdict.reason);
     if (verdict.wants_receipt)
         send_refusal(plugin, client, &wish, &verdict);
-    /* What the edge itself is the reason of is held against nobody. */
+    /* A refusal that the edge itself causes is charged to nobody. */
     if (verdict.reason != REASON_BUSY && verdict.reason != REASON_CLOCK &&
         charge_waste(plugin->charge, client, message->client, FLOOD_REACTIONS, 1, wish.now_ns))
         return MOSQ_ERR_ADMINISTRATIVE_ACTION;
     return answer_refused(message, verdict.reason);
 }
 
-/* A state that cannot hold changes nothing, and is not routed. The feed's are counted, as it may
- * have many to say again; an operator's is said at once. */
+/* An invalid state changes nothing, and is not routed. The feed's are counted, because it may
+ * repeat many; an operator's is logged at once. */
 static int refuse_state(struct plugin *plugin, const char *article, bool by_feed, const char *why)
 {
     if (by_feed)
@@ -618,7 +620,7 @@ static int refuse_state(struct plugin *plugin, const char *article, bool by_feed
     return MOSQ_ERR_ACL_DENIED;
 }
 
-/* What an operator says of an article, or the feed, that passes it on. */
+/* Handles a state from an operator, or from the feed that passes it on. */
 static int learn_state(struct plugin *plugin, const char *article, bool by_feed,
                        const struct mosquitto_evt_message *message)
 {
@@ -644,8 +646,8 @@ static int learn_state(struct plugin *plugin, const char *article, bool by_feed,
                                  : refuse_state(plugin, article, by_feed, why[outcome]);
 }
 
-/* What a message that may be written there says of an article: of its state, or that it has a
- * total, and so was known, or has none any more, or is real. Only what is retained is a state. */
+/* Handles an allowed message about an article: its state, or that it has a total and so was known,
+ * or no longer has one, or is real. Only a retained message is a state. */
 static int learn(struct plugin *plugin, const struct client *client, enum role_area area,
                  const char *article, const struct mosquitto_evt_message *message)
 {
@@ -693,7 +695,7 @@ static int on_message(int event, void *data, void *user)
     return MOSQ_ERR_ACL_DENIED;
 }
 
-/* --- beside --- */
+/* --- other events --- */
 
 static int on_tick(int event, void *data, void *user)
 {
@@ -727,15 +729,15 @@ static int on_reload(int event, void *data, void *user)
     plugin->reloading = true;
     housekeeping_reload(plugin->housekeeping);
 #ifdef MOSQUITTO_2_1
-    /* One that was never called is due at the loop's next turn, before anybody connects: it ends
-     * the reload. */
+    /* A callback that was never called is due at the loop's next turn, before anybody connects: it
+     * ends the reload. */
     mosquitto_callback_unregister(plugin->id, MOSQ_EVT_TICK, on_tick, NULL);
     if (mosquitto_callback_register(plugin->id, MOSQ_EVT_TICK, on_tick, NULL, plugin) !=
         MOSQ_ERR_SUCCESS)
-        return MOSQ_ERR_NOMEM; /* which ends the broker: without TICK nothing would be tended */
+        return MOSQ_ERR_NOMEM; /* ends the broker: without TICK nothing would be tended */
     return MOSQ_ERR_SUCCESS;
 #else
-    return MOSQ_ERR_PLUGIN_DEFER; /* anything else keeps other plugins from hearing of it */
+    return MOSQ_ERR_PLUGIN_DEFER; /* anything else hides the event from other plugins */
 #endif
 }
 
@@ -776,7 +778,7 @@ static void plugin_free(struct plugin *plugin)
 {
     if (plugin == NULL)
         return;
-    /* Those that were never registered are not found; that is fine. */
+    /* Callbacks that were never registered are not found; that is fine. */
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         mosquitto_callback_unregister(plugin->id, events[i].event, events[i].call, NULL);
     settle_unmatched(plugin);

@@ -28,7 +28,7 @@ void property_find(const void *list, struct property_view *view)
     memset(view, 0, sizeof *view);
     for (const struct property *one = list; one != NULL; one = one->next) {
         if (one->identifier == RESPONSE_TOPIC) {
-            /* An empty one has no bytes, and is there all the same. */
+            /* An empty one has no bytes, but is still present. */
             view->response_topic = one->value.text.bytes == NULL ? "" : one->value.text.bytes;
             view->response_topic_bytes = one->value.text.n;
         } else if (one->identifier == CORRELATION_DATA) {
@@ -43,7 +43,7 @@ bool property_fits(const void *list, const char *response_topic, const unsigned 
     const struct property *first = list;
     struct property_view view;
 
-    /* Step by step: nothing is followed that was not proved before. */
+    /* Step by step: no pointer is followed before it is verified. */
     if (first == NULL || first->identifier != RESPONSE_TOPIC || first->next == NULL ||
         first->next->identifier != CORRELATION_DATA || first->next->next != NULL)
         return false;

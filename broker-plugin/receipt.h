@@ -10,14 +10,14 @@
 
 #define RECEIPT_MAX_BYTES 512
 
-/* A receipt costs the broker some allocations and a turn of its loop, a refused reaction next to
- * nothing: so a client that sends rubbish gets 16 of them at once, then four a second. An honest
- * one never meets the bound. */
+/* A receipt costs the broker some allocations and a turn of its loop; a refused reaction costs
+ * almost nothing. So a client that sends rubbish gets 16 receipts at once, then four a second. An
+ * honest client never reaches the limit. */
 extern const struct limit_rate receipt_rate;
 
 /* Writes the JSON of a refusal, NUL-terminated, into `out` (RECEIPT_MAX_BYTES suffice).
- * `article_bytes` 0 and `reaction` NULL: not valid, left out. Both are of forms that need no
- * escape. Returns its length, or 0 where `out_bytes` is too small. */
+ * `article_bytes` 0 and `reaction` NULL: not valid, left out. Neither form needs escaping. Returns
+ * its length, or 0 if `out_bytes` is too small. */
 size_t receipt_refusal(char *out, size_t out_bytes, const char *article, size_t article_bytes,
                        const char *reaction, enum reason reason);
 

@@ -16,14 +16,14 @@ struct entry {
     char article[ARTICLE_MAX_BYTES + 1];
     uint64_t since_ms;
     uint64_t refused[REASON_COUNT];
-    uint64_t last; /* which refusal was its last; 0: free */
+    uint64_t last; /* number of its last refusal; 0: free */
 };
 
 struct refusals {
     struct reader_key key;
     uint64_t counted;
     struct slots *known, *unknown;
-    struct entry entry[ENTRIES]; /* by slot; those of the unknown come behind */
+    struct entry entry[ENTRIES]; /* by slot; the unknown ones come last */
 };
 
 struct refusals *refusals_new(const struct reader_key *key, uint64_t seed)
@@ -92,7 +92,7 @@ static void add(struct text *text, const char *format, ...)
         text->used = text->bytes - 1;
 }
 
-/* "busy":3 and so on; those that are 0 only where `all`. */
+/* "busy":3 and so on; zero counts only if `all`. */
 static void add_reasons(struct text *text, const uint64_t refused[REASON_COUNT], bool all)
 {
     const char *comma = "";

@@ -20,8 +20,8 @@ static bool begins_with(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* NULL, or why the client id may not be this role's. An id may be resumed by whoever knows it, with
- * its subscriptions: hence prefixes of the roles' own. */
+/* NULL, or why this role may not use the client id. Anyone who knows an id may resume it, with its
+ * subscriptions: hence each role has its own prefixes. */
 static const char *client_id_refused(const char *client_id, enum role role)
 {
     if (strlen(client_id) > ROLE_CLIENT_ID_MAX_BYTES)
@@ -45,8 +45,8 @@ static bool username_fits(const char *username)
     return bytes >= ROLE_USERNAME_MIN_BYTES && bytes <= ROLE_USERNAME_MAX_BYTES;
 }
 
-/* By what the reader is known: the username where there is one, else the client id; 0 where the
- * deployment admits neither. */
+/* How the reader is identified: by the username if there is one, else by the client id; 0 if the
+ * deployment allows neither. */
 static char source_of(const struct role_rules *rules, const char *client_id, const char *username)
 {
     if (username != NULL && rules->by_username && username_fits(username))
@@ -88,8 +88,8 @@ void role_unasked(const struct role_rules *rules, const struct services *service
     facts->admitted = client_id != NULL && client_id_refused(client_id, ROLE_READER) == NULL &&
                       (username == NULL || services_find(services, username) == NULL);
     facts->source = 0;
-    /* A certificate's name may be short: then its owner watches only, and is not known by a client
-     * id of its own choice. */
+    /* A certificate's name may be short: its owner then only watches, and a client id of its own
+     * choice does not identify it. */
     if (facts->admitted && (username == NULL || username_fits(username)))
         facts->source = source_of(rules, client_id, username);
 }
@@ -120,7 +120,7 @@ static bool is(const char *rest, const char *what)
     return strcmp(rest, what) == 0;
 }
 
-/* For itself, or for the readers whom it names. */
+/* For itself, or for the readers that it names. */
 static bool reacts(enum role role)
 {
     return role == ROLE_READER || role == ROLE_NEWSROOM || role == ROLE_GATEWAY;
@@ -199,8 +199,8 @@ static bool level_is(const char *filter, char which)
 }
 
 /* Follows the filter through the prefix, level by level. Returns what is left of it for the area,
- * or NULL where it matches no topic behind the prefix. `*wide` is set where a wildcard stands in
- * the prefix's place, so that it matches other topics, too. */
+ * or NULL if it matches no topic after the prefix. Sets `*wide` if a wildcard takes the prefix's
+ * place, so that the filter also matches other topics. */
 static const char *behind_prefix(const struct role_rules *rules, const char *filter, bool *wide)
 {
     for (const char *prefix = rules->prefix; *prefix != '\0';) {
@@ -223,9 +223,9 @@ static const char *behind_prefix(const struct role_rules *rules, const char *fil
     return filter;
 }
 
-/* What stands behind "$share/group/"; the filter itself where it is not shared; NULL where it is
- * malformed: a group has no wildcard (MQTT 5, 4.8.2), which not every version of the broker sees.
- */
+/* What follows "$share/group/"; the filter itself if it is not shared; NULL if it is malformed: a
+ * group must not contain a wildcard (MQTT 5, 4.8.2), which not every version of the broker
+ * checks. */
 static const char *look_through_share(const char *filter)
 {
     static const char share[] = "$share/";

@@ -20,7 +20,7 @@ struct session {
     struct owner *owner;
     const void *holder; /* NULL: the client is away */
     uint32_t lifetime_s;
-    struct heap_node expiry; /* s; of one that is held: when to look again */
+    struct heap_node expiry; /* s; for a held session: when to check again */
     UT_hash_handle hh;
 };
 
@@ -61,7 +61,7 @@ static struct owner *find_owner(const struct session_table *table, uint64_t addr
     return owner;
 }
 
-/* One that has no session is forgotten. */
+/* Forgets an address that has no session left. */
 static void release(struct session_table *table, struct owner *owner)
 {
     if (owner->sessions > 0)
@@ -124,7 +124,7 @@ bool session_may_begin(const struct session_table *table, uint64_t id, uint64_t 
     return find(table, id) != NULL || has_room(table, address);
 }
 
-/* When it has expired, where its client goes now. */
+/* When it will have expired if its client leaves now. */
 static uint64_t expiry_of(const struct session *session, uint64_t now_s)
 {
     return session->lifetime_s == SESSION_NEVER ? UINT64_MAX
@@ -162,7 +162,7 @@ static void set_expiry(struct session_table *table, struct session *session, uin
 {
     heap_remove(&table->expiries, &session->expiry);
     session->expiry.due = due;
-    heap_add(&table->expiries, &session->expiry); /* there is room: one has just gone */
+    heap_add(&table->expiries, &session->expiry); /* there is space: one was just removed */
 }
 
 bool session_begin(struct session_table *table, uint64_t id, uint64_t address, const void *holder,

@@ -15,7 +15,7 @@
 #define NUMBER_OF(name) OPTION_NUMBER, offsetof(struct settings, name)
 #define SWITCH_OF(name) OPTION_SWITCH, offsetof(struct settings, name)
 
-/* The wording stands twice: in the table, and where more than the table can say is checked. */
+/* This wording appears twice: in the table, and in the checks that the table cannot express. */
 #define ACCEPTS_RING_BYTES "1048576 to 1073741824, a multiple of 4096"
 #define ACCEPTS_IDENTITIES "1 to 3 of token, username and client_id, with commas between"
 #define ACCEPTS_TOKEN_KEYS "empty, or a file: a JWKS, or one public key in PEM"
@@ -125,7 +125,7 @@ static int parse_identities(struct settings *settings)
     }
 }
 
-/* What is said of tokens where none are taken would guard nothing. */
+/* Token options have no effect where tokens are not accepted, and would guard nothing. */
 static int check_tokens(const struct settings *settings, char *error, size_t error_bytes)
 {
     const struct {
@@ -147,7 +147,7 @@ static int check_tokens(const struct settings *settings, char *error, size_t err
     return 0;
 }
 
-/* What the table cannot say. */
+/* The checks that the table cannot express. */
 static int understand(struct settings *settings, char *error, size_t error_bytes)
 {
     char why[256];

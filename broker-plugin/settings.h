@@ -32,13 +32,14 @@ struct settings {
     uint64_t reader_create_rate, reader_create_burst, address_create_rate, address_create_burst;
     uint64_t forget_hours;
     bool open_wildcards, auto_id_may_react, limits, auto_create;
-    /* understood */
+    /* parsed */
     struct kind_table kind_table;
     bool by_token, by_username, by_client_id;
     struct address_nets proxy_nets;
 };
 
-/* The table of the options, for the program and for the test that compares it with README.md. */
+/* The table of the options, for the program and for the test that compares it with
+ * docs/reference/options.md. */
 extern const struct option settings_options[];
 extern const size_t settings_options_n;
 

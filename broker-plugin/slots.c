@@ -5,7 +5,7 @@
 struct slot {
     uint64_t key;
     uint32_t chain;        /* the next of the same head */
-    uint32_t older, newer; /* the list of use: free slots first, then from the stalest on */
+    uint32_t older, newer; /* the list of use: free slots first, then from stalest to newest */
     bool used;             /* has a key */
 };
 
@@ -90,7 +90,7 @@ void slots_touch(struct slots *slots, uint32_t slot)
     slots->newest = slot;
 }
 
-/* Takes the key of a slot away. */
+/* Removes the key of a slot. */
 static void forget(struct slots *slots, uint32_t slot)
 {
     struct slot *used = &slots->slot[slot];

@@ -1,7 +1,7 @@
-/* Which of n slots belongs to a key, and which was used longest ago: the index of every bounded
- * table that forgets the stalest first. What the slots hold is the owner's. A hash table with
- * chains and one list in the order of use, both of slot numbers; all of it is allocated at the
- * start. Every operation takes constant time. Pure; one thread. */
+/* Maps keys to n slots, and knows which slot was used longest ago: the index of every bounded table
+ * that evicts the stalest entry first. The slots' contents belong to the owner. A hash table with
+ * chains and one list in order of use, both of slot numbers, all allocated at the start. Every
+ * operation takes constant time. Pure; one thread. */
 #ifndef TALLY_BROKER_PLUGIN_SLOTS_H
 #define TALLY_BROKER_PLUGIN_SLOTS_H
 
@@ -13,25 +13,25 @@
 
 struct slots;
 
-/* `n`: 1 to SLOTS_MAX, all free. `seed` is random: clients choose keys, and must not choose those
- * that share a chain (multiply-shift hashing by a secret odd factor; Dietzfelbinger et al., J.
- * Algorithms 25, 1997). NULL for no memory. */
+/* `n`: 1 to SLOTS_MAX, all free. `seed` is random: clients choose keys, and must not be able to
+ * choose keys that share a chain (multiply-shift hashing by a secret odd factor; Dietzfelbinger et
+ * al., J. Algorithms 25, 1997). NULL if memory is short. */
 struct slots *slots_new(uint32_t n, uint64_t seed);
 void slots_free(struct slots *slots); /* NULL is fine */
 
 /* The key's slot, or SLOTS_NONE. */
 uint32_t slots_find(const struct slots *slots, uint64_t key);
 
-/* The slot is the one used last. */
+/* Marks the slot as the most recently used. */
 void slots_touch(struct slots *slots, uint32_t slot);
 
-/* Gives a key that has none a slot: a free one, or that of the stalest key, which is forgotten. */
+/* Gives a new key a slot: a free one, or that of the stalest key, which is evicted. */
 uint32_t slots_add(struct slots *slots, uint64_t key);
 
-/* Gives a key that has none this slot; the key that had it is forgotten. */
+/* Gives a new key this slot; its previous key is evicted. */
 void slots_place(struct slots *slots, uint32_t slot, uint64_t key);
 
-/* The slot is free, and the next to be given. */
+/* Frees the slot, which will be the next to be given. */
 void slots_remove(struct slots *slots, uint32_t slot);
 
 /* The slot that slots_add would give, and whether it has a key. */

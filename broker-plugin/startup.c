@@ -29,8 +29,8 @@ static void say_finding(void *user, bool fatal, const char *sentence)
     broker_say(fatal ? MOSQ_LOG_ERR : MOSQ_LOG_WARNING, sentence, "%s", "");
 }
 
-/* 0, or -1 where the broker is configured so that the promise could not be kept: then all of that
- * is said already, and `error` is empty. */
+/* 0, or -1 if the broker's configuration prevents the promise: all findings are then already
+ * logged, and `error` is empty. */
 static int check_broker(struct edge *edge, char *error, size_t error_bytes)
 {
     struct broker_config config;
@@ -47,7 +47,7 @@ static int check_broker(struct edge *edge, char *error, size_t error_bytes)
     return 0;
 }
 
-/* Whether properties lie in memory as property.c takes for granted. */
+/* Whether properties are laid out in memory as property.c assumes. */
 static int check_properties(char *error, size_t error_bytes)
 {
     static const char topic[] = "receipts/proof";

@@ -1,5 +1,5 @@
-/* The start: from Mosquitto's options to an open edge, and what is said of it on the log. The
- * broker's one thread. */
+/* The start: from Mosquitto's options to an open edge, and what the log says about it. The broker's
+ * one thread. */
 #ifndef TALLY_BROKER_PLUGIN_STARTUP_H
 #define TALLY_BROKER_PLUGIN_STARTUP_H
 
@@ -8,12 +8,13 @@
 
 #include <stddef.h>
 
-/* Opens a zeroed edge, once the broker is seen to be such that the promise can be kept. 0, or -1
- * with a sentence in `error`, which is empty where all is said already. To be closed either way. */
+/* Opens a zeroed edge, after checking that this broker allows Tally to keep its promise. 0, or -1
+ * with a sentence in `error`, which is empty if everything has been logged. Close the edge either
+ * way. */
 int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n, char *error,
                  size_t error_bytes);
 
-/* Says that it is ready, and what of it an operator is to know. */
+/* Logs that it is ready, and what an operator should know about it. */
 void startup_say_ready(const struct edge *edge);
 
 #endif

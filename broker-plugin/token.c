@@ -9,13 +9,13 @@
 #define PART_MAX_BYTES (TOKEN_MAX_BYTES / 4 * 3)
 #define TIME_MAX_S 253402300799.0 /* the end of the year 9999 */
 
-/* A part as it stands in the token. */
+/* A part as it appears in the token. */
 struct part {
     const char *text;
     size_t bytes;
 };
 
-/* What a part says. */
+/* The contents of a part. */
 struct content {
     unsigned char bytes[PART_MAX_BYTES];
     size_t n;
@@ -45,8 +45,7 @@ static bool decode(const struct part *part, struct content *content)
 
 /* --- the signature --- */
 
-/* What else the header says is of no account (RFC 7515, 4): keys and addresses of keys above all.
- */
+/* Everything else in the header is ignored (RFC 7515, 4), above all keys and addresses of keys. */
 static const char *read_header(const cJSON *header, enum token_algorithm *algorithm,
                                const char **key_id)
 {
@@ -93,7 +92,7 @@ static const char *check_signature(struct token_keys *keys, const char *text,
 
 /* --- the claims --- */
 
-/* Whether the claim is a time, in whole seconds; fractions are cut. */
+/* Whether the claim is a time, in whole seconds; fractions are dropped. */
 static bool read_time(const cJSON *claim, uint64_t *seconds)
 {
     if (!cJSON_IsNumber(claim))

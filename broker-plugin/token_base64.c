@@ -5,7 +5,7 @@
 bool token_base64_decode(const char *text, size_t text_bytes, void *out, size_t max_bytes,
                          size_t *bytes)
 {
-    /* libsodium 1.0.18 decodes each byte beyond ASCII as if it were '_'. */
+    /* libsodium 1.0.18 decodes every non-ASCII byte as '_'. */
     for (size_t i = 0; i < text_bytes; i++)
         if ((unsigned char)text[i] >= 0x80)
             return false;

@@ -41,7 +41,7 @@ static size_t take_digits(struct scan *in)
     return (size_t)(in->at - begin);
 }
 
-/* Whether the number from `begin` on is short enough, and one of 64 bits where it is whole. */
+/* Whether the number from `begin` on is short enough and, if whole, fits in 64 bits. */
 static bool number_fits(const unsigned char *begin, size_t bytes, bool whole)
 {
     char text[TOKEN_JSON_NUMBER_MAX_BYTES + 1];
@@ -151,8 +151,8 @@ static int compare(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sorted, so that it costs no more than it was to read it. `names` has room for those of any
- * object of the tree. */
+/* Sorts, so that the check costs no more than parsing. `names` has space for those of any object of
+ * the tree. */
 static bool has_no_name_twice(const cJSON *object, const char **names)
 {
     const cJSON *member;
@@ -166,7 +166,7 @@ static bool has_no_name_twice(const cJSON *object, const char **names)
     return true;
 }
 
-/* Whether no object has a member twice, and no number is beyond a double. */
+/* Whether no object repeats a member, and no number exceeds a double. */
 static bool tree_fits(const cJSON *value, const char **names)
 {
     const cJSON *one;

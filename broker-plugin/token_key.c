@@ -10,15 +10,15 @@
 
 #define P256_COORDINATE_BYTES 32
 #define ES256_SIGNATURE_BYTES (2 * P256_COORDINATE_BYTES)
-/* Of a number of a public key: more than is accepted, so that an error names the size. */
+/* For a number of a public key: larger than accepted, so that an error can name the size. */
 #define NUMBER_MAX_BYTES 2048
 
 static const char broken[] = "is broken: a member is missing, or of another form";
 static const char private[] = "is private: only the public part of a key pair belongs here";
 
-/* --- what a public key must be --- */
+/* --- requirements for a public key --- */
 
-/* Whether the exponent is odd and over 1: with 1 everything is signed. */
+/* Whether the exponent is odd and over 1: with 1, any signature is valid. */
 static bool exponent_fits(gnutls_pubkey_t key)
 {
     gnutls_datum_t modulus = {NULL, 0}, exponent = {NULL, 0};
@@ -60,7 +60,7 @@ static const char *judge_ed25519(const unsigned char key[crypto_sign_PUBLICKEYBY
     return crypto_core_ed25519_is_valid_point(key) == 1 ? NULL : "is no point of the curve Ed25519";
 }
 
-/* --- of a JWK --- */
+/* --- from a JWK --- */
 
 /* Decodes a member. False: it is missing, not base64url, or has more than `max` bytes. */
 static bool take_bytes(const cJSON *jwk, const char *member, unsigned char *out, size_t max,
@@ -79,7 +79,7 @@ static const char *take_secret(struct token_key *key, const cJSON *jwk)
     return NULL;
 }
 
-/* The number that a member is, big-endian. Its size 0: the member is missing or broken. */
+/* The number in a member, big-endian. Size 0: the member is missing or broken. */
 static gnutls_datum_t take_number(const cJSON *jwk, const char *member,
                                   unsigned char out[NUMBER_MAX_BYTES])
 {
@@ -131,8 +131,8 @@ static bool is_private(const cJSON *jwk)
     return false;
 }
 
-/* Only the numbers that make the key are read: no certificate (x5c), and no address of one (x5u).
- */
+/* Only the numbers that make up the key are read: no certificate (x5c), and no address of one
+ * (x5u). */
 const char *token_key_take_jwk(struct token_key *key, const cJSON *jwk)
 {
     if (key->algorithm != TOKEN_HS256 && is_private(jwk))
@@ -150,15 +150,15 @@ const char *token_key_take_jwk(struct token_key *key, const cJSON *jwk)
     return broken;
 }
 
-/* --- of PEM --- */
+/* --- from PEM --- */
 
 static const char *find(const char *text, size_t bytes, const char *what)
 {
     return memmem(text, bytes, what, strlen(what));
 }
 
-/* Moves it to where libsodium reads it, which takes a third of the time of GnuTLS, and less for a
- * signature. NULL, or what is wrong. */
+/* Moves the key to libsodium, which needs a third of GnuTLS's time, and less for a signature. NULL,
+ * or what is wrong. */
 static const char *move_ed25519(struct token_key *key)
 {
     gnutls_datum_t x = {NULL, 0};
@@ -238,7 +238,7 @@ static bool public_fits(const struct token_key *key, gnutls_sign_algorithm_t alg
     return gnutls_pubkey_verify_data2(key->public, algorithm, 0, message, signature) >= 0;
 }
 
-/* A token has both numbers side by side (RFC 7518, 3.4), GnuTLS takes them in DER. */
+/* A token has both numbers side by side (RFC 7518, 3.4); GnuTLS takes them in DER. */
 static bool point_signature_fits(const struct token_key *key, const gnutls_datum_t *message,
                                  const gnutls_datum_t *signature)
 {

@@ -1,6 +1,6 @@
-/* One key that signatures of readers' tokens are checked by: made of a JWK or of PEM, by GnuTLS or
- * libsodium. A key has one algorithm. Nothing is fetched, and no secret is in an error. One thread.
- */
+/* One key that verifies signatures of readers' tokens, built from a JWK or from PEM by GnuTLS or
+ * libsodium. A key has one algorithm. Nothing is fetched, and errors contain no secret. One
+ * thread. */
 #ifndef TALLY_BROKER_PLUGIN_TOKEN_KEY_H
 #define TALLY_BROKER_PLUGIN_TOKEN_KEY_H
 
@@ -17,12 +17,12 @@ struct token_key {
     size_t raw_bytes;
 };
 
-/* Fills a key that is zero but for its algorithm, which is the JWK's. NULL, or what is wrong: the
- * words behind "key 1 of 2". The caller frees the key in either case. */
+/* Fills a key that is zero except for its algorithm, which is the JWK's. NULL, or what is wrong:
+ * the words that follow "key 1 of 2". The caller frees the key in either case. */
 const char *token_key_take_jwk(struct token_key *key, const cJSON *jwk);
 
-/* Fills a key that is zero, its algorithm too, from text that begins with "-----BEGIN ". Returns
- * as token_key_take_jwk. */
+/* Fills a key that is all zero, including its algorithm, from text that begins with "-----BEGIN ".
+ * Returns as token_key_take_jwk. */
 const char *token_key_take_pem(struct token_key *key, const char *text, size_t bytes);
 
 /* Frees and wipes what the key holds. */

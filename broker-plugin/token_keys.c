@@ -52,7 +52,7 @@ static bool is(const char *text, const char *what)
     return text != NULL && strcmp(text, what) == 0;
 }
 
-/* Whether a JWK says that signatures are checked by it, or nothing of it. */
+/* Whether a JWK says that it verifies signatures, or does not say what it is for. */
 static bool is_for_signatures(const cJSON *jwk)
 {
     const cJSON *use = token_json_member(jwk, "use");
@@ -72,7 +72,7 @@ static bool is_for_signatures(const cJSON *jwk)
     return false;
 }
 
-/* The algorithm for which a JWK is, by its kind; another "alg" makes it one for something else. */
+/* The algorithm of a JWK, by its kind; a different "alg" means that the key has another purpose. */
 static bool algorithm_of(const cJSON *jwk, enum token_algorithm *algorithm)
 {
     const cJSON *name = token_json_member(jwk, "alg");

@@ -1,7 +1,7 @@
-/* The keys that readers' tokens are checked by (INTERFACES.md 3.1): a JWKS (RFC 7517), or one
- * public key in PEM. A key has one algorithm, by its own kind, whatever a token says. What is read
- * comes from the operator's file alone; nothing is ever fetched. Secrets are wiped when they are
- * freed, and are in no error. One thread. */
+/* The keys that verify readers' tokens (INTERFACES.md 3.1): a JWKS (RFC 7517), or one public key in
+ * PEM. A key has one algorithm, set by its own kind, whatever a token says. Keys come only from the
+ * operator's file; nothing is ever fetched. Secrets are wiped when they are freed, and appear in no
+ * error. One thread. */
 #ifndef TALLY_BROKER_PLUGIN_TOKEN_KEYS_H
 #define TALLY_BROKER_PLUGIN_TOKEN_KEYS_H
 
@@ -27,18 +27,18 @@ enum token_algorithm {
     TOKEN_EDDSA, /* Ed25519 */
 };
 
-/* The algorithm of this name, as "alg" has it. False: none of these. */
+/* The algorithm of this name, as in "alg". False: none of these. */
 bool token_keys_algorithm(const char *name, enum token_algorithm *algorithm);
 
 struct token_keys;
 
-/* Reads the file. A key for something else (use, key_ops, alg, or a kind that is none of the four)
- * is ignored; one that is weak, broken or private is an error, as is a file without any, one with
- * more than TOKEN_KEYS_MAX, and one with a secret that others may read. NULL with "PATH: …" in
+/* Reads the file. A key for another purpose (use, key_ops, alg, or a kind other than the four) is
+ * ignored. A weak, broken or private key is an error, as is a file without any key, one with more
+ * than TOKEN_KEYS_MAX, and one with a secret that others may read. NULL with "PATH: …" in
  * `error`. */
 struct token_keys *token_keys_load(const char *path, char *error, size_t error_bytes);
 
-/* The same of what stands in a file. */
+/* The same for the contents of a file. */
 struct token_keys *token_keys_parse(const char *text, size_t bytes, char *error,
                                     size_t error_bytes);
 
@@ -51,20 +51,20 @@ bool token_keys_secret(const struct token_keys *keys); /* one of them is a secre
 enum token_keys_answer {
     TOKEN_KEYS_FITS,
     TOKEN_KEYS_NONE,  /* no key has this algorithm and id */
-    TOKEN_KEYS_WRONG, /* the signature is by none of those that have */
+    TOKEN_KEYS_WRONG, /* none of those made the signature */
 };
 
 /* Whether one of the keys of this algorithm made the signature of the message. `id` (may be NULL)
- * rules those out that have another; a key without an id fits every one. At most as many checks as
- * there are keys. */
+ * excludes keys with a different id; a key without an id always matches. Makes at most as many
+ * checks as there are keys. */
 enum token_keys_answer token_keys_verify(struct token_keys *keys, enum token_algorithm algorithm,
                                          const char *id, const void *message, size_t message_bytes,
                                          const unsigned char *signature, size_t signature_bytes);
 
-/* How many checks there were, each of one signature by one key. */
+/* How many checks were made, each of one signature by one key. */
 uint64_t token_keys_checks(const struct token_keys *keys);
 
-/* What is known of a file without reading it. */
+/* A file's identity, known without reading it. */
 struct token_keys_seen {
     bool there;
     dev_t device;
@@ -73,8 +73,8 @@ struct token_keys_seen {
     struct timespec changed;
 };
 
-/* Looks at the file; true where it is another than `seen` says, which then says what it is. To be
- * asked before the file is read, so that what is written meanwhile is seen the next time. */
+/* Checks the file; true if it differs from `seen`, which is then updated. Call it before reading
+ * the file, so that a write in between is noticed the next time. */
 bool token_keys_changed(const char *path, struct token_keys_seen *seen);
 
 #endif

@@ -27,7 +27,7 @@ static bool cookie_of(int socket, uint32_t *cookie)
     return true;
 }
 
-/* Bytes that came, whoever has read them. False where the kernel does not say. */
+/* Bytes received, whether or not they were read. False if the kernel does not say. */
 static bool bytes_that_came(int socket, uint64_t *bytes)
 {
     struct tcp_info info;
@@ -40,7 +40,7 @@ static bool bytes_that_came(int socket, uint64_t *bytes)
     return true;
 }
 
-/* Whether the socket's peer is at the address; `*may_say`: whether it has one at all. */
+/* Whether the socket's peer has the address; `*may_say`: whether it has one at all. */
 static bool peer_is(int socket, const char *address, bool *may_say)
 {
     struct sockaddr_storage peer;
@@ -87,7 +87,7 @@ void wire_begin(struct wire *wire, int socket, const char *address, bool named_b
     wire->explained = (uint32_t)bytes;
 }
 
-/* Modulo 2^32: less than half of that comes between two looks. */
+/* Modulo 2^32: fewer than half of that arrive between two checks. */
 static int32_t unexplained(const struct wire *wire, uint64_t came, uint32_t pending)
 {
     return (int32_t)((uint32_t)came - pending - wire->explained);
@@ -116,7 +116,7 @@ bool wire_look(struct wire *wire, uint64_t *came, uint32_t *unread)
         wire->explained = (uint32_t)*came + WIRE_AHEAD_BYTES;
     if (bytes < WIRE_UNEXPLAINED_BYTES)
         return false;
-    /* The descriptor may be another connection's by now. */
+    /* The descriptor may belong to another connection by now. */
     if (!cookie_of(wire->socket, &cookie) || cookie != wire->cookie) {
         wire_none(wire);
         return false;

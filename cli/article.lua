@@ -1,16 +1,16 @@
--- What each of the operator's scripts begins with: the build puts it before them, and lib/lua/prelude.lua before it. An article is read as a whole before anything is
--- written; then its head, base, version and place in the changed set move together (INTERFACES.md 5).
+-- The beginning of each of the operator's scripts. The build prepends it to them, and lib/lua/prelude.lua to it. An article is read
+-- completely before anything is written; then its head, base, version and place in the changed set change together (FORMATS.md 5).
 --
 -- KEYS  heads, base, changed, meta, states, dropped of one shard
 -- ARGV  1 shard; the rest is each script's own
--- Any of them may answer {'paused', ms}: the shard's totals are being counted (5.3), so long at most; nothing was done.
-local MOST = 9007199254740991 -- of a count in a base: what a number here, and every reader of JSON, holds exactly
+-- Any of them may answer {'paused', ms}: the shard's totals are being counted (5.3), for this long at most; nothing was done.
+local MOST = 9007199254740991 -- of a count in a base: Lua numbers and all JSON readers hold this exactly
 local heads_key, base_key, changed_key, meta_key, states_key, dropped_key = unpack(KEYS)
 local prefix = sub(heads_key, 1, -6)
 
 local meta = call('HMGET', meta_key, 'version', 'articles', 'pause')
 local last_version, last_number = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
-call('ZCARD', changed_key) -- of a wrong type it must not fail after the first write
+call('ZCARD', changed_key) -- a key of a wrong type must fail before the first write
 call('HLEN', dropped_key)
 
 local rest_ms = paused_ms(meta[3])
@@ -18,7 +18,7 @@ if rest_ms then
     return {'paused', rest_ms}
 end
 
--- The article as it stands, of number 0 where it has no head; nil and what is of no known form.
+-- The stored article, with number 0 if it lacks a head; nil and the name of the part if its form is unknown.
 local function read(article)
     local head, base = call('HGET', heads_key, article), call('HGET', base_key, article)
     local a = {article = article, number = 0, voters = 0, level = 0, split = 0, counts = {}, base = {}}
@@ -50,7 +50,7 @@ local function read(article)
     return a
 end
 
--- The prefix of its registers' keys.
+-- The prefix of the keys of an article's registers.
 local function registers_of(number)
     return prefix .. format('%.0f:', number)
 end
@@ -60,7 +60,7 @@ local function next_number()
     return last_number
 end
 
--- Writes it with a new version, which it answers.
+-- Writes the article with a new version and returns the version.
 local function write(a)
     local counts, base, made = {}, {}, a.number == 0
     for kind = 1, KINDS do
@@ -90,7 +90,7 @@ local function write(a)
     return last_version
 end
 
--- A hint: that it cannot be given spoils nothing.
+-- A hint: a failure here is harmless.
 local function hint()
     try('PUBLISH', 'tally:changed', ARGV[1])
 end

@@ -1,4 +1,4 @@
-/* Articles as an option names them: all, or some with commas between. Pure; any thread. */
+/* The list of articles in an option: all, or some separated by commas. Pure; any thread. */
 #ifndef TALLY_CLI_ARTICLE_LIST_H
 #define TALLY_CLI_ARTICLE_LIST_H
 
@@ -15,8 +15,8 @@ struct article_list {
     char text[OPTION_TEXT_MAX_BYTES + 1]; /* they point into it: do not copy */
 };
 
-/* Returns 0, or -1 with a sentence about the option `articles` in `error`. Those named twice are
- * there once. */
+/* Returns 0, or -1 with a sentence about the option `articles` in `error`. Duplicates are dropped.
+ */
 int article_list_parse(struct article_list *list, const char *option, char *error,
                        size_t error_bytes);
 

@@ -11,9 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SETTLE_MS                                                                                  \
-    3000 /* so long what differs may still be under way: the feed sends each 250 ms                \
-          */
+#define SETTLE_MS 3000 /* how long a difference may be under way: the feed sends every 250 ms */
 #define COULD_NOT_CHECK 2
 #define WHY_BYTES 1024
 

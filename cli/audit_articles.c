@@ -13,7 +13,7 @@
 #define ARTICLES_MAX 1000000 /* about 250 bytes each */
 #define LOOK_AGAIN_MS 200
 #define PAUSED_LOOK_MS 60
-#define ARRIVED_MS 800 /* after a pause began, nothing is under way: the feed sends each 250 ms */
+#define ARRIVED_MS 800     /* into a pause, everything has arrived: the feed sends every 250 ms */
 #define LAST_LOOK_MS 1700  /* after it began, the last look may begin … */
 #define PAUSE_SURE_MS 1950 /* … and must be over */
 #define PAUSES 4           /* of a shard */
@@ -23,20 +23,20 @@ struct subject {
     uint32_t shard;
     bool pending; /* to be looked at again */
     struct audit_differences
-        *evidence; /* what differs though nothing moves; NULL nothing is proven */
+        *evidence; /* differences while nothing moves; NULL nothing is proven */
     size_t bytes;
     char article[];
 };
 
 struct run {
     const struct audit_articles *audit;
-    struct subject *set; /* all of them, in the order in which they were found */
+    struct subject *set; /* all of them, in the order of discovery */
     size_t n;
-    bool full, broken;     /* broken: Redis, broker or feed failed, which the report says */
-    uint64_t paused_at_ms; /* the shard that is looked at; 0 it is not paused */
+    bool full, broken;     /* broken: Redis, broker or feed failed; see the report */
+    uint64_t paused_at_ms; /* of the current shard; 0 not paused */
 };
 
-/* What was seen of one article. */
+/* The observations of one article. */
 struct look {
     struct subject *subject;
     bool absent, unchecked; /* unchecked: it changed too often to be counted */
@@ -91,7 +91,7 @@ static void breaks(struct run *run, const char *what, const char *why)
     run->broken = true;
 }
 
-/* What stands in a wrong shard's heads is looked for in its own, and missing there. */
+/* An article in a wrong shard's heads is looked up in its own shard, and missing there. */
 static void find_all(struct run *run)
 {
     for (uint32_t i = 0; i < store_view_shards(run->audit->store); i++)
@@ -127,7 +127,8 @@ static void look_at_redis(struct run *run, struct look *look)
                                                               &look->total, &look->differences));
 }
 
-/* Whether its totals are hidden now, by the feed's clock or, but for their skew, by this one. */
+/* Whether its totals are hidden now, by the feed's clock or by this one, which differ only by their
+ * skew. */
 static void look_at_state(struct run *run, struct look *look)
 {
     struct store_view_stored stored;
@@ -196,7 +197,7 @@ static void look_at_http(struct run *run, struct look *look)
     if (status != 200)
         return;
     shown_read(&shown, article, kinds, body, (size_t)bytes);
-    if (look->total.forgotten) /* what it counted is not shown */
+    if (look->total.forgotten) /* its counts are not shown */
         memset(look->total.count, 0, sizeof look->total.count);
     if (look->hidden)
         audit_compare_hidden(&shown, AUDIT_HTTP, &look->differences);
@@ -204,8 +205,8 @@ static void look_at_http(struct run *run, struct look *look)
         audit_compare_shown(&look->total, &shown, AUDIT_HTTP, kinds, &look->differences);
 }
 
-/* What a look found counts against an article where its shard was paused so long before that what
- * was under way must have arrived, and still was when the look was over. */
+/* A difference counts as evidence against an article if its shard had been paused long enough for
+ * everything under way to arrive, and was still paused when the look ended. */
 static void keep_evidence(const struct run *run, const struct look *look, size_t n)
 {
     uint64_t now_ms = clock_monotonic_ms();
@@ -246,8 +247,8 @@ static void look_at(struct run *run, struct look *look, size_t n)
 
 #define ANY_SHARD UINT32_MAX
 
-/* Looks at everything that is pending (in one shard, or in all), as far as it gets up to
- * `limit_ms`. Returns how many are pending then. */
+/* Looks at all pending articles (in one shard, or in all) until `limit_ms` at most. Returns how
+ * many are still pending. */
 static size_t round_of(struct run *run, uint32_t shard, uint64_t limit_ms)
 {
     static struct look look[RETAINED_BATCH_MAX]; /* large */
@@ -278,7 +279,7 @@ static size_t pending_of(const struct run *run, uint32_t shard)
     return n;
 }
 
-/* Whether there is evidence against everything that is pending. */
+/* Whether there is evidence against all pending articles. */
 static bool settled(const struct run *run, uint32_t shard)
 {
     for (const struct subject *one = run->set; one != NULL; one = one->hh.next)
@@ -293,8 +294,8 @@ static void nap(unsigned ms)
     nanosleep(&pause, NULL);
 }
 
-/* Looks while the shard is paused, so that what is under way arrives. Returns how many are pending
- * after. */
+/* Looks while the shard is paused, so that everything under way arrives. Returns how many are still
+ * pending. */
 static size_t look_paused(struct run *run, uint32_t shard, size_t pending)
 {
     struct store_view *store = run->audit->store;
@@ -316,7 +317,7 @@ static size_t look_paused(struct run *run, uint32_t shard, size_t pending)
     return pending;
 }
 
-/* Says what differs in a shard after everything had time to arrive. */
+/* Reports the differences in a shard after everything had time to arrive. */
 static void judge_shard(struct run *run, uint32_t shard)
 {
     size_t pending = pending_of(run, shard);

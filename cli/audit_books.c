@@ -33,7 +33,7 @@ static void add_field(void *user, uint32_t shard, const char *field, const char 
     books_add_field(taking->books, field, value);
 }
 
-/* What Redis says, from before the moment that the view takes. */
+/* Redis's numbers, read before the moment of the view. */
 static enum taken ask_redis(struct books *books, struct store_view *store, char *why,
                             size_t why_bytes)
 {
@@ -75,7 +75,7 @@ static enum taken take_with(struct books *books, struct spool_view *view, struct
                                &ring->rest) != 0)
             return AGAIN;
     }
-    /* A ring that was drained meanwhile may stand in the shard's books already. */
+    /* A ring drained meanwhile may already be in the shard's books. */
     if (!spool_view_same(view))
         return AGAIN;
     books_close(books, spool_view_admitted(view));

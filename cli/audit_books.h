@@ -5,8 +5,8 @@
 #include "report.h"
 #include "store_view.h"
 
-/* Fills report->books, and adds what differs: what still does after `limit_ms` (by
- * clock_monotonic_ms), or what could not be taken. */
+/* Fills report->books, and reports differences that remain after `limit_ms` (by clock_monotonic_ms)
+ * and books that could not be taken. */
 void audit_books_run(struct report *report, struct store_view *store, const char *spool,
                      uint64_t limit_ms);
 

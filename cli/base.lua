@@ -1,11 +1,11 @@
--- Sets an article's base: counts of before Tally, beside its registers (INTERFACES.md 5.4). Absolute, so that a repeat changes nothing.
--- ARGV  2 article; 3 the base as it is to be, packed as it is stored, '' for none; 4 'do', or 'look': nothing is changed; 5 '1': whatever
---       it was; 6 '1': it was read together with registers, which may be those that are here
+-- Sets an article's base: counts from before Tally, beside its registers (FORMATS.md 5.4). The base is absolute, so a repeat changes nothing.
+-- ARGV  2 article; 3 the new base, packed as stored, '' for none; 4 'do', or 'look': nothing is changed; 5 '1': replace any former
+--       base; 6 '1': it was exported together with registers, which may be the ones here
 -- Answers {'ok'}              set
---         {'same'}            it was so already
---         {'base', sum}       it has another, and ARGV[5] is not 1
---         {'registers', n}    it has registers here, too, and ARGV[5] is not 1
---         {'damaged', what}   what is stored of it is of no known form
+--         {'same'}            it was already set
+--         {'base', sum}       the article has another base, and ARGV[5] is not 1
+--         {'registers', n}    the article also has registers here, and ARGV[5] is not 1
+--         {'damaged', what}   the form of the stored part is unknown
 local a, what = read(ARGV[2])
 if not a then
     return {'damaged', what}

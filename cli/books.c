@@ -39,7 +39,7 @@ void books_add_ring(struct books *books, const struct spool_view_ring *ring)
         snprintf(one->name, sizeof one->name, "ring-%" PRIu32, ring->shard);
 }
 
-/* The sum in which another edge's numbers go; NULL where there are too many edges. */
+/* The sum for another edge's numbers; NULL if there are too many edges. */
 static struct books_sum *sum_of(struct books *books, uint64_t edge)
 {
     if (edge == books->edge)
@@ -139,7 +139,8 @@ void books_compare(const struct books *books, uint64_t store,
             fn(user, ring->name, "damaged records", 0, 1);
         if (ring->rest.missing > 0)
             fn(user, ring->name, "missing", 0, (int64_t)ring->rest.missing);
-        /* An old ring of which more was applied than a power loss left is applied again. */
+        /* If Redis applied more of an old ring than a power loss left, the ring is applied again.
+         */
         if (!ring->ring.old && ring->ring.applied > ring->position.position)
             fn(user, ring->name, "applied up to", (int64_t)ring->position.position,
                (int64_t)ring->ring.applied);

@@ -1,5 +1,5 @@
-/* The books of an edge: admitted = applied + in the spool + set aside + lost, ring by ring and in
- * all. Pure; any thread. */
+/* The books of an edge: admitted = applied + in the spool + set aside + lost, per ring and in
+ * total. Pure; any thread. */
 #ifndef TALLY_CLI_BOOKS_H
 #define TALLY_CLI_BOOKS_H
 
@@ -14,12 +14,12 @@
 #define BOOKS_NAME_BYTES 40
 #define BOOKS_POSITION_BYTES 40
 
-/* A ring's position as Redis keeps it (INTERFACES.md 5.2). */
+/* A ring's position as Redis keeps it (FORMATS.md 5.2). */
 struct books_position {
     uint64_t position, sequence, set_aside, lost, edge;
 };
 
-/* Returns 0, or -1 where it is no position. */
+/* Returns 0, or -1 if it is not a position. */
 int books_read_position(struct books_position *out, const void *in, size_t bytes);
 
 struct books_sum {
@@ -45,25 +45,25 @@ struct books {
     uint64_t edge, admitted;
     size_t n;
     struct books_ring ring[SPOOL_VIEW_RINGS_MAX]; /* those whose files are here */
-    struct books_sum gone;                        /* those of this edge whose files are not */
-    struct books_sum sum;                         /* of this edge, all in all */
+    struct books_sum gone;                        /* those of this edge with deleted files */
+    struct books_sum sum;                         /* of this edge, in total */
     size_t others;
-    struct books_other other[BOOKS_EDGES_MAX]; /* edges elsewhere: what Redis says of them */
+    struct books_other other[BOOKS_EDGES_MAX]; /* edges elsewhere, according to Redis */
 };
 
 void books_begin(struct books *books, uint64_t edge);
 
-/* A ring that is here. Its numbers in Redis come after it, by books_add_position. */
+/* A ring that is here. Add its numbers in Redis afterwards, with books_add_position. */
 void books_add_ring(struct books *books, const struct spool_view_ring *ring);
 
-/* What Redis has of a ring, here or elsewhere; false where it is no position. */
+/* Redis's record of a ring, here or elsewhere; false if it is not a position. */
 bool books_add_position(struct books *books, uint32_t shard, const char *ring_id, const void *value,
                         size_t bytes);
 
 /* A field of a shard's books, `<edge>:<what>`. */
 void books_add_field(struct books *books, const char *field, const char *value);
 
-/* After all rings have their `rest`: adds up. */
+/* Adds up, once all rings have their `rest`. */
 void books_close(struct books *books, uint64_t admitted);
 
 /* Calls `fn` for each difference. `store` is the store's id. */

@@ -1,5 +1,5 @@
-/* What the operator's commands have in common: options, secrets, exit status, the store opened. One
- * thread. */
+/* Shared by the operator's commands: options, secrets, exit status, opening the store. One thread.
+ */
 #ifndef TALLY_CLI_COMMAND_H
 #define TALLY_CLI_COMMAND_H
 
@@ -11,26 +11,27 @@
 #define COMMAND_REFUSED                                                                            \
     1                    /* it may not be, and nothing of what was refused is changed: says why    \
                           */
-#define COMMAND_FAILED 2 /* it could not be done: options, files, Redis, the broker */
+#define COMMAND_FAILED 2 /* failed: options, files, Redis, the broker */
 
 /* Parses the options (or prints them), loads the secrets, runs. Returns the exit status. */
 int command_run(enum operate_command command, int argc, char **argv,
                 int (*run)(const struct operate_settings *settings,
                            const struct links_secrets *secrets));
 
-/* Say a sentence on stderr, "tally reset: …". They return the status that they are named after. */
+/* Print a sentence on stderr, "tally reset: …". Each returns the status in its name. */
 int command_refused(const struct operate_settings *settings, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int command_failed(const struct operate_settings *settings, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The store, and (edit not NULL) what changes it, after what a killed command left of dropped
- * registers is deleted, unless nothing is to be changed. NULL where it cannot be: it was said. */
+/* Opens the store, and (edit not NULL) what changes it. First deletes dropped registers that a
+ * killed command left, unless nothing is to be changed. NULL on failure, which it has reported. */
 struct store_view *command_open(const struct operate_settings *settings,
                                 const struct links_secrets *secrets, struct store_edit **edit);
 void command_close(struct store_view *store, struct store_edit *edit);
 
-/* After the last line: COMMAND_FAILED where standard output did not take all, else `status`. */
+/* Call after the last line: COMMAND_FAILED if standard output did not take everything, else
+ * `status`. */
 int command_printed(const struct operate_settings *settings, int status);
 
 #endif

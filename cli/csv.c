@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Unquotes the field that begins behind a quote at `in`, up to `end`, into `out`. Returns where it
- * ends in the line, and *bytes what it holds; NULL where it does not end as it must. */
+/* Unquotes the field that begins after a quote at `in`, up to `end`, into `out`. Returns the end of
+ * the field in the line, and its length in *bytes; NULL if the field does not end properly. */
 static char *unquote(char *in, const char *end, char *out, size_t *bytes)
 {
     const char *begin = out;

@@ -1,7 +1,7 @@
--- Deletes some of the registers of an article number that no article has any more. That it stands in `dropped` is looked at in the same
--- step: where Redis lost its last second, the number may be an article's again.
--- ARGV  2 number; 3 how many of its buckets are gone already; 4 how many are deleted at most
--- Answers {'more', buckets gone}, {'done'}, or {'none'}: nothing is dropped by that number
+-- Deletes some of the registers of an article number that is no longer in use. The same step checks that the number is in `dropped`:
+-- if Redis lost its last second, an article may have the number again.
+-- ARGV  2 number; 3 how many of its buckets are already deleted; 4 how many to delete at most
+-- Answers {'more', buckets deleted}, {'done'}, or {'none'}: this number is not in `dropped`
 local shape = call('HGET', dropped_key, ARGV[2])
 if not shape then
     return {'none'}
@@ -15,7 +15,7 @@ local size, base = 4 ^ level, registers_of(tonumber(ARGV[2]))
 local buckets = size + 3 * split
 local from = tonumber(ARGV[3])
 local to = math.min(from + tonumber(ARGV[4]), buckets)
--- Before the split position grew, then the three new ones of each that was split: without gaps, as they are numbered.
+-- First the buckets of this level, then the three new ones of each split bucket, numbered here without gaps.
 for first = from, to - 1, 100 do
     local keys = {}
     for i = first, math.min(first + 100, to) - 1 do
@@ -30,7 +30,7 @@ end
 if to < buckets then
     return {'more', to}
 end
--- What register.lua may have left, where a split failed midway.
+-- Leftovers of register.lua, if a split failed midway.
 call('UNLINK', base .. 'split', base .. format('%.0f', split + size), base .. format('%.0f', split + 2 * size),
      base .. format('%.0f', split + 3 * size))
 call('HDEL', dropped_key, ARGV[2])

@@ -1,6 +1,6 @@
-/* The reader's id comes from a file or standard input, never from the command line: that is seen by
- * whoever lists processes, and is kept in the shell's history; and whoever knows a username can
- * react as its reader. */
+/* The reader's id comes from a file or standard input, never from the command line. Anyone who
+ * lists processes can see the command line, and the shell's history keeps it. Knowing a username is
+ * enough to react as its reader. */
 #include "erase.h"
 
 #include "command.h"
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLICE 50 /* articles a call: 0.9 ms of Redis where the reader is in each, 0.3 else */
+#define SLICE 50 /* articles a call: 0.9 ms of Redis if the reader is in each, else 0.3 */
 #define HASH_BYTES 8
 #define WHY_BYTES 512
 
@@ -26,7 +26,7 @@ struct erasing {
     struct store_view *store;
     struct store_edit *edit;
     struct reader_key key;
-    char reader[READER_NAME_MAX_BYTES + 3]; /* room for a line's end, and one to see too much */
+    char reader[READER_NAME_MAX_BYTES + 3]; /* room for a line end, and one byte to detect excess */
     size_t reader_bytes;
     uint32_t shard;
     size_t n; /* articles of the slice */
@@ -53,7 +53,7 @@ static ssize_t read_standard(char *out, size_t max, char *error, size_t error_by
     return (ssize_t)used;
 }
 
-/* Returns 0, or -1 with a sentence, in which the id is not. */
+/* Returns 0, or -1 with a sentence that does not contain the id. */
 static int read_reader(struct erasing *erasing, char *error, size_t error_bytes)
 {
     const char *path = erasing->settings->reader_file;

@@ -1,4 +1,4 @@
-/* `tally erase`: one reader's registers go, in every article (INTERFACES.md 5.4). Returns the exit
+/* `tally erase`: deletes one reader's registers in every article (FORMATS.md 5.4). Returns the exit
  * status (command.h). */
 #ifndef TALLY_CLI_ERASE_H
 #define TALLY_CLI_ERASE_H

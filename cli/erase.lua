@@ -1,7 +1,7 @@
--- Deletes one reader's registers of some articles (INTERFACES.md 5.4), each article whole before the next.
--- ARGV  2 'do', or 'look': nothing is changed; 3 '1': what they counted is kept in the base; then for each article its id and the
+-- Deletes one reader's registers in some articles (FORMATS.md 5.4), and finishes each article before the next.
+-- ARGV  2 'do', or 'look': nothing is changed; 3 '1': their counts are kept in the base; then for each article its id and the
 --       reader's hash there, 8 bytes
--- Answers {'ok', registers found, of which counted, articles left alone, as what is stored of them is of no known form}
+-- Answers {'ok', registers found, how many of them counted, articles skipped because their stored form is unknown}
 local doing, keep = ARGV[2] == 'do', ARGV[3] == '1'
 local found, counted, damaged = 0, 0, 0
 
@@ -9,8 +9,8 @@ local function key_of(a, bucket)
     return registers_of(a.number) .. format('%.0f', bucket)
 end
 
--- Undoes the last split (collector/register.lua): its three buckets back into the one that they came from. False where one of them
--- is no bucket.
+-- Undoes the last split (collector/register.lua): moves its three buckets back into the original one. Returns false if one of them is
+-- of another type.
 local function merge(a)
     local level, split = a.level, a.split
     if split == 0 then
@@ -34,7 +34,7 @@ local function merge(a)
     return true
 end
 
--- What a register counts as: 0 where it counts for nothing.
+-- The kind that a register counts for: 0 if none.
 local function kind_of(a, value)
     if #value ~= 7 then
         return 0
@@ -42,8 +42,8 @@ local function kind_of(a, value)
     return counted_kind(value, a.floor)
 end
 
--- copy: the key where a split that failed midway (collector/register.lua) may have left a copy, which that split, done at last, would
--- make a register again.
+-- copy: the key where a split that failed midway (collector/register.lua) may have left a copy. A later, successful split would turn
+-- that copy into a register again.
 local function erase(a, key, copy, field, kind)
     if kind ~= 0 then
         a.counts[kind] = a.counts[kind] - 1
@@ -54,7 +54,7 @@ local function erase(a, key, copy, field, kind)
     call('HDEL', key, field)
     try('HDEL', copy, field)
     a.voters = a.voters - 1
-    -- As many buckets as lib/audit/count.lua believes of so many voters.
+    -- Keeps at most as many buckets as lib/audit/count.lua accepts for this number of voters.
     while 4 ^ a.level + 3 * a.split > a.voters + 3 do
         if not merge(a) then
             break

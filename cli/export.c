@@ -1,7 +1,6 @@
-/* Article names come from HSCAN, which may give one twice: those of the shard that is at hand are
- * remembered. Their heads and bases come by one script, as counts may move from the one to the
- * other; not in a transaction, as a Redis whose memory is full refuses that (7.0.15), though it may
- * be read. */
+/* Article names come from HSCAN, which may return one twice, so those of the current shard are
+ * remembered. One script reads their heads and bases, because counts may move from one to the
+ * other. A transaction would not do: a full Redis refuses it (7.0.15), although it can be read. */
 #include "export.h"
 
 #include "command.h"
@@ -35,7 +34,7 @@ static void write_row(struct exporting *exporting, const char *article, const re
     struct total registers, based = {.version = 0};
     struct rows_article row = {.article = article};
     if (head->type != REDIS_REPLY_STRING && exporting->settings->list.n == 0)
-        return; /* it went meanwhile */
+        return; /* deleted meanwhile */
     if (head->type != REDIS_REPLY_STRING) {
         exporting->status =
             command_refused(exporting->settings, "%s: the store has no such article", article);
@@ -49,7 +48,7 @@ static void write_row(struct exporting *exporting, const char *article, const re
         return;
     }
     if (registers.forgotten && exporting->settings->list.n == 0)
-        return; /* what is left of it is about to go */
+        return; /* its remains are about to be deleted */
     row.version = registers.version;
     memcpy(row.registers, registers.count, sizeof row.registers);
     memcpy(row.base, based.count, sizeof row.base);
@@ -82,7 +81,7 @@ static bool is_array(const redisReply *reply, size_t elements)
     return reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == elements;
 }
 
-/* Asks for what was gathered, and writes it. Returns 0, or -1: it was said. */
+/* Asks for the gathered articles and writes them. Returns 0, or -1 after reporting the error. */
 static int flush_batch(struct exporting *exporting)
 {
     if (exporting->n == 0)
@@ -106,7 +105,7 @@ static int flush_batch(struct exporting *exporting)
     return whole && ferror(stdout) == 0 ? 0 : -1;
 }
 
-/* `article` must stay until it is flushed. */
+/* `article` must stay valid until the flush. */
 static int add(struct exporting *exporting, const char *article, size_t bytes)
 {
     exporting->article[exporting->n] = article;

@@ -1,4 +1,4 @@
-/* `tally export`: every article's counts, a line each (INTERFACES.md 7). Returns the exit status
+/* `tally export`: every article's counts, one line each (INTERFACES.md 7). Returns the exit status
  * (command.h). */
 #ifndef TALLY_CLI_EXPORT_H
 #define TALLY_CLI_EXPORT_H

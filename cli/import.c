@@ -1,4 +1,4 @@
-/* Nothing is written before every line was read and every article looked at. */
+/* Nothing is written until every line has been read and every article checked. */
 #include "import.h"
 
 #include "command.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define BASE_MAX_BYTES (2 + 9 * KIND_MAX)
-#define SAID_MAX 20 /* refused articles that are named */
+#define SAID_MAX 20 /* refused articles listed by name */
 #define WHY_BYTES 512
 
 struct importing {
@@ -31,7 +31,7 @@ struct call {
     size_t bytes[5];
 };
 
-/* As it is stored (INTERFACES.md 5.1). Returns its length: 0 where nothing is counted. */
+/* Packed as stored (FORMATS.md 5.1). Returns its length: 0 if all counts are 0. */
 static size_t pack_base(const struct table_entry *entry, unsigned char out[BASE_MAX_BYTES])
 {
     size_t used = 2;
@@ -95,7 +95,7 @@ static void judge(struct importing *importing, const struct table_entry *entry,
                               entry->article, store_edit_text(call, 1));
 }
 
-/* Looks at all articles, or sets their bases. */
+/* Checks all articles, or sets their bases. */
 static int pass(struct importing *importing, bool look)
 {
     static struct call call[STORE_EDIT_CALLS_MAX]; /* large */

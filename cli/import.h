@@ -1,4 +1,4 @@
-/* `tally import`: counts of before become articles' bases (INTERFACES.md 5.4, 7). Returns the exit
+/* `tally import`: makes earlier counts into articles' bases (FORMATS.md 5.4, 7). Returns the exit
  * status (command.h). */
 #ifndef TALLY_CLI_IMPORT_H
 #define TALLY_CLI_IMPORT_H

@@ -9,8 +9,8 @@
 
 #define WHY_BYTES 512
 
-/* Reads a line, without its end, LF or CR LF. Returns whether there was one; *bytes above
- * ROWS_LINE_MAX_BYTES where it is longer. */
+/* Reads a line without its end, LF or CR LF. Returns whether there was one; *bytes is above
+ * ROWS_LINE_MAX_BYTES if the line is too long. */
 static bool read_line(FILE *in, char line[ROWS_LINE_MAX_BYTES + 2], size_t *bytes)
 {
     int c;
@@ -29,7 +29,7 @@ static bool read_line(FILE *in, char line[ROWS_LINE_MAX_BYTES + 2], size_t *byte
 static int take_line(struct rows_reader *reader, struct table *table, char *line, size_t bytes,
                      uint64_t number, char *error, size_t error_bytes)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* with which some programs begin a file */
+    static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark that some programs write */
     struct rows_line said;
     char why[WHY_BYTES];
     int rc;

@@ -1,4 +1,4 @@
-/* A whole file of articles' counts, read before anything of it is used. One thread. */
+/* A file of articles' counts, read completely before any of it is used. One thread. */
 #ifndef TALLY_CLI_IMPORT_FILE_H
 #define TALLY_CLI_IMPORT_FILE_H
 
@@ -9,8 +9,7 @@
 #include <stdio.h>
 
 /* Reads `in` to its end into `table`. Returns 0, or -1 with "line N: …" or another sentence in
- * `error`: a line that cannot be, or is over ROWS_LINE_MAX_BYTES, no line at all, or an error of
- * the file. */
+ * `error`: an invalid line, one over ROWS_LINE_MAX_BYTES, an empty file, or a file error. */
 int import_file_read(FILE *in, enum rows_format format, const struct audit_kinds *kinds,
                      struct table *table, char *error, size_t error_bytes);
 

@@ -1,4 +1,4 @@
-/* tally: the operator's command. A row a sub-command; DESIGN tells the rest. */
+/* tally: the operator's command. Each row is a sub-command; see DESIGN for the rest. */
 #include "audit.h"
 #include "erase.h"
 #include "export.h"

@@ -93,7 +93,7 @@ static bool names_an_article(enum operate_command command)
     return command == OPERATE_ARTICLE || command == OPERATE_RESET || command == OPERATE_ARCHIVE;
 }
 
-/* Whether an option that was given is one of the words that the table says. */
+/* Whether a given option is one of the words in the table. */
 static int check_word(const char *name, const char *value, const char *const *words, char *error,
                       size_t error_bytes)
 {

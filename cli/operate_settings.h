@@ -1,5 +1,5 @@
-/* The options of the commands that change or export what is stored: one table, of which each
- * command has its rows. Pure; any thread. */
+/* The options of the commands that change or export what is stored: one table; each command uses
+ * its rows of it. Pure; any thread. */
 #ifndef TALLY_CLI_OPERATE_SETTINGS_H
 #define TALLY_CLI_OPERATE_SETTINGS_H
 
@@ -49,12 +49,12 @@ struct operate_settings {
 /* Such as "reset". */
 const char *operate_settings_name(enum operate_command command);
 
-/* As option_parse; argv[0] is the command's name, and for some argv[1] the article. Settings of
- * other commands' options are empty. */
+/* Like option_parse; argv[0] is the command's name, and for some commands argv[1] is the article.
+ * Settings of other commands' options are empty. */
 int operate_settings_parse(struct operate_settings *settings, enum operate_command command,
                            int argc, char **argv, int *help, char *error, size_t error_bytes);
 
-/* The command's options, as option_print. */
+/* The command's options, like option_print. */
 void operate_settings_print(enum operate_command command, FILE *out);
 
 #endif

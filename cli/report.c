@@ -105,7 +105,7 @@ void report_text(const struct report *report, FILE *out)
 
 /* --- JSON --- */
 
-/* Whole numbers, exactly: cJSON's own are doubles. */
+/* Exact whole numbers: cJSON's own are doubles. */
 static void whole(cJSON *object, const char *name, int64_t value)
 {
     char text[24];

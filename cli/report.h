@@ -1,5 +1,5 @@
-/* What an audit found, as text or as JSON. Bounded: beyond REPORT_LISTED_MAX differences are
- * counted only. One thread. */
+/* What an audit found, as text or as JSON. Bounded: differences beyond REPORT_LISTED_MAX are only
+ * counted. One thread. */
 #ifndef TALLY_CLI_REPORT_H
 #define TALLY_CLI_REPORT_H
 

@@ -18,7 +18,7 @@ struct resetting {
     uint32_t shard;
 };
 
-/* Redis's own clock, ms since 1970; 0 where it does not say. */
+/* Redis's own clock, ms since 1970; 0 if unknown. */
 static uint64_t redis_ms(struct store_view *store)
 {
     const char *argv[] = {"TIME"};
@@ -32,8 +32,8 @@ static uint64_t redis_ms(struct store_view *store)
     return ms;
 }
 
-/* Whether the article's state, as the feed stored it, says that it is closed. COMMAND_DONE with the
- * state as it stands, or why not. */
+/* Whether the article's state, as the feed stored it, is closed. COMMAND_DONE with the stored
+ * state, or the reason why not. */
 static int judge_closed(const struct resetting *resetting, struct store_view_stored *stored)
 {
     const struct operate_settings *settings = resetting->settings;

@@ -1,11 +1,11 @@
--- Begins an article anew: another number, no voters, and a floor below which every stamp counts as none (INTERFACES.md 5.4). Its counts
--- go with its base, or are added to it. The old registers are noted as dropped in the same step.
--- ARGV  2 article; 3 '1': its counts are kept in its base; 4 'do', or 'look': nothing is changed; 5 its state as the caller saw it ('' for
---       none), where it must not have changed since
--- Answers {'none'}           there is no such article
---         {'damaged', what}  what is stored of it is of no known form
---         {'changed'}        its state is another by now
---         {'full'}           base and counts are too much together
+-- Restarts an article from zero: a new number, no voters, and a floor; every stamp at or below it counts as none (FORMATS.md 5.4). The
+-- counts are either deleted with the base or added to it. The same step notes the old registers as dropped.
+-- ARGV  2 article; 3 '1': its counts are kept in its base; 4 'do', or 'look': nothing is changed; 5 optional: the state that the caller
+--       saw ('' for none), which must not have changed since
+-- Answers {'none'}           the article does not exist
+--         {'damaged', what}  the form of the stored part is unknown
+--         {'changed'}        its state has changed since
+--         {'full'}           the sum of base and counts is too large
 --         {'ok', version, registers that it had, sum of its counts, sum of its base}
 local EPOCH_MS, COUNTS = 1704067200000, 2048 -- of stamps
 
@@ -39,7 +39,7 @@ if ARGV[4] == 'do' then
         call('HSET', dropped_key, format('%.0f', a.number), format('%.0f %.0f', a.level, a.split))
         a.number = next_number()
     end
-    -- All of this millisecond counts as before.
+    -- The whole current millisecond counts as before the reset.
     local floor = (math.floor(clock() / 1000) - EPOCH_MS) * COUNTS + COUNTS - 1
     a.voters, a.level, a.split, a.counts, a.floor = 0, 0, 0, {}, math.max(a.floor or 0, floor)
     version = write(a)

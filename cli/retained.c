@@ -1,5 +1,5 @@
-/* A broker works through a client's packets in order and keeps the order of what it sends it: what
- * it retains for a subscription has come when the next subscription is acknowledged. */
+/* A broker handles a client's packets in order and sends its answers in order. Everything retained
+ * for a subscription has therefore arrived when the next subscription is acknowledged. */
 #include "retained.h"
 
 #include "core/article.h"
@@ -30,7 +30,7 @@ struct retained {
     bool refused;
     int published;    /* the message id of the last PUBACK */
     int reason;       /* and what it said */
-    const char *area; /* what is asked for: "totals", "articles" */
+    const char *area; /* the requested area: "totals", "articles" */
     retained_fn fn;
     void *user;
 };
@@ -93,7 +93,7 @@ static void on_message(struct mosquitto *client, void *user,
     char begin[PREFIX_MAX_BYTES + sizeof "articles/"];
     (void)client;
     (void)properties;
-    /* What is published meanwhile comes without the flag. */
+    /* Messages published meanwhile arrive without the flag. */
     if (!message->retain || retained->fn == NULL || message->payloadlen < 0)
         return;
     int bytes = snprintf(begin, sizeof begin, "%s%s/", retained->prefix, retained->area);

@@ -1,6 +1,6 @@
-/* What the broker retains under totals/, asked for as an operator, and an article's state, asked
- * for or set. One MQTT 5 connection, driven by its caller. Functions return 0, or -1 with a
- * sentence from retained_error. One thread. */
+/* Reads, as an operator, what the broker retains under totals/, and reads or sets an article's
+ * state. One MQTT 5 connection, driven by its caller. Functions return 0, or -1 with a sentence
+ * from retained_error. One thread. */
 #ifndef TALLY_CLI_RETAINED_H
 #define TALLY_CLI_RETAINED_H
 
@@ -26,19 +26,19 @@ struct retained *retained_open(const struct retained_config *config, char *error
 void retained_free(struct retained *retained);
 const char *retained_error(const struct retained *retained);
 
-/* The totals of up to RETAINED_BATCH_MAX articles, in any order; `fn` is not called for those that
- * have none. */
+/* The totals of up to RETAINED_BATCH_MAX articles, in any order; `fn` is not called for articles
+ * without a retained total. */
 int retained_get(struct retained *retained, const char *const *articles, size_t n, retained_fn fn,
                  void *user);
 
 /* All there are. */
 int retained_all(struct retained *retained, retained_fn fn, void *user);
 
-/* The state of an article; `fn` may be called for another, too. */
+/* The state of an article; `fn` may also be called for another article. */
 int retained_state(struct retained *retained, const char *article, retained_fn fn, void *user);
 
-/* Has the broker retain an article's state; 0 bytes take it back. *reason is what its PUBACK says:
- * from 0x80 on it is refused, as retained_reason says. */
+/* Makes the broker retain an article's state; 0 bytes delete it. *reason is the PUBACK's code: from
+ * 0x80 on the state is refused, for the reason that retained_reason gives. */
 int retained_put_state(struct retained *retained, const char *article, const char *payload,
                        size_t bytes, int *reason);
 const char *retained_reason(int reason);

@@ -9,9 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-#define SHOWN_BYTES 60 /* of what is wrong, in an error */
+#define SHOWN_BYTES 60 /* of the bad text, in an error */
 
-/* --- what both have in common --- */
+/* --- shared by both --- */
 
 void rows_reader_init(struct rows_reader *reader, enum rows_format format,
                       const struct audit_kinds *kinds)
@@ -56,8 +56,8 @@ static int add(struct rows_line *out, int kind, bool registers, int64_t count, c
     return 0;
 }
 
-/* What all the kinds of an article are together; where the line says another total, it is cut or
- * was changed. */
+/* The sum of all kinds of an article. If the line gives another total, it was truncated or changed.
+ */
 static int check_sum(const struct rows_line *out, int64_t total, char *error, size_t error_bytes)
 {
     int64_t sum = 0;
@@ -136,7 +136,7 @@ static int read_header(struct rows_reader *reader, const struct csv_field *field
                      "the header is neither article,kind,count nor that of an export");
 }
 
-/* Digits alone. Returns 0, or -1. */
+/* Digits only. Returns 0, or -1. */
 static int csv_number(const struct csv_field *field, int64_t *out)
 {
     int64_t value = 0;
@@ -169,7 +169,7 @@ static int csv_value(const struct rows_reader *reader, int i, const struct csv_f
         *total = number;
     if (is == ROWS_REGISTERS || is == ROWS_BASE)
         return add(out, reader->column[i].kind, is == ROWS_REGISTERS, number, error, error_bytes);
-    if (is == ROWS_COUNT) /* of a kind that may stand behind it */
+    if (is == ROWS_COUNT) /* of a kind whose column may follow */
         out->count[0] = number;
     return 0;
 }
@@ -254,7 +254,7 @@ static int json_by_kind(const struct rows_reader *reader, const cJSON *counts, b
     return 0;
 }
 
-/* What a member of the object may be; a bit for each that was there. */
+/* The possible members of the object; one bit for each member present. */
 struct json_line {
     unsigned has;
     int64_t total, number;
@@ -327,7 +327,7 @@ static int read_json(const struct rows_reader *reader, const char *line, size_t 
                      struct rows_line *out, char *error, size_t error_bytes)
 {
     const char *end = NULL;
-    /* A NUL, plain or escaped, would end a text before its end. */
+    /* A NUL, plain or escaped, would cut a text short. */
     if (memchr(line, '\0', bytes) != NULL || memmem(line, bytes, "\\u0000", 6) != NULL)
         return error_say(error, error_bytes, "a NUL byte");
     cJSON *object = cJSON_ParseWithLengthOpts(line, bytes, &end, 0);

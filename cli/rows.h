@@ -1,5 +1,5 @@
-/* Lines of what is exported and imported (INTERFACES.md 7): an article, or one kind of it. CSV with
- * a header, or a JSON object a line. Pure; any thread. */
+/* Lines of an export or import (INTERFACES.md 7): an article, or one kind of it. CSV with a header,
+ * or one JSON object per line. Pure; any thread. */
 #ifndef TALLY_CLI_ROWS_H
 #define TALLY_CLI_ROWS_H
 
@@ -15,7 +15,7 @@
 #define ROWS_COUNT_MAX 9007199254740991 /* what every JSON reader holds exactly */
 #define ROWS_COLUMNS_MAX (4 + 2 * KIND_MAX)
 
-/* Of the members, and before the kinds of the columns. */
+/* Names of the JSON members, and prefixes of the kinds in the column names. */
 #define ROWS_REGISTERS_NAME "registers"
 #define ROWS_BASE_NAME "base"
 
@@ -51,7 +51,7 @@ struct rows_reader {
     enum rows_format format;
     const struct audit_kinds *kinds;
     int columns; /* of CSV, once its header was read */
-    bool whole;  /* its lines are articles, else single kinds */
+    bool whole;  /* each line is an article, else a single kind */
     struct {
         enum rows_column is;
         int kind;
@@ -63,17 +63,18 @@ struct rows_line {
     char article[ARTICLE_MAX_BYTES + 1];
     size_t article_bytes;
     bool whole;
-    bool registers; /* some of it was registers where it was exported */
+    bool registers; /* some were registers at the exporting store */
     int kind;
     int64_t count[KIND_MAX + 1]; /* 0 to ROWS_COUNT_MAX */
 };
 
-/* `kinds` are those of the store; kept. */
+/* `kinds` are those of the store; the reader keeps the pointer. */
 void rows_reader_init(struct rows_reader *reader, enum rows_format format,
                       const struct audit_kinds *kinds);
 
-/* Reads a line without its end (a byte of room behind; it is changed). Returns 1 with what it says,
- * 0 where it says nothing (a header, an empty line), or -1 with why in `error`. */
+/* Reads a line without its end (with a spare byte behind it; the line is modified). Returns 1 with
+ * its content, 0 for a line without content (a header, an empty line), or -1 with the reason in
+ * `error`. */
 int rows_read(struct rows_reader *reader, char *line, size_t bytes, struct rows_line *out,
               char *error, size_t error_bytes);
 

@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-/* Held within what there is, as what is stored may be anything. */
+/* Clamped to the valid range, because stored values may be anything. */
 static int64_t sum_of(const struct rows_article *row)
 {
     int64_t sum = 0;
@@ -63,7 +63,7 @@ static void json_counts(FILE *out, const struct audit_kinds *kinds, const char *
     fputc('}', out);
 }
 
-/* An article's id and a kind's name have nothing that JSON would escape. */
+/* An article's id and a kind's name contain no characters that JSON escapes. */
 void rows_write(FILE *out, enum rows_format format, const struct audit_kinds *kinds,
                 const struct rows_article *row)
 {

@@ -11,14 +11,14 @@
 #include <time.h>
 
 #define WHY_BYTES 512
-#define AGREE_MS 3000 /* a pause of the store keeps its feed waiting for up to two seconds */
+#define AGREE_MS 3000 /* a pause of the store delays its feed for up to two seconds */
 #define LOOK_MS 50
 
 struct seen {
     const char *article;
-    bool retained; /* by the broker; else what there is stands in Redis */
+    bool retained; /* by the broker; else it is in Redis */
     bool bad;
-    size_t bytes; /* 0: it has no state */
+    size_t bytes; /* 0: no state */
     char payload[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1];
 };
 
@@ -42,9 +42,9 @@ static int look_at_broker(const struct operate_settings *settings, struct retain
     return COMMAND_DONE;
 }
 
-/* Until the broker retains a state, or Redis holds none: a feed that is there passes on what is
- * stored, or stores that it was cleared, and of the two only one is true. Where it is away, what is
- * stored stands, as it will publish that again. */
+/* Waits until the broker retains a state, or Redis holds none. A running feed either publishes the
+ * stored state or stores that it was cleared; only one of the two is true. If the feed is away, the
+ * stored state holds, because the feed will publish it again. */
 static int look_until_they_agree(const struct operate_settings *settings, struct retained *retained,
                                  struct store_view *store, struct seen *seen,
                                  struct store_view_stored *stored)
@@ -66,8 +66,9 @@ static int look_until_they_agree(const struct operate_settings *settings, struct
     }
 }
 
-/* What the feed has stored. A broker that has just started retains nothing until its feed passes
- * that on, and what a change leaves as it is would be taken for the default. */
+/* The state stored by the feed. A broker that has just started retains nothing until its feed
+ * publishes that state. Without it, the parts that a change leaves out would be taken for the
+ * default. */
 static int look_in_redis(const struct operate_settings *settings,
                          const struct links_secrets *secrets, struct retained *retained,
                          struct seen *seen)
@@ -104,7 +105,7 @@ static bool changes_some(const struct operate_settings *settings)
     return settings->clear || parts_given(settings) > 0;
 }
 
-/* Whether nothing is left as it is. */
+/* Whether the options replace every part. */
 static bool changes_all(const struct operate_settings *settings)
 {
     return settings->clear || parts_given(settings) == PARTS;
@@ -135,7 +136,7 @@ static void show(const struct operate_settings *settings, const struct seen *see
         printf("articles/%s: %s%s\n", settings->article, where, seen->payload);
 }
 
-/* What is to be retained: the present state with what the options change. */
+/* The state to retain: the present one with the changes of the options. */
 static int make(const struct operate_settings *settings, const struct seen *seen,
                 char out[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1], size_t *out_bytes)
 {
@@ -156,7 +157,7 @@ static int make(const struct operate_settings *settings, const struct seen *seen
                                           seen->payload, seen->bytes) != 0))
         return command_refused(settings, "what is %s is no state: --clear first",
                                seen->retained ? "retained" : "in Redis");
-    state.version = 0; /* an operator's, whoever's it was */
+    state.version = 0; /* it is an operator's now */
     if (state_change_apply(&state, &change, why, sizeof why) != 0)
         return command_failed(settings, "%s", why);
     *out_bytes =

@@ -1,4 +1,4 @@
-/* A total as it is shown (INTERFACES.md 2.2), or that it is hidden (2.9), read again. Pure; any
+/* Parses a published total (INTERFACES.md 2.2), or the notice that it is hidden (2.9). Pure; any
  * thread. */
 #ifndef TALLY_CLI_SHOWN_H
 #define TALLY_CLI_SHOWN_H

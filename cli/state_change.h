@@ -1,4 +1,4 @@
-/* An article's state with what the options of `tally article` change. Pure; any thread. */
+/* Applies the options of `tally article` to an article's state. Pure; any thread. */
 #ifndef TALLY_CLI_STATE_CHANGE_H
 #define TALLY_CLI_STATE_CHANGE_H
 
@@ -6,10 +6,10 @@
 
 #include <stddef.h>
 
-/* What is to be different; "" leaves it. */
+/* The changes; "" leaves a part unchanged. */
 struct state_change {
     const char *state, *results;      /* as in INTERFACES.md 2.9 */
-    const char *kinds;                /* names with commas between, or "all" */
+    const char *kinds;                /* names separated by commas, or "all" */
     const char *opens_at, *closes_at; /* a time, or "none" */
 };
 

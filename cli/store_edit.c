@@ -12,7 +12,7 @@
 #define SCRIPTS 4
 #define KEYS 6
 #define KEY_BYTES 32
-#define PAUSED_MAX_MS 30000 /* a pause has 2 s at most, and as long must be between two */
+#define PAUSED_MAX_MS 30000 /* a pause lasts 2 s at most, with as long a gap between two */
 #define DROP_BUCKETS "250"  /* a call: 0.3 ms of Redis */
 
 extern const unsigned char reset_lua[], base_lua[], erase_lua[], drop_lua[];
@@ -93,8 +93,8 @@ static int push(struct store_edit *edit, enum store_edit_script script,
     return store_view_push(edit->store, (int)n, argv, bytes);
 }
 
-/* Hears one answer. Where the shard was paused it is none, and *wait_ms as long as that may last.
- */
+/* Receives one answer. If the shard was paused there is no answer, and *wait_ms is the longest that
+ * the pause may last. */
 static int pull(struct store_edit *edit, struct store_edit_call *call, unsigned *wait_ms)
 {
     redisReply *reply = store_view_pull(edit->store);

@@ -16,7 +16,7 @@
 #define SLICE 1000 /* registers a call: under a millisecond of Redis's time */
 #define SCAN "400" /* articles a call */
 #define SHA_DIGITS (STORE_VIEW_SHA_BYTES - 1)
-#define RETRIES 3 /* of a count that was disturbed, in a pause */
+#define RETRIES 3 /* of a disturbed count, in a pause */
 
 struct store_view {
     redisContext *redis;
@@ -33,7 +33,7 @@ struct store_view {
     struct store_view_stats stats;
 };
 
-/* An answer that is no error; NULL where there is none, and `error` says why. */
+/* A successful answer; NULL if there is none, with the reason in `error`. */
 static redisReply *checked(struct store_view *view, redisReply *reply, const char *what)
 {
     if (reply == NULL) {
@@ -141,7 +141,7 @@ static int greet(struct store_view *view, const char *password)
     return reply == NULL ? -1 : 0;
 }
 
-/* Of a replica nothing is read either: it may lag behind, and an audit's pause is a write. */
+/* A replica is not read either: it may lag behind, and an audit's pause is a write. */
 static int check_role(struct store_view *view, const char *host, int port)
 {
     char why[160], at[16] = "";
@@ -232,7 +232,7 @@ struct store_view_stats store_view_stats(const struct store_view *view)
     return view->stats;
 }
 
-/* --- what others ask --- */
+/* --- calls for others --- */
 
 redisReply *store_view_ask(struct store_view *view, int argc, const char **argv,
                            const size_t *bytes)
@@ -255,7 +255,7 @@ redisReply *store_view_pull(struct store_view *view)
     return checked(view, reply, "answer");
 }
 
-/* --- what there is --- */
+/* --- listing --- */
 
 int store_view_articles(struct store_view *view, uint32_t shard,
                         int (*fn)(void *user, const char *article, size_t bytes), void *user)
@@ -330,7 +330,7 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
 
 /* --- the pause --- */
 
-/* What pause.lua answers: its word's first letter and how many ms; 0 where it failed. */
+/* The answer of pause.lua: its word's first letter and how many ms; 0 if it failed. */
 static char ask_pause(struct store_view *view, uint32_t shard, unsigned ms, unsigned *answered_ms)
 {
     char key[32], text[12];

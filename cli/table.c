@@ -8,7 +8,7 @@
 #include <uthash.h>
 
 struct row {
-    struct table_entry entry; /* first: a pointer to it is one to the row */
+    struct table_entry entry; /* first member: a pointer to it is also one to the row */
     UT_hash_handle hh;
     char text[];
 };

@@ -13,7 +13,7 @@
 struct table;
 
 struct table_entry {
-    uint64_t line;               /* the last that says something of it */
+    uint64_t line;               /* the last line about this article */
     bool registers;              /* as in rows_line */
     uint32_t kinds;              /* which were named, a bit each */
     int64_t count[KIND_MAX + 1]; /* by kind id */
@@ -26,18 +26,18 @@ struct table *table_new(void);
 void table_free(struct table *table);
 size_t table_size(const struct table *table);
 
-/* Whether the article was not there yet: it is now. -1 where no more may be, or no memory is. */
+/* Adds an article. 1: it is new; 0: it was there already; -1: the table is full, or no memory. */
 int table_add(struct table *table, const char *article, size_t bytes);
 
-/* The article that was added last; NULL where none is. */
+/* The article added last; NULL if the table is empty. */
 const struct table_entry *table_last(const struct table *table);
 
-/* Adds what a line says. Returns 0, or -1 with a sentence: it was said already, or it is too much.
- */
+/* Adds a line's content. Returns 0, or -1 with a sentence: it was given already, the sum is too
+ * large, or the table is full. */
 int table_add_line(struct table *table, const struct rows_line *line, uint64_t number, char *error,
                    size_t error_bytes);
 
-/* All of them in the order in which they came: NULL gives the first; NULL after the last. */
+/* All of them in the order of arrival: pass NULL for the first; returns NULL after the last. */
 const struct table_entry *table_next(const struct table *table, const struct table_entry *entry);
 
 #endif

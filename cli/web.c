@@ -1,4 +1,4 @@
-/* By libcurl: one handle, which keeps its connection and opens it again where it had ended. */
+/* Uses libcurl: one handle, which keeps its connection open and reopens it if it ended. */
 #include "web.h"
 
 #include "core/article.h"
@@ -16,9 +16,9 @@
 #define PATH_BYTES (3 * ARTICLE_MAX_BYTES + 16)
 #define URL_BYTES (3 * HOST_MAX_BYTES + 32) /* each % of the host is three characters */
 
-/* What a callback fills, up to its bound. */
+/* A buffer that a callback fills, up to its bound. */
 struct taken {
-    char *out; /* NULL: counted alone */
+    char *out; /* NULL: only counted */
     size_t bytes, max_bytes;
     bool too_long;
 };
@@ -30,7 +30,7 @@ struct web {
     struct taken head, body;
 };
 
-/* The feed's address. A name that has a colon is an address of IPv6, with or without a zone. */
+/* The feed's address. A name with a colon is an IPv6 address, with or without a zone. */
 static void write_url(char out[URL_BYTES], const char *host, int port)
 {
     const bool is_ipv6 = strchr(host, ':') != NULL;
@@ -56,7 +56,7 @@ static size_t take(char *bytes, size_t size, size_t n, void *argument)
     return size * n;
 }
 
-/* Nothing of the environment or of an answer leads elsewhere: no proxy, no redirect, HTTP alone. */
+/* Neither the environment nor an answer can redirect requests: no proxy, no redirect, HTTP only. */
 static bool set_up(struct web *web, const char *url)
 {
     CURL *curl = web->curl;
@@ -126,7 +126,7 @@ int web_total(struct web *web, const char *article, int *status, char body[WEB_B
     web->why[0] = '\0';
     web->head = (struct taken){.max_bytes = HEAD_MAX_BYTES};
     web->body = (struct taken){.out = body, .max_bytes = WEB_BODY_MAX_BYTES};
-    /* As it is: libcurl would take a/../b to be b. */
+    /* Keep the path unchanged: libcurl would otherwise turn a/../b into b. */
     CURLcode rc = curl_easy_setopt(web->curl, CURLOPT_REQUEST_TARGET, path);
     if (rc == CURLE_OK)
         rc = curl_easy_perform(web->curl);

@@ -1,5 +1,5 @@
-/* GET over one HTTP connection that is kept, and opened again where it had ended; an answer has
- * 10 s. One thread. */
+/* GET over one HTTP connection, kept open and reopened if it ended; the timeout for an answer is 10
+ * s. One thread. */
 #ifndef TALLY_CLI_WEB_H
 #define TALLY_CLI_WEB_H
 
@@ -13,9 +13,9 @@ struct web;
 struct web *web_new(const char *host, int port);
 void web_free(struct web *web);
 
-/* Asks for /totals/<article>. Returns the body's length, in `body` with a NUL behind, and *status;
- * -1 with a sentence in `error`: no answer, a body longer than WEB_BODY_MAX_BYTES, or a head longer
- * than 8,192 bytes. */
+/* Asks for /totals/<article>. Returns the body's length, with the body in `body` followed by a NUL,
+ * and *status; -1 with a sentence in `error`: no answer, a body longer than WEB_BODY_MAX_BYTES, or
+ * a head longer than 8,192 bytes. */
 int web_total(struct web *web, const char *article, int *status, char body[WEB_BODY_MAX_BYTES + 1],
               char *error, size_t error_bytes);
 

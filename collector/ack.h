@@ -1,6 +1,6 @@
-/* How far a ring's acknowledged position may move (INTERFACES.md 4.2, `applied`): behind a batch
- * once its receipts have left this process, so that whoever reads the ring after a kill gives them
- * again. Pure; one thread. */
+/* How far a ring's acknowledged position may move (FORMATS.md 4.2, `applied`): past a batch once
+ * its receipts have left this process. After a kill, the next process to read the ring therefore
+ * sends them again. Pure; one thread. */
 #ifndef TALLY_COLLECTOR_ACK_H
 #define TALLY_COLLECTOR_ACK_H
 
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ACK_BATCHES_MAX 64 /* further ones are noted together with the last */
+#define ACK_BATCHES_MAX 64 /* further ones are merged into the last */
 
 struct ack {
     struct {
@@ -24,12 +24,12 @@ struct ack {
 /* Begins at this position; nothing waits. */
 void ack_begin(struct ack *ack, uint64_t position);
 
-/* A batch up to `end` was applied; so many receipts had been given with it, in all. Ends rise. */
+/* A batch up to `end` was applied; `receipts` had been given by then, in all. Ends rise. */
 void ack_add(struct ack *ack, struct take_point end, uint64_t receipts);
 
-/* Whether the position may move, and where to: behind every batch of which no receipt is missing
- * from the first `gone`, and behind those that hold back more than `held_max_bytes` of the ring,
- * which is needed for new reactions. */
+/* Whether the position may move, and where to: past every batch whose receipts are all among the
+ * first `gone`, and past those that hold back more than `held_max_bytes` of the ring, because new
+ * reactions need that space. */
 bool ack_take(struct ack *ack, uint64_t gone, uint64_t held_max_bytes, struct take_point *out);
 
 #endif

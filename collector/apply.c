@@ -45,12 +45,13 @@ static bool begins_with_one(const char *error, const char *const *codes, size_t 
     return false;
 }
 
-/* Only what is known to be about a record may have it set aside. Everything else may pass, or be
- * mended: out of memory, read-only, a cluster that moves, a user who may not. */
+/* A record is quarantined only for errors known to be its own. All others may pass or be fixed: out
+ * of memory, read-only, a cluster that moves, a user without permission. */
 enum apply_answer apply_judge(const char *error, bool of_record)
 {
     static const char *const of_records[] = {"WRONGTYPE", "BADHEAD", "BADREGISTER"};
-    /* What Lua itself raised, of Redis 7 and before. Commands' errors begin with their own code. */
+    /* Errors raised by Lua itself, in Redis 7 and before. Commands' errors begin with their own
+     * code. */
     static const char *const of_lua[] = {"ERR user_script:", "ERR Error running script"};
     if (error == NULL)
         return APPLY_NO_ANSWER;
@@ -204,7 +205,7 @@ static void succeeded(struct apply *apply, const struct take *take)
     apply->pauses = 0;
     apply->held[0] = '\0';
     apply->suspect_failures = 0;
-    /* After a failure, what came before this batch was not heard of. */
+    /* After a failure, the outcomes of earlier batches are unknown. */
     if (apply->state != APPLY_GOING)
         return;
     apply->heard = take_end(take).position;
@@ -223,7 +224,7 @@ void apply_answered(struct apply *apply, enum apply_answer answer, const struct 
             settle(apply);
         return;
     }
-    /* What was sent after a batch that failed must fail, too, and says nothing more. */
+    /* Batches sent after a failed one must also fail, and add no information. */
     if (first) {
         if (answer == APPLY_WAIT || answer == APPLY_POISON)
             say(apply, why);

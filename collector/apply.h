@@ -22,29 +22,29 @@
 #define APPLY_HELD_BYTES 160
 #define APPLY_POSITION_BYTES 40
 
-/* A ring's position as Redis keeps it (INTERFACES.md 5.2). */
+/* A ring's position as Redis keeps it (FORMATS.md 5.2). */
 struct apply_position {
     struct take_point point;
     uint64_t set_aside, lost, edge;
 };
 
-/* Reads it; no bytes: nothing was applied, all 0. Returns 0, or -1 where it is no position. */
+/* Reads it; no bytes: nothing was applied, all 0. Returns 0, or -1 if it is not a position. */
 int apply_read_position(struct apply_position *out, const void *in, size_t bytes);
 
 /* --- where to go on --- */
 
 enum apply_rule {
     APPLY_GO_ON,  /* from `start` */
-    APPLY_OLDEST, /* from the oldest record; what lies before it is lost: loud */
-    APPLY_AGAIN, /* an old ring that Redis was further in: all of it once more, which is harmless */
-    APPLY_ROTATE, /* the ring ends before Redis's position: have it renamed, and drain it */
+    APPLY_OLDEST, /* from the oldest record; earlier ones are lost, which is logged */
+    APPLY_AGAIN,  /* an old ring that Redis had read further: all of it again, which is harmless */
+    APPLY_ROTATE, /* the ring ends before Redis's position: rename it and drain it */
 };
 
-/* What stands in the ring. `heard` is up to where the outcomes were heard of: what Redis applied
- * beyond that is applied once more from there, so that its receipts can be given; they are then
- * what they would have been, as a repeat changes nothing. */
+/* The contents of the ring. `heard` is the position up to which the outcomes are known. Records
+ * that Redis applied beyond it are applied again from there, so that their receipts can be given.
+ * The receipts are the same as the first time, because a repeat changes nothing. */
 struct apply_ring {
-    bool old; /* nobody writes it any more */
+    bool old; /* no longer written */
     uint64_t oldest, end, heard;
 };
 
@@ -54,15 +54,15 @@ enum apply_rule apply_rule(const struct apply_ring *ring, uint64_t position, uin
 
 enum apply_answer {
     APPLY_OK,
-    APPLY_ELSEWHERE, /* Redis stands at another position */
+    APPLY_ELSEWHERE, /* Redis is at another position */
     APPLY_NO_SCRIPT, /* it forgot the script */
-    APPLY_WAIT,      /* not now: out of memory, read-only, loading, its own keys are spoilt, … */
+    APPLY_WAIT,      /* not now: out of memory, read-only, loading, damaged keys, … */
     APPLY_POISON,    /* a record of the batch cannot be applied */
-    APPLY_PAUSED,    /* the shard is being audited: no failure, goes on in a moment */
+    APPLY_PAUSED,    /* the shard is being audited: not a failure, continues in a moment */
     APPLY_NO_ANSWER, /* the connection ended */
 };
 
-/* `of_record`: the script says that a record of the batch made it fail. */
+/* `of_record`: the script reports that a record of the batch caused the failure. */
 enum apply_answer apply_judge(const char *error, bool of_record);
 
 /* --- calls --- */
@@ -76,53 +76,54 @@ struct apply {
     uint64_t heard;          /* see apply_ring */
     uint64_t renew_until;    /* see apply_renews */
     unsigned failures;       /* in a row */
-    unsigned pauses;         /* answers in a row that said so */
+    unsigned pauses;         /* consecutive answers of APPLY_PAUSED */
     uint64_t wait_until_ms;
-    uint64_t careful_until; /* one record a call up to here: one of them cannot be applied. 0: no */
-    uint64_t suspect;       /* the record that failed last … */
-    unsigned suspect_failures;   /* … so often */
+    uint64_t careful_until;      /* one record per call up to here: one cannot be applied. 0: off */
+    uint64_t suspect;            /* the record that failed last … */
+    unsigned suspect_failures;   /* … and how often */
     char held[APPLY_HELD_BYTES]; /* why nothing is applied, "" */
 };
 
 void apply_init(struct apply *apply);
 
-/* Whether the position is to be asked for now. */
+/* Whether to ask for the position now. */
 bool apply_asks(const struct apply *apply, uint64_t now_ms);
 
-/* In how many ms an audit's pause should be looked at again; UINT64_MAX where there is none. */
+/* In how many ms to check an audit's pause again; UINT64_MAX if there is none. */
 uint64_t apply_paused_ms(const struct apply *apply, uint64_t now_ms);
 void apply_asking(struct apply *apply);
 
-/* Redis may stand elsewhere than was heard last, as the connection was lost since: it is asked
- * again, though nothing is to be sent. */
+/* The connection was lost, so Redis may be at another position than the last one heard. The
+ * position is requested again even if there is nothing to send. */
 void apply_doubt(struct apply *apply);
 
-/* Redis said where it stands; the caller has gone to where apply_rule says. `end` is the ring's. */
+/* Redis reported its position, and the caller has moved to where apply_rule says. `end` is the
+ * ring's. */
 void apply_resume(struct apply *apply, struct take_point point, uint64_t start, uint64_t end);
 
-/* Whether a batch may hold what Redis had applied before, and lost since: all that was in the ring
- * when the position was asked for. Its articles' totals may have been shown with versions that
- * Redis knows nothing of, so they need new ones, even where nothing moves. */
+/* Whether a batch may hold records that Redis had applied and has lost since: everything that was
+ * in the ring when the position was requested. Their articles' totals may have been shown with
+ * versions that Redis no longer knows, so they need new versions even if no count changes. */
 bool apply_renews(const struct apply *apply, const struct take *take);
 
-/* Redis answered, and has all that the ring holds: whatever held the ring before is over. */
+/* Redis answered and has everything in the ring: any earlier hold is over. */
 void apply_caught_up(struct apply *apply);
 
-/* The question was not answered, or with an error (NULL: the connection ended). */
+/* The request was not answered, or answered with an error (NULL: the connection ended). */
 void apply_ask_failed(struct apply *apply, const char *error, uint64_t now_ms);
 
 /* Nothing more can be taken from this ring. */
 void apply_rotate(struct apply *apply, const char *why);
 
-/* Whether another batch may be sent, how many records at most, and whether its (only) record is to
- * be set aside. */
+/* Whether another batch may be sent, how many records at most, and whether to set its (only) record
+ * aside. */
 bool apply_sends(const struct apply *apply, unsigned in_flight_max);
 size_t apply_limit(const struct apply *apply, size_t batch_records);
 bool apply_sets_aside(const struct apply *apply, const struct record *record);
 
 void apply_sent(struct apply *apply, const struct take *take);
 
-/* A batch could not be made or sent: waits. */
+/* A batch could not be built or sent: waits. */
 void apply_hold(struct apply *apply, const char *why, uint64_t now_ms);
 
 /* A batch was answered. `why` (may be NULL) tells what went wrong. */

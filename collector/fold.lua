@@ -1,4 +1,4 @@
--- Adds the numbers of a ring that is gone to its shard's books, and forgets the ring. Done again, it does nothing.
+-- Adds the numbers of a deleted ring to its shard's books, and forgets the ring. A repeat does nothing.
 -- KEYS  rings, books of one shard
 -- ARGV  1 ring id
 local stored = redis.call('HGET', KEYS[1], ARGV[1])

@@ -15,7 +15,7 @@
 #define KEYS 4
 #define FIXED_ARGUMENTS (3 + KEYS + 9)
 #define EXCEPTION_BYTES 3
-#define HELD_SHARE 4 /* of the ring: so much of it, receipts that wait hold back at most */
+#define HELD_SHARE 4 /* waiting receipts hold back at most 1/4 of the ring */
 #define GATHER_MS 8  /* from call to call, unless a whole batch waits: see worth_a_call */
 
 struct flight {
@@ -37,7 +37,7 @@ struct lane {
     struct apply apply;
     struct ack ack;
     bool asking;
-    uint64_t reconnects; /* of the session, when the position was doubted last */
+    uint64_t reconnects; /* of the session, at the last doubt about the position */
     uint64_t sent_ms;    /* when the last batch was */
     char key[KEYS][32];
     char ring[17], shard[12];
@@ -203,15 +203,14 @@ static void go_on(struct lane *lane, const struct apply_position *stored)
     }
     say_rule(lane, rule, stored, &ring);
     if (source_seek(lane->source, start) != 0 && !ring.old) {
-        /* What was heard of last is only a wish; Redis's position must be there. */
+        /* The position heard last is only a preference; Redis's position must be found. */
         start = rule == APPLY_OLDEST ? ring.oldest : stored->point.position;
         if (source_seek(lane->source, start) != 0) {
             give_up(lane, "no record begins at Redis's position");
             return;
         }
     }
-    if (start !=
-        ring.heard) /* what waited for its receipts is taken once more, or was passed over */
+    if (start != ring.heard) /* records that waited for receipts are taken again, or were skipped */
         ack_begin(&lane->ack, start);
     apply_resume(&lane->apply, stored->point, start, ring.end);
     if (source_backlog_bytes(lane->source) == 0)
@@ -291,7 +290,7 @@ static void applied(struct lane *lane, const struct take *take, const redisReply
     give_receipts(lane, take, superseded);
 }
 
-/* What the answer of register.lua means; *why is what went wrong, and of which record. */
+/* What the answer of register.lua means; *why tells what went wrong, and with which record. */
 static enum apply_answer read_answer(const redisReply *reply, const char **why, size_t *article)
 {
     *why = NULL;
@@ -326,7 +325,7 @@ static void say_failure(const struct lane *lane, const struct take *take, enum a
     case APPLY_WAIT:
     case APPLY_POISON:
         if (strcmp(lane->apply.held, why) == 0)
-            break; /* said before */
+            break; /* already logged */
         log_line(LOG_LEVEL_ERROR, "a batch was not applied",
                  "shard=%s records=%zu article=%.*s error=%s", lane->shard, take_records(take),
                  record != NULL ? record->article_bytes : 0, record != NULL ? record->article : "",
@@ -346,7 +345,7 @@ static void say_failure(const struct lane *lane, const struct take *take, enum a
     }
 }
 
-/* The ring's position follows what was heard of, once the receipts of it are gone. */
+/* Moves the ring's acknowledged position up to the heard one, once the receipts have been sent. */
 static void acknowledge(struct lane *lane)
 {
     struct take_point point;
@@ -385,7 +384,7 @@ static void on_batch(redisAsyncContext *redis, void *answer, void *user)
 static int set_aside(struct lane *lane, struct take *take, const struct record *record,
                      const char *why)
 {
-    /* First the file, then Redis's position. Whatever comes between, the record is taken once more
+    /* First the file, then Redis's position. After a failure in between, the record is taken again
      * and found in the file. */
     int written = spool_dir_set_aside(lane->shared.spool, record, why);
     if (written < 0)
@@ -398,7 +397,7 @@ static int set_aside(struct lane *lane, struct take *take, const struct record *
     return 0;
 }
 
-/* Fills the batch. Returns 1 where there is something to send, else 0. */
+/* Fills the batch. Returns 1 if there is something to send, else 0. */
 static int fill(struct lane *lane, struct take *take)
 {
     const struct spool_identity *identity = source_identity(lane->source);
@@ -418,7 +417,7 @@ static int fill(struct lane *lane, struct take *take)
         if (why == NULL)
             take_add(take, &record, kind_ids[record.kind]);
         else if (record.sequence < take_from(take).sequence)
-            take_set_aside(take, &record); /* it counts; only its receipt cannot be given again */
+            take_set_aside(take, &record); /* it counts; only its receipt cannot be repeated */
         else if (set_aside(lane, take, &record, why) != 0) {
             source_back(lane->source, &record);
             if (n == 0)
@@ -478,8 +477,8 @@ static int send_batch(struct lane *lane, struct flight *flight)
     return session_send(lane->shared.session, on_batch, flight, (int)n, pool->argv, pool->bytes);
 }
 
-/* Marks the ring before it is applied for the first time: marked after, a crash between would let
- * another store pass for its own. */
+/* Marks the ring before its first batch is applied. If the mark came after, a crash in between
+ * would make another store look like its own. */
 static void mark(struct lane *lane)
 {
     void *memory = source_memory(lane->source);
@@ -488,9 +487,9 @@ static void mark(struct lane *lane)
         spool_set_store_id(memory, id);
 }
 
-/* Group commit: one call takes what gathered while the one before was under way, and for some ms at
- * least, as a call costs Redis as much as ten votes; after a quiet moment the first reaction goes
- * at once. More than one call is under way only where whole batches wait. */
+/* Group commit: one call takes what gathered during the previous one, and for at least some ms,
+ * because a call costs Redis as much as ten votes. After a quiet moment the first reaction goes at
+ * once. More than one call is under way only if whole batches are waiting. */
 static bool worth_a_call(const struct lane *lane)
 {
     uint64_t backlog_bytes = source_backlog_bytes(lane->source);
@@ -510,8 +509,8 @@ void lane_pump(struct lane *lane)
 {
     if (!session_ready(lane->shared.session))
         return;
-    /* A Redis that comes back may have lost what it had applied last: no reaction may ever come to
-     * this ring that would find it out. */
+    /* A Redis that comes back may have lost what it had applied last, and there may never be
+     * another reaction in this ring to reveal it. */
     if (lane->reconnects != session_reconnects(lane->shared.session)) {
         lane->reconnects = session_reconnects(lane->shared.session);
         apply_doubt(&lane->apply);
@@ -520,7 +519,8 @@ void lane_pump(struct lane *lane)
         ask_position(lane);
         return;
     }
-    /* What is acknowledged may be overwritten: so not while Redis may have lost it. */
+    /* Acknowledged records may be overwritten, so acknowledge none while Redis may have lost them.
+     */
     if (lane->apply.state == APPLY_GOING)
         acknowledge(lane);
     while (apply_sends(&lane->apply, lane->shared.in_flight_max) && worth_a_call(lane)) {
@@ -537,7 +537,7 @@ void lane_pump(struct lane *lane)
         apply_sent(&lane->apply, flight->take);
         lane->sent_ms = clock_monotonic_ms();
         if (send_batch(lane, flight) !=
-            0) { /* the connection is going, and with it what is under way */
+            0) { /* the connection is closing, which ends the calls under way */
             apply_answered(&lane->apply, APPLY_NO_ANSWER, flight->take, NULL, clock_monotonic_ms());
             flight_done(lane->shared.pool, flight);
             return;

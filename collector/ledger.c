@@ -1,4 +1,5 @@
-/* fold.lua for rings that were drained, and for those whose file a crash outlived. */
+/* Calls fold.lua for drained rings, and for rings that a crash left unfolded after their file was
+ * deleted. */
 #include "ledger.h"
 
 #include "apply.h"
@@ -50,7 +51,7 @@ static void on_folded(redisAsyncContext *redis, void *answer, void *user)
     (void)redis;
     session_heard(ledger->config.session);
     if (reply == NULL)
-        ledger->swept = false; /* whether it was done, the next sweep finds out */
+        ledger->swept = false; /* the next sweep finds out whether it was done */
     else if (reply->type == REDIS_REPLY_ERROR)
         log_line(LOG_LEVEL_WARNING, "a ring's numbers were not added to the books", "error=%s",
                  reply->str);
@@ -81,8 +82,8 @@ static bool is_gone(const struct question *question, const redisReply *ring,
            !config->here(config->user, question->shard, *ring_id);
 }
 
-/* Whether the answer still says what there is. A ring that was folded since it was asked for is in
- * it; one that was renamed since, and is not open again, would be folded before it is drained. */
+/* Whether the answer is still current. It still lists a ring that was folded since the request; a
+ * ring that was renamed since, and is not open again, would be folded before it is drained. */
 static bool is_current(const struct question *question)
 {
     const struct ledger *ledger = question->ledger;

@@ -1,4 +1,5 @@
-/* tally-collector: takes reactions out of the spool into Redis. Wires; DESIGN tells the rest. */
+/* tally-collector: takes reactions out of the spool into Redis. Wires the parts; see DESIGN for the
+ * rest. */
 #include "serve.h"
 
 #include "daemon/events.h"

@@ -11,7 +11,7 @@
 #define TOPIC_MAX_BYTES (OPTION_TEXT_MAX_BYTES + sizeof "receipts/" + RECORD_CLIENT_ID_MAX_BYTES)
 
 struct waiting {
-    uint64_t number; /* of all that were given, from 1 */
+    uint64_t number; /* among all receipts given, from 1 */
     size_t payload_bytes, correlation_bytes;
     char *topic; /* one allocation: topic, NUL, payload, correlation data */
 };
@@ -66,7 +66,7 @@ size_t receipt_write(char out[RECEIPT_PAYLOAD_MAX_BYTES], const struct record *r
     const char *outcome = current != NULL     ? "superseded"
                           : record->kind == 0 ? "retracted"
                                               : "counted";
-    /* Neither an article's nor a kind's characters need an escape. */
+    /* No character of an article or a kind needs an escape. */
     int n = snprintf(out, RECEIPT_PAYLOAD_MAX_BYTES,
                      "{\"article\":\"%.*s\",\"reaction\":\"%s\",\"outcome\":\"%s\"%s%s%s}",
                      (int)record->article_bytes, record->article, wish, outcome,

@@ -1,6 +1,6 @@
-/* Receipts (INTERFACES.md 2.3): what became of a reaction, to who asked. A bounded number waits
- * while the broker is away or slow; further ones are dropped and counted, as the widget asks again.
- * One thread. */
+/* Receipts (INTERFACES.md 2.3): report the outcome of a reaction to its sender. A bounded number
+ * waits while the broker is away or slow; further ones are dropped and counted, because the widget
+ * asks again. One thread. */
 #ifndef TALLY_COLLECTOR_RECEIPT_H
 #define TALLY_COLLECTOR_RECEIPT_H
 
@@ -15,14 +15,14 @@
 
 struct receipt_box;
 
-/* `prefix` is copied; NULL on no memory. Nothing is sent before receipt_connect; its link stays the
- * caller's. */
+/* `prefix` is copied; NULL on no memory. Nothing is sent before receipt_connect; the caller keeps
+ * ownership of the link. */
 struct receipt_box *receipt_new(const char *prefix);
 void receipt_free(struct receipt_box *box);
 void receipt_connect(struct receipt_box *box, struct mqtt_link *link);
 
-/* The payload. `wish` is the kind's name or "none"; `current` is what stands instead, NULL where
- * the register holds the wish. Returns its length. Pure. */
+/* The payload. `wish` is the kind's name or "none"; `current` is the register's value if it
+ * differs, NULL if the register holds the wish. Returns its length. Pure. */
 size_t receipt_write(char out[RECEIPT_PAYLOAD_MAX_BYTES], const struct record *record,
                      const char *wish, const char *current);
 
@@ -33,9 +33,9 @@ void receipt_add(struct receipt_box *box, const struct record *record, const cha
 /* Sends what waits, as far as the broker takes it. */
 void receipt_flush(struct receipt_box *box);
 
-/* How many were given to the box so far; and of those, in this order, how many have left this
- * process: the broker's socket has them, or they were dropped. What waits, or is with libmosquitto
- * while the socket takes nothing, dies with the process. */
+/* How many receipts were given to the box so far; and of those, in this order, how many have left
+ * this process: the broker's socket has them, or they were dropped. Receipts that are waiting, or
+ * that libmosquitto holds while the socket is blocked, die with the process. */
 uint64_t receipt_given(const struct receipt_box *box);
 uint64_t receipt_gone(struct receipt_box *box);
 

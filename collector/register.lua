@@ -1,22 +1,22 @@
 -- Applies one batch of one ring: registers, totals, versions, changed set and position move together or not at all
--- (INTERFACES.md 5).
+-- (FORMATS.md 5).
 --
 -- KEYS  heads, changed, meta, rings of one shard
--- ARGV  1 ring id; 2 the position that the batch starts from, 8 bytes; 3 the position and sequence after it, 16 bytes;
+-- ARGV  1 ring id; 2 the position where the batch starts, 8 bytes; 3 the position and sequence after it, 16 bytes;
 --       4 records set aside in it; 5 records lost before or in it; 6 edge id, 8 bytes; 7 voters a bucket; 8 shard;
---       9 '1': what is applied here may have been applied before, and shown, and lost since: its articles get new versions
---       whether anything moves or not, as what was shown had higher ones;
+--       9 '1': these records may have been applied before, shown, and lost since. Their articles get new versions even if no
+--       count changes, because the versions shown were higher;
 --       then for each article its id and its votes, 15 bytes each: reader hash 8, value 7
 -- Answers
---       {'at', stored position}  it starts from another position: nothing was done
---       {'ok', new, changed, repeated, superseded, split}  superseded: for each vote that lost u16 index in the batch, u8 kind
---                                id that stands; split: what kept an article from being split, or ''
---       {'paused', ms}           the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
---       {'error', what, article} stopped: what was done stands in the heads, the position has not moved, so that a repeat is
---                                harmless. article: 1 for the first, 0 where it is the shard's own keys
+--       {'at', stored position}  the stored position differs from the batch's: nothing was done
+--       {'ok', new, changed, repeated, superseded, split}  superseded: for each vote that lost, u16 index in the batch and u8
+--                                kind id that holds; split: the error that prevented a split, or ''
+--       {'paused', ms}           the shard's totals are being counted (FORMATS.md 5.3), for this long at most: nothing was done
+--       {'error', what, article} stopped: the heads include what was done, but the position has not moved, so that a repeat is
+--                                harmless. article: 1 for the first, 0 if the error is in the shard's own keys
 --
--- lib/lua/prelude.lua goes before it. A value has 56 bits and a Lua number holds 53: values are compared as their first six bytes,
--- then the seventh.
+-- The build prepends lib/lua/prelude.lua. A value has 56 bits and a Lua number holds 53, so values are compared by their first six bytes,
+-- then by the seventh.
 local CHUNK = 1000 -- unpack() has a limit below 8,000
 local heads_key, changed_key, meta_key, rings_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix = sub(heads_key, 1, -6)
@@ -32,7 +32,7 @@ local function in_chunks(command, key, list)
     end
 end
 
--- What the shard's own keys hold, all asked for before the first write: of a wrong type, they must not fail after it.
+-- Reads all the shard's own keys before the first write, so that a key of a wrong type cannot fail after it.
 local stored = try('HGET', rings_key, ARGV[1])
 if type(stored) == 'table' then
     return {'error', stored.err, 0}
@@ -73,9 +73,9 @@ end
 local last_version, last_number = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
 local first_number = last_number
 
--- Linear hashing: moves three quarters of bucket `from` of 4^level = `size` to their own. What stays is written anew and put in
--- the bucket's place, as deleting each that goes would look through the bucket for each. The split position moves only after all
--- of it, so that a split that failed midway leaves the bucket as it was, and copies that are never looked at.
+-- Linear hashing: moves three quarters of bucket `from` of 4^level = `size` to their own buckets. The remaining quarter is written to a
+-- new key that replaces the bucket, because each single deletion would search the bucket. The split position moves only at the end, so
+-- that a split that fails midway leaves the bucket unchanged, plus copies that are never read.
 local function split_bucket(base, from, size)
     local bucket, stay = base .. format('%d', from), base .. 'split'
     local all = try('HGETALL', bucket)
@@ -109,9 +109,9 @@ local function split_bucket(base, from, size)
     return err
 end
 
--- A head's counts are its bytes from 25 on: id and number of each kind that has any, in the order of the ids. They are changed where
--- they stand: to take all of them apart and together again costs more than a vote. Answers what stands before the kind's, that, and
--- what stands behind: strings are most of what an article costs, so none is made for nothing.
+-- A head's counts are its bytes from 25 on: id and number of each kind with a count, in the order of the ids. They are changed in place,
+-- because unpacking and repacking all of them costs more than a vote. Returns the bytes before the kind's count, the new count, and the
+-- bytes after it: strings are most of an article's cost, so none is created needlessly.
 local function with(text, first, last, kind, by)
     local at, rest = first, first
     while at <= last do
@@ -132,7 +132,7 @@ local news, changes, repeats, index = 0, 0, 0, 0
 local superseded, split_error = {}, ''
 local head_list, head_items, changed_list, changed_items = {}, 0, {}, 0
 local failure, failed_article
--- Of the article that is looked at: by how much a kind's count changes, and which kinds'. One table for all, as each would be garbage.
+-- For the current article: the change of each kind's count, and the kinds that change. The tables are reused to avoid garbage.
 local more, kinds_moved, keys = {}, {}, {}
 
 local function count(kind, by)
@@ -189,7 +189,7 @@ for a = 1, articles do
                 end
             end
             if kind ~= 0 then
-                local so_far = more[kind] -- what count() does, for the way that nearly all votes go
+                local so_far = more[kind] -- count(), inlined for nearly all votes
                 if so_far then
                     more[kind] = so_far + 1
                 else
@@ -197,10 +197,10 @@ for a = 1, articles do
                 end
                 moved = true
             end
-            moved = moved or forgotten -- it is shown again
+            moved = moved or forgotten -- the article is shown again
             if voters > limit then
                 local err = split_bucket(prefix .. format('%d:', number), split, size)
-                if err then -- the bucket goes on as it is; the next batch tries again
+                if err then -- the bucket stays unsplit; the next batch tries again
                     split_error, limit = err, math.huge
                 else
                     split = split + 1
@@ -310,7 +310,7 @@ if not failure then
          ARGV[3] .. pack('<I8I8', aside + tonumber(ARGV[4]), lost + tonumber(ARGV[5])) .. ARGV[6])
 end
 if changed_items > 0 then
-    try('PUBLISH', 'tally:changed', ARGV[8]) -- a hint: that it cannot be given spoils nothing
+    try('PUBLISH', 'tally:changed', ARGV[8]) -- a hint: a failure here is harmless
 end
 if failure then
     return {'error', failure, failed_article}

@@ -12,9 +12,9 @@
 #include <string.h>
 
 #define SLICE 500         /* registers a call: about 0.4 ms of Redis */
-#define GAP_MS 5          /* between two calls, but in a pause */
+#define GAP_MS 5          /* between two calls, except in a pause */
 #define TRIES 3           /* before a pause */
-#define ONCE_MORE_MS 2000 /* after a difference; a kind given by another edge is known by then */
+#define ONCE_MORE_MS 2000 /* after a difference; another edge's new kind is known by then */
 #define PAUSE_MS 200
 #define PAUSE_VOTERS_MAX 20000 /* about 20 ms */
 
@@ -30,13 +30,13 @@ struct self_audit {
     uint32_t shard, empty; /* empty: shards without articles, seen in a row */
     unsigned tries;
     bool paused;
-    bool suspect; /* differences were found: they are to be found once more */
+    bool suspect; /* differences were found and must be confirmed */
     char whose[17];
 };
 
-/* --- what is said --- */
+/* --- the report --- */
 
-/* Whole numbers, exactly: cJSON's own are doubles. */
+/* Exact whole numbers: cJSON's own are doubles. */
 static void whole(cJSON *object, const char *name, int64_t value)
 {
     char text[24];
@@ -210,7 +210,7 @@ static void disturbed(struct self_audit *audit)
         begin_count(audit);
     else if (!audit->paused && countable)
         ask_pause(audit, PAUSE_MS, PAUSING);
-    else /* also where the pause was over before the count was */
+    else /* also if the pause ended before the count */
         skip(audit);
 }
 
@@ -237,7 +237,7 @@ static void on_count(redisAsyncContext *redis, void *answer, void *user)
         disturbed(audit);
         break;
     case AUDIT_COUNT_ABSENT:
-    case AUDIT_COUNT_FAILED: /* the session says what ails Redis; a pause ends by itself */
+    case AUDIT_COUNT_FAILED: /* the session reports Redis's error; a pause ends by itself */
         audit->phase = IDLE;
         audit->paused = audit->suspect = false;
         break;
@@ -260,7 +260,7 @@ static void on_pause(redisAsyncContext *redis, void *answer, void *user)
     if (audit->paused)
         begin_count(audit);
     else if (reply != NULL)
-        skip(audit); /* another pauses the shard */
+        skip(audit); /* another auditor pauses the shard */
 }
 
 static void on_picked(redisAsyncContext *redis, void *answer, void *user)

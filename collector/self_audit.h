@@ -1,7 +1,7 @@
 /* The collector's own audit: a few articles a minute, picked at random, are counted register by
- * register and compared with their totals in Redis (lib/audit). A slice at a time, with gaps, so
- * that applying is not held up; only an article that changes all the while and is not large is
- * counted in a pause of its shard (INTERFACES.md 5.3). One thread, on a libevent loop. */
+ * register and compared with their totals in Redis (lib/audit). It reads one slice at a time, with
+ * gaps, so as not to delay applying. Only an article that keeps changing and is not large is
+ * counted in a pause of its shard (FORMATS.md 5.3). One thread, on a libevent loop. */
 #ifndef TALLY_COLLECTOR_SELF_AUDIT_H
 #define TALLY_COLLECTOR_SELF_AUDIT_H
 
@@ -38,10 +38,10 @@ struct self_audit;
 /* NULL on no memory. */
 struct self_audit *self_audit_new(struct event_base *base, const struct self_audit_config *config);
 
-/* After the session's connection is gone: nothing may be under way. */
+/* Call after the session's connection is gone: nothing may be under way. */
 void self_audit_free(struct self_audit *audit);
 
-/* Says it again, where there is something to say. */
+/* Publishes it again, if there is anything to publish. */
 void self_audit_say(const struct self_audit *audit);
 
 const struct self_audit_counts *self_audit_counts(const struct self_audit *audit);

@@ -22,14 +22,13 @@
 #include <string.h>
 #include <time.h>
 
-#define TICK_MS 100 /* so long at most it sleeps */
+#define TICK_MS 100 /* longest sleep */
 #define SECOND_MS 1000
-#define NAP_NS 200000    /* to look again costs less than the plugin's wake-up, … */
-#define NAPS 5           /* … so it looks again that often before it sleeps */
-#define GATHER_LOOK_MS 2 /* between two looks at all rings while reactions of one gather */
+#define NAP_NS 200000    /* another look costs less than a wake-up by the plugin, … */
+#define NAPS 5           /* … so it looks this often before it sleeps */
+#define GATHER_LOOK_MS 2 /* between two looks at all rings while one ring is gathering */
 #define STOP_MS 2000
-/* A drained ring is kept so long: more than what a Redis with appendfsync everysec can lose (2 s).
- */
+/* How long a drained ring is kept: longer than a Redis with appendfsync everysec can lose (2 s). */
 #define OLD_KEEP_MS 5000
 #define OLD_MAX (SPOOL_SHARDS_MAX * SPOOL_OLD_MAX)
 #define TOPIC "ops/collector"
@@ -37,12 +36,12 @@
 #define FULL                                                                                       \
     "redis: full: its memory has reached maxmemory, and it takes no reactions; raise maxmemory"
 
-/* An old ring that is drained, or waits for its turn, one a shard at a time; or was drained, and is
- * kept for a while. */
+/* An old ring that is being drained, or waits for its turn (one per shard at a time), or has been
+ * drained and is kept for a while. */
 struct old {
     struct spool_old file;
-    uint64_t drained_ms; /* 0: it is not */
-    bool told;           /* that it cannot be deleted */
+    uint64_t drained_ms; /* 0: not drained */
+    bool told;           /* the failure to delete it was logged */
     void *memory;
     uint64_t bytes;
     struct lane *lane;
@@ -58,7 +57,7 @@ struct serve {
     struct ledger *ledger;
     struct lane_shared shared;
     struct event *tick, *wake;
-    struct event *resume; /* an audit's pause is to be looked at again */
+    struct event *resume; /* to check an audit's pause again */
 
     struct spool_dir *spool;
     char spool_why[256];
@@ -68,10 +67,10 @@ struct serve {
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
-    struct spool_old unreadable[OLD_MAX]; /* counted, and could not be put away yet */
+    struct spool_old unreadable[OLD_MAX]; /* counted, not yet moved away */
     int unreadables;
-    bool list_old;   /* there may be old rings that are not known */
-    bool missed_old; /* there are, or they could not be listed: another time */
+    bool list_old;   /* there may be unknown old rings */
+    bool missed_old; /* there are, or listing them failed: try again */
     bool asleep;     /* as the plugin sees it */
 
     bool stopping;
@@ -79,11 +78,11 @@ struct serve {
     int64_t clock_skew_ms;
     bool clock_bad;
     struct status_counts counts;
-    bool ready; /* as last said */
+    bool ready; /* as last reported */
     char reason[STATUS_REASON_BYTES];
 };
 
-/* All lanes, of current rings and then of old ones; NULL where a shard has none. */
+/* All lanes, first of current rings, then of old ones; NULL for a shard without a lane. */
 static unsigned lanes(const struct serve *serve)
 {
     return serve->shards + (unsigned)serve->olds;
@@ -96,8 +95,7 @@ static struct lane *lane_at(const struct serve *serve, unsigned i)
 
 /* --- rings --- */
 
-/* Follows the shard's current ring to the file that it is now, once nothing of the former is under
- * way. */
+/* Switches to the shard's current ring file, once nothing of the former one is under way. */
 static void follow_ring(struct serve *serve, unsigned shard)
 {
     struct spool_identity identity;
@@ -119,7 +117,7 @@ static void follow_ring(struct serve *serve, unsigned shard)
         struct source *source = source_new(memory, bytes, &identity, false, why, sizeof said);
         if (source != NULL)
             serve->lane[shard] = lane_new(&serve->shared, source);
-        else /* its header says what cannot be: the plugin shall begin another */
+        else /* its header is invalid: the plugin must begin another ring */
             spool_want_rotation(memory);
     }
     if (serve->lane[shard] != NULL) {
@@ -138,13 +136,13 @@ static bool known(const struct serve *serve, const struct spool_old *file)
     for (int i = 0; i < serve->olds; i++)
         if (serve->old[i].file.shard == file->shard && serve->old[i].file.ring_id == file->ring_id)
             return true;
-    /* Renamed a moment ago, and not yet followed to the next. */
+    /* Renamed a moment ago; the switch to the next one is still due. */
     return lane != NULL && source_identity(lane_source(lane))->ring_id == file->ring_id;
 }
 
 enum opened { OPENED, UNREADABLE, NOT_NOW };
 
-/* What this process could not get (a descriptor, memory) says nothing about the ring. */
+/* A shortage in this process (descriptors, memory) proves nothing about the ring. */
 static enum opened open_old(struct serve *serve, const struct spool_old *file, char *why,
                             size_t why_bytes)
 {
@@ -182,7 +180,7 @@ static bool is_listed(const struct spool_old *file, const struct spool_old *list
     return false;
 }
 
-/* Counted and said when it is found. While it cannot be put away, it is found each second. */
+/* Counted and logged when found. Until it can be moved away, it is found every second. */
 static void put_away(struct serve *serve, const struct spool_old *file, const char *why)
 {
     bool first = !is_listed(file, serve->unreadable, serve->unreadables);
@@ -199,7 +197,7 @@ static void put_away(struct serve *serve, const struct spool_old *file, const ch
         serve->unreadable[serve->unreadables++] = *file;
 }
 
-/* Those that are there no more, as they were put away or taken away, are forgotten. */
+/* Forgets rings that no longer exist because they were moved or removed. */
 static void forget_unreadable(struct serve *serve, const struct spool_old *list, int n)
 {
     for (int i = serve->unreadables - 1; i >= 0; i--)
@@ -244,8 +242,8 @@ static void close_old(struct serve *serve, int i)
     serve->old[i] = serve->old[--serve->olds];
 }
 
-/* Which store this edge is of, only its rings say (on_ready): the last one stays until there is
- * another, which the plugin is about to begin. */
+/* Only its rings tell which store this edge belongs to (on_ready). The last ring therefore stays
+ * until there is another, which the plugin is about to begin. */
 static bool is_last_ring(const struct serve *serve)
 {
     for (unsigned i = 0; i < serve->shards; i++)
@@ -254,8 +252,8 @@ static bool is_last_ring(const struct serve *serve)
     return serve->olds == 1;
 }
 
-/* First the file, then the numbers. The other way round, a crash between would have the file
- * drained again, its position unknown, and counted twice in the books. */
+/* First the file, then the numbers. In the reverse order, a crash in between would drain the file
+ * again with its position unknown, and the books would count it twice. */
 static void finish_old(struct serve *serve, int i)
 {
     struct old *old = &serve->old[i];
@@ -278,7 +276,7 @@ static void finish_old(struct serve *serve, int i)
     close_old(serve, i);
 }
 
-/* --- what the ledger asks --- */
+/* --- the ledger's callbacks --- */
 
 static bool on_here(void *user, unsigned shard, uint64_t ring_id)
 {
@@ -297,7 +295,7 @@ static bool on_complete(void *user)
     return true;
 }
 
-/* --- what the session asks and tells --- */
+/* --- the session's callbacks --- */
 
 static void on_judge(void *user, struct store_rings *out)
 {
@@ -310,9 +308,8 @@ static void on_judge(void *user, struct store_rings *out)
     }
 }
 
-/* Where one ring has applied to the store, or another store was adopted, all of them are the
- * store's: a ring that has applied nothing yet must not make the edge forget which store it is of.
- */
+/* Once one ring has applied to the store, or another store was adopted, all rings belong to the
+ * store. A ring that has applied nothing yet must not make the edge forget its store. */
 static void on_ready(void *user, bool adopted)
 {
     struct serve *serve = user;
@@ -346,7 +343,7 @@ static void on_clock(void *user, int64_t skew_ms, bool bad)
 
 /* --- the status --- */
 
-/* The first of what is missing, or "". */
+/* The first missing condition, or "". */
 static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
 {
     reason[0] = '\0';
@@ -376,7 +373,8 @@ static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
         if (lane_held(serve->old[i].lane)[0] != '\0')
             snprintf(reason, STATUS_REASON_BYTES, "shard %u, an old ring: %s",
                      serve->old[i].file.shard, lane_held(serve->old[i].lane));
-    /* A look that is under way is no reason, but a first one has not said yes yet. */
+    /* A repeated look under way is not a reason; a first one is, because it has not succeeded yet.
+     */
     if (reason[0] == '\0' && !session_ready(serve->session) && !serve->ready)
         snprintf(reason, STATUS_REASON_BYTES, "redis: being looked at");
 }
@@ -451,7 +449,7 @@ static void publish_status(struct serve *serve)
     free(text);
 }
 
-/* Tells at once when it changes. */
+/* Publishes a change at once. */
 static bool look_at_self(struct serve *serve)
 {
     char reason[STATUS_REASON_BYTES];
@@ -474,7 +472,7 @@ static void on_mqtt_up(void *user)
 {
     struct serve *serve = user;
     publish_status(serve);
-    self_audit_say(serve->audit); /* another broker may hold nothing of it */
+    self_audit_say(serve->audit); /* another broker may not have it */
     receipt_flush(serve->receipts);
 }
 
@@ -527,7 +525,7 @@ static void open_spool(struct serve *serve)
     serve->failed = !retry;
 }
 
-/* For what may have been made since, or could not be opened and now can. */
+/* For rings that may have been created since, or can be opened only now. */
 static void look_again(struct serve *serve)
 {
     serve->list_old = serve->spool != NULL;
@@ -557,8 +555,8 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     receipt_flush(serve->receipts);
 }
 
-/* Whether no old ring of a lower number in the list is of the same shard and not drained yet: that
- * one first. */
+/* Whether this ring's turn has come: any earlier ring of the same shard in the list is drained
+ * first. */
 static bool has_turn(const struct serve *serve, int i)
 {
     for (int k = 0; k < i; k++)
@@ -567,8 +565,8 @@ static bool has_turn(const struct serve *serve, int i)
     return true;
 }
 
-/* Drains an old ring, and deletes it once Redis had all of it for long enough to have it for good.
- * A Redis that went back meanwhile is asked for its position anew, and gets the rest again. */
+/* Drains an old ring, and deletes it once Redis has had all of it long enough to have it durably.
+ * If Redis lost data meanwhile, the position is requested again and the rest is sent again. */
 static void pump_old(struct serve *serve, int i)
 {
     struct old *old = &serve->old[i];
@@ -612,20 +610,20 @@ static bool gathers(const struct serve *serve)
 
 static void on_resume(evutil_socket_t fd, short what, void *user)
 {
-    (void)fd; /* the loop has turned, and pumps */
+    (void)fd; /* waking the loop is enough: it pumps */
     (void)what;
     (void)user;
 }
 
-/* Sees to it that the loop turns when the first of the paused lanes wants to go on, or where one
- * gathers, to look at all of them. */
+/* Wakes the loop when the first paused lane wants to continue or, if a lane is gathering, to look
+ * at all of them. */
 static void arm_resume(struct serve *serve, bool gathering)
 {
     uint64_t first = gathering ? GATHER_LOOK_MS : UINT64_MAX;
     for (unsigned i = 0; i < lanes(serve); i++)
         if (lane_at(serve, i) != NULL && lane_paused_ms(lane_at(serve, i)) < first)
             first = lane_paused_ms(lane_at(serve, i));
-    /* A pause that is over while Redis is away cannot be looked at: that is no reason to spin. */
+    /* The end of a pause cannot be checked while Redis is away, so do not spin. */
     if (first == 0)
         first = 1;
     if (first != UINT64_MAX && session_ready(serve->session))
@@ -643,9 +641,9 @@ static bool has_more(const struct serve *serve)
     return false;
 }
 
-/* Nothing is under way and nothing was there: looks again a few times, then lies down to be woken,
- * or for an event or the tick. While nothing may be applied, no reaction needs to wake it. Returns
- * whether to wait. */
+/* Nothing is under way and nothing was found: looks again a few times, then sleeps until a wake-up,
+ * an event or the tick. While nothing may be applied, reactions need not wake it. Returns whether
+ * to wait. */
 static bool lie_down(struct serve *serve)
 {
     const struct timespec nap = {.tv_nsec = NAP_NS};
@@ -664,8 +662,8 @@ static bool lie_down(struct serve *serve)
 bool serve_works(struct serve *serve)
 {
     pump(serve);
-    /* Asked once: a reaction that comes after it would have the loop wait for what was not armed.
-     */
+    /* Evaluated once: with a second call, a reaction in between would make the loop wait for a
+     * timer that was not armed. */
     bool gathering = gathers(serve);
     arm_resume(serve, gathering);
     return session_awaited(serve->session) > 0 || gathering || lie_down(serve);

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define LOOK_MS 1000
-#define LOOK_DEEP 10 /* each so many looks, the configuration too */
+#define LOOK_DEEP 10 /* every n-th look includes the configuration */
 #define ANSWER_MAX_MS 5000
 #define CLOCK_MAX_MS 2000
 #define SHA_DIGITS 40
@@ -23,7 +23,7 @@ struct session {
     struct session_config config;
     struct redis_link *link;
     unsigned awaited;
-    uint64_t heard_ms; /* when an answer came, or something was asked of an idle connection */
+    uint64_t heard_ms; /* time of the last answer, or of a request on an idle connection */
     uint64_t reconnects;
 
     bool ready;
@@ -90,7 +90,7 @@ static void serve(struct session *session, const struct store_rings *rings)
 
 static void on_store(redisAsyncContext *redis, void *answer, void *user);
 
-/* Makes the store, or gives it kinds; the answer is judged like any other. */
+/* Creates the store, or adds kinds; the answer is judged like any other. */
 static void ask_store_script(struct session *session, const struct store_rings *rings, bool make)
 {
     char id[17], shards[12], split[12];
@@ -142,7 +142,7 @@ static void judge(struct session *session, bool after_script)
     case STORE_MAKE:
     case STORE_KINDS:
         session->ready = false;
-        if (after_script) /* another edge was faster: look again in a second */
+        if (after_script) /* another edge came first: look again in a second */
             hold(session, "store: it is being made");
         else
             ask_store_script(session, &rings, !session->store.exists);
@@ -174,7 +174,7 @@ static void on_info(redisAsyncContext *redis, void *answer, void *user)
                 "");
 }
 
-/* A number of INFO's, 0 where it has none. */
+/* A number from INFO, 0 if absent. */
 static uint64_t info_number(const char *info, const char *name)
 {
     const char *at = strstr(info, name);
@@ -216,8 +216,8 @@ static void on_loaded(redisAsyncContext *redis, void *answer, void *user)
         snprintf(session->script, sizeof session->script, "%s", reply->str);
 }
 
-/* Redis read its clock somewhere between our sending and hearing: half the time between is allowed
- * for on either side. */
+/* Redis read its clock at some point between our request and its answer, so the tolerance is half
+ * of that time on either side. */
 static void on_time(redisAsyncContext *redis, void *answer, void *user)
 {
     struct session *session = user;
@@ -302,7 +302,7 @@ void session_look(struct session *session)
 {
     session->ready = false;
     if (session->looking)
-        session->look_again = true; /* its answers may be of before */
+        session->look_again = true; /* its answers may be outdated */
     else
         begin_look(session, true);
 }

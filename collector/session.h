@@ -1,6 +1,6 @@
-/* The connection to Redis and whether it may be applied to: that it keeps its data, that its store
- * is this edge's, that its clock is ours. Looks again each second. One thread, on a libevent loop.
- */
+/* The connection to Redis, and whether records may be applied there: it must keep its data, its
+ * store must be this edge's, and its clock must match ours. Checks again every second. One thread,
+ * on a libevent loop. */
 #ifndef TALLY_COLLECTOR_SESSION_H
 #define TALLY_COLLECTOR_SESSION_H
 
@@ -18,9 +18,10 @@ struct session_config {
     struct redis_link_config link; /* on_up, on_down and user are the session's */
     bool adopt;                    /* accept another store, once */
     bool volatile_redis;           /* accept one that may lose its data */
-    /* What the rings say. Called before each judgement. */
+    /* What the rings hold. Called before each judgement. */
     void (*rings)(void *user, struct store_rings *out);
-    /* The store is accepted, now or again. `adopted`: though the rings have applied to another. */
+    /* The store is accepted, now or again. `adopted`: although the rings have applied to another.
+     */
     void (*on_ready)(void *user, bool adopted);
     /* The clock was compared with Redis's: how far ours is behind, and whether that is too much. */
     void (*on_clock)(void *user, int64_t skew_ms, bool bad);
@@ -30,10 +31,11 @@ struct session_config {
 struct session *session_new(struct event_base *base, const struct session_config *config);
 void session_free(struct session *session);
 
-/* Each 100 ms or so: looks at Redis each second, and drops a connection that does not answer. */
+/* Call every 100 ms or so: checks Redis every second, and drops a connection that does not answer.
+ */
 void session_tick(struct session *session);
 
-/* What Redis holds may have changed: not ready until it was looked at again. */
+/* Redis's contents may have changed: not ready until the next look succeeds. */
 void session_look(struct session *session);
 
 /* redis_link_set_password. */
@@ -42,15 +44,15 @@ int session_set_password(struct session *session, const char *password);
 bool session_up(const struct session *session);         /* connected to a primary */
 bool session_ready(const struct session *session);      /* may be applied to */
 const char *session_why(const struct session *session); /* why not, "" */
-bool session_full(const struct session *session); /* Redis takes no writes for want of memory */
+bool session_full(const struct session *session); /* Redis is out of memory: it takes no writes */
 const struct store *session_store(const struct session *session); /* while ready */
 uint64_t session_reconnects(const struct session *session);
 
 /* Commands under way. */
 unsigned session_awaited(const struct session *session);
 
-/* Sends a command; `fn` is called once, with NULL where the connection ends, and must begin with
- * session_heard. Returns 0, or -1 while away: fn is not called. */
+/* Sends a command. `fn` is called once, with NULL if the connection ends, and must begin with
+ * session_heard. Returns 0, or -1 while disconnected: then fn is not called. */
 int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
                  const char **argv, const size_t *bytes);
 void session_heard(struct session *session);

@@ -25,8 +25,8 @@ struct settings {
 extern const struct option settings_table[];
 extern const size_t settings_count;
 
-/* Parses the command line. 0; 1 where help or version was asked for (*help is 'h' or 'v'); -1 with
- * a sentence in `error`. */
+/* Parses the command line. Returns 0; 1 if help or version was requested (*help is 'h' or 'v'); -1
+ * with a sentence in `error`. */
 int settings_parse(struct settings *settings, int argc, char **argv, int *help, char *error,
                    size_t error_bytes);
 

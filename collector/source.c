@@ -23,8 +23,8 @@ struct source {
     bool scanned;
 };
 
-/* Where the consumer stands is what was heard of, and acknowledged where that is not held back. The
- * sequence there is only known after a record before it or from the one behind it. */
+/* The consumer's position is the heard position; it is also the acknowledged one unless that is
+ * held back. The sequence there is known only from the record before it or after it. */
 static void note_heard(struct source *source)
 {
     struct spool_consumer ahead = source->consumer;
@@ -127,8 +127,8 @@ struct apply_ring source_ring(const struct source *source)
     return ring;
 }
 
-/* An old ring's record by its number. It was whole when it was scanned; -1 where the file is gone
- * bad since. */
+/* An old ring's record by its number. It was whole when it was scanned; -1 if the file has been
+ * damaged since. */
 static int read_old(const struct source *source, size_t i, struct record *out, uint64_t *end)
 {
     uint64_t offset = source->position[i] % source->identity.capacity_bytes;
@@ -139,7 +139,7 @@ static int read_old(const struct source *source, size_t i, struct record *out, u
     return bytes == 0 ? -1 : 1;
 }
 
-/* The first record at or after `position`, by halving. */
+/* The first record at or after `position`, by binary search. */
 static size_t find_old(const struct source *source, uint64_t position)
 {
     size_t low = 0, high = source->n;
@@ -175,7 +175,7 @@ int source_seek(struct source *source, uint64_t position)
     return 0;
 }
 
-/* A record that has gone bad is counted once, as the ring may be gone through again. */
+/* A damaged record is counted only once, because the ring may be read again. */
 static void drop_old(struct source *source, size_t i)
 {
     source->damaged++;
@@ -229,7 +229,7 @@ uint64_t source_backlog_bytes(const struct source *source)
     return spool_write_position(source->memory) - source->consumer.next;
 }
 
-/* Walks each record once, those not at all that were taken meanwhile. */
+/* Walks each record once, and skips those taken meanwhile. */
 static void count_current(struct source *source)
 {
     struct record record;

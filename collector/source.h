@@ -1,5 +1,5 @@
-/* One ring to be taken from: the current one of a shard, which the plugin goes on writing, or an
- * old one that is drained. One thread. */
+/* One ring to take from: the current one of a shard, which the plugin is still writing, or an old
+ * one that is being drained. One thread. */
 #ifndef TALLY_COLLECTOR_SOURCE_H
 #define TALLY_COLLECTOR_SOURCE_H
 
@@ -12,8 +12,8 @@
 
 struct source;
 
-/* A mapped ring; `memory` stays the caller's and must hold as long as the source and all views.
- * NULL with a sentence in `error`: damaged, or no memory. */
+/* A mapped ring. The caller owns `memory`, which must outlive the source and all views. NULL with a
+ * sentence in `error`: damaged, or no memory. */
 struct source *source_new(void *memory, uint64_t bytes, const struct spool_identity *identity,
                           bool old, char *error, size_t error_bytes);
 void source_free(struct source *source);
@@ -25,32 +25,32 @@ const struct spool_identity *source_identity(const struct source *source);
 int source_scan(struct source *source);
 uint64_t source_damaged(const struct source *source); /* after source_scan */
 
-/* What apply_rule wants to know. */
+/* The ring as apply_rule needs it. */
 struct apply_ring source_ring(const struct source *source);
 
-/* Goes to a record's beginning, or the end. Returns 0; -1 where no record begins there: an old ring
- * then stands at its oldest record. */
+/* Goes to a record's beginning, or the end. Returns 0; -1 if no record begins there: an old ring is
+ * then at its oldest record. */
 int source_seek(struct source *source, uint64_t position);
 
-/* The next record: 1; 0 all was taken; -1 damage. */
+/* The next record: returns 1; 0 if all were taken; -1 on damage. */
 int source_next(struct source *source, struct record *out);
 
 /* Gives back the record taken last. */
 void source_back(struct source *source, const struct record *record);
 
-/* The outcomes of everything before this point of the ring were heard of: whoever asks Redis for
- * its position in this process goes on there. */
+/* The outcomes of everything before this point of the ring are known: the next time this process
+ * asks Redis for its position, it continues there. */
 void source_heard(struct source *source, struct take_point point);
 
-/* … and their receipts are gone: whoever opens the ring goes on there, and what lies before it may
- * be overwritten one day. */
+/* … and their receipts have been sent: the next process to open the ring continues there, and
+ * everything before it may be overwritten. */
 void source_acknowledge(struct source *source, struct take_point point);
 
 /* Bytes not taken yet. */
 uint64_t source_backlog_bytes(const struct source *source);
 
 /* Records and bytes that are not acknowledged yet. The records of a current ring are counted as
- * they come, 100,000 at one look; those of an old one are known once it was scanned. */
+ * they arrive, 100,000 at a time; those of an old one are known once it is scanned. */
 void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes);
 
 #endif

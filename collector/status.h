@@ -30,7 +30,7 @@ struct status {
     char reason[STATUS_REASON_BYTES];
     uint64_t at_ms; /* since 1970 */
     uint64_t edge;
-    uint64_t store; /* that it is ready with, 0 none */
+    uint64_t store; /* the accepted one, 0 none */
     int64_t clock_skew_ms;
     uint64_t admitted, refused[REASON_COUNT], refusal_receipts_dropped;
     struct status_counts counts;

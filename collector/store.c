@@ -65,7 +65,7 @@ static void add_kind(struct store_rings *rings, const char *name)
         if (strcmp(rings->kind[i], name) == 0)
             return;
     if (rings->kinds > KIND_MAX)
-        return; /* one too many is enough to say so */
+        return; /* one too many is enough to report it */
     snprintf(rings->kind[rings->kinds++], KIND_NAME_MAX_BYTES + 1, "%s", name);
 }
 
@@ -99,7 +99,7 @@ static bool has_kind(const struct store *store, const char *name)
     return false;
 }
 
-/* SERVE, KINDS, or HOLD where there would be too many. */
+/* SERVE, KINDS, or HOLD if there would be too many kinds. */
 static enum store_verdict judge_kinds(const struct store *store, const struct store_rings *rings,
                                       char *why, size_t why_bytes)
 {

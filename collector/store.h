@@ -1,5 +1,5 @@
-/* The store's identity (INTERFACES.md 5, `tally:store`): whether what Redis holds is what the rings
- * of this edge may be applied to, or whether a store may be made there. Pure; any thread. */
+/* The store's identity (FORMATS.md 5, `tally:store`): whether the rings of this edge may be applied
+ * to the store in Redis, or whether a store may be created there. Pure; any thread. */
 #ifndef TALLY_COLLECTOR_STORE_H
 #define TALLY_COLLECTOR_STORE_H
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define STORE_KEY "tally:store"
-/* Voters a bucket in a store that is made here: bench/register_memory.py says what it costs. */
+/* Voters per bucket in a store created here: bench/register_memory.py measures the cost. */
 #define STORE_SPLIT_VOTERS 36
 #define STORE_KEY_DIGITS (2 * SPOOL_FINGERPRINT_BYTES)
 #define STORE_WHY_BYTES 200
@@ -29,17 +29,16 @@ struct store {
 struct store_rings {
     unsigned rings, shards;
     char key[STORE_KEY_DIGITS + 1];
-    uint64_t applied; /* the store that they have applied to; 0 none */
-    bool of_stores;   /* … or rather stores */
-    const char *torn; /* what else they contradict each other in, NULL nothing */
+    uint64_t applied; /* the store they have applied to; 0 none */
+    bool of_stores;   /* … or several stores */
+    const char *torn; /* any other contradiction between them, NULL if none */
     int kinds;
     char kind[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1]; /* all names, from [0] on */
 };
 
 void store_init(struct store *store);
 
-/* Takes a field of the hash. What does not fit (an id or a kind's name that is none) is left out.
- */
+/* Takes a field of the hash. Invalid ids and kind names are ignored. */
 void store_field(struct store *store, const char *name, size_t name_bytes, const char *value,
                  size_t value_bytes);
 
@@ -50,17 +49,17 @@ void store_rings_add(struct store_rings *rings, const struct spool_identity *rin
 enum store_verdict {
     STORE_SERVE, /* apply */
     STORE_MAKE,  /* make one */
-    STORE_KINDS, /* give ids to kinds that it does not know */
+    STORE_KINDS, /* assign ids to kinds that it does not know */
     STORE_HOLD,  /* apply nothing: `why` */
 };
 
 enum store_verdict store_judge(const struct store *store, const struct store_rings *rings,
                                bool adopt, char *why, size_t why_bytes);
 
-/* The store's kind ids by a ring's kind indices. Returns 0, or -1 where a kind has none. */
+/* The store's kind ids by a ring's kind indices. Returns 0, or -1 if a kind lacks an id. */
 int store_map(const struct store *store, const struct kind_table *kinds, uint8_t ids[KIND_MAX + 1]);
 
-/* "none", a kind's name, or "" where no kind has the id. */
+/* "none", a kind's name, or "" if no kind has the id. */
 const char *store_kind(const struct store *store, unsigned id);
 
 #endif

@@ -1,8 +1,8 @@
--- Makes the store where it may be made and there is none, and gives the kinds that it lacks the next ids: given once, never
--- reused. Several edges may do so at once.
+-- Creates the store if it is missing and may be created, and assigns the next ids to new kinds. An id is assigned once and never
+-- reused. Several edges may do this at once.
 -- KEYS  tally:store
--- ARGV  1 the store's id; 2 'make' where there may be none; 3 shards; 4 key fingerprint; 5 voters a bucket; then kind names
--- Answers all fields and values. Where another store stands there meanwhile, it does nothing else.
+-- ARGV  1 the store's id; 2 'make' if the store may be missing; 3 shards; 4 key fingerprint; 5 voters a bucket; then kind names
+-- Answers all fields and values. If there is another store by now, it does nothing else.
 local key = KEYS[1]
 local id = redis.call('HGET', key, 'id')
 if not id and ARGV[2] == 'make' and redis.call('EXISTS', key) == 0 then

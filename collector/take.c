@@ -74,7 +74,7 @@ void take_begin(struct take *take, struct take_point from)
     memset(take->slot, 0xff, take->slots * sizeof *take->slot);
 }
 
-/* Where Redis will stand after this record: never further back than it does. */
+/* Redis's position after this record: it never moves back. */
 static void move(struct take *take, const struct record *record)
 {
     uint64_t end = record->position + record_bytes(record);

@@ -21,16 +21,17 @@ struct take;
 struct take *take_new(size_t max_records); /* NULL on no memory */
 void take_free(struct take *take);
 
-/* Empties the batch. `from` is where Redis stands when the call runs. */
+/* Empties the batch. `from` is Redis's position when the call runs. */
 void take_begin(struct take *take, struct take_point from);
 
-/* Adds a record to be applied, in the order of the ring. It is a view, which must hold until the
- * batch is answered. `kind_id` is the store's. Sequences skipped before it count as lost; a record
- * that lies before `from` is applied again and moves nothing. False: the batch is full. */
+/* Adds a record to be applied, in the order of the ring. The record is a view, which must stay
+ * valid until the batch is answered. `kind_id` is the store's. Sequences skipped before it count as
+ * lost. A record before `from` is applied again and does not move the position. False: the batch is
+ * full. */
 bool take_add(struct take *take, const struct record *record, uint8_t kind_id);
 
-/* The same for a record that is not applied but set aside; one that lies before `from` was applied
- * already, and is only passed over. */
+/* The same for a record that is set aside instead of applied. One before `from` was applied already
+ * and is only skipped. */
 bool take_set_aside(struct take *take, const struct record *record);
 
 bool take_empty(const struct take *take);     /* there is nothing to send */
@@ -40,8 +41,8 @@ uint64_t take_lost(const struct take *take);
 struct take_point take_from(const struct take *take);
 struct take_point take_to(const struct take *take);
 
-/* In the ring, whatever Redis's position is: where the first record begins, where the last one
- * ends. */
+/* Where the first record begins in the ring and where the last one ends, regardless of Redis's
+ * position. */
 uint64_t take_first(const struct take *take);
 struct take_point take_end(const struct take *take);
 
@@ -51,7 +52,7 @@ size_t take_articles(const struct take *take);
  * point into the batch and into the ring. */
 void take_arguments(struct take *take, const char **argv, size_t *bytes, size_t at);
 
-/* After take_arguments: the record that the script knows by this index (from 0), NULL beyond. */
+/* After take_arguments: the record at the script's index (from 0), NULL beyond the last. */
 const struct record *take_record(const struct take *take, size_t index);
 
 /* The first record of the article with this number (from 1), or NULL. */

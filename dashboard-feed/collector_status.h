@@ -1,5 +1,5 @@
-/* What the collector says of itself, and of the broker plugin, in ops/collector
- * (INTERFACES.md 2.4). Pure; one thread. */
+/* What the collector says in ops/collector (INTERFACES.md 2.4) about itself and the broker plugin.
+ * Pure; one thread. */
 #ifndef TALLY_FEED_COLLECTOR_STATUS_H
 #define TALLY_FEED_COLLECTOR_STATUS_H
 
@@ -39,8 +39,8 @@ struct collector_status {
     struct collector_shard shard[COVER_MAX_SHARDS];
 };
 
-/* Parses a status; a member that is missing counts as 0, "" or false, so that an older or newer
- * collector is understood. Returns 0, or -1 where it is no JSON object. */
+/* Parses a status. A missing member counts as 0, "" or false, so that older and newer collectors
+ * are understood. Returns 0, or -1 where it is not a JSON object. */
 int collector_status_parse(struct collector_status *status, const char *json, size_t bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* Every article stands in exactly one of five lists:
+/* Every article is in exactly one of five lists:
  *
  *   READY    due                        -> TAKEN by conflate_take
  *   TAKEN    being fetched              -> COOLING when published

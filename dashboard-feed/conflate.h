@@ -1,20 +1,19 @@
-/* Decides which article's total goes out when (DESIGN, idea 8). Pure: time and randomness come in;
- * one thread.
+/* Decides which article's total goes out when (DESIGN, idea 8). Pure: the caller supplies time and
+ * randomness; one thread.
  *
- * An article that changed is due at once, then at most once each interval; a total is due again,
- * once, some time after its last change went out. conflate_take hands out what is due; the caller
- * fetches the newest totals and says for each article taken what became of it: conflate_published,
+ * A changed article is due at once, then at most once per interval. Its total is due again, once,
+ * some time after the last change went out. conflate_take hands out what is due. The caller fetches
+ * the newest totals and reports the outcome for each article taken: conflate_published,
  * conflate_drop or conflate_give_back.
  *
- * The table is bounded. It remembers the version that was published of each article it knows, so
- * that a lower one never goes out; at its bound it forgets the articles that have been quiet
- * longest, and refuses when there are none.
+ * The table is bounded. It remembers the published version of each article it knows, so that a
+ * lower one never goes out. At its bound it forgets the longest quiet articles, and refuses when
+ * none is quiet.
  *
- * Where Redis may have lost what was published, conflate_doubt has every article that is quiet
- * compared with Redis once, the one that went quiet last first, as many at a time as
- * conflate_doubt_more says. One whose version in Redis is below what was published is stale
- * (conflate_stale): the caller sees to it that it gets a higher one, and it comes again until it
- * has. */
+ * When Redis may have lost published totals, conflate_doubt schedules one comparison with Redis for
+ * every quiet article, the most recently quiet first, as many at a time as conflate_doubt_more
+ * says. An article whose version in Redis is below the published one is stale (conflate_stale): the
+ * caller makes sure that it gets a higher one, and it comes again until it has. */
 #ifndef TALLY_FEED_CONFLATE_H
 #define TALLY_FEED_CONFLATE_H
 
@@ -75,15 +74,15 @@ size_t conflate_take(struct conflate *table, uint64_t now_ms, struct conflate_du
  * Nothing lower may go out. */
 uint64_t conflate_version(const struct conflate *table, const char *article, size_t bytes);
 
-/* The highest of any article, those that were forgotten too. */
+/* The highest version of any article, forgotten ones included. */
 uint64_t conflate_highest(const struct conflate *table);
 
 /* The broker retains a total of this version of an article. */
 void conflate_retained(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                        uint64_t version);
 
-/* Every article that is quiet, or waits for its repeat, is to be compared with Redis. To be called
- * after conflate_reset. */
+/* Schedules a comparison with Redis for every article that is quiet or waits for its repeat. Call
+ * it after conflate_reset. */
 void conflate_doubt(struct conflate *table);
 
 /* Up to `n` more of these are due. Returns how many. */
@@ -101,33 +100,33 @@ bool conflate_stale(struct conflate *table, uint32_t shard, const char *article,
 bool conflate_knows(const struct conflate *table, const char *article, size_t bytes,
                     uint64_t version);
 
-/* A total went out, taken or not (when all is published again). */
+/* A total went out, whether or not it was taken (republished totals are not). */
 void conflate_published(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                         uint64_t version, uint64_t now_ms);
 
-/* What was published just now is that the article is forgotten: the broker retains nothing of it,
- * so that Redis may lack it. Until the next conflate_published. */
+/* The last publication said that the article is forgotten: the broker retains nothing of it, so
+ * Redis may lack it. Valid until the next conflate_published. */
 void conflate_gone(struct conflate *table, const char *article, size_t bytes);
 bool conflate_is_gone(const struct conflate *table, const char *article, size_t bytes);
 
 /* What went out just now is to be repeated as if it had waited: the article changed lately. */
 void conflate_repeat(struct conflate *table, const char *article, size_t bytes);
 
-/* What is shown of it changed though it did not: it is due again, an interval after it went out
- * last, as a repeat is. */
+/* What readers see of it changed although the article did not: it is due again, an interval after
+ * it last went out, as a repeat is. */
 void conflate_again(struct conflate *table, uint32_t shard, const char *article, size_t bytes);
 
-/* What was taken cannot be published: it waits no longer, unless it changed again since. */
+/* A taken article cannot be published: it no longer waits, unless it changed again since. */
 void conflate_drop(struct conflate *table, const char *article, size_t bytes);
 
-/* What was taken could not be published now: it is due again at once. */
+/* A taken article could not be published now: it is due again at once. */
 void conflate_give_back(struct conflate *table, const char *article, size_t bytes);
 
 /* The same for all that one conflate_take handed out and of which nothing was said. */
 void conflate_give_back_batch(struct conflate *table, uint32_t batch);
 
-/* Nothing waits any longer (the caller covers it by other means). `forget`: it is another broker,
- * which holds nothing of what was published; versions are remembered all the same. */
+/* Nothing waits any longer (the caller covers it by other means). `forget`: the broker is another
+ * one and holds nothing of what was published. Versions are still remembered. */
 void conflate_reset(struct conflate *table, bool forget);
 
 /* All that waits is due now: the program is about to end. */

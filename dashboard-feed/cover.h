@@ -33,9 +33,9 @@ struct cover {
 /* Nothing to do anywhere, live from 0. */
 void cover_init(struct cover *cover, uint32_t shards);
 
-/* Begins or goes on with a shard whose newest change has score `top`: live from there, and what
- * lies in (low, top] is to be published again, beside the ranges that are still open. Where Redis
- * went back (top < low) nothing is added. */
+/* Begins or continues with a shard whose newest change has score `top`: it is live from there.
+ * (low, top] must be republished, in addition to the ranges still open. If Redis went back (top <
+ * low), nothing is added. */
 void cover_follow(struct cover *cover, uint32_t shard, uint64_t low, uint64_t top);
 
 /* Forgets the open ranges of all shards: the broker is another one. */
@@ -47,8 +47,7 @@ void cover_heard(struct cover *cover, uint32_t shard, uint64_t version);
 /* The shard with the newest open range, and that range. False if none is open. */
 bool cover_next(const struct cover *cover, uint32_t *shard, struct cover_range *range);
 
-/* The newest range of `shard` is published down to score `down_to` (which was published, too); 0:
- * all of it. */
+/* The newest range of `shard` is published down to score `down_to`, inclusive; 0: all of it. */
 void cover_done(struct cover *cover, uint32_t shard, uint64_t down_to);
 
 /* The score up to which the broker lacks nothing. `oldest_waiting`: of the changes heard of and not

@@ -1,5 +1,5 @@
-/* What the broker's plugin says in ops/refusals (INTERFACES.md 2.8) of articles that reactions make
- * known. Pure; one thread. */
+/* What the broker's plugin says in ops/refusals (INTERFACES.md 2.8) about articles created by
+ * reactions. Pure; one thread. */
 #ifndef TALLY_FEED_CREATION_H
 #define TALLY_FEED_CREATION_H
 
@@ -25,8 +25,8 @@ struct creation {
 
 const char *creation_cause_name(enum creation_cause cause);
 
-/* Parses ops/refusals; a member that is missing counts as 0. Returns 0, or -1, and `creation` stays
- * as it was, where it tells nothing of it. */
+/* Parses ops/refusals; a missing member counts as 0. Returns 0, or -1, with `creation` unchanged,
+ * where the message says nothing about it. */
 int creation_parse(struct creation *creation, const char *json, size_t bytes);
 
 #endif

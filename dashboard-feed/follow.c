@@ -186,7 +186,7 @@ static const char *read_store(struct store *store, const redisReply *reply)
     return NULL;
 }
 
-/* Another store is followed when the collector is ready with it: that is its operator's decision
+/* Follow another store only once the collector is ready with it: that is the operator's decision
  * (--adopt). */
 static bool may_follow(const struct follow *follow, const struct store *store)
 {
@@ -244,8 +244,9 @@ static void meet_another(struct follow *follow)
     check_store(follow);
 }
 
-/* A shard's version, as a reply says. It only rises, but where Redis has lost what it had while the
- * connection stayed: then all begins again, as in another run. Returns whether it went back. */
+/* A shard's version, according to a reply. It only rises, unless Redis lost data while the
+ * connection stayed: then everything begins again, as in another run. Returns whether it went back.
+ */
 static bool note_version(struct follow *follow, uint32_t shard, uint64_t version)
 {
     if (version >= follow->version[shard] || !follow->ready) {
@@ -327,7 +328,7 @@ static void on_link_down(void *user, const char *why)
     redis_link_reset(follow->hints, "the other connection was lost");
 }
 
-/* What was published to a channel; NULL where this is no message, or not ready for one. */
+/* What was published to a channel; NULL where this is not a message, or not ready for one. */
 static const redisReply *message_of(const struct follow *follow, const redisReply *reply)
 {
     if (!is_array(reply, 3) || !is_string(reply->element[0]) || !is_string(reply->element[2]) ||
@@ -495,7 +496,7 @@ static void begin_read(struct read *read, const struct follow *follow, const cha
     add_text(read, follow->store);
 }
 
-/* A command of so many words follows. */
+/* A command of this many words follows. */
 static void begin_command(struct read *read, int words)
 {
     char *count = read->count[read->commands++];
@@ -530,8 +531,8 @@ struct range {
     void *user;
 };
 
-/* A member that is no article is kept with 0 bytes, so that who pages through the set gets past it.
- */
+/* A member that is not an article is kept with 0 bytes, so that a caller paging through the set
+ * gets past it. */
 static bool read_change(struct follow *follow, struct follow_change *change,
                         const redisReply *member, const redisReply *score)
 {
@@ -727,8 +728,8 @@ static void on_part(redisAsyncContext *redis, void *data, void *user)
         finish(lookup);
 }
 
-/* All of it in one step: between two commands something may move from the head to the base, or a
- * state be changed that hides what was asked for before. */
+/* Read it all in one step: between two commands a count may move from the head to the base, or a
+ * state may change to hide what was already read. */
 static int send_part(struct lookup *lookup, uint32_t shard)
 {
     static const char *const names[LOOKUP_KEYS] = {"heads", "base", "states"};
@@ -924,7 +925,7 @@ static uint32_t not_kept(const struct keep *keep, const char *why)
     return KEEP_LATER_MS;
 }
 
-/* What state.lua and touch.lua answer. Not 0: so many ms later. */
+/* What state.lua and touch.lua answer. Not 0: retry after this many ms. */
 static uint32_t read_kept(const struct keep *keep, const redisReply *reply, uint64_t *version)
 {
     if (reply == NULL)

@@ -1,11 +1,11 @@
-/* The feed's eyes on Redis (INTERFACES.md 5): the store, which articles changed, what their heads,
- * bases and states say; and its hand, which stores states. Asynchronous, on libevent; two
- * connections, as one that subscribes can do nothing else. Loop thread only.
+/* The feed's reader of Redis (FORMATS.md 5): the store, the changed articles, and their heads,
+ * bases and states. It also stores states. Asynchronous, on libevent. It uses two connections,
+ * because one that subscribes can do nothing else. Loop thread only.
  *
- * While the store is there, follow is ready, and requests can be made. Each request names the store
- * in the step that reads or writes: what another store holds is never taken for this one's. Where
- * another is found, follow is away first, and ready again only with that one. A reply that does not
- * come in time resets the connection. */
+ * While the store is there, follow is ready and accepts requests. Each request names the store in
+ * the step that reads or writes, so another store's contents are never taken for this one's. When
+ * follow finds another store, it is away first, and becomes ready again only with that store. A
+ * reply that does not come in time resets the connection. */
 #ifndef TALLY_FEED_FOLLOW_H
 #define TALLY_FEED_FOLLOW_H
 
@@ -43,12 +43,12 @@ struct follow_config {
 
 struct follow_change {
     const char *article;  /* valid during the callback */
-    size_t article_bytes; /* 0: what stands there is no article id */
+    size_t article_bytes; /* 0: the member is not an article id */
     uint64_t version;
 };
 
-/* What came of follow_range. `got`: the members that Redis returned, more than `n` where a score
- * was no version; -1 the request failed. */
+/* The result of follow_range. `got`: the members that Redis returned, more than `n` where a score
+ * was not a version; -1: the request failed. */
 typedef void (*follow_range_cb)(void *user, uint32_t shard, const struct follow_change *changes,
                                 size_t n, long got);
 
@@ -64,10 +64,10 @@ struct follow_total {
     uint32_t shard;
     enum follow_outcome outcome;
     struct total total;
-    const struct article_state *state; /* NULL: it has none; valid during the callback */
+    const struct article_state *state; /* NULL: none; valid during the callback */
 };
 
-/* What came of follow_lookup; `totals` in the order asked for, NULL where the request failed. */
+/* The result of follow_lookup; `totals` in the order asked for, NULL where the request failed. */
 typedef void (*follow_lookup_cb)(void *user, const struct follow_total *totals, size_t n);
 
 struct follow_article {
@@ -99,21 +99,21 @@ bool follow_ready(const struct follow *follow);
 /* Why it is not ready, in a few words; "" while it is. Valid until the loop turns. */
 const char *follow_why(const struct follow *follow);
 
-/* The collector's status came: the id of the store that it is ready with, or "". Another store than
- * the one followed so far is followed only then. */
+/* The collector's status arrived: the id of the store that it is ready with, or "". Only then does
+ * follow switch to another store than the current one. */
 void follow_collector(struct follow *follow, const char *store);
 
-/* Of the store, once it was read; stay as they were while it is away. */
+/* Of the store, once read; they keep their values while it is away. */
 uint32_t follow_shards(const struct follow *follow);
 const char *follow_store(const struct follow *follow); /* 16 hex digits, or "" */
 const struct kinds *follow_kinds(const struct follow *follow);
 
-/* Which run of Redis holds it, in up to FOLLOW_RUN_BYTES characters: while it stays the same, Redis
- * has lost nothing. "" where Redis does not say. */
+/* The run of Redis that holds it, in up to FOLLOW_RUN_BYTES characters. While it stays the same,
+ * Redis has lost nothing. "" where Redis does not say. */
 const char *follow_run(const struct follow *follow);
 
-/* Reads the store's kinds again, at most once a second: a total shows a kind that has no name here.
- */
+/* Reads the store's kinds again, at most once a second. Call it when a total shows a kind without a
+ * name. */
 void follow_reread(struct follow *follow);
 
 /* Asks for up to `limit` (FOLLOW_RANGE_MAX at most) changes of a shard with scores in (low, high],
@@ -133,8 +133,8 @@ struct follow_state {
     const struct article_state *state; /* NULL: it cannot be read */
 };
 
-/* What came of follow_states: some states of a shard, at times one that came before, and the cursor
- * of the next ("0": these were the last). NULL: the request failed. */
+/* The result of follow_states: some states of a shard, which may repeat earlier ones, and the next
+ * cursor ("0": these were the last). NULL: the request failed. */
 typedef void (*follow_states_cb)(void *user, uint32_t shard, const struct follow_state *states,
                                  size_t n, const char *cursor);
 
@@ -143,9 +143,8 @@ typedef void (*follow_states_cb)(void *user, uint32_t shard, const struct follow
 int follow_states(struct follow *follow, uint32_t shard, const char *cursor,
                   follow_states_cb callback, void *user);
 
-/* What came of follow_keep: the version with which the state is stored, 0 where there was none to
- * take away; or, with `later_ms` not 0, that it is not stored, and should be tried again so much
- * later. */
+/* The result of follow_keep: the version with which the state is stored, or 0 where there was none
+ * to remove. `later_ms` not 0: it is not stored; try again after that time. */
 typedef void (*follow_keep_cb)(void *user, uint64_t version, uint32_t later_ms);
 
 /* Stores an article's state, JSON without a version; "" takes it away. It gets a version above
@@ -153,10 +152,10 @@ typedef void (*follow_keep_cb)(void *user, uint64_t version, uint32_t later_ms);
 int follow_keep(struct follow *follow, const char *article, size_t bytes, const char *json,
                 uint64_t above, follow_keep_cb callback, void *user);
 
-/* Gives an article a version above `above`, in Redis, where its own is not above it: a change of
- * the article, whose counts stay; one without a head gets one of no voters. Calls back with the
- * version that it has then, or, with `later_ms` not 0, that nothing was done. Returns 0, and calls
- * back exactly once, or -1 while not ready. */
+/* Gives an article a version above `above` in Redis, unless it has one. This is a change of the
+ * article; its counts stay. An article without a head gets one of no voters. Calls back with the
+ * resulting version, or, with `later_ms` not 0, that nothing was done. Returns 0, and calls back
+ * exactly once, or -1 while not ready. */
 int follow_touch(struct follow *follow, const char *article, size_t bytes, uint64_t above,
                  follow_keep_cb callback, void *user);
 
@@ -167,7 +166,7 @@ struct follow_text {
     size_t bytes;
 };
 
-/* What came of follow_script: the first word of its answer, or NULL. */
+/* The result of follow_script: the first word of its answer, or NULL. */
 typedef void (*follow_script_cb)(void *user, const char *word);
 
 /* Runs a script on the keys of these names of a shard and, last, tally:store; the last argument is

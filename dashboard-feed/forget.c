@@ -98,7 +98,7 @@ out:
 
 static void ask(struct forget *forget);
 
-/* Of what is forgotten every feed, this one, too, hears as of any other change. */
+/* Every feed, including this one, hears of a forgotten article as of any other change. */
 static void on_answer(void *user, const char *word)
 {
     struct asked *asked = user;

@@ -1,6 +1,6 @@
-/* Forgets articles that hardly anyone touched (INTERFACES.md 2.10, 5.5): the broker's plugin says
- * which may be, Redis decides. Each feed takes away what is left of them some time later, whoever
- * forgot them. Holds no I/O of its own but a timer. Loop thread only. */
+/* Forgets articles that hardly anyone touched (INTERFACES.md 2.10, FORMATS.md 5.5). The broker's
+ * plugin proposes articles; Redis decides. Each feed later removes what is left of them, whichever
+ * feed forgot them. Its only I/O of its own is a timer. Loop thread only. */
 #ifndef TALLY_FEED_FORGET_H
 #define TALLY_FEED_FORGET_H
 
@@ -29,12 +29,12 @@ struct forget_list {
     struct forget_one one[FORGET_LIST_MAX];
 };
 
-/* Reads ops/quiet. Returns 0, or -1 where it is no such list. Pure. */
+/* Reads ops/quiet. Returns 0, or -1 where it is not such a list. Pure. */
 int forget_parse(struct forget_list *list, const char *json, size_t bytes);
 
 struct forget;
 
-/* `forgotten_s`: what is forgotten is swept so much later. NULL on no memory. */
+/* `forgotten_s`: the delay before a forgotten article is swept. NULL on no memory. */
 struct forget *forget_new(struct event_base *base, uint64_t forgotten_s);
 
 /* Before this, and after follow and publish are freed, no other function may be called but
@@ -43,7 +43,7 @@ void forget_connect(struct forget *forget, struct follow *follow, struct publish
 
 void forget_free(struct forget *forget);
 
-/* What came on ops/quiet: it takes the place of what is left of the list before. */
+/* A list arrived on ops/quiet: it replaces the rest of the previous list. */
 void forget_heard(struct forget *forget, const char *json, size_t bytes);
 
 #endif

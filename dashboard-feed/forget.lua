@@ -1,6 +1,6 @@
--- Forgets an article that hardly anyone touched, where all of its voters are of one creator (INTERFACES.md 5.5): its head is marked, and it
--- has a new version, so that every edge's feed hears of it and shows no total. Its registers stay until sweep.lua takes them away: a
--- reaction that comes until then, from wherever, takes the mark away, and all of them count as before.
+-- Forgets an article that hardly anyone touched, if all of its voters belong to one creator (FORMATS.md 5.5). It marks the head and gives it
+-- a new version, so every edge's feed hears of it and shows no total. The registers stay until sweep.lua removes them. A reaction
+-- that arrives before then, from any edge, removes the mark, and all registers count as before.
 --
 -- KEYS  heads, base, changed, meta, states, forgotten of one shard, tally:store
 -- ARGV  1 article; 2 shard; 3 for how many seconds it must have been quiet; 4 the voters: the high 32 bits of their hashes, 8 hex digits
@@ -10,7 +10,7 @@
 --       {'none'}         there is no such article
 --       {'real'}         others have voted, or it has a state, a base or a floor: nothing was done
 --       {'young'}        it changed too lately: nothing was done
---       {'paused'}       the shard's totals are being counted (INTERFACES.md 5.3): nothing was done
+--       {'paused'}       the shard's totals are being counted (FORMATS.md 5.3): nothing was done
 --       {'store'}        another store is there: nothing was done
 --       {'error'}        what is stored of it is of no known form: nothing was done
 local VOTERS = 16
@@ -21,7 +21,7 @@ if (call('HGET', KEYS[#KEYS], 'id') or '') ~= ARGV[#ARGV] then
     return {'store'}
 end
 
--- What the keys hold is asked for before the first write: of a wrong type, they must not fail after it.
+-- Read the keys before the first write: a key of a wrong type must not fail after it.
 local meta = try('HMGET', meta_key, 'version', 'pause')
 local head = try('HGET', heads_key, article)
 local base = try('HGET', base_key, article)
@@ -92,5 +92,5 @@ call('HSET', heads_key, article, write_head(version, number, voters, level, spli
 call('HSET', meta_key, 'version', text)
 call('ZADD', changed_key, text, article)
 call('ZADD', forgotten_key, text, article)
-try('PUBLISH', 'tally:changed', ARGV[2]) -- a hint: that it cannot be given spoils nothing
+try('PUBLISH', 'tally:changed', ARGV[2]) -- a hint: a failure does no harm
 return {'forgotten'}

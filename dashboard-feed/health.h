@@ -21,17 +21,17 @@ struct health {
     char json[HEALTH_JSON_MAX_BYTES]; /* what was found last */
 };
 
-/* Nothing is known yet: everything is away. */
+/* Nothing is known yet: every part is away. */
 void health_init(struct health *health);
 
-/* ops/collector said this now. What is no status counts as offline. */
+/* ops/collector said this now. Anything that is not a status counts as offline. */
 void health_collector(struct health *health, const char *payload, size_t bytes, uint64_t now_ms);
 
-/* What was heard of the collector came over a connection that is gone. */
+/* The connection that delivered the collector's status is gone. */
 void health_forget_collector(struct health *health);
 
-/* Judges. `redis` and `broker` say why they are away, in HEALTH_WHY_MAX_BYTES at most, "" where
- * they are not. Returns whether the answer is another than the last one. */
+/* Judges health. `redis` and `broker` say why each is away, in HEALTH_WHY_MAX_BYTES at most, or "".
+ * Returns whether the answer differs from the last one. */
 bool health_check(struct health *health, const char *redis, const char *broker, uint64_t now_ms);
 
 /* The last word: the feed ends. */

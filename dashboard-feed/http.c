@@ -208,8 +208,8 @@ static bool address_of(const struct connection *one, unsigned char address[16])
     return true;
 }
 
-/* evhttp tells nobody of what it has accepted whose it is: found out when it matters. Whoever is
- * gone already counts as of no address. */
+/* evhttp does not report the address of a connection it accepts: it is looked up when needed. A
+ * peer that is already gone counts as having no address. */
 static struct visitor *visitor_of(struct http *http, struct connection *one)
 {
     unsigned char address[16];
@@ -220,7 +220,7 @@ static struct visitor *visitor_of(struct http *http, struct connection *one)
     return one->visitor;
 }
 
-/* Makes room for a connection: the one that has been idle longest of who has the most gives way. */
+/* Makes room for a connection: closes the longest idle one of the visitor with the most. */
 static void make_room(struct http *http)
 {
     struct connection *one;
@@ -286,7 +286,7 @@ static struct connection *connection_of(struct http *http, struct evhttp_request
     return NULL;
 }
 
-/* The connection of a request did something; whose output it is from now on. */
+/* The connection of a request did something; says whose output follows. */
 static void touch(struct http *http, struct evhttp_request *request, bool answering)
 {
     struct connection *one = connection_of(http, request);
@@ -551,7 +551,7 @@ static void add_page_headers(struct http *http, struct evhttp_request *request, 
         header(request, "X-Frame-Options", "DENY");
         return;
     }
-    /* So that a page that lets in only what agrees to it (COEP) may frame this one. */
+    /* So that a page that requires cross-origin opt-in (COEP) may frame this one. */
     header(request, "Cross-Origin-Embedder-Policy", "require-corp");
     header(request, "Cross-Origin-Resource-Policy", "cross-origin");
 }
@@ -781,7 +781,7 @@ static void on_turn(evutil_socket_t fd, short what, void *user)
     }
 }
 
-/* A connection that is dropped waits for no turn. */
+/* A dropped connection does not wait for a turn. */
 static void forget(struct http *http, struct connection *one)
 {
     struct question *question = one->waiting;
@@ -796,7 +796,8 @@ static void forget(struct http *http, struct connection *one)
 
 /* ---- making ---- */
 
-/* Packs the body as small as it gets; where that fails or gains nothing it is sent as it is. */
+/* Compresses the body as far as possible; if that fails or gains nothing, it is sent uncompressed.
+ */
 static void pack_file(struct file *file)
 {
     z_stream stream = {.next_in = (Bytef *)file->body, .avail_in = (uInt)file->bytes};

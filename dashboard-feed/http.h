@@ -2,8 +2,8 @@
  * only.
  *
  * Readers' clients must not be able to hinder the feed. Connections, lookups, headers and bodies
- * are bounded, and a connection that takes too long over a request or its answer is closed. At the
- * bound of connections the one that has been idle longest of the address that has the most is.
+ * are bounded. The server closes a connection that takes too long over a request or its answer. At
+ * the bound of connections it closes the longest idle one of the address that has the most.
  * Addresses take turns (visitors.h). */
 #ifndef TALLY_FEED_HTTP_H
 #define TALLY_FEED_HTTP_H
@@ -19,13 +19,13 @@
 
 #define HTTP_MAX_CONNECTIONS 256
 #define HTTP_MAX_LOOKUPS 256 /* totals requests that wait for Redis; more are answered 503 */
-/* Of a request: its line, and headers. A list of as many articles as may be asked for, each as long
- * as it may be and every byte percent-encoded, and 8 KiB for the rest. */
+/* Of a request: its line and headers. That is the longest list of articles, each of the greatest
+ * length and with every byte percent-encoded, and 8 KiB for the rest. */
 #define HTTP_MAX_HEADER_BYTES (ROUTE_MAX_ARTICLES * (3 * ARTICLE_MAX_BYTES + 3) + 8192)
 #define HTTP_MAX_LINES 512   /* of a request */
 #define HTTP_READ_BYTES 4096 /* at once of a connection, so that none keeps the others waiting */
 #define HTTP_TURN_US 1000    /* of answering, before what has come meanwhile is read */
-#define HTTP_MAX_BODY_BYTES 1024 /* no request has a use for one */
+#define HTTP_MAX_BODY_BYTES 1024 /* no request needs one */
 #define HTTP_MAX_WAIT_MS 20000   /* for a request, or until its answer is taken */
 
 struct http;
@@ -60,7 +60,7 @@ struct http_stats {
 struct http *http_new(struct event_base *base, const struct http_config *config, char *error,
                       size_t error_bytes);
 
-/* After follow was freed, as that answers the lookups under way. */
+/* Call it after follow is freed: that answers the lookups under way. */
 void http_free(struct http *http);
 
 struct http_stats http_stats(const struct http *http);

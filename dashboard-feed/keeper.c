@@ -386,7 +386,7 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
     return RELAY_HIDDEN;
 }
 
-/* A state was asked for out of its turn. */
+/* The answer to a state requested out of turn. */
 static void on_looked(void *user, const struct follow_total *totals, size_t n)
 {
     struct asked *asked = user;

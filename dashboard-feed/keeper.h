@@ -1,7 +1,7 @@
-/* Moves articles' states between the broker and Redis (INTERFACES.md 2.9, 5): what operators say is
- * stored, what is stored is published, anew when a state opens or closes, and totals are hidden
- * where a state hides them. Owns the table of states; holds no I/O of its own but timers. Loop
- * thread only.
+/* Moves articles' states between the broker and Redis (INTERFACES.md 2.9, 5). It stores what
+ * operators say, publishes what is stored, publishes it again when a state opens or closes, and
+ * hides totals where a state does. Owns the table of states; its only I/O of its own is timers.
+ * Loop thread only.
  *
  * It publishes whenever the broker is there, and stores whenever Redis is. */
 #ifndef TALLY_FEED_KEEPER_H
@@ -55,7 +55,7 @@ void keeper_broker_connected(struct keeper *keeper);
 void keeper_heard(struct keeper *keeper, const char *article, const char *payload, size_t bytes);
 void keeper_broker_ready(struct keeper *keeper);
 
-/* From relay, once it may have begun to work: it knows then what Redis may have lost. */
+/* From relay, once it may have begun to work: from then on it knows what Redis may have lost. */
 void keeper_judge(struct keeper *keeper);
 
 /* From relay: a total was fetched, with its article's state. */

@@ -1,6 +1,6 @@
-/* The whole system's metrics as Prometheus text (exposition format 0.0.4): the feed's own, and the
- * collector's and the broker plugin's out of ops/collector and ops/refusals. Every name stands in
- * DESIGN, which a test holds against this. Loop thread only. */
+/* The whole system's metrics as Prometheus text (exposition format 0.0.4): the feed's own, and
+ * those of the collector and the broker plugin from ops/collector and ops/refusals. DESIGN lists
+ * every name; a test compares the two. Loop thread only. */
 #ifndef TALLY_FEED_METRICS_H
 #define TALLY_FEED_METRICS_H
 

@@ -1,7 +1,6 @@
-/* How the mark is read without guessing at times: the feed subscribes to ops/#, then publishes its
- * health, to which it thereby listens. A broker answers in order and delivers one client's messages
- * in order, so when the live health message comes back, all that was retained has come before it.
- */
+/* How the feed reads the mark without guessing at times: it subscribes to ops/#, then publishes its
+ * health, which comes back to it. A broker answers in order and delivers one client's messages in
+ * order, so when the live health message comes back, every retained message has arrived. */
 #include "publish.h"
 
 #include "core/article.h"
@@ -17,7 +16,7 @@
 
 #define TOPIC_MAX_BYTES (256 + 16 + ARTICLE_MAX_BYTES)
 #define PAYLOAD_MAX_BYTES 131072 /* of what is believed under ops/ */
-/* Then the mark is taken for absent, which costs work and loses nothing. */
+/* Then the mark counts as absent, which costs work and loses nothing. */
 #define ECHO_MAX_MS 10000
 
 enum phase { PHASE_DOWN, PHASE_LISTENING, PHASE_READY };

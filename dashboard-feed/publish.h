@@ -16,8 +16,8 @@
 
 struct publish;
 
-/* What this broker holds: of which store, and of each shard all changes up to a score; and in which
- * run of Redis (follow_run) all of it was. */
+/* What this broker holds: the store, the score up to which it has all changes of each shard, and
+ * the run of Redis (follow_run) that held all of it. */
 struct publish_mark {
     char epoch[PUBLISH_EPOCH_BYTES + 1]; /* of the feed's run that wrote it */
     char store[33];
@@ -64,7 +64,7 @@ struct publish_stats {
 struct publish *publish_new(struct event_base *base, const struct publish_config *config,
                             const char *health);
 
-/* Says DISCONNECT. on_away is not called. */
+/* Sends DISCONNECT. on_away is not called. */
 void publish_free(struct publish *publish);
 
 /* mqtt_link_set_password. */
@@ -75,42 +75,41 @@ bool publish_ready(const struct publish *publish);
 /* Why it is not ready, in a few words; "" while it is. */
 const char *publish_why(const struct publish *publish);
 
-/* Too much waits to go out: hold back. */
+/* Too much output is pending: hold back. */
 bool publish_backed_up(const struct publish *publish);
 
 /* Publishes a total, retained, QoS 0. Returns 0, or -1. */
 int publish_total(struct publish *publish, const char *article, size_t bytes,
                   const struct total *total, const struct kinds *kinds);
 
-/* The broker shall retain no total of the article. Returns 0, or -1. */
+/* Clears the article's retained total. Returns 0, or -1. */
 int publish_no_total(struct publish *publish, const char *article, size_t bytes);
 
-/* Tells the broker's plugin that others touched an article, too (INTERFACES.md 2.10). Returns 0, or
- * -1.
- */
+/* Tells the broker's plugin that others also touched an article (INTERFACES.md 2.10). Returns 0, or
+ * -1. */
 int publish_real(struct publish *publish, const char *article, size_t bytes);
 
-/* Publishes an article's state (INTERFACES.md 2.9), retained, QoS 0; "": the broker shall retain
- * none. Returns 0, or -1. */
+/* Publishes an article's state (INTERFACES.md 2.9), retained, QoS 0; "" clears the retained one.
+ * Returns 0, or -1. */
 int publish_state(struct publish *publish, const char *article, size_t bytes, const char *json);
 
-/* Publishes the mark, retained, QoS 1. Returns 0, or -1: not connected, or the mark before is not
+/* Publishes the mark, retained, QoS 1. Returns 0, or -1: not connected, or the previous mark is not
  * acknowledged yet. */
 int publish_mark(struct publish *publish, const char *store, const char *run, uint32_t shards,
                  const uint64_t *covered);
 
-/* Has the broker tell which totals it retains: on_retained for each, then on_listed, once, unless
- * the connection ends before. One that is longer than a broker's queue (max_queued_messages) may be
- * cut short: then on_listed comes after a while. Returns 0, or -1: not ready. */
+/* Asks the broker for the totals that it retains: on_retained for each, then on_listed, once,
+ * unless the connection ends first. A broker may cut short a list longer than its queue
+ * (max_queued_messages); on_listed then comes after a delay. Returns 0, or -1: not ready. */
 int publish_list(struct publish *publish);
 
-/* Whether a mark is on its way and not acknowledged. */
+/* Whether a mark is in flight, not yet acknowledged. */
 bool publish_marking(const struct publish *publish);
 
 /* Publishes health, retained, now and at each connection. */
 void publish_health(struct publish *publish, const char *json);
 
-/* Parses a mark. Returns 0, or -1 where it is none. Pure. */
+/* Parses a mark. Returns 0, or -1 where it is not one. Pure. */
 int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t bytes);
 
 /* A mark as JSON, the caller's to free; NULL on no memory. Pure. */

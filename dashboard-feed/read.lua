@@ -1,8 +1,8 @@
--- Reads from one store and no other, in one step (INTERFACES.md 5): where Redis holds another store, nothing is read. It writes nothing, so
--- that Redis runs it when its memory is full, too, in which it refuses MULTI.
+-- Reads from one store and no other, in one step (FORMATS.md 5). If Redis holds another store, it reads nothing. It writes nothing, so
+-- Redis runs it even when its memory is full, when it refuses MULTI.
 --
 -- KEYS  tally:store, then what is read
--- ARGV  1 the store's id; then each command: how many words it has, and these
+-- ARGV  1 the store's id; then each command: its number of words, and the words
 -- Answers
 --       {'ok', what each command answers}
 --       {'store', id}  another store is there; '': none

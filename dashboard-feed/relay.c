@@ -117,8 +117,8 @@ static uint64_t covered(const struct relay *relay, uint32_t shard)
 
 enum result { SENT, HIDDEN, SKIPPED, STALE, REFUSED };
 
-/* Whether to wait for a kind's name. Not for ever: a total must not be kept back by a damaged
- * store. */
+/* Whether to wait for a kind's name. The wait is bounded: a damaged store must not hold a total
+ * back. */
 static bool awaits_kind(struct relay *relay, const struct total *total)
 {
     if (total_json_kinds_known(total, follow_kinds(relay->follow))) {
@@ -286,8 +286,8 @@ out:
     free(asked);
 }
 
-/* How many totals may go out now. Where thousands of articles change at once, a total of each, each
- * publish_interval_ms, would cost the broker more than the reactions, and nobody could read it. */
+/* How many totals may go out now. If thousands of articles change at once, one total of each per
+ * publish_interval_ms would cost the broker more than the reactions, and nobody could read them. */
 static size_t may_publish(struct relay *relay)
 {
     double rate = (double)relay->config.publish_rate;
@@ -472,8 +472,8 @@ static void page_done(struct relay *relay, const struct asked *asked)
              relay->stats.republished);
 }
 
-/* Whether a total that is published again changed so lately that whoever watches may be shown it
- * for the first time: then it is repeated like any change. Older ones were, or will be shown on
+/* Whether a republished total changed so recently that current viewers may see it for the first
+ * time. If so, it is repeated like any change. Older ones were repeated, or will be shown on
  * demand. */
 static bool is_recent(const struct relay *relay, const struct follow_total *found)
 {
@@ -597,9 +597,9 @@ static void on_resync(evutil_socket_t fd, short what, void *user)
 
 /* ---- the mark ---- */
 
-/* Writes the mark where it has changed. Returns whether one is on its way. While what another store
- * had is still to be passed, the broker keeps the mark of that one: so a feed that starts meanwhile
- * begins again. */
+/* Writes the mark if it has changed. Returns whether one is in flight. While versions of another
+ * store must still be passed, the broker keeps that store's mark, so a feed that starts in the
+ * meantime begins again. */
 static bool write_mark(struct relay *relay)
 {
     uint64_t now_covered[COVER_MAX_SHARDS];
@@ -679,7 +679,7 @@ static bool is_same_run(const struct relay *relay, const char *run)
     return run[0] != '\0' && strcmp(run, follow_run(relay->follow)) == 0;
 }
 
-/* Whether the broker must tell first what it retains, as nothing else does. */
+/* Whether the broker must first list what it retains, because nothing else does. */
 static bool must_list(const struct relay *relay)
 {
     if (relay->listed)
@@ -708,7 +708,7 @@ static void read_mark(struct relay *relay)
                                : "absent");
 }
 
-/* What Redis may have lost of what the broker has. Scores between what was covered and its newest
+/* What Redis may have lost of the broker's totals. Scores between the covered one and the newest
  * change do not show that: an article may have gone back below both. */
 static void judge_losses(struct relay *relay, bool is_new)
 {

@@ -1,16 +1,16 @@
-/* Moves totals from Redis to the broker: follow says what changed, conflate and cover say what is
- * due, publish sends it. Owns conflate and cover; holds no I/O of its own but timers. Loop thread
+/* Moves totals from Redis to the broker: follow reports changes, conflate and cover decide what is
+ * due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop thread
  * only.
  *
- * It works while both sides are ready. When both have become so it asks each shard for its newest
- * change and follows from there; what lies between the broker's mark and that is published again,
- * newest first, at a bounded rate.
+ * It works while both sides are ready. When both have become ready, it asks each shard for its
+ * newest change and follows from there. It republishes what lies between the broker's mark and that
+ * change, newest first, at a bounded rate.
  *
- * Where Redis may have lost what was published (it is in another run than the mark or this relay
- * knows, or it holds another store), every article that the broker retains, or that was published,
- * is compared with Redis, at that rate too. One whose version in Redis is below is touched
- * (follow_touch): so it gets one above, which every feed publishes. The mark names Redis's run only
- * once all were compared. */
+ * Redis may have lost published totals if it is in another run than the mark or this relay knows,
+ * or if it holds another store. The relay then compares every retained or published article with
+ * Redis, at the same rate. It touches an article whose version in Redis is lower (follow_touch).
+ * The article gets a higher version, which every feed publishes. The mark names Redis's run only
+ * once every article is compared. */
 #ifndef TALLY_FEED_RELAY_H
 #define TALLY_FEED_RELAY_H
 
@@ -24,11 +24,11 @@
 
 struct relay;
 
-/* What is to become of a total. */
+/* What to do with a total. */
 enum relay_view {
     RELAY_SHOW,
-    RELAY_HIDDEN, /* nobody is shown it, and the broker retains none */
-    RELAY_LATER,  /* that cannot be seen to now */
+    RELAY_HIDDEN, /* hidden, and the broker retains none */
+    RELAY_LATER,  /* cannot be done now */
 };
 
 struct relay_config {
@@ -82,15 +82,16 @@ void relay_retained(struct relay *relay, const char *article, size_t bytes, uint
 void relay_listed(struct relay *relay);
 void relay_marked(struct relay *relay);
 
-/* What is shown of the article's total has changed, though it did not. While the relay does not
- * work: nothing. */
+/* What readers see of the article's total has changed, although the total has not. Does nothing
+ * while the relay does not work. */
 void relay_renew(struct relay *relay, const char *article, size_t bytes);
 
-/* Publishes all that waits, then the mark, then calls on_stopped; at once where a side is away. */
+/* Publishes every waiting total, then the mark, then calls on_stopped; at once if a side is away.
+ */
 void relay_stop(struct relay *relay);
 
-/* From which version on Redis may have lost what the broker had of a shard, as far as its mark
- * tells; UINT64_MAX where nothing is lost. To be asked while the relay works. */
+/* The version from which Redis may have lost what the broker had of a shard, according to the mark;
+ * UINT64_MAX where nothing is lost. Ask only while the relay works. */
 uint64_t relay_lost_from(const struct relay *relay, uint32_t shard);
 
 /* Whether the broker may hold what another store had. */

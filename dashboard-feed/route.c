@@ -65,7 +65,7 @@ static void refuse(struct route *route, const char *error)
     route->error = error;
 }
 
-/* Writes ? over what is no UTF-8 (RFC 3629). */
+/* Writes ? over bytes that are not UTF-8 (RFC 3629). */
 static void make_utf8(char *text, size_t bytes)
 {
     unsigned char *at = (unsigned char *)text, *end = at + bytes;

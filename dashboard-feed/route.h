@@ -2,7 +2,7 @@
  *
  * The path is percent-decoded once, as a whole; so is the value of `articles`, before it is split
  * at commas. An article id that contains a % is therefore written with %25. A + is a +. In a list
- * what is no article id is bad alone, and costs the others nothing. */
+ * an invalid article id is bad alone and does not affect the others. */
 #ifndef TALLY_FEED_ROUTE_H
 #define TALLY_FEED_ROUTE_H
 

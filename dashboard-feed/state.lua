@@ -1,11 +1,11 @@
 -- Stores the state of one article, or takes it away: state, head, changed set, version and article number move together or not at all
--- (INTERFACES.md 5). So a state's change is a change of the article, which every edge's feed hears of as of any other.
+-- (FORMATS.md 5). A state's change is thus a change of the article, and every edge's feed hears of it like any other.
 --
 -- KEYS  heads, changed, meta, states of one shard, tally:store
 -- ARGV  1 article; 2 the state as JSON without its version, '' to take it away; 3 shard; 4 the store's id; 5 the version to be passed
 -- Answers
 --       {'ok', version}  '0': there was none to take away
---       {'paused', ms}   the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
+--       {'paused', ms}   the shard's totals are being counted (FORMATS.md 5.3), so long at most: nothing was done
 --       {'store', id}    another store is there; '': none: nothing was done
 --       {'error', what}  nothing was done
 -- lib/lua/prelude.lua goes before it.
@@ -17,7 +17,7 @@ if id ~= ARGV[4] then
     return {'store', id}
 end
 
--- What the keys hold is asked for before the first write: of a wrong type, they must not fail after it.
+-- Read the keys before the first write: a key of a wrong type must not fail after it.
 local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
 local head = try('HGET', heads_key, article)
 local stored = try('HGET', states_key, article)
@@ -60,7 +60,7 @@ if state == '' then
 else
     call('HSET', states_key, article, sub(state, 1, -2) .. ',"version":' .. text .. '}')
 end
--- Hints: that they cannot be given spoils nothing. The second is for feeds with many changes before them: a state does not wait its turn.
+-- Hints: a failure does no harm. The second is for feeds with many pending changes: a state does not wait its turn.
 try('PUBLISH', 'tally:changed', ARGV[3])
 try('PUBLISH', 'tally:states', article)
 return {'ok', text}

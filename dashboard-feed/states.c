@@ -12,7 +12,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define SOMETHING UINT64_MAX /* the broker holds what is no state of a feed's */
+#define SOMETHING UINT64_MAX /* the broker holds something that no feed wrote */
 
 enum wish { NO_WISH, WISH_STATE, WISH_AWAY };
 enum due { NOT_DUE, DUE_CLOSED, DUE_OPEN }; /* what is closed goes out first */
@@ -49,7 +49,7 @@ struct states {
     struct heap times;   /* by next_ms; has room for every entry */
     uint32_t load;
     bool loaded;
-    bool judged; /* what the broker holds was compared with what Redis has */
+    bool judged; /* the broker's states were compared with Redis's */
     struct states_stats stats;
 };
 
@@ -210,7 +210,7 @@ static bool set_wish(struct states *states, struct entry *entry, const struct ar
     return true;
 }
 
-/* Of what is above Redis's the contents are needed, too. No memory: Redis's count. */
+/* States above Redis's also need their contents. No memory: Redis's count. */
 static void keep_held(const struct states *states, struct entry *entry,
                       const struct article_state *state)
 {
@@ -261,7 +261,7 @@ static void set_stored(struct states *states, struct entry *entry,
     settle(states, entry, unix_ms);
 }
 
-/* Redis lost the state with its last seconds: it is stored once more. */
+/* Redis lost the state with its last seconds: store it once more. */
 static void wish_again(struct states *states, struct entry *entry)
 {
     struct article_state own = entry->state;

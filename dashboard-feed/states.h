@@ -1,11 +1,10 @@
-/* What Redis and this edge's broker hold of articles' states (INTERFACES.md 2.9), and what is to be
- * done so that they agree: which operators' wishes are to be stored in Redis, which states the
- * broker lacks, and whose time to open or close has come. Pure: time and randomness come in; one
- * thread.
+/* What Redis and this edge's broker hold of articles' states (INTERFACES.md 2.9), and what to do so
+ * that they agree: which operators' wishes to store in Redis, which states the broker lacks, and
+ * which are due to open or close. Pure: the caller supplies time and randomness; one thread.
  *
- * What Redis says counts, but for an article of which an operator wishes something that is not
- * stored yet: nothing of it is published meanwhile. The table is bounded; what has no room in it is
- * refused. */
+ * Redis's state counts, except for an article with an operator's wish that is not stored yet:
+ * nothing of it is published until it is stored. The table is bounded and refuses states that do
+ * not fit. */
 #ifndef TALLY_FEED_STATES_H
 #define TALLY_FEED_STATES_H
 
@@ -40,25 +39,25 @@ void states_free(struct states *states);
 /* A connection to a broker begins: it holds nothing but what is heard from now on. */
 void states_new_broker(struct states *states, uint64_t unix_ms);
 
-/* The broker holds this of an article (valid): NULL, what is no state; version 0, an operator's
- * wish; else what a feed has published. False where there is no room. */
+/* The broker holds this of an article (valid): NULL, not a state; version 0, an operator's
+ * wish; else published by a feed. False where there is no room. */
 bool states_heard(struct states *states, const char *article, size_t bytes,
                   const struct article_state *state, uint64_t unix_ms);
 
-/* The broker holds nothing of it, as an operator wishes: its state is to be taken away. */
+/* The broker holds nothing of it, because an operator wants its state removed. */
 bool states_heard_nothing(struct states *states, const char *article, size_t bytes);
 
-/* Redis has this state of an article; NULL: none. One that is older than what it had was brought
- * back by a Redis that lost its last seconds: then the newer one is to be stored once more. False
- * where there is no room. */
+/* Redis has this state of an article; NULL: none. A state older than the known one comes from a
+ * Redis that lost its last seconds: the newer one must then be stored again. False where there is
+ * no room. */
 bool states_stored(struct states *states, const char *article, size_t bytes,
                    const struct article_state *state, uint64_t unix_ms);
 
-/* All of Redis's states are about to be told by states_stored, or were: then those that were not
- * are no more, but that those of a version from `lost_from_us` on were lost by Redis, and are to be
- * stored once more. Until the end nothing that the broker holds is taken for outdated, and until
- * states_judge nothing that it holds in a version not below Redis's. `another`: it is another
- * store. */
+/* Brackets a load of all Redis's states by states_stored. A known state that the load does not
+ * report is gone, unless its version is at or above `lost_from_us`: Redis lost that one, and it
+ * must be stored again. Until the end of the load nothing that the broker holds counts as outdated.
+ * Until states_judge, nothing that it holds in a version at or above Redis's does. `another`: it is
+ * another store. */
 void states_load_begin(struct states *states, bool another);
 void states_load_end(struct states *states, uint64_t lost_from_us, uint64_t unix_ms);
 /* Once the broker told all that it holds, and after states_load_end: what it holds of a version
@@ -68,7 +67,7 @@ void states_load_end(struct states *states, uint64_t lost_from_us, uint64_t unix
 void states_judge(struct states *states, bool another, const uint64_t *lost_from_us,
                   uint32_t shards, uint64_t unix_ms);
 
-/* One of them could not be read: it is left as it is. */
+/* One of them could not be read: it stays unchanged. */
 void states_load_skip(struct states *states, const char *article, size_t bytes);
 
 /* --- what is to be stored --- */
@@ -88,7 +87,8 @@ bool states_take_wish(struct states *states, struct states_wish *out);
 void states_wish_stored(struct states *states, const char *article, size_t bytes, uint64_t version,
                         uint64_t unix_ms);
 
-/* What was taken is not stored: it waits until states_retry_wishes, and keeps no other waiting. */
+/* A taken wish is not stored: it waits until states_retry_wishes. Other wishes do not wait for it.
+ */
 void states_wish_back(struct states *states, const char *article, size_t bytes);
 
 /* What was not stored may be taken again. */
@@ -117,9 +117,8 @@ void states_again(struct states *states, const char *article, size_t bytes);
 /* Milliseconds until the next state opens or closes; UINT64_MAX never. */
 uint64_t states_next_ms(const struct states *states, uint64_t unix_ms);
 
-/* Sees to those whose time has come. `shows` is called with those whose totals are hidden no
- * longer.
- */
+/* Opens or closes the states that are due. Calls `shows` for each article whose totals are no
+ * longer hidden. */
 void states_expire(struct states *states, uint64_t unix_ms,
                    void (*shows)(void *user, const char *article, size_t bytes), void *user);
 

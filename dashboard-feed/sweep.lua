@@ -1,9 +1,9 @@
--- Takes away what is left of articles that were forgotten some time ago (INTERFACES.md 5.5): head, registers, and place in the changed
--- set. One that somebody has reacted to since is forgotten no more, and stays.
+-- Removes what is left of articles that were forgotten some time ago (FORMATS.md 5.5): head, registers, and entry in the changed
+-- set. An article with a reaction since then is no longer forgotten, and stays.
 --
 -- KEYS  heads, changed, meta, forgotten of one shard, tally:store
--- ARGV  1 so many seconds ago; 2 how many articles at most; 3 the store's id
--- Answers {'done'} or {'more'}; {'paused'}: the shard's totals are being counted (INTERFACES.md 5.3), and nothing was done; {'store'}: another store is there, likewise
+-- ARGV  1 the least age in seconds; 2 how many articles at most; 3 the store's id
+-- Answers {'done'} or {'more'}; {'paused'}: the shard's totals are being counted (FORMATS.md 5.3), and nothing was done; {'store'}: another store is there, likewise
 if (call('HGET', KEYS[#KEYS], 'id') or '') ~= ARGV[#ARGV] then
     return {'store'}
 end
@@ -22,7 +22,7 @@ for _, article in ipairs(due) do
     local version, number, _, level, split, _, _, forgotten = read_head(head or '')
     if version and forgotten then
         local size, keys = 4 ^ level, {}
-        -- What was forgotten had few voters; whoever adds one takes the mark away.
+        -- A forgotten article had few voters; a new vote removes the mark.
         for i = 0, math.min(size + 3 * split, 100) - 1 do
             local bucket = i < size and i or (1 + math.floor((i - size) / split)) * size + (i - size) % split
             keys[#keys + 1] = prefix .. format('%.0f:%.0f', number, bucket)

@@ -24,10 +24,10 @@ bool total_json_kinds_known(const struct total *total, const struct kinds *kinds
 cJSON *total_json(const char *article, size_t bytes, const struct total *total,
                   const struct kinds *kinds);
 
-/* What stands in a total's place while its article's state hides it; likewise. */
+/* The object that replaces a total while its article's state hides it; likewise. */
 cJSON *total_json_hidden(const char *article, size_t bytes);
 
-/* The version of a total as JSON. False where it is none. */
+/* The version of a total as JSON. False where it is not one. */
 bool total_json_version(const char *payload, size_t bytes, uint64_t *version);
 
 #endif

@@ -68,7 +68,7 @@ void totals_answer_etag(const struct totals_answer *answer, char etag[TOTALS_ANS
         const struct route_article *asked = &answer->asked[i];
         uint64_t version = UINT64_MAX - 1; /* no total */
         if (!asked->bad) {
-            /* That something moves behind what is hidden is nobody's business; 0 are zeros. */
+            /* Changes behind a hidden total must not show; 0 are zeros. */
             if (total->outcome != FOLLOW_BAD)
                 version = is_hidden(total, answer->unix_ms) ? UINT64_MAX : total->total.version;
             total++;

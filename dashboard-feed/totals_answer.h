@@ -1,4 +1,4 @@
-/* What HTTP says to who asks for totals (INTERFACES.md 6): the body and its tag. In a list each
+/* The HTTP answer to a request for totals (INTERFACES.md 6): the body and its tag. In a list each
  * article has its own answer: a total, that it is hidden, or why there is none. Pure; one thread.
  */
 #ifndef TALLY_FEED_TOTALS_ANSWER_H

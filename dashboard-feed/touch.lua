@@ -1,13 +1,13 @@
 -- Gives one article a version above one that a broker retains or readers were shown, and that Redis has lost or never had: head, changed set,
--- version and article number move together or not at all (INTERFACES.md 5). Counts stay as they are; an article without a head gets one of no
--- voters. So every edge's feed hears of it as of any other change. Where its version is above that one already, nothing is done: two feeds that
+-- version and article number move together or not at all (FORMATS.md 5). Counts stay as they are; an article without a head gets one of no
+-- voters. Every edge's feed hears of it like any other change. If its version is already higher, nothing is done: two feeds that
 -- find the same article touch it once.
 --
 -- KEYS  heads, changed, meta of one shard, tally:store
 -- ARGV  1 article; 2 the version to be passed; 3 shard; 4 the store's id
 -- Answers
 --       {'ok', version}  which it has now
---       {'paused', ms}   the shard's totals are being counted (INTERFACES.md 5.3), so long at most: nothing was done
+--       {'paused', ms}   the shard's totals are being counted (FORMATS.md 5.3), so long at most: nothing was done
 --       {'store', id}    another store is there; '': none: nothing was done
 --       {'error', what}  nothing was done
 -- lib/lua/prelude.lua goes before it.
@@ -19,7 +19,7 @@ if id ~= ARGV[4] then
     return {'store', id}
 end
 
--- What the keys hold is asked for before the first write: of a wrong type, they must not fail after it.
+-- Read the keys before the first write: a key of a wrong type must not fail after it.
 local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
 local head = try('HGET', heads_key, article)
 local members = try('ZCARD', changed_key)
@@ -56,5 +56,5 @@ local text = format('%.0f', version)
 call('HSET', heads_key, article, head)
 call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
 call('ZADD', changed_key, text, article)
-try('PUBLISH', 'tally:changed', ARGV[3]) -- a hint: that it cannot be given spoils nothing
+try('PUBLISH', 'tally:changed', ARGV[3]) -- a hint: a failure does no harm
 return {'ok', text}

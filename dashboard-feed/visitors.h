@@ -1,7 +1,7 @@
-/* Who asks over HTTP, by address, so that whoever causes a cost pays for it: each address has its
- * own queue of requests, the addresses take turns, and each has so many articles at a time looked
- * up in Redis. Where connections are too many, an address that has the most gives one up. What
- * costs no lookup waits for none. Pure; one thread. */
+/* HTTP clients by address, so that whichever address causes a cost pays for it. Each address has
+ * its own queue of requests, addresses take turns, and each has a bounded number of articles looked
+ * up in Redis at a time. When there are too many connections, an address that has the most gives
+ * one up. A request without a lookup never waits for one. Pure; one thread. */
 #ifndef TALLY_FEED_VISITORS_H
 #define TALLY_FEED_VISITORS_H
 
@@ -38,7 +38,7 @@ struct visitor *visitors_enter(struct visitors *visitors, const unsigned char ad
 /* It ends; then nothing of it waits. */
 void visitors_leave(struct visitors *visitors, struct visitor *visitor);
 
-/* Who has the most connections; NULL: nobody has one. */
+/* The visitor with the most connections; NULL: there are no connections. */
 struct visitor *visitors_heaviest(const struct visitors *visitors);
 
 /* A request waits for its turn. `visitor` and `articles` are set. */
@@ -51,7 +51,7 @@ void visitors_forget(struct visitors_request *request);
  * none may go now. */
 struct visitors_request *visitors_next(struct visitors *visitors);
 
-/* So many of the visitor's articles are looked up no more. */
+/* This many of the visitor's lookups have ended. */
 void visitors_looked_up(struct visitor *visitor, size_t articles);
 
 #endif

@@ -1,11 +1,11 @@
-# What the scripts share: the environment and its checks. Sourced by bash; defines functions and variables, starts nothing.
+# Shared by the scripts: the environment and its checks. Sourced by bash; defines functions and variables, starts nothing.
 export LC_ALL=C
 
 say() {
     printf '%s\n' "$*"
 }
 
-# One line that names what is wrong and what would be accepted.
+# Prints one line that names the error and the accepted values.
 die() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
     exit 1
@@ -15,7 +15,7 @@ tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
 tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS'
-# TALLY_BIND   address that the listeners bind to; only containers need another than loopback
+# TALLY_BIND   address that the listeners bind to; only containers need one other than loopback
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
 tally_known_inner='TALLY_BIND TALLY_BUILD TALLY_HTTP'
@@ -27,7 +27,7 @@ tally_port() { # NAME DEFAULT
     printf -v "$1" %s "$value"
 }
 
-# A path goes into configuration files: no quotes, no control characters.
+# Paths go into configuration files, so they must not contain quotes or control characters.
 tally_path() { # NAME VALUE
     [[ $2 && $2 != *[[:cntrl:]\"\'\\]* && $2 != *' ' ]] ||
         die "$1: '$2' is not a folder's path without quotes, backslashes, control characters or a space at its end"
@@ -70,7 +70,7 @@ tally_environment() {
     [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
 }
 
-# Makes the data folder, or says why it cannot be used. As root, permission bits say nothing: only a trial does.
+# Makes the data folder, or says why it cannot be used. For root, permission bits prove nothing, so it tries a write.
 tally_data_folder() {
     local folders=("$TALLY_DATA" "$TALLY_DATA"/{spool,redis,run,log,mosquitto.d}) probes=() folder
     mkdir -p -m 0700 -- "${folders[@]}" 2>/dev/null || tally_data_refuse
@@ -85,8 +85,8 @@ tally_data_refuse() {
     die "TALLY_DATA: the folder $TALLY_DATA cannot be written; it accepts a local folder that this user may write (default $tally_project/data)"
 }
 
-# Builds a preset's targets (all, where none is named) in build/PRESET; one builder at a time. Ends in exec, so that a signal
-# reaches ninja: call it in a process of its own.
+# Builds a preset's targets (all, if none is named) in build/PRESET; one builder at a time. Ends in exec, so that a signal
+# reaches ninja. Call it in a separate process.
 tally_build() { # PRESET [TARGET...]
     local folder=$tally_project/build/$1 lock
     mkdir -p "$folder" && exec {lock}>"$folder/.lock" && flock "$lock" || return 1

@@ -14,7 +14,7 @@ const TICK_MS = 1_000;
 const BUCKET_MS = 5_000;
 const BUCKETS = 60; // the sparkline: five minutes
 const HEAT_MS = 120_000; // heat fades to a third in this time
-const HEARD_LEAST_MS = 500; // less than this tells no rate
+const HEARD_LEAST_MS = 500; // too little for a rate
 const COLD = 0.05;
 const POINTER_REST_MS = 3_000;
 const FLASH_MS = 700;
@@ -154,7 +154,7 @@ function take(id, { counts, version }, retained) {
   mark(model);
 }
 
-/** Nothing is retained any more: an operator hid the article's results. */
+/** The retained total was cleared: an operator hid the article's results. */
 function forget(id) {
   const model = articles.get(id);
   if (model) {
@@ -269,7 +269,7 @@ function dropRow(model) {
   model.visible = model.written = false;
 }
 
-// A kind that nobody knew of needs a column.
+// A new kind needs a column.
 function rebuild() {
   makeHead();
   articles.forEach((model) => model.row && dropRow(model));

@@ -34,7 +34,7 @@ const refresh = () => {
   }
 };
 
-/** Most readers send nothing: what does is loaded when one comes to the buttons, or a wish waits. A wish is stored before that. */
+/** Most readers send nothing: the sending code loads when a reader reaches the buttons, or a wish waits. The wish is stored first. */
 export const load = () => {
   loading ||=
     up &&
@@ -113,7 +113,7 @@ const onRejected = (filter, full) => warn(full ? 'too many bars' : 'refused', fi
 const rewatch = () =>
   watch?.([...bars.values()].filter((article) => article).flatMap((article) => ['articles/' + article, 'totals/' + article]));
 
-/** A bar is not near the screen any more: as a broker bounds how much one connection may watch, that is what is near. */
+/** A bar is no longer near the screen. A broker bounds how much one connection may watch, so only bars near the screen are watched. */
 export const park = (bar) => {
   bars.set(bar, '');
   rewatch();

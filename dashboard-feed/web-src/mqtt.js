@@ -4,12 +4,12 @@
  */
 export const unique = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
-/** How long to wait after so many failures: all of it is random but its least part, and its most doubles up to a minute. */
+/** How long to wait after this many failures: random above a minimum; the maximum doubles up to a minute. */
 export const pause = (failures, random) => 200 + random * Math.min(6e4, 2e3 * 2 ** failures);
 
 /**
  * A connection that comes back by itself, with a clean start and a new client id each time. `url` may end in `#` and what stands
- * before every topic; who uses this does not see it.
+ * before every topic; callers do not see it.
  *
  * It calls: up(); down(), at each attempt and loss; message(topic, text, correlation, retained); acknowledged(reason code);
  * whole(filters) when all that was retained has come: the filters that the broker granted; and rejected(filter, full) for one
@@ -17,7 +17,7 @@ export const pause = (failures, random) => 200 + random * Math.min(6e4, 2e3 * 2 
  *
  * Returns [open(username?, password?): connects, if it is not or was as somebody else; close(); watch(filters): these alone from now on;
  * publish(topic, payload, correlation)]. Filters outlive connections, and the client's receipts are always one. Publish only while it is
- * up, at QoS 1; who did decides what to do at up().
+ * up, at QoS 1; the publisher decides what to do at up().
  */
 export default (url, up, down, message, acknowledged, whole, rejected) => {
   // What is over a byte is cut off where all becomes bytes; all text that Tally sends and takes is ASCII.
@@ -39,7 +39,7 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
   };
   const newId = () => word(++packetId);
 
-  // The peer is dead when nothing at all was heard for so long after asking. A slow one is given more time after each failure.
+  // The peer is dead when it sends nothing for this long after a ping. A slow one gets more time after each failure.
   const expectAnswer = () => {
     answer ||= setTimeout(lose, 1e4 * 2 ** Math.min(failures, 4));
   };
@@ -154,7 +154,7 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
     }
   };
 
-  // A page that is put by may not keep its socket, and one that nobody looks at for a minute need not; then the reader or the network is back.
+  // A suspended page may not keep its socket, and a page hidden for a minute need not; then the reader or the network is back.
   for (const type of ['online', 'pageshow', 'pagehide', 'visibilitychange']) {
     addEventListener(type, () => {
       clearTimeout(hidden);

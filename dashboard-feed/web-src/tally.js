@@ -4,7 +4,7 @@
  *   <script type="module" src="https://…/tally.js"></script>
  *   <tally-reactions article="world/migrant-caravan"></tally-reactions>
  *
- * README.md has the attributes, events and what can be themed; INTERFACES.md every topic and payload. The build makes one file of this
+ * docs/embedding.md has the attributes, events and what can be themed; INTERFACES.md every topic and payload. The build makes one file of this
  * and what it imports.
  */
 import css from 'style';
@@ -65,7 +65,7 @@ customElements.get('tally-reactions') ||
         // A click shows at once, though no total tells whether it has it: the kind wished shows at least, and the one left at most, what the
         // click made of `base`, the total shown before. That ends with the next total after the receipt, or a while after it.
         const count = (kind, totals, { kind: wished, was, base }) => {
-          const of = (from) => +from.counts[kind] || 0; // what a prototype has there is no number
+          const of = (from) => +from.counts[kind] || 0; // a prototype's value is not a number
           const n = of(totals);
           return !base?.counts || wished === was ? n
             : kind === wished ? Math.max(n, of(base) + 1)

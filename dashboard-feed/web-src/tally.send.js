@@ -1,5 +1,5 @@
 /*
- * What sends a reader's wishes, and hears and says what becomes of them. The bar loads it when a reader comes to its buttons, or a wish waits.
+ * Sends a reader's wishes, and reports their outcome. The bar loads it when a reader reaches its buttons, or a wish waits.
  */
 import { capital } from './capital.js';
 import reasons from './reasons.js';
@@ -12,7 +12,7 @@ const RECEIPT_MS = 2_000; // how much later than the broker's acknowledgement a 
 /** Whatever may succeed later stays a wish, and is sent again: an article may become known, tokens come back, a clock be set, a ring have room. */
 const LATER = /^(unknown_article|rate_reader|rate_address|busy|clock)$/;
 
-/** Returns [say, step, receipt, acknowledged, begin]; what each is to do stands beside it. */
+/** Returns [say, step, receipt, acknowledged, begin]; the comment beside each says what it does. */
 export default (publish, connect, close, isUp, tell, sync, refresh) => {
   let busy; // the wish that is under way
 
@@ -60,7 +60,7 @@ export default (publish, connect, close, isUp, tell, sync, refresh) => {
     const next = waiting.find(([, wish]) => !wish.settled && !(wish.due > now));
     if (busy ? busy.due <= now : next) {
       busy && close(); // the broker forgot it
-      connect(); // anew, too, where another tab stored its id after this connection began
+      connect(); // again, also where another tab stored its id after this connection began
       isUp() && send(...next, now);
     }
   };

@@ -5,10 +5,10 @@
  * click, `was` the choice that is known to be counted, `via` the broker, `sent` how often it was, `due` when it is to be sent again. It is
  * `settled`, 1, once a receipt has come: `kind` is then what counts. `news` is what the reader is to be told of that, until a bar did.
  * `why` and `slow` are for this page alone: the reason for which it was refused last and is sent again, and that a receipt is late.
- * The newest click stands, and what is settled does not go back.
+ * The newest click wins, and a settled wish does not go back.
  *
  * A page may be forbidden to store anything: then all is kept in memory, and forgotten with the page. What is found there may be
- * anything: what has no reader's id, article or time is passed over, and the broker refuses a wish that makes no sense, which settles it.
+ * anything: an item without a reader's id, article or time is skipped, and the broker refuses a nonsensical wish, which settles it.
  */
 import { unique } from './mqtt.js';
 
@@ -30,7 +30,7 @@ export let wishes = new Map();
 
 const rank = (wish) => (wish ? wish.at + wish.settled / 2 : 0);
 
-/** Takes over what other tabs stored; with `write`, stores what stands then. */
+/** Takes over what other tabs stored; with `write`, stores the result. */
 export const sync = (write) => {
   attempt(() => {
     const [id, list] = JSON.parse(localStorage.tallyWishes);

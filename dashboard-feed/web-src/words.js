@@ -1,6 +1,6 @@
 /*
- * What the bar says, in English. Keys begin with a capital, as a kind's name, which may stand here too, never does. Why a reaction was
- * refused stands in reasons.js.
+ * What the bar says, in English. Keys begin with a capital, which a kind's name, also allowed here, never does. The reasons for a refused
+ * reaction are in reasons.js.
  */
 export default {
   Title: 'What’s your reaction?',

@@ -4,21 +4,21 @@
  * Description: The reaction bar under posts and pages. A must-use plugin: copy it to wp-content/mu-plugins/tally.php, and put
  *              define( 'TALLY_URL', 'https://tally.example.org' ); into wp-config.php.
  *
- * A post's article id is its number; in a network of sites, <site>/<number>. The filter `tally_article` may give another
- * one, or '' for no bar; `tally_post_types` says which kinds of post have one:
+ * A post's article id is its number; in a network of sites, <site>/<number>. The filter `tally_article` may return another
+ * id, or '' for no bar. The filter `tally_post_types` selects the post types that have a bar:
  *
  *     add_filter( 'tally_article', fn( $article, $post ) => has_category( 'obituaries', $post ) ? '' : $article, 10, 2 );
  *     add_filter( 'tally_post_types', fn( $types ) => array( 'post', 'recipe' ) );
  *
- * The bar stands once, below the text of the page that is being shown: in no list, excerpt, widget, block, feed, REST answer or AMP
- * page. A theme that shows the text in another way than by the_content() may call tally_bar() where the bar is to stand.
+ * The bar appears once, below the text of the page being shown. It never appears in a list, excerpt, widget, block, feed, REST
+ * answer or AMP page. A theme that does not show the text with the_content() can call tally_bar() where the bar should be.
  *
- * Nothing is stored, and a page says the same to every reader: page caches may keep it.
+ * The plugin stores nothing, and a page is the same for every reader, so page caches may keep it.
  */
 
 defined( 'ABSPATH' ) || exit;
 
-/** Where Tally is, without a slash at the end; '' where wp-config.php does not say it. */
+/** Tally's URL without a trailing slash; '' if wp-config.php does not define it. */
 function tally_url() {
 	return defined( 'TALLY_URL' ) ? untrailingslashit( TALLY_URL ) : '';
 }
@@ -29,7 +29,7 @@ function tally_article( WP_Post $post ) {
 	return (string) apply_filters( 'tally_article', $id, $post );
 }
 
-/** Whether what is being written is a page for a browser: scripts are not run elsewhere. */
+/** Whether the output is a page for a browser: scripts do not run anywhere else. */
 function tally_is_page() {
 	return ! is_admin() && ! is_feed() && ! is_embed() && ! wp_doing_ajax()
 		&& ! ( defined( 'REST_REQUEST' ) && REST_REQUEST )
@@ -37,7 +37,7 @@ function tally_is_page() {
 		&& ! ( function_exists( 'is_amp_endpoint' ) && is_amp_endpoint() );
 }
 
-/** The article of the page that is being shown: a published post's that needs no password; '' where there is none. */
+/** The article of the page being shown, if it is a published post without a password; otherwise ''. */
 function tally_article_of_page() {
 	$types = (array) apply_filters( 'tally_post_types', array( 'post', 'page' ) );
 	$post  = $types && tally_url() && tally_is_page() && is_singular( $types ) ? get_queried_object() : null;
@@ -45,14 +45,14 @@ function tally_article_of_page() {
 		? tally_article( $post ) : '';
 }
 
-/** The bar of the page that is being shown; '' where there is none. */
+/** The bar of the page being shown; '' if it has no bar. */
 function tally_bar() {
 	$article = tally_article_of_page();
 	return '' === $article ? '' : sprintf( '<tally-reactions article="%s"></tally-reactions>', esc_attr( $article ) );
 }
 
-// Late, so that it stands below what other plugins add. Other texts pass here, too: of other posts, of widgets, and excerpts, which
-// are made of the text.
+// Runs late, so that the bar is below what other plugins add. Other texts also pass through this filter: those of other posts and
+// widgets, and excerpts, which are made from the text.
 add_filter(
 	'the_content',
 	function ( $content ) {

@@ -1,7 +1,7 @@
-/* The count of one article's registers, slice by slice (count.lua), and what its totals in Redis
- * then should be. No I/O: the caller sends the arguments and hands in the answer, synchronously or
- * not. Exact without a lock: every slice sees the head that the first one saw, or the count is to
- * begin anew; what can be counted otherwise changes the head with it. One thread. */
+/* Counts one article's registers slice by slice (count.lua), and works out what its totals in Redis
+ * should be. No I/O: the caller sends the arguments and passes in the answer, synchronously or not.
+ * The count is exact without a lock. Every slice must see the same head as the first one; otherwise
+ * the count starts again. Whatever could change the count also changes the head. One thread. */
 #ifndef TALLY_AUDIT_AUDIT_COUNT_H
 #define TALLY_AUDIT_AUDIT_COUNT_H
 
@@ -28,40 +28,41 @@ struct audit_count {
     char article[ARTICLE_MAX_BYTES + 1];
     size_t article_bytes;
     unsigned char head[TOTAL_HEAD_MAX_BYTES], base[AUDIT_COUNT_BASE_MAX_BYTES];
-    size_t head_bytes, base_bytes; /* of the base, SIZE_MAX: longer than any */
-    uint64_t changed;              /* the version with which it stands in the changed set; 0 none */
-    uint64_t last_version;         /* of its shard */
+    size_t head_bytes, base_bytes; /* for the base, SIZE_MAX: longer than any valid one */
+    uint64_t changed;              /* its version in the changed set; 0: it is not in the set */
+    uint64_t last_version;         /* the shard's last version */
 
     int64_t count[KIND_MAX + 1]; /* registers by kind id; [0] none, or not above the floor */
     uint64_t registers, misplaced, malformed;
     uint64_t slices, largest_slice; /* calls, and registers of the largest */
 
-    uint64_t buckets, counted; /* of the article, and how many were counted */
-    char cursor[24];           /* in the next */
+    uint64_t buckets, counted; /* the article's buckets, and how many have been counted */
+    char cursor[24];           /* the cursor in the next bucket */
     char key[AUDIT_COUNT_KEYS][AUDIT_COUNT_KEY_BYTES];
     char at[24], most[12];
 };
 
 enum audit_count_step {
-    AUDIT_COUNT_MORE,    /* another slice is to be asked for */
+    AUDIT_COUNT_MORE,    /* ask for another slice */
     AUDIT_COUNT_DONE,    /* all above is valid */
     AUDIT_COUNT_ABSENT,  /* Redis has no such article */
-    AUDIT_COUNT_CHANGED, /* it changed meanwhile: begin anew */
-    AUDIT_COUNT_DAMAGED, /* its head is none */
-    AUDIT_COUNT_FAILED,  /* an error of Redis, or an answer that nobody understands */
+    AUDIT_COUNT_CHANGED, /* it changed meanwhile: start again */
+    AUDIT_COUNT_DAMAGED, /* its head is invalid */
+    AUDIT_COUNT_FAILED,  /* an error from Redis, or an answer that cannot be parsed */
 };
 
-/* Begins with a valid article id; `slice` is how many registers a call counts at most. */
+/* Starts a count. `article` must be a valid id; `slice` is how many registers a call counts at
+ * most. */
 void audit_count_begin(struct audit_count *count, const char *article, size_t article_bytes,
                        uint32_t shard, unsigned slice);
 
-/* The arguments of the next slice after `EVALSHA sha`: AUDIT_COUNT_ARGUMENTS of them. They point
+/* The arguments of the next slice, after `EVALSHA sha`: AUDIT_COUNT_ARGUMENTS of them. They point
  * into `count`. */
 void audit_count_arguments(struct audit_count *count, const char **argv, size_t *bytes);
 
 enum audit_count_step audit_count_answer(struct audit_count *count, const redisReply *reply);
 
-/* Whether another slice than the first is needed: of one slice, the count is one call. */
+/* Whether the count needs more than one slice. With one slice, the count is a single call. */
 bool audit_count_is_long(const struct audit_count *count);
 
 #endif

@@ -1,4 +1,4 @@
--- Counts some of one article's registers, and says what its totals in Redis are (INTERFACES.md 5). Changes nothing.
+-- Counts some of one article's registers, and says what its totals in Redis are (FORMATS.md 5). Changes nothing.
 -- All slices of a count whose head stayed as it was saw one and the same state of the registers, as far as it can be
 -- counted: what changes a count raises the head's version, a new register its voters.
 -- KEYS  heads, base, changed, meta of one shard

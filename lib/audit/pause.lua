@@ -1,4 +1,4 @@
--- Pauses the applying of one shard for a moment, or ends the pause (INTERFACES.md 5.3). register.lua looks at it in the
+-- Pauses the applying of one shard for a moment, or ends the pause (FORMATS.md 5.3). register.lua looks at it in the
 -- same step in which it would apply, so it holds for every edge at once; it ends by itself.
 -- KEYS  meta of one shard
 -- ARGV  1 whose pause: 16 hex digits; 2 for how many ms, 2,000 at most; 0 ends it, where it is theirs

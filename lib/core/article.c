@@ -12,7 +12,8 @@ static bool is_alphanumeric(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* What may begin a level: a % too, as slugs of many scripts are percent-encoded throughout. */
+/* Bytes that may start a level. % is among them because many scripts produce slugs that are
+ * percent-encoded throughout. */
 static bool is_first(char c)
 {
     return is_alphanumeric(c) || c == '%';
@@ -28,7 +29,7 @@ bool article_valid(const char *id, size_t bytes)
     if (bytes == 0 || bytes > ARTICLE_MAX_BYTES)
         return false;
     int levels = 0;
-    bool begins = true; /* the next byte begins a level */
+    bool begins = true; /* the next byte starts a level */
     for (size_t i = 0; i < bytes; i++) {
         if (begins) {
             if (!is_first(id[i]) || ++levels > ARTICLE_MAX_LEVELS)

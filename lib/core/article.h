@@ -16,15 +16,15 @@
 /* Whether the `bytes` bytes at `id` (not NUL-terminated) are a valid article id. */
 bool article_valid(const char *id, size_t bytes);
 
-/* Whether it may stand before every topic (option topic_prefix): "" or levels of an article id's
- * form that end with '/', at most ARTICLE_PREFIX_MAX_BYTES. */
+/* Whether `prefix` may precede every topic (option topic_prefix): "", or levels in the form of an
+ * article id that end with '/', at most ARTICLE_PREFIX_MAX_BYTES. */
 bool article_prefix_valid(const char *prefix);
 
 /* The shard of a valid article: CRC32C(id) mod `shards` (at least 1). */
 uint32_t article_shard(const char *id, size_t bytes, uint32_t shards);
 
-/* For a table in memory (SipHash). `seed` is random, and the table's own: readers choose article
- * ids, and must not choose collisions. */
+/* A hash for a table in memory (SipHash). Each table has its own random `seed`: readers choose
+ * article ids, and must not be able to choose collisions. */
 unsigned article_hash(const char *id, size_t bytes, const unsigned char seed[ARTICLE_SEED_BYTES]);
 
 #endif

@@ -7,15 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VERSION_MAX ((UINT64_C(1) << 53) - 1) /* what a double holds */
-#define YEAR_MIN 2000u                        /* no time is 0, which stands for none */
+#define VERSION_MAX ((UINT64_C(1) << 53) - 1) /* the largest exact integer in a double */
+#define YEAR_MIN 2000u                        /* so no time is 0, which means none */
 #define FRACTION_MAX_DIGITS 9
 #define DAY_MS UINT64_C(86400000)
 
 /* --- times: RFC 3339, in UTC --- */
 
-/* Days from 1970-01-01 to a day of the Gregorian calendar: years are counted from March, so that
- * the leap day is a year's last. */
+/* Days from 1970-01-01 to a day of the Gregorian calendar. Years are counted from March, so that
+ * the leap day comes last in its year. */
 static uint64_t days_of(unsigned year, unsigned month, unsigned day)
 {
     unsigned y = month > 2 ? year : year - 1, m = month > 2 ? month - 3 : month + 9;
@@ -29,7 +29,7 @@ static unsigned month_days(unsigned year, unsigned month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* `n` digits as a number. False where there are none. */
+/* `n` digits as a number. False if they are not all digits. */
 static bool take_digits(struct scan *in, int n, unsigned *out)
 {
     *out = 0;
@@ -41,7 +41,7 @@ static bool take_digits(struct scan *in, int n, unsigned *out)
     return true;
 }
 
-/* ".123" and more digits, which are dropped. */
+/* ".123" and further digits, which are dropped. */
 static bool take_fraction(struct scan *in, unsigned *ms)
 {
     unsigned digit, weight = 100;
@@ -137,7 +137,7 @@ static unsigned member(const struct scan_text *name)
     return 0;
 }
 
-/* One of two words: sets *second where it is the second. */
+/* One of two words. Sets *second if it is the second. */
 static bool take_choice(struct scan *in, const char *first, const char *second, bool *is_second)
 {
     char buffer[16];
@@ -290,7 +290,7 @@ int article_state_parse(struct article_state *out, const char *article, size_t a
 
 struct writing {
     char *out;
-    size_t used, bytes; /* used is bytes where it did not fit */
+    size_t used, bytes; /* used equals bytes if it did not fit */
 };
 
 static void put_bytes(struct writing *writing, const char *text, size_t n)
@@ -320,7 +320,7 @@ static void put_time(struct writing *writing, const char *name, uint64_t unix_ms
     put(writing, "\"");
 }
 
-/* An article's id and a kind's name have nothing to escape. */
+/* An article's id and a kind's name need no escaping. */
 size_t article_state_write(const struct article_state *state, const char *article,
                            size_t article_bytes, bool open, char *out, size_t out_bytes)
 {
@@ -354,7 +354,7 @@ size_t article_state_write(const struct article_state *state, const char *articl
     return writing.used < writing.bytes ? writing.used : 0;
 }
 
-/* --- what it means --- */
+/* --- meaning --- */
 
 bool article_state_closed_at(const struct article_state *state, uint64_t unix_ms)
 {

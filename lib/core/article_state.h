@@ -1,5 +1,6 @@
-/* An article's state (INTERFACES.md 2.9): what an operator writes and what the feed passes on, read
- * and written. A parser of its own, strict, as admission must not allocate. Pure; any thread. */
+/* Reads and writes an article's state (INTERFACES.md 2.9): the form an operator writes and the form
+ * the feed passes on. The parser is strict and our own, because admission must not allocate. Pure;
+ * any thread. */
 #ifndef TALLY_CORE_ARTICLE_STATE_H
 #define TALLY_CORE_ARTICLE_STATE_H
 
@@ -10,48 +11,49 @@
 #include <stdint.h>
 
 #define ARTICLE_STATE_PAYLOAD_MAX_BYTES 2048
-#define ARTICLE_STATE_TEXT_MAX_BYTES 1024 /* what article_state_write makes, with its NUL */
+#define ARTICLE_STATE_TEXT_MAX_BYTES 1024 /* what article_state_write produces, with its NUL */
 #define ARTICLE_STATE_NEVER UINT64_MAX
 
 struct article_state {
-    bool closed;           /* by `state` */
+    bool closed;           /* by the member `state` */
     bool after_close;      /* results */
     uint64_t opens_at_ms;  /* since 1970; 0 none */
-    uint64_t closes_at_ms; /* likewise */
-    uint64_t version;      /* of the feed's form; 0: an operator's */
-    bool open;             /* of the feed's form: reactions were taken when it was written */
+    uint64_t closes_at_ms; /* since 1970; 0 none */
+    uint64_t version;      /* in the feed's form; 0: an operator's */
+    bool open;             /* in the feed's form: reactions were accepted when it was written */
     uint8_t kinds;         /* how many are offered; 0: all */
     char kind[KIND_MAX][KIND_NAME_MAX_BYTES + 1]; /* in the order to show them */
 };
 
-/* Parses a payload of `articles/<article>` that is not empty, or what Redis holds. A payload with a
- * version is of the feed's form and may have the members `article`, which must be this one, and
- * `open`; any other is an operator's. Returns 0, or -1 and leaves `out` undefined: unknown,
- * repeated or mistyped members, kinds of no name's form or named twice, impossible times. Whether
- * the kinds are configured is the caller's to judge. */
+/* Parses a non-empty payload of `articles/<article>`, or the copy in Redis. A payload with a
+ * version has the feed's form. It may have the members `article`, which must name this article, and
+ * `open`. Any other payload is an operator's. Returns 0. Returns -1 and leaves `out` undefined for
+ * unknown, repeated or mistyped members, kinds that are malformed or named twice, and impossible
+ * times. The caller checks whether the kinds are configured. */
 int article_state_parse(struct article_state *out, const char *article, size_t article_bytes,
                         const void *payload, size_t bytes);
 
-/* The JSON of a state, with a NUL. `article` NULL: as Redis holds it, without `article` and `open`.
- * `open` is the argument's. Without a version where that is 0. Returns its length; 0 where it does
- * not fit. */
+/* Writes a state as JSON, with a NUL. With `article` NULL it writes the form for Redis, without
+ * `article` and `open`. `open` comes from the argument. A version of 0 is left out. Returns the
+ * length, or 0 if it does not fit. */
 size_t article_state_write(const struct article_state *state, const char *article,
                            size_t article_bytes, bool open, char *out, size_t out_bytes);
 
-/* Reads `2026-12-01T08:00:00Z`, with a fraction of a second or without, from the year 2000 on.
+/* Reads `2026-12-01T08:00:00Z`, with or without a fraction of a second, from the year 2000 on.
  * Returns 0, or -1. */
 int article_state_time(const char *text, uint64_t *unix_ms);
 
-/* Whether it is closed, and not only not open yet. */
+/* Whether it is closed. An article that has not opened yet does not count as closed. */
 bool article_state_closed_at(const struct article_state *state, uint64_t unix_ms);
 
-/* Whether reactions are taken. */
+/* Whether reactions are accepted. */
 bool article_state_open_at(const struct article_state *state, uint64_t unix_ms);
 
-/* Whether nobody is shown totals. */
+/* Whether totals are hidden from everybody. */
 bool article_state_hides(const struct article_state *state, uint64_t unix_ms);
 
-/* When the answer of one of the two above changes next, after `unix_ms`; ARTICLE_STATE_NEVER. */
+/* The next time after `unix_ms` at which article_state_open_at or article_state_hides changes its
+ * answer, or ARTICLE_STATE_NEVER. */
 uint64_t article_state_next_change(const struct article_state *state, uint64_t unix_ms);
 
 #endif

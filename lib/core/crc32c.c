@@ -7,8 +7,8 @@
 #endif
 
 /* Slicing by eight (Kounavis and Berry, "A systematic approach to building high performance
- * software-based CRC generators", 2005). A CRC is linear: an entry is the sum of those of its bits,
- * so eight numbers say a whole table. */
+ * software-based CRC generators", 2005). A CRC is linear: an entry is the sum of the entries of its
+ * bits, so eight numbers define a whole table. */
 #define E(i, a, b, c, d, e, f, g, h)                                                               \
     (((i)&1u ? (a) : 0u) ^ ((i)&2u ? (b) : 0u) ^ ((i)&4u ? (c) : 0u) ^ ((i)&8u ? (d) : 0u) ^       \
      ((i)&16u ? (e) : 0u) ^ ((i)&32u ? (f) : 0u) ^ ((i)&64u ? (g) : 0u) ^ ((i)&128u ? (h) : 0u))

@@ -1,4 +1,4 @@
-/* CRC32C (Castagnoli, RFC 3720 B.4): by the processor's instruction where it has one, else by
+/* CRC32C (Castagnoli, RFC 3720 B.4). Uses the processor's instruction if it has one, otherwise a
  * table. Pure; any thread. */
 #ifndef TALLY_CORE_CRC32C_H
 #define TALLY_CORE_CRC32C_H
@@ -6,12 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The CRC of what `crc` stands for followed by `bytes` bytes at `data`. Begin with 0.
- * crc32c(0, "123456789", 9) is 0xe3069283. */
+/* Continues the CRC `crc` with `bytes` bytes at `data`. Start with 0. crc32c(0, "123456789", 9) is
+ * 0xe3069283. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t bytes);
 
-/* The same, always by table: what processors without the instruction do, and what tests hold the
- * instruction against. */
+/* The same, always by table. Processors without the instruction use it, and tests compare the
+ * instruction with it. */
 uint32_t crc32c_by_table(uint32_t crc, const void *data, size_t bytes);
 
 #endif

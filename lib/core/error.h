@@ -1,14 +1,14 @@
-/* One sentence that says what is wrong, in the caller's buffer. Pure; any thread. */
+/* Writes one sentence that describes an error into the caller's buffer. Pure; any thread. */
 #ifndef TALLY_CORE_ERROR_H
 #define TALLY_CORE_ERROR_H
 
 #include <stddef.h>
 
-/* Writes the sentence, cut at `error_bytes` (0: nothing is written). Returns 0. */
+/* Writes the sentence, truncated to `error_bytes` (0: writes nothing). Returns 0. */
 int error_write(char *error, size_t error_bytes, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The -1 that a failing function ends with: here, where compilers and analysers see it. */
+/* The -1 that a failing function returns. It is inline so that compilers and analysers see it. */
 static inline int error_minus_one(int written)
 {
     (void)written;

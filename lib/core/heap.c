@@ -16,7 +16,7 @@ static void put(struct heap *heap, size_t i, struct heap_node *node)
     node->place = i + 1;
 }
 
-/* Puts it at place i or, while who stands above is due later, further up. */
+/* Puts the node at place i, or further up while its parent is due later. */
 static void rise(struct heap *heap, size_t i, struct heap_node *node)
 {
     while (i > 0 && heap->node[(i - 1) / 2]->due > node->due) {
@@ -26,7 +26,7 @@ static void rise(struct heap *heap, size_t i, struct heap_node *node)
     put(heap, i, node);
 }
 
-/* Puts it at place i or, while one of the two below is due earlier, further down. */
+/* Puts the node at place i, or further down while a child is due earlier. */
 static void sink(struct heap *heap, size_t i, struct heap_node *node)
 {
     for (size_t below = 2 * i + 1; below < heap->n; below = 2 * i + 1) {

@@ -1,6 +1,5 @@
-/* Which of many is due first: a binary heap of nodes that lie in what they are of, so that nothing
- * is done for those that are not due. Adding and taking out take logarithmic time. Pure; one
- * thread. */
+/* A binary heap that finds the node due first. Nodes are embedded in their owners, and nodes that
+ * are not due cost nothing. Adding and removing take logarithmic time. Pure; one thread. */
 #ifndef TALLY_CORE_HEAP_H
 #define TALLY_CORE_HEAP_H
 
@@ -10,14 +9,14 @@
 
 /* Zeroed: in no heap. */
 struct heap_node {
-    uint64_t due; /* a time in the owner's unit; not to be changed while it is in the heap */
-    size_t place; /* in the heap, from 1 on; 0: it is in none */
+    uint64_t due; /* a time in the owner's unit; must not change while the node is in the heap */
+    size_t place; /* in the heap, from 1; 0: in no heap */
 };
 
-/* What a node lies in. */
+/* The struct that embeds a node. */
 #define HEAP_OWNER(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
-/* Zeroed: empty, and needs no memory. The nodes are the owners'. */
+/* Zeroed: empty, holding no memory. The nodes belong to their owners. */
 struct heap {
     struct heap_node **node; /* the one due first is node[0] */
     size_t n, room;
@@ -25,16 +24,17 @@ struct heap {
 
 void heap_fini(struct heap *heap);
 
-/* Makes room for `n` nodes in all, so that adding cannot fail up to then. False for no memory. */
+/* Makes room for `n` nodes in total, so that adding cannot fail up to that number. Returns false
+ * when out of memory. */
 bool heap_reserve(struct heap *heap, size_t n);
 
-/* Adds one that is in no heap. False for no memory: then it is in none. */
+/* Adds a node that is in no heap. Returns false when out of memory; the node is then in no heap. */
 bool heap_add(struct heap *heap, struct heap_node *node);
 
-/* Takes one out; one that is in none is fine. */
+/* Removes a node. Does nothing if the node is in no heap. */
 void heap_remove(struct heap *heap, struct heap_node *node);
 
-/* The one due first, or NULL. */
+/* The node due first, or NULL. */
 struct heap_node *heap_first(const struct heap *heap);
 
 #endif

@@ -22,8 +22,8 @@ bool kind_name_valid(const char *name, size_t bytes);
 /* An empty table, which knows only `none`. */
 void kind_table_init(struct kind_table *table);
 
-/* Appends a name. Returns its index, or KIND_UNKNOWN where the name is invalid, `none`, a repeat,
- * or one too many. */
+/* Appends a name. Returns its index, or KIND_UNKNOWN if the name is invalid, `none` or a repeat, or
+ * if the table is full. */
 int kind_table_add(struct kind_table *table, const char *name, size_t bytes);
 
 /* Parses "like,dislike,love" into `table`. Returns 0, or -1 with a sentence in `error` (of

@@ -14,7 +14,7 @@ void logfmt_begin(struct logfmt *line, char *text, size_t bytes)
     text[0] = '\0';
 }
 
-/* Whether it had room: a closing quote has in any case. */
+/* Returns whether there was room. A closing quote always has room. */
 static bool add(struct logfmt *line, const char *text, size_t bytes)
 {
     if (line->used + bytes + TAIL_BYTES > line->bytes)
@@ -25,8 +25,8 @@ static bool add(struct logfmt *line, const char *text, size_t bytes)
     return true;
 }
 
-/* Only printable ASCII goes out as it is: a terminal obeys control characters beyond ASCII, too.
- * These are shown as text, \x9f, as they may be of no encoding. */
+/* Writes only printable ASCII unchanged, because terminals also obey control characters beyond
+ * ASCII. Other bytes are shown as text, \x9f, because their encoding is unknown. */
 static void add_quoted(struct logfmt *line, const char *text, size_t bytes)
 {
     bool room = add(line, "\"", 1);
@@ -58,7 +58,7 @@ static bool plain(const char *text, size_t bytes)
     return bytes > 0;
 }
 
-/* The key with its =, where that, and at least an empty value, has room. */
+/* Writes the key and its =, if there is room for them and at least an empty value. */
 static bool add_key(struct logfmt *line, const char *key, size_t bytes)
 {
     if (line->used + bytes + 3 + TAIL_BYTES > line->bytes)
@@ -76,7 +76,7 @@ void logfmt_quoted(struct logfmt *line, const char *key, const char *value)
         add_quoted(line, value, strlen(value));
 }
 
-/* One pair as it was made of its part of the format. */
+/* Writes one pair, as formatted from its part of the format. */
 static void add_pair(struct logfmt *line, const char *pair, size_t bytes, bool in_quotes)
 {
     const char *equals = memchr(pair, '=', bytes);
@@ -86,7 +86,7 @@ static void add_pair(struct logfmt *line, const char *pair, size_t bytes, bool i
     size_t key_bytes = (size_t)(value - pair), value_bytes = bytes - key_bytes;
     if (in_quotes && value_bytes >= 1) {
         value++;
-        value_bytes -= value_bytes >= 2 ? 2 : 1; /* one: the text was cut */
+        value_bytes -= value_bytes >= 2 ? 2 : 1; /* one: the text was truncated */
     }
     if (!add_key(line, pair, key_bytes))
         return;
@@ -94,8 +94,8 @@ static void add_pair(struct logfmt *line, const char *pair, size_t bytes, bool i
         add_quoted(line, value, value_bytes);
 }
 
-/* Where a pair begins and ends, the format says, and never a value: as long as a beginning of the
- * format that ends between two pairs makes the text, so far those pairs reach. */
+/* The format decides where a pair starts and ends; a value never does. If a prefix of the format
+ * that ends between two pairs produces a prefix of the text, those pairs extend that far. */
 void logfmt_pairs(struct logfmt *line, const char *format, va_list arguments)
 {
     char pairs[PAIRS_MAX_BYTES], part[FORMAT_MAX_BYTES];
@@ -119,6 +119,6 @@ void logfmt_pairs(struct logfmt *line, const char *format, va_list arguments)
         size_t end = (size_t)made < sizeof pairs ? (size_t)made : sizeof pairs - 1;
         const char *equals = strchr(part + (from - format), '=');
         add_pair(line, pairs + begin, end - begin, equals != NULL && equals[1] == '"');
-        begin = (size_t)made + 1; /* behind the space */
+        begin = (size_t)made + 1; /* after the space */
     }
 }

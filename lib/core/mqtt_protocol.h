@@ -1,9 +1,10 @@
-/* MQTT's property and reason codes, out of the header that libmosquitto's version has them in. */
+/* MQTT's property and reason codes, from whichever header the installed libmosquitto has them
+ * in. */
 #ifndef TALLY_CORE_MQTT_PROTOCOL_H
 #define TALLY_CORE_MQTT_PROTOCOL_H
 
 #include <mosquitto.h>
-#if !__has_include(<mosquitto/mqtt_protocol.h>) /* of 2.1, whose mosquitto.h has it all */
+#if !__has_include(<mosquitto/mqtt_protocol.h>) /* 2.1 has all of it in mosquitto.h */
 #include <mqtt_protocol.h>
 #endif
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define OPTIONS_MAX 64
-#define SHOWN_MAX_BYTES 120 /* of a wrong value in an error */
+#define SHOWN_MAX_BYTES 120 /* how much of a wrong value an error shows */
 
 static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
@@ -34,7 +34,7 @@ static bool parse_switch(const char *text, bool *out)
     return false;
 }
 
-/* Stores the value where the option's stands. False where it is not what the option accepts. */
+/* Stores the value in the option's field. Returns false if the option does not accept it. */
 static bool store(const struct option *option, void *settings, const char *value)
 {
     unsigned char *out = (unsigned char *)settings + option->offset;
@@ -64,7 +64,7 @@ static bool store(const struct option *option, void *settings, const char *value
     return false;
 }
 
-/* The name up to its end or a '='; - and _ are the same. */
+/* The name up to its end or a '='. - and _ are equivalent. */
 static bool same_name(const char *name, const char *given, size_t given_bytes)
 {
     if (strlen(name) != given_bytes)
@@ -124,7 +124,7 @@ int option_defaults(const struct option *table, size_t n, void *settings, char *
     return 0;
 }
 
-/* Sets the option whose name is the first `name_bytes` of `name`. */
+/* Sets the option named by the first `name_bytes` bytes of `name`. */
 static int set(const struct option *table, size_t n, void *settings, bool *given, const char *name,
                size_t name_bytes, const char *value, char *error, size_t error_bytes)
 {
@@ -156,8 +156,8 @@ int option_check(const struct option *table, size_t n, const _Bool *given, char 
     return 0;
 }
 
-/* The value of the option that argv[*i] names: after '=', or the next argument, or "on" for a
- * switch that stands alone. */
+/* The value of the option that argv[*i] names: the text after '=', the next argument, or "on" for a
+ * switch without a value. */
 static const char *value_of(const struct option *option, int argc, char **argv, int *i,
                             const char *after_name)
 {

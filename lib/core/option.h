@@ -1,6 +1,6 @@
-/* One table declares every option of a program: name, type, range, default, what it accepts. The
- * same table parses, prints the help, and is checked against README.md by a test. Pure; any thread.
- */
+/* One table declares every option of a program: name, type, range, default, accepted values. The
+ * same table parses the options and prints the help. A test checks it against
+ * docs/reference/options.md. Pure; any thread. */
 #ifndef TALLY_CORE_OPTION_H
 #define TALLY_CORE_OPTION_H
 
@@ -22,7 +22,7 @@ struct option {
     uint64_t min, max;   /* numbers: range; text: 1, OPTION_TEXT_MAX_BYTES where required, else 0 */
     const char *initial; /* the default, as text; NULL: required */
     const char *accepts; /* "a directory", "on or off", "1 to 64" */
-    const char *help;    /* one line for help and README */
+    const char *help;    /* one line for --help and the page of options */
 };
 
 /* Sets every default. Returns 0, or -1 if the table itself is wrong (a programming error; `error`
@@ -31,20 +31,19 @@ int option_defaults(const struct option *table, size_t n, void *settings, char *
                     size_t error_bytes);
 
 /* Sets one option. Returns 0, or -1 with "option NAME: VALUE is not ACCEPTS" or "unknown option
- * NAME; known: …" in `error`.
- * `-` in the name counts as `_`. An option given twice is an error: `given` has one bool an entry,
- * all false at first. */
+ * NAME; known: …" in `error`. `-` in the name counts as `_`. Giving an option twice is an error:
+ * `given` has one bool per entry, initially all false. */
 int option_set(const struct option *table, size_t n, void *settings, _Bool *given, const char *name,
                const char *value, char *error, size_t error_bytes);
 
-/* After all were set: -1 with "option NAME is missing: ACCEPTS" where a required one was not given.
- */
+/* Call after setting the options. Returns -1 with "option NAME is missing: ACCEPTS" if a required
+ * one was not given. */
 int option_check(const struct option *table, size_t n, const _Bool *given, char *error,
                  size_t error_bytes);
 
-/* Parses argv "--name=value" and "--name value" (a switch may stand alone: on). Returns 0, 1 where
- * --help or --version was asked for (sets *help to 'h' or 'v'), or -1 with a sentence in `error`.
- * Includes option_defaults and option_check. */
+/* Parses argv "--name=value" and "--name value" (a switch without a value means on). Returns 0; 1
+ * for --help or --version (sets *help to 'h' or 'v'); or -1 with a sentence in `error`. Includes
+ * option_defaults and option_check. */
 int option_parse(const struct option *table, size_t n, void *settings, int argc, char **argv,
                  int *help, char *error, size_t error_bytes);
 

@@ -21,7 +21,7 @@ static unsigned member(const struct scan_text *name)
     return 0;
 }
 
-/* One `"name":value`. Notes in `seen` which it was. */
+/* One `"name":value`. Records in `seen` which member it was. */
 static bool take_member(struct scan *in, unsigned *seen, struct scan_text *kind,
                         struct reaction *out)
 {

@@ -1,5 +1,5 @@
-/* The keyed hash by which a reader is known on one article (INTERFACES.md 4.3). libsodium's
- * SipHash-2-4. Any thread. */
+/* The keyed hash that identifies a reader on one article (FORMATS.md 4.3): libsodium's SipHash-2-4.
+ * Any thread. */
 #ifndef TALLY_CORE_READER_H
 #define TALLY_CORE_READER_H
 
@@ -23,7 +23,7 @@ uint64_t reader_hash(const struct reader_key *key, const char *article, size_t a
 void reader_fingerprint(const struct reader_key *key, unsigned char out[READER_FINGERPRINT_BYTES]);
 
 /* Reads 32 hex digits (a trailing newline is allowed). Returns 0, or -1 with a sentence naming
- * `path` in `error`; the key itself is never in it. */
+ * `path` in `error`. The sentence never contains the key. */
 int reader_key_load(struct reader_key *key, const char *path, char *error, size_t error_bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* Why a reaction is refused (INTERFACES.md 2.1). The numbers index the counters in the spool's
+/* Why a reaction is rejected (INTERFACES.md 2.1). The numbers index the counters in the spool's
  * header. */
 #ifndef TALLY_CORE_REASON_H
 #define TALLY_CORE_REASON_H
@@ -19,7 +19,7 @@ enum reason {
     REASON_NONE = -1, /* admitted */
 };
 
-/* "bad_topic" …; NULL for a number that is no reason. */
+/* "bad_topic", …; NULL if the number is not a reason. */
 const char *reason_name(int reason);
 
 #endif

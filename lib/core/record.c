@@ -34,7 +34,7 @@ size_t record_bytes(const struct record *record)
                    record->correlation_bytes);
 }
 
-/* The CRC of a record or filler of `bytes` bytes. The ring's id goes in first, so that a record of
+/* The CRC of a record or filler of `bytes` bytes. It starts with the ring's id, so that a record of
  * another ring never passes. */
 static uint32_t checksum(const unsigned char *in, size_t bytes, uint64_t ring_id)
 {
@@ -88,8 +88,8 @@ static bool zero(const unsigned char *in, size_t bytes)
     return true;
 }
 
-/* Whether the lengths and the position fit each other and the space; the checksum is not looked at.
- */
+/* Whether the lengths and the position fit each other and the space. Does not check the
+ * checksum. */
 static bool plausible(const unsigned char *in, size_t available, const struct record *record,
                       size_t bytes)
 {

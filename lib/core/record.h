@@ -1,4 +1,4 @@
-/* One admitted reaction as it lies in a ring (INTERFACES.md 4.3). Pure; any thread. */
+/* One admitted reaction as a ring stores it (FORMATS.md 4.3). Pure; any thread. */
 #ifndef TALLY_CORE_RECORD_H
 #define TALLY_CORE_RECORD_H
 
@@ -14,8 +14,7 @@
 #define RECORD_CLIENT_ID_MAX_BYTES 128u
 #define RECORD_CORRELATION_MAX_BYTES 64u
 
-/* A view: the pointers point into the caller's memory or into the ring, and are not NUL-terminated.
- */
+/* A view: the pointers refer to the caller's memory or to the ring, and are not NUL-terminated. */
 struct record {
     uint64_t position;
     uint64_t sequence;
@@ -30,23 +29,24 @@ struct record {
     const unsigned char *correlation;
 };
 
-/* Bytes that the record takes in a ring: a multiple of RECORD_ALIGN. */
+/* The record's size in a ring, in bytes: a multiple of RECORD_ALIGN. */
 size_t record_bytes(const struct record *record);
 
 /* Writes record_bytes() bytes to `out`, for the ring with this id. */
 void record_write(const struct record *record, uint64_t ring_id, unsigned char *out);
 
-/* Writes a filler of RECORD_FILLER_BYTES that stands at `position`. */
+/* Writes a filler of RECORD_FILLER_BYTES for `position`. */
 void record_write_filler(uint64_t position, uint64_t ring_id, unsigned char *out);
 
-/* Reads what stands at `position` with `available` bytes up to the data's end. Returns the record's
- * length, RECORD_FILLER_BYTES with article_bytes 0 for a filler, or 0 where there is no whole
- * record of this ring and position (length, bounds, position, CRC, zero padding). */
+/* Reads the record or filler at `position`, with `available` bytes up to the end of the data.
+ * Returns the record's length; RECORD_FILLER_BYTES, with article_bytes 0, for a filler; or 0 if a
+ * whole record of this ring and position is not there (checks length, bounds, position, CRC, zero
+ * padding). */
 size_t record_read(const unsigned char *in, size_t available, uint64_t position, uint64_t ring_id,
                    struct record *out);
 
-/* The position that the record or filler at `in` (RECORD_FILLER_BYTES at least) claims. Nothing is
- * checked. */
+/* The position that the record or filler at `in` (at least RECORD_FILLER_BYTES) claims. Checks
+ * nothing. */
 uint64_t record_position(const unsigned char *in);
 
 #endif

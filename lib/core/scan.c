@@ -68,7 +68,7 @@ static bool take_hex4(struct scan *in, uint32_t *code)
     return true;
 }
 
-/* After "\u": one unit, or two that are a surrogate pair. */
+/* Decodes after "\u": one unit, or two that form a surrogate pair. */
 static bool take_unicode_escape(struct scan *in, struct scan_text *text)
 {
     uint32_t code, low;
@@ -83,7 +83,7 @@ static bool take_unicode_escape(struct scan *in, struct scan_text *text)
     return append_utf8(text, code);
 }
 
-/* After a backslash. */
+/* Decodes an escape after its backslash. */
 static bool take_escape(struct scan *in, struct scan_text *text)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -96,12 +96,12 @@ static bool take_escape(struct scan *in, struct scan_text *text)
     return found != NULL && append(text, (unsigned char)to[found - from]);
 }
 
-/* One character beyond ASCII, well-formed by table 3-7 of the Unicode standard. */
+/* One character beyond ASCII, well-formed according to table 3-7 of the Unicode standard. */
 static bool take_utf8(struct scan *in, struct scan_text *text)
 {
     unsigned char first = *in->at;
     unsigned more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-    unsigned char low = 0x80, high = 0xbf; /* what the second byte may be */
+    unsigned char low = 0x80, high = 0xbf; /* the range of the second byte */
     if (first < 0xc2 || first > 0xf4 || (size_t)(in->end - in->at) <= more)
         return false;
     if (first == 0xe0)

@@ -8,8 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads up to the file's end. Returns its length, `max` + 1 where there is more than `max`, or -1.
- */
+/* Reads to the end of the file. Returns its length, `max` + 1 if it is longer than `max`, or -1. */
 static ssize_t read_all(int fd, char *out, size_t max)
 {
     size_t have = 0;
@@ -33,13 +32,14 @@ int secret_file_refuse(const char *path, char *error, size_t error_bytes)
                      "%s: others may read or write it; its mode must be 0600 or 0640", path);
 }
 
-/* Refuses a file that others have a right to, unless `shared` is there to say so. */
+/* Reads the file. Rejects one that others have access to, unless `shared` is given: *shared then
+ * says whether they have. */
 static ssize_t read_file(const char *path, char *out, size_t max, _Bool *shared, char *error,
                          size_t error_bytes)
 {
     struct stat status;
     ssize_t bytes = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is refused, not waited for */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* does not wait for a FIFO */
     if (fd < 0)
         return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))

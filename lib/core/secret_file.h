@@ -5,17 +5,17 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Reads the whole file into `out`, which the caller wipes. Returns its length, up to `max`; or -1
- * with "PATH: …" in `error` where it is no file, cannot be read, is longer, or others have a right
- * to it. `out` may then hold a part of it. */
+/* Reads the whole file into `out`, which the caller must wipe. Returns the length, up to `max`.
+ * Returns -1 with "PATH: …" in `error` if it is not a regular file, cannot be read, is longer, or
+ * others have access to it. `out` may then hold a part of it. */
 ssize_t secret_file_read(const char *path, char *out, size_t max, char *error, size_t error_bytes);
 
-/* The same of a file that may hold a secret or none: `*shared` says whether others have a right to
- * it, and the caller refuses it with secret_file_refuse where it does hold one. */
+/* The same for a file that may or may not hold a secret. `*shared` says whether others have access
+ * to it. If it does hold a secret, the caller rejects it with secret_file_refuse. */
 ssize_t secret_file_read_any(const char *path, char *out, size_t max, _Bool *shared, char *error,
                              size_t error_bytes);
 
-/* Says in `error` that others have a right to the file. Returns -1. */
+/* Writes to `error` that others have access to the file. Returns -1. */
 int secret_file_refuse(const char *path, char *error, size_t error_bytes);
 
 #endif

@@ -49,8 +49,8 @@ static bool secret_valid(const char *secret, size_t bytes)
     return true;
 }
 
-/* Adds what the line of `bytes` bytes says. Returns NULL, or what is wrong, without the line's own
- * words. */
+/* Adds the service on the line of `bytes` bytes. Returns NULL, or the error, which never quotes the
+ * line. */
 static const char *parse_line(struct services *services, const char *line, size_t bytes)
 {
     if (bytes == 0 || line[0] == '#')

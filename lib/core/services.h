@@ -1,5 +1,5 @@
-/* The services file: who besides readers may connect (INTERFACES.md 3). Reads files; secrets never
- * go to a log. */
+/* The services file: who may connect besides readers (INTERFACES.md 3). Reads files; never logs a
+ * secret. */
 #ifndef TALLY_CORE_SERVICES_H
 #define TALLY_CORE_SERVICES_H
 
@@ -15,7 +15,7 @@ struct service {
     char name[SERVICES_NAME_MAX_BYTES + 1];
     enum role role;
     char secret[SERVICES_SECRET_MAX_BYTES +
-                1]; /* zero padded, so that comparing takes constant time */
+                1]; /* zero padded, so that comparisons take constant time */
 };
 
 struct services {
@@ -23,8 +23,8 @@ struct services {
     struct service service[SERVICES_MAX];
 };
 
-/* Loads the file. Refuses a file that others may read (mode & 007) or that has a bad line: -1 with
- * "PATH:LINE: …" in `error`. 0 else. */
+/* Loads the file. Returns 0, or -1 with "PATH:LINE: …" in `error` if others may access the file
+ * (mode & 007) or a line is invalid. */
 int services_load(struct services *services, const char *path, char *error, size_t error_bytes);
 
 /* The service with this name, or NULL. */

@@ -2,7 +2,7 @@
 
 #define MS_MAX (STAMP_MAX / STAMP_COUNTS)
 
-/* Milliseconds since the epoch of stamps, held within what a stamp can say. */
+/* Milliseconds since the stamp epoch, limited to the range of a stamp. */
 static uint64_t since_epoch_ms(uint64_t unix_ms)
 {
     if (unix_ms < STAMP_EPOCH_UNIX_MS)

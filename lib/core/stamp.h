@@ -1,6 +1,5 @@
 /* Stamps: ms since 2024-01-01T00:00:00Z × 2048 + counter, 52 bits (INTERFACES.md 1, DESIGN
- * "Stamps"). Time comes in as an argument. Pure; the caller serialises access to `last` and `late`.
- */
+ * "Stamps"). Time is an argument. Pure; the caller serialises access to `last` and `late`. */
 #ifndef TALLY_CORE_STAMP_H
 #define TALLY_CORE_STAMP_H
 
@@ -12,13 +11,13 @@
 #define STAMP_MAX ((1ull << 52) - 1)
 #define STAMP_AHEAD_MAX_MS 2000u
 
-/* The admission clock: max(*last + 1, now × 2048), where *last counts only up to STAMP_AHEAD_MAX_MS
- * ahead of now (a clock that was set back by more starts again from now). Stores the result in
- * *last. unix_ms before 2024 counts as 2024. */
+/* The admission clock: max(*last + 1, now × 2048). *last counts only up to STAMP_AHEAD_MAX_MS ahead
+ * of now, so a clock that was set back further starts again from now. Stores the result in *last.
+ * unix_ms before 2024 counts as 2024. */
 uint64_t stamp_next(uint64_t *last, uint64_t unix_ms);
 
-/* A late or repeated wish: (now − age) × 2048 + the running counter *late mod 2048, which it
- * raises. Leaves the admission clock alone. age 0 must use stamp_next. */
+/* A late or repeated request: (now − age) × 2048 + *late mod 2048. Increments the running counter
+ * *late. Does not change the admission clock. For age 0, use stamp_next. */
 uint64_t stamp_late(uint64_t *late, uint64_t unix_ms, uint32_t age_ms);
 
 /* Unix milliseconds of a stamp. */

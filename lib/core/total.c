@@ -15,7 +15,7 @@
 #define BASE_BYTES 2u
 #define BASE_KIND_BYTES 9u
 
-/* Notes a kind id as seen. False where it is impossible or was there before. */
+/* Records a kind id as seen. Returns false if it is impossible or was seen before. */
 static bool first_seen(uint32_t *seen, unsigned id)
 {
     if (id == KIND_NONE || id > KIND_MAX || (*seen & 1u << id))
@@ -85,7 +85,7 @@ void total_time(uint64_t version, char out[TOTAL_TIME_BYTES])
 {
     time_t seconds = (time_t)(version / 1000000);
     struct tm utc;
-    gmtime_r(&seconds, &utc); /* no 64 bits of µs reach a year that it could not say */
+    gmtime_r(&seconds, &utc); /* cannot fail: 64 bits of µs never reach a year out of range */
     size_t bytes = strftime(out, TOTAL_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(out + bytes, TOTAL_TIME_BYTES - bytes, ".%03uZ", (unsigned)(version / 1000 % 1000));
 }

@@ -1,4 +1,4 @@
-/* What libevent lacks a word for. Of the thread that runs the event's loop. */
+/* Helpers for libevent. Call them from the thread that runs the event loop. */
 #ifndef TALLY_DAEMON_EVENTS_H
 #define TALLY_DAEMON_EVENTS_H
 
@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Has a timer fire in so many milliseconds, or, where it is persistent, each so many. 0, or -1 on
- * no memory, which can be only where it was not pending. */
+/* Schedules a timer to fire after `ms` milliseconds or, if it is persistent, every `ms`
+ * milliseconds. Returns 0, or -1 when out of memory, which can happen only if it was not
+ * pending. */
 static inline int events_arm(struct event *timer, uint64_t ms)
 {
     const struct timeval after = {.tv_sec = (time_t)(ms / 1000),

@@ -1,4 +1,4 @@
-/* By which options a program reaches the broker and Redis: the same in every one. */
+/* The options for connecting to the broker and Redis, the same in every program. */
 #ifndef TALLY_DAEMON_LINKS_H
 #define TALLY_DAEMON_LINKS_H
 
@@ -20,7 +20,7 @@ struct links {
     char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
 };
 
-/* What the files among them hold. */
+/* The contents of the files among them. */
 struct links_secrets {
     char mqtt[SERVICES_SECRET_MAX_BYTES + 1];
     char redis[OPTION_TEXT_MAX_BYTES + 1]; /* "" none */
@@ -37,8 +37,8 @@ struct links_secrets {
             "1 to 65535", help                                                                     \
     }
 
-/* Their rows in an option table; `at` is the offset of the struct links in the settings, `who` the
- * user by default. */
+/* Their rows in an option table. `at` is the offset of the struct links in the settings; `who` is
+ * the default user. */
 #define LINKS_OPTIONS(at, who)                                                                     \
     LINKS_TEXT(at, services_file, 1, NULL, "a file of mode 0600 or 0640",                          \
                "where the user's secret stands"),                                                  \
@@ -53,14 +53,16 @@ struct links_secrets {
                    "Redis's password is its first line"),                                          \
         LINKS_TEXT(at, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic")
 
-/* What a table cannot say. Returns 0, or -1 with a sentence that names the option. Pure. */
+/* The checks that a table cannot express. Returns 0, or -1 with a sentence that names the option.
+ * Pure. */
 int links_check(const struct links *links, char *error, size_t error_bytes);
 
 /* Reads the secrets of the user, who must have `role`, and of Redis. Returns 0, or -1 with a
- * sentence that names the option; then, and after links_wipe, none stays in memory. */
+ * sentence that names the option. After a failure, and after links_wipe, no secret stays in
+ * memory. */
 int links_secrets_load(struct links_secrets *secrets, const struct links *links, enum role role,
                        char *error, size_t error_bytes);
-/* Redis's alone, for who has nothing to say to the broker. */
+/* The secret of Redis only, for programs that do not connect to the broker. */
 int links_redis_load(struct links_secrets *secrets, const struct links *links, char *error,
                      size_t error_bytes);
 void links_wipe(struct links_secrets *secrets);

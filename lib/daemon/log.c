@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 8192 /* a byte may become six: \u00NN */
+#define LINE_MAX_BYTES 8192 /* a byte may become six bytes: \u00NN */
 
 static const char *log_program = "tally";
 static enum log_level log_threshold = LOG_LEVEL_INFO;
@@ -29,7 +29,7 @@ void log_line(enum log_level level, const char *msg, const char *format, ...)
     struct logfmt line;
     struct timespec now;
     struct tm utc;
-    logfmt_begin(&line, text, sizeof text - 1); /* the newline */
+    logfmt_begin(&line, text, sizeof text - 1); /* minus one for the newline */
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     line.used = strftime(text, sizeof text, "time=%Y-%m-%dT%H:%M:%S", &utc);
@@ -44,8 +44,8 @@ void log_line(enum log_level level, const char *msg, const char *format, ...)
         va_end(arguments);
     }
     text[line.used++] = '\n';
-    /* One write a line, so that lines of several programs on one stderr do not mix. Nobody could be
-     * told of a failure. */
+    /* Uses one write per line, so that lines from several programs on one stderr do not mix. There
+     * is nowhere to report a failure. */
     ssize_t written = write(STDERR_FILENO, text, line.used);
     (void)written;
 }

@@ -7,10 +7,11 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Names the program; lines above `level` are dropped. */
 void log_init(const char *program, enum log_level level);
 
-/* One line. `format` after msg gives further pairs, a key and what to print of it, with one space
- * between two and none within: log_line(LOG_LEVEL_INFO, "redis connected", "host=%s port=%d", h,
- * p); 511 bytes at most. May be NULL. A value that needs it is quoted, with JSON's escapes, so that
- * every line parses and nothing forges one. What is too long is cut, quotes closed. */
+/* Writes one line. `format`, which may be NULL, appends pairs after msg: keys and values with one
+ * space between pairs and none inside a pair, at most 511 bytes. Example: log_line(LOG_LEVEL_INFO,
+ * "redis connected", "host=%s port=%d", h, p). Values are quoted where necessary, with JSON's
+ * escapes, so that every line parses and no value can forge one. Long lines are truncated with
+ * their quotes closed. */
 void log_line(enum log_level level, const char *msg, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,9 +1,9 @@
 /* libmosquitto's non-threaded interface (mosquitto_loop_read, _write, _misc) on libevent.
  *
- * Each attempt to connect uses a new client. A client kept over a reconnection would send its
- * unacknowledged QoS 1 messages again (message__retry_check in handle_connack.c), though they may
- * claim what a new broker does not hold; and 2.0.11 leaves a mutex unlocked twice after a server's
- * DISCONNECT (do_client_disconnect in connect.c). */
+ * Each attempt to connect uses a new client, for two reasons. A client kept across a reconnection
+ * would resend its unacknowledged QoS 1 messages (message__retry_check in handle_connack.c),
+ * although they may claim what a new broker does not hold. And 2.0.11 leaves a mutex unlocked twice
+ * after a server's DISCONNECT (do_client_disconnect in connect.c). */
 #include "daemon/mqtt_link.h"
 
 #include "core/mqtt_protocol.h"
@@ -19,12 +19,12 @@
 #include <string.h>
 
 #define KEEPALIVE_S                                                                                \
-    5 /* the least that libmosquitto takes; a silent broker is noticed within twice that */
+    5 /* the least that libmosquitto allows; a silent broker is noticed within twice that */
 #define CONNACK_WAIT_S 5
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
-#define STEADY_S 5 /* a connection that lived this long begins with the least pause again */
-#define BACKED_UP_BYTES (256 * 1024) /* held in memory beyond what the kernel has taken */
+#define STEADY_S 5 /* after a connection this long, the next pause is the shortest again */
+#define BACKED_UP_BYTES (256 * 1024) /* held in memory, beyond what the kernel has taken */
 #define FLUSH_MS 500                 /* at most, before DISCONNECT */
 
 enum state { STATE_WAITING, STATE_CONNECTING, STATE_UP };
@@ -35,7 +35,7 @@ struct mqtt_link {
     struct mosquitto *client; /* NULL while waiting for the next attempt */
     struct event *readable;
     struct event *writable;
-    struct event *tick;  /* each second: keep-alive, time limit; at once: settle what broke */
+    struct event *tick;  /* each second: keep-alive, time limit; at once: settle a broken link */
     struct event *retry; /* the next attempt */
     enum state state;
     int in_library; /* depth of calls into libmosquitto that may call back */
@@ -45,7 +45,7 @@ struct mqtt_link {
     unsigned pause_ms;
     unsigned age_s;         /* ticks since this state began */
     size_t queued_bytes;    /* handed to libmosquitto since its queue was last seen empty */
-    uint64_t awaited[1024]; /* a bit for each QoS 1 message id under way: 65536 bits */
+    uint64_t awaited[1024]; /* a bit for each QoS 1 message id in flight: 65536 bits */
 };
 
 static void settle(struct mqtt_link *link);
@@ -55,8 +55,8 @@ static void awaited_set(struct mqtt_link *link, int mid)
     link->awaited[(mid & 0xffff) / 64] |= UINT64_C(1) << (mid % 64);
 }
 
-/* Whether `mid` was under way; forgets it. libmosquitto reports QoS 0 messages by the same callback
- * and numbers. */
+/* Whether `mid` was in flight; clears it. libmosquitto reports QoS 0 messages through the same
+ * callback and with the same numbers. */
 static bool awaited_take(struct mqtt_link *link, int mid)
 {
     uint64_t *word = &link->awaited[(mid & 0xffff) / 64];
@@ -72,7 +72,7 @@ static void set_broken(struct mqtt_link *link, int rc)
         return;
     link->broken = true;
     if (link->why[0] != '\0')
-        return; /* the broker's refusal says more than the end of the connection */
+        return; /* the broker's rejection says more than the end of the connection */
     const char *why = rc == MOSQ_ERR_ERRNO ? strerror(errno)
                       : rc >= 0x80         ? mosquitto_reason_string(rc)
                       : rc == 0            ? "closed by the broker"
@@ -137,7 +137,7 @@ static void on_publish(struct mosquitto *client, void *user, int mid, int reason
 
 /* ---- events ---- */
 
-/* Waits for the socket to take bytes exactly while some are waiting. */
+/* Waits for the socket to be writable only while bytes are waiting. */
 static void watch_writes(struct mqtt_link *link)
 {
     if (link->client == NULL || link->writable == NULL || link->broken)
@@ -213,8 +213,8 @@ static void drop_client(struct mqtt_link *link)
     memset(link->awaited, 0, sizeof link->awaited);
 }
 
-/* The connection, or the attempt, is over: tells the owner, and plans the next attempt. Never
- * inside libmosquitto. */
+/* The connection, or the attempt, is over: tells the owner and schedules the next attempt. Never
+ * called inside libmosquitto. */
 static void settle(struct mqtt_link *link)
 {
     if (link->in_library > 0 || !link->broken)
@@ -274,7 +274,7 @@ static void attempt_cb(evutil_socket_t fd, short what, void *user)
     link->age_s = 0;
     link->in_library++;
     int rc = make_client(link);
-    /* Does not wait for the connection, but does wait for the resolver where host is a name. */
+    /* Does not wait for the connection, but does wait for the resolver if host is a name. */
     if (rc == MOSQ_ERR_SUCCESS)
         rc = mosquitto_connect_async(link->client, link->config.host, link->config.port,
                                      KEEPALIVE_S);
@@ -355,7 +355,7 @@ struct mqtt_link *mqtt_link_new(struct event_base *base, const struct mqtt_link_
     return link;
 }
 
-/* Its owner hears of it no more. */
+/* Stops all callbacks to the owner. */
 static struct mosquitto *silenced(struct mosquitto *client)
 {
     mosquitto_connect_v5_callback_set(client, NULL);
@@ -365,11 +365,11 @@ static struct mosquitto *silenced(struct mosquitto *client)
     return client;
 }
 
-/* Writes what waits, then DISCONNECT, for FLUSH_MS at most. */
+/* Writes the waiting bytes, then DISCONNECT, for at most FLUSH_MS. */
 static void say_goodbye(struct mosquitto *client)
 {
-    /* What came in and was not read would make the kernel reset the connection, and the broker
-     * might miss the DISCONNECT. */
+    /* Unread input would make the kernel reset the connection, and the broker might miss the
+     * DISCONNECT. */
     struct pollfd wait = {.fd = mosquitto_socket(client), .events = POLLIN};
     for (int i = 0; i < 1000 && wait.fd != -1 && poll(&wait, 1, 0) == 1; i++) {
         if (mosquitto_loop_read(client, 1) != MOSQ_ERR_SUCCESS)
@@ -414,7 +414,7 @@ int mqtt_link_set_password(struct mqtt_link *link, const char *password)
     if (link->broken)
         return 1;
     snprintf(link->why, sizeof link->why, "another secret is to be used");
-    link->in_library++; /* what came meanwhile is heard, and settled later */
+    link->in_library++; /* callbacks made meanwhile are noted, and settled later */
     if (link->state == STATE_UP)
         say_goodbye(link->client);
     link->in_library--;
@@ -439,7 +439,7 @@ bool mqtt_link_written(const struct mqtt_link *link)
     return !mqtt_link_up(link) || !mosquitto_want_write(link->client);
 }
 
-/* After a publish or subscribe: nothing is called back from here, as the caller may be anywhere. */
+/* Called after a publish or subscribe. Makes no callbacks, because the caller may be anywhere. */
 static int after_sending(struct mqtt_link *link, int rc)
 {
     if (rc == MOSQ_ERR_NO_CONN || rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_ERRNO ||

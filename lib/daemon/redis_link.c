@@ -1,14 +1,14 @@
-/* The link logs its own ups and downs. `on_down` follows an `on_up`; an attempt that never got that
- * far is only logged, and only when its reason is another than the last one's. Names are resolved
- * by hiredis, which blocks: give an address where that matters. A resolver that takes long is asked
- * again after as long a pause at least, so that the loop has half of the time.
+/* The link logs its own ups and downs. `on_down` is called only after an `on_up`. An attempt that
+ * never got that far is only logged, and only if its reason differs from the previous one. hiredis
+ * resolves names, and that blocks: use an address where it matters. After a slow resolver the pause
+ * lasts at least as long as the lookup did, so that the loop keeps half of the time.
  *
- * The question for the role is the link's own, and so is the judgement of every answer: a server
- * that is demoted, while nobody writes, says nothing by itself, and its connections go on.
+ * The link itself asks for the role and judges every answer. A server that is demoted while nobody
+ * writes says nothing by itself, and its connections stay open.
  *
- * hiredis frees a context by itself after an error, and calls back while it does; a context may not
- * be freed inside its callbacks (0.14 has no guard around the one for the connection). So
- * redis_link_reset only marks it and leaves the freeing to the loop. */
+ * After an error hiredis frees a context by itself, and makes callbacks while it does. A context
+ * must not be freed inside its callbacks (0.14 does not guard the connection callback). So
+ * redis_link_reset only marks the context and leaves the freeing to the loop. */
 #include "daemon/redis_link.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
@@ -25,12 +25,12 @@
 #include <time.h>
 
 #define PAUSE_MIN_MS 100
-#define PAUSE_MAX_MS 500          /* the primary may be back any moment */
-#define BLOCKED_PAUSE_MAX_MS 5000 /* after an attempt that held the loop up */
-#define CONNECT_MAX_MS 2000       /* to connect, authenticate, and say the role */
+#define PAUSE_MAX_MS 500          /* the primary may be back at any moment */
+#define BLOCKED_PAUSE_MAX_MS 5000 /* after an attempt that blocked the loop */
+#define CONNECT_MAX_MS 2000       /* to connect, authenticate and report the role */
 #define ROLE_EVERY_MS 1000
-#define SELDOM_MS 2000 /* between two drops for an answer that another server may not give */
-#define STEADY_MS 1000 /* a connection that held this long begins again with the shortest pause */
+#define SELDOM_MS 2000 /* between two drops for an answer that another server might not give */
+#define STEADY_MS 1000 /* after a connection this long, the next pause is the shortest again */
 #define WHY_MAX_BYTES 160
 
 enum link_state { LINK_PAUSE, LINK_CONNECTING, LINK_UP, LINK_DROPPING };
@@ -44,24 +44,24 @@ struct redis_link {
     redisAsyncContext *redis;
     enum link_state state;
     bool was_up;      /* on_up was called for this connection */
-    bool asks_role;   /* and was not answered yet */
-    bool role_unsaid; /* that Redis does not tell its role was logged */
+    bool asks_role;   /* the question is not answered yet */
+    bool role_unsaid; /* it was logged that Redis does not report its role */
     int pause_ms;
-    uint64_t blocked_ms; /* so long the last attempt held the loop up */
+    uint64_t blocked_ms; /* how long the last attempt blocked the loop */
     uint64_t up_since_ms;
-    uint64_t seldom_ms;           /* the last drop for an answer of that sort; 0 none */
-    char why[WHY_MAX_BYTES];      /* of the drop */
+    uint64_t seldom_ms;           /* the last drop for such an answer; 0 none */
+    char why[WHY_MAX_BYTES];      /* the reason for the drop */
     char last_why[WHY_MAX_BYTES]; /* as last logged; "" while up */
 };
 
-/* A command of the owner's, until it is answered. */
+/* The owner's command, until it is answered. */
 struct asked {
     struct redis_link *link;
     redisCallbackFn *fn;
     void *user;
 };
 
-/* Half of the pause is fixed, half random, so that many edges do not come back in step. */
+/* Half of the pause is fixed and half random, so that many edges do not reconnect in step. */
 static uint64_t next_pause_ms(struct redis_link *link)
 {
     uint32_t random;
@@ -74,7 +74,7 @@ static uint64_t next_pause_ms(struct redis_link *link)
     return pause_ms > blocked_ms ? pause_ms : blocked_ms;
 }
 
-/* The connection is no more: tells, and pauses. */
+/* The connection is gone: tells the owner, and pauses. */
 static void gone(struct redis_link *link, const char *why)
 {
     bool was_up = link->was_up;
@@ -107,7 +107,7 @@ static void up(struct redis_link *link)
         link->config.on_up(link->config.user, link->redis);
 }
 
-/* --- what an answer says of the server --- */
+/* --- what an answer says about the server --- */
 
 static bool begins(const char *text, const char *word)
 {
@@ -115,8 +115,8 @@ static bool begins(const char *text, const char *word)
     return strncmp(text, word, bytes) == 0 && (text[bytes] == ' ' || text[bytes] == '\0');
 }
 
-/* The error in an answer: its own, or what a command in one of Tally's scripts answered, which the
- * script passes on as {'error', what, …}; NULL none. */
+/* The error in an answer: its own, or the error of a command in one of Tally's scripts, which the
+ * script passes on as {'error', what, …}. NULL if none. */
 static const char *error_of(const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_ERROR)
@@ -129,9 +129,9 @@ static const char *error_of(const redisReply *reply)
     return NULL;
 }
 
-/* Whether a server that says so is none to stay with. A primary without enough replicas may be one
- * that was cut off while another was promoted; or it may be the only one, and reads go on: that one
- * is left now and then. */
+/* Whether to leave a server that gives this answer. A primary without enough replicas may have been
+ * cut off while another was promoted. It may also be the only one, and reads still work, so the
+ * link leaves it only now and then. */
 static bool leaves(struct redis_link *link, const char *error)
 {
     static const char *const words[] = {"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN",
@@ -196,8 +196,8 @@ int redis_link_judge_role(const redisReply *reply, char *why, size_t why_bytes)
     return -1;
 }
 
-/* Who may not ask for the role has a primary, as far as the link can know: what it answers tells
- * the rest. */
+/* A user without permission to ask for the role is assumed to be on a primary: the link cannot know
+ * more, and later answers reveal the rest. */
 static void on_role(redisAsyncContext *redis, void *data, void *user)
 {
     struct redis_link *link = user;
@@ -242,8 +242,8 @@ static void on_auth(redisAsyncContext *redis, void *data, void *user)
         redis_link_reset(link, reply->str);
 }
 
-/* The last answer of the greeting. Its role Redis tells while it loads, too; to whether a key is
- * there it answers that it does. */
+/* The last answer of the greeting. Redis reports its role even while it loads, but a question about
+ * a key is then answered with LOADING. */
 static void on_greeted(redisAsyncContext *redis, void *data, void *user)
 {
     struct redis_link *link = user;
@@ -284,7 +284,7 @@ static void on_connect(const redisAsyncContext *redis, int status)
         greet(link);
 }
 
-/* After every reply under way was called back with NULL. */
+/* Called after every pending reply was called back with NULL. */
 static void on_disconnect(const redisAsyncContext *redis, int status)
 {
     struct redis_link *link = redis->data;
@@ -302,7 +302,8 @@ static void on_disconnect(const redisAsyncContext *redis, int status)
 static void drop(struct redis_link *link)
 {
     redisAsyncContext *redis = link->redis;
-    /* Told by hand afterwards: hiredis calls on_disconnect only for what was connected. */
+    /* Called explicitly afterwards: hiredis calls on_disconnect only for an established
+     * connection. */
     redis->data = NULL;
     redisAsyncFree(redis);
     gone(link, link->why);

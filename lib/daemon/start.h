@@ -1,5 +1,5 @@
-/* What both daemons do before they serve: the log level by its name, and the signals that they know
- * held back until something can be done about them. One thread. */
+/* What both daemons do before they serve: parse the log level, and hold back the signals that they
+ * handle until they can act on them. One thread. */
 #ifndef TALLY_DAEMON_START_H
 #define TALLY_DAEMON_START_H
 
@@ -7,10 +7,11 @@
 
 #include <stdbool.h>
 
-/* "error" … "debug". Returns 0, or -1. */
+/* Parses "error" … "debug". Returns 0, or -1. */
 int start_log_level(const char *name, enum log_level *level);
 
-/* Holds SIGTERM, SIGINT and SIGHUP back (true), or lets those that came be heard (false). */
+/* Blocks SIGTERM, SIGINT and SIGHUP (true), or unblocks them and delivers any that are pending
+ * (false). */
 void start_hold_signals(bool hold);
 
 #endif

@@ -1,16 +1,16 @@
--- What each script that reads a head or a shard's pause begins with: the build puts it before them (cmake/embed.cmake), so that all
--- of them read the same bytes alike. A head of another format, with flags that nobody here knows, or of an impossible form is refused.
+-- The beginning of every script that reads a head or a shard's pause. The build prepends it (cmake/embed.cmake), so that all of them
+-- read the same bytes in the same way. A head of another format, with unknown flags, or of an impossible form is rejected.
 --
--- Integers are little-endian but for values of registers.
+-- Integers are little-endian, except values of registers.
 local call, try = redis.call, redis.pcall
 local pack, unpack_bytes = struct.pack, struct.unpack
 local byte, sub, format = string.byte, string.sub, string.format
 
 local KINDS = 15
-local HEAD = '<BBI8I4I4BI4B' -- INTERFACES.md 5.1, up to the counts
+local HEAD = '<BBI8I4I4BI4B' -- FORMATS.md 5.1, up to the counts
 local BADHEAD = 'BADHEAD a head of an unknown format'
 
--- Redis's clock in µs, the same for all of a call.
+-- Redis's clock in µs, constant during a call.
 local clock_us
 local function clock()
     if not clock_us then
@@ -20,9 +20,9 @@ local function clock()
     return clock_us
 end
 
--- Version, article number, voters, level, split position, floor (nil without one), where the counts end, and whether the article is
--- forgotten (5.5). The counts begin with byte 25: id and number of each kind that has any, in the order of the ids. Nothing for a head
--- of any other form.
+-- Returns version, article number, voters, level, split position, floor (nil without one), the end of the counts, and whether the
+-- article is forgotten (5.5). The counts begin at byte 25: id and number of each kind with a count, in the order of the ids. Returns nil
+-- for a head of any other form.
 local function read_head(head)
     if #head < 24 then
         return nil
@@ -46,14 +46,14 @@ local function read_head(head)
     return version, number, voters, level, split, floor, counts_end, flags == 2
 end
 
--- A head. Its counts come in three pieces, as who changes one kind's has them. `forgotten` may be left out.
+-- Builds a head. The counts come in three pieces, which is how a change of one kind's count produces them. `forgotten` is optional.
 local function write_head(version, number, voters, level, split, floor, before, its, behind, forgotten)
     local n = (#before + #its + #behind) / 5
     return pack(HEAD, 1, floor and 1 or forgotten and 2 or 0, version, number, voters, level, split, n) .. before .. its .. behind ..
            (floor and pack('<I8', floor) or '')
 end
 
--- As what a register's value counts: 0 where it counts for nothing. A value has 56 bits and a number here holds 53.
+-- The kind that a register's value counts for: 0 if none. A value has 56 bits, and a Lua number holds 53.
 local function counted_kind(value, floor)
     if floor then
         local hi, lo = unpack_bytes('>I6B', value)
@@ -64,8 +64,8 @@ local function counted_kind(value, floor)
     return byte(value, 7) % 16
 end
 
--- From when to when, and whose, by a shard's pause (INTERFACES.md 5.3). Nothing where there is none, also where it has not begun, as
--- that is of before the clock was set back, or is of an impossible length.
+-- Returns the start, end and owner of a shard's pause (FORMATS.md 5.3). Returns nil if there is no pause, if its length is impossible, or
+-- if it has not begun: such a pause dates from before the clock was set back.
 local function read_pause(text)
     local from, to, whose = string.match(text or '', '^(%d+) (%d+) (%x+)$')
     from, to = tonumber(from), tonumber(to)
@@ -74,7 +74,7 @@ local function read_pause(text)
     end
 end
 
--- For how many ms the shard's totals are being counted still, at most; nil where they are not.
+-- For how many more ms, at most, the shard's totals are being counted; nil if they are not.
 local function paused_ms(text)
     local _, to = read_pause(text)
     if to and clock() < to then
@@ -82,9 +82,9 @@ local function paused_ms(text)
     end
 end
 
--- Longer than what a hash or a sorted set keeps in a listpack: with it for a moment, they become tables for good (until a restart
--- of Redis that finds them small). Heads and changed articles are looked up by the dozen in each call; a listpack is looked
--- through from its beginning.
+-- Longer than any element that a hash or a sorted set keeps in a listpack. Adding it for a moment turns them into tables permanently
+-- (until a restart of Redis finds them small). Each call looks up dozens of heads and changed articles, and a lookup in a listpack
+-- searches from its beginning.
 local WIDE = string.rep(' ', 65)
 local function widen(heads_key, changed_key)
     call('HSET', heads_key, WIDE, WIDE)

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* Offsets in the header (INTERFACES.md 4.2). What the two sides write lies on lines of their own.
- */
+/* Offsets in the header (FORMATS.md 4.2). Fields written by different sides are on different cache
+ * lines. */
 #define OFFSET_VERSION 8u
 #define OFFSET_HEADER_BYTES 12u
 #define OFFSET_CAPACITY 16u
@@ -29,7 +29,8 @@
 
 #define CAPACITY_UNIT 4096u
 
-/* No ring gets here: 4 GiB a second for 34 years. So no sum of positions and lengths overflows. */
+/* No ring gets here: that takes 4 GiB a second for 34 years. So no sum of positions and lengths
+ * overflows. */
 #define POSITION_MAX (1ull << 62)
 
 static const char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'R', 'N', 'G'};
@@ -135,24 +136,25 @@ int spool_identify(const void *memory, uint64_t bytes, struct spool_identity *ou
     return identify_kinds(in, &out->kinds, error, error_bytes);
 }
 
-/* --- walking over what stands in a ring --- */
+/* --- walking over the contents of a ring --- */
 
-/* A ring as it is walked over; both sides' structs hold these. */
+/* The state of a walk over a ring. Both sides' structs hold these fields. */
 struct view {
     unsigned char *memory;
     uint64_t ring_id, capacity_bytes;
 };
 
-/* Whether a record can be there at all: every record before it took its least bytes. What passes
- * the checksum by chance, or was written by somebody else, must not upset the counting. */
+/* Whether a record can be there at all: every record before it took at least the minimum size. A
+ * record that passes the checksum by chance, or that another program wrote, must not upset the
+ * counting. */
 static bool record_possible(const struct record *record)
 {
     return record->position <= POSITION_MAX &&
            record->sequence <= record->position / RECORD_MIN_BYTES;
 }
 
-/* Reads what stands at `position`. Returns the position after it, or `position` itself where
- * nothing whole stands there. A filler leaves article_bytes 0. */
+/* Reads the record or filler at `position`. Returns the position after it, or `position` itself if
+ * nothing whole is there. A filler leaves article_bytes 0. */
 static uint64_t step(const struct view *view, uint64_t position, uint64_t end, struct record *out)
 {
     uint64_t offset = position % view->capacity_bytes;
@@ -165,7 +167,7 @@ static uint64_t step(const struct view *view, uint64_t position, uint64_t end, s
     return taken <= end - position ? position + taken : position;
 }
 
-/* Whether the header's positions can be true at all. */
+/* Whether the header's positions are possible. */
 static bool positions_possible(uint64_t read, uint64_t write, uint64_t capacity_bytes)
 {
     return read <= write && write <= POSITION_MAX && write - read <= capacity_bytes &&
@@ -180,7 +182,7 @@ static int open_ring(void *memory, uint64_t bytes, struct view *view, uint64_t *
     if (spool_identify(memory, bytes, &identity, error, error_bytes) != 0)
         return -1;
     *view = (struct view){memory, identity.ring_id, identity.capacity_bytes};
-    /* The read position first: it never passes the write position, which only rises. */
+    /* Loads the read position first: it never passes the write position, which only rises. */
     *read = load(memory, OFFSET_READ);
     *write = spool_write_position(memory);
     if (!positions_possible(*read, *write, identity.capacity_bytes))
@@ -364,7 +366,7 @@ void spool_applied(struct spool_consumer *consumer, uint64_t position)
         struct record record;
         uint64_t next = step(&view, read, write, &record);
         if (next == read) {
-            /* Damaged since it was applied: nothing more could ever be freed. */
+            /* Damaged after it was applied: nothing more could ever be freed. */
             spool_want_rotation(consumer->memory);
             break;
         }
@@ -405,7 +407,7 @@ void spool_want_rotation(void *memory)
 
 /* --- recovery --- */
 
-/* The whole record at `offset`, whatever its position, or 0. */
+/* The length of the whole record at `offset`, whatever its position, or 0. */
 static size_t whole_at(const struct view *view, uint64_t offset, struct record *out)
 {
     const unsigned char *in = view->memory + SPOOL_HEADER_BYTES + offset;
@@ -419,7 +421,7 @@ static size_t whole_at(const struct view *view, uint64_t offset, struct record *
     return out->article_bytes > 0 && record_possible(out) ? bytes : 0;
 }
 
-/* The end of the newest whole record, 0 where there is none. */
+/* The end of the newest whole record, or 0 if there are none. */
 static uint64_t newest_end(const struct view *view)
 {
     uint64_t end = 0;
@@ -441,7 +443,7 @@ struct scanning {
     struct spool_scan found;
 };
 
-/* Tells of the records from offset `from` to `to` that lie within a capacity of the newest. */
+/* Reports the records from offset `from` to `to` that lie within a capacity of the newest. */
 static int scan_range(struct scanning *scanning, uint64_t from, uint64_t to)
 {
     struct spool_scan *found = &scanning->found;
@@ -471,7 +473,7 @@ static int scan_range(struct scanning *scanning, uint64_t from, uint64_t to)
     return 0;
 }
 
-/* The position after the filler at `position`, or `position` where there is none. */
+/* The position after the filler at `position`, or `position` if there is none. */
 static uint64_t after_filler(const struct view *view, uint64_t position)
 {
     struct record record;
@@ -479,8 +481,9 @@ static uint64_t after_filler(const struct view *view, uint64_t position)
     return record.article_bytes == 0 ? next : position;
 }
 
-/* What the header's positions say of records before the oldest and after the newest: they may be
- * older than the data, but what they knew of and no later lap overwrote must be there. */
+/* What the header's positions say about records before the oldest and after the newest. The
+ * positions may be older than the data, but any record they cover that no later lap overwrote must
+ * be there. */
 static uint64_t missing_at_ends(const struct scanning *scanning)
 {
     const struct spool_scan *found = &scanning->found;
@@ -514,7 +517,7 @@ int spool_scan(const void *memory, uint64_t bytes, spool_scan_fn fn, void *user,
     scanning.view = (struct view){(unsigned char *)(uintptr_t)memory, identity.ring_id,
                                   identity.capacity_bytes};
     scanning.end = newest_end(&scanning.view);
-    /* After the newest record comes the oldest: the lap before, then this one. */
+    /* The oldest record follows the newest: first the previous lap, then this one. */
     uint64_t turn = scanning.end % identity.capacity_bytes;
     int answer = scan_range(&scanning, turn, identity.capacity_bytes);
     if (answer == 0)

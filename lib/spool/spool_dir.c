@@ -10,7 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define NAME_ROOM 64 /* what a file's name and the slash before it take at most */
+#define NAME_ROOM 64 /* the most that a file's name and its slash take */
 
 _Static_assert(SPOOL_SHARDS_MAX == SPOOL_EDGE_SHARDS_MAX, "one bound of shards");
 
@@ -93,7 +93,7 @@ bool spool_dir_clock_bad(const struct spool_dir *dir)
     return spool_edge_clock_bad(&dir->edge);
 }
 
-/* The numbers are those of statfs(2) and the kernel's linux/magic.h. */
+/* The numbers come from statfs(2) and the kernel's linux/magic.h. */
 static const struct {
     uint32_t magic;
     const char *name;

@@ -1,4 +1,4 @@
-/* The consumer's side of a spool: follows the rings, lists the old ones, sleeps and is woken. */
+/* The consumer's side of a spool: follows the rings, lists the old ones, sleeps, and is woken. */
 #include "spool/spool_dir.h"
 
 #include "core/error.h"
@@ -59,9 +59,9 @@ bool spool_dir_ring_replaced(const struct spool_dir *dir, uint32_t shard)
     return !own->looked || spool_edge_generation(&dir->edge, shard) != own->generation;
 }
 
-/* Maps the file that is now the shard's ring, and notes under which generation it was looked for.
- * Where the producer puts another in its place meanwhile, the generation rises after it and this
- * one is found to be replaced. */
+/* Maps the shard's current ring file, and records the generation under which it looked for it. If
+ * the producer replaces the file meanwhile, the generation rises afterwards, and this ring is then
+ * seen to be replaced. */
 static int look(struct spool_dir *dir, uint32_t shard, struct spool_ring *ring,
                 struct spool_identity *identity, char *error, size_t error_bytes)
 {
@@ -213,13 +213,13 @@ void spool_dir_set_clock_bad(struct spool_dir *dir, bool bad)
     spool_edge_set_clock_bad(&dir->edge, bad);
 }
 
-/* --- what could not be applied --- */
+/* --- records that could not be applied --- */
 
 #define SET_ASIDE "set-aside"
 #define BLOCK_BYTES 65536
 #define LINE_MAX_BYTES (2 * RECORD_MAX_BYTES + 1 + WHY_MAX_BYTES + 1)
 
-/* Whether one of the whole lines begins with these bytes. *used: how far the whole lines reach. */
+/* Whether one of the whole lines begins with these bytes. *used is where the whole lines end. */
 static bool lines_have(const char *text, size_t text_bytes, const char *beginning, size_t bytes,
                        size_t *used)
 {
@@ -231,7 +231,7 @@ static bool lines_have(const char *text, size_t text_bytes, const char *beginnin
     return false;
 }
 
-/* 1 where a line of the file begins with these bytes, 0 where none does, -1 where it cannot be
+/* Returns 1 if a line of the file begins with these bytes, 0 if none does, -1 if the file cannot be
  * read. */
 static int has_line(const struct spool_dir *dir, const char *beginning, size_t bytes)
 {
@@ -265,7 +265,7 @@ static int append_line(int fd, const char *line, size_t bytes)
         return -1;
     if (status.st_size > 0 && pread(fd, &last, 1, status.st_size - 1) != 1)
         return -1;
-    /* Somebody has cut the file within a line. */
+    /* The file was cut within a line. */
     if (last != '\n' && write(fd, "\n", 1) != 1)
         return -1;
     if (write(fd, line, bytes) == (ssize_t)bytes)

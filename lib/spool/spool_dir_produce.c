@@ -1,4 +1,4 @@
-/* The producer's side of a spool: makes it, continues or renews its rings, wakes the consumer. */
+/* The producer's side of a spool: makes it, continues or replaces its rings, wakes the consumer. */
 #include "spool/spool_dir.h"
 
 #include "core/error.h"
@@ -21,8 +21,8 @@
 
 #define PAGE_BYTES 4096u
 #define POPULATE_AHEAD_BYTES (256u * 1024u)
-/* No attempt at a ring within these of the last, as the broker's loop turns thousands of times a
- * second. */
+/* The least time between two attempts to make a ring, because the broker's loop turns thousands of
+ * times a second. */
 #define RETRY_FAILED_MS 1000u /* it could not be made */
 #define RETRY_BUSY_MS 50u     /* too many old ones */
 #define WORDS_BYTES 256
@@ -34,7 +34,7 @@ static uint64_t clock_ms(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
-/* A random id, never 0; 0 where the kernel has no randomness to give. */
+/* A random id, never 0; 0 if the kernel cannot supply randomness. */
 static uint64_t random_id(void)
 {
     uint64_t id = 0;
@@ -68,7 +68,7 @@ static int read_boot_id(unsigned char out[SPOOL_BOOT_ID_BYTES], char *error, siz
     return 0;
 }
 
-/* Adds a sentence to what is there, after "; ". */
+/* Appends a sentence to the text, after "; ". */
 __attribute__((format(printf, 3, 4))) static void add_note(char *note, size_t note_bytes,
                                                            const char *format, ...)
 {
@@ -118,8 +118,8 @@ static void adopt(struct spool_dir *dir, uint32_t shard, const struct spool_ring
     own->told = false;
 }
 
-/* Goes on with the ring that is there. False where there is none, where it cannot be continued, or
- * where the consumer asked for another, but `anyway`. */
+/* Continues the existing ring. Returns false if it is absent, cannot be continued, or the consumer
+ * asked for another and `anyway` is false. */
 static bool continue_ring(struct spool_dir *dir, uint32_t shard, bool anyway)
 {
     char name[SPOOL_RING_NAME_BYTES];
@@ -137,7 +137,7 @@ static bool continue_ring(struct spool_dir *dir, uint32_t shard, bool anyway)
         return false;
     }
     adopt(dir, shard, &ring, &producer);
-    /* One that was killed after it put this ring in place may not have come to say so. */
+    /* A producer that was killed after it put this ring in place may not have announced it. */
     spool_edge_raise_generation(&dir->edge, shard);
     return true;
 }
@@ -161,9 +161,9 @@ static int make_ring(struct spool_dir *dir, uint32_t shard, struct spool_ring *r
     return spool_ring_make(ring, dir->fd, &identity, error, error_bytes);
 }
 
-/* Makes a ring, takes the one that is there out of the way, and puts the new one in its place. Each
- * step leaves what the next start can go on with. Returns 1, 0 where the shard has as many old
- * rings as it may, or -1 with `error`. */
+/* Makes a ring, moves the existing one out of the way, and puts the new one in its place. After
+ * each step, the next start can continue from there. Returns 1, 0 if the shard already has the
+ * maximum number of old rings, or -1 with `error`. */
 static int begin_ring(struct spool_dir *dir, uint32_t shard, char *note, size_t note_bytes,
                       char *error, size_t error_bytes)
 {
@@ -183,9 +183,9 @@ static int begin_ring(struct spool_dir *dir, uint32_t shard, char *note, size_t 
         spool_ring_retire(dir->fd, shard, random_id(), old_name, &store_id, error, error_bytes);
     if (retired < 0)
         goto fail;
-    /* Which store this edge is of outlives the ring that said so. */
+    /* The edge's store id must outlive the ring that recorded it. */
     spool_set_store_id(ring.memory, store_id);
-    /* From here on nothing may be appended to the ring that was renamed. */
+    /* From here on nothing may be appended to the renamed ring. */
     spool_ring_unmap(&dir->shard[shard].ring);
     if (spool_ring_install(dir->fd, shard, error, error_bytes) != 0 ||
         spool_producer_open(&producer, ring.memory, ring.bytes, error, error_bytes) != 0)
@@ -221,7 +221,7 @@ static int open_directory(struct spool_dir *dir, char *error, size_t error_bytes
 static int make_wake(struct spool_dir *dir, char *error, size_t error_bytes)
 {
     if (mkfifoat(dir->fd, "wake", 0660) == 0)
-        (void)fchmodat(dir->fd, "wake", 0660, 0); /* whatever the umask */
+        (void)fchmodat(dir->fd, "wake", 0660, 0); /* regardless of the umask */
     else if (errno != EEXIST)
         return error_say(error, error_bytes, "spool %s: wake cannot be made: %s", dir->path,
                          strerror(errno));
@@ -252,7 +252,7 @@ static int open_edge(struct spool_dir *dir, char *error, size_t error_bytes)
     return 0;
 }
 
-/* Deletes what was being made when a producer was killed. The lock is held. */
+/* Deletes a file left half made by a killed producer. The caller holds the lock. */
 static void sweep(const struct spool_dir *dir)
 {
     int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -279,14 +279,15 @@ static int open_rings(struct spool_dir *dir, char *error, size_t error_bytes)
         if (continue_ring(dir, shard, false))
             continue;
         int begun = begin_ring(dir, shard, NULL, 0, why, sizeof why);
-        /* As while it runs: a ring that is only asked for goes on until another can be made. */
+        /* As at run time: a ring with a requested rotation stays in use until another can be
+         * made. */
         if (begun < 1 && !continue_ring(dir, shard, true) && begun < 0)
             return error_say(error, error_bytes, "spool %s: %s", dir->path, why);
     }
     return 0;
 }
 
-/* The current rings: the XOR of their ids, and how many records they ever held. */
+/* The current rings: the XOR of their ids, and how many records they have ever held. */
 static void sum_up(const struct spool_dir *dir, uint64_t *rings, uint64_t *records)
 {
     *rings = *records = 0;
@@ -304,7 +305,7 @@ static void note_rings(struct spool_dir *dir)
     spool_edge_note_rings(&dir->edge, rings, records);
 }
 
-/* Counts what a producer that was killed had appended and not counted. */
+/* Counts a reaction that a killed producer had appended and not counted. */
 static void count_the_last(struct spool_dir *dir)
 {
     uint64_t rings, records;
@@ -332,7 +333,7 @@ static int check_want(const char *path, const struct spool_dir_want *want, char 
 
 static void wake(const struct spool_dir *dir)
 {
-    /* When the FIFO is full, there are enough wake-ups in it. */
+    /* If the FIFO is full, it holds enough wake-ups. */
     ssize_t n;
     do
         n = write(dir->wake_fd, "w", 1);
@@ -379,7 +380,7 @@ void spool_dir_wake(struct spool_dir *dir)
         wake(dir);
 }
 
-/* Makes the pages from position `from` to `to` writable now, when nobody waits. */
+/* Makes the pages from position `from` to `to` writable now, when nobody is waiting. */
 static void populate(struct spool_dir *dir, struct spool_dir_shard *own, uint64_t from, uint64_t to)
 {
     uint64_t capacity = own->producer.capacity_bytes;

@@ -76,7 +76,7 @@ int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, char *error, size_
     int fd = openat(dir_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
     if (fd < 0)
         return error_say(error, error_bytes, "%s cannot be made: %s", NAME, strerror(errno));
-    /* The id is what the books in Redis go by: on the disk before anybody uses it. */
+    /* The books in Redis refer to the id, so it is on the disk before anybody uses it. */
     if (!write_whole(fd, content, sizeof content) || fchmod(fd, 0660) != 0 || fsync(fd) != 0) {
         error_say(error, error_bytes, "%s cannot be written: %s", NAME, strerror(errno));
         goto out;
@@ -196,7 +196,7 @@ void spool_edge_set_asleep(struct spool_edge *edge, bool asleep)
 bool spool_edge_take_asleep(struct spool_edge *edge)
 {
     uint32_t *asleep = field32(edge, OFFSET_ASLEEP);
-    /* The load alone keeps the line shared while the consumer is awake. */
+    /* Loading first keeps the line shared while the consumer is awake. */
     return __atomic_load_n(asleep, __ATOMIC_SEQ_CST) != 0 &&
            __atomic_exchange_n(asleep, 0u, __ATOMIC_SEQ_CST) != 0;
 }
@@ -229,7 +229,7 @@ uint64_t *spool_edge_admitted(const struct spool_edge *edge)
 void spool_edge_note_rings(struct spool_edge *edge, uint64_t rings, uint64_t in_rings)
 {
     uint64_t before = spool_edge_counted(spool_edge_admitted(edge)) - in_rings;
-    /* Whoever is killed in between leaves no note. */
+    /* A producer killed in between leaves no note. */
     __atomic_store_n(field64(edge, OFFSET_RINGS), 0, __ATOMIC_RELEASE);
     __atomic_store_n(field64(edge, OFFSET_BEFORE), before, __ATOMIC_RELEASE);
     __atomic_store_n(field64(edge, OFFSET_RINGS), rings, __ATOMIC_RELEASE);
@@ -254,7 +254,7 @@ uint64_t *spool_edge_receipts_dropped(const struct spool_edge *edge)
 
 void spool_edge_count(uint64_t *counter) // NOLINT(readability-non-const-parameter)
 {
-    /* One writer: no locked instruction is needed. */
+    /* There is one writer, so no locked instruction is needed. */
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 

@@ -1,6 +1,6 @@
-/* The file `edge` of a spool (INTERFACES.md 4.1): made once, mapped by producer and consumer, holds
- * the locks, the flags between them, and the producer's counters. One thread a side; every field
- * has one writing side, but `asleep`. */
+/* The file `edge` of a spool (FORMATS.md 4.1). It is made once and mapped by producer and consumer.
+ * It holds the locks, the flags between the two sides, and the producer's counters. One thread per
+ * side. Each field has one writing side, except `asleep`. */
 #ifndef TALLY_SPOOL_SPOOL_EDGE_H
 #define TALLY_SPOOL_SPOOL_EDGE_H
 
@@ -22,35 +22,35 @@ struct spool_edge {
     uint32_t shards;
 };
 
-/* Makes the file, whole or not at all, where there is none; `id` (not 0) is its own. Another that
- * makes it at the same time is no error. Returns 0, or -1 with `error`. */
+/* Makes the file, whole or not at all, if it is absent. `id` (not 0) becomes its id. It is not an
+ * error if another process makes it at the same time. Returns 0, or -1 with `error`. */
 int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, char *error, size_t error_bytes);
 
-/* Opens and maps it. Returns 0, or -1 with `error` and errno (ENOENT: there is none; EINVAL:
- * damaged). Close with spool_edge_close. */
+/* Opens and maps it. Returns 0, or -1 with `error` and errno (ENOENT: absent; EINVAL: damaged).
+ * Close with spool_edge_close. */
 int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes);
-void spool_edge_close(struct spool_edge *edge); /* unlocks too */
+void spool_edge_close(struct spool_edge *edge); /* also unlocks */
 
-/* The same, but read-only: whatever writes, or locks, must not be called. */
+/* The same, read-only. Do not call functions that write or lock. */
 int spool_edge_look(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes);
 
 /* Locks a side's byte for as long as the file is open. Returns 0, or -1 with errno (EAGAIN or
- * EACCES: another has it). */
+ * EACCES: another process has it). */
 int spool_edge_lock(const struct spool_edge *edge, enum spool_edge_side side);
 
 /* Whether another open spool holds the side's lock. */
 bool spool_edge_locked(const struct spool_edge *edge, enum spool_edge_side side);
 
-/* The generation of a shard's ring: raised by the producer after ring-<shard> became another file.
- */
+/* The generation of a shard's ring. The producer raises it after it has put another file at
+ * ring-<shard>. */
 uint32_t spool_edge_generation(const struct spool_edge *edge, uint32_t shard);
 void spool_edge_raise_generation(struct spool_edge *edge, uint32_t shard);
 
-/* The consumer says whether it is about to sleep (sequentially consistent). */
+/* The consumer sets whether it is about to sleep (sequentially consistent). */
 void spool_edge_set_asleep(struct spool_edge *edge, bool asleep);
 
-/* Whether the consumer sleeps (sequentially consistent). If so, the caller is the one that has to
- * wake it: the flag is taken away. */
+/* Whether the consumer is asleep (sequentially consistent). If so, clears the flag, and the caller
+ * must wake it. */
 bool spool_edge_take_asleep(struct spool_edge *edge);
 
 bool spool_edge_clock_bad(const struct spool_edge *edge);
@@ -59,10 +59,11 @@ void spool_edge_set_clock_bad(struct spool_edge *edge, bool bad);
 uint64_t *spool_edge_last_stamp(struct spool_edge *edge);
 uint64_t *spool_edge_late_counter(struct spool_edge *edge);
 
-/* The producer counts a reaction after it has appended it, and may be killed between the two. So it
- * notes what the counter says beside what stands in the rings (`rings`: the XOR of the ids of the
- * current ones, `in_rings`: how many records they ever held) whenever these are others; a producer
- * that goes on with the same rings then sees whether one was appended and not counted. */
+/* The producer counts a reaction after appending it, and may be killed between the two steps. So it
+ * notes the counter's value beside the contents of the rings whenever the contents change: `rings`
+ * is the XOR of the current rings' ids, and `in_rings` is how many records they have ever held. A
+ * producer that continues the same rings can then tell whether one record was appended and not
+ * counted. */
 void spool_edge_note_rings(struct spool_edge *edge, uint64_t rings, uint64_t in_rings);
 bool spool_edge_one_uncounted(const struct spool_edge *edge, uint64_t rings, uint64_t in_rings);
 

@@ -65,11 +65,11 @@ int spool_ring_make(struct spool_ring *ring, int dir_fd, const struct spool_iden
 
     *ring = (struct spool_ring){0};
     temporary_name(name, identity->shard);
-    (void)unlinkat(dir_fd, name, 0); /* what a producer that was killed here left behind */
+    (void)unlinkat(dir_fd, name, 0); /* left behind by a producer killed here */
     int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
     if (fd < 0)
         return error_say(error, error_bytes, "%s cannot be made: %s", name, strerror(errno));
-    /* A sparse file on a full disk would be a SIGBUS at some later store. */
+    /* With a sparse file on a full disk, a later store would raise SIGBUS. */
     do
         wrong = posix_fallocate(fd, 0, (off_t)bytes);
     while (wrong == EINTR);
@@ -85,7 +85,7 @@ int spool_ring_make(struct spool_ring *ring, int dir_fd, const struct spool_iden
     }
     *ring = (struct spool_ring){memory, bytes};
     spool_format(memory, identity);
-    /* Without its header, which holds the ring's id, nothing in the ring could be recovered after a
+    /* The header holds the ring's id. Without it, nothing in the ring could be recovered after a
      * power loss. */
     if (fchmod(fd, 0660) != 0 || fsync(fd) != 0) {
         error_say(error, error_bytes, "%s cannot be written: %s", name, strerror(errno));
@@ -204,7 +204,7 @@ int spool_ring_count(int dir_fd, const char *prefix, uint32_t shard)
     return n;
 }
 
-/* Whether a ring can go without a loss: neither its header nor its data know of a record.
+/* Whether a ring can be dropped without a loss: neither its header nor its data show a record.
  * (After a power loss the header may be older than the data.) */
 static bool never_held(const struct spool_ring *ring)
 {

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TRIES 1000 /* at a moment in which nothing moves */
+#define TRIES 1000 /* to find a moment in which nothing moves */
 #define WORDS_BYTES 256
 
 struct mapped {
@@ -52,8 +52,8 @@ static int add_ring(struct spool_view *view, const char *name, uint32_t shard, u
     return 0;
 }
 
-/* Calls `fn` for each old ring's name; ends where it returns another than 0, with that. -1 where
- * the directory cannot be read. */
+/* Calls `fn` for each old ring's name. Stops when it returns a value other than 0, and returns that
+ * value. Returns -1 if the directory cannot be read. */
 static int each_old(const struct spool_view *view,
                     int (*fn)(void *user, const char *name, uint32_t shard, uint64_t ring_id),
                     void *user)
@@ -154,7 +154,7 @@ uint32_t spool_view_shards(const struct spool_view *view)
     return view->edge.shards;
 }
 
-/* Notes every current ring's write position. Whether none has changed. */
+/* Records every current ring's write position. Returns whether none has changed. */
 static bool note_writes(struct spool_view *view)
 {
     bool same = true;
@@ -169,7 +169,8 @@ static bool note_writes(struct spool_view *view)
     return same;
 }
 
-/* A ring is renamed before its generation rises: for a moment it may be mapped under both names. */
+/* A ring is renamed before its generation rises, so for a moment it may be mapped under both
+ * names. */
 static bool twice(const struct spool_view *view)
 {
     for (size_t i = 0; i < view->n; i++)
@@ -196,7 +197,8 @@ int spool_view_take(struct spool_view *view)
         uint64_t before = spool_edge_counted(spool_edge_admitted(&view->edge));
         bool still = note_writes(view);
         view->admitted = spool_edge_counted(spool_edge_admitted(&view->edge));
-        /* A moment longer than the producer takes from a record's end to its counting. */
+        /* These reads take longer than the producer takes from the end of a record to counting
+         * it. */
         if (still && note_writes(view) && before == view->admitted &&
             before == spool_edge_counted(spool_edge_admitted(&view->edge)))
             return replaced(view) ? -1 : 0;
@@ -219,7 +221,7 @@ const struct spool_view_ring *spool_view_ring(const struct spool_view *view, siz
     return &view->of[i].ring;
 }
 
-/* --- what lies behind a position --- */
+/* --- the records after a position --- */
 
 static int compare_current(const struct mapped *one, uint64_t position, uint64_t sequence,
                            struct spool_view_rest *out)
@@ -256,7 +258,7 @@ static int compare_current(const struct mapped *one, uint64_t position, uint64_t
         out->missing += record.sequence - expected;
         expected = out->end = record.sequence + 1;
     }
-    /* What is not freed was not overwritten. */
+    /* Records that are not freed were not overwritten. */
     return spool_read_position(one->file.memory) > from ? -1 : 0;
 }
 
@@ -301,7 +303,7 @@ int spool_view_compare(const struct spool_view *view, size_t i, uint64_t positio
     return 0;
 }
 
-/* --- whether it is still so --- */
+/* --- whether it still holds --- */
 
 struct matching {
     const struct spool_view *view;

@@ -408,8 +408,8 @@ describe('the words', () => {
 
 describe('looks', () => {
   for (const width of [360, 1280]) {
-    test(`move nothing at ${width} pixels where the page keeps the room that README.md says`, async (t) => {
-      const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    test(`move nothing at ${width} pixels where the page keeps the room that docs/embedding.md says`, async (t) => {
+      const readme = readFileSync(new URL('../../docs/embedding.md', import.meta.url), 'utf8');
       const css = readme.split('\n').filter((line) => /min-height: [\d.]+em/.test(line)).join('\n');
       const below = (url) => hostPage(url, SITE).replace('</main>', `<p>${'What stands below. '.repeat(40)}</p></main>`);
       const { context, broker } = await setUp(t, {

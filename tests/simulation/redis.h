@@ -106,7 +106,7 @@ void redis_begin(bool store, unsigned split);
 /* Runs one command and writes the reply. */
 void redis_run(const struct redis_words *words, struct redis_reply *reply);
 
-/* A head and a ring's position as they are stored (INTERFACES.md 5). The head's bytes. */
+/* A head and a ring's position as they are stored (FORMATS.md 5). The head's bytes. */
 #define REDIS_HEAD_BYTES (24 + 5 * KIND_MAX + 8)
 #define REDIS_RING_BYTES 40
 size_t redis_head_bytes(const struct redis_head *head, unsigned char out[REDIS_HEAD_BYTES]);

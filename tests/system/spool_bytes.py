@@ -1,4 +1,4 @@
-"""The spool's files, read and altered byte by byte after INTERFACES.md 4."""
+"""The spool's files, read and altered byte by byte after FORMATS.md 4."""
 
 import collections
 import glob

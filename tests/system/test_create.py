@@ -96,7 +96,7 @@ def _beside(make_edge, first):
 
 
 def _age(edge, seconds, beside=()):
-    """What was done so far on this edge was done so long ago: in its broker's file (INTERFACES.md 4.5), and in Redis. The others start again
+    """What was done so far on this edge was done so long ago: in its broker's file (FORMATS.md 4.5), and in Redis. The others start again
     before it, so that their brokers retain all that there is."""
     edge.settle()
     for one in (edge, *beside):

@@ -42,7 +42,7 @@ def _rows(text):
 def _documented():
     """program → {option: (default, accepts)}; the heading above a table, or its last column, names the program."""
     found = {program: {} for program in list(PROGRAMS) + COMMANDS}
-    for heading, name, default, accepts, of in _rows(_read("README.md")):
+    for heading, name, default, accepts, of in _rows(_read("docs", "reference", "options.md")):
         programs = of[0].split(", ") if of else [program for program, mark in PROGRAMS.items() if mark in heading]
         assert of or len(programs) == 1, "which program's options stand under the heading %r?" % heading
         option = re.sub(r"^(plugin_opt_|--)", "", name).replace("-", "_")
@@ -81,13 +81,13 @@ def _of_plugin_source():
 
 
 def _normal(entry):
-    """A required option has no default: `required` in the README, `-` or nothing in the programs' own words."""
+    """A required option has no default: `required` on the page of options, `-` or nothing in the programs' own words."""
     default, accepts = entry
     return ("" if default in ("required", "-") else default), accepts
 
 
 @pytest.mark.parametrize("program", list(PROGRAMS) + COMMANDS)
-def test_every_option_is_in_the_readme_and_nothing_else(make_edge, program):
+def test_every_option_is_on_its_page_and_nothing_else(make_edge, program):
     if program == "plugin":
         built = _of_plugin_source()
     elif program == "audit" or program in COMMANDS:
@@ -106,19 +106,19 @@ def test_every_option_of_the_benchs_generators_is_in_its_readme(program):
     assert {n: _normal(e) for n, e in written.items()} == {n: _normal(e) for n, e in built.items()}
 
 
-def test_every_command_is_in_the_readme_and_nothing_else(make_edge):
+def test_every_command_is_on_its_page_and_nothing_else(make_edge):
     said = subprocess.run([make_edge().program("tally"), "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
     built = re.findall(r"^  (\w+) ", said, re.MULTILINE)
     assert sorted(built) == sorted(COMMANDS + ["audit"])
-    written = re.findall(r"^\| `tally (\w+)", _read("README.md"), re.MULTILINE)
+    written = re.findall(r"^\| `tally (\w+)", _read("docs", "operating.md"), re.MULTILINE)
     assert sorted(written) == sorted(COMMANDS)
 
 
-def test_the_environment_of_the_scripts_is_in_the_readme():
+def test_the_environment_of_the_scripts_is_on_its_page():
     known = re.search(r"^tally_known='([^']*)'", _read("script", "lib.sh"), re.MULTILINE).group(1).split()
     assert known
-    readme = _read("README.md")
-    assert [name for name in known if name not in readme] == []
+    page = _read("docs", "getting-started.md")
+    assert [name for name in known if name not in page] == []
 
 
 def _files(folder):

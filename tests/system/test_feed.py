@@ -1,4 +1,4 @@
-"""The feed alone: a Redis whose store the test writes itself, from INTERFACES.md 5, and a broker without Tally's plugin."""
+"""The feed alone: a Redis whose store the test writes itself, from FORMATS.md 5, and a broker without Tally's plugin."""
 
 import collections
 import gzip

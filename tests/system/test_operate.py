@@ -97,7 +97,7 @@ def same_everywhere(edge, article, counts):
 
 
 def set_state(edge, article, *options):
-    """By the operator's command, to what the feed has stored of it (INTERFACES.md 5)."""
+    """By the operator's command, to what the feed has stored of it (FORMATS.md 5)."""
     def version():
         state = edge.redis.hget(key_of(edge, article, "states"), article)
         return json.loads(state)["version"] if state else 0

@@ -413,7 +413,7 @@ def test_what_changes_no_total_has_no_version(redis):
 
 
 def test_a_floor_counts_older_registers_as_none(redis):
-    """INTERFACES 5.1: what is stamped at or below it is stored, and counts as none."""
+    """FORMATS 5.1: what is stamped at or below it is stored, and counts as none."""
     ring = Ring(redis)
     ring.apply([Vote("a", 1, 10, 1)])
     head = _head(redis)

@@ -901,7 +901,7 @@ static void shares_the_edge(void **state)
     spool_dir_set_clock_bad(consumer, false);
     assert_false(spool_dir_clock_bad(producer));
 
-    /* At the offsets of INTERFACES.md 4.1. */
+    /* At the offsets of FORMATS.md 4.1. */
     unsigned char edge[4096];
     int fd = open(in_spool("edge"), O_RDONLY);
     assert_int_equal(read(fd, edge, sizeof edge), sizeof edge);

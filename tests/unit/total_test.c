@@ -3,7 +3,7 @@
 #include "core/bytes.h"
 #include "core/total.h"
 
-/* A head of three kinds with a floor, by hand from INTERFACES.md 5.1. */
+/* A head of three kinds with a floor, by hand from FORMATS.md 5.1. */
 static const char head_hex[] = "01"               /* format */
                                "01"               /* flags: a floor follows */
                                "40e2010000000000" /* version 123456 */

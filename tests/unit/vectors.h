@@ -1,4 +1,4 @@
-/* The test vectors of INTERFACES.md 4.4, in hex, as vectors.py prints them (the test `vectors`
+/* The test vectors of FORMATS.md 4.4, in hex, as vectors.py prints them (the test `vectors`
  * holds all three against each other). */
 #ifndef TALLY_TESTS_VECTORS_H
 #define TALLY_TESTS_VECTORS_H

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Computes the test vectors of INTERFACES.md 4.4 without any of Tally's code.
+"""Computes the test vectors of FORMATS.md 4.4 without any of Tally's code.
 
     vectors.py                 prints them
     vectors.py --check FILE…   fails unless each FILE holds every vector's hex digits
