@@ -53,7 +53,7 @@ static const struct option OPTIONS[] = {
     TEXT(username, 0, "", "empty, or a service's user name", "as whom all connections log in"),
     TEXT(password_file, 0, "", "empty, or a file", "the password is its first line"),
     TEXT(topic_prefix, 0, "", "empty, or levels that end with /, 64 bytes at most",
-         "stands before every topic"),
+         "prefix of every topic"),
     NUMBER(seed, 0, SEED_MAX, "1", "0 to 281474976710655",
            "the same seed gives the same readers and reactions"),
     SWITCH(hold, "says ready once all are connected and warm, and begins at a line on its input"),

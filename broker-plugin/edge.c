@@ -144,7 +144,7 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
     if (load_secrets(edge, error, error_bytes) != 0)
         return -1;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-        return error_say(error, error_bytes, "no random numbers to be had");
+        return error_say(error, error_bytes, "cannot read random bytes");
     edge->clients = client_table_new(CLIENT_MAX);
     edge->refusals = refusals_new(&edge->admit.key, seed);
     if (edge->clients == NULL || edge->refusals == NULL)

@@ -52,14 +52,14 @@ static const char *read_header(const cJSON *header, enum token_algorithm *algori
     const char *name = token_json_string(header, "alg");
 
     if (header == NULL)
-        return "the header is no JSON object";
+        return "the header is not a JSON object";
     if (name == NULL || !token_keys_algorithm(name, algorithm))
         return "alg is not HS256, RS256, ES256 or EdDSA";
     if (token_json_member(header, "crit") != NULL)
         return "crit asks for what is not understood";
     *key_id = token_json_string(header, "kid");
     if (*key_id == NULL && token_json_member(header, "kid") != NULL)
-        return "kid is no string";
+        return "kid is not a string";
     return NULL;
 }
 
@@ -116,7 +116,7 @@ static const char *check_times(const cJSON *claims, uint64_t now_s, uint64_t *ex
     if (from == NULL)
         return NULL;
     if (!read_time(from, &from_s))
-        return "nbf is no time";
+        return "nbf is not a time";
     return from_s > now_s + TOKEN_LEEWAY_S ? "its time has not come (nbf)" : NULL;
 }
 
@@ -144,7 +144,7 @@ static const char *check_claims(const cJSON *claims, const struct token_rules *r
     const char *subject = token_json_string(claims, "sub");
 
     if (claims == NULL)
-        return "the claims are no JSON object";
+        return "the claims are not a JSON object";
     const char *wrong = check_times(claims, now_s, &token->expires_s);
     if (wrong != NULL)
         return wrong;
@@ -154,7 +154,7 @@ static const char *check_claims(const cJSON *claims, const struct token_rules *r
         return "aud does not name the one of token_audience";
     token->reader_bytes = subject == NULL ? 0 : strlen(subject);
     if (token->reader_bytes == 0 || token->reader_bytes > sizeof token->reader)
-        return "sub is no string of 1 to 128 bytes";
+        return "sub is not a string of 1 to 128 bytes";
     memcpy(token->reader, subject, token->reader_bytes);
     return NULL;
 }
@@ -173,7 +173,7 @@ const char *token_check(struct token_keys *keys, const struct token_rules *rules
         return "it has not three parts";
     for (int i = 0; i < PARTS; i++)
         if (!decode(&parts[i], &content[i])) {
-            wrong = "a part is no base64url";
+            wrong = "a part is not base64url";
             goto out;
         }
     wrong = check_signature(keys, text, parts, &content[0], &content[2]);

@@ -52,12 +52,13 @@ static const char *judge_point(gnutls_pubkey_t key)
     return gnutls_pubkey_export_ecc_raw(key, &curve, NULL, NULL) == 0 &&
                    curve == GNUTLS_ECC_CURVE_SECP256R1 && gnutls_pubkey_verify_params(key) == 0
                ? NULL
-               : "is no point of the curve P-256";
+               : "is not a point of the curve P-256";
 }
 
 static const char *judge_ed25519(const unsigned char key[crypto_sign_PUBLICKEYBYTES])
 {
-    return crypto_core_ed25519_is_valid_point(key) == 1 ? NULL : "is no point of the curve Ed25519";
+    return crypto_core_ed25519_is_valid_point(key) == 1 ? NULL
+                                                        : "is not a point of the curve Ed25519";
 }
 
 /* --- from a JWK --- */

@@ -96,7 +96,7 @@ static const char *take_id(struct key *key, const cJSON *jwk)
     if (id == NULL)
         return NULL;
     if (!cJSON_IsString(id) || strlen(id->valuestring) > TOKEN_KEYS_ID_MAX_BYTES)
-        return "has a kid that is no string of up to 255 bytes";
+        return "has a kid that is not a string of up to 255 bytes";
     memcpy(key->id, id->valuestring, strlen(id->valuestring));
     return NULL;
 }
@@ -107,7 +107,7 @@ static const char *take_jwk(struct token_keys *keys, const cJSON *jwk)
     enum token_algorithm algorithm;
 
     if (!cJSON_IsObject(jwk))
-        return "is no object";
+        return "is not an object";
     if (!is_for_signatures(jwk) || !algorithm_of(jwk, &algorithm)) {
         keys->ignored++;
         return NULL;

@@ -49,7 +49,7 @@ int csv_split(char *line, size_t bytes, struct csv_field *fields, int max, const
                 at = NULL;
         }
         if (at == NULL) {
-            *why = "a quote that is not closed, or stands within a field";
+            *why = "a quote that is not closed, or is inside a field";
             return -1;
         }
         bool last = at == end;

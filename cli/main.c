@@ -20,7 +20,7 @@ static const struct {
 } commands[] = {
     {"audit", "prove that no reaction was lost or counted twice, while the system runs", audit_run},
     {"article", "show or set an article's state: open, closed, its kinds and times", set_state_run},
-    {"reset", "begin an article anew; what comes late from before counts for nothing", reset_run},
+    {"reset", "start an article again; late reactions from before count for nothing", reset_run},
     {"archive", "keep a closed article's counts as numbers alone", reset_archive_run},
     {"export", "write every article's counts as CSV or JSON lines", export_run},
     {"import", "read counts of before, which count beside readers' reactions", import_run},
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     if (*name != '\0')
-        fprintf(stderr, "tally: %s is no command\n", name);
+        fprintf(stderr, "tally: %s is not a command\n", name);
     usage(stderr);
     return EXIT_USAGE;
 }

@@ -25,13 +25,13 @@ static const struct {
     struct option option;
 } rows[] = {
     {ARTICLE, LINKS_TEXT(LINK, services_file, 1, NULL, "a file of mode 0600 or 0640",
-                         "where the user's secret stands")},
+                         "where the user's secret is")},
     {ARTICLE, LINKS_TEXT(LINK, user, 0, "operator", "a name in the services file",
                          "as whom to connect to the broker")},
     {ARTICLE, LINKS_TEXT(LINK, mqtt_host, 0, "127.0.0.1", "a name or address", "the broker")},
     {ARTICLE, LINKS_PORT(LINK, mqtt_port, "1883", "the broker's port")},
     {ARTICLE,
-     LINKS_TEXT(LINK, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic")},
+     LINKS_TEXT(LINK, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "prefix of every topic")},
     {ALL, LINKS_TEXT(LINK, redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path",
                      "Redis")},
     {ALL, LINKS_PORT(LINK, redis_port, "6390", "Redis's port")},
@@ -139,7 +139,7 @@ static int check(struct operate_settings *settings, char *error, size_t error_by
                          operate_settings_name(settings->command));
     if (names_an_article(settings->command) &&
         !article_valid(settings->article, strlen(settings->article)))
-        return error_say(error, error_bytes, "%s is no article's id", settings->article);
+        return error_say(error, error_bytes, "%s is not an article id", settings->article);
     if (check_words(settings, error, error_bytes) != 0)
         return -1;
     settings->rows = strcmp(settings->format, "jsonl") == 0 ? ROWS_JSONL : ROWS_CSV;

@@ -31,14 +31,14 @@ static int kind_id(const struct audit_kinds *kinds, const char *name)
 
 static int unknown_kind(const char *name, char *error, size_t error_bytes)
 {
-    return error_say(error, error_bytes, "%.*s is no kind of the store", SHOWN_BYTES, name);
+    return error_say(error, error_bytes, "%.*s is not a kind of the store", SHOWN_BYTES, name);
 }
 
 static int take_article(struct rows_line *out, const char *text, size_t bytes, char *error,
                         size_t error_bytes)
 {
     if (!article_valid(text, bytes))
-        return error_say(error, error_bytes, "\"%.*s\" is no article's id", SHOWN_BYTES, text);
+        return error_say(error, error_bytes, "\"%.*s\" is not an article id", SHOWN_BYTES, text);
     memcpy(out->article, text, bytes);
     out->article[bytes] = '\0';
     out->article_bytes = bytes;
@@ -163,7 +163,7 @@ static int csv_value(const struct rows_reader *reader, int i, const struct csv_f
         return out->kind != 0 ? 0 : unknown_kind(field->text, error, error_bytes);
     }
     if (csv_number(field, &number) != 0)
-        return error_say(error, error_bytes, "\"%.*s\" is no whole number of 0 to %" PRId64,
+        return error_say(error, error_bytes, "\"%.*s\" is not a whole number of 0 to %" PRId64,
                          SHOWN_BYTES, field->text, (int64_t)ROWS_COUNT_MAX);
     if (is == ROWS_TOTAL)
         *total = number;
@@ -215,7 +215,7 @@ static bool whole_number(const cJSON *item, int64_t *out)
 
 static int not_a_number(const cJSON *item, char *error, size_t error_bytes)
 {
-    return error_say(error, error_bytes, "\"%.*s\" is no whole number of 0 to %" PRId64,
+    return error_say(error, error_bytes, "\"%.*s\" is not a whole number of 0 to %" PRId64,
                      SHOWN_BYTES, item->string, (int64_t)ROWS_COUNT_MAX);
 }
 
@@ -238,7 +238,7 @@ static int json_by_kind(const struct rows_reader *reader, const cJSON *counts, b
     const cJSON *one;
     int64_t number;
     if (!cJSON_IsObject(counts))
-        return error_say(error, error_bytes, "\"%s\" is no object of kinds", counts->string);
+        return error_say(error, error_bytes, "\"%s\" is not an object of kinds", counts->string);
     if (there_twice(counts, error, error_bytes) != 0)
         return -1;
     cJSON_ArrayForEach(one, counts)
@@ -273,7 +273,7 @@ static int json_member(const struct rows_reader *reader, const cJSON *item, stru
     switch (is) {
     case ROWS_ARTICLE:
         if (text == NULL)
-            return error_say(error, error_bytes, "\"article\" is no text");
+            return error_say(error, error_bytes, "\"article\" is not text");
         return take_article(out, text, strlen(text), error, error_bytes);
     case ROWS_UPDATED_AT:
         return 0;
@@ -304,7 +304,7 @@ static int json_object(const struct rows_reader *reader, const cJSON *object, st
     struct json_line line = {.total = -1};
     const cJSON *item;
     if (!cJSON_IsObject(object))
-        return error_say(error, error_bytes, "it is no JSON object");
+        return error_say(error, error_bytes, "it is not a JSON object");
     if (there_twice(object, error, error_bytes) != 0)
         return -1;
     cJSON_ArrayForEach(item, object)
@@ -333,7 +333,7 @@ static int read_json(const struct rows_reader *reader, const char *line, size_t 
     cJSON *object = cJSON_ParseWithLengthOpts(line, bytes, &end, 0);
     int result = -1;
     if (object == NULL || (size_t)(end - line) + strspn(end, " \t") != bytes)
-        error_say(error, error_bytes, "it is no JSON");
+        error_say(error, error_bytes, "it is not JSON");
     else
         result = json_object(reader, object, out, error, error_bytes);
     cJSON_Delete(object);

@@ -155,7 +155,7 @@ static int make(const struct operate_settings *settings, const struct seen *seen
     if (seen->bad || (seen->bytes > 0 &&
                       article_state_parse(&state, settings->article, strlen(settings->article),
                                           seen->payload, seen->bytes) != 0))
-        return command_refused(settings, "what is %s is no state: --clear first",
+        return command_refused(settings, "what is %s is not a state: --clear first",
                                seen->retained ? "retained" : "in Redis");
     state.version = 0; /* it is an operator's now */
     if (state_change_apply(&state, &change, why, sizeof why) != 0)

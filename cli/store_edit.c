@@ -103,7 +103,7 @@ static int pull(struct store_edit *edit, struct store_edit_call *call, unsigned 
     call->reply = reply;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
         reply->element[0]->type != REDIS_REPLY_STRING)
-        return fail(edit, "redis: an answer that nobody understands");
+        return fail(edit, "redis: unexpected reply");
     if (strcmp(reply->element[0]->str, "paused") == 0) {
         unsigned ms = (unsigned)store_edit_number(call, 1);
         if (ms >= *wait_ms)

@@ -309,7 +309,7 @@ static enum apply_answer read_answer(const redisReply *reply, const char **why, 
         return APPLY_OK;
     if (strcmp(word, "paused") == 0)
         return APPLY_PAUSED;
-    *why = "the script answered what nobody understands";
+    *why = "unexpected reply from register.lua";
     if (strcmp(word, "error") != 0 || reply->elements != 3)
         return APPLY_WAIT;
     *why = reply->element[1]->str;
@@ -332,8 +332,9 @@ static void say_failure(const struct lane *lane, const struct take *take, enum a
                  why);
         break;
     case APPLY_ELSEWHERE:
-        log_line(LOG_LEVEL_WARNING, "Redis stands elsewhere", "shard=%s ring=%s here=%" PRIu64,
-                 lane->shard, lane->ring, take_from(take).position);
+        log_line(LOG_LEVEL_WARNING, "Redis is at another position",
+                 "shard=%s ring=%s here=%" PRIu64, lane->shard, lane->ring,
+                 take_from(take).position);
         break;
     case APPLY_NO_SCRIPT:
         log_line(LOG_LEVEL_INFO, "Redis forgot the script: loaded again", "shard=%s", lane->shard);

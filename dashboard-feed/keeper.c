@@ -342,7 +342,7 @@ void keeper_heard(struct keeper *keeper, const char *article, const char *payloa
         say_full(keeper, article, article_bytes);
     if (!good) {
         keeper->stats.bad++;
-        say(keeper, "what the broker has of an article is no state", article, article_bytes);
+        say(keeper, "the broker retains an invalid state of an article", article, article_bytes);
     }
     store(keeper);
     pump(keeper);

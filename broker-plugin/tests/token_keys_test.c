@@ -230,7 +230,7 @@ static void refuses_weak_and_broken_keys(void **state)
          "\"}",
          "private"},
         {OCT ",\"kid\":7}", "kid"},
-        {"7", "no object"},
+        {"7", "not an object"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

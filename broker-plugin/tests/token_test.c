@@ -351,7 +351,7 @@ static void is_bounded(void **state)
     memset(claims, '[', 3000);
     claims[3000] = '\0';
     token_made_token(text, &made, 'H', good[0].header, claims);
-    assert_string_equal(check(text), "the claims are no JSON object");
+    assert_string_equal(check(text), "the claims are not a JSON object");
     token_made_token(text, &made, 'H', claims, good[0].claims);
     assert_non_null(check(text));
 }

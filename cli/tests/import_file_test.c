@@ -55,9 +55,9 @@ static void test_files(void **state)
         {"article,base:like\na,1\nb,2\na,1\n", "!line 4: a: line 2 says that already"},
         {"article,kind,count\na,like,9007199254740991\na,sad,1\n",
          "!line 3: a: its counts are over 9007199254740991 together"},
-        {"article,kind,count\n\na,meh,1\n", "!line 3: meh is no kind of the store"},
+        {"article,kind,count\n\na,meh,1\n", "!line 3: meh is not a kind of the store"},
         {"article,kind,count\n\"a\nb\",like,1\n",
-         "!line 2: a quote that is not closed, or stands within a field"},
+         "!line 2: a quote that is not closed, or is inside a field"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -34,7 +34,7 @@ static void test_an_article_before_the_options(void **state)
     assert_int_equal(PARSE(RESET, "--dry-run"), -1);
     assert_non_null(strstr(error, "article is missing"));
     assert_int_equal(PARSE(RESET, "a/", "--dry-run"), -1);
-    assert_non_null(strstr(error, "no article's id"));
+    assert_non_null(strstr(error, "not an article id"));
     assert_int_equal(PARSE(RESET, "a", "b"), -1);
     assert_int_equal(PARSE(EXPORT, "a"), -1); /* it has none */
     static char longest[ARTICLE_MAX_BYTES + 2];

@@ -110,8 +110,7 @@ int option_defaults(const struct option *table, size_t n, void *settings, char *
         if (option->name == NULL || option->accepts == NULL || option->help == NULL)
             return error_say(error, error_bytes, "option table: entry %zu is incomplete", i);
         if (find(table, n, option->name, strlen(option->name)) != i)
-            return error_say(error, error_bytes, "option table: %s stands there twice",
-                             option->name);
+            return error_say(error, error_bytes, "option table: %s appears twice", option->name);
         if (option->initial == NULL) {
             if (option->type == OPTION_TEXT)
                 memset((unsigned char *)settings + option->offset, 0, OPTION_TEXT_MAX_BYTES + 1);
@@ -184,7 +183,7 @@ int option_parse(const struct option *table, size_t n, void *settings, int argc,
             return 1;
         }
         if (strncmp(argv[i], "--", 2) != 0)
-            return error_say(error, error_bytes, "%.*s is no option: options are --name=value",
+            return error_say(error, error_bytes, "%.*s is not an option: options are --name=value",
                              SHOWN_MAX_BYTES, argv[i]);
         const char *name = argv[i] + 2;
         size_t name_bytes = strcspn(name, "=");

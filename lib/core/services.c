@@ -76,7 +76,7 @@ static const char *parse_line(struct services *services, const char *line, size_
     memcpy(service.secret, secret, secret_bytes);
     const char *wrong = NULL;
     if (services_find(services, service.name) != NULL)
-        wrong = "username stands there twice";
+        wrong = "username appears twice";
     else if (services->n == SERVICES_MAX)
         wrong = "is one more than the 64 services that are possible";
     else

@@ -33,7 +33,7 @@ static int load_user(struct links_secrets *secrets, const struct links *links, e
         return error_say(error, error_bytes, "option services_file: %s", why);
     const struct service *service = services_find(&services, links->user);
     if (service == NULL)
-        error_say(error, error_bytes, "option user: %.120s stands in no line of %s", links->user,
+        error_say(error, error_bytes, "option user: %.120s is in no line of %s", links->user,
                   links->services_file);
     else if (service->role != role)
         error_say(error, error_bytes, "option user: %.120s has not the role %s in %s", links->user,

@@ -41,7 +41,7 @@ struct links_secrets {
  * the default user. */
 #define LINKS_OPTIONS(at, who)                                                                     \
     LINKS_TEXT(at, services_file, 1, NULL, "a file of mode 0600 or 0640",                          \
-               "where the user's secret stands"),                                                  \
+               "where the user's secret is"),                                                      \
         LINKS_TEXT(at, user, 0, who, "a name in the services file",                                \
                    "as whom to connect to the broker"),                                            \
         LINKS_TEXT(at, mqtt_host, 0, "127.0.0.1", "a name or address", "the broker"),              \
@@ -51,7 +51,7 @@ struct links_secrets {
         LINKS_PORT(at, redis_port, "6390", "Redis's port"),                                        \
         LINKS_TEXT(at, redis_password_file, 0, "", "a file of mode 0600 or 0640, or empty",        \
                    "Redis's password is its first line"),                                          \
-        LINKS_TEXT(at, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "stands before every topic")
+        LINKS_TEXT(at, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "prefix of every topic")
 
 /* The checks that a table cannot express. Returns 0, or -1 with a sentence that names the option.
  * Pure. */

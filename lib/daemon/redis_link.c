@@ -217,7 +217,7 @@ static void on_role(redisAsyncContext *redis, void *data, void *user)
         link->role_unsaid = true;
         log_line(LOG_LEVEL_WARNING, "redis does not say its role: it is taken for a primary",
                  "host=%s port=%d said=%s", link->host, link->config.port,
-                 reply->type == REDIS_REPLY_ERROR ? reply->str : "what is no role");
+                 reply->type == REDIS_REPLY_ERROR ? reply->str : "an unexpected reply to ROLE");
     }
 }
 

@@ -56,7 +56,7 @@ int spool_dir_open_wake(struct spool_dir *dir, char *error, size_t error_bytes)
         return error_say(error, error_bytes, "spool %s: wake cannot be opened: %s", dir->path,
                          strerror(errno));
     if (fstat(dir->wake_fd, &status) != 0 || !S_ISFIFO(status.st_mode)) {
-        error_say(error, error_bytes, "spool %s: wake is no FIFO", dir->path);
+        error_say(error, error_bytes, "spool %s: wake is not a FIFO", dir->path);
         errno = EINVAL;
         return -1;
     }

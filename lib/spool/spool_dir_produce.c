@@ -155,7 +155,7 @@ static int make_ring(struct spool_dir *dir, uint32_t shard, struct spool_ring *r
         .kinds = dir->want.kinds,
     };
     if (identity.ring_id == 0)
-        return error_say(error, error_bytes, "no random id to be had");
+        return error_say(error, error_bytes, "cannot read random bytes for an id");
     memcpy(identity.boot_id, dir->boot_id, SPOOL_BOOT_ID_BYTES);
     memcpy(identity.fingerprint, dir->want.fingerprint, SPOOL_FINGERPRINT_BYTES);
     return spool_ring_make(ring, dir->fd, &identity, error, error_bytes);
@@ -234,7 +234,8 @@ static int open_edge(struct spool_dir *dir, char *error, size_t error_bytes)
     uint64_t id = random_id();
 
     if (id == 0)
-        return error_say(error, error_bytes, "spool %s: no random id to be had", dir->path);
+        return error_say(error, error_bytes, "spool %s: cannot read random bytes for an id",
+                         dir->path);
     if (spool_edge_make(dir->fd, dir->want.shards, id, why, sizeof why) != 0 ||
         spool_edge_open(&dir->edge, dir->fd, why, sizeof why) != 0)
         return error_say(error, error_bytes, "spool %s: %s", dir->path, why);

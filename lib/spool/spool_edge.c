@@ -116,7 +116,7 @@ static int open_as(struct spool_edge *edge, int dir_fd, bool writes, char *error
         return error_say(error, error_bytes, "%s cannot be opened: %s", NAME, strerror(errno));
     if (fstat(fd, &status) != 0 || pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head ||
         !content_valid(head, &status)) {
-        error_say(error, error_bytes, "%s is no edge file of version %u, or damaged", NAME,
+        error_say(error, error_bytes, "%s is not an edge file of version %u, or damaged", NAME,
                   VERSION);
         close(fd);
         errno = EINVAL;

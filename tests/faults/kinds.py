@@ -393,7 +393,7 @@ def _another_version(schedule, rng):
         whole = f.read()
     spool_bytes.poke(path, 8, struct.pack("<I", rng.randint(2, 1 << 31)))
     edge["broker"].start()
-    if edge["broker"].wait_exit() == 0 or "no edge file of version 1" not in edge["broker"].text():
+    if edge["broker"].wait_exit() == 0 or "not an edge file of version 1" not in edge["broker"].text():
         raise EdgeError("the broker ended, but not with a reason: " + edge["broker"].text()[-1000:])
     yield
     spool_bytes.poke(path, 8, whole[8:12])

@@ -120,7 +120,7 @@ static bool entry_whole(const unsigned char *entry)
 }
 
 /* Each whole entry's article is known: without auto_create those with a state alone, which all have
- * one that is whole by now. Not said of one that stands there twice. */
+ * one that is whole by now. Not said of one that appears twice. */
 static void check_entries(struct known *known, const unsigned char *memory,
                           const struct known_rules *rules)
 {

@@ -47,7 +47,7 @@ def _documented():
         assert of or len(programs) == 1, "which program's options stand under the heading %r?" % heading
         option = re.sub(r"^(plugin_opt_|--)", "", name).replace("-", "_")
         for program in programs:
-            assert option not in found[program], "%s stands twice under %r" % (option, heading)
+            assert option not in found[program], "%s appears twice under %r" % (option, heading)
             found[program][option] = (default, accepts)
     return found
 
@@ -136,6 +136,25 @@ def test_links_between_documents_lead_somewhere():
     assert len(links) > 20
     assert [(path, link) for path, link in links
             if not re.match(r"\w+:", link) and not os.path.exists(os.path.join(os.path.dirname(path), link))] == []
+
+
+# Words by which a text reads as if translated, and where they are right.
+MARKERS = re.compile(r"(?<!here )\bis no (?!longer|more)|\bstands\b|\banew\b|\bbut for\b|\bto be had\b|nobody understands")
+
+
+def _literals(path):
+    """The strings of a C file, those that follow each other as one."""
+    return [re.sub(r'"\s*"', "", text) for text in re.findall(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*', _read(path))]
+
+
+def test_documents_and_messages_are_plain_english():
+    texts = {path: text for path, text in _documents().items() if not path.endswith("CHANGELOG.md")}
+    texts.update((path, _read(path)) for path in _files("") if os.path.basename(path) == "DESIGN" and "/build/" not in path)
+    for folder in ("lib", "broker-plugin", "collector", "dashboard-feed", "cli"):
+        texts.update((path, "\n".join(_literals(path))) for path in _files(folder) if path.endswith(".c") and "/tests/" not in path)
+    assert len(texts) > 80
+    found = [(os.path.relpath(path, ROOT), line.strip()) for path, text in texts.items() for line in text.splitlines() if MARKERS.search(line)]
+    assert found == []
 
 
 def test_every_file_to_copy_is_told_of():

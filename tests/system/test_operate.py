@@ -110,7 +110,7 @@ def set_state(edge, article, *options):
 
 @pytest.mark.parametrize("argv, said", [
     (["reset"], "an article is missing"),
-    (["reset", "a//b"], "tally reset: a//b is no article's id"),
+    (["reset", "a//b"], "tally reset: a//b is not an article id"),
     (["reset", "a", "--frce"], "unknown option frce; known: redis_host"),
     (["archive", "a", "--replace"], "unknown option replace"),
     (["export", "--format=xml"], "option format: xml is not csv or jsonl"),
@@ -612,14 +612,14 @@ def test_an_import_counts_beside_the_registers(edge, tmp_path):
     ("", "there is no article in it"),
     ("article,kind,count\n", "there is no article in it"),
     ("article,kind,count\na,like,1\na,like,2\n", "line 3: a: line 2 says that already"),
-    ("article,kind,count\na,like,1\na,meh,2\n", "line 3: meh is no kind of the store"),
-    ("article,kind,count\na,like,1\na//b,like,2\n", 'line 3: "a//b" is no article'),
+    ("article,kind,count\na,like,1\na,meh,2\n", "line 3: meh is not a kind of the store"),
+    ("article,kind,count\na,like,1\na//b,like,2\n", 'line 3: "a//b" is not an article'),
     ("article,kind,count\na,like,1\na,sad,-2\n", 'line 3: "-2" is no whole number'),
     ("article,kind,count\na,like,1\nb,like,9007199254740992\n", "line 3:"),
     ("article,kind,count\na,like,1\nb,like\n", "line 3: 2 fields, but the header has 3"),
     ("article,kind,count\na,like,1\n\"b,like,1\n", "line 3: a quote"),
     ("article,kind,count\na,like,1\n" + "b" * 5000 + ",like,1\n", "line 3: longer than 4096 bytes"),
-    ("article,registers:like,base:meh\na,1,1\n", "line 1: meh is no kind"),
+    ("article,registers:like,base:meh\na,1,1\n", "line 1: meh is not a kind"),
     ("article,total,base:like\na,2,1\n", "line 2: its total is 2"),
 ])
 def test_a_bad_line_is_named_and_nothing_is_imported(edge, text, said):

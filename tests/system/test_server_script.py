@@ -434,7 +434,7 @@ def with_services(server, change):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change, says", [
-    (lambda text: text + text.splitlines()[-1] + "\n", "stands there twice"),
+    (lambda text: text + text.splitlines()[-1] + "\n", "appears twice"),
     (lambda text: text + "somebody operator short\n", "secret"),
     (lambda text: text + "one word-too-few\n", "is not '<username> <role> <secret>'"),
 ], ids=["a name twice", "a short secret", "no service"])

@@ -100,16 +100,16 @@ static void says_what_is_wrong(void **state)
         {{"--any=18446744073709551616"}, "18446744073709551616 is not a number"},
         {{"--open-wildcards=yes"}, "option open_wildcards: yes is not on or off"},
         {{"--open-wildcards="}, "option open_wildcards:  is not on or off"},
-        {{"--open-wildcards", "yes"}, "yes is no option"},
+        {{"--open-wildcards", "yes"}, "yes is not an option"},
         {{"--shards=2", "--shards=2"}, "option shards is given twice"},
         {{"--topic-prefix=a", "--topic_prefix=b"}, "option topic_prefix is given twice"},
         {{"--shard=2"}, "unknown option shard; known: spool, topic_prefix, shards, port"},
         {{"--shardss=2"}, "unknown option shardss; known: "},
         {{"--=2"}, "unknown option ; known: "},
         {{"--"}, "unknown option ; known: "},
-        {{"-s"}, "-s is no option"},
-        {{"x"}, "x is no option"},
-        {{""}, " is no option"},
+        {{"-s"}, "-s is not an option"},
+        {{"x"}, "x is not an option"},
+        {{""}, " is not an option"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

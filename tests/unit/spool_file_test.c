@@ -275,7 +275,7 @@ static void takes_no_other_things_for_its_own(void **state)
     spool_dir_free(produce());
     change_byte("edge", 16);
     assert_null(spool_dir_produce(spool(), &want, error, sizeof error));
-    assert_non_null(strstr(error, "edge is no edge file of version 1, or damaged"));
+    assert_non_null(strstr(error, "edge is not an edge file of version 1, or damaged"));
     assert_null(spool_dir_consume(spool(), &retry, error, sizeof error));
     assert_false(retry);
     change_byte("edge", 16);
