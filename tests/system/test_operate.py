@@ -614,7 +614,7 @@ def test_an_import_counts_beside_the_registers(edge, tmp_path):
     ("article,kind,count\na,like,1\na,like,2\n", "line 3: a: line 2 says that already"),
     ("article,kind,count\na,like,1\na,meh,2\n", "line 3: meh is not a kind of the store"),
     ("article,kind,count\na,like,1\na//b,like,2\n", 'line 3: "a//b" is not an article'),
-    ("article,kind,count\na,like,1\na,sad,-2\n", 'line 3: "-2" is no whole number'),
+    ("article,kind,count\na,like,1\na,sad,-2\n", 'line 3: "-2" is not a whole number'),
     ("article,kind,count\na,like,1\nb,like,9007199254740992\n", "line 3:"),
     ("article,kind,count\na,like,1\nb,like\n", "line 3: 2 fields, but the header has 3"),
     ("article,kind,count\na,like,1\n\"b,like,1\n", "line 3: a quote"),

@@ -287,7 +287,7 @@ static void takes_no_other_things_for_its_own(void **state)
     assert_null(spool_dir_consume(spool(), &retry, error, sizeof error));
     assert_false(retry);
     assert_null(spool_dir_produce(spool(), &want, error, sizeof error));
-    assert_non_null(strstr(error, "no FIFO"));
+    assert_non_null(strstr(error, "not a FIFO"));
 }
 
 /* A disk that is full, as seen by posix_fallocate: no ring, no file left, and the next attempt goes
