@@ -1008,9 +1008,9 @@ def test_health_is_retained_and_a_killed_feed_is_seen(bench):
 
 
 def test_metrics_are_of_the_whole_system(bench):
-    version = bench.react("a", like=1)
     watcher = bench.client("totals/#")
-    wait_version(watcher, "a", version)
+    wait_version(watcher, "a", bench.react("a", like=1))  # at the latest with this one the feed follows
+    wait_version(watcher, "a", bench.react("a", like=2))
     bench.say_collector()
     wait_until(lambda: bench.metric("tally_collector_up") == 1, "the collector's status")
     answer = bench.get("/metrics")
