@@ -716,8 +716,8 @@ GOOD_HEADS = {
 BAD_HEADS = {
     "empty": b"", "one byte": b"\1", "too short": _raw_head(kinds=())[:23], "cut": _raw_head()[:-1], "too long": _raw_head() + b"\0",
     "another format": _raw_head(form=2), "format 0": _raw_head(form=0),
-    "an unknown flag": _raw_head(flags=2), "an unknown flag beside a floor": _raw_head(flags=3, floor=1 << 40),
-    "an unknown flag, as long as with a floor": _raw_head(flags=2, floor=1 << 40), "the highest flag": _raw_head(flags=128),
+    "an unknown flag": _raw_head(flags=4), "an unknown flag beside a floor": _raw_head(flags=3, floor=1 << 40),
+    "forgotten, as long as with a floor": _raw_head(flags=2, floor=1 << 40), "the highest flag": _raw_head(flags=128),
     "a floor that is not there": _raw_head(flags=1), "a floor without its flag": _raw_head(floor=1 << 40),
     "sixteen kinds": _raw_head(kinds=[(kind, 1) for kind in range(1, 17)]), "kind 0": _raw_head(kinds=((0, 1),)),
     "kind 16": _raw_head(kinds=((16, 1),)), "a kind twice": _raw_head(kinds=((1, 1), (1, 1))), "kinds in disorder": _raw_head(kinds=((7, 1), (1, 1))),
@@ -739,7 +739,8 @@ def _readers():
     stamp = (now - 1704067200000 + 1000) << 11
     return {
         "register.lua": (lambda r: Ring(r).call([Vote("a", 77, stamp, 1)]), lambda a: a[0] == b"error" and a[1].startswith(b"BADHEAD") and a[2] == 1),
-        "state.lua": (lambda r: r.eval(_script("state.lua", "dashboard-feed"), *keys("heads", "changed", "meta", "states"), "a", "{}", 0),
+        "state.lua": (lambda r: r.eval(_script("state.lua", "dashboard-feed"), 5,
+                                        *keys("heads", "changed", "meta", "states")[1:], "tally:store", "a", "{}", 0, "", 0),
                       lambda a: a[0] == b"error" and a[1].startswith(b"BADHEAD")),
         "count.lua": (lambda r: _count(r, "a")[0], lambda a: a == [b"bad"]),
         "reset.lua": (lambda r: r.eval(_script("reset.lua", "cli"), *operators, 0, "a", "0", "do"), lambda a: a == [b"damaged", b"head"]),
