@@ -213,7 +213,7 @@ static void end(struct charge *charge, struct client *client, const struct mosqu
                       connections < FLOOD_CONNECTIONS ? FLOOD_CONNECTIONS : connections, now_ns);
     if (id == NULL || strlen(id) >= sizeof client_id)
         return;
-    strcpy(client_id, id);
+    memcpy(client_id, id, strlen(id) + 1);
     charge->ending = true;
     mosquitto_kick_client_by_clientid(client_id, true);
     charge->ending = false;

@@ -663,7 +663,7 @@ static int learn(struct plugin *plugin, const struct client *client, enum role_a
                        clock_ms(CLOCK_REALTIME));
     else if (good && area == AREA_TOTALS)
         known_total_gone(plugin->edge.admit.known, article, strlen(article));
-    else if (area == AREA_OPS && by_feed && strcmp(article, "real") == 0 &&
+    else if (area == AREA_OPS && by_feed && article != NULL && strcmp(article, "real") == 0 &&
              article_valid(message->payload, message->payloadlen))
         known_is_real(plugin->edge.admit.known, message->payload, message->payloadlen);
     return MOSQ_ERR_SUCCESS;

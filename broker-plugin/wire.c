@@ -43,7 +43,7 @@ static bool bytes_that_came(int socket, uint64_t *bytes)
 /* Whether the socket's peer has the address; `*may_say`: whether it has one at all. */
 static bool peer_is(int socket, const char *address, bool *may_say)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0};
     socklen_t bytes = sizeof peer;
     char text[INET6_ADDRSTRLEN];
     struct address one, other;

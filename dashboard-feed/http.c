@@ -192,7 +192,7 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
 /* The address that a connection is from: IPv4, or /64 of IPv6. False: it has none any more. */
 static bool address_of(const struct connection *one, unsigned char address[16])
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0};
     socklen_t bytes = sizeof peer;
     evutil_socket_t fd = bufferevent_getfd(one->socket);
     memset(address, 0, 16);
@@ -480,14 +480,13 @@ static int look_up(struct question *question)
 static void ask_totals(struct question *question)
 {
     struct http *http = question->http;
-    if (!follow_ready(http->config.follow)) {
-        answer_away(http, question->request, "redis is away");
-    } else if (question->turn.articles == 0) {
+    bool ready = follow_ready(http->config.follow);
+    if (ready && question->turn.articles == 0) {
         answer_totals(question, NULL);
-    } else if (http->lookups >= HTTP_MAX_LOOKUPS) {
+    } else if (ready && http->lookups >= HTTP_MAX_LOOKUPS) {
         http->stats.lookups_refused++;
         answer_away(http, question->request, "too many requests wait for redis");
-    } else if (look_up(question) == 0) {
+    } else if (ready && look_up(question) == 0) {
         return;
     } else {
         answer_away(http, question->request, "redis is away");
