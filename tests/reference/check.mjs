@@ -9,11 +9,16 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 
 const require = createRequire(import.meta.url);
 
-const asyncApiErrors = (document) => {
-  const schema = require(`@asyncapi/specs/schemas/${document.asyncapi}-without-$id.json`);
-  const ajv = new Ajv({ strict: false, allErrors: true, logger: false });
-  formats.default(ajv);
-  return ajv.validate(schema, document) ? [] : ajv.errors.map((error) => `${error.instancePath} ${error.message}`);
+const compiled = new Map(); // version of AsyncAPI → its validator, which takes seconds to make
+
+const asyncApiErrors = ({ asyncapi: version, ...rest }) => {
+  if (!compiled.has(version)) {
+    const ajv = new Ajv({ strict: false, allErrors: true, logger: false });
+    formats.default(ajv);
+    compiled.set(version, ajv.compile(require(`@asyncapi/specs/schemas/${version}-without-$id.json`)));
+  }
+  const validate = compiled.get(version);
+  return validate({ asyncapi: version, ...rest }) ? [] : validate.errors.map((error) => `${error.instancePath} ${error.message}`);
 };
 
 const openApiErrors = async (document) => {
