@@ -414,6 +414,7 @@ def check_retained(edge, watch):
     assert {watch.described.channel_of(m.topic) for m in late.got() if m.retain} == kept
 
 
+@pytest.mark.slow
 def test_every_message_described_is_sent_and_no_other(make_edge, described_topics):
     edge = make_edge(limits="on", plugin=OPEN_HANDED, feed=FAST, collector={"audit_per_minute": 600}).start()
     watch = Watch(described_topics, edge)
