@@ -111,7 +111,7 @@ def spent(client):
 
 
 def not_listpack(client):
-    """Buckets that are no listpack any more: all of up to 10,000 keys are looked at, a sample of more."""
+    """Buckets that are no longer a listpack: all of up to 10,000 keys are looked at, a sample of more."""
     keys = []
     for key in client.scan_iter("tally:{0}:[0-9]*", count=1000):
         keys.append(key)

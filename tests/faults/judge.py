@@ -15,7 +15,7 @@ Verdict = collections.namedtuple("Verdict", "acknowledged lost invented overtake
 
 
 def held(edge):
-    """article → {reader hash: Held}, as it stands in Redis. Not Store.registers(): its assertions would hide what is counted here."""
+    """article → {reader hash: Held}, as it is in Redis. Not Store.registers(): its assertions would hide what is counted here."""
     store = edge.store
     kinds = store.kinds()
     kinds[0] = "none"

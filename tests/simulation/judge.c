@@ -273,7 +273,7 @@ void judge_position(unsigned shard, const struct redis_ring *before, const struc
     check_store(judge_edge(after->edge));
     if (after->position > ring->highest)
         ring->highest = after->position;
-    /* Which of two twins a vote stands for nobody can tell. */
+    /* Nobody can tell to which of two twins a vote belongs. */
     if (!ring->twins && after->sequence - after->aside - after->lost != after->voted)
         world_wrong("of %" PRIu64 " reactions in a ring %" PRIu64 " were set aside, %" PRIu64
                     " lost, and %" PRIu64 " applied",

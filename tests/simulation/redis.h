@@ -15,7 +15,7 @@
 #define REDIS_REGISTERS 64
 #define REDIS_RINGS 24
 #define REDIS_COMMITS 8         /* the last ones, which it may lose … */
-#define REDIS_LOSES_US 2500000u /* … if they are no older */
+#define REDIS_LOSES_US 2500000u /* … unless they are older */
 
 struct redis_head {
     bool exists;
@@ -112,7 +112,7 @@ void redis_run(const struct redis_words *words, struct redis_reply *reply);
 size_t redis_head_bytes(const struct redis_head *head, unsigned char out[REDIS_HEAD_BYTES]);
 void redis_ring_bytes(const struct redis_ring *ring, unsigned char out[REDIS_RING_BYTES]);
 
-/* Where a ring stands in Redis, or NULL. */
+/* A ring's position in Redis, or NULL. */
 struct redis_ring *redis_find_ring(unsigned shard, uint64_t id);
 
 bool redis_is_folded(unsigned shard, uint64_t id);

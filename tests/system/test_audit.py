@@ -454,7 +454,7 @@ def test_a_dead_auditor_does_not_stop_applying(edge, article):
     edge.redis.hset(key, article, raw)
     client = edge.client()
     assert client.say("reactions/" + article, "like") in (0x00, 0x10)
-    assert edge.health()[0] == 200, "a pause is no fault"
+    assert edge.health()[0] == 200, "a pause is not a fault"
     edge.settle()
     print("applied %.2f s after the auditor was killed" % (time.monotonic() - begun))
     assert parse_head(edge.redis.hget(key, article)).voters == 10

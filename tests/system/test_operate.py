@@ -73,7 +73,7 @@ def counts_of(edge, article):
 
 
 def everything(edge):
-    """All that Redis holds, but for what an audit's pause leaves."""
+    """All that Redis holds, without what an audit's pause leaves."""
     kept = {}
     for key in edge.redis.scan_iter(count=1000):
         kind = edge.redis.type(key)
@@ -201,7 +201,7 @@ def test_what_the_broker_does_not_retain_is_looked_up_in_redis(make_edge):
 
 
 def test_a_change_right_after_a_clearing_begins_anew(edge):
-    """Though what was cleared still stands in Redis for a moment: here the feed may not write for a second."""
+    """Though what was cleared is still in Redis for a moment: here the feed may not write for a second."""
     article = "states/cleared-then-changed"
     set_state(edge, article, "--state=closed")
     wait_until(lambda: "version" in json.loads(retained(edge, article)), "the feed to pass the state on")
@@ -214,7 +214,7 @@ def test_a_change_right_after_a_clearing_begins_anew(edge):
 
 
 def test_a_refused_state_is_said(make_edge):
-    """By a broker whose topics stand elsewhere, which is as good a reason as any."""
+    """By a broker whose topics have another prefix, which is as good a reason as any."""
     other = make_edge(plugin={"topic_prefix": "news/"}).start("broker", ready=False)
     assert "the broker refused it (0x87)" in tally(other, "article", "a", *WHOLE_STATE, status=1).err
     tally(other, "article", "a", *WHOLE_STATE, "--topic-prefix=news/")
@@ -237,7 +237,7 @@ def test_a_reset_counts_nothing_of_before(edge):
     assert (head.voters, head.level, head.split, head.counts) == (0, 0, 0, {})
     assert abs((head.floor >> 11) + EPOCH_MS - time.time() * 1000) < 60000
     assert not base_of(edge, article) and not edge.redis.exists(key_of(edge, article, "dropped"))
-    edge.store.registers()  # no bucket is nobody's
+    edge.store.registers()  # every bucket belongs to an article
     same_everywhere(edge, article, {})
     consistent(edge)
     react(edge, article, ["love"], prefix="reset")  # the first of them again
@@ -375,7 +375,7 @@ def test_a_command_waits_while_its_shard_is_paused(edge):
 
 
 def test_an_audit_while_articles_are_reset(edge):
-    """An article that is begun anew in the midst of its count is counted anew."""
+    """An article that starts again in the middle of its count is counted again."""
     article = "reset/audited"
     put_votes(edge, article, 30000)
     auditor = subprocess.Popen(edge.command_argv("audit", "--articles", article, "--json"), stdout=subprocess.PIPE, env=edge.env, text=True)

@@ -101,7 +101,7 @@ class Model:
         self.registers = collections.defaultdict(dict)
 
     def apply(self, votes):
-        """(new, changed, repeated, {index: kind that stands})"""
+        """(new, changed, repeated, {index: kind that holds})"""
         new = changed = repeated = 0
         superseded = {}
         for index, vote in enumerate(votes):
@@ -429,7 +429,7 @@ def test_a_floor_counts_older_registers_as_none(redis):
 # --- errors ---
 
 def test_a_bucket_of_another_type_stops_the_batch(redis):
-    """What came before stands in registers and heads alike; the position has not moved; a repeat is harmless."""
+    """What came before is in registers and heads alike; the position has not moved; a repeat is harmless."""
     ring, model = Ring(redis), Model()
     votes = [Vote(a, r, 10, 1) for a in ("a", "b", "c") for r in range(5)]
     ring.apply(votes)
@@ -793,7 +793,7 @@ def test_a_base_of_no_known_form_is_refused(redis, raw):
 
 @pytest.mark.parametrize("whose", ["", "zz", "a1 more"])
 def test_a_pause_is_read_alike_by_who_waits_for_it_and_who_makes_it(redis, whose):
-    """A text that is no pause holds nobody, and is replaced."""
+    """A text that is not a pause holds nobody up, and is replaced."""
     now = redis.time()[0] * 1000000
     redis.hset(META, "pause", "%d %d %s" % (now - 1, now + 1500000, whose))
     assert Ring(redis).call(_votes("a", [1]))[0] == b"ok"

@@ -1,5 +1,5 @@
 """Articles' states, end to end (INTERFACES.md 2.9): what an operator writes holds at once at that broker, then on every edge, through kill -9 of
-any part; totals are shown when the state lets them be; whatever is no state changes nothing."""
+any part; totals are shown when the state lets them be; whatever is not a state changes nothing."""
 
 import datetime
 import json
@@ -163,7 +163,7 @@ def test_it_opens_and_closes_by_itself(edge):
     outcomes.append(reader.react(article))
     assert outcomes[1] == ("refused", "closed")
     versions = {s["version"] for s in passed_on(watcher, article)}
-    assert len(versions) == 1  # a time that comes is no change of the state
+    assert len(versions) == 1  # a time that comes is not a change of the state
 
 
 def test_results_after_close(edge):
@@ -466,7 +466,7 @@ def test_results_hidden_on_one_edge_are_hidden_on_all(make_edge):
 
 
 def test_hidden_again_while_another_edge_took_the_state_away(make_edge):
-    """What is shown in between does not stand."""
+    """What is shown in between does not last."""
     edge = make_edge(**EDGE).start()
     article = unique("vote")
     assert takes(edge, article)

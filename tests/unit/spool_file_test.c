@@ -618,7 +618,7 @@ static void puts_away_what_cannot_be_read(void **state)
     spool_dir_free(consumer);
 }
 
-/* Data that reached the disk where the header did not: such a ring is no empty one. */
+/* Data that reached the disk where the header did not: such a ring is not empty. */
 static void deletes_no_ring_whose_data_hold_records(void **state)
 {
     static const unsigned char zero[8];
@@ -944,7 +944,7 @@ static void wakes_once_who_sleeps(void **state)
     spool_dir_wake(producer);
     assert_false(readable(consumer));
 
-    /* A full FIFO is no obstacle. */
+    /* A full FIFO is not an obstacle. */
     for (int i = 0; i < 70000; i++) {
         spool_dir_asleep(consumer);
         spool_dir_wake(producer);
