@@ -99,6 +99,13 @@ def test_every_option_is_on_its_page_and_nothing_else(make_edge, program):
     assert {n: _normal(e) for n, e in written.items()} == {n: _normal(e) for n, e in built.items()}
 
 
+def test_every_meaning_of_an_option_is_a_sentence():
+    lines = [line for line in _read("docs", "reference", "options.md").splitlines() if line.startswith("| `")]
+    meanings = [re.split(r"(?<!\\) \| ?", line)[3] for line in lines]
+    assert len(meanings) > 100
+    assert [text for text in meanings if not re.fullmatch(r"[A-Z][^|]* [^|]*\.", text)] == []
+
+
 @pytest.mark.parametrize("program", ["tally-load", "tally-crowd"])
 def test_every_option_of_the_benchs_generators_is_in_its_readme(program):
     built = _of_help(os.path.join(build_dir(), "bench", program))
