@@ -411,7 +411,7 @@ describe('looks', () => {
     test(`move nothing at ${width} pixels where the page keeps the room that docs/embedding.md says`, async (t) => {
       const readme = readFileSync(new URL('../../docs/embedding.md', import.meta.url), 'utf8');
       const css = readme.split('\n').filter((line) => /min-height: [\d.]+em/.test(line)).join('\n');
-      const below = (url) => hostPage(url, SITE).replace('</main>', `<p>${'What is below. '.repeat(40)}</p></main>`);
+      const below = (url) => hostPage(url, SITE).replace('</main>', `<p>${'What comes below. '.repeat(40)}</p></main>`);
       const { context, broker } = await setUp(t, {
         viewport: { width, height: 900 }, pages: { '/room.css': ['text/css', css], '/below': ['text/html; charset=utf-8', below] },
       });

@@ -306,7 +306,25 @@ class Watch:
         def come():
             return [m for m in self.now.got() if self.described.channel_of(m.topic) == channel and name in self.described.named(channel, m.payload)
                     and (article is None or m.topic.endswith("/" + article))]
-        return self.now.wait(come, "%s of %s" % (name, channel))
+        try:
+            return self.now.wait(come, "%s of %s" % (name, channel))
+        except AssertionError:
+            self.check()  # it may have come otherwise than described
+            raise
+
+    def check(self):
+        """Every message heard is one that is described, as it is sent. Returns (channel, message's name) of all."""
+        described, seen, qos = self.described, set(), {}
+        for _name, operation, channel, _messages in described.operations("send") + described.operations("receive"):
+            qos.setdefault(channel, set()).add(operation["bindings"]["mqtt"]["qos"])
+        for message in self.heard():
+            channel = described.channel_of(message.topic)
+            assert channel is not None, "the topic %s is not described" % message.topic
+            names = described.named(channel, message.payload)
+            assert names, (message, {name: described.complaints(one, message.payload) for name, one in described.messages(channel).items()})
+            assert message.qos in qos[channel], message
+            seen |= {(channel, name) for name in names}
+        return seen
 
 
 FAST = {"publish_interval_ms": 20, "repeat_ms": 200}
@@ -388,21 +406,10 @@ def leave_quiet(edge, watch):
 
 
 def check_heard(watch):
-    """Every message is one that is described, as it is sent; and every one described was sent."""
-    described, seen, modes = watch.described, set(), {}
-    for _name, operation, channel, _messages in described.operations("send") + described.operations("receive"):
-        binding = operation["bindings"]["mqtt"]
-        modes.setdefault(channel, set()).add(binding["qos"])
-    for message in watch.heard():
-        channel = described.channel_of(message.topic)
-        assert channel is not None, "the topic %s is not described" % message.topic
-        names = described.named(channel, message.payload)
-        assert names, (message, {name: described.complaints(one, message.payload) for name, one in described.messages(channel).items()})
-        assert message.qos in modes[channel], message
-        seen |= {(channel, name) for name in names}
-    wanted = {(channel, name) for channel, one in described.channels.items() for name in one["messages"]
+    """Every message is one that is described; and every one described was sent."""
+    wanted = {(channel, name) for channel, one in watch.described.channels.items() for name in one["messages"]
               if one["x-may-read"] and not one.get("x-reserved")}
-    assert wanted == seen
+    assert wanted == watch.check()
 
 
 def check_retained(edge, watch):
