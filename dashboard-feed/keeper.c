@@ -1,6 +1,7 @@
 #include "keeper.h"
 
 #include "core/article.h"
+#include "core/token_bucket.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
@@ -36,8 +37,7 @@ struct keeper {
     char cursor[24];
     uint64_t lost_from_us; /* what Redis may have lost since it was away */
     unsigned storing, looking;
-    double tokens;      /* states that may be published now … */
-    uint64_t tokens_ms; /* … as of then */
+    struct token_bucket due; /* states that may be published */
     uint64_t said_ms;
     struct keeper_stats stats;
 };
@@ -88,16 +88,10 @@ static int publish_due(struct keeper *keeper, const struct states_due *due)
     return publish_state(keeper->publish, due->article, due->bytes, json);
 }
 
-/* How many may go out now. */
 static bool may_publish(struct keeper *keeper)
 {
-    double rate = (double)keeper->config.publish_rate, most = rate / 10 > 1 ? rate / 10 : 1;
-    uint64_t now = clock_monotonic_ms();
-    keeper->tokens += rate * (double)(now - keeper->tokens_ms) / 1000;
-    keeper->tokens_ms = now;
-    if (keeper->tokens > most)
-        keeper->tokens = most;
-    return keeper->tokens >= 1 && !publish_backed_up(keeper->publish);
+    return token_bucket_refill(&keeper->due, clock_monotonic_ms()) >= 1 &&
+           !publish_backed_up(keeper->publish);
 }
 
 static void pump(struct keeper *keeper)
@@ -109,7 +103,7 @@ static void pump(struct keeper *keeper)
             events_arm(keeper->pump, RETRY_MS);
             return;
         }
-        keeper->tokens--;
+        token_bucket_take(&keeper->due, 1);
         keeper->stats.published++;
         states_published(keeper->states);
     }
@@ -423,10 +417,12 @@ struct keeper *keeper_new(struct event_base *base, const struct keeper_config *c
 {
     struct states_config states = {.max = config->max_states};
     struct keeper *keeper = calloc(1, sizeof *keeper);
+    double rate = (double)config->publish_rate;
     if (keeper == NULL)
         return NULL;
     memcpy(states.seed, config->seed, sizeof states.seed);
     keeper->config = *config;
+    token_bucket_init(&keeper->due, rate, rate / 10 > 1 ? rate / 10 : 1);
     keeper->lost_from_us = NOTHING_LOST;
     keeper->states = states_new(&states);
     keeper->pump = evtimer_new(base, on_pump, keeper);

@@ -1,6 +1,7 @@
 #include "relay.h"
 
 #include "core/article.h"
+#include "core/token_bucket.h"
 #include "cover.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
@@ -57,11 +58,10 @@ struct relay {
     unsigned fetching;                     /* lookups of changed articles under way */
     unsigned touching;
     bool paging;               /* a page of a resync is under way */
-    double due_tokens;         /* totals that may be published now … */
-    uint64_t due_tokens_ms;    /* … as of then */
-    double tokens;             /* totals that may be published again, or compared, now */
-    double touch_tokens;       /* articles that may be touched now … */
-    uint64_t touch_tokens_ms;  /* … as of then */
+    struct token_bucket due;   /* totals that may be published */
+    struct token_bucket again; /* totals that may be published again, or compared */
+    uint64_t ticks_ms;         /* time of `again`: it fills only while the resync ticks */
+    struct token_bucket touch; /* articles that may be touched */
     uint64_t unknown_since_ms; /* a kind without a name was seen first; 0 none */
     struct event *poll;        /* each second: asks every shard */
     struct event *soon;        /* polls that were spaced out */
@@ -144,13 +144,8 @@ static void on_touched(void *user, uint64_t version, uint32_t later_ms)
 
 static bool may_touch(struct relay *relay)
 {
-    double rate = (double)relay->config.republish_rate, most = rate / 10 > 1 ? rate / 10 : 1;
-    uint64_t now = clock_monotonic_ms();
-    relay->touch_tokens += rate * (double)(now - relay->touch_tokens_ms) / 1000;
-    relay->touch_tokens_ms = now;
-    if (relay->touch_tokens > most)
-        relay->touch_tokens = most;
-    return relay->touching < TOUCHES_MAX && relay->touch_tokens >= 1;
+    size_t left = token_bucket_refill(&relay->touch, clock_monotonic_ms());
+    return relay->touching < TOUCHES_MAX && left >= 1;
 }
 
 /* The article's version in Redis is not above `above`, which was published or is retained: it is
@@ -164,7 +159,7 @@ static enum result touch(struct relay *relay, const struct follow_total *found, 
     if (may_touch(relay) && follow_touch(relay->follow, found->article, found->article_bytes, above,
                                          on_touched, relay) == 0) {
         relay->touching++;
-        relay->touch_tokens--;
+        token_bucket_take(&relay->touch, 1);
     }
     return STALE;
 }
@@ -290,20 +285,10 @@ out:
  * publish_interval_ms would cost the broker more than the reactions, and nobody could read them. */
 static size_t may_publish(struct relay *relay)
 {
-    double rate = (double)relay->config.publish_rate;
-    double most = rate * (double)relay->config.interval_ms / 1000;
-    uint64_t now = clock_monotonic_ms();
     if (relay->stopping) /* what waits goes out now, or after the next start */
         return BATCH;
-    if (most < rate * 2 * RETRY_MS / 1000) /* who waits looks again each RETRY_MS */
-        most = rate * 2 * RETRY_MS / 1000;
-    if (most < 1)
-        most = 1;
-    relay->due_tokens += rate * (double)(now - relay->due_tokens_ms) / 1000;
-    relay->due_tokens_ms = now;
-    if (relay->due_tokens > most)
-        relay->due_tokens = most;
-    return relay->due_tokens < BATCH ? (size_t)relay->due_tokens : BATCH;
+    size_t left = token_bucket_refill(&relay->due, clock_monotonic_ms());
+    return left < BATCH ? left : BATCH;
 }
 
 /* Fetches a batch of what is due. False where there is nothing, or it cannot be fetched now
@@ -320,7 +305,7 @@ static bool fetch(struct relay *relay, bool *retry)
     size_t n = conflate_take(relay->table, clock_monotonic_ms(), due, most);
     if (n == 0)
         return false;
-    relay->due_tokens -= (double)n;
+    token_bucket_take(&relay->due, n);
     struct asked *asked = ask(relay);
     for (size_t i = 0; i < n; i++) {
         articles[i] = (struct follow_article){.id = due[i].article, .bytes = due[i].article_bytes};
@@ -334,7 +319,7 @@ static bool fetch(struct relay *relay, bool *retry)
     if (asked == NULL || follow_lookup(relay->follow, articles, n, on_totals, asked) != 0) {
         for (size_t i = n; i-- > 0;)
             conflate_give_back(relay->table, articles[i].id, articles[i].bytes);
-        relay->due_tokens += (double)n;
+        token_bucket_give_back(&relay->due, n);
         free(asked);
         *retry = true;
         return false;
@@ -497,7 +482,7 @@ static void on_page_totals(void *user, const struct follow_total *totals, size_t
         if (result == SENT && is_recent(relay, &totals[i]))
             conflate_repeat(relay->table, totals[i].article, totals[i].article_bytes);
     }
-    relay->tokens -= (double)n;
+    token_bucket_take(&relay->again, n);
     page_done(relay, asked);
     pump(relay); /* what was waiting may be published by this */
 out:
@@ -542,8 +527,9 @@ static void next_page(struct relay *relay)
 {
     uint32_t number;
     struct cover_range range;
-    if (!relay->running || relay->stopping || relay->paging || relay->tokens < 1 ||
-        !all_followed(relay) || !cover_next(&relay->cover, &number, &range))
+    size_t left = token_bucket_left(&relay->again);
+    if (!relay->running || relay->stopping || relay->paging || left == 0 || !all_followed(relay) ||
+        !cover_next(&relay->cover, &number, &range))
         return;
     if (publish_backed_up(relay->publish)) {
         relay->stats.held_back++;
@@ -552,7 +538,7 @@ static void next_page(struct relay *relay)
     struct asked *asked = ask(relay);
     if (asked == NULL)
         return;
-    asked->limit = relay->tokens > BATCH ? BATCH : (size_t)relay->tokens;
+    asked->limit = left < BATCH ? left : BATCH;
     if (follow_range(relay->follow, number, range.low, range.high, true, asked->limit, on_page,
                      asked) != 0)
         free(asked);
@@ -576,16 +562,13 @@ static void check_compared(struct relay *relay)
 static void on_resync(evutil_socket_t fd, short what, void *user)
 {
     struct relay *relay = user;
-    double rate = (double)relay->config.republish_rate;
-    double most = rate / 10 > 1 ? rate / 10 : 1; /* no burst after a wait */
     (void)fd;
     (void)what;
-    relay->tokens += rate * RESYNC_TICK_MS / 1000;
-    if (relay->tokens > most)
-        relay->tokens = most;
-    if (relay->tokens >= 1 && !publish_backed_up(relay->publish)) {
-        size_t n = conflate_doubt_more(relay->table, (size_t)(relay->tokens + 1) / 2);
-        relay->tokens -= (double)n;
+    relay->ticks_ms += RESYNC_TICK_MS;
+    size_t left = token_bucket_refill(&relay->again, relay->ticks_ms);
+    if (left >= 1 && !publish_backed_up(relay->publish)) {
+        size_t n = conflate_doubt_more(relay->table, (left + 1) / 2);
+        token_bucket_take(&relay->again, n);
         if (n > 0)
             pump(relay);
     }
@@ -863,12 +846,26 @@ void relay_stop(struct relay *relay)
 
 /* ---- making ---- */
 
+static void init_buckets(struct relay *relay)
+{
+    double publish = (double)relay->config.publish_rate;
+    double republish = (double)relay->config.republish_rate;
+    double due_most = publish * (double)relay->config.interval_ms / 1000;
+    double republish_most = republish / 10 > 1 ? republish / 10 : 1; /* no burst after a wait */
+    if (due_most < publish * 2 * RETRY_MS / 1000) /* who waits looks again each RETRY_MS */
+        due_most = publish * 2 * RETRY_MS / 1000;
+    token_bucket_init(&relay->due, publish, due_most > 1 ? due_most : 1);
+    token_bucket_init(&relay->again, republish, republish_most);
+    token_bucket_init(&relay->touch, republish, republish_most);
+}
+
 struct relay *relay_new(struct event_base *base, const struct relay_config *config)
 {
     struct relay *relay = calloc(1, sizeof *relay);
     if (relay == NULL)
         return NULL;
     relay->config = *config;
+    init_buckets(relay);
     relay->compared = true; /* nothing was published */
     struct conflate_config conflate = {
         .shards = COVER_MAX_SHARDS,
