@@ -23,7 +23,7 @@ struct keeper {
     struct keeper_config config;
     struct follow *follow;
     struct publish *publish;
-    const struct relay *relay;
+    const struct publisher *publisher;
     struct states *states;
     struct event *pump;                   /* more may be published */
     struct event *clock;                  /* a state opens or closes */
@@ -290,13 +290,13 @@ void keeper_store_ready(struct keeper *keeper)
 void keeper_judge(struct keeper *keeper)
 {
     uint64_t lost_from_us[FOLLOW_MAX_SHARDS];
-    if (!relay_running(keeper->relay))
+    if (!publisher_running(keeper->publisher))
         return;
-    keeper->another = keeper->another || relay_another(keeper->relay);
+    keeper->another = keeper->another || publisher_another(keeper->publisher);
     if (!keeper->loaded)
         return;
     for (uint32_t i = 0; i < follow_shards(keeper->follow); i++)
-        lost_from_us[i] = relay_lost_from(keeper->relay, i);
+        lost_from_us[i] = publisher_lost_from(keeper->publisher, i);
     states_judge(keeper->states, keeper->another, lost_from_us, follow_shards(keeper->follow),
                  clock_unix_ms());
     keeper->another = false;
@@ -350,7 +350,8 @@ void keeper_broker_ready(struct keeper *keeper)
     changed(keeper);
 }
 
-enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *total, bool repeat)
+enum publisher_view keeper_total(struct keeper *keeper, const struct follow_total *total,
+                                 bool repeat)
 {
     const char *article = total->article;
     size_t bytes = total->article_bytes;
@@ -358,7 +359,7 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
     uint64_t now_ms;
 
     if (total->state == NULL && stats->articles == 0)
-        return RELAY_SHOW;
+        return PUBLISHER_SHOW;
     now_ms = clock_unix_ms();
     if (!states_stored(keeper->states, article, bytes, total->state, now_ms))
         say_full(keeper, article, bytes);
@@ -370,14 +371,14 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
         store(keeper);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
         states_total_is(keeper->states, article, bytes, true);
-        return RELAY_SHOW;
+        return PUBLISHER_SHOW;
     }
     if (!states_total_stands(keeper->states, article, bytes))
-        return RELAY_HIDDEN;
+        return PUBLISHER_HIDDEN;
     if (publish_no_total(keeper->publish, article, bytes) != 0)
-        return RELAY_LATER;
+        return PUBLISHER_LATER;
     states_total_is(keeper->states, article, bytes, false);
-    return RELAY_HIDDEN;
+    return PUBLISHER_HIDDEN;
 }
 
 /* The answer to a state requested out of turn. */
@@ -437,9 +438,9 @@ struct keeper *keeper_new(struct event_base *base, const struct keeper_config *c
 }
 
 void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish *publish,
-                    const struct relay *relay)
+                    const struct publisher *publisher)
 {
-    keeper->relay = relay;
+    keeper->publisher = publisher;
     keeper->follow = follow;
     keeper->publish = publish;
 }
