@@ -1,3 +1,3 @@
-# dashboard-feed/publisher.c
+# dashboard-feed/publisher_send.c
 # A lower version than before is published.
-s/return found->total.version < published || found->total.version <= publisher->floor;/return false;/
+s/return found->total.version < published || found->total.version <= publisher->mark.floor;/return false;/

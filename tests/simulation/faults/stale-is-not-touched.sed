@@ -1,3 +1,3 @@
-# dashboard-feed/publisher.c
+# dashboard-feed/publisher_send.c
 # What Redis lost after it was published is not given a newer version.
-s/    if (may_touch(publisher) \&\& follow_touch(/    if (publisher->touching > TOUCHES_MAX \&\& follow_touch(/
+s/    if (may_touch(publisher) \&\&$/    if (publisher->send.touching > TOUCHES_MAX \&\&/
