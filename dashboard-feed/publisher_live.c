@@ -21,7 +21,7 @@ struct lookup {
     bool repeat[PUBLISHER_BATCH], compare[PUBLISHER_BATCH], silent[PUBLISHER_BATCH];
 };
 
-static struct publisher_asked *ask(struct publisher *publisher)
+static struct publisher_asked *live_ask(struct publisher *publisher)
 {
     struct publisher_asked *asked = malloc(sizeof *asked);
     if (asked != NULL)
@@ -102,7 +102,7 @@ static size_t may_publish(struct publisher *publisher)
 
 /* Fetches a batch of what is due. False where there is nothing, or it cannot be fetched now
  * (*retry). */
-static bool fetch(struct publisher *publisher, bool *retry)
+static bool live_fetch(struct publisher *publisher, bool *retry)
 {
     struct conflate_due due[PUBLISHER_BATCH];
     struct follow_article articles[PUBLISHER_BATCH];
@@ -150,7 +150,7 @@ void publisher_live_pump(struct publisher *publisher)
             retry = true;
             break;
         }
-        if (!fetch(publisher, &retry))
+        if (!live_fetch(publisher, &retry))
             break;
     }
     publisher->stats.conflate = conflate_stats(publisher->table);
@@ -218,7 +218,7 @@ void publisher_live_poll(struct publisher *publisher, uint32_t number)
             events_arm(publisher->live.soon, shard->asked_ms + POLL_SPACE_MS - now);
         return;
     }
-    struct publisher_asked *asked = ask(publisher);
+    struct publisher_asked *asked = live_ask(publisher);
     if (asked == NULL)
         return;
     if (follow_range(publisher->follow, number, publisher->cover.shard[number].live, UINT64_MAX,
@@ -253,7 +253,7 @@ out:
 /* Asks for its newest change. Where that cannot be sent, each second's poll does. */
 static void follow_shard(struct publisher *publisher, uint32_t number)
 {
-    struct publisher_asked *asked = ask(publisher);
+    struct publisher_asked *asked = live_ask(publisher);
     if (asked == NULL ||
         follow_range(publisher->follow, number, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
         free(asked);

@@ -48,8 +48,8 @@ static bool may_touch(struct publisher *publisher)
 
 /* The article's version in Redis is not above `above`, which was published or is retained: it is
  * touched. It comes again after the interval, touched or not, until it has a version above that. */
-static enum publisher_send_result touch(struct publisher *publisher,
-                                        const struct follow_total *found, uint64_t above)
+static enum publisher_send_result touch_stale(struct publisher *publisher,
+                                              const struct follow_total *found, uint64_t above)
 {
     publisher->stats.outdated++;
     if (!conflate_stale(publisher->table, found->shard, found->article, found->article_bytes,
@@ -88,7 +88,7 @@ enum publisher_send_result publisher_send_total(struct publisher *publisher,
     if (view == PUBLISHER_LATER)
         return PUBLISHER_SEND_REFUSED;
     if (is_stale(publisher, found, compare, &above))
-        return touch(publisher, found, above);
+        return touch_stale(publisher, found, above);
     if (found->outcome != FOLLOW_FOUND)
         return PUBLISHER_SEND_SKIPPED; /* bad ones were said by follow */
     if (silent && found->total.version ==
