@@ -55,8 +55,7 @@ void keeper_broker_connected(struct keeper *keeper);
 void keeper_heard(struct keeper *keeper, const char *article, const char *payload, size_t bytes);
 void keeper_broker_ready(struct keeper *keeper);
 
-/* From publisher, once it may have begun to work: from then on it knows what Redis may have lost.
- */
+/* From publisher, once it may run: from then on it knows what Redis may have lost. */
 void keeper_judge(struct keeper *keeper);
 
 /* From publisher: a total was fetched, with its article's state. */

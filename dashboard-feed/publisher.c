@@ -67,7 +67,7 @@ void publisher_broker_ready(struct publisher *publisher, const struct publish_ma
 
 void publisher_broker_away(struct publisher *publisher)
 {
-    publisher->mark.listing = false;
+    publisher_mark_away(publisher);
     publisher_pause(publisher);
 }
 

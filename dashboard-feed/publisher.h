@@ -38,8 +38,8 @@ struct publisher_config {
     uint64_t republish_rate; /* totals a second */
     size_t max_articles;
     unsigned char seed[ARTICLE_SEED_BYTES];
-    void (*on_stopped)(void *user); /* after publisher_stop: what was due is out, and the mark is
-                                       with the broker */
+    /* After publisher_stop: what was due is out, and the mark is with the broker. */
+    void (*on_stopped)(void *user);
     /* A total was fetched, with its article's state; `repeat`: once more. NULL: all are shown. */
     enum publisher_view (*on_total)(void *user, const struct follow_total *total, bool repeat);
     void *user;

@@ -7,6 +7,7 @@
 #include "daemon/log.h"
 #include "publisher_state.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,6 +113,11 @@ void publisher_mark_read(struct publisher *publisher, const struct publish_mark 
         publisher->mark.read = *mark;
 }
 
+void publisher_mark_away(struct publisher *publisher)
+{
+    publisher->mark.listing = false;
+}
+
 bool publisher_mark_begin(struct publisher *publisher)
 {
     struct publisher_mark *mark = &publisher->mark;
@@ -162,6 +168,18 @@ bool publisher_mark_listed(struct publisher *publisher)
 }
 
 /* ---- writing ---- */
+
+void publisher_mark_check_compared(struct publisher *publisher)
+{
+    if (!publisher->running || publisher->mark.compared)
+        return;
+    bool open = !publisher_live_follows(publisher) || cover_open(&publisher->cover) > 0;
+    if (conflate_doubts(publisher->table) || (publisher->mark.another && open))
+        return;
+    publisher->mark.compared = true;
+    log_line(LOG_LEVEL_INFO, "all that was published is in Redis", "touched=%" PRIu64,
+             publisher->stats.touched);
+}
 
 /* Writes the mark if it has changed. Returns whether one is in flight. While versions of another
  * store must still be passed, the broker keeps that store's mark, so a feed that starts in the

@@ -40,11 +40,14 @@ void publisher_mark_fini(struct publisher *publisher);
 /* The broker became ready, with this mark; NULL: none. */
 void publisher_mark_read(struct publisher *publisher, const struct publish_mark *mark);
 
+/* The broker is away: it lists nothing any more. */
+void publisher_mark_away(struct publisher *publisher);
+
 /* A run begins: decides from where to publish again and what to compare. False where the broker
  * must list first what it retains: then call it once more after publisher_mark_listed. */
 bool publisher_mark_begin(struct publisher *publisher);
 
-/* The run ends; it is the current one still. */
+/* The run is about to end. */
 void publisher_mark_pause(struct publisher *publisher);
 
 /* A total that the broker retains. */
@@ -53,6 +56,10 @@ void publisher_mark_retained(struct publisher *publisher, const char *article, s
 
 /* These were all. False where no list was asked for. */
 bool publisher_mark_listed(struct publisher *publisher);
+
+/* Notes whether all that was published is known to be in Redis, as it is now. The mark names this
+ * run of Redis only then. */
+void publisher_mark_check_compared(struct publisher *publisher);
 
 /* After publisher_stop: once everything is out and the last mark is with the broker, or a side is
  * away, calls on_stopped. Call it whenever this may have become so. */

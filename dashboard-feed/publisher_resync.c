@@ -125,19 +125,6 @@ static void next_page(struct publisher *publisher)
         publisher->resync.paging = true;
 }
 
-/* Whether all that was published is known to be in Redis, as it is now. */
-static void check_compared(struct publisher *publisher)
-{
-    if (!publisher->running || publisher->mark.compared)
-        return;
-    bool open = !publisher_live_follows(publisher) || cover_open(&publisher->cover) > 0;
-    if (conflate_doubts(publisher->table) || (publisher->mark.another && open))
-        return;
-    publisher->mark.compared = true;
-    log_line(LOG_LEVEL_INFO, "all that was published is in Redis", "touched=%" PRIu64,
-             publisher->stats.touched);
-}
-
 static void on_tick(evutil_socket_t fd, short what, void *user)
 {
     struct publisher *publisher = user;
@@ -152,7 +139,7 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
             publisher_live_pump(publisher);
     }
     next_page(publisher);
-    check_compared(publisher);
+    publisher_mark_check_compared(publisher);
     if (publisher->mark.compared && publisher_live_follows(publisher) &&
         cover_open(&publisher->cover) == 0)
         event_del(publisher->resync.tick);

@@ -4,7 +4,10 @@
  *   publisher_live    changed totals: follows the shards, fetches what is due
  *   publisher_resync  pages through the ranges that the broker may lack, and compares
  *   publisher_mark    what the broker is known to hold: reads, judges and writes the mark
- *   publisher         puts them together: begins, pauses, stops */
+ *   publisher         puts them together: begins, pauses, stops
+ *
+ * Each part writes only its own struct, the statistics, the table and the ranges. The others read
+ * what they need. */
 #ifndef TALLY_FEED_PUBLISHER_STATE_H
 #define TALLY_FEED_PUBLISHER_STATE_H
 
