@@ -6,6 +6,7 @@
 #include "daemon/events.h"
 #include "error_page.h"
 #include "fnv.h"
+#include "lookup.h"
 #include "route.h"
 #include "totals_answer.h"
 #include "visitors.h"
@@ -419,7 +420,7 @@ static void looked_up(const struct question *question)
         events_arm(question->http->turn, 0);
 }
 
-static void answer_totals(const struct question *question, const struct follow_total *totals)
+static void answer_totals(const struct question *question, const struct lookup_total *totals)
 {
     struct http *http = question->http;
     char etag[TOTALS_ANSWER_ETAG_BYTES];
@@ -427,8 +428,8 @@ static void answer_totals(const struct question *question, const struct follow_t
                                  .asked_n = question->n,
                                  .list = question->list,
                                  .found = totals,
-                                 .kinds = follow_kinds(http->config.follow),
-                                 .store = follow_store(http->config.follow),
+                                 .kinds = store_link_kinds(http->config.link),
+                                 .store = store_link_id(http->config.link),
                                  .unix_ms = clock_unix_ms()};
     char *text = totals_answer_json(&said);
     if (text == NULL) {
@@ -440,18 +441,18 @@ static void answer_totals(const struct question *question, const struct follow_t
     cJSON_free(text);
 }
 
-static void on_totals(void *user, const struct follow_total *totals, size_t n)
+static void on_totals(void *user, const struct lookup_total *totals, size_t n)
 {
     struct question *question = user;
     struct http *http = question->http;
     http->lookups--;
     looked_up(question);
     for (size_t i = 0; totals != NULL && i < n; i++)
-        if (!total_json_kinds_known(&totals[i].total, follow_kinds(http->config.follow)))
-            follow_reread(http->config.follow); /* known in a second, as long as this is cached */
+        if (!total_json_kinds_known(&totals[i].total, store_link_kinds(http->config.link)))
+            store_link_reread(http->config.link); /* known in a second, as long as this is cached */
     if (totals == NULL)
         answer_away(http, question->request, "redis does not answer");
-    else if (!question->list && totals[0].outcome == FOLLOW_BAD)
+    else if (!question->list && totals[0].outcome == LOOKUP_BAD)
         answer_error(http, question->request, 500, "Internal Server Error",
                      "what is stored about the article is damaged");
     else
@@ -463,14 +464,14 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
 static int look_up(struct question *question)
 {
     struct http *http = question->http;
-    struct follow_article articles[ROUTE_MAX_ARTICLES];
+    struct lookup_article articles[ROUTE_MAX_ARTICLES];
     size_t n = 0;
     for (size_t i = 0; i < question->n; i++)
         if (!question->article[i].bad)
-            articles[n++] = (struct follow_article){.id = question->article[i].id,
+            articles[n++] = (struct lookup_article){.id = question->article[i].id,
                                                     .bytes = question->article[i].bytes};
     http->lookups++;
-    if (follow_lookup(http->config.follow, articles, n, on_totals, question) == 0)
+    if (lookup_totals(http->config.link, articles, n, on_totals, question) == 0)
         return 0;
     http->lookups--;
     return -1;
@@ -480,7 +481,7 @@ static int look_up(struct question *question)
 static void ask_totals(struct question *question)
 {
     struct http *http = question->http;
-    bool ready = follow_ready(http->config.follow);
+    bool ready = store_link_ready(http->config.link);
     if (ready && question->turn.articles == 0) {
         answer_totals(question, NULL);
     } else if (ready && http->lookups >= HTTP_MAX_LOOKUPS) {

@@ -1,5 +1,7 @@
 #include "relay.h"
 
+#include "article_write.h"
+#include "changes.h"
 #include "core/article.h"
 #include "cover.h"
 #include "daemon/clock.h"
@@ -19,7 +21,8 @@
 #define RESYNC_TICK_MS 20
 #define TOUCHES_MAX 16     /* under way */
 #define LOST_US 10000000   /* before it was away Redis may lose: its last 2 s, and skew of clocks */
-#define KINDS_WAIT_MS 3000 /* for the name of a new kind; follow reads the store each second */
+#define KINDS_WAIT_MS 3000 /* for the name of a new kind; store_link reads the store each second   \
+                            */
 
 struct shard {
     bool followed; /* its newest change was asked for: live from there */
@@ -32,16 +35,16 @@ struct shard {
 
 struct relay {
     struct relay_config config;
-    struct follow *follow;
+    struct store_link *link;
     struct publish *publish;
     struct conflate *table;
     struct cover cover;
     struct shard shard[COVER_MAX_SHARDS];
     bool running;
     bool stopping;
-    char store[FOLLOW_STORE_ID_BYTES + 1]; /* in the last run */
-    char redis_run[FOLLOW_RUN_BYTES + 1];  /* likewise */
-    bool new_broker;                       /* what it holds is what its mark says */
+    char store[STORE_IDENTITY_ID_BYTES + 1];  /* in the last run */
+    char redis_run[STORE_LINK_RUN_BYTES + 1]; /* likewise */
+    bool new_broker;                          /* what it holds is what its mark says */
     bool has_mark;
     struct publish_mark mark;
     bool listing;      /* the broker tells what it retains … */
@@ -51,10 +54,10 @@ struct relay {
     bool raise;        /* … and the floor is to be put above all of it */
     bool compared;     /* all that was published is known to be in this run of Redis */
     uint64_t floor;    /* every article of this store gets a version above it */
-    uint64_t lost_from[COVER_MAX_SHARDS];  /* relay_lost_from */
-    char marked_run[FOLLOW_RUN_BYTES + 1]; /* as the mark says */
-    uint32_t run;                          /* answers of an earlier run are ignored */
-    unsigned fetching;                     /* lookups of changed articles under way */
+    uint64_t lost_from[COVER_MAX_SHARDS];      /* relay_lost_from */
+    char marked_run[STORE_LINK_RUN_BYTES + 1]; /* as the mark says */
+    uint32_t run;                              /* answers of an earlier run are ignored */
+    unsigned fetching;                         /* lookups of changed articles under way */
     unsigned touching;
     bool paging;               /* a page of a resync is under way */
     double due_tokens;         /* totals that may be published now … */
@@ -121,11 +124,11 @@ enum result { SENT, HIDDEN, SKIPPED, STALE, REFUSED };
  * back. */
 static bool awaits_kind(struct relay *relay, const struct total *total)
 {
-    if (total_json_kinds_known(total, follow_kinds(relay->follow))) {
+    if (total_json_kinds_known(total, store_link_kinds(relay->link))) {
         relay->unknown_since_ms = 0;
         return false;
     }
-    follow_reread(relay->follow);
+    store_link_reread(relay->link);
     if (relay->unknown_since_ms == 0)
         relay->unknown_since_ms = clock_monotonic_ms();
     if (clock_monotonic_ms() - relay->unknown_since_ms < KINDS_WAIT_MS)
@@ -155,14 +158,14 @@ static bool may_touch(struct relay *relay)
 
 /* The article's version in Redis is not above `above`, which was published or is retained: it is
  * touched. It comes again after the interval, touched or not, until it has a version above that. */
-static enum result touch(struct relay *relay, const struct follow_total *found, uint64_t above)
+static enum result touch(struct relay *relay, const struct lookup_total *found, uint64_t above)
 {
     relay->stats.outdated++;
     if (!conflate_stale(relay->table, found->shard, found->article, found->article_bytes,
                         clock_monotonic_ms()))
         return REFUSED;
-    if (may_touch(relay) && follow_touch(relay->follow, found->article, found->article_bytes, above,
-                                         on_touched, relay) == 0) {
+    if (may_touch(relay) && article_write_version(relay->link, found->article, found->article_bytes,
+                                                  above, on_touched, relay) == 0) {
         relay->touching++;
         relay->touch_tokens--;
     }
@@ -171,30 +174,30 @@ static enum result touch(struct relay *relay, const struct follow_total *found, 
 
 /* Whether a total was found below what the broker or readers have. One that Redis does not know is
  * so only where it is being compared: else it may have been taken away. */
-static bool is_stale(const struct relay *relay, const struct follow_total *found, bool compare,
+static bool is_stale(const struct relay *relay, const struct lookup_total *found, bool compare,
                      uint64_t *above)
 {
     uint64_t published = conflate_version(relay->table, found->article, found->article_bytes);
     *above = published > relay->floor ? published : relay->floor;
-    if (found->outcome == FOLLOW_FOUND)
+    if (found->outcome == LOOKUP_FOUND)
         return found->total.version < published || found->total.version <= relay->floor;
-    return found->outcome == FOLLOW_NONE && compare && published > 0 &&
+    return found->outcome == LOOKUP_NONE && compare && published > 0 &&
            !conflate_is_gone(relay->table, found->article, found->article_bytes);
 }
 
-static enum result send_total(struct relay *relay, const struct follow_total *found, bool repeat,
+static enum result send_total(struct relay *relay, const struct lookup_total *found, bool repeat,
                               bool compare, bool silent)
 {
     enum relay_view view = RELAY_SHOW;
     uint64_t above;
-    if (relay->config.on_total != NULL && found->outcome != FOLLOW_BAD)
+    if (relay->config.on_total != NULL && found->outcome != LOOKUP_BAD)
         view = relay->config.on_total(relay->config.user, found, repeat);
     if (view == RELAY_LATER)
         return REFUSED;
     if (is_stale(relay, found, compare, &above))
         return touch(relay, found, above);
-    if (found->outcome != FOLLOW_FOUND)
-        return SKIPPED; /* bad ones were said by follow */
+    if (found->outcome != LOOKUP_FOUND)
+        return SKIPPED; /* bad ones were said by lookup */
     if (silent && found->total.version ==
                       conflate_version(relay->table, found->article, found->article_bytes))
         return SKIPPED;
@@ -206,7 +209,7 @@ static enum result send_total(struct relay *relay, const struct follow_total *fo
     if (view == RELAY_SHOW && awaits_kind(relay, &found->total))
         return REFUSED;
     if (view == RELAY_SHOW && publish_total(relay->publish, found->article, found->article_bytes,
-                                            &found->total, follow_kinds(relay->follow)) != 0)
+                                            &found->total, store_link_kinds(relay->link)) != 0)
         return REFUSED;
     conflate_published(relay->table, found->shard, found->article, found->article_bytes,
                        found->total.version, clock_monotonic_ms());
@@ -215,7 +218,7 @@ static enum result send_total(struct relay *relay, const struct follow_total *fo
     return view == RELAY_SHOW ? SENT : HIDDEN;
 }
 
-static void count_sent(struct relay *relay, const struct follow_total *found, bool repeat)
+static void count_sent(struct relay *relay, const struct lookup_total *found, bool repeat)
 {
     if (repeat) {
         relay->stats.repeated++;
@@ -250,7 +253,7 @@ static void check_stopped(struct relay *relay)
 
 static void pump(struct relay *relay);
 
-static void on_totals(void *user, const struct follow_total *totals, size_t n)
+static void on_totals(void *user, const struct lookup_total *totals, size_t n)
 {
     struct asked *asked = user;
     struct relay *relay = asked->relay;
@@ -261,7 +264,7 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
     if (totals == NULL) /* no memory, or the connection is about to end */
         conflate_give_back_batch(relay->table, asked->batch);
     for (size_t i = 0; i < n && totals != NULL; i++) {
-        const struct follow_total *one = &totals[i];
+        const struct lookup_total *one = &totals[i];
         switch (send_total(relay, one, asked->repeat[i], asked->compare[i], asked->silent[i])) {
         case SENT:
             count_sent(relay, one, asked->repeat[i]);
@@ -311,7 +314,7 @@ static size_t may_publish(struct relay *relay)
 static bool fetch(struct relay *relay, bool *retry)
 {
     struct conflate_due due[BATCH];
-    struct follow_article articles[BATCH];
+    struct lookup_article articles[BATCH];
     size_t most = may_publish(relay);
     if (most == 0 && conflate_next_ms(relay->table, clock_monotonic_ms()) == 0) {
         relay->stats.over_rate++;
@@ -323,7 +326,7 @@ static bool fetch(struct relay *relay, bool *retry)
     relay->due_tokens -= (double)n;
     struct asked *asked = ask(relay);
     for (size_t i = 0; i < n; i++) {
-        articles[i] = (struct follow_article){.id = due[i].article, .bytes = due[i].article_bytes};
+        articles[i] = (struct lookup_article){.id = due[i].article, .bytes = due[i].article_bytes};
         if (asked == NULL)
             continue;
         asked->batch = due[i].batch;
@@ -331,7 +334,7 @@ static bool fetch(struct relay *relay, bool *retry)
         asked->compare[i] = due[i].compare;
         asked->silent[i] = due[i].silent;
     }
-    if (asked == NULL || follow_lookup(relay->follow, articles, n, on_totals, asked) != 0) {
+    if (asked == NULL || lookup_totals(relay->link, articles, n, on_totals, asked) != 0) {
         for (size_t i = n; i-- > 0;)
             conflate_give_back(relay->table, articles[i].id, articles[i].bytes);
         relay->due_tokens += (double)n;
@@ -381,7 +384,7 @@ static void on_pump(evutil_socket_t fd, short what, void *user)
 static void poll_shard(struct relay *relay, uint32_t number);
 static void follow_shard(struct relay *relay, uint32_t number);
 
-static void on_changes(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+static void on_changes(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
                        long got)
 {
     struct asked *asked = user;
@@ -392,7 +395,7 @@ static void on_changes(void *user, uint32_t number, const struct follow_change *
     struct shard *shard = &relay->shard[number];
     shard->asking = false;
     for (size_t i = 0; i < n && !full; i++) {
-        const struct follow_change *one = &changes[i];
+        const struct changes_entry *one = &changes[i];
         full = one->article_bytes > 0 &&
                conflate_note(relay->table, number, one->article, one->article_bytes, one->version,
                              clock_monotonic_ms()) == CONFLATE_FULL;
@@ -424,8 +427,8 @@ static void poll_shard(struct relay *relay, uint32_t number)
     if (asked == NULL)
         return;
     asked->limit = POLL_LIMIT;
-    if (follow_range(relay->follow, number, relay->cover.shard[number].live, UINT64_MAX, false,
-                     POLL_LIMIT, on_changes, asked) != 0) {
+    if (changes_range(relay->link, number, relay->cover.shard[number].live, UINT64_MAX, false,
+                      POLL_LIMIT, on_changes, asked) != 0) {
         free(asked);
         return;
     }
@@ -475,12 +478,12 @@ static void page_done(struct relay *relay, const struct asked *asked)
 /* Whether a republished total changed so recently that current viewers may see it for the first
  * time. If so, it is repeated like any change. Older ones were repeated, or will be shown on
  * demand. */
-static bool is_recent(const struct relay *relay, const struct follow_total *found)
+static bool is_recent(const struct relay *relay, const struct lookup_total *found)
 {
     return found->total.version + relay->config.repeat_ms * 1000 > clock_unix_us();
 }
 
-static void on_page_totals(void *user, const struct follow_total *totals, size_t n)
+static void on_page_totals(void *user, const struct lookup_total *totals, size_t n)
 {
     struct asked *asked = user;
     struct relay *relay = asked->relay;
@@ -504,12 +507,12 @@ out:
     free(asked);
 }
 
-static void on_page(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+static void on_page(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
                     long got)
 {
     struct asked *asked = user;
     struct relay *relay = asked->relay;
-    struct follow_article articles[BATCH];
+    struct lookup_article articles[BATCH];
     size_t wanted = 0;
     if (!is_current(asked))
         goto out;
@@ -518,19 +521,19 @@ static void on_page(void *user, uint32_t number, const struct follow_change *cha
         goto out;
     }
     for (size_t i = 0; i < n && i < BATCH; i++) {
-        const struct follow_change *one = &changes[i];
+        const struct changes_entry *one = &changes[i];
         asked->down_to = one->version;
         if (one->article_bytes > 0 &&
             !conflate_knows(relay->table, one->article, one->article_bytes, one->version))
             articles[wanted++] =
-                (struct follow_article){.id = one->article, .bytes = one->article_bytes};
+                (struct lookup_article){.id = one->article, .bytes = one->article_bytes};
     }
     asked->shard = number;
     if ((size_t)got < asked->limit || n == 0)
         asked->down_to = 0;
     if (wanted == 0)
         page_done(relay, asked);
-    else if (follow_lookup(relay->follow, articles, wanted, on_page_totals, asked) == 0)
+    else if (lookup_totals(relay->link, articles, wanted, on_page_totals, asked) == 0)
         return;
     else
         relay->paging = false;
@@ -553,8 +556,8 @@ static void next_page(struct relay *relay)
     if (asked == NULL)
         return;
     asked->limit = relay->tokens > BATCH ? BATCH : (size_t)relay->tokens;
-    if (follow_range(relay->follow, number, range.low, range.high, true, asked->limit, on_page,
-                     asked) != 0)
+    if (changes_range(relay->link, number, range.low, range.high, true, asked->limit, on_page,
+                      asked) != 0)
         free(asked);
     else
         relay->paging = true;
@@ -611,7 +614,7 @@ static bool write_mark(struct relay *relay)
         now_covered[i] = covered(relay, i);
         changed = changed || now_covered[i] != relay->shard[i].marked;
     }
-    if (!changed || publish_mark(relay->publish, follow_store(relay->follow), run, shards(relay),
+    if (!changed || publish_mark(relay->publish, store_link_id(relay->link), run, shards(relay),
                                  now_covered) != 0)
         return false;
     for (uint32_t i = 0; i < shards(relay); i++)
@@ -635,7 +638,7 @@ void relay_marked(struct relay *relay)
 
 /* ---- beginning and pausing ---- */
 
-static void on_top(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+static void on_top(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
                    long got)
 {
     struct asked *asked = user;
@@ -660,7 +663,7 @@ static void follow_shard(struct relay *relay, uint32_t number)
 {
     struct asked *asked = ask(relay);
     if (asked == NULL ||
-        follow_range(relay->follow, number, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
+        changes_range(relay->link, number, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
         free(asked);
     else
         relay->shard[number].asking = true;
@@ -669,14 +672,14 @@ static void follow_shard(struct relay *relay, uint32_t number)
 /* The broker's mark is of this store. */
 static bool is_ours(const struct relay *relay)
 {
-    return relay->has_mark && relay->mark.shards == follow_shards(relay->follow) &&
-           strcmp(relay->mark.store, follow_store(relay->follow)) == 0;
+    return relay->has_mark && relay->mark.shards == store_link_shards(relay->link) &&
+           strcmp(relay->mark.store, store_link_id(relay->link)) == 0;
 }
 
 /* Redis is known to have lost nothing since `run`. */
 static bool is_same_run(const struct relay *relay, const char *run)
 {
-    return run[0] != '\0' && strcmp(run, follow_run(relay->follow)) == 0;
+    return run[0] != '\0' && strcmp(run, store_link_run(relay->link)) == 0;
 }
 
 /* Whether the broker must first list what it retains, because nothing else does. */
@@ -737,17 +740,17 @@ static void begin_store(struct relay *relay)
         conflate_reset(relay->table, true);
     }
     relay->floor = 0;
-    snprintf(relay->store, sizeof relay->store, "%s", follow_store(relay->follow));
-    cover_init(&relay->cover, follow_shards(relay->follow));
+    snprintf(relay->store, sizeof relay->store, "%s", store_link_id(relay->link));
+    cover_init(&relay->cover, store_link_shards(relay->link));
 }
 
 static void begin(struct relay *relay)
 {
-    if (relay->running || relay->listing || !follow_ready(relay->follow) ||
+    if (relay->running || relay->listing || !store_link_ready(relay->link) ||
         !publish_ready(relay->publish))
         return;
-    if (strcmp(relay->store, follow_store(relay->follow)) != 0 ||
-        relay->cover.shards != follow_shards(relay->follow))
+    if (strcmp(relay->store, store_link_id(relay->link)) != 0 ||
+        relay->cover.shards != store_link_shards(relay->link))
         begin_store(relay);
     if (must_list(relay)) {
         relay->retained = 0;
@@ -766,7 +769,7 @@ static void begin(struct relay *relay)
         read_mark(relay);
     relay->new_broker = false;
     judge_losses(relay, is_new);
-    snprintf(relay->redis_run, sizeof relay->redis_run, "%s", follow_run(relay->follow));
+    snprintf(relay->redis_run, sizeof relay->redis_run, "%s", store_link_run(relay->link));
     for (uint32_t i = 0; i < shards(relay); i++) {
         struct shard *shard = &relay->shard[i];
         shard->followed = shard->asking = shard->again = false;
@@ -892,9 +895,9 @@ struct relay *relay_new(struct event_base *base, const struct relay_config *conf
     return relay;
 }
 
-void relay_connect(struct relay *relay, struct follow *follow, struct publish *publish)
+void relay_connect(struct relay *relay, struct store_link *link, struct publish *publish)
 {
-    relay->follow = follow;
+    relay->link = link;
     relay->publish = publish;
 }
 

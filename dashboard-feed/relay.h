@@ -1,4 +1,4 @@
-/* Moves totals from Redis to the broker: follow reports changes, conflate and cover decide what is
+/* Moves totals from Redis to the broker: changes reports them, conflate and cover decide what is
  * due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop thread
  * only.
  *
@@ -8,14 +8,14 @@
  *
  * Redis may have lost published totals if it is in another run than the mark or this relay knows,
  * or if it holds another store. The relay then compares every retained or published article with
- * Redis, at the same rate. It touches an article whose version in Redis is lower (follow_touch).
- * The article gets a higher version, which every feed publishes. The mark names Redis's run only
- * once every article is compared. */
+ * Redis, at the same rate. It touches an article whose version in Redis is lower
+ * (article_write_version). The article gets a higher version, which every feed publishes. The mark
+ * names Redis's run only once every article is compared. */
 #ifndef TALLY_FEED_RELAY_H
 #define TALLY_FEED_RELAY_H
 
 #include "conflate.h"
-#include "follow.h"
+#include "lookup.h"
 #include "publish.h"
 
 #include <event2/event.h>
@@ -41,7 +41,7 @@ struct relay_config {
     void (*on_stopped)(
         void *user); /* after relay_stop: what was due is out, and the mark is with the broker */
     /* A total was fetched, with its article's state; `repeat`: once more. NULL: all are shown. */
-    enum relay_view (*on_total)(void *user, const struct follow_total *total, bool repeat);
+    enum relay_view (*on_total)(void *user, const struct lookup_total *total, bool repeat);
     void *user;
 };
 
@@ -63,13 +63,13 @@ struct relay_stats {
 /* NULL on no memory. */
 struct relay *relay_new(struct event_base *base, const struct relay_config *config);
 
-/* Before this, and after follow and publish are freed, no other function may be called but
+/* Before this, and after the store link and publish are freed, no other function may be called but
  * relay_free. */
-void relay_connect(struct relay *relay, struct follow *follow, struct publish *publish);
+void relay_connect(struct relay *relay, struct store_link *link, struct publish *publish);
 
 void relay_free(struct relay *relay);
 
-/* From follow. */
+/* From store_link. */
 void relay_store_ready(struct relay *relay);
 void relay_store_away(struct relay *relay);
 void relay_hint(struct relay *relay, uint32_t shard);

@@ -288,7 +288,7 @@ class Shard:
 
     def call(self, article, state, above=0, store=None):
         store = self.redis.hget("tally:store", "id") if store is None else store
-        return self.script(keys=self.keys() + ["tally:store"], args=[article, state, self.number, store, above])
+        return self.script(keys=self.keys() + ["tally:store"], args=[article, above, state, self.number, store])
 
     def all(self):
         return [self.redis.dump(key) for key in self.keys()]
