@@ -99,7 +99,7 @@ out:
 
 /* ---- asking Redis ---- */
 
-static void ask(struct forget *forget);
+static void forget_ask(struct forget *forget);
 
 /* The answer's word; NULL where the script failed, which it logs if Redis refused it. */
 static const char *forget_word(const struct script_answer *answer)
@@ -124,11 +124,11 @@ static void on_answer(void *user, const struct script_answer *answer)
         log_line(LOG_LEVEL_WARNING, "a quiet article cannot be forgotten", "article=%s",
                  asked->article);
     if (word != NULL)
-        ask(forget);
+        forget_ask(forget);
     free(asked);
 }
 
-static int ask_one(struct forget *forget, const struct forget_one *one)
+static int forget_ask_one(struct forget *forget, const struct forget_one *one)
 {
     static const char *const names[] = {"heads", "base", "changed", "meta", "states", "forgotten"};
     char number[12], quiet_s[24];
@@ -160,11 +160,11 @@ static int ask_one(struct forget *forget, const struct forget_one *one)
 }
 
 /* While a side is away nothing is asked: the plugin says it again. */
-static void ask(struct forget *forget)
+static void forget_ask(struct forget *forget)
 {
     while (forget->asking < ASKING_MAX && forget->next < forget->list.n &&
            store_link_ready(forget->link) && publish_ready(forget->publish) &&
-           ask_one(forget, &forget->list.one[forget->next]) == 0)
+           forget_ask_one(forget, &forget->list.one[forget->next]) == 0)
         forget->next++;
 }
 
@@ -174,7 +174,7 @@ void forget_heard(struct forget *forget, const char *json, size_t bytes)
     if (forget_parse(&forget->list, json, bytes) != 0)
         log_line(LOG_LEVEL_WARNING, "ops/quiet cannot be read as a list of articles", "bytes=%zu",
                  bytes);
-    ask(forget);
+    forget_ask(forget);
 }
 
 /* ---- sweeping ---- */

@@ -19,10 +19,11 @@
 #define BATCHES_MAX 4   /* lookups under way */
 #define RETRY_MS 20     /* after the broker or Redis took nothing */
 #define RESYNC_TICK_MS 20
-#define TOUCHES_MAX 16     /* under way */
-#define LOST_US 10000000   /* before it was away Redis may lose: its last 2 s, and skew of clocks */
-#define KINDS_WAIT_MS 3000 /* for the name of a new kind; store_link reads the store each second   \
-                            */
+#define TOUCHES_MAX 16   /* under way */
+#define LOST_US 10000000 /* before it was away Redis may lose: its last 2 s, and skew of clocks */
+#define KINDS_WAIT_MS                                                                              \
+    3000 /* for the name of a new kind; store_link reads the store each second                     \
+          */
 
 struct shard {
     bool followed; /* its newest change was asked for: live from there */

@@ -54,7 +54,7 @@ struct asked {
     char article[ARTICLE_MAX_BYTES];
 };
 
-static struct asked *ask(struct state_sync *sync, const char *article, size_t bytes)
+static struct asked *state_sync_ask(struct state_sync *sync, const char *article, size_t bytes)
 {
     struct asked *asked = calloc(1, sizeof *asked);
     if (asked == NULL)
@@ -67,7 +67,8 @@ static struct asked *ask(struct state_sync *sync, const char *article, size_t by
 }
 
 /* A line each SAY_MS. */
-static void say(struct state_sync *sync, const char *msg, const char *article, size_t bytes)
+static void state_sync_say(struct state_sync *sync, const char *msg, const char *article,
+                           size_t bytes)
 {
     uint64_t now_ms = clock_monotonic_ms();
     if (sync->said_ms != 0 && now_ms - sync->said_ms < SAY_MS)
@@ -76,10 +77,10 @@ static void say(struct state_sync *sync, const char *msg, const char *article, s
     log_line(LOG_LEVEL_WARNING, msg, "article=%.*s", (int)bytes, article);
 }
 
-static void say_full(struct state_sync *sync, const char *article, size_t bytes)
+static void state_sync_say_full(struct state_sync *sync, const char *article, size_t bytes)
 {
-    say(sync, "option max_states is reached: a state is neither stored nor published", article,
-        bytes);
+    state_sync_say(sync, "option max_states is reached: a state is neither stored nor published",
+                   article, bytes);
 }
 
 /* ---- publishing ---- */
@@ -104,7 +105,7 @@ static bool may_publish(struct state_sync *sync)
     return sync->tokens >= 1 && !publish_backed_up(sync->publish);
 }
 
-static void pump(struct state_sync *sync)
+static void state_sync_pump(struct state_sync *sync)
 {
     struct states_due due;
     while (publish_ready(sync->publish) && states_next_due(sync->states, clock_unix_ms(), &due)) {
@@ -122,12 +123,12 @@ static void on_pump(evutil_socket_t fd, short what, void *user)
 {
     (void)fd;
     (void)what;
-    pump(user);
+    state_sync_pump(user);
 }
 
 /* ---- time ---- */
 
-static void shows(void *user, const char *article, size_t bytes)
+static void state_sync_shows(void *user, const char *article, size_t bytes)
 {
     struct state_sync *sync = user;
     sync->config.on_shown(sync->config.user, article, bytes);
@@ -147,21 +148,21 @@ static void on_clock(evutil_socket_t fd, short what, void *user)
     struct state_sync *sync = user;
     (void)fd;
     (void)what;
-    states_expire(sync->states, clock_unix_ms(), shows, sync);
+    states_expire(sync->states, clock_unix_ms(), state_sync_shows, sync);
     watch_clock(sync);
-    pump(sync);
+    state_sync_pump(sync);
 }
 
 /* The table has changed. */
-static void changed(struct state_sync *sync)
+static void state_sync_table_changed(struct state_sync *sync)
 {
     watch_clock(sync);
-    pump(sync);
+    state_sync_pump(sync);
 }
 
 /* ---- storing what operators say ---- */
 
-static void store(struct state_sync *sync);
+static void state_sync_store(struct state_sync *sync);
 
 static void on_kept(void *user, uint64_t version, uint32_t later_ms)
 {
@@ -175,19 +176,19 @@ static void on_kept(void *user, uint64_t version, uint32_t later_ms)
     } else {
         sync->stats.stored++;
         states_wish_stored(sync->states, asked->article, asked->bytes, version, clock_unix_ms());
-        changed(sync);
-        store(sync);
+        state_sync_table_changed(sync);
+        state_sync_store(sync);
     }
     free(asked);
 }
 
-static void store(struct state_sync *sync)
+static void state_sync_store(struct state_sync *sync)
 {
     struct states_wish wish;
     while (sync->storing < STORING_MAX && store_link_ready(sync->link) &&
            states_take_wish(sync->states, &wish)) {
         char json[ARTICLE_STATE_TEXT_MAX_BYTES] = "";
-        struct asked *asked = ask(sync, wish.article, wish.bytes);
+        struct asked *asked = state_sync_ask(sync, wish.article, wish.bytes);
         if (!wish.away)
             article_state_write(&wish.state, NULL, 0, false, json, sizeof json);
         if (asked == NULL || article_write_state(sync->link, wish.article, wish.bytes, json,
@@ -203,18 +204,18 @@ static void store(struct state_sync *sync)
 
 /* ---- loading what Redis has ---- */
 
-static void load(struct state_sync *sync);
+static void state_sync_load(struct state_sync *sync);
 
-static void loaded(struct state_sync *sync)
+static void state_sync_loaded(struct state_sync *sync)
 {
     sync->loaded = true;
     states_load_end(sync->states, sync->lost_from_us, clock_unix_ms());
     sync->lost_from_us = NOTHING_LOST;
-    log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu", states_stats(sync->states)->articles);
+    log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu", states_stats(sync->states).articles);
     state_sync_judge(sync);
-    store(sync);
-    states_shown(sync->states, clock_unix_ms(), shows, sync);
-    changed(sync);
+    state_sync_store(sync);
+    states_shown(sync->states, clock_unix_ms(), state_sync_shows, sync);
+    state_sync_table_changed(sync);
 }
 
 static void on_states(void *user, uint32_t shard, const struct stored_states_entry *states,
@@ -238,25 +239,25 @@ static void on_states(void *user, uint32_t shard, const struct stored_states_ent
             states_load_skip(sync->states, one->article, one->article_bytes);
         else if (!states_stored(sync->states, one->article, one->article_bytes, one->state,
                                 clock_unix_ms()))
-            say_full(sync, one->article, one->article_bytes);
+            state_sync_say_full(sync, one->article, one->article_bytes);
     }
     snprintf(sync->cursor, sizeof sync->cursor, "%s", cursor);
     if (strcmp(cursor, "0") == 0)
         sync->shard++;
-    changed(sync);
-    load(sync);
+    state_sync_table_changed(sync);
+    state_sync_load(sync);
 }
 
 /* The next page, or the end. */
-static void load(struct state_sync *sync)
+static void state_sync_load(struct state_sync *sync)
 {
     if (sync->loaded || sync->loading || !store_link_ready(sync->link))
         return;
     if (sync->shard == store_link_shards(sync->link)) {
-        loaded(sync);
+        state_sync_loaded(sync);
         return;
     }
-    struct asked *asked = ask(sync, "", 0);
+    struct asked *asked = state_sync_ask(sync, "", 0);
     if (asked == NULL ||
         stored_states_page(sync->link, sync->shard, sync->cursor, on_states, asked) != 0) {
         free(asked);
@@ -272,8 +273,8 @@ static void on_store(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     states_retry_wishes(sync->states);
-    load(sync);
-    store(sync);
+    state_sync_load(sync);
+    state_sync_store(sync);
 }
 
 /* ---- the contract ---- */
@@ -291,8 +292,8 @@ void state_sync_store_ready(struct state_sync *sync)
         sync->lost_from_us = NOTHING_LOST;
     states_retry_wishes(sync->states);
     state_sync_judge(sync);
-    load(sync);
-    store(sync);
+    state_sync_load(sync);
+    state_sync_store(sync);
 }
 
 void state_sync_judge(struct state_sync *sync)
@@ -308,8 +309,8 @@ void state_sync_judge(struct state_sync *sync)
     states_judge(sync->states, sync->another, lost_from_us, store_link_shards(sync->link),
                  clock_unix_ms());
     sync->another = false;
-    store(sync);
-    changed(sync);
+    state_sync_store(sync);
+    state_sync_table_changed(sync);
 }
 
 void state_sync_store_away(struct state_sync *sync)
@@ -342,21 +343,22 @@ void state_sync_heard(struct state_sync *sync, const char *article, const char *
         room = states_heard(sync->states, article, article_bytes, good ? &state : NULL,
                             clock_unix_ms());
     if (!room)
-        say_full(sync, article, article_bytes);
+        state_sync_say_full(sync, article, article_bytes);
     if (!good) {
         sync->stats.bad++;
-        say(sync, "the broker retains an invalid state of an article", article, article_bytes);
+        state_sync_say(sync, "the broker retains an invalid state of an article", article,
+                       article_bytes);
     }
-    store(sync);
-    pump(sync);
+    state_sync_store(sync);
+    state_sync_pump(sync);
 }
 
 void state_sync_broker_ready(struct state_sync *sync)
 {
     if (sync->loaded)
-        states_shown(sync->states, clock_unix_ms(), shows, sync);
+        states_shown(sync->states, clock_unix_ms(), state_sync_shows, sync);
     state_sync_judge(sync);
-    changed(sync);
+    state_sync_table_changed(sync);
 }
 
 enum relay_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
@@ -364,20 +366,19 @@ enum relay_view state_sync_total(struct state_sync *sync, const struct lookup_to
 {
     const char *article = total->article;
     size_t bytes = total->article_bytes;
-    const struct states_stats *stats = states_stats(sync->states);
     uint64_t now_ms;
 
-    if (total->state == NULL && stats->articles == 0)
+    if (total->state == NULL && states_stats(sync->states).articles == 0)
         return RELAY_SHOW;
     now_ms = clock_unix_ms();
     if (!states_stored(sync->states, article, bytes, total->state, now_ms))
-        say_full(sync, article, bytes);
+        state_sync_say_full(sync, article, bytes);
     if (repeat)
         states_again(sync->states, article, bytes);
-    if (stats->due > 0 || total->state != NULL)
-        changed(sync);
-    if (stats->wishes > 0)
-        store(sync);
+    if (states_stats(sync->states).due > 0 || total->state != NULL)
+        state_sync_table_changed(sync);
+    if (states_stats(sync->states).wishes > 0)
+        state_sync_store(sync);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
         states_total_is(sync->states, article, bytes, true);
         return RELAY_SHOW;
@@ -404,7 +405,7 @@ static void on_looked(void *user, const struct lookup_total *totals, size_t n)
 void state_sync_changed(struct state_sync *sync, const char *article, size_t bytes)
 {
     const struct lookup_article one = {.id = article, .bytes = bytes};
-    struct asked *asked = sync->looking < LOOKING_MAX ? ask(sync, article, bytes) : NULL;
+    struct asked *asked = sync->looking < LOOKING_MAX ? state_sync_ask(sync, article, bytes) : NULL;
     if (asked == NULL)
         return;
     if (lookup_totals(sync->link, &one, 1, on_looked, asked) != 0) {
@@ -417,7 +418,7 @@ void state_sync_changed(struct state_sync *sync, const char *article, size_t byt
 struct state_sync_stats state_sync_stats(const struct state_sync *sync)
 {
     struct state_sync_stats stats = sync->stats;
-    stats.states = *states_stats(sync->states);
+    stats.states = states_stats(sync->states);
     return stats;
 }
 

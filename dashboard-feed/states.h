@@ -134,7 +134,6 @@ bool states_total_stands(const struct states *states, const char *article, size_
 /* What the broker retains of it: a total, or surely none. */
 void states_total_is(struct states *states, const char *article, size_t bytes, bool there);
 
-/* The table's own: they go on changing with it. */
-const struct states_stats *states_stats(const struct states *states);
+struct states_stats states_stats(const struct states *states);
 
 #endif
