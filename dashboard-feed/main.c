@@ -403,7 +403,7 @@ static void take_down(struct feed *feed)
         event_base_free(feed->base);
 }
 
-static int run(struct feed *feed, struct settings *settings)
+static int feed_run(struct feed *feed, struct settings *settings)
 {
     char error[512] = "no memory";
     int result = -1;
@@ -447,7 +447,7 @@ int main(int argc, char **argv)
         log_line(LOG_LEVEL_ERROR, "libsodium cannot be initialised", NULL);
         return EXIT_FAILURE;
     }
-    int result = run(&feed, &settings);
+    int result = feed_run(&feed, &settings);
     settings_wipe(&settings);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,6 +1,6 @@
-/* Moves totals from Redis to the broker: changes reports them, conflate and cover decide what is
- * due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop thread
- * only.
+/* Moves totals from Redis to the broker: changes and lookup read them, conflate and cover decide
+ * what is due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop
+ * thread only.
  *
  * It works while both sides are ready. When both have become ready, it asks each shard for its
  * newest change and follows from there. It republishes what lies between the broker's mark and that

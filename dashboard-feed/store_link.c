@@ -44,7 +44,7 @@ struct store_link {
 
 /* ---- states ---- */
 
-static void leave(struct store_link *link, enum state to, const char *why)
+static void store_link_leave(struct store_link *link, enum state to, const char *why)
 {
     bool followed = link->state == FOLLOWING;
     link->state = to;
@@ -59,12 +59,12 @@ static void leave(struct store_link *link, enum state to, const char *why)
 
 static void enter_disconnected(struct store_link *link)
 {
-    leave(link, DISCONNECTED, "not connected");
+    store_link_leave(link, DISCONNECTED, "not connected");
 }
 
 static void enter_away(struct store_link *link, const char *why)
 {
-    leave(link, AWAY, why);
+    store_link_leave(link, AWAY, why);
 }
 
 /* From AWAY, with `identity` set. */
