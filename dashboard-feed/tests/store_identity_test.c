@@ -35,7 +35,7 @@ static void refuses_what_is_no_store(void **state)
         {"id", ID, "format", "2", "shards", "4", NULL},
         {"id", ID, "format", "1", "shards", "0", NULL},
         {"id", ID, "format", "1", "shards", "65", NULL},
-        {"id", ID "0", "format", "1", "shards", "4", NULL},
+        {"id", "0123456789abcdef0", "format", "1", "shards", "4", NULL},
         {"id", "0123456789abcde", "format", "1", "shards", "4", NULL},
         {"id", "0123456789ABCDEF", "format", "1", "shards", "4", NULL},
         {"id", ID, "format", "1", "shards", "4", "kind:like", "0", NULL},

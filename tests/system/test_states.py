@@ -485,7 +485,7 @@ def test_hidden_again_while_another_edge_took_the_state_away(make_edge):
     wait_until(lambda: hold() or edge.metrics()["tally_feed_waiting_states"] == 1, "the wish")
     together = edge.redis.pipeline(transaction=True)
     together.hdel(shard.key("meta"), "pause")
-    together.eval(shard.text, 5, *shard.keys(), "tally:store", article, "", shard.number, edge.redis.hget("tally:store", "id"), 0)
+    together.eval(shard.text, 5, *shard.keys(), "tally:store", article, 0, "", shard.number, edge.redis.hget("tally:store", "id"))
     hold(together)
     together.execute()
     wait_until(lambda: hold() or retained(edge, "totals/" + article), "the total while it has no state")
