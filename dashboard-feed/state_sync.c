@@ -380,14 +380,14 @@ enum relay_view state_sync_total(struct state_sync *sync, const struct lookup_to
     if (states_stats(sync->states).wishes > 0)
         state_sync_store(sync);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
-        states_total_is(sync->states, article, bytes, true);
+        states_set_total_retained(sync->states, article, bytes, true);
         return RELAY_SHOW;
     }
-    if (!states_total_stands(sync->states, article, bytes))
+    if (!states_total_retained(sync->states, article, bytes))
         return RELAY_HIDDEN;
     if (publish_no_total(sync->publish, article, bytes) != 0)
         return RELAY_LATER;
-    states_total_is(sync->states, article, bytes, false);
+    states_set_total_retained(sync->states, article, bytes, false);
     return RELAY_HIDDEN;
 }
 

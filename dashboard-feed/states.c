@@ -412,13 +412,13 @@ void states_shown(const struct states *states, uint64_t unix_ms,
 
 /* --- hidden totals --- */
 
-bool states_total_stands(const struct states *states, const char *article, size_t bytes)
+bool states_total_retained(const struct states *states, const char *article, size_t bytes)
 {
     const struct state_entry *entry = state_table_find(&states->table, article, bytes);
     return entry == NULL || !entry->no_total;
 }
 
-void states_total_is(struct states *states, const char *article, size_t bytes, bool there)
+void states_set_total_retained(struct states *states, const char *article, size_t bytes, bool there)
 {
     struct state_entry *entry = state_table_find(&states->table, article, bytes);
     if (entry != NULL)

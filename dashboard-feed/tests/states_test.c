@@ -494,17 +494,17 @@ static void totals_that_stand(void **state)
 {
     (void)state;
     load(true);
-    assert_true(states_total_stands(states, "a", 1));
-    states_total_is(states, "a", 1, false); /* it has no state */
-    assert_true(states_total_stands(states, "a", 1));
+    assert_true(states_total_retained(states, "a", 1));
+    states_set_total_retained(states, "a", 1, false); /* it has no state */
+    assert_true(states_total_retained(states, "a", 1));
     stored("a", "{\"results\":\"after_close\"}", V + 1);
-    states_total_is(states, "a", 1, false);
-    assert_false(states_total_stands(states, "a", 1));
-    states_total_is(states, "a", 1, true);
-    assert_true(states_total_stands(states, "a", 1));
-    states_total_is(states, "a", 1, false);
+    states_set_total_retained(states, "a", 1, false);
+    assert_false(states_total_retained(states, "a", 1));
+    states_set_total_retained(states, "a", 1, true);
+    assert_true(states_total_retained(states, "a", 1));
+    states_set_total_retained(states, "a", 1, false);
     states_new_broker(states, now);
-    assert_true(states_total_stands(states, "a", 1));
+    assert_true(states_total_retained(states, "a", 1));
 }
 
 static void once_more(void **state)
