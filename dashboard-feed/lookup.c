@@ -14,7 +14,7 @@
 #define LOOKUP_KEYS 3 /* heads, base, states */
 
 _Static_assert(LOOKUP_KEYS <= QUERY_COMMANDS_MAX, "a command a key");
-_Static_assert(LOOKUP_KEYS *(LOOKUP_ARTICLES_MAX + 3) + 6 <= QUERY_WORDS_MAX,
+_Static_assert((LOOKUP_ARTICLES_MAX + 3) * LOOKUP_KEYS + 6 <= QUERY_WORDS_MAX,
                "a query holds the largest lookup");
 
 struct lookup {

@@ -24,7 +24,7 @@ struct state_entry {
     struct article_state state;                /* Redis's, where `stored` */
     struct article_state *wished;              /* while the wish is one for a state; owned */
     struct article_state *held; /* what the broker holds above `state`, until judged; owned */
-    uint64_t holds;             /* the version that the broker holds; 0 nothing */
+    uint64_t holds;             /* the version that the broker holds; 0 nothing (states.c) */
     uint32_t load;              /* in which it was told of last */
     uint8_t bytes;
     uint8_t wish; /* an operator's, not stored yet */
