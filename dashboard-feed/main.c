@@ -10,7 +10,7 @@
 #include "http.h"
 #include "metrics.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "settings.h"
 #include "state_sync.h"
 #include "store_link.h"
@@ -33,7 +33,7 @@ struct feed {
     struct store_link *link;
     struct subscription *subscription;
     struct publish *publish;
-    struct relay *relay;
+    struct publisher *publisher;
     struct state_sync *state_sync;
     struct forget *forget;
     struct creation creation;
@@ -82,7 +82,7 @@ static void on_metrics(void *user, struct evbuffer *out)
         .broker_up = publish_ready(feed->publish),
         .store_link = store_link_stats(feed->link),
         .publish = publish_stats(feed->publish),
-        .relay = relay_stats(feed->relay),
+        .publisher = publisher_stats(feed->publisher),
         .state_sync = state_sync_stats(feed->state_sync),
         .http = http_stats(feed->http),
         .creation = feed->creation,
@@ -98,14 +98,14 @@ static void on_metrics(void *user, struct evbuffer *out)
 static void on_store_ready(void *user)
 {
     struct feed *feed = user;
-    relay_store_ready(feed->relay);
+    publisher_store_ready(feed->publisher);
     state_sync_store_ready(feed->state_sync);
 }
 
 static void on_store_away(void *user)
 {
     struct feed *feed = user;
-    relay_store_away(feed->relay);
+    publisher_store_away(feed->publisher);
     state_sync_store_away(feed->state_sync);
 }
 
@@ -118,7 +118,7 @@ static void on_store_lost(void *user)
 static void on_hint(void *user, uint32_t shard)
 {
     struct feed *feed = user;
-    relay_hint(feed->relay, shard);
+    publisher_hint(feed->publisher, shard);
 }
 
 static void on_state(void *user, const char *article, size_t bytes)
@@ -130,7 +130,7 @@ static void on_state(void *user, const char *article, size_t bytes)
 static void on_broker_ready(void *user, const struct publish_mark *mark)
 {
     struct feed *feed = user;
-    relay_broker_ready(feed->relay, mark);
+    publisher_broker_ready(feed->publisher, mark);
     state_sync_broker_ready(feed->state_sync);
 }
 
@@ -143,13 +143,13 @@ static void on_broker_connected(void *user)
 static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
 {
     struct feed *feed = user;
-    relay_retained(feed->relay, article, bytes, version);
+    publisher_retained(feed->publisher, article, bytes, version);
 }
 
 static void on_listed(void *user)
 {
     struct feed *feed = user;
-    relay_listed(feed->relay);
+    publisher_listed(feed->publisher);
     state_sync_judge(feed->state_sync);
 }
 
@@ -159,7 +159,7 @@ static void on_article(void *user, const char *article, const char *payload, siz
     state_sync_heard(feed->state_sync, article, payload, bytes);
 }
 
-static enum relay_view on_total(void *user, const struct lookup_total *total, bool repeat)
+static enum publisher_view on_total(void *user, const struct lookup_total *total, bool repeat)
 {
     struct feed *feed = user;
     return state_sync_total(feed->state_sync, total, repeat);
@@ -168,7 +168,7 @@ static enum relay_view on_total(void *user, const struct lookup_total *total, bo
 static void on_shown(void *user, const char *article, size_t bytes)
 {
     struct feed *feed = user;
-    relay_renew(feed->relay, article, bytes);
+    publisher_renew(feed->publisher, article, bytes);
 }
 
 static void on_broker_away(void *user)
@@ -176,7 +176,7 @@ static void on_broker_away(void *user)
     struct feed *feed = user;
     health_forget_collector(&feed->health);
     feed->creation.heard = false;
-    relay_broker_away(feed->relay);
+    publisher_broker_away(feed->publisher);
 }
 
 static void on_collector(void *user, const char *payload, size_t bytes)
@@ -201,7 +201,7 @@ static void on_refusals(void *user, const char *payload, size_t bytes)
 static void on_marked(void *user)
 {
     struct feed *feed = user;
-    relay_marked(feed->relay);
+    publisher_marked(feed->publisher);
 }
 
 static void on_stopped(void *user)
@@ -229,7 +229,7 @@ static void on_signal(evutil_socket_t fd, short what, void *user)
     events_arm(feed->deadline, STOP_MAX_MS);
     health_offline(&feed->health);
     publish_health(feed->publish, feed->health.json);
-    relay_stop(feed->relay);
+    publisher_stop(feed->publisher);
 }
 
 static int take_secret(void *user, const char *secret)
@@ -279,9 +279,9 @@ static int make_events(struct feed *feed)
                : 0;
 }
 
-static int make_relay(struct feed *feed, const struct settings *settings)
+static int make_publisher(struct feed *feed, const struct settings *settings)
 {
-    struct relay_config config = {
+    struct publisher_config config = {
         .interval_ms = settings->publish_interval_ms,
         .publish_rate = settings->publish_rate,
         .repeat_ms = settings->repeat_ms,
@@ -299,10 +299,10 @@ static int make_relay(struct feed *feed, const struct settings *settings)
     };
     randombytes_buf(config.seed, sizeof config.seed);
     randombytes_buf(sync.seed, sizeof sync.seed);
-    feed->relay = relay_new(feed->base, &config);
+    feed->publisher = publisher_new(feed->base, &config);
     feed->state_sync = state_sync_new(feed->base, &sync);
     feed->forget = forget_new(feed->base, settings->forgotten_s);
-    return feed->relay == NULL || feed->state_sync == NULL || feed->forget == NULL ? -1 : 0;
+    return feed->publisher == NULL || feed->state_sync == NULL || feed->forget == NULL ? -1 : 0;
 }
 
 static int make_redis_links(struct feed *feed, const struct settings *settings)
@@ -360,8 +360,8 @@ static int make_links(struct feed *feed, const struct settings *settings)
     feed->publish = publish_new(feed->base, &publish, feed->health.json);
     if (feed->publish == NULL)
         return -1;
-    relay_connect(feed->relay, feed->link, feed->publish);
-    state_sync_connect(feed->state_sync, feed->link, feed->publish, feed->relay);
+    publisher_connect(feed->publisher, feed->link, feed->publish);
+    state_sync_connect(feed->state_sync, feed->link, feed->publish, feed->publisher);
     forget_connect(feed->forget, feed->link, feed->publish);
     return 0;
 }
@@ -387,11 +387,11 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
 static void take_down(struct feed *feed)
 {
     subscription_free(feed->subscription);
-    /* Next: it answers what http, relay, state_sync and forget have asked. */
+    /* Next: it answers what http, publisher, state_sync and forget have asked. */
     store_link_free(feed->link);
     http_free(feed->http);
     publish_free(feed->publish);
-    relay_free(feed->relay);
+    publisher_free(feed->publisher);
     state_sync_free(feed->state_sync);
     forget_free(feed->forget);
     events_free(feed->sigterm);
@@ -411,7 +411,7 @@ static int feed_run(struct feed *feed, struct settings *settings)
     feed->settings = settings;
     health_init(&feed->health);
     feed->base = event_base_new();
-    if (feed->base == NULL || make_events(feed) != 0 || make_relay(feed, settings) != 0 ||
+    if (feed->base == NULL || make_events(feed) != 0 || make_publisher(feed, settings) != 0 ||
         make_links(feed, settings) != 0 || make_http(feed, settings, error, sizeof error) != 0) {
         log_line(LOG_LEVEL_ERROR, error, NULL);
         goto out;

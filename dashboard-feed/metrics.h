@@ -8,7 +8,7 @@
 #include "creation.h"
 #include "http.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "state_sync.h"
 #include "store_link.h"
 
@@ -24,7 +24,7 @@ struct metrics {
     bool broker_up;
     struct store_link_stats store_link;
     struct publish_stats publish;
-    struct relay_stats relay;
+    struct publisher_stats publisher;
     struct state_sync_stats state_sync;
     struct http_stats http;
     struct creation creation;                 /* not heard: its metrics are left out */

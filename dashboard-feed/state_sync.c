@@ -4,6 +4,7 @@
 
 #include "article_write.h"
 #include "core/article.h"
+#include "core/token_bucket.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
@@ -26,7 +27,7 @@ struct state_sync {
     struct state_sync_config config;
     struct store_link *link;
     struct publish *publish;
-    const struct relay *relay;
+    const struct publisher *publisher;
     struct states *states;
     struct event *pump;                     /* more may be published */
     struct event *clock;                    /* a state opens or closes */
@@ -40,8 +41,7 @@ struct state_sync {
     char cursor[24];
     uint64_t lost_from_us; /* what Redis may have lost since it was away */
     unsigned storing, looking;
-    double tokens;      /* states that may be published now … */
-    uint64_t tokens_ms; /* … as of then */
+    struct token_bucket due; /* states that may be published */
     uint64_t said_ms;
     struct state_sync_stats stats;
 };
@@ -93,16 +93,10 @@ static int publish_due(struct state_sync *sync, const struct states_due *due)
     return publish_state(sync->publish, due->article, due->bytes, json);
 }
 
-/* How many may go out now. */
 static bool may_publish(struct state_sync *sync)
 {
-    double rate = (double)sync->config.publish_rate, most = rate / 10 > 1 ? rate / 10 : 1;
-    uint64_t now = clock_monotonic_ms();
-    sync->tokens += rate * (double)(now - sync->tokens_ms) / 1000;
-    sync->tokens_ms = now;
-    if (sync->tokens > most)
-        sync->tokens = most;
-    return sync->tokens >= 1 && !publish_backed_up(sync->publish);
+    return token_bucket_refill(&sync->due, clock_monotonic_ms()) >= 1 &&
+           !publish_backed_up(sync->publish);
 }
 
 static void state_sync_pump(struct state_sync *sync)
@@ -113,7 +107,7 @@ static void state_sync_pump(struct state_sync *sync)
             events_arm(sync->pump, RETRY_MS);
             return;
         }
-        sync->tokens--;
+        token_bucket_take(&sync->due, 1);
         sync->stats.published++;
         states_published(sync->states);
     }
@@ -299,13 +293,13 @@ void state_sync_store_ready(struct state_sync *sync)
 void state_sync_judge(struct state_sync *sync)
 {
     uint64_t lost_from_us[STORE_IDENTITY_MAX_SHARDS];
-    if (!relay_running(sync->relay))
+    if (!publisher_running(sync->publisher))
         return;
-    sync->another = sync->another || relay_another(sync->relay);
+    sync->another = sync->another || publisher_another(sync->publisher);
     if (!sync->loaded)
         return;
     for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
-        lost_from_us[i] = relay_lost_from(sync->relay, i);
+        lost_from_us[i] = publisher_lost_from(sync->publisher, i);
     states_judge(sync->states, sync->another, lost_from_us, store_link_shards(sync->link),
                  clock_unix_ms());
     sync->another = false;
@@ -361,15 +355,15 @@ void state_sync_broker_ready(struct state_sync *sync)
     state_sync_table_changed(sync);
 }
 
-enum relay_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
-                                 bool repeat)
+enum publisher_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
+                                     bool repeat)
 {
     const char *article = total->article;
     size_t bytes = total->article_bytes;
     uint64_t now_ms;
 
     if (total->state == NULL && states_stats(sync->states).articles == 0)
-        return RELAY_SHOW;
+        return PUBLISHER_SHOW;
     now_ms = clock_unix_ms();
     if (!states_stored(sync->states, article, bytes, total->state, now_ms))
         state_sync_say_full(sync, article, bytes);
@@ -381,14 +375,14 @@ enum relay_view state_sync_total(struct state_sync *sync, const struct lookup_to
         state_sync_store(sync);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
         states_set_total_retained(sync->states, article, bytes, true);
-        return RELAY_SHOW;
+        return PUBLISHER_SHOW;
     }
     if (!states_total_retained(sync->states, article, bytes))
-        return RELAY_HIDDEN;
+        return PUBLISHER_HIDDEN;
     if (publish_no_total(sync->publish, article, bytes) != 0)
-        return RELAY_LATER;
+        return PUBLISHER_LATER;
     states_set_total_retained(sync->states, article, bytes, false);
-    return RELAY_HIDDEN;
+    return PUBLISHER_HIDDEN;
 }
 
 /* The answer to a state requested out of turn. */
@@ -428,10 +422,12 @@ struct state_sync *state_sync_new(struct event_base *base, const struct state_sy
 {
     struct states_config states = {.max = config->max_states};
     struct state_sync *sync = calloc(1, sizeof *sync);
+    double rate = (double)config->publish_rate;
     if (sync == NULL)
         return NULL;
     memcpy(states.seed, config->seed, sizeof states.seed);
     sync->config = *config;
+    token_bucket_init(&sync->due, rate, rate / 10 > 1 ? rate / 10 : 1);
     sync->lost_from_us = NOTHING_LOST;
     sync->states = states_new(&states);
     sync->pump = evtimer_new(base, on_pump, sync);
@@ -445,9 +441,9 @@ struct state_sync *state_sync_new(struct event_base *base, const struct state_sy
 }
 
 void state_sync_connect(struct state_sync *sync, struct store_link *link, struct publish *publish,
-                        const struct relay *relay)
+                        const struct publisher *publisher)
 {
-    sync->relay = relay;
+    sync->publisher = publisher;
     sync->link = link;
     sync->publish = publish;
 }

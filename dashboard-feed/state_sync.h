@@ -8,7 +8,7 @@
 #define TALLY_FEED_STATE_SYNC_H
 
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "states.h"
 #include "store_link.h"
 
@@ -41,7 +41,7 @@ struct state_sync *state_sync_new(struct event_base *base, const struct state_sy
 /* Before this, and after the store link and publish are freed, no other function may be called but
  * state_sync_free. */
 void state_sync_connect(struct state_sync *sync, struct store_link *link, struct publish *publish,
-                        const struct relay *relay);
+                        const struct publisher *publisher);
 
 void state_sync_free(struct state_sync *sync);
 
@@ -56,12 +56,13 @@ void state_sync_heard(struct state_sync *sync, const char *article, const char *
                       size_t bytes);
 void state_sync_broker_ready(struct state_sync *sync);
 
-/* From relay, once it may have begun to work: from then on it knows what Redis may have lost. */
+/* From publisher, once it may have begun to work: from then on it knows what Redis may have lost.
+ */
 void state_sync_judge(struct state_sync *sync);
 
-/* From relay: a total was fetched, with its article's state. */
-enum relay_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
-                                 bool repeat);
+/* From publisher: a total was fetched, with its article's state. */
+enum publisher_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
+                                     bool repeat);
 
 struct state_sync_stats state_sync_stats(const struct state_sync *sync);
 

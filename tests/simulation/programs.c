@@ -7,7 +7,7 @@
 #include "world.h"
 
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "serve.h"
 #include "store_link.h"
 #include "subscription.h"
@@ -100,17 +100,17 @@ struct feed {
     struct store_link *link;
     struct subscription *subscription;
     struct publish *publish;
-    struct relay *relay;
+    struct publisher *publisher;
 };
 
 static void on_store_ready(void *user)
 {
-    relay_store_ready(((struct feed *)user)->relay);
+    publisher_store_ready(((struct feed *)user)->publisher);
 }
 
 static void on_store_away(void *user)
 {
-    relay_store_away(((struct feed *)user)->relay);
+    publisher_store_away(((struct feed *)user)->publisher);
     judge_ended(platform_now);
 }
 
@@ -121,17 +121,17 @@ static void on_store_lost(void *user)
 
 static void on_hint(void *user, uint32_t shard)
 {
-    relay_hint(((struct feed *)user)->relay, shard);
+    publisher_hint(((struct feed *)user)->publisher, shard);
 }
 
 static void on_broker_ready(void *user, const struct publish_mark *mark)
 {
-    relay_broker_ready(((struct feed *)user)->relay, mark);
+    publisher_broker_ready(((struct feed *)user)->publisher, mark);
 }
 
 static void on_broker_away(void *user)
 {
-    relay_broker_away(((struct feed *)user)->relay);
+    publisher_broker_away(((struct feed *)user)->publisher);
     judge_ended(platform_now);
 }
 
@@ -145,23 +145,23 @@ static void on_collector(void *user, const char *payload, size_t bytes)
 
 static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
 {
-    relay_retained(((struct feed *)user)->relay, article, bytes, version);
+    publisher_retained(((struct feed *)user)->publisher, article, bytes, version);
 }
 
 static void on_listed(void *user)
 {
-    relay_listed(((struct feed *)user)->relay);
+    publisher_listed(((struct feed *)user)->publisher);
 }
 
 static void on_marked(void *user)
 {
-    relay_marked(((struct feed *)user)->relay);
+    publisher_marked(((struct feed *)user)->publisher);
 }
 
 static void start_feed(struct event_base *process)
 {
     struct feed *feed = calloc(1, sizeof *feed);
-    struct relay_config relay = {
+    struct publisher_config publisher = {
         .interval_ms = INTERVAL_MS,
         .repeat_ms = BROKER_REPEAT_MS,
         .publish_rate = world.publish_rate,
@@ -197,15 +197,15 @@ static void start_feed(struct event_base *process)
     if (feed == NULL)
         abort();
     process->program = feed;
-    feed->relay = relay_new(process, &relay);
+    feed->publisher = publisher_new(process, &publisher);
     feed->link = store_link_new(process, &link);
     if (feed->link == NULL)
         abort();
     feed->subscription = subscription_new(process, feed->link, &subscription);
     feed->publish = publish_new(process, &publish, "{}");
-    if (feed->relay == NULL || feed->subscription == NULL || feed->publish == NULL)
+    if (feed->publisher == NULL || feed->subscription == NULL || feed->publish == NULL)
         abort();
-    relay_connect(feed->relay, feed->link, feed->publish);
+    publisher_connect(feed->publisher, feed->link, feed->publish);
     process->waits = true;
 }
 
