@@ -8,8 +8,7 @@
 #include "publisher_state.h"
 
 #define TOUCHES_MAX 16     /* under way */
-#define KINDS_WAIT_MS 3000 /* for the name of a new kind; store_link reads the store each second   \
-                            */
+#define KINDS_WAIT_MS 3000 /* for the name of a new kind; the store is read each second */
 
 void publisher_send_init(struct publisher *publisher)
 {
