@@ -111,7 +111,7 @@ static int make_parts(struct http *http, struct event_base *base)
     http->files = http_files_new(&http->config);
     http_answers_init(&http->answers, http->connections);
     http->totals = (struct http_totals){
-        .follow = http->config.follow, .answers = &http->answers, .connections = http->connections};
+        .link = http->config.link, .answers = &http->answers, .connections = http->connections};
     http->routes = (struct http_routes){
         .config = &http->config, .files = http->files, .answers = &http->answers};
     return http->server == NULL || http->connections == NULL || http->files == NULL ? -1 : 0;

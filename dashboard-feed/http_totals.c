@@ -30,7 +30,7 @@ struct http_totals_question *http_totals_question_new(struct evhttp_request *req
 }
 
 static void answer_totals(const struct http_totals_question *question,
-                          const struct follow_total *found)
+                          const struct lookup_total *found)
 {
     struct http_totals *totals = question->totals;
     char etag[TOTALS_ANSWER_ETAG_BYTES];
@@ -38,8 +38,8 @@ static void answer_totals(const struct http_totals_question *question,
                                  .asked_n = question->n,
                                  .list = question->list,
                                  .found = found,
-                                 .kinds = follow_kinds(totals->follow),
-                                 .store = follow_store(totals->follow),
+                                 .kinds = store_link_kinds(totals->link),
+                                 .store = store_link_id(totals->link),
                                  .unix_ms = clock_unix_ms()};
     char *text = totals_answer_json(&said);
     if (text == NULL) {
@@ -52,18 +52,18 @@ static void answer_totals(const struct http_totals_question *question,
     cJSON_free(text);
 }
 
-static void on_totals(void *user, const struct follow_total *found, size_t n)
+static void on_totals(void *user, const struct lookup_total *found, size_t n)
 {
     struct http_totals_question *question = user;
     struct http_totals *totals = question->totals;
     totals->lookups--;
     http_connections_looked_up(totals->connections, &question->turn);
     for (size_t i = 0; found != NULL && i < n; i++)
-        if (!total_json_kinds_known(&found[i].total, follow_kinds(totals->follow)))
-            follow_reread(totals->follow); /* known in a second, as long as this is cached */
+        if (!total_json_kinds_known(&found[i].total, store_link_kinds(totals->link)))
+            store_link_reread(totals->link); /* known in a second, as long as this is cached */
     if (found == NULL)
         http_answers_away(totals->answers, question->request, "redis does not answer");
-    else if (!question->list && found[0].outcome == FOLLOW_BAD)
+    else if (!question->list && found[0].outcome == LOOKUP_BAD)
         http_answers_error(totals->answers, question->request, 500, "Internal Server Error",
                            "what is stored about the article is damaged");
     else
@@ -75,14 +75,14 @@ static void on_totals(void *user, const struct follow_total *found, size_t n)
 static int look_up(struct http_totals_question *question)
 {
     struct http_totals *totals = question->totals;
-    struct follow_article articles[ROUTE_MAX_ARTICLES];
+    struct lookup_article articles[ROUTE_MAX_ARTICLES];
     size_t n = 0;
     for (size_t i = 0; i < question->n; i++)
         if (!question->article[i].bad)
-            articles[n++] = (struct follow_article){.id = question->article[i].id,
+            articles[n++] = (struct lookup_article){.id = question->article[i].id,
                                                     .bytes = question->article[i].bytes};
     totals->lookups++;
-    if (follow_lookup(totals->follow, articles, n, on_totals, question) == 0)
+    if (lookup_totals(totals->link, articles, n, on_totals, question) == 0)
         return 0;
     totals->lookups--;
     return -1;
@@ -90,7 +90,7 @@ static int look_up(struct http_totals_question *question)
 
 void http_totals_ask(struct http_totals *totals, struct http_totals_question *question)
 {
-    bool ready = follow_ready(totals->follow);
+    bool ready = store_link_ready(totals->link);
     question->totals = totals;
     if (ready && question->turn.articles == 0) {
         answer_totals(question, NULL);

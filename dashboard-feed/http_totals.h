@@ -3,10 +3,11 @@
 #ifndef TALLY_FEED_HTTP_TOTALS_H
 #define TALLY_FEED_HTTP_TOTALS_H
 
-#include "follow.h"
 #include "http_answers.h"
 #include "http_connections.h"
+#include "lookup.h"
 #include "route.h"
+#include "store_link.h"
 #include "visitors.h"
 
 #include <event2/http.h>
@@ -15,7 +16,7 @@
 #include <stdint.h>
 
 struct http_totals {
-    struct follow *follow;
+    struct store_link *link;
     struct http_answers *answers;
     struct http_connections *connections;
     unsigned lookups; /* under way */

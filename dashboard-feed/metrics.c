@@ -45,17 +45,17 @@ static void write_process(struct evbuffer *out, const struct metrics *in)
 
 static void write_links(struct evbuffer *out, const struct metrics *in)
 {
-    const struct follow_stats *follow = &in->follow;
+    const struct store_link_stats *link = &in->store_link;
     gauge(out, "tally_feed_redis_up", in->redis_up, "1 while the feed follows the store in Redis.");
-    counter(out, "tally_feed_redis_lost_total", follow->reconnects,
+    counter(out, "tally_feed_redis_lost_total", link->reconnects,
             "Connections to Redis that were lost.");
-    counter(out, "tally_feed_redis_timeouts_total", follow->timeouts,
+    counter(out, "tally_feed_redis_timeouts_total", link->timeouts,
             "Connections to Redis dropped because no reply came in time.");
-    counter(out, "tally_feed_redis_ranges_total", follow->ranges, "Requests for changed articles.");
-    counter(out, "tally_feed_redis_lookups_total", follow->lookups,
+    counter(out, "tally_feed_redis_ranges_total", link->ranges, "Requests for changed articles.");
+    counter(out, "tally_feed_redis_lookups_total", link->lookups,
             "Requests for totals, of up to 256 articles each.");
-    counter(out, "tally_feed_redis_hints_total", follow->hints, "Hints that something changed.");
-    counter(out, "tally_feed_redis_damaged_total", follow->bad,
+    counter(out, "tally_feed_redis_hints_total", link->hints, "Hints that something changed.");
+    counter(out, "tally_feed_redis_damaged_total", link->bad,
             "Heads, bases, states and changed articles of no known format.");
     gauge(out, "tally_feed_broker_up", in->broker_up,
           "1 while the feed is connected to the broker.");
@@ -115,20 +115,20 @@ static void write_table(struct evbuffer *out, const struct metrics *in)
 
 static void write_states(struct evbuffer *out, const struct metrics *in)
 {
-    const struct keeper_stats *keeper = &in->keeper;
-    gauge(out, "tally_feed_states", (double)keeper->states.articles,
+    const struct state_sync_stats *sync = &in->state_sync;
+    gauge(out, "tally_feed_states", (double)sync->states.articles,
           "Articles with a state; option max_states is the bound.");
-    gauge(out, "tally_feed_waiting_states", (double)keeper->states.wishes,
+    gauge(out, "tally_feed_waiting_states", (double)sync->states.wishes,
           "States that an operator gave and Redis has not stored yet.");
-    counter(out, "tally_feed_published_states_total", keeper->published,
+    counter(out, "tally_feed_published_states_total", sync->published,
             "States published, or taken away.");
-    counter(out, "tally_feed_stored_states_total", keeper->stored,
+    counter(out, "tally_feed_stored_states_total", sync->stored,
             "States stored in Redis, or taken away there.");
-    counter(out, "tally_feed_restored_states_total", keeper->states.restored,
+    counter(out, "tally_feed_restored_states_total", sync->states.restored,
             "States that Redis had lost with its last seconds and that were stored once more.");
-    counter(out, "tally_feed_refused_states_total", keeper->states.refused,
+    counter(out, "tally_feed_refused_states_total", sync->states.refused,
             "Times that a state was neither stored nor published because the table was full.");
-    counter(out, "tally_feed_bad_states_total", keeper->bad,
+    counter(out, "tally_feed_bad_states_total", sync->bad,
             "Messages on articles/ that were no state.");
 }
 

@@ -12,7 +12,7 @@
 
 static void publisher_begin(struct publisher *publisher)
 {
-    if (publisher->running || publisher->mark.listing || !follow_ready(publisher->follow) ||
+    if (publisher->running || publisher->mark.listing || !store_link_ready(publisher->link) ||
         !publish_ready(publisher->publish) || !publisher_mark_begin(publisher))
         return;
     publisher->running = true;
@@ -123,9 +123,10 @@ struct publisher *publisher_new(struct event_base *base, const struct publisher_
     return publisher;
 }
 
-void publisher_connect(struct publisher *publisher, struct follow *follow, struct publish *publish)
+void publisher_connect(struct publisher *publisher, struct store_link *link,
+                       struct publish *publish)
 {
-    publisher->follow = follow;
+    publisher->link = link;
     publisher->publish = publish;
 }
 

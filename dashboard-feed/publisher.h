@@ -1,4 +1,4 @@
-/* Moves totals from Redis to the broker: follow reports changes, conflate and cover decide what is
+/* Moves totals from Redis to the broker: changes reports them, conflate and cover decide what is
  * due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop thread
  * only.
  *
@@ -9,14 +9,15 @@
  * Redis may have lost published totals if it is in another run than the mark or this publisher
  * knows, or if it holds another store. The publisher then compares every retained or published
  * article with Redis, at the same rate. It touches an article whose version in Redis is lower
- * (follow_touch). The article gets a higher version, which every feed publishes. The mark names
- * Redis's run only once every article is compared. */
+ * (article_write_version). The article gets a higher version, which every feed publishes. The mark
+ * names Redis's run only once every article is compared. */
 #ifndef TALLY_FEED_PUBLISHER_H
 #define TALLY_FEED_PUBLISHER_H
 
 #include "conflate.h"
-#include "follow.h"
+#include "lookup.h"
 #include "publish.h"
+#include "store_link.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
@@ -41,7 +42,7 @@ struct publisher_config {
     /* After publisher_stop: what was due is out, and the mark is with the broker. */
     void (*on_stopped)(void *user);
     /* A total was fetched, with its article's state; `repeat`: once more. NULL: all are shown. */
-    enum publisher_view (*on_total)(void *user, const struct follow_total *total, bool repeat);
+    enum publisher_view (*on_total)(void *user, const struct lookup_total *total, bool repeat);
     void *user;
 };
 
@@ -63,13 +64,14 @@ struct publisher_stats {
 /* NULL on no memory. */
 struct publisher *publisher_new(struct event_base *base, const struct publisher_config *config);
 
-/* Before this, and after follow and publish are freed, no other function may be called but
+/* Before this, and after the store link and publish are freed, no other function may be called but
  * publisher_free. */
-void publisher_connect(struct publisher *publisher, struct follow *follow, struct publish *publish);
+void publisher_connect(struct publisher *publisher, struct store_link *link,
+                       struct publish *publish);
 
 void publisher_free(struct publisher *publisher);
 
-/* From follow. */
+/* From store_link. */
 void publisher_store_ready(struct publisher *publisher);
 void publisher_store_away(struct publisher *publisher);
 void publisher_hint(struct publisher *publisher, uint32_t shard);

@@ -1,6 +1,7 @@
 /* From a changed set to the broker: hints and a poll each second read what changed; conflate says
  * when each article is due; a batch of lookups at a time fetches and publishes them. */
 #include "publisher_live.h"
+#include "changes.h"
 
 #include "daemon/clock.h"
 #include "daemon/events.h"
@@ -39,7 +40,7 @@ bool publisher_live_follows(const struct publisher *publisher)
 
 /* ---- publishing what is due ---- */
 
-static void count_sent(struct publisher *publisher, const struct follow_total *found, bool repeat)
+static void count_sent(struct publisher *publisher, const struct lookup_total *found, bool repeat)
 {
     if (repeat) {
         publisher->stats.repeated++;
@@ -53,7 +54,7 @@ static void count_sent(struct publisher *publisher, const struct follow_total *f
     }
 }
 
-static void on_totals(void *user, const struct follow_total *totals, size_t n)
+static void on_totals(void *user, const struct lookup_total *totals, size_t n)
 {
     struct lookup *lookup = user;
     struct publisher *publisher = lookup->asked.publisher;
@@ -64,7 +65,7 @@ static void on_totals(void *user, const struct follow_total *totals, size_t n)
     if (totals == NULL) /* no memory, or the connection is about to end */
         conflate_give_back_batch(publisher->table, lookup->batch);
     for (size_t i = 0; i < n && totals != NULL; i++) {
-        const struct follow_total *one = &totals[i];
+        const struct lookup_total *one = &totals[i];
         switch (publisher_send_total(publisher, one, lookup->repeat[i], lookup->compare[i],
                                      lookup->silent[i])) {
         case PUBLISHER_SEND_SENT:
@@ -105,7 +106,7 @@ static size_t may_publish(struct publisher *publisher)
 static bool live_fetch(struct publisher *publisher, bool *retry)
 {
     struct conflate_due due[PUBLISHER_BATCH];
-    struct follow_article articles[PUBLISHER_BATCH];
+    struct lookup_article articles[PUBLISHER_BATCH];
     size_t most = may_publish(publisher);
     if (most == 0 && conflate_next_ms(publisher->table, clock_monotonic_ms()) == 0) {
         publisher->stats.over_rate++;
@@ -119,7 +120,7 @@ static bool live_fetch(struct publisher *publisher, bool *retry)
     if (lookup != NULL)
         lookup->asked = (struct publisher_asked){publisher, publisher->run};
     for (size_t i = 0; i < n; i++) {
-        articles[i] = (struct follow_article){.id = due[i].article, .bytes = due[i].article_bytes};
+        articles[i] = (struct lookup_article){.id = due[i].article, .bytes = due[i].article_bytes};
         if (lookup == NULL)
             continue;
         lookup->batch = due[i].batch;
@@ -127,7 +128,7 @@ static bool live_fetch(struct publisher *publisher, bool *retry)
         lookup->compare[i] = due[i].compare;
         lookup->silent[i] = due[i].silent;
     }
-    if (lookup == NULL || follow_lookup(publisher->follow, articles, n, on_totals, lookup) != 0) {
+    if (lookup == NULL || lookup_totals(publisher->link, articles, n, on_totals, lookup) != 0) {
         for (size_t i = n; i-- > 0;)
             conflate_give_back(publisher->table, articles[i].id, articles[i].bytes);
         token_bucket_give_back(&publisher->live.due, n);
@@ -179,7 +180,7 @@ void publisher_live_pump_soon(struct publisher *publisher)
 
 /* ---- following ---- */
 
-static void on_changes(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+static void on_changes(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
                        long got)
 {
     struct publisher_asked *asked = user;
@@ -190,7 +191,7 @@ static void on_changes(void *user, uint32_t number, const struct follow_change *
     struct publisher_live_shard *shard = &publisher->live.shard[number];
     shard->asking = false;
     for (size_t i = 0; i < n && !full; i++) {
-        const struct follow_change *one = &changes[i];
+        const struct changes_entry *one = &changes[i];
         full = one->article_bytes > 0 &&
                conflate_note(publisher->table, number, one->article, one->article_bytes,
                              one->version, clock_monotonic_ms()) == CONFLATE_FULL;
@@ -221,8 +222,8 @@ void publisher_live_poll(struct publisher *publisher, uint32_t number)
     struct publisher_asked *asked = live_ask(publisher);
     if (asked == NULL)
         return;
-    if (follow_range(publisher->follow, number, publisher->cover.shard[number].live, UINT64_MAX,
-                     false, POLL_LIMIT, on_changes, asked) != 0) {
+    if (changes_range(publisher->link, number, publisher->cover.shard[number].live, UINT64_MAX,
+                      false, POLL_LIMIT, on_changes, asked) != 0) {
         free(asked);
         return;
     }
@@ -231,7 +232,7 @@ void publisher_live_poll(struct publisher *publisher, uint32_t number)
     shard->asked_ms = now;
 }
 
-static void on_top(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+static void on_top(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
                    long got)
 {
     struct publisher_asked *asked = user;
@@ -255,7 +256,7 @@ static void follow_shard(struct publisher *publisher, uint32_t number)
 {
     struct publisher_asked *asked = live_ask(publisher);
     if (asked == NULL ||
-        follow_range(publisher->follow, number, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
+        changes_range(publisher->link, number, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
         free(asked);
     else
         publisher->live.shard[number].asking = true;

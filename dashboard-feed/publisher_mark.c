@@ -27,14 +27,14 @@ static uint64_t covered(const struct publisher *publisher, uint32_t shard)
 static bool is_ours(const struct publisher *publisher)
 {
     return publisher->mark.has_read &&
-           publisher->mark.read.shards == follow_shards(publisher->follow) &&
-           strcmp(publisher->mark.read.store, follow_store(publisher->follow)) == 0;
+           publisher->mark.read.shards == store_link_shards(publisher->link) &&
+           strcmp(publisher->mark.read.store, store_link_id(publisher->link)) == 0;
 }
 
 /* Redis is known to have lost nothing since `run`. */
 static bool is_same_run(const struct publisher *publisher, const char *run)
 {
-    return run[0] != '\0' && strcmp(run, follow_run(publisher->follow)) == 0;
+    return run[0] != '\0' && strcmp(run, store_link_run(publisher->link)) == 0;
 }
 
 /* Whether the broker must first list what it retains, because nothing else does. */
@@ -99,8 +99,8 @@ static void begin_store(struct publisher *publisher)
     }
     publisher->mark.floor = 0;
     snprintf(publisher->mark.store, sizeof publisher->mark.store, "%s",
-             follow_store(publisher->follow));
-    cover_init(&publisher->cover, follow_shards(publisher->follow));
+             store_link_id(publisher->link));
+    cover_init(&publisher->cover, store_link_shards(publisher->link));
 }
 
 void publisher_mark_read(struct publisher *publisher, const struct publish_mark *mark)
@@ -121,8 +121,8 @@ void publisher_mark_away(struct publisher *publisher)
 bool publisher_mark_begin(struct publisher *publisher)
 {
     struct publisher_mark *mark = &publisher->mark;
-    if (strcmp(mark->store, follow_store(publisher->follow)) != 0 ||
-        publisher->cover.shards != follow_shards(publisher->follow))
+    if (strcmp(mark->store, store_link_id(publisher->link)) != 0 ||
+        publisher->cover.shards != store_link_shards(publisher->link))
         begin_store(publisher);
     if (must_list(publisher)) {
         mark->retained = 0;
@@ -137,7 +137,7 @@ bool publisher_mark_begin(struct publisher *publisher)
         read_mark(publisher);
     mark->new_broker = false;
     judge_losses(publisher, is_new);
-    snprintf(mark->redis_run, sizeof mark->redis_run, "%s", follow_run(publisher->follow));
+    snprintf(mark->redis_run, sizeof mark->redis_run, "%s", store_link_run(publisher->link));
     return true;
 }
 
@@ -197,7 +197,7 @@ static bool write_mark(struct publisher *publisher)
         now_covered[i] = covered(publisher, i);
         changed = changed || now_covered[i] != publisher->mark.written[i];
     }
-    if (!changed || publish_mark(publisher->publish, follow_store(publisher->follow), run,
+    if (!changed || publish_mark(publisher->publish, store_link_id(publisher->link), run,
                                  publisher->cover.shards, now_covered) != 0)
         return false;
     for (uint32_t i = 0; i < publisher->cover.shards; i++)

@@ -4,8 +4,8 @@
 #define TALLY_FEED_PUBLISHER_MARK_H
 
 #include "cover.h"
-#include "follow.h"
 #include "publish.h"
+#include "store_link.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
@@ -14,9 +14,9 @@
 struct publisher;
 
 struct publisher_mark {
-    char store[FOLLOW_STORE_ID_BYTES + 1]; /* in the last run */
-    char redis_run[FOLLOW_RUN_BYTES + 1];  /* likewise */
-    bool new_broker;                       /* what it holds is what its mark says */
+    char store[STORE_IDENTITY_ID_BYTES + 1];  /* in the last run */
+    char redis_run[STORE_LINK_RUN_BYTES + 1]; /* likewise */
+    bool new_broker;                          /* what it holds is what its mark says */
     bool has_read;
     struct publish_mark read; /* the mark when the broker became ready */
     bool listing;             /* the broker tells what it retains … */
@@ -26,11 +26,11 @@ struct publisher_mark {
     bool raise;               /* … and the floor is to be put above all of it */
     bool compared;            /* all that was published is known to be in this run of Redis */
     uint64_t floor;           /* every article of this store gets a version above it */
-    uint64_t lost_from[COVER_MAX_SHARDS];   /* publisher_lost_from */
-    uint64_t low[COVER_MAX_SHARDS];         /* begin: the broker lacks nothing up to here */
-    uint64_t written[COVER_MAX_SHARDS];     /* as the mark says */
-    char written_run[FOLLOW_RUN_BYTES + 1]; /* likewise */
-    struct event *marker;                   /* each second */
+    uint64_t lost_from[COVER_MAX_SHARDS];       /* publisher_lost_from */
+    uint64_t low[COVER_MAX_SHARDS];             /* begin: the broker lacks nothing up to here */
+    uint64_t written[COVER_MAX_SHARDS];         /* as the mark says */
+    char written_run[STORE_LINK_RUN_BYTES + 1]; /* likewise */
+    struct event *marker;                       /* each second */
 };
 
 /* 0, or -1 on no memory; call publisher_mark_fini in both cases. */

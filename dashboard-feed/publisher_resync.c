@@ -1,6 +1,7 @@
 /* Publishes again what a broker may lack, a page of a range at a time. The same tokens pay for
  * comparing what was published with Redis. */
 #include "publisher_resync.h"
+#include "changes.h"
 
 #include "daemon/clock.h"
 #include "daemon/events.h"
@@ -37,12 +38,12 @@ static void page_done(struct publisher *publisher, const struct page *page)
 /* Whether a republished total changed so recently that current viewers may see it for the first
  * time. If so, it is repeated like any change. Older ones were repeated, or will be shown on
  * demand. */
-static bool is_recent(const struct publisher *publisher, const struct follow_total *found)
+static bool is_recent(const struct publisher *publisher, const struct lookup_total *found)
 {
     return found->total.version + publisher->config.repeat_ms * 1000 > clock_unix_us();
 }
 
-static void on_page_totals(void *user, const struct follow_total *totals, size_t n)
+static void on_page_totals(void *user, const struct lookup_total *totals, size_t n)
 {
     struct page *page = user;
     struct publisher *publisher = page->asked.publisher;
@@ -67,12 +68,12 @@ out:
     free(page);
 }
 
-static void on_page(void *user, uint32_t number, const struct follow_change *changes, size_t n,
+static void on_page(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
                     long got)
 {
     struct page *page = user;
     struct publisher *publisher = page->asked.publisher;
-    struct follow_article articles[PUBLISHER_BATCH];
+    struct lookup_article articles[PUBLISHER_BATCH];
     size_t wanted = 0;
     if (!publisher_state_current(&page->asked))
         goto out;
@@ -81,19 +82,19 @@ static void on_page(void *user, uint32_t number, const struct follow_change *cha
         goto out;
     }
     for (size_t i = 0; i < n && i < PUBLISHER_BATCH; i++) {
-        const struct follow_change *one = &changes[i];
+        const struct changes_entry *one = &changes[i];
         page->down_to = one->version;
         if (one->article_bytes > 0 &&
             !conflate_knows(publisher->table, one->article, one->article_bytes, one->version))
             articles[wanted++] =
-                (struct follow_article){.id = one->article, .bytes = one->article_bytes};
+                (struct lookup_article){.id = one->article, .bytes = one->article_bytes};
     }
     page->shard = number;
     if ((size_t)got < page->limit || n == 0)
         page->down_to = 0;
     if (wanted == 0)
         page_done(publisher, page);
-    else if (follow_lookup(publisher->follow, articles, wanted, on_page_totals, page) == 0)
+    else if (lookup_totals(publisher->link, articles, wanted, on_page_totals, page) == 0)
         return;
     else
         publisher->resync.paging = false;
@@ -118,8 +119,8 @@ static void next_page(struct publisher *publisher)
         return;
     page->asked = (struct publisher_asked){publisher, publisher->run};
     page->limit = left < PUBLISHER_BATCH ? left : PUBLISHER_BATCH;
-    if (follow_range(publisher->follow, number, range.low, range.high, true, page->limit, on_page,
-                     page) != 0)
+    if (changes_range(publisher->link, number, range.low, range.high, true, page->limit, on_page,
+                      page) != 0)
         free(page);
     else
         publisher->resync.paging = true;

@@ -5,7 +5,8 @@
 #define TALLY_FEED_PUBLISHER_SEND_H
 
 #include "core/token_bucket.h"
-#include "follow.h"
+#include "lookup.h"
+#include "store_link.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +32,7 @@ void publisher_send_init(struct publisher *publisher);
 /* `repeat`: once more. `compare`: an article that Redis does not know counts as stale. `silent`: do
  * not publish the version that was published last. */
 enum publisher_send_result publisher_send_total(struct publisher *publisher,
-                                                const struct follow_total *found, bool repeat,
+                                                const struct lookup_total *found, bool repeat,
                                                 bool compare, bool silent);
 
 #endif

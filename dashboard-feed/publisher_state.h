@@ -22,7 +22,7 @@
 
 struct publisher {
     struct publisher_config config;
-    struct follow *follow;
+    struct store_link *link;
     struct publish *publish;
     struct conflate *table;
     struct cover cover;

@@ -6,10 +6,11 @@
 #include "wire.h"
 #include "world.h"
 
-#include "follow.h"
 #include "publish.h"
 #include "publisher.h"
 #include "serve.h"
+#include "store_link.h"
+#include "subscription.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,7 +97,8 @@ static void turn_collector(struct event_base *process)
 /* --- the feed, put together as in dashboard-feed/main.c --- */
 
 struct feed {
-    struct follow *follow;
+    struct store_link *link;
+    struct subscription *subscription;
     struct publish *publish;
     struct publisher *publisher;
 };
@@ -110,6 +112,11 @@ static void on_store_away(void *user)
 {
     publisher_store_away(((struct feed *)user)->publisher);
     judge_ended(platform_now);
+}
+
+static void on_store_lost(void *user)
+{
+    subscription_reset(((struct feed *)user)->subscription);
 }
 
 static void on_hint(void *user, uint32_t shard)
@@ -130,10 +137,10 @@ static void on_broker_away(void *user)
 
 static void on_collector(void *user, const char *payload, size_t bytes)
 {
-    char store[FOLLOW_STORE_ID_BYTES + 1] = "";
-    if (bytes == FOLLOW_STORE_ID_BYTES)
+    char store[STORE_IDENTITY_ID_BYTES + 1] = "";
+    if (bytes == STORE_IDENTITY_ID_BYTES)
         memcpy(store, payload, bytes);
-    follow_collector(((struct feed *)user)->follow, store);
+    store_link_collector(((struct feed *)user)->link, store);
 }
 
 static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
@@ -161,10 +168,15 @@ static void start_feed(struct event_base *process)
         .republish_rate = world.republish_rate,
         .max_articles = world.max_articles,
     };
-    struct follow_config follow = {
+    struct store_link_config link = {
         .host = "redis",
         .on_ready = on_store_ready,
         .on_away = on_store_away,
+        .on_lost = on_store_lost,
+        .user = feed,
+    };
+    struct subscription_config subscription = {
+        .host = "redis",
         .on_hint = on_hint,
         .user = feed,
     };
@@ -186,11 +198,14 @@ static void start_feed(struct event_base *process)
         abort();
     process->program = feed;
     feed->publisher = publisher_new(process, &publisher);
-    feed->follow = follow_new(process, &follow);
-    feed->publish = publish_new(process, &publish, "{}");
-    if (feed->publisher == NULL || feed->follow == NULL || feed->publish == NULL)
+    feed->link = store_link_new(process, &link);
+    if (feed->link == NULL)
         abort();
-    publisher_connect(feed->publisher, feed->follow, feed->publish);
+    feed->subscription = subscription_new(process, feed->link, &subscription);
+    feed->publish = publish_new(process, &publish, "{}");
+    if (feed->publisher == NULL || feed->subscription == NULL || feed->publish == NULL)
+        abort();
+    publisher_connect(feed->publisher, feed->link, feed->publish);
     process->waits = true;
 }
 

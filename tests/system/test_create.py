@@ -336,6 +336,9 @@ def test_redis_forgets_nothing_that_is_young_paused_or_damaged(server):
     _plant(server, version=now - 21590 * 1000000)
     _untouched(server, "young")
     _plant(server)
+    server.hset(_key("meta"), "version", 2 ** 53 - 1)  # no version is above it
+    _untouched(server, "error")
+    _plant(server)
     server.hset(_key("meta"), "pause", "%d %d %016x" % (now, now + 2000000, 7))
     _untouched(server, "paused")
     for more in (dict(flags=3), dict(voters=2), dict(level=16), dict(level=3)):

@@ -740,7 +740,7 @@ def _readers():
     return {
         "register.lua": (lambda r: Ring(r).call([Vote("a", 77, stamp, 1)]), lambda a: a[0] == b"error" and a[1].startswith(b"BADHEAD") and a[2] == 1),
         "state.lua": (lambda r: r.eval(_script("state.lua", "dashboard-feed"), 5,
-                                        *keys("heads", "changed", "meta", "states")[1:], "tally:store", "a", "{}", 0, "", 0),
+                                        *keys("heads", "changed", "meta", "states")[1:], "tally:store", "a", 0, "{}", 0, ""),
                       lambda a: a[0] == b"error" and a[1].startswith(b"BADHEAD")),
         "count.lua": (lambda r: _count(r, "a")[0], lambda a: a == [b"bad"]),
         "reset.lua": (lambda r: r.eval(_script("reset.lua", "cli"), *operators, 0, "a", "0", "do"), lambda a: a == [b"damaged", b"head"]),

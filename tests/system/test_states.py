@@ -288,7 +288,7 @@ class Shard:
 
     def call(self, article, state, above=0, store=None):
         store = self.redis.hget("tally:store", "id") if store is None else store
-        return self.script(keys=self.keys() + ["tally:store"], args=[article, state, self.number, store, above])
+        return self.script(keys=self.keys() + ["tally:store"], args=[article, above, state, self.number, store])
 
     def all(self):
         return [self.redis.dump(key) for key in self.keys()]
@@ -485,7 +485,7 @@ def test_hidden_again_while_another_edge_took_the_state_away(make_edge):
     wait_until(lambda: hold() or edge.metrics()["tally_feed_waiting_states"] == 1, "the wish")
     together = edge.redis.pipeline(transaction=True)
     together.hdel(shard.key("meta"), "pause")
-    together.eval(shard.text, 5, *shard.keys(), "tally:store", article, "", shard.number, edge.redis.hget("tally:store", "id"), 0)
+    together.eval(shard.text, 5, *shard.keys(), "tally:store", article, 0, "", shard.number, edge.redis.hget("tally:store", "id"))
     hold(together)
     together.execute()
     wait_until(lambda: hold() or retained(edge, "totals/" + article), "the total while it has no state")
