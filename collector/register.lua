@@ -3,7 +3,7 @@
 --
 -- KEYS  heads, changed, meta, rings of one shard
 -- ARGV  1 ring id; 2 the position where the batch starts, 8 bytes; 3 the position and sequence after it, 16 bytes;
---       4 records set aside in it; 5 records lost before or in it; 6 edge id, 8 bytes; 7 voters a bucket; 8 shard;
+--       4 records quarantined in it; 5 records lost before or in it; 6 edge id, 8 bytes; 7 voters a bucket; 8 shard;
 --       9 '1': these records may have been applied before, shown, and lost since. Their articles get new versions even if no
 --       count changes, because the versions shown were higher;
 --       then for each article its id and its votes, 15 bytes each: reader hash 8, value 7
@@ -40,9 +40,9 @@ end
 if (stored and sub(stored, 1, 8) or '\0\0\0\0\0\0\0\0') ~= ARGV[2] then
     return {'at', stored or ''}
 end
-local aside, lost = 0, 0
+local quarantined, lost = 0, 0
 if stored then
-    aside, lost = unpack_bytes('<I8I8', stored, 17)
+    quarantined, lost = unpack_bytes('<I8I8', stored, 17)
 end
 local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
 local changed_members = try('ZCARD', changed_key)
@@ -307,7 +307,7 @@ if last_number > first_number then
 end
 if not failure then
     call('HSET', rings_key, ARGV[1],
-         ARGV[3] .. pack('<I8I8', aside + tonumber(ARGV[4]), lost + tonumber(ARGV[5])) .. ARGV[6])
+         ARGV[3] .. pack('<I8I8', quarantined + tonumber(ARGV[4]), lost + tonumber(ARGV[5])) .. ARGV[6])
 end
 if changed_items > 0 then
     try('PUBLISH', 'tally:changed', ARGV[8]) -- a hint: a failure here is harmless

@@ -52,10 +52,10 @@ uint64_t session_reconnects(const struct session *session);
 unsigned session_awaited(const struct session *session);
 
 /* Sends a command. `fn` is called once, with NULL if the connection ends, and must begin with
- * session_heard. Returns 0, or -1 while disconnected: then fn is not called. */
+ * session_answered. Returns 0, or -1 while disconnected: then fn is not called. */
 int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
                  const char **argv, const size_t *bytes);
-void session_heard(struct session *session);
+void session_answered(struct session *session);
 
 /* register.lua's SHA1 in hex, while ready. */
 const char *session_script(const struct session *session);

@@ -219,7 +219,7 @@ void redis_total(unsigned article, int64_t count[KIND_MAX + 1], uint64_t *versio
 struct call {
     struct redis_shard *shard;
     unsigned number; /* of the shard */
-    uint64_t ring, from, to, sequence, aside, lost, edge;
+    uint64_t ring, from, to, sequence, quarantined, lost, edge;
     uint32_t threshold;
     bool renew;
     uint64_t last_version;
@@ -368,7 +368,7 @@ static void read_call(struct call *call, const struct redis_words *words)
     call->from = bytes_get_u64(argument[2]);
     call->to = bytes_get_u64(argument[3]);
     call->sequence = bytes_get_u64(argument[3] + 8);
-    call->aside = strtoull(argument[4], NULL, 10);
+    call->quarantined = strtoull(argument[4], NULL, 10);
     call->lost = strtoull(argument[5], NULL, 10);
     call->edge = bytes_get_u64(argument[6]);
     call->threshold = (uint32_t)strtoul(argument[7], NULL, 10);
@@ -381,7 +381,7 @@ void redis_ring_bytes(const struct redis_ring *ring, unsigned char out[REDIS_RIN
 {
     bytes_put_u64(out, ring->position);
     bytes_put_u64(out + 8, ring->sequence);
-    bytes_put_u64(out + 16, ring->aside);
+    bytes_put_u64(out + 16, ring->quarantined);
     bytes_put_u64(out + 24, ring->lost);
     bytes_put_u64(out + 32, ring->edge);
 }
@@ -391,7 +391,7 @@ static void move_position(struct call *call, struct redis_ring *ring)
     struct redis_ring moved = {.id = call->ring,
                                .position = call->to,
                                .sequence = call->sequence,
-                               .aside = call->aside,
+                               .quarantined = call->quarantined,
                                .lost = call->lost,
                                .edge = call->edge};
     if (ring == NULL) {
@@ -399,7 +399,7 @@ static void move_position(struct call *call, struct redis_ring *ring)
         if (ring == NULL)
             abort();
     } else {
-        moved.aside += ring->aside;
+        moved.quarantined += ring->quarantined;
         moved.lost += ring->lost;
     }
     moved.voted = ring->voted + judge_voted();
@@ -555,8 +555,8 @@ static void run_fold(const struct redis_words *words, struct redis_reply *reply)
     commit();
     unsigned edge = judge_edge(ring->edge);
     struct redis_shard *books = &redis.now.shard[shard];
-    books->applied[edge] += (int64_t)(ring->sequence - ring->aside - ring->lost);
-    books->aside[edge] += (int64_t)ring->aside;
+    books->applied[edge] += (int64_t)(ring->sequence - ring->quarantined - ring->lost);
+    books->quarantined[edge] += (int64_t)ring->quarantined;
     books->lost[edge] += (int64_t)ring->lost;
     if (books->folds == REDIS_RINGS)
         abort();

@@ -33,7 +33,7 @@ struct redis_register {
 };
 
 struct redis_ring {
-    uint64_t id, position, sequence, aside, lost, edge; /* id 0: none */
+    uint64_t id, position, sequence, quarantined, lost, edge; /* id 0: none */
     uint64_t voted; /* not Redis's: how many reactions were applied on the way to the position */
 };
 
@@ -50,7 +50,7 @@ struct redis_shard {
     struct redis_ring ring[REDIS_RINGS];
     uint32_t folds;
     uint64_t folded[REDIS_RINGS]; /* ids of the rings that were added to the books */
-    int64_t applied[WORLD_EDGES], aside[WORLD_EDGES], lost[WORLD_EDGES]; /* books */
+    int64_t applied[WORLD_EDGES], quarantined[WORLD_EDGES], lost[WORLD_EDGES]; /* books */
 };
 
 struct redis_store {

@@ -92,14 +92,14 @@ def test_nothing_and_random_reactions_are_consistent(edge):
     report = consistent(edge)
     books = report["books"]
     assert books["admitted"] == edge.header.admitted() == books["applied"] + books["in_spool"] > 0
-    assert books["set_aside"] == books["lost"] == 0 and len(books["rings"]) == edge.store.shards()
+    assert books["quarantined"] == books["lost"] == 0 and len(books["rings"]) == edge.store.shards()
     assert sum(ring["appended"] for ring in books["rings"]) == books["admitted"]
     heads = edge.store.heads()
     assert report["articles"] == {"audited": len(heads), "differ": 0, "unchecked": 0}
     assert report["redis"]["registers"] >= sum(head.voters for _shard, head in heads.values())
     text = subprocess.run(edge.command_argv("audit"), stdout=subprocess.PIPE, env=edge.env, text=True, timeout=4 * TIMEOUT_S)
     assert text.returncode == 0 and text.stdout.endswith("\nconsistent\n")
-    assert "admitted %d = applied %d + in the spool 0 + set aside 0 + lost 0" % (books["admitted"], books["applied"]) in text.stdout
+    assert "admitted %d = applied %d + in the spool 0 + quarantined 0 + lost 0" % (books["admitted"], books["applied"]) in text.stdout
 
 
 def test_an_article_that_nobody_reacted_to_is_consistent(edge):

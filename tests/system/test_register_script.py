@@ -69,15 +69,15 @@ class Ring:
         self.position = self.sequence = 0
         self.sha = redis.script_load(_script("register.lua"))
 
-    def call(self, votes, aside=0, lost=0, at=None, redis=None, renew=False):
+    def call(self, votes, quarantined=0, lost=0, at=None, redis=None, renew=False):
         """The script's answer; the position is moved where it says ok. Also leaves `order`: the votes by the script's index."""
         start = self.position if at is None else at
-        to, sequence = self.position + 64 * (len(votes) + aside), self.sequence + len(votes) + aside + lost
+        to, sequence = self.position + 64 * (len(votes) + quarantined), self.sequence + len(votes) + quarantined + lost
         groups = collections.OrderedDict()
         for vote in votes:
             groups.setdefault(vote.article, []).append(vote)
         self.order = [vote for group in groups.values() for vote in group]
-        arguments = [self.ring, struct.pack("<Q", start), struct.pack("<QQ", to, sequence), aside, lost, struct.pack("<Q", EDGE), self.split, 0,
+        arguments = [self.ring, struct.pack("<Q", start), struct.pack("<QQ", to, sequence), quarantined, lost, struct.pack("<Q", EDGE), self.split, 0,
                      int(renew)]
         for article, group in groups.items():
             arguments += [article, b"".join(struct.pack("<Q", v.reader) + (v.stamp << 4 | v.kind).to_bytes(7, "big") for v in group)]
@@ -348,8 +348,8 @@ def test_rings_have_positions_of_their_own(redis):
     one, other = Ring(redis, "00000000000000aa"), Ring(redis, "00000000000000bb")
     one.apply(_votes("a", [1]))
     other.apply(_votes("a", [2]))
-    one.apply(_votes("a", [3]), aside=2, lost=5)
-    other.apply([], aside=1)
+    one.apply(_votes("a", [3]), quarantined=2, lost=5)
+    other.apply([], quarantined=1)
     one.apply([], lost=1)
     assert one.stored() == (4 * 64, 10, 2, 6, EDGE)
     assert other.stored() == (2 * 64, 2, 1, 0, EDGE)
@@ -559,14 +559,14 @@ def test_store_gives_kinds_the_next_ids(redis):
 
 def test_fold_moves_a_rings_numbers_once(redis):
     one, other = Ring(redis, "00000000000000aa"), Ring(redis, "00000000000000bb")
-    one.apply(_votes("a", range(10)), aside=2, lost=5)
+    one.apply(_votes("a", range(10)), quarantined=2, lost=5)
     other.apply(_votes("a", range(20, 23)))
     fold = _script("fold.lua")
     books = "tally:{0}:books"
     assert redis.eval(fold, 2, RINGS, books, one.ring) == 1
     assert redis.eval(fold, 2, RINGS, books, one.ring) == 0
     edge = b"%016x" % EDGE
-    assert redis.hgetall(books) == {edge + b":applied": b"10", edge + b":set_aside": b"2", edge + b":lost": b"5"}
+    assert redis.hgetall(books) == {edge + b":applied": b"10", edge + b":quarantined": b"2", edge + b":lost": b"5"}
     assert redis.hkeys(RINGS) == [other.ring.encode()]
     redis.eval(fold, 2, RINGS, books, other.ring)
     assert redis.hget(books, edge + b":applied") == b"13"
