@@ -36,6 +36,7 @@ struct pipeline {
     bool asking;
     uint64_t reconnects; /* of the session, at the last resync */
     uint64_t sent_ms;    /* when the last batch was */
+    unsigned number;     /* of the shard */
     struct register_call call;
 };
 
@@ -101,6 +102,7 @@ struct pipeline *pipeline_new(const struct pipeline_shared *shared, struct sourc
     pipeline->source = source;
     apply_init(&pipeline->apply);
     release_begin(&pipeline->release, source_ring(source).acknowledged);
+    pipeline->number = source_identity(source)->shard;
     register_call_init(&pipeline->call, source_identity(source));
     return pipeline;
 }
@@ -200,32 +202,31 @@ static void go_on(struct pipeline *pipeline, const struct apply_position *stored
 static void on_position(redisAsyncContext *redis, void *answer, void *user)
 {
     struct pipeline *pipeline = user;
-    const redisReply *reply = answer;
     struct apply_position stored;
+    const char *why = NULL;
     (void)redis;
     session_answered(pipeline->shared.session);
     pipeline->asking = false;
-    if (reply == NULL) {
-        apply_ask_failed(&pipeline->apply, NULL, clock_monotonic_ms());
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        apply_ask_failed(&pipeline->apply, reply->str, clock_monotonic_ms());
-    } else if ((reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_NIL) ||
-               apply_read_position(&stored, reply->str,
-                                   reply->type == REDIS_REPLY_NIL ? 0 : (size_t)reply->len) != 0) {
-        apply_ask_failed(&pipeline->apply, "the ring's position in Redis is none",
-                         clock_monotonic_ms());
-    } else if (source_scan(pipeline->source) != 0) {
-        apply_ask_failed(&pipeline->apply, "no memory to scan an old ring", clock_monotonic_ms());
-    } else {
-        go_on(pipeline, &stored);
+    if (answer != NULL)
+        why = register_call_read_position(&stored, answer);
+    if (why == NULL && answer != NULL && source_scan(pipeline->source) != 0)
+        why = "no memory to scan an old ring";
+    if (answer == NULL || why != NULL) {
+        apply_ask_failed(&pipeline->apply, why, clock_monotonic_ms());
+        return;
     }
+    pipeline->shared.adopt[pipeline->number] = false;
+    go_on(pipeline, &stored);
 }
 
 static void ask_position(struct pipeline *pipeline)
 {
-    const char *argv[] = {"HGET", pipeline->call.key[3], pipeline->call.ring};
-    const size_t bytes[] = {4, strlen(pipeline->call.key[3]), strlen(pipeline->call.ring)};
-    if (session_send(pipeline->shared.session, on_position, pipeline, 3, argv, bytes) != 0)
+    const char *argv[REGISTER_CALL_POSITION];
+    size_t bytes[REGISTER_CALL_POSITION];
+    register_call_ask(&pipeline->call, session_store(pipeline->shared.session)->id,
+                      pipeline->shared.adopt[pipeline->number], argv, bytes);
+    if (session_send(pipeline->shared.session, on_position, pipeline, REGISTER_CALL_POSITION, argv,
+                     bytes) != 0)
         return;
     pipeline->asking = true;
     apply_asking(&pipeline->apply);
@@ -428,6 +429,7 @@ static int send_batch(struct pipeline *pipeline, struct flight *flight)
     const struct batch_range *range = batch_range(flight->batch);
     const struct register_call_terms terms = {
         .script = session_script(session),
+        .store = session_store(session)->id,
         .split = session_store(session)->split,
         .renew = apply_renews(&pipeline->apply, range),
     };

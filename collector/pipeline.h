@@ -22,6 +22,7 @@ struct pipeline_shared {
     struct status_counts *counts;
     size_t batch_records;
     unsigned in_flight_max;
+    bool *adopt; /* by shard: to be adopted with the next answer to the position's question */
     struct pipeline_pool *pool;
 };
 

@@ -12,9 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REGISTER_CALL_KEYS 4
+#define REGISTER_CALL_KEYS 5
 /* EVALSHA, the script, the number of keys, the keys, and the arguments that every call has. */
-#define REGISTER_CALL_FIXED (3 + REGISTER_CALL_KEYS + 9)
+#define REGISTER_CALL_FIXED (3 + REGISTER_CALL_KEYS + 10)
+#define REGISTER_CALL_POSITION (3 + 3 + 3) /* arguments of position.lua's call */
 
 /* One ring's calls: what is the same in all of them, and room for what changes. */
 struct register_call {
@@ -22,13 +23,14 @@ struct register_call {
     char ring[17], shard[12];
     unsigned char edge[8];
     unsigned char from[8], to[16];
-    char quarantined[24], lost[24], split[12];
+    char quarantined[24], lost[24], split[12], store[17];
 };
 
 void register_call_init(struct register_call *call, const struct spool_identity *identity);
 
 struct register_call_terms {
     const char *script; /* its SHA1 in hex */
+    uint64_t store;     /* the id of the accepted store */
     unsigned split;     /* voters a bucket */
     bool renew;         /* apply_renews */
 };
@@ -50,11 +52,21 @@ struct register_call_reply {
     const unsigned char *next, *end; /* register_call_superseded's */
 };
 
-/* `reply` NULL: the connection ended. */
+/* `reply` NULL: the connection ended. The shard of another store: APPLY_WAIT, `why` says which. */
 void register_call_read(struct register_call_reply *out, const redisReply *reply);
 
 /* Whether the vote at this index of the script (batch_record) was superseded, and by which kind id.
  * Ask for each index once, in rising order. */
 bool register_call_superseded(struct register_call_reply *reply, size_t index, unsigned *kind_id);
+
+/* The question for the ring's position. `adopt`: the shard belongs to this store from now on. The
+ * arguments point into `call` and are valid until the next call is packed. */
+void register_call_ask(struct register_call *call, uint64_t store, bool adopt,
+                       const char *argv[REGISTER_CALL_POSITION],
+                       size_t bytes[REGISTER_CALL_POSITION]);
+
+/* Reads its answer, which may not be NULL. Returns NULL, or why the position is not known: the
+ * shard belongs to another store, or Redis cannot say. It points into the reply, or is constant. */
+const char *register_call_read_position(struct apply_position *out, const redisReply *reply);
 
 #endif

@@ -34,6 +34,7 @@ struct rings {
     struct ledger *ledger;
     unsigned shards;
     struct pipeline *pipeline[SPOOL_SHARDS_MAX]; /* current rings; NULL none */
+    bool adopt[SPOOL_SHARDS_MAX];                /* see pipeline.h */
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
@@ -358,6 +359,12 @@ void rings_describe(const struct rings *rings, struct store_rings *out)
     }
 }
 
+void rings_adopt(struct rings *rings)
+{
+    for (unsigned i = 0; i < rings->shards; i++)
+        rings->adopt[i] = true;
+}
+
 void rings_accept(struct rings *rings, uint64_t store_id, bool adopted)
 {
     struct store_rings described;
@@ -427,6 +434,7 @@ struct rings *rings_new(const struct pipeline_shared *shared)
     };
     rings->shared = *shared;
     rings->shared.spool = NULL;
+    rings->shared.adopt = rings->adopt;
     rings->shared.pool = pipeline_pool_new(shared->batch_records);
     rings->ledger = ledger_new(&ledger);
     if (rings->shared.pool == NULL || rings->ledger == NULL) {

@@ -68,6 +68,8 @@ static void on_ready(void *user, bool adopted)
     if (!serve->ready)
         event_active(serve->tick, EV_TIMEOUT, 0);
     rings_accept(serve->rings, session_store(serve->session)->id, adopted);
+    if (session_adopts(serve->session))
+        rings_adopt(serve->rings);
 }
 
 static void on_clock(void *user, int64_t skew_ms, bool bad)

@@ -83,10 +83,10 @@ static void serve(struct session *session, const struct store_rings *rings)
                  "store=%016" PRIx64 " shards=%u split=%u", session->store.id,
                  session->store.shards, session->store.split);
     session->said_id = session->store.id;
-    session->adopt = false;
     session->ready = true;
     session->why[0] = '\0';
     session->config.on_ready(session->config.user, adopted);
+    session->adopt = false;
 }
 
 static void on_store(redisAsyncContext *redis, void *answer, void *user);
@@ -380,6 +380,11 @@ bool session_ready(const struct session *session)
 const char *session_why(const struct session *session)
 {
     return session_up(session) ? session->why : redis_link_why(session->link);
+}
+
+bool session_adopts(const struct session *session)
+{
+    return session->adopt;
 }
 
 bool session_full(const struct session *session)

@@ -44,7 +44,8 @@ int session_set_password(struct session *session, const char *password);
 bool session_up(const struct session *session);         /* connected to a primary */
 bool session_ready(const struct session *session);      /* may be applied to */
 const char *session_why(const struct session *session); /* why not, "" */
-bool session_full(const struct session *session); /* Redis is out of memory: it takes no writes */
+bool session_adopts(const struct session *session); /* --adopt is not used up; on_ready uses it */
+bool session_full(const struct session *session);   /* Redis is out of memory: it takes no writes */
 const struct store *session_store(const struct session *session); /* while ready */
 uint64_t session_reconnects(const struct session *session);
 

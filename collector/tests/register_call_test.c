@@ -38,7 +38,8 @@ static void test_packs_what_the_script_reads(void **state)
                                .stamp = 1001,
                                .article = "an-article",
                                .article_bytes = 10};
-    const struct register_call_terms terms = {.script = "0a1b2c", .split = 36, .renew = true};
+    const struct register_call_terms terms = {
+        .script = "0a1b2c", .store = 0x9b1d, .split = 36, .renew = true};
     unsigned char from[8], to[16], edge[8];
     struct batch *batch = batch_new(4, REGISTER_CALL_FIXED);
     batch_begin(batch, (struct batch_point){64, 1});
@@ -48,28 +49,24 @@ static void test_packs_what_the_script_reads(void **state)
     register_call_init(&call, &identity);
     register_call_pack(&call, batch_range(batch), &terms, &arguments);
 
-    static const char *const words[] = {"EVALSHA",
-                                        "0a1b2c",
-                                        "4",
-                                        "tally:{3}:heads",
-                                        "tally:{3}:changed",
-                                        "tally:{3}:meta",
-                                        "tally:{3}:rings",
-                                        "1122334455667788"};
+    static const char *const words[] = {
+        "EVALSHA",        "0a1b2c",          "5",           "tally:{3}:heads", "tally:{3}:changed",
+        "tally:{3}:meta", "tally:{3}:rings", "tally:store", "1122334455667788"};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         assert_word(&arguments, i, words[i]);
     bytes_put_u64(from, 64);
     bytes_put_u64(to, 320);
     bytes_put_u64(to + 8, 5);
     bytes_put_u64(edge, identity.edge_id);
-    assert_argument(&arguments, 8, from, sizeof from);
-    assert_argument(&arguments, 9, to, sizeof to);
-    assert_word(&arguments, 10, "1"); /* quarantined */
-    assert_word(&arguments, 11, "2"); /* lost: sequences 1 and 2 */
-    assert_argument(&arguments, 12, edge, sizeof edge);
-    assert_word(&arguments, 13, "36");
-    assert_word(&arguments, 14, "3");
-    assert_word(&arguments, 15, "1");
+    assert_argument(&arguments, 9, from, sizeof from);
+    assert_argument(&arguments, 10, to, sizeof to);
+    assert_word(&arguments, 11, "1"); /* quarantined */
+    assert_word(&arguments, 12, "2"); /* lost: sequences 1 and 2 */
+    assert_argument(&arguments, 13, edge, sizeof edge);
+    assert_word(&arguments, 14, "36");
+    assert_word(&arguments, 15, "3");
+    assert_word(&arguments, 16, "1");
+    assert_word(&arguments, 17, "0000000000009b1d");
     assert_int_equal(arguments.n, REGISTER_CALL_FIXED + 2);
     assert_word(&arguments, REGISTER_CALL_FIXED, "an-article");
     assert_int_equal(arguments.bytes[REGISTER_CALL_FIXED + 1], 15);
@@ -160,6 +157,13 @@ static void test_reads_why_nothing_was_applied(void **state)
     assert_int_equal(reply.answer, APPLY_PAUSED);
     assert_int_equal(reply.article, 0);
 
+    begin(&answer, "store");
+    add_text(&answer, "store: another", strlen("store: another"));
+    register_call_read(&reply, &answer.reply);
+    assert_int_equal(reply.answer, APPLY_WAIT);
+    assert_string_equal(reply.why, "store: another");
+    assert_int_equal(reply.article, 0);
+
     for (long long article = 0; article < 3; article++) {
         begin(&answer, "error");
         add_text(&answer, "WRONGTYPE of a bucket", strlen("WRONGTYPE of a bucket"));
@@ -200,6 +204,59 @@ static void test_holds_after_any_other_reply(void **state)
     }
 }
 
+/* --- the position --- */
+
+static void test_asks_for_the_position(void **state)
+{
+    (void)state;
+    struct register_call call;
+    const char *argv[REGISTER_CALL_POSITION];
+    size_t bytes[REGISTER_CALL_POSITION];
+    const struct batch_arguments arguments = {REGISTER_CALL_POSITION, argv, bytes};
+    register_call_init(&call, &identity);
+    for (int adopt = 0; adopt < 2; adopt++) {
+        register_call_ask(&call, 0x9b1d, adopt, argv, bytes);
+        assert_word(&arguments, 0, "EVAL");
+        assert_true(bytes[1] > 100 && argv[1][bytes[1]] == '\0');
+        assert_word(&arguments, 2, "3");
+        assert_word(&arguments, 3, "tally:{3}:meta");
+        assert_word(&arguments, 4, "tally:{3}:rings");
+        assert_word(&arguments, 5, "tally:store");
+        assert_word(&arguments, 6, "1122334455667788");
+        assert_word(&arguments, 7, "0000000000009b1d");
+        assert_word(&arguments, 8, adopt ? "adopt" : "");
+    }
+}
+
+static void test_reads_the_position(void **state)
+{
+    (void)state;
+    unsigned char stored[APPLY_POSITION_BYTES] = {0};
+    struct apply_position position;
+    struct answer answer;
+    redisReply other = {.type = REDIS_REPLY_ERROR, .str = (char *)(uintptr_t) "LOADING"};
+    bytes_put_u64(stored, 640);
+    bytes_put_u64(stored + 8, 10);
+    begin(&answer, "at");
+    add_text(&answer, (const char *)stored, sizeof stored);
+    assert_null(register_call_read_position(&position, &answer.reply));
+    assert_true(position.point.position == 640 && position.point.sequence == 10);
+    begin(&answer, "at");
+    add_text(&answer, "", 0);
+    assert_null(register_call_read_position(&position, &answer.reply));
+    assert_true(position.point.position == 0 && position.point.sequence == 0);
+    begin(&answer, "at");
+    add_text(&answer, "short", 5);
+    assert_non_null(register_call_read_position(&position, &answer.reply));
+    begin(&answer, "store");
+    add_text(&answer, "store: another", strlen("store: another"));
+    assert_string_equal(register_call_read_position(&position, &answer.reply), "store: another");
+    assert_string_equal(register_call_read_position(&position, &other), "LOADING");
+    other.type = REDIS_REPLY_NIL;
+    assert_string_equal(register_call_read_position(&position, &other),
+                        "unexpected reply from position.lua");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +264,8 @@ int main(void)
         cmocka_unit_test(test_reads_what_was_applied),
         cmocka_unit_test(test_reads_why_nothing_was_applied),
         cmocka_unit_test(test_holds_after_any_other_reply),
+        cmocka_unit_test(test_asks_for_the_position),
+        cmocka_unit_test(test_reads_the_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

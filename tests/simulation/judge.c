@@ -254,6 +254,8 @@ static uint64_t records_before(uint64_t ring_id, uint64_t position)
 static void check_store(unsigned edge)
 {
     uint64_t store = redis.now.store.id;
+    if (store == 0)
+        world_wrong("edge %u applies where there is no store", edge);
     if (store_of[edge] != 0 && store_of[edge] != store && !adopts[edge] && !happened[JUDGE_POWER])
         world_wrong("edge %u applies to another store than before, and nobody adopted it", edge);
     if (store_of[edge] != store)
@@ -349,14 +351,19 @@ void judge_shard(unsigned shard)
 
 /* --- the collector's calls --- */
 
+/* A batch is an EVALSHA, the question for the position an EVAL of position.lua. */
+static bool is_batch(const struct redis_words *words)
+{
+    return words->bytes[0] == 7 && memcmp(words->word[0], "EVALSHA", 7) == 0;
+}
+
 static struct going *pipeline_of(const struct redis_words *words, uint64_t *ring_id)
 {
-    bool call = words->bytes[0] == 7 && memcmp(words->word[0], "EVALSHA", 7) == 0;
-    bool ask = words->bytes[0] == 4 && memcmp(words->word[0], "HGET", 4) == 0;
-    if (!call && !ask)
+    bool call = is_batch(words);
+    if (!call && !redis_is_position(words))
         return NULL;
-    *ring_id = strtoull(words->word[call ? 7 : 2], NULL, 16);
-    unsigned shard = (unsigned)strtoul(words->word[call ? 3 : 1] + strlen("tally:{"), NULL, 10);
+    *ring_id = strtoull(words->word[call ? 8 : 6], NULL, 16);
+    unsigned shard = (unsigned)strtoul(words->word[3] + strlen("tally:{"), NULL, 10);
     for (int i = 0; i < FILES_MAX; i++)
         if (files[i].used && files[i].name == FILES_RING && files[i].id == *ring_id)
             return &pipelines[platform_now->edge][shard];
@@ -371,8 +378,15 @@ void judge_sent(const struct redis_words *words)
         return;
     if (pipeline->ring_id != ring_id)
         *pipeline = (struct going){.ring_id = ring_id};
-    if (words->bytes[0] == 7)
-        pipeline->sent_to = bytes_get_u64(words->word[9]);
+    if (is_batch(words))
+        pipeline->sent_to = bytes_get_u64(words->word[10]);
+}
+
+/* Whether a position was answered, and not a refusal. */
+static bool is_position(const redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+           strcmp(reply->element[0]->str, "at") == 0;
 }
 
 void judge_reply(const struct redis_words *words, const redisReply *reply)
@@ -381,10 +395,11 @@ void judge_reply(const struct redis_words *words, const redisReply *reply)
     struct going *pipeline = pipeline_of(words, &ring_id);
     if (pipeline == NULL || pipeline->ring_id != ring_id)
         return;
-    if (words->bytes[0] == 4) {
-        pipeline->going = reply != NULL && reply->type != REDIS_REPLY_ERROR;
-        pipeline->sent_to =
-            pipeline->going && reply->type == REDIS_REPLY_STRING ? bytes_get_u64(reply->str) : 0;
+    if (!is_batch(words)) {
+        pipeline->going = is_position(reply);
+        pipeline->sent_to = pipeline->going && reply->element[1]->len > 0
+                                ? bytes_get_u64(reply->element[1]->str)
+                                : 0;
     } else if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6) {
         pipeline->going = false;
     }

@@ -310,7 +310,7 @@ static void wipe(void)
         wire_redis_exchanged();
     else
         wire_redis_dies();
-    redis_wipe();
+    redis_wipe(at_once);
     judge_wiped();
     judge_lost(JUDGE_WIPED);
 }

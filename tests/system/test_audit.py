@@ -470,13 +470,13 @@ def put_votes(edge, article, n, batch=1000):
     shards = edge.store.shards()
     shard = article_shard(article, shards)
     sha = edge.redis.script_load(script_text("collector/register.lua"))
-    keys = ["tally:{%d}:%s" % (shard, name) for name in ("heads", "changed", "meta", "rings")]
+    keys = ["tally:{%d}:%s" % (shard, name) for name in ("heads", "changed", "meta", "rings")] + ["tally:store"]
     rng, ring = random.Random(n), "%016x" % random.getrandbits(63)
     stamp = (1_700_000_000 << 11)
     for start in range(0, n, batch):
         votes = b"".join(rng.randbytes(8) + ((stamp + start + i) << 4 | rng.randrange(8)).to_bytes(7, "big") for i in range(batch))
-        call = (sha, 4, *keys, ring, struct.pack("<Q", start * 64), struct.pack("<QQ", (start + batch) * 64, start + batch),
-                0, 0, struct.pack("<Q", FOREIGN), 48, shard, 0, article, votes)
+        call = (sha, 5, *keys, ring, struct.pack("<Q", start * 64), struct.pack("<QQ", (start + batch) * 64, start + batch),
+                0, 0, struct.pack("<Q", FOREIGN), 48, shard, 0, edge.store.fields()["id"], article, votes)
         answer = wait_until(lambda: (lambda a: a[0] != b"paused" and a)(edge.redis.evalsha(*call)), "the end of a pause")
         assert answer[0] == b"ok"
 
