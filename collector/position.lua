@@ -1,4 +1,4 @@
--- Where a ring stands, and whether its shard belongs to the collector's store.
+-- Answers the position of a ring, and whether its shard belongs to the collector's store.
 --
 -- KEYS  meta, rings of one shard, tally:store
 -- ARGV  1 ring id; 2 the store's id; 3 'adopt': from now on the shard belongs to this store, whatever it belonged to; else ''
