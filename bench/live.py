@@ -141,7 +141,7 @@ def check_books(contender, acknowledged, what):
     contender.settle()
     books = contender.books()
     told = "books, %s: acknowledged %d, %r" % (what, acknowledged, books)
-    require(acknowledged == books["admitted"] == books["applied"] and books["refused"] == books["aside"] == 0, told)
+    require(acknowledged == books["admitted"] == books["applied"] and books["refused"] == books["quarantined"] == 0, told)
     require(books["standing"] == books["registers"], told)
 
 

@@ -193,7 +193,7 @@ static void write_applied(struct evbuffer *out, const struct collector_status *i
     one(out, "tally_collector_repeated_total", COUNTER, in->repeated, "Of these, repeats.");
     one(out, "tally_collector_superseded_total", COUNTER, in->superseded,
         "Of these, wishes older than the register's.");
-    one(out, "tally_collector_set_aside_total", COUNTER, in->set_aside,
+    one(out, "tally_collector_quarantined_total", COUNTER, in->quarantined,
         "Records that could not be applied.");
     one(out, "tally_collector_lost_total", COUNTER, in->lost,
         "Reactions that Redis lost and the spool held no longer.");

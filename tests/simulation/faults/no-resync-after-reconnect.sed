@@ -1,3 +1,3 @@
-# collector/lane.c
+# collector/pipeline.c
 # A connection that comes back is believed to lead to the Redis of before.
-s/^        apply_doubt(&lane->apply);//
+s/^        apply_resync(&pipeline->apply);//
