@@ -1,5 +1,6 @@
 #include "serve.h"
 
+#include "admission.h"
 #include "lane.h"
 #include "ledger.h"
 #include "receipt.h"
@@ -379,6 +380,29 @@ static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
         snprintf(reason, STATUS_REASON_BYTES, "redis: being looked at");
 }
 
+/* For the load balancer. */
+static void find_refusal(struct serve *serve, char why[STATUS_REASON_BYTES])
+{
+    struct admission edge = {
+        .spool = serve->spool != NULL,
+        .producer = serve->spool != NULL && spool_dir_has_producer(serve->spool),
+        .clock_bad = serve->clock_bad,
+        .clock_skew_ms = serve->clock_skew_ms,
+        .joined = session_ready(serve->session),
+        .store_why = session_why(serve->session),
+    };
+    for (unsigned i = 0; i < serve->shards; i++) {
+        const struct source *source = serve->lane[i] != NULL ? lane_source(serve->lane[i]) : NULL;
+        edge.rings += source != NULL;
+        edge.full += source != NULL && source_room_bytes(source) < ADMISSION_ROOM_BYTES;
+    }
+    struct store_rings rings;
+    store_rings_init(&rings);
+    on_judge(serve, &rings);
+    edge.joined = edge.joined || rings.applied != 0;
+    admission_judge(&edge, why, STATUS_REASON_BYTES);
+}
+
 static void fill_shards(struct serve *serve, struct status *status)
 {
     uint64_t waiting, bytes;
@@ -407,6 +431,7 @@ static void fill_status(struct serve *serve, struct status *status)
     memset(status, 0, sizeof *status);
     status->ready = serve->ready;
     memcpy(status->reason, serve->reason, sizeof status->reason);
+    find_refusal(serve, status->refuses);
     status->at_ms = clock_unix_ms();
     status->redis = session_up(serve->session);
     if (session_ready(serve->session))
@@ -774,7 +799,10 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
         .in_flight_max = (unsigned)settings->in_flight,
         .pool = lane_pool_new((size_t)settings->batch_records),
     };
-    if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
+    /* Before the broker: it would end the connection of the collector that has the spool, because
+     * both have the same client id. */
+    open_spool(serve);
+    if (serve->failed || serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
         serve->shared.pool == NULL || open_links(serve, mqtt_secret, redis_password) != 0 ||
         events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);

@@ -74,6 +74,7 @@ int collector_status_parse(struct collector_status *status, const char *json, si
         status->ready = cJSON_IsTrue(member(object, "ready"));
         status->producer = cJSON_IsTrue(member(object, "producer"));
         copy_words(status->reason, sizeof status->reason, text(object, "reason"));
+        copy_words(status->refuses, sizeof status->refuses, text(object, "refuses"));
         snprintf(status->store, sizeof status->store, "%s", text(object, "store"));
         status->clock_skew_ms = number(object, "clock_skew_ms");
         status->admitted = number(object, "admitted");

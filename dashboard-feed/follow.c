@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#define REPLY_MAX_MS 3000
+#define REPLY_MAX_MS 2000
 #define CHANNEL "tally:changed"
 #define STATES_CHANNEL "tally:states"
 #define LOOKUP_KEYS 3      /* heads, base, states */

@@ -614,10 +614,12 @@ static void answer_options(struct http *http, struct evhttp_request *request,
     answer(http, request, 204, "No Content", NULL, NULL, 0);
 }
 
-static void answer_health(struct http *http, struct evhttp_request *request)
+/* /healthz and /readyz: `ask` is the configuration's. */
+static void answer_probe(struct http *http, struct evhttp_request *request,
+                         const char *(*ask)(void *user, bool *ok))
 {
     bool ok = false;
-    const char *json = http->config.health(http->config.user, &ok);
+    const char *json = ask(http->config.user, &ok);
     header(request, "Cache-Control", "no-store");
     answer(http, request, ok ? 200 : 503, ok ? "OK" : "Service Unavailable", JSON, json,
            strlen(json));
@@ -650,7 +652,10 @@ static void answer_route(struct http *http, struct evhttp_request *request,
         answer_metrics(http, request);
         return;
     case ROUTE_HEALTH:
-        answer_health(http, request);
+        answer_probe(http, request, http->config.health);
+        return;
+    case ROUTE_READY:
+        answer_probe(http, request, http->config.ready);
         return;
     case ROUTE_EMBED:
         answer_file(http, request, find_file(http, "embed.html"), true);
@@ -670,7 +675,7 @@ static void answer_route(struct http *http, struct evhttp_request *request,
     answer_error(http, request, 404, "Not Found",
                  "known are /, /dashboard, /tally.js, /embed?article=, /totals/<article>, "
                  "/totals?articles=a,b,c, "
-                 "/metrics and /healthz");
+                 "/metrics, /healthz and /readyz");
 }
 
 /* Answers what looks nothing up. */

@@ -458,3 +458,8 @@ void keeper_free(struct keeper *keeper)
     states_free(keeper->states);
     free(keeper);
 }
+
+bool keeper_loaded(const struct keeper *keeper)
+{
+    return keeper->loaded;
+}

@@ -61,6 +61,9 @@ void keeper_judge(struct keeper *keeper);
 /* From relay: a total was fetched, with its article's state. */
 enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *total, bool repeat);
 
+/* Whether it has read the stored states and follows them. */
+bool keeper_loaded(const struct keeper *keeper);
+
 struct keeper_stats keeper_stats(const struct keeper *keeper);
 
 #endif

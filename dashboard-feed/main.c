@@ -12,6 +12,7 @@
 #include "keeper.h"
 #include "metrics.h"
 #include "publish.h"
+#include "ready.h"
 #include "relay.h"
 #include "settings.h"
 
@@ -37,6 +38,7 @@ struct feed {
     struct creation creation;
     struct http *http;
     struct health health;
+    struct ready ready;
     double started_at_s;
     bool stopping;
 };
@@ -68,6 +70,19 @@ static const char *on_health(void *user, bool *ok)
     check_health(feed);
     *ok = feed->health.ok;
     return feed->health.json;
+}
+
+static const char *on_ready(void *user, bool *ok)
+{
+    struct feed *feed = user;
+    const struct ready_now now = {
+        .broker = publish_why(feed->publish),
+        .collector_fresh = health_collector_fresh(&feed->health, clock_monotonic_ms()),
+        .states_loaded = keeper_loaded(feed->keeper),
+        .stopping = feed->stopping,
+    };
+    *ok = ready_check(&feed->ready, &now);
+    return feed->ready.json;
 }
 
 static void on_metrics(void *user, struct evbuffer *out)
@@ -175,6 +190,7 @@ static void on_collector(void *user, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
     health_collector(&feed->health, payload, bytes, clock_monotonic_ms());
+    ready_collector(&feed->ready, &feed->health.collector);
     follow_collector(feed->follow, feed->health.collector.store);
 }
 
@@ -188,6 +204,7 @@ static void on_refusals(void *user, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
     (void)creation_parse(&feed->creation, payload, bytes);
+    ready_refusals(&feed->ready, payload, bytes);
 }
 
 static void on_marked(void *user)
@@ -350,6 +367,7 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .topic_prefix = settings->links.topic_prefix,
         .follow = feed->follow,
         .health = on_health,
+        .ready = on_ready,
         .metrics = on_metrics,
         .user = feed,
     };
@@ -382,6 +400,7 @@ static int run(struct feed *feed, struct settings *settings)
     feed->started_at_s = (double)time(NULL);
     feed->settings = settings;
     health_init(&feed->health);
+    ready_init(&feed->ready);
     feed->base = event_base_new();
     if (feed->base == NULL || make_events(feed) != 0 || make_relay(feed, settings) != 0 ||
         make_links(feed, settings) != 0 || make_http(feed, settings, error, sizeof error) != 0) {
