@@ -78,6 +78,7 @@ struct serve {
     uint64_t stop_ms, second_ms;
     int64_t clock_skew_ms;
     bool clock_bad;
+    bool joined; /* a store has accepted this edge, now or before */
     struct status_counts counts;
     bool ready; /* as last reported */
     char reason[STATUS_REASON_BYTES];
@@ -316,6 +317,7 @@ static void on_ready(void *user, bool adopted)
     struct serve *serve = user;
     uint64_t id = session_store(serve->session)->id;
     struct store_rings rings;
+    serve->joined = true;
     if (!serve->ready)
         event_active(serve->tick, EV_TIMEOUT, 0);
     store_rings_init(&rings);
@@ -388,7 +390,7 @@ static void find_refusal(struct serve *serve, char why[STATUS_REASON_BYTES])
         .producer = serve->spool != NULL && spool_dir_has_producer(serve->spool),
         .clock_bad = serve->clock_bad,
         .clock_skew_ms = serve->clock_skew_ms,
-        .joined = session_ready(serve->session),
+        .joined = serve->joined,
         .store_why = session_why(serve->session),
     };
     for (unsigned i = 0; i < serve->shards; i++) {

@@ -90,6 +90,7 @@ static void on_metrics(void *user, struct evbuffer *out)
     struct feed *feed = user;
     struct metrics metrics = {
         .started_at_s = feed->started_at_s,
+        .topic_prefix = feed->settings->links.topic_prefix,
         .healthy = feed->health.ok,
         .redis_up = follow_ready(feed->follow),
         .broker_up = publish_ready(feed->publish),

@@ -19,7 +19,7 @@ def _read(*parts):
 
 # What a heading says in `…` whose program's options stand below it.
 PROGRAMS = {"plugin": "plugin_opt_", "collector": "tally-collector", "feed": "tally-feed", "audit": "tally audit"}
-COMMANDS = ["article", "reset", "archive", "export", "import", "erase"]  # their options stand in one table, each with whose it is
+COMMANDS = ["article", "reset", "archive", "export", "import", "erase", "check-edge"]  # their options stand in one table, each with whose it is
 
 
 def _rows(text):
