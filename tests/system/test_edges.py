@@ -2,18 +2,25 @@
 
 import json
 import os
-import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from clients import TIMEOUT_S, V5, Client, Refused, reader_name, unique
-from edge import busy_code, fill, wait_until
+from clients import TIMEOUT_S, Client, reader_name, unique
+from edge import ROOT, Process, busy_code, fill, free_ports, release_ports, wait_until
 from load import Load
 from store import article_shard, reader_hash
+from test_proxies import certificate, deployed, program  # noqa: F401: a fixture
+from test_recovery import _articles, _check
+
+sys.path.append(os.path.join(ROOT, "tests", "faults"))
+
+import failover as failovers  # noqa: E402
 
 DAEMONS = ("broker", "collector", "feed")
 
@@ -107,8 +114,8 @@ def test_each_edge_is_killed_under_load(fleet):
                 other.wait_more(60)
                 client = other.edge.client(username=reader_name())
                 assert client.say("reactions/" + missed, "love") < 0x80
-            began = time.monotonic()
             edge.start(*DAEMONS, ready=False)
+            began = time.monotonic()
             wait_equal(edges, [missed])
             seconds.append(time.monotonic() - began)
             edge.wait_ready()
@@ -143,7 +150,7 @@ def test_redis_hangs_and_every_edge_admits(fleet):
     edges = fleet(2)
     for edge in edges:
         wait_ready_says(edge, 200)
-    os.kill(edges[0]["redis"].child.pid, 19)
+    os.kill(edges[0]["redis"].child.pid, signal.SIGSTOP)
     article = unique("fleet/hung")
     try:
         for edge in edges:
@@ -152,7 +159,7 @@ def test_redis_hangs_and_every_edge_admits(fleet):
             assert edge.client(username=reader_name()).say("reactions/" + article, "like") < 0x80
             assert ready(edge) == (200, [])
     finally:
-        os.kill(edges[0]["redis"].child.pid, 18)
+        os.kill(edges[0]["redis"].child.pid, signal.SIGCONT)
     began = time.monotonic()
     def all_show():
         return all(payload and json.loads(payload)["counts"]["like"] == 2
@@ -199,7 +206,7 @@ def test_half_of_the_rings_are_full(make_edge):
         article = unique("fleet/full")
         by_shard[article_shard(article, 4)] = article
     one, two = by_shard.values()
-    os.kill(edge["redis"].child.pid, 19)
+    os.kill(edge["redis"].child.pid, signal.SIGSTOP)
     try:
         edge.wait_unhealthy("redis")
         fill(edge, one)
@@ -208,7 +215,7 @@ def test_half_of_the_rings_are_full(make_edge):
         fill(edge, two)
         wait_ready_says(edge, 503, "spool: 2 of 4 rings are full")
     finally:
-        os.kill(edge["redis"].child.pid, 18)
+        os.kill(edge["redis"].child.pid, signal.SIGCONT)
     wait_ready_says(edge, 200)
     edge.settle()
 
@@ -379,3 +386,161 @@ def test_what_cannot_be_compared_is_no_agreement(fleet):
     assert status == 2 and second.path("reader.key") in errors
     status, _lines, errors = check_edge(second, first, "--broker-config", "/no/such/mosquitto.conf")
     assert status == 2
+
+
+# --- HAProxy ---
+
+DEBIANS = [("    log /dev/log local0 notice\n", ""), ("    user haproxy\n    group haproxy\n", "")]
+
+
+class Balancer:
+    """HAProxy with a file of deploy/, and what it says about its servers."""
+
+    def __init__(self, folder, path, *changes):
+        self.socket, self.log = str(folder / "admin"), str(folder / "log")
+        text = deployed(path, ("global\n", "global\n    stats socket %s mode 600 level admin\n" % self.socket), *DEBIANS, *changes)
+        conf = str(folder / "haproxy.cfg")
+        with open(conf, "w") as f:
+            f.write(text)
+        self.process = Process("haproxy", [program("haproxy"), "-db", "-f", conf], self.log, dict(os.environ))
+
+    def start(self, port):
+        self.process.start()
+        def up():
+            assert self.process.running(), self.process.text()
+            try:
+                return socket.create_connection(("127.0.0.1", port), 1).close() or True
+            except OSError:
+                return False
+        wait_until(up, "the balancer to come up")
+
+    def servers(self, backend):
+        """server → its row of `show stat`."""
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(self.socket)
+            admin.sendall(b"show stat\n")
+            text = b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+        names, *rows = [line.split(",") for line in text.lstrip("# ").splitlines() if line]
+        rows = [dict(zip(names, row)) for row in rows]
+        return {row["svname"]: row for row in rows if row["pxname"] == backend and row["svname"] not in ("FRONTEND", "BACKEND")}
+
+    def up(self, backend):
+        return {name for name, row in self.servers(backend).items() if row["status"].startswith(("UP", "no check"))}
+
+
+@pytest.fixture
+def balanced(fleet, certificate, tmp_path):  # noqa: F811
+    """(three edges, a balancer before them, its port for MQTT)."""
+    edges = fleet(3)
+    ports = free_ports(2)
+    changes = [("bind :443 ", "bind 127.0.0.1:%d " % ports[0]), ("bind 10.0.0.10:1883", "bind 127.0.0.1:%d" % ports[1]),
+               ("    bind [::]:443 v6only ssl crt /etc/haproxy/certs/tally.example.org.pem alpn h2,http/1.1\n", ""),
+               ("/etc/haproxy/certs/tally.example.org.pem", certificate[2]), ("    maxconn 65000\n", "    maxconn 400\n"),
+               ("maxconn 20000", "maxconn 200")]
+    for i, edge in enumerate(edges, 1):
+        # in one file all have the port 8080
+        changes += [("server edge-%d 10.0.0.1%d:9001" % (i, i), "server edge-%d 127.0.0.1:%d port %d" % (i, edge.ws_port, edge.http_port)),
+                    ("10.0.0.1%d:1883" % i, "127.0.0.1:%d" % edge.mqtt_port), ("10.0.0.1%d:8080" % i, "127.0.0.1:%d" % edge.http_port)]
+    balancer = Balancer(tmp_path, "haproxy/edges.cfg", *changes)
+    balancer.start(ports[1])
+    try:
+        wait_until(lambda: len(balancer.up("tally_broker")) == 3, "three edges to be up")
+        yield edges, balancer, ports[1]
+    finally:
+        balancer.process.kill()
+        release_ports(ports)
+
+
+def _react(port, article):
+    reader = Client(port, username=reader_name()).open()
+    try:
+        assert reader.say("reactions/" + article, "like") < 0x80
+    finally:
+        reader.close()
+
+
+@pytest.mark.slow
+def test_no_reader_is_refused_while_redis_hangs(balanced):
+    edges, balancer, port = balanced
+    article, readers = unique("fleet/balanced"), 0
+    hung = edges[0]["redis"].child.pid
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        until = time.monotonic() + 30
+        for edge in edges:
+            edge.wait_unhealthy("redis")
+        while time.monotonic() < until:
+            _react(port, article)
+            readers += 1
+        assert all(edge.health()[0] == 503 for edge in edges)
+        assert len(balancer.up("tally_broker")) == 3
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    wanted = {"like": readers}
+    for edge in edges:
+        wait_until(lambda: edge.totals_over_http([article]).get(article) == wanted, "all %d reactions" % readers)
+    print("%d readers came while Redis hung for 30 s; none was refused" % readers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_an_edge_without_its_feed_gets_no_new_reader(balanced, number):
+    edges, balancer, port = balanced
+    stayed = [Client(port, username=reader_name()).open() for _ in range(6)]
+    assert {row["scur"] for row in balancer.servers("tally_mqtt").values()} == {"2"}
+    began = time.monotonic()
+    os.kill(edges[0]["feed"].child.pid, number)
+    try:
+        wait_until(lambda: "edge-1" not in balancer.up("tally_mqtt"), "the edge to be out", every_s=0.01)
+        print("out after %.2f s" % (time.monotonic() - began))
+        before = balancer.servers("tally_mqtt")["edge-1"]["stot"]
+        for _ in range(6):
+            _react(port, unique("fleet/elsewhere"))
+        assert balancer.servers("tally_mqtt")["edge-1"]["stot"] == before
+        wait_until(lambda: sum(reader.closed for reader in stayed) == 2, "the edge's readers to be sent elsewhere")
+    finally:
+        if number == signal.SIGSTOP:
+            os.kill(edges[0]["feed"].child.pid, signal.SIGCONT)
+        else:
+            edges[0]["feed"].kill()
+            edges[0].start("feed")
+        for reader in stayed:
+            reader.close()
+    wait_until(lambda: len(balancer.up("tally_mqtt")) == 3, "the edge to be back")
+
+
+def test_a_replica_is_promoted_behind_a_balancer(make_edge, tmp_path):
+    """What a master acknowledged and a promoted replica lacks comes again out of the spool."""
+    edge = make_edge()
+    (port,) = free_ports(1)
+
+    class Name:
+        """What Failover moves: the balancer finds the master by itself."""
+        to = None
+
+    moving = failovers.Failover(edge, Name())
+    balancer = Balancer(tmp_path, "haproxy/redis.cfg", ("bind 127.0.0.1:6390", "bind 127.0.0.1:%d" % port),
+                        ("10.0.0.21:6379", "127.0.0.1:%d" % edge.redis_port), ("10.0.0.22:6379", "127.0.0.1:%d" % moving.other_port))
+    for name in ("collector", "feed"):
+        argv = edge[name].argv
+        argv[argv.index("--redis-port") + 1] = str(port)
+    try:
+        edge.start("redis")
+        moving.start()
+        balancer.start(port)
+        wait_until(lambda: balancer.up("tally_redis") == {"redis-1"}, "the replica to be known as one")
+        edge.start("broker", "collector", "feed")
+        with Load(edge, _articles()) as load:
+            load.wait_more(200)
+            moving.fail_over()
+            began = time.monotonic()
+            edge.wait_unhealthy("redis")
+            edge.wait_ready()
+            print("ready %.2f s after the promotion" % (time.monotonic() - began))
+            assert balancer.up("tally_redis") == {"redis-2"}
+            load.wait_more(200)
+        _check(edge, load)
+    finally:
+        edge.kill("collector", "feed")
+        balancer.process.kill()
+        moving.close()
+        release_ports([port])
