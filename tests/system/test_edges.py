@@ -398,7 +398,7 @@ class Balancer:
 
     def __init__(self, folder, path, *changes):
         self.socket, self.log = str(folder / "admin"), str(folder / "log")
-        text = deployed(path, ("global\n", "global\n    stats socket %s mode 600 level admin\n" % self.socket), *DEBIANS, *changes)
+        text = deployed(path, ("\nglobal\n", "\nglobal\n    stats socket %s mode 600 level admin\n" % self.socket), *DEBIANS, *changes)
         conf = str(folder / "haproxy.cfg")
         with open(conf, "w") as f:
             f.write(text)
@@ -478,6 +478,7 @@ def test_no_reader_is_refused_while_redis_hangs(balanced):
         os.kill(hung, signal.SIGCONT)
     wanted = {"like": readers}
     for edge in edges:
+        edge.wait_ready()
         wait_until(lambda: edge.totals_over_http([article]).get(article) == wanted, "all %d reactions" % readers)
     print("%d readers came while Redis hung for 30 s; none was refused" % readers)
 
