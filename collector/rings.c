@@ -396,6 +396,18 @@ void rings_reason(const struct rings *rings, char *reason, size_t bytes)
                      pipeline_held(rings->old[i].pipeline));
 }
 
+void rings_count_full(const struct rings *rings, uint64_t room_bytes, unsigned *current,
+                      unsigned *full)
+{
+    *current = *full = 0;
+    for (unsigned i = 0; i < rings->shards; i++) {
+        if (rings->pipeline[i] == NULL)
+            continue;
+        ++*current;
+        *full += source_room_bytes(pipeline_source(rings->pipeline[i])) < room_bytes;
+    }
+}
+
 void rings_fill_status(const struct rings *rings, struct status *status)
 {
     uint64_t waiting, bytes;

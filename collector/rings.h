@@ -54,6 +54,10 @@ void rings_adopt(struct rings *rings);
 /* The first reason why a ring applies nothing, or "". */
 void rings_reason(const struct rings *rings, char *reason, size_t bytes);
 
+/* How many rings are current, and how many of them have less room than `room_bytes`. */
+void rings_count_full(const struct rings *rings, uint64_t room_bytes, unsigned *current,
+                      unsigned *full);
+
 /* Fills the status's shards. */
 void rings_fill_status(const struct rings *rings, struct status *status);
 

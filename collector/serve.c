@@ -1,6 +1,7 @@
 /* The loop, and the wiring of the parts to it: spool, Redis, broker, rings, audit, status. */
 #include "serve.h"
 
+#include "admission.h"
 #include "receipt.h"
 #include "rings.h"
 #include "self_audit.h"
@@ -49,6 +50,7 @@ struct serve {
     uint64_t stop_ms, second_ms;
     int64_t clock_skew_ms;
     bool clock_bad;
+    bool joined; /* a store has accepted this edge, now or before */
     struct status_counts counts;
     bool ready; /* as last reported */
     char reason[STATUS_REASON_BYTES];
@@ -65,6 +67,7 @@ static void on_judge(void *user, struct store_rings *out)
 static void on_ready(void *user, bool adopted)
 {
     struct serve *serve = user;
+    serve->joined = true;
     if (!serve->ready)
         event_active(serve->tick, EV_TIMEOUT, 0);
     rings_accept(serve->rings, session_store(serve->session)->id, adopted);
@@ -115,11 +118,31 @@ static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
         snprintf(reason, STATUS_REASON_BYTES, "redis: being looked at");
 }
 
+/* For the load balancer. */
+static void find_refusal(struct serve *serve, char why[STATUS_REASON_BYTES])
+{
+    struct admission edge = {
+        .spool = serve->spool != NULL,
+        .producer = serve->spool != NULL && spool_dir_has_producer(serve->spool),
+        .clock_bad = serve->clock_bad,
+        .clock_skew_ms = serve->clock_skew_ms,
+        .joined = serve->joined,
+        .store_why = session_why(serve->session),
+    };
+    rings_count_full(serve->rings, ADMISSION_ROOM_BYTES, &edge.rings, &edge.full);
+    struct store_rings rings;
+    store_rings_init(&rings);
+    on_judge(serve, &rings);
+    edge.joined = edge.joined || rings.applied != 0;
+    admission_judge(&edge, why, STATUS_REASON_BYTES);
+}
+
 static void fill_status(struct serve *serve, struct status *status)
 {
     memset(status, 0, sizeof *status);
     status->ready = serve->ready;
     memcpy(status->reason, serve->reason, sizeof status->reason);
+    find_refusal(serve, status->refuses);
     status->at_ms = clock_unix_ms();
     status->redis = session_up(serve->session);
     if (session_ready(serve->session))
@@ -356,7 +379,9 @@ void serve_stop(struct serve *serve)
 
 /* --- making and ending --- */
 
-static int open_links(struct serve *serve, const char *mqtt_secret, const char *redis_password)
+/* Comes after the spool's lock: the broker would end the connection of the collector that has the
+ * spool, because both have the same client id. */
+static int open_broker(struct serve *serve, const char *mqtt_secret)
 {
     const struct settings *settings = serve->settings;
     char topic[OPTION_TEXT_MAX_BYTES + sizeof TOPIC];
@@ -372,6 +397,16 @@ static int open_links(struct serve *serve, const char *mqtt_secret, const char *
         .on_up = on_mqtt_up,
         .user = serve,
     };
+    open_spool(serve);
+    if (serve->failed)
+        return -1;
+    serve->mqtt = mqtt_link_new(serve->base, &mqtt);
+    return serve->mqtt == NULL ? -1 : 0;
+}
+
+static int open_store(struct serve *serve, const char *redis_password)
+{
+    const struct settings *settings = serve->settings;
     const struct session_config session = {
         .link = {.host = settings->links.redis_host,
                  .port = (int)settings->links.redis_port,
@@ -383,9 +418,8 @@ static int open_links(struct serve *serve, const char *mqtt_secret, const char *
         .on_clock = on_clock,
         .user = serve,
     };
-    serve->mqtt = mqtt_link_new(serve->base, &mqtt);
     serve->session = session_new(serve->base, &session);
-    return serve->mqtt == NULL || serve->session == NULL ? -1 : 0;
+    return serve->session == NULL ? -1 : 0;
 }
 
 static int make_parts(struct serve *serve)
@@ -421,8 +455,8 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
     serve->resume = event_new(base, -1, 0, on_resume, serve);
     if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
-        open_links(serve, mqtt_secret, redis_password) != 0 || make_parts(serve) != 0 ||
-        events_arm(serve->tick, TICK_MS) != 0) {
+        open_store(serve, redis_password) != 0 || make_parts(serve) != 0 ||
+        open_broker(serve, mqtt_secret) != 0 || events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);
         return NULL;
     }

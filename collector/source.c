@@ -269,3 +269,10 @@ void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes)
                    ? source->counter.next_sequence - source->released.sequence
                    : 0;
 }
+
+uint64_t source_room_bytes(const struct source *source)
+{
+    uint64_t used = spool_write_position(source->memory) - source->acknowledged.position;
+    uint64_t capacity = source->identity.capacity_bytes;
+    return used < capacity ? capacity - used : 0;
+}

@@ -49,6 +49,10 @@ void source_release(struct source *source, struct batch_point point);
 /* Bytes not taken yet. */
 uint64_t source_backlog_bytes(const struct source *source);
 
+/* The bytes that the plugin may still write: what is not released fills the rest. A record may
+ * not fit although it is shorter, if it would run over the end of the ring. */
+uint64_t source_room_bytes(const struct source *source);
+
 /* Records and bytes that are not released yet. The records of a current ring are counted as
  * they arrive, 100,000 at a time; those of an old one are known once it is scanned. */
 void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes);

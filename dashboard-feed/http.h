@@ -38,6 +38,7 @@ struct http_config {
     const char *topic_prefix;
     struct store_link *link;
     const char *(*health)(void *user, bool *ok);       /* JSON */
+    const char *(*ready)(void *user, bool *ok);        /* JSON */
     void (*metrics)(void *user, struct evbuffer *out); /* Prometheus text */
     void *user;
 };
