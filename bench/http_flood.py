@@ -217,7 +217,7 @@ def median(values):
 
 
 def refused(metrics):
-    return sum(value for name, value in metrics.items() if name.startswith(("tally_http_over_budget", "tally_http_dropped")))
+    return sum(value for name, value in metrics.items() if name.startswith(("tally_http_refused_connections", "tally_http_dropped", "tally_http_rests")))
 
 
 def run(edge, kind, options):

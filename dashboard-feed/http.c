@@ -1,11 +1,13 @@
 #include "http.h"
 
 #include "assets.h"
+#include "core/address.h"
 #include "core/error.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "error_page.h"
 #include "fnv.h"
+#include "http_budget.h"
 #include "route.h"
 #include "totals_answer.h"
 #include "visitors.h"
@@ -15,19 +17,19 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
 #include <event2/util.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <utlist.h>
 #include <zlib.h>
 
 #define SWEEP_MS 250
+#define REST_MS 20 /* between two looks at whether an address that rests may go on */
 #define ALL_METHODS                                                                                \
     (EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |     \
      EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
@@ -66,7 +68,10 @@ struct connection {
     size_t lines;                    /* of the request that is being read */
     bool answering;                  /* what goes out is this server's, not evhttp's own */
     uint64_t since_ms;               /* accepted, or last request or answer */
+    bool admitted;                   /* charged for */
     bool dropped;
+    bool resting;                   /* nothing is read of it until its address may go on */
+    bool paid;                      /* its next read is charged already */
     struct connection *prev, *next; /* longest idle first */
 };
 
@@ -83,6 +88,11 @@ struct http {
     unsigned lookups;
     struct visitors visitors;
     struct event *turn; /* requests wait */
+    struct http_budget *budget;
+    struct event *admit; /* connections were accepted */
+    struct event *rest;  /* an address rests */
+    struct evconnlistener *listener;
+    unsigned accepted; /* since `admit` */
     struct http_stats stats;
 };
 
@@ -105,14 +115,21 @@ static void release(struct http *http, struct connection *one)
 static void forget(struct http *http, struct connection *one);
 
 /* Makes evhttp see an end of the connection, which it then frees. */
-static void drop(struct http *http, struct connection *one)
+static void end(struct http *http, struct connection *one)
 {
     evutil_socket_t fd = bufferevent_getfd(one->socket);
     one->dropped = true;
-    http->stats.connections_dropped++;
     if (fd >= 0)
         shutdown(fd, SHUT_RDWR);
+    if (one->resting && !one->answering)
+        bufferevent_enable(one->socket, EV_READ); /* the end is read */
     forget(http, one);
+}
+
+static void drop(struct http *http, struct connection *one)
+{
+    http->stats.connections_dropped++;
+    end(http, one);
 }
 
 /* Whether evhttp has freed its side: bufferevent_free takes the callbacks out. */
@@ -165,13 +182,22 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
         count(one->http, status);
 }
 
+static void charge_read(struct http *http, struct connection *one);
+
 /* Something was read. Of a request with too many lines evhttp would keep each: it gets one that is
  * none instead, and says so to the client. */
 static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *user)
 {
     struct connection *one = user;
     struct evbuffer_ptr at;
-    if (info->n_added == 0 || one->lines > HTTP_MAX_LINES ||
+    if (info->n_added == 0)
+        return;
+    if (one->dropped) { /* what the kernel still held is read up to its end, and not parsed */
+        evbuffer_drain(input, evbuffer_get_length(input));
+        return;
+    }
+    charge_read(one->http, one);
+    if (one->lines > HTTP_MAX_LINES ||
         evbuffer_ptr_set(input, &at, evbuffer_get_length(input) - info->n_added,
                          EVBUFFER_PTR_SET) != 0)
         return;
@@ -189,35 +215,131 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     }
 }
 
-/* The address that a connection is from: IPv4, or /64 of IPv6. False: it has none any more. */
-static bool address_of(const struct connection *one, unsigned char address[16])
+/* The key of the address that a connection is from. A peer that is already gone counts as having no
+ * address. */
+static uint64_t key_of(const struct connection *one, bool *exempt)
 {
     struct sockaddr_storage peer = {0};
     socklen_t bytes = sizeof peer;
+    struct address address = {{0}};
     evutil_socket_t fd = bufferevent_getfd(one->socket);
-    memset(address, 0, 16);
-    if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &bytes) != 0)
-        return false;
-    if (peer.ss_family == AF_INET) {
-        address[10] = address[11] = 0xff;
-        memcpy(address + 12, &((const struct sockaddr_in *)&peer)->sin_addr, 4);
-    } else if (peer.ss_family == AF_INET6) {
-        const struct in6_addr *from = &((const struct sockaddr_in6 *)&peer)->sin6_addr;
-        memcpy(address, from, IN6_IS_ADDR_V4MAPPED(from) ? 16 : 8);
-    }
-    return true;
+    if (fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0)
+        address_of_peer(&address, (struct sockaddr *)&peer);
+    *exempt = http_budget_exempts(one->http->budget, &address);
+    return address_key(&address);
 }
 
-/* evhttp does not report the address of a connection it accepts: it is looked up when needed. A
- * peer that is already gone counts as having no address. */
+/* evhttp does not report the address of a connection it accepts: it is looked up when needed. */
 static struct visitor *visitor_of(struct http *http, struct connection *one)
 {
-    unsigned char address[16];
     if (one->visitor == NULL) {
-        address_of(one, address);
-        one->visitor = visitors_enter(&http->visitors, address);
+        bool exempt;
+        uint64_t key = key_of(one, &exempt);
+        one->visitor = visitors_enter(&http->visitors, key);
+        if (one->visitor != NULL)
+            one->visitor->exempt = exempt;
     }
     return one->visitor;
+}
+
+/* ---- the budget of an address ---- */
+
+/* Charges an address. At the end of its budget it rests. */
+static void charge(struct http *http, struct visitor *visitor, uint64_t tokens)
+{
+    if (visitor->exempt ||
+        http_budget_charge(http->budget, visitor->key, tokens, clock_monotonic_ns()))
+        return;
+    http->stats.rests += !visitor->resting;
+    visitor->resting = true;
+    if (!event_pending(http->rest, EV_TIMEOUT, NULL))
+        events_arm(http->rest, REST_MS);
+}
+
+/* Something was read of a connection. The read that ends the budget is used, but no more is read.
+ * evhttp enables reading when it has answered, so one more read may follow each answer. */
+static void charge_read(struct http *http, struct connection *one)
+{
+    struct visitor *visitor = visitor_of(http, one);
+    if (visitor == NULL)
+        return;
+    if (!one->paid)
+        charge(http, visitor, HTTP_BUDGET_READ);
+    one->paid = false;
+    if (!visitor->resting)
+        return;
+    bufferevent_disable(one->socket, EV_READ);
+    visitor->paused += !one->paused;
+    one->paused = true;
+}
+
+/* Reads an address's connections again, longest idle first, for as long as it can pay. */
+static void resume(struct http *http, struct visitor *visitor)
+{
+    struct connection *one;
+    DL_FOREACH(http->connections, one)
+    {
+        if (visitor->resting || visitor->paused == 0)
+            return;
+        if (one->visitor != visitor || !one->paused)
+            continue;
+        one->paused = false;
+        visitor->paused--;
+        if (one->answering) /* evhttp reads on after the answer */
+            continue;
+        charge(http, visitor, HTTP_BUDGET_READ);
+        one->paid = true;
+        bufferevent_enable(one->socket, EV_READ);
+    }
+}
+
+/* Addresses that can pay again go on: with the requests that wait before anything is read. */
+static void on_rest(evutil_socket_t fd, short what, void *user)
+{
+    struct http *http = user;
+    struct visitor *one;
+    bool any = false;
+    (void)fd;
+    (void)what;
+    DL_FOREACH(http->visitors.first, one)
+    {
+        if ((one->resting || one->paused > 0) &&
+            http_budget_left(http->budget, one->key, clock_monotonic_ns())) {
+            one->resting = false;
+            if (one->plain != NULL || one->asking != NULL)
+                events_arm(http->turn, 0);
+            else
+                resume(http, one);
+        }
+        any = any || one->resting || one->paused > 0;
+    }
+    if (any)
+        events_arm(http->rest, REST_MS);
+}
+
+/* Connections were accepted, and evhttp has set their sockets. Those of an address that has used up
+ * its budget are closed. */
+static void on_admit(evutil_socket_t fd, short what, void *user)
+{
+    struct http *http = user;
+    struct connection *one;
+    (void)fd;
+    (void)what;
+    DL_FOREACH(http->connections, one)
+    {
+        if (one->admitted || one->dropped || visitor_of(http, one) == NULL)
+            continue;
+        one->admitted = true;
+        if (one->visitor->exempt ||
+            http_budget_left(http->budget, one->visitor->key, clock_monotonic_ns())) {
+            charge(http, one->visitor, HTTP_BUDGET_CONNECTION);
+        } else {
+            http->stats.connections_refused++;
+            end(http, one);
+        }
+    }
+    http->accepted = 0;
+    evconnlistener_enable(http->listener);
 }
 
 /* Makes room for a connection: closes the longest idle one of the visitor with the most. */
@@ -268,6 +390,9 @@ static struct bufferevent *on_accept(struct event_base *base, void *user)
     made->since_ms = clock_monotonic_ms();
     DL_APPEND(http->connections, made);
     http->stats.connections++;
+    events_arm(http->admit, 0);
+    if (++http->accepted >= HTTP_MAX_ACCEPTS)
+        evconnlistener_disable(http->listener);
     return socket;
 }
 
@@ -753,18 +878,11 @@ static void on_request(struct evhttp_request *request, void *user)
     events_arm(http->turn, 0);
 }
 
-static uint64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void on_turn(evutil_socket_t fd, short what, void *user)
 {
     struct http *http = user;
     struct visitors_request *next;
-    uint64_t began_us = monotonic_us();
+    uint64_t began_ns = clock_monotonic_ns();
     (void)fd;
     (void)what;
     while ((next = visitors_next(&http->visitors)) != NULL) {
@@ -772,8 +890,9 @@ static void on_turn(evutil_socket_t fd, short what, void *user)
             (struct question *)(void *)((char *)next - offsetof(struct question, turn));
         connection_of(http, question->request)->waiting = NULL;
         http->stats.waiting--;
+        charge(http, next->visitor, http_budget_request(next->articles));
         answer_question(question);
-        if (monotonic_us() - began_us >= HTTP_TURN_US) {
+        if (clock_monotonic_ns() - began_ns >= HTTP_TURN_US * UINT64_C(1000)) {
             events_arm(http->turn, 0);
             return;
         }
@@ -891,9 +1010,13 @@ static int listen_http(struct http *http, char *error, size_t error_bytes)
     evhttp_set_max_headers_size(http->server, HTTP_MAX_HEADER_BYTES);
     evhttp_set_max_body_size(http->server, HTTP_MAX_BODY_BYTES);
     errno = 0;
-    if (evhttp_bind_socket_with_handle(http->server, config->address, config->port) != NULL)
-        return 0;
+    struct evhttp_bound_socket *bound =
+        evhttp_bind_socket_with_handle(http->server, config->address, config->port);
     int why = errno;
+    if (bound != NULL && listen(evhttp_bound_socket_get_fd(bound), HTTP_BACKLOG) == 0) {
+        http->listener = evhttp_bound_socket_get_listener(bound);
+        return 0;
+    }
     return error_say(error, error_bytes, "option %s: cannot listen on %s port %u: %s",
                      why == EADDRINUSE || why == EACCES ? "http_port" : "http_address",
                      config->address, config->port,
@@ -915,8 +1038,12 @@ struct http *http_new(struct event_base *base, const struct http_config *config,
     http->server = evhttp_new(base);
     http->sweep = event_new(base, -1, EV_PERSIST, on_sweep, http);
     http->turn = evtimer_new(base, on_turn, http);
-    if (http->server == NULL || http->sweep == NULL || http->turn == NULL ||
-        make_files(http) != 0 || events_arm(http->sweep, SWEEP_MS) != 0) {
+    http->admit = evtimer_new(base, on_admit, http);
+    http->rest = evtimer_new(base, on_rest, http);
+    http->budget = http_budget_new(config->rate, config->proxies, config->seed);
+    if (http->server == NULL || http->sweep == NULL || http->turn == NULL || http->admit == NULL ||
+        http->rest == NULL || http->budget == NULL || make_files(http) != 0 ||
+        events_arm(http->sweep, SWEEP_MS) != 0) {
         error_say(error, error_bytes, "no memory");
         goto fail;
     }
@@ -924,6 +1051,7 @@ struct http *http_new(struct event_base *base, const struct http_config *config,
         goto fail;
     /* Not ours to keep. */
     http->config.address = http->config.websocket_url = http->config.topic_prefix = NULL;
+    http->config.proxies = NULL;
     return http;
 fail:
     http_free(http);
@@ -945,6 +1073,9 @@ void http_free(struct http *http)
         release(http, http->connections);
     events_free(http->sweep);
     events_free(http->turn);
+    events_free(http->admit);
+    events_free(http->rest);
+    http_budget_free(http->budget);
     for (size_t i = 0; http->files != NULL && i < assets_n; i++) {
         free(http->files[i].body);
         free(http->files[i].packed);

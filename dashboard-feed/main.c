@@ -348,11 +348,14 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .websocket_url = settings->websocket_url,
         .websocket_port = (uint16_t)settings->websocket_port,
         .topic_prefix = settings->links.topic_prefix,
+        .rate = settings->http_rate,
+        .proxies = &settings->http_proxy_nets,
         .follow = feed->follow,
         .health = on_health,
         .metrics = on_metrics,
         .user = feed,
     };
+    randombytes_buf(&config.seed, sizeof config.seed);
     feed->http = http_new(feed->base, &config, error, error_bytes);
     return feed->http == NULL ? -1 : 0;
 }
