@@ -70,7 +70,7 @@ struct connection {
     uint64_t since_ms;               /* accepted, or last request or answer */
     bool admitted;                   /* charged for */
     bool dropped;
-    bool resting;                   /* nothing is read of it until its address may go on */
+    bool paused;                    /* nothing is read of it until its address can pay */
     bool paid;                      /* its next read is charged already */
     struct connection *prev, *next; /* longest idle first */
 };
@@ -102,8 +102,10 @@ static void release(struct http *http, struct connection *one)
 {
     if (one->count != NULL)
         evbuffer_remove_cb_entry(bufferevent_get_input(one->socket), one->count);
-    if (one->visitor != NULL)
+    if (one->visitor != NULL) {
+        one->visitor->paused -= one->paused;
         visitors_leave(&http->visitors, one->visitor);
+    }
     if (one->watch != NULL)
         evbuffer_remove_cb_entry(bufferevent_get_output(one->socket), one->watch);
     DL_DELETE(http->connections, one);
@@ -121,7 +123,7 @@ static void end(struct http *http, struct connection *one)
     one->dropped = true;
     if (fd >= 0)
         shutdown(fd, SHUT_RDWR);
-    if (one->resting && !one->answering)
+    if (one->paused && !one->answering)
         bufferevent_enable(one->socket, EV_READ); /* the end is read */
     forget(http, one);
 }
@@ -235,9 +237,7 @@ static struct visitor *visitor_of(struct http *http, struct connection *one)
     if (one->visitor == NULL) {
         bool exempt;
         uint64_t key = key_of(one, &exempt);
-        one->visitor = visitors_enter(&http->visitors, key);
-        if (one->visitor != NULL)
-            one->visitor->exempt = exempt;
+        one->visitor = visitors_enter(&http->visitors, key, exempt);
     }
     return one->visitor;
 }

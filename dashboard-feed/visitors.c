@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-struct visitor *visitors_enter(struct visitors *visitors, uint64_t key)
+struct visitor *visitors_enter(struct visitors *visitors, uint64_t key, bool exempt)
 {
     struct visitor *one;
     DL_FOREACH(visitors->first, one)
     {
-        if (one->key == key) {
+        if (one->key == key && one->exempt == exempt) {
             one->connections++;
             return one;
         }
@@ -17,6 +17,7 @@ struct visitor *visitors_enter(struct visitors *visitors, uint64_t key)
     if (one == NULL)
         return NULL;
     one->key = key;
+    one->exempt = exempt;
     one->connections = 1;
     DL_APPEND(visitors->first, one);
     return one;

@@ -14,9 +14,10 @@
 #define VISITORS_LOOKUPS_MOST 300
 
 struct visitor {
-    uint64_t key; /* address_key() of its address */
-    bool resting; /* its budget is used up (http_budget.h): no turn for it */
-    bool exempt;  /* a proxy: no budget bounds it */
+    uint64_t key;  /* address_key() of its address */
+    bool exempt;   /* a proxy: no budget bounds it, and others with its key are another visitor */
+    bool resting;  /* its budget is used up (http_budget.h): it has no turns */
+    size_t paused; /* connections of it that are not read until it can pay */
     size_t connections;
     size_t looked_up;                /* articles, now */
     struct visitors_request *asking; /* requests that look something up, the oldest first */
@@ -35,8 +36,8 @@ struct visitors {
     struct visitor *first;
 };
 
-/* A connection from there begins. NULL on no memory. */
-struct visitor *visitors_enter(struct visitors *visitors, uint64_t key);
+/* A connection begins, from the address with this address_key(). NULL on no memory. */
+struct visitor *visitors_enter(struct visitors *visitors, uint64_t key, bool exempt);
 
 /* It ends; then nothing of it waits. */
 void visitors_leave(struct visitors *visitors, struct visitor *visitor);

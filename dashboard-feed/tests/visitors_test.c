@@ -12,7 +12,7 @@ static struct visitors visitors;
 
 static struct visitor *enter(unsigned char last)
 {
-    struct visitor *visitor = visitors_enter(&visitors, last);
+    struct visitor *visitor = visitors_enter(&visitors, last, false);
     assert_non_null(visitor);
     return visitor;
 }
@@ -107,11 +107,25 @@ static void one_that_rests_has_no_turn(void **state)
     visitors_leave(&visitors, one);
 }
 
+static void a_proxy_is_not_its_network(void **state)
+{
+    struct visitor *network = enter(1);
+    struct visitor *proxy = visitors_enter(&visitors, 1, true);
+    (void)state;
+    assert_non_null(proxy);
+    assert_ptr_not_equal(proxy, network);
+    assert_ptr_equal(visitors_enter(&visitors, 1, true), proxy);
+    visitors_leave(&visitors, proxy);
+    visitors_leave(&visitors, proxy);
+    visitors_leave(&visitors, network);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_take_turns),
         cmocka_unit_test(lookups_are_bounded_for_each),
+        cmocka_unit_test(a_proxy_is_not_its_network),
         cmocka_unit_test(one_that_rests_has_no_turn),
         cmocka_unit_test(the_heaviest_has_the_most_connections),
     };
