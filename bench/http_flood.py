@@ -16,7 +16,8 @@ machine. Without --trouble each kind is tried:
   lists        the same, with requests for the totals of 100 articles
 
 A client whose connection the feed ends comes back at once. Turns are short, and their order changes, so that whatever else the machine does
-weighs on both sides alike. The ratio of p99 is that of the median pair of turns."""
+weighs on both sides alike. The ratios r50 and r99, of the two sides' p50 and p99, are those of the median pair of turns. `cpu` is the feed's processor
+time in a turn, in % of a core, of the median turn: what the trouble costs the feed, whatever else the machine does."""
 
 import argparse
 import os
@@ -220,9 +221,23 @@ def refused(metrics):
     return sum(value for name, value in metrics.items() if name.startswith(("tally_http_refused_connections", "tally_http_dropped", "tally_http_rests")))
 
 
+def cpu_seconds(edge):
+    """Of the feed, so far (proc(5))."""
+    with open("/proc/%d/stat" % edge["feed"].child.pid) as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def turn(edge, honest, options):
+    """How long each request took, and the feed's processor time, in % of a core."""
+    begun, before = time.monotonic(), cpu_seconds(edge)
+    took = honest.measure(options.seconds, options.rate)
+    return took, 100 * (cpu_seconds(edge) - before) / (time.monotonic() - begun)
+
+
 def run(edge, kind, options):
     honest = Honest(edge.http_port)
-    turns, before = {False: [], True: []}, refused(edge.metrics())
+    turns, cpu, before = {False: [], True: []}, {False: [], True: []}, refused(edge.metrics())
     for n in range(options.rounds):
         for troubled in ((False, True) if n % 2 == 0 else (True, False)):
             child = Child(edge.http_port, kind) if troubled else None
@@ -230,15 +245,17 @@ def run(edge, kind, options):
                 if child:
                     child.begin()
                 honest.measure(0.2, options.rate)
-                turns[troubled].append(honest.measure(options.seconds, options.rate))
+                took, used = turn(edge, honest, options)
+                turns[troubled].append(took)
+                cpu[troubled].append(used)
             finally:
                 if child:
                     child.end()
             honest.measure(0.3, options.rate)  # what the trouble left behind ends
     quiet, loud = (sum(turns[side], []) for side in (False, True))
     ratios = {q: median([quantile(b, q) / quantile(a, q) for a, b in zip(turns[False], turns[True])]) for q in (0.5, 0.99)}
-    print("%-12s %7d %8.2f %8.2f %8.2f %8.2f %8.2f %8.2f %9d %4d" % (
-        kind, len(loud), quantile(quiet, 0.5), quantile(loud, 0.5), quantile(quiet, 0.99), quantile(loud, 0.99), ratios[0.5], ratios[0.99],
+    print("%-12s %7d %8.2f %8.2f %8.2f %8.2f %8.2f %8.2f %6.1f %6.1f %9d %4d" % (
+        kind, len(loud), quantile(quiet, 0.5), quantile(loud, 0.5), quantile(quiet, 0.99), quantile(loud, 0.99), ratios[0.5], ratios[0.99], median(cpu[False]), median(cpu[True]),
         refused(edge.metrics()) - before, honest.cut), flush=True)
 
 
@@ -259,7 +276,7 @@ def main():
     edge = Edge(folder, build=os.path.abspath(options.build))
     try:
         edge.start()
-        print("%-12s %7s %8s %8s %8s %8s %8s %8s %9s %4s" % ("ms", "n", "p50", "with", "p99", "with", "r50", "r99", "refused", "cut"))
+        print("%-12s %7s %8s %8s %8s %8s %8s %8s %6s %6s %9s %4s" % ("ms", "n", "p50", "with", "p99", "with", "r50", "r99", "cpu", "with", "refused", "cut"))
         for kind in options.trouble or TROUBLES:
             run(edge, kind, options)
     finally:

@@ -349,7 +349,7 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .websocket_port = (uint16_t)settings->websocket_port,
         .topic_prefix = settings->links.topic_prefix,
         .rate = settings->http_rate,
-        .proxies = &settings->http_proxy_nets,
+        .proxies = &settings->proxy_nets,
         .follow = feed->follow,
         .health = on_health,
         .metrics = on_metrics,

@@ -15,7 +15,7 @@ struct settings {
     char http_address[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t http_port;
     uint64_t http_rate;
-    char http_proxies[OPTION_TEXT_MAX_BYTES + 1];
+    char trusted_proxies[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t websocket_port;
     char websocket_url[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t publish_interval_ms;
@@ -27,7 +27,7 @@ struct settings {
     uint64_t forgotten_s;
     char log_level_name[OPTION_TEXT_MAX_BYTES + 1];
     /* Out of the files and names above: */
-    struct address_nets http_proxy_nets;
+    struct address_nets proxy_nets;
     enum log_level log_level;
     struct links_secrets secrets;
 };

@@ -148,7 +148,7 @@ def test_a_burst_of_connections_is_accepted_in_parts(make_edge):
 
 
 def test_a_listed_proxy_has_no_budget(make_edge):
-    edge = make_edge(feed={"http_rate": 1, "http_proxies": "127.0.0.1,127.0.0.3"}).start()
+    edge = make_edge(feed={"http_rate": 1, "trusted_proxies": "127.0.0.1,127.0.0.3"}).start()
     with opened(edge, HOSTILE) as proxy:
         proxy.sendall(REQUEST * 100)
         assert answers(proxy, 100) == [b"200"] * 100
@@ -156,7 +156,7 @@ def test_a_listed_proxy_has_no_budget(make_edge):
 
 
 def test_a_proxy_that_is_no_address_is_refused(make_edge):
-    edge = make_edge(feed={"http_proxies": "proxy.example.org"})
+    edge = make_edge(feed={"trusted_proxies": "proxy.example.org"})
     with pytest.raises(Exception):
         edge.start()
-    assert "option http_proxies: proxy.example.org is not empty, or 1 to 16 addresses" in edge["feed"].text()
+    assert "option trusted_proxies: proxy.example.org is not empty, or 1 to 16 addresses" in edge["feed"].text()
