@@ -317,15 +317,29 @@ static void on_rest(evutil_socket_t fd, short what, void *user)
         events_arm(http->rest, REST_MS);
 }
 
+/* Closes a new connection: evhttp sees its end at once, without another turn of the loop. */
+static void refuse(struct http *http, struct connection *one)
+{
+    http->stats.connections_refused++;
+    if (one->answering) { /* its request came with it */
+        end(http, one);
+        return;
+    }
+    one->dropped = true;
+    bufferevent_trigger_event(one->socket, BEV_EVENT_READING | BEV_EVENT_EOF, 0);
+    if (is_abandoned(one))
+        release(http, one);
+}
+
 /* Connections were accepted, and evhttp has set their sockets. Those of an address that has used up
  * its budget are closed. */
 static void on_admit(evutil_socket_t fd, short what, void *user)
 {
     struct http *http = user;
-    struct connection *one;
+    struct connection *one, *following;
     (void)fd;
     (void)what;
-    DL_FOREACH(http->connections, one)
+    DL_FOREACH_SAFE(http->connections, one, following)
     {
         if (one->admitted || one->dropped || visitor_of(http, one) == NULL)
             continue;
@@ -334,8 +348,7 @@ static void on_admit(evutil_socket_t fd, short what, void *user)
             http_budget_left(http->budget, one->visitor->key, clock_monotonic_ns())) {
             charge(http, one->visitor, HTTP_BUDGET_CONNECTION);
         } else {
-            http->stats.connections_refused++;
-            end(http, one);
+            refuse(http, one);
         }
     }
     http->accepted = 0;
