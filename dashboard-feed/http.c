@@ -256,21 +256,26 @@ static void charge(struct http *http, struct visitor *visitor, uint64_t tokens)
         events_arm(http->rest, REST_MS);
 }
 
+/* Stops reading a connection, if its address rests. */
+static void pause_if_resting(struct connection *one)
+{
+    if (!one->visitor->resting)
+        return;
+    bufferevent_disable(one->socket, EV_READ);
+    one->visitor->paused += !one->paused;
+    one->paused = true;
+}
+
 /* Something was read of a connection. The read that ends the budget is used, but no more is read.
  * evhttp enables reading when it has answered, so one more read may follow each answer. */
 static void charge_read(struct http *http, struct connection *one)
 {
-    struct visitor *visitor = visitor_of(http, one);
-    if (visitor == NULL)
+    if (visitor_of(http, one) == NULL)
         return;
     if (!one->paid)
-        charge(http, visitor, HTTP_BUDGET_READ);
+        charge(http, one->visitor, HTTP_BUDGET_READ);
     one->paid = false;
-    if (!visitor->resting)
-        return;
-    bufferevent_disable(one->socket, EV_READ);
-    visitor->paused += !one->paused;
-    one->paused = true;
+    pause_if_resting(one);
 }
 
 /* Reads an address's connections again, longest idle first, for as long as it can pay. */
@@ -317,39 +322,21 @@ static void on_rest(evutil_socket_t fd, short what, void *user)
         events_arm(http->rest, REST_MS);
 }
 
-/* Closes a new connection: evhttp sees its end at once, without another turn of the loop. */
-static void refuse(struct http *http, struct connection *one)
-{
-    http->stats.connections_refused++;
-    if (one->answering) { /* its request came with it */
-        end(http, one);
-        return;
-    }
-    one->dropped = true;
-    bufferevent_trigger_event(one->socket, BEV_EVENT_READING | BEV_EVENT_EOF, 0);
-    if (is_abandoned(one))
-        release(http, one);
-}
-
-/* Connections were accepted, and evhttp has set their sockets. Those of an address that has used up
- * its budget are closed. */
+/* Connections were accepted, and evhttp has set their sockets. */
 static void on_admit(evutil_socket_t fd, short what, void *user)
 {
     struct http *http = user;
-    struct connection *one, *following;
+    struct connection *one;
     (void)fd;
     (void)what;
-    DL_FOREACH_SAFE(http->connections, one, following)
+    DL_FOREACH(http->connections, one)
     {
         if (one->admitted || one->dropped || visitor_of(http, one) == NULL)
             continue;
         one->admitted = true;
-        if (one->visitor->exempt ||
-            http_budget_left(http->budget, one->visitor->key, clock_monotonic_ns())) {
-            charge(http, one->visitor, HTTP_BUDGET_CONNECTION);
-        } else {
-            refuse(http, one);
-        }
+        charge(http, one->visitor, HTTP_BUDGET_CONNECTION);
+        if (!one->answering) /* else its request came with it */
+            pause_if_resting(one);
     }
     http->accepted = 0;
     evconnlistener_enable(http->listener);
