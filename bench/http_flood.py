@@ -196,8 +196,8 @@ class Child:
     """This very program as the trouble of one turn: what it holds ends with it."""
 
     def __init__(self, port, kind):
-        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--part", kind, "--port", str(port)],
-                                        stdout=subprocess.PIPE, preexec_fn=dying_with_parent())
+        self.process = subprocess.Popen(dying_with_parent([sys.executable, os.path.abspath(__file__), "--part", kind, "--port", str(port)]),
+                                        stdout=subprocess.PIPE)
         if not self.process.stdout.readline():
             raise SystemExit("the trouble could not begin")
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)

@@ -62,7 +62,7 @@ def attack(folder, port):
     """What runs in the network of its own. Prints how many connections the hostile address has, and whether each address's reader gets in."""
     with open(os.path.join(folder, "mosquitto.conf"), "w") as f:
         f.write("listener %d 127.0.0.1\nmax_connections %d\nallow_anonymous true\nuser root\n" % (port, ROOM))
-    broker = subprocess.Popen([broker_program(), "-c", f.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=dying_with_parent())
+    broker = subprocess.Popen(dying_with_parent([broker_program(), "-c", f.name]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: accepted(port, HONEST), "the broker")
     held = hold(port)
     print(len(held), accepted(port, HONEST), accepted(port, HOSTILE))
