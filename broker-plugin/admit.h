@@ -4,8 +4,8 @@
 #ifndef TALLY_BROKER_PLUGIN_ADMIT_H
 #define TALLY_BROKER_PLUGIN_ADMIT_H
 
+#include "core/limit.h"
 #include "known.h"
-#include "limit.h"
 
 #include "core/kind.h"
 #include "core/reader.h"

@@ -1,6 +1,6 @@
 #include "creator.h"
 
-#include "slots.h"
+#include "core/slots.h"
 
 #include "core/bytes.h"
 #include "core/crc32c.h"

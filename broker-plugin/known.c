@@ -1,6 +1,6 @@
 #include "known.h"
 
-#include "slots.h"
+#include "core/slots.h"
 
 #include "core/article.h"
 #include "core/bytes.h"

@@ -7,8 +7,8 @@
 #ifndef TALLY_BROKER_PLUGIN_KNOWN_H
 #define TALLY_BROKER_PLUGIN_KNOWN_H
 
+#include "core/limit.h"
 #include "creator.h"
-#include "limit.h"
 
 #include "core/article_state.h"
 #include "core/kind.h"

@@ -1,6 +1,6 @@
 #include "refusals.h"
 
-#include "slots.h"
+#include "core/slots.h"
 
 #include "core/article.h"
 

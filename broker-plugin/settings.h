@@ -2,7 +2,7 @@
 #ifndef TALLY_BROKER_PLUGIN_SETTINGS_H
 #define TALLY_BROKER_PLUGIN_SETTINGS_H
 
-#include "address.h"
+#include "core/address.h"
 
 #include "core/kind.h"
 #include "core/option.h"

@@ -1,6 +1,6 @@
 #include "wire.h"
 
-#include "address.h"
+#include "core/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

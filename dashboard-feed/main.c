@@ -394,11 +394,14 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .websocket_port = (uint16_t)settings->websocket_port,
         .topic_prefix = settings->links.topic_prefix,
         .link = feed->link,
+        .rate = settings->http_rate,
+        .proxies = &settings->proxy_nets,
         .health = on_health,
         .ready = on_ready,
         .metrics = on_metrics,
         .user = feed,
     };
+    randombytes_buf(&config.seed, sizeof config.seed);
     feed->http = http_new(feed->base, &config, error, error_bytes);
     return feed->http == NULL ? -1 : 0;
 }

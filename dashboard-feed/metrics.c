@@ -149,6 +149,8 @@ static void write_http(struct evbuffer *out, const struct metrics *in)
           "HTTP requests that wait for their address's turn.");
     counter(out, "tally_http_dropped_connections_total", http->connections_dropped,
             "HTTP connections closed because they were too slow or too many.");
+    counter(out, "tally_http_rests_total", http->rests,
+            "Times that an address had used up its budget and its HTTP requests had to wait.");
     counter(out, "tally_http_refused_lookups_total", http->lookups_refused,
             "Requests for totals refused because too many waited for Redis.");
 }

@@ -1,6 +1,6 @@
-#include "limit.h"
+#include "core/limit.h"
 
-#include "slots.h"
+#include "core/slots.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "slots.h"
+#include "core/slots.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,9 @@
 #include "unit.h"
 
-#include "address.h"
+#include "core/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
 
 static uint64_t key(const char *text)
 {
@@ -118,12 +121,32 @@ static void networks_are_checked(void **state)
         require(address_nets_parse(&nets, wrong[i]) == -1, "%s", wrong[i]);
 }
 
+static void a_peer_is_its_address(void **state)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    struct sockaddr other = {.sa_family = AF_UNIX};
+    struct address address, wanted;
+    (void)state;
+    assert_int_equal(inet_pton(AF_INET, "192.0.2.1", &v4.sin_addr), 1);
+    assert_true(address_of_peer(&address, (const struct sockaddr *)&v4));
+    assert_true(address_parse(&wanted, "192.0.2.1"));
+    assert_memory_equal(&address, &wanted, sizeof wanted);
+    assert_int_equal(inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr), 1);
+    assert_true(address_of_peer(&address, (const struct sockaddr *)&v6));
+    assert_true(address_parse(&wanted, "2001:db8::1"));
+    assert_memory_equal(&address, &wanted, sizeof wanted);
+    assert_false(address_of_peer(&address, &other));
+    assert_true(address_key(&address) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ipv4_address_is_itself), cmocka_unit_test(an_ipv6_address_is_its_64),
         cmocka_unit_test(of_a_list_the_last_counts), cmocka_unit_test(what_is_no_address_is_none),
-        cmocka_unit_test(networks_contain),          cmocka_unit_test(networks_are_checked),
+        cmocka_unit_test(a_peer_is_its_address),     cmocka_unit_test(networks_contain),
+        cmocka_unit_test(networks_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

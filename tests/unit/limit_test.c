@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "limit.h"
+#include "core/limit.h"
 
 #define MS UINT64_C(1000000)
 #define START (1000 * LIMIT_SECOND_NS)

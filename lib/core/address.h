@@ -1,10 +1,11 @@
 /* The network address of a client, used only for limits: it is never stored and identifies nobody.
  * Pure; any thread. */
-#ifndef TALLY_BROKER_PLUGIN_ADDRESS_H
-#define TALLY_BROKER_PLUGIN_ADDRESS_H
+#ifndef TALLY_CORE_ADDRESS_H
+#define TALLY_CORE_ADDRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define ADDRESS_BYTES 16
 #define ADDRESS_NETS_MAX 16
@@ -17,6 +18,9 @@ struct address {
  * comma-separated list the last entry counts: in X-Forwarded-For (which 2.0.21 takes) the last
  * proxy added it. False: none. */
 bool address_parse(struct address *address, const char *text);
+
+/* The address of a socket's peer. False: it is neither IPv4 nor IPv6; then it is all zeros. */
+bool address_of_peer(struct address *address, const struct sockaddr *peer);
 
 /* The key of an address's limit: an IPv4 address, or the /64 of an IPv6 one, because a customer
  * gets at least that much. No two routed addresses or /64s share a key. */

@@ -4,8 +4,8 @@
  * jumps, back by more than two whole buckets or forward, the bucket is full. Checking and taking
  * are two steps, so a request that is refused for another reason costs no token. Pure; one
  * thread. */
-#ifndef TALLY_BROKER_PLUGIN_LIMIT_H
-#define TALLY_BROKER_PLUGIN_LIMIT_H
+#ifndef TALLY_CORE_LIMIT_H
+#define TALLY_CORE_LIMIT_H
 
 #include <stdbool.h>
 #include <stdint.h>

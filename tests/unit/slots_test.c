@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "slots.h"
+#include "core/slots.h"
 
 static struct slots *slots;
 

@@ -2,8 +2,8 @@
  * that evicts the stalest entry first. The slots' contents belong to the owner. A hash table with
  * chains and one list in order of use, both of slot numbers, all allocated at the start. Every
  * operation takes constant time. Pure; one thread. */
-#ifndef TALLY_BROKER_PLUGIN_SLOTS_H
-#define TALLY_BROKER_PLUGIN_SLOTS_H
+#ifndef TALLY_CORE_SLOTS_H
+#define TALLY_CORE_SLOTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

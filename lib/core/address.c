@@ -1,6 +1,7 @@
-#include "address.h"
+#include "core/address.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #define TEXT_MAX_BYTES 64
@@ -33,6 +34,22 @@ bool address_parse(struct address *address, const char *text)
     while (bytes > 0 && (text[bytes - 1] == ' ' || text[bytes - 1] == '\t'))
         bytes--;
     return parse(address, text, bytes, &is_v4);
+}
+
+bool address_of_peer(struct address *address, const struct sockaddr *peer)
+{
+    memset(address, 0, sizeof *address);
+    if (peer->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)peer;
+        memcpy(address->bytes, mapped, MAPPED_BYTES);
+        memcpy(address->bytes + MAPPED_BYTES, &v4->sin_addr, sizeof v4->sin_addr);
+        return true;
+    }
+    if (peer->sa_family != AF_INET6)
+        return false;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)peer;
+    memcpy(address->bytes, &v6->sin6_addr, sizeof address->bytes);
+    return true;
 }
 
 uint64_t address_key(const struct address *address)
