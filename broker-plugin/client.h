@@ -31,7 +31,7 @@ struct client {
     uint32_t subscriptions; /* requests so far */
     uint32_t filters;       /* subscribed or unsubscribed, each a piece of work */
     bool keyed;             /* the keys of its limits are known: from its first reaction on */
-    bool address_limited;   /* as in struct admit_wish */
+    bool address_limited;   /* as in struct admit_request */
     bool ended : 1;         /* a service that has gone: kept for its will */
     bool unsure : 1;        /* the broker may still refuse it: it has done nothing so far */
     bool lasting : 1;       /* its session outlives it */

@@ -6,8 +6,8 @@
 
 #include "admit.h"
 #include "client.h"
-#include "known_file.h"
 #include "refusals.h"
+#include "registry_file.h"
 #include "role.h"
 #include "session.h"
 #include "settings.h"
@@ -23,7 +23,7 @@ struct edge {
     struct admit admit;
     struct spool_dir *spool;
     struct client_table *clients;
-    struct known_file *known;
+    struct registry_file *registry;
     struct limit_table *connections; /* by address; NULL where limits are off, as what admit has of
                                         them */
     struct limit_rate refusals_rate; /* of a connection; where limits are on */

@@ -89,13 +89,13 @@ static void watch(struct housekeeping *house)
 /* Publishes ops/refusals, if it would say something new. */
 static void tell_refusals(struct housekeeping *house, uint64_t now_ms, uint64_t unix_ms)
 {
-    struct known *known = house->edge->admit.known;
+    struct registry *registry = house->edge->admit.registry;
     struct refusals_sums sums = {
         .creations = house->edge->admit.creations,
-        .known = known_count(known),
+        .known = registry_count(registry),
         .known_max = (uint32_t)house->edge->settings.max_articles,
-        .provisional = known_provisional(known),
-        .forgotten = known_forgotten(known),
+        .provisional = registry_provisional(registry),
+        .forgotten = registry_forgotten(registry),
         .connections_rate = house->counts->too_fast,
         .connections_no_room = house->counts->turned_away,
         .connections_sessions = house->counts->sessions,
@@ -122,7 +122,7 @@ static void tell_refusals(struct housekeeping *house, uint64_t now_ms, uint64_t 
 /* Asks the feed which of the articles that hardly anyone touched may be forgotten. */
 static void ask_for_quiet_ones(struct housekeeping *house, uint64_t now_ms, uint64_t unix_ms)
 {
-    if (quiet_look(&house->quiet, house->edge->admit.known,
+    if (quiet_look(&house->quiet, house->edge->admit.registry,
                    house->edge->settings.forget_hours * 3600u, now_ms, unix_ms))
         (void)mosquitto_broker_publish_copy(NULL, house->quiet_topic, (int)house->quiet.bytes,
                                             house->quiet.json, 0, false, NULL); /* else later */
@@ -140,7 +140,7 @@ static void say_unpassed_states(struct housekeeping *house)
     size_t bytes;
 
     for (int i = 0; i < UNPASSED_AT_ONCE &&
-                    known_next_unpassed(house->edge->admit.known, &article, &bytes, &state);
+                    registry_next_unpassed(house->edge->admit.registry, &article, &bytes, &state);
          i++) {
         snprintf(topic, sizeof topic, "%.*sarticles/%.*s", ARTICLE_PREFIX_MAX_BYTES,
                  house->edge->settings.topic_prefix, (int)bytes, article);

@@ -66,20 +66,21 @@ static uint64_t clock_ms(clockid_t clock)
 /* A client's facts where nothing is to be stored: a session whose client is away, or an
  * unauthenticated one. */
 static const struct role_facts *facts_of(struct plugin *plugin, const struct mosquitto *client,
-                                         struct role_facts *unasked)
+                                         struct role_facts *unauthenticated)
 {
     const struct client *known = client_find(plugin->edge.clients, client);
     if (known != NULL && !known->ended)
         return &known->facts;
-    role_unasked(&plugin->edge.rules, &plugin->edge.services, mosquitto_client_id(client),
-                 mosquitto_client_username(client), unasked);
-    return unasked;
+    role_unauthenticated(&plugin->edge.rules, &plugin->edge.services, mosquitto_client_id(client),
+                         mosquitto_client_username(client), unauthenticated);
+    return unauthenticated;
 }
 
 /* The same for the right to publish. The broker also asks for it for a will, after the connection
  * has ended. The name is compared, because the pointer may have been reused. */
-static const struct role_facts *
-facts_of_writer(struct plugin *plugin, const struct mosquitto *client, struct role_facts *unasked)
+static const struct role_facts *facts_of_writer(struct plugin *plugin,
+                                                const struct mosquitto *client,
+                                                struct role_facts *unauthenticated)
 {
     const struct client *known = client_find(plugin->edge.clients, client);
     if (known != NULL && known->ended) {
@@ -87,13 +88,13 @@ facts_of_writer(struct plugin *plugin, const struct mosquitto *client, struct ro
         if (username != NULL && strcmp(username, known->facts.service->name) == 0)
             return &known->facts;
     }
-    return facts_of(plugin, client, unasked);
+    return facts_of(plugin, client, unauthenticated);
 }
 
 /* A client that is certainly connected, and so has its client id. NULL if there is no space. */
 static struct client *connected(struct plugin *plugin, const struct mosquitto *client)
 {
-    struct role_facts unasked;
+    struct role_facts unauthenticated;
     const char *client_id = mosquitto_client_id(client);
     struct client *known = client_find(plugin->edge.clients, client);
     if (known != NULL && !known->ended && !known->unsure)
@@ -105,9 +106,9 @@ static struct client *connected(struct plugin *plugin, const struct mosquitto *c
         charge_session_over(plugin->charge, client);
         return known;
     }
-    role_unasked(&plugin->edge.rules, &plugin->edge.services, client_id,
-                 mosquitto_client_username(client), &unasked);
-    known = client_begin(plugin->edge.clients, client, &unasked);
+    role_unauthenticated(&plugin->edge.rules, &plugin->edge.services, client_id,
+                         mosquitto_client_username(client), &unauthenticated);
+    known = client_begin(plugin->edge.clients, client, &unauthenticated);
     if (known == NULL) {
         plugin->counts.turned_away++;
         return NULL;
@@ -303,14 +304,14 @@ static struct client *explain(struct plugin *plugin, const struct mosquitto *con
 
 static int may_read(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
-    struct role_facts unasked;
+    struct role_facts unauthenticated;
     const char *rest;
     enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
     if (asked->qos > 0)
         explain(plugin, asked->client, WIRE_ACKNOWLEDGEMENTS_BYTES);
     if (role_read_public(area, rest))
         return MOSQ_ERR_SUCCESS;
-    return code_of(role_read(facts_of(plugin, asked->client, &unasked),
+    return code_of(role_read(facts_of(plugin, asked->client, &unauthenticated),
                              mosquitto_client_id(asked->client), asked->topic, area, rest));
 }
 
@@ -327,13 +328,14 @@ static void count_refused(struct plugin *plugin, const char *article, size_t art
 /* For a reaction that was refused before admission judged it. */
 static void count_forbidden(struct plugin *plugin, const char *article)
 {
-    struct known *known = plugin->edge.admit.known;
+    struct registry *registry = plugin->edge.admit.registry;
     size_t bytes = article == NULL ? 0 : strlen(article);
 
     if (!article_valid(article, bytes))
         bytes = 0;
-    bool is_known = bytes > 0 && (known == NULL ||
-                                  known_judge(known, article, bytes, 0, 0).verdict == KNOWN_YES);
+    bool is_known =
+        bytes > 0 && (registry == NULL ||
+                      registry_judge(registry, article, bytes, 0, 0).verdict == REGISTRY_KNOWN);
     count_refused(plugin, article, bytes, is_known, REASON_FORBIDDEN);
 }
 
@@ -364,7 +366,7 @@ static void give_back(struct plugin *plugin, const struct mosquitto *connection)
 
 static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check *asked)
 {
-    struct role_facts unasked;
+    struct role_facts unauthenticated;
     const char *rest;
     enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
     struct client *client = explain(plugin, asked->client,
@@ -372,7 +374,7 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
     if (area == AREA_FOREIGN)
         return may_write_elsewhere(plugin, client, asked->client);
     enum role_answer answer =
-        role_write(facts_of_writer(plugin, asked->client, &unasked), area, rest);
+        role_write(facts_of_writer(plugin, asked->client, &unauthenticated), area, rest);
     /* A retained will would be stored permanently, because MESSAGE does not see it. So retained
      * messages are refused here. */
     if (area == AREA_REACTIONS && asked->retain)
@@ -418,8 +420,8 @@ static void note_seen(struct plugin *plugin, const struct client *client,
     if (!limited && client->facts.source != 0 && name != NULL && bytes <= READER_NAME_MAX_BYTES)
         reader_key = admit_reader_key(&plugin->edge.admit, client->facts.source, name, bytes);
     if (limited || reader_key != 0) {
-        struct known_who who = admit_who(limited, address_key, reader_key);
-        known_seen(plugin->edge.admit.known, rest, strlen(rest), &who);
+        struct registry_actor who = admit_actor(limited, address_key, reader_key);
+        registry_viewed(plugin->edge.admit.registry, rest, strlen(rest), &who);
     }
 }
 
@@ -491,7 +493,7 @@ static int on_acl_check(int event, void *data, void *user)
 /* Tells the publisher why, on its receipt topic. It goes the same way as the collector's receipts,
  * so a client that has not subscribed gets none. */
 static void send_refusal(struct plugin *plugin, struct client *client,
-                         const struct admit_wish *wish, const struct admit_verdict *verdict)
+                         const struct admit_request *request, const struct admit_verdict *verdict)
 {
     char topic[ADMIT_TOPIC_MAX_BYTES + RECORD_CLIENT_ID_MAX_BYTES + 1];
     char text[RECEIPT_MAX_BYTES];
@@ -506,9 +508,9 @@ static void send_refusal(struct plugin *plugin, struct client *client,
         text, sizeof text, verdict->article, verdict->article_bytes,
         verdict->kind == KIND_UNKNOWN ? NULL : plugin->edge.admit.kinds.name[verdict->kind],
         verdict->reason);
-    snprintf(topic, sizeof topic, "%s%s", plugin->edge.admit.receipts, wish->client_id);
+    snprintf(topic, sizeof topic, "%s%s", plugin->edge.admit.receipts, request->client_id);
     if (verdict->correlation_bytes > 0 &&
-        mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, wish->correlation,
+        mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, request->correlation,
                                       (uint16_t)verdict->correlation_bytes) != MOSQ_ERR_SUCCESS)
         goto fail;
     /* The payload must be in the broker's own memory; on success the broker owns it and the
@@ -541,58 +543,58 @@ static int answer_refused(const struct mosquitto_evt_message *message, enum reas
 
 /* The keys of a client's limits; they stay the same for a connection. */
 static void fill_keys(const struct plugin *plugin, struct client *client,
-                      const struct mosquitto *connection, struct admit_wish *wish)
+                      const struct mosquitto *connection, struct admit_request *request)
 {
     if (!client->keyed) {
-        client->reader_key =
-            admit_reader_key(&plugin->edge.admit, wish->source, wish->reader, wish->reader_bytes);
+        client->reader_key = admit_reader_key(&plugin->edge.admit, request->source, request->reader,
+                                              request->reader_bytes);
         client->address_limited = charge_address(plugin->charge, connection, &client->address_key);
         client->keyed = true;
     }
-    wish->reader_key = client->reader_key;
-    wish->address_limited = client->address_limited;
-    wish->address_key = client->address_key;
+    request->reader_key = client->reader_key;
+    request->address_limited = client->address_limited;
+    request->address_key = client->address_key;
 }
 
-static void fill_wish(struct plugin *plugin, struct client *client, bool asked,
-                      const struct mosquitto_evt_message *message, struct admit_wish *wish)
+static void fill_request(struct plugin *plugin, struct client *client, bool asked,
+                         const struct mosquitto_evt_message *message, struct admit_request *request)
 {
     struct property_view properties;
 
     property_find(message->properties, &properties);
-    memset(wish, 0, sizeof *wish);
-    wish->topic = message->topic;
-    wish->payload = message->payload;
-    wish->payload_bytes = message->payloadlen;
-    wish->retain = message->retain;
-    wish->client_id = mosquitto_client_id(message->client);
-    if (wish->client_id == NULL)
-        wish->client_id = "";
-    wish->gateway = client->facts.role == ROLE_GATEWAY;
-    wish->source = client->facts.source;
-    wish->reader = name_of(client, message->client, wish->client_id, &wish->reader_bytes);
-    wish->unix_ms = clock_ms(CLOCK_REALTIME);
-    wish->may_react = asked && role_write(&client->facts, AREA_REACTIONS, NULL) == ROLE_ALLOW &&
-                      !client_expired(client, wish->unix_ms / 1000u);
-    wish->response_topic = properties.response_topic;
-    wish->response_topic_bytes = properties.response_topic_bytes;
-    wish->correlation = properties.correlation;
-    wish->correlation_bytes = properties.correlation_bytes;
-    if (wish->reader_bytes > 0 && wish->reader_bytes <= READER_NAME_MAX_BYTES)
-        fill_keys(plugin, client, message->client, wish); /* others are forbidden */
-    wish->clock_bad = spool_dir_clock_bad(plugin->edge.spool);
-    wish->now_ns = clock_ns(CLOCK_MONOTONIC);
+    memset(request, 0, sizeof *request);
+    request->topic = message->topic;
+    request->payload = message->payload;
+    request->payload_bytes = message->payloadlen;
+    request->retain = message->retain;
+    request->client_id = mosquitto_client_id(message->client);
+    if (request->client_id == NULL)
+        request->client_id = "";
+    request->gateway = client->facts.role == ROLE_GATEWAY;
+    request->source = client->facts.source;
+    request->reader = name_of(client, message->client, request->client_id, &request->reader_bytes);
+    request->unix_ms = clock_ms(CLOCK_REALTIME);
+    request->may_react = asked && role_write(&client->facts, AREA_REACTIONS, NULL) == ROLE_ALLOW &&
+                         !client_expired(client, request->unix_ms / 1000u);
+    request->response_topic = properties.response_topic;
+    request->response_topic_bytes = properties.response_topic_bytes;
+    request->correlation = properties.correlation;
+    request->correlation_bytes = properties.correlation_bytes;
+    if (request->reader_bytes > 0 && request->reader_bytes <= READER_NAME_MAX_BYTES)
+        fill_keys(plugin, client, message->client, request); /* others are forbidden */
+    request->clock_bad = spool_dir_clock_bad(plugin->edge.spool);
+    request->now_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 /* `asked`: ACL_CHECK came first. It does not for an outgoing bridge, which is never a reader. */
 static int react(struct plugin *plugin, struct client *client, bool asked,
                  const struct mosquitto_evt_message *message)
 {
-    struct admit_wish wish;
+    struct admit_request request;
     struct admit_verdict verdict;
 
-    fill_wish(plugin, client, asked, message, &wish);
-    admit_reaction(&plugin->edge.admit, &wish, &verdict);
+    fill_request(plugin, client, asked, message, &request);
+    admit_reaction(&plugin->edge.admit, &request, &verdict);
     if (verdict.reason == REASON_NONE) {
         spool_dir_count_admitted(plugin->edge.spool);
         spool_dir_wake(plugin->edge.spool);
@@ -600,10 +602,10 @@ static int react(struct plugin *plugin, struct client *client, bool asked,
     }
     count_refused(plugin, verdict.article, verdict.article_bytes, verdict.known, verdict.reason);
     if (verdict.wants_receipt)
-        send_refusal(plugin, client, &wish, &verdict);
+        send_refusal(plugin, client, &request, &verdict);
     /* A refusal that the edge itself causes is charged to nobody. */
     if (verdict.reason != REASON_BUSY && verdict.reason != REASON_CLOCK &&
-        charge_waste(plugin->charge, client, message->client, FLOOD_REACTIONS, 1, wish.now_ns))
+        charge_waste(plugin->charge, client, message->client, FLOOD_REACTIONS, 1, request.now_ns))
         return MOSQ_ERR_ADMINISTRATIVE_ACTION;
     return answer_refused(message, verdict.reason);
 }
@@ -625,25 +627,25 @@ static int learn_state(struct plugin *plugin, const char *article, bool by_feed,
                        const struct mosquitto_evt_message *message)
 {
     static const char *const why[] = {
-        [KNOWN_NO_ROOM] = "option max_articles is reached by articles with a state alone",
-        [KNOWN_NO_SUCH_KIND] = "it names a kind that is not configured",
-        [KNOWN_OUTDATED] = "an operator has changed it since",
+        [REGISTRY_NO_ROOM] = "option max_articles is reached by articles with a state alone",
+        [REGISTRY_NO_SUCH_KIND] = "it names a kind that is not configured",
+        [REGISTRY_OUTDATED] = "an operator has changed it since",
     };
-    struct known *known = plugin->edge.admit.known;
+    struct registry *registry = plugin->edge.admit.registry;
     struct article_state state;
-    enum known_outcome outcome;
+    enum registry_outcome outcome;
     size_t bytes = strlen(article);
 
     if (message->payloadlen == 0)
-        outcome = known_by_operator_no_more(known, article, bytes, by_feed);
+        outcome = registry_clear_state(registry, article, bytes, by_feed);
     else if (article_state_parse(&state, article, bytes, message->payload, message->payloadlen) !=
                  0 ||
              by_feed != (state.version > 0))
         return refuse_state(plugin, article, by_feed, "it is of no known form");
     else
-        outcome = known_by_operator(known, article, bytes, &state, clock_ms(CLOCK_REALTIME));
-    return outcome == KNOWN_TOLD ? MOSQ_ERR_SUCCESS
-                                 : refuse_state(plugin, article, by_feed, why[outcome]);
+        outcome = registry_set_state(registry, article, bytes, &state, clock_ms(CLOCK_REALTIME));
+    return outcome == REGISTRY_APPLIED ? MOSQ_ERR_SUCCESS
+                                       : refuse_state(plugin, article, by_feed, why[outcome]);
 }
 
 /* Handles an allowed message about an article: its state, or that it has a total and so was known,
@@ -659,13 +661,13 @@ static int learn(struct plugin *plugin, const struct client *client, enum role_a
                     : refuse_state(plugin, article == NULL ? "" : article, by_feed,
                                    "it is not retained, or of no article");
     if (good && area == AREA_TOTALS && message->payloadlen > 0)
-        known_by_total(plugin->edge.admit.known, article, strlen(article),
-                       clock_ms(CLOCK_REALTIME));
+        registry_total_found(plugin->edge.admit.registry, article, strlen(article),
+                             clock_ms(CLOCK_REALTIME));
     else if (good && area == AREA_TOTALS)
-        known_total_gone(plugin->edge.admit.known, article, strlen(article));
+        registry_total_gone(plugin->edge.admit.registry, article, strlen(article));
     else if (area == AREA_OPS && by_feed && article != NULL && strcmp(article, "real") == 0 &&
              article_valid(message->payload, message->payloadlen))
-        known_is_real(plugin->edge.admit.known, message->payload, message->payloadlen);
+        registry_confirm(plugin->edge.admit.registry, message->payload, message->payloadlen);
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -17,7 +17,7 @@ static void add(struct quiet *quiet, const char *format, ...)
         quiet->bytes += (size_t)n;
 }
 
-static void add_article(struct quiet *quiet, const struct known_quiet *one)
+static void add_article(struct quiet *quiet, const struct registry_quiet *one)
 {
     add(quiet, "%s{\"article\":\"%.*s\",\"readers\":[", quiet->n > 0 ? "," : "",
         (int)one->article_bytes, one->article);
@@ -27,12 +27,12 @@ static void add_article(struct quiet *quiet, const struct known_quiet *one)
     quiet->n++;
 }
 
-bool quiet_look(struct quiet *quiet, struct known *known, uint64_t forget_s, uint64_t now_ms,
+bool quiet_look(struct quiet *quiet, struct registry *registry, uint64_t forget_s, uint64_t now_ms,
                 uint64_t unix_ms)
 {
     uint32_t looks = QUIET_LOOKS;
-    struct known_quiet one;
-    enum known_search found = KNOWN_FOUND;
+    struct registry_quiet one;
+    enum registry_search found = REGISTRY_FOUND;
 
     if (now_ms < quiet->next_ms)
         return false;
@@ -41,9 +41,9 @@ bool quiet_look(struct quiet *quiet, struct known *known, uint64_t forget_s, uin
         add(quiet, "{\"quiet_s\":%" PRIu64 ",\"articles\":[", forget_s);
     }
     while (quiet->n < QUIET_LIST_MAX &&
-           (found = known_next_quiet(known, unix_ms, &looks, &one)) == KNOWN_FOUND)
+           (found = registry_next_quiet(registry, unix_ms, &looks, &one)) == REGISTRY_FOUND)
         add_article(quiet, &one);
-    if (quiet->n == 0 || found == KNOWN_LATER)
+    if (quiet->n == 0 || found == REGISTRY_LATER)
         return false;
     add(quiet, "]}");
     quiet->n = 0;

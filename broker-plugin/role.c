@@ -80,8 +80,8 @@ const char *role_connect(const struct role_rules *rules, const struct services *
     return NULL;
 }
 
-void role_unasked(const struct role_rules *rules, const struct services *services,
-                  const char *client_id, const char *username, struct role_facts *facts)
+void role_unauthenticated(const struct role_rules *rules, const struct services *services,
+                          const char *client_id, const char *username, struct role_facts *facts)
 {
     facts->role = ROLE_READER;
     facts->service = NULL;
@@ -243,7 +243,7 @@ static bool may_subscribe(const struct role_rules *rules, const struct role_fact
                           const char *client_id, enum role_area area, const char *rest)
 {
     bool wildcard = strpbrk(rest, "+#") != NULL;
-    bool may_wildcard = facts->role != ROLE_READER || rules->open_wildcards;
+    bool may_wildcard = facts->role != ROLE_READER || rules->allow_wildcards;
 
     switch (area) {
     case AREA_TOTALS:

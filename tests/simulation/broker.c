@@ -409,7 +409,7 @@ bool broker_admit(const struct broker_message *message, bool torn)
     snprintf(client, sizeof client, "web-%u", message->reader);
     snprintf(response, sizeof response, "receipts/web-%u", message->reader);
     memcpy(correlation, &message->send, sizeof correlation);
-    struct admit_wish wish = {
+    struct admit_request request = {
         .topic = topic,
         .payload = payload,
         .payload_bytes = strlen(payload),
@@ -428,7 +428,7 @@ bool broker_admit(const struct broker_message *message, bool torn)
     if (torn && file >= 0)
         memcpy(before, files[file].memory, files[file].bytes);
     uint64_t last = *admit.last_stamp;
-    admit_reaction(&admit, &wish, &verdict);
+    admit_reaction(&admit, &request, &verdict);
     if (verdict.reason != REASON_NONE) {
         count_refused(edge, message, verdict.reason);
         return false;

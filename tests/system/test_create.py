@@ -101,14 +101,14 @@ def _age(edge, seconds, beside=()):
     edge.settle()
     for one in (edge, *beside):
         one.stop("broker", "feed")
-    path = os.path.join(edge.spool, "known")
-    with open(path, "r+b") as known:
-        held = bytearray(known.read())
+    path = os.path.join(edge.spool, "registry")
+    with open(path, "r+b") as registry:
+        held = bytearray(registry.read())
         for at in range(4096, len(held), 296):
             hour, = struct.unpack_from("<I", held, at + 4)
             struct.pack_into("<I", held, at + 4, max(0, hour - (seconds + HOUR_S - 1) // HOUR_S))
-        known.seek(0)
-        known.write(held)
+        registry.seek(0)
+        registry.write(held)
     for article, (shard, head) in edge.store.heads().items():
         raw = edge.redis.hget("tally:{%d}:heads" % shard, article)
         older = head.version - seconds * 1000000
@@ -139,8 +139,8 @@ def _retained(edge):
 
 def _known(edge):
     """The articles in the broker's file."""
-    with open(os.path.join(edge.spool, "known"), "rb") as known:
-        held = known.read()
+    with open(os.path.join(edge.spool, "registry"), "rb") as registry:
+        held = registry.read()
     return {held[at + 13:at + 13 + held[at + 12]].decode() for at in range(4096, len(held), 296) if held[at + 12]}
 
 

@@ -1,4 +1,7 @@
-#include "known_file.h"
+/* Maps the registry's file, or makes a new one from what can be read of the old. */
+#include "registry_file.h"
+
+#include "registry_layout.h"
 
 #include "core/error.h"
 
@@ -11,14 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME "known"
-#define NEW_NAME "known.new"
+#define NAME "registry"
+#define NEW_NAME "registry.new"
 #define READABLE_MAX_BYTES (UINT64_C(1) << 30) /* of a file that is taken over */
 
-struct known_file {
+struct registry_file {
     unsigned char *memory;
     size_t bytes;
-    struct known *known;
+    struct registry *registry;
 };
 
 /* Maps the existing file. NULL if there is none, or it is not a regular file. */
@@ -41,7 +44,7 @@ static unsigned char *map_present(int folder_fd, size_t *bytes)
 
 /* Creates an empty file under another name, with its space allocated: on a full disk a sparse file
  * would cause a SIGBUS at a later store. */
-static int make_new(struct known_file *file, int folder_fd, const struct known_rules *rules,
+static int make_new(struct registry_file *file, int folder_fd, const struct registry_rules *rules,
                     char *error, size_t error_bytes)
 {
     uint32_t max = rules->max;
@@ -53,28 +56,29 @@ static int make_new(struct known_file *file, int folder_fd, const struct known_r
     if (fd < 0)
         return error_say(error, error_bytes, "%s cannot be made: %s", NEW_NAME, strerror(errno));
     do
-        wrong = posix_fallocate(fd, 0, (off_t)known_bytes(max));
+        wrong = posix_fallocate(fd, 0, (off_t)registry_layout_bytes(max));
     while (wrong == EINTR);
     if (wrong == 0 && fchmod(fd, 0660) != 0)
         wrong = errno;
     memory = wrong != 0 ? MAP_FAILED
-                        : mmap(NULL, known_bytes(max), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                        : mmap(NULL, registry_layout_bytes(max), PROT_READ | PROT_WRITE, MAP_SHARED,
+                               fd, 0);
     if (wrong == 0 && memory == MAP_FAILED)
         wrong = errno;
     close(fd);
     if (wrong != 0) {
         (void)unlinkat(folder_fd, NEW_NAME, 0);
         return error_say(error, error_bytes, "%s cannot have its %zu bytes: %s", NEW_NAME,
-                         known_bytes(max), strerror(wrong));
+                         registry_layout_bytes(max), strerror(wrong));
     }
     file->memory = memory;
-    file->bytes = known_bytes(max);
-    known_format(file->memory, max, &rules->kinds);
+    file->bytes = registry_layout_bytes(max);
+    registry_layout_format(file->memory, max, &rules->kinds);
     return 0;
 }
 
 /* Moves the new one into place, fully written to disk. */
-static int install(struct known_file *file, int folder_fd, char *error, size_t error_bytes)
+static int install(struct registry_file *file, int folder_fd, char *error, size_t error_bytes)
 {
     if (msync(file->memory, file->bytes, MS_SYNC) != 0 ||
         renameat(folder_fd, NEW_NAME, folder_fd, NAME) != 0)
@@ -84,16 +88,16 @@ static int install(struct known_file *file, int folder_fd, char *error, size_t e
     return 0;
 }
 
-static int make_of(struct known_file *file, int folder_fd, const struct known_rules *rules,
+static int make_of(struct registry_file *file, int folder_fd, const struct registry_rules *rules,
                    const unsigned char *old, size_t old_bytes, char *error, size_t error_bytes)
 {
     if (make_new(file, folder_fd, rules, error, error_bytes) != 0)
         return -1;
-    file->known = known_new(file->memory, rules);
-    int taken = file->known == NULL ? KNOWN_NO_MEMORY
-                : old == NULL       ? 0
-                                    : known_take_over(file->known, old, old_bytes);
-    if (taken == KNOWN_TOO_MANY)
+    file->registry = registry_new(file->memory, rules);
+    int taken = file->registry == NULL ? REGISTRY_NO_MEMORY
+                : old == NULL          ? 0
+                                       : registry_import(file->registry, old, old_bytes);
+    if (taken == REGISTRY_TOO_MANY)
         return error_say(
             error, error_bytes,
             "option max_articles: more than %u articles have a state in the file " NAME,
@@ -104,13 +108,13 @@ static int make_of(struct known_file *file, int folder_fd, const struct known_ru
 }
 
 /* Continues the existing file, or builds a new one from it. */
-static int fill(struct known_file *file, int folder_fd, const struct known_rules *rules,
+static int fill(struct registry_file *file, int folder_fd, const struct registry_rules *rules,
                 char *error, size_t error_bytes)
 {
     size_t bytes = 0;
     unsigned char *memory = map_present(folder_fd, &bytes);
 
-    if (memory == NULL || !known_fits(memory, bytes, rules->max, &rules->kinds)) {
+    if (memory == NULL || !registry_layout_fits(memory, bytes, rules->max, &rules->kinds)) {
         int result = make_of(file, folder_fd, rules, memory, bytes, error, error_bytes);
         if (memory != NULL)
             munmap(memory, bytes);
@@ -118,20 +122,21 @@ static int fill(struct known_file *file, int folder_fd, const struct known_rules
     }
     file->memory = memory;
     file->bytes = bytes;
-    file->known = known_new(memory, rules);
-    if (file->known == NULL)
+    file->registry = registry_new(memory, rules);
+    if (file->registry == NULL)
         return error_say(error, error_bytes, "no memory for %u articles", rules->max);
     /* It was read in full; only the pages in use need stay. */
     (void)madvise(memory, bytes, MADV_DONTNEED);
     return 0;
 }
 
-struct known_file *known_file_open(const char *folder, const struct known_rules *rules, char *note,
-                                   size_t note_bytes, char *error, size_t error_bytes)
+struct registry_file *registry_file_open(const char *folder, const struct registry_rules *rules,
+                                         char *note, size_t note_bytes, char *error,
+                                         size_t error_bytes)
 {
     char why[256];
     int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct known_file *file = calloc(1, sizeof *file);
+    struct registry_file *file = calloc(1, sizeof *file);
 
     error_write(note, note_bytes, "%s", "");
     if (folder_fd < 0 || file == NULL) {
@@ -143,30 +148,30 @@ struct known_file *known_file_open(const char *folder, const struct known_rules 
         goto fail;
     }
     close(folder_fd);
-    if (known_damaged(file->known) > 0 || known_damaged_states(file->known) > 0)
+    if (registry_damaged(file->registry) > 0 || registry_damaged_states(file->registry) > 0)
         error_write(note, note_bytes,
                     "known articles: %u were damaged and are forgotten; the states of %u were "
                     "damaged, and they are closed",
-                    known_damaged(file->known), known_damaged_states(file->known));
+                    registry_damaged(file->registry), registry_damaged_states(file->registry));
     return file;
 fail:
     if (folder_fd >= 0)
         close(folder_fd);
-    known_file_close(file);
+    registry_file_close(file);
     return NULL;
 }
 
-void known_file_close(struct known_file *file)
+void registry_file_close(struct registry_file *file)
 {
     if (file == NULL)
         return;
-    known_free(file->known);
+    registry_free(file->registry);
     if (file->memory != NULL)
         munmap(file->memory, file->bytes);
     free(file);
 }
 
-struct known *known_file_known(struct known_file *file)
+struct registry *registry_file_contents(struct registry_file *file)
 {
-    return file->known;
+    return file->registry;
 }
