@@ -225,7 +225,8 @@ static void look_at(struct charge *charge, struct client *client, uint64_t now_n
     uint64_t came;
     uint32_t unread;
 
-    if (!limited(charge, client) || client->ended || !wire_look(&client->wire, &came, &unread))
+    if (!limited(charge, client) || client->phase == CLIENT_ENDED ||
+        !wire_look(&client->wire, &came, &unread))
         return;
     /* Its socket is open, so the broker still holds it, and the pointer is valid. */
     const struct mosquitto *connection = client->key;
@@ -240,7 +241,7 @@ static void look_at(struct charge *charge, struct client *client, uint64_t now_n
 static bool is_there(void *user, const void *holder)
 {
     const struct client *client = client_find(user, holder);
-    return client != NULL && !client->ended;
+    return client != NULL && client->phase != CLIENT_ENDED;
 }
 
 void charge_look(struct charge *charge, uint64_t now_ns)
@@ -301,12 +302,13 @@ bool charge_session(struct charge *charge, const struct mosquitto_evt_basic_auth
 }
 
 void charge_session_begun(struct charge *charge, const struct mosquitto *connection,
-                          const struct charge_session *session, bool unsure, uint64_t now_ns)
+                          const struct charge_session *session, bool unauthenticated,
+                          uint64_t now_ns)
 {
     if (session->counted && session->lasts)
         session_begin(charge->edge->sessions, session->id, session->address, connection,
                       session->lifetime_s, now_ns / LIMIT_SECOND_NS);
-    else if (session->counted && session->clean && !unsure)
+    else if (session->counted && session->clean && !unauthenticated)
         session_over(charge->edge->sessions, session->id, connection);
 }
 

@@ -1,3 +1,5 @@
+/* The table of connections, by the broker's pointer; and of those with a token, by client id and by
+ * expiry. */
 #include "client.h"
 
 #include "core/heap.h"
@@ -137,7 +139,6 @@ static void revive(struct client_table *table, struct entry *entry)
     for (size_t i = 0; i < CLIENT_ENDED_MAX; i++)
         if (table->ended[i] == entry->client.key)
             table->ended[i] = NULL;
-    entry->client.ended = false;
 }
 
 /* The key's entry for a new connection: one of `bytes` bytes, as `proved` says. */
@@ -145,7 +146,7 @@ static struct entry *begin(struct client_table *table, const void *key,
                            const struct role_facts *facts, bool proved, size_t bytes)
 {
     struct entry *entry = find(table, key);
-    if (entry != NULL && entry->client.ended)
+    if (entry != NULL && entry->client.phase == CLIENT_ENDED)
         revive(table, entry);
     if (entry != NULL && (proved || entry->client.proved)) { /* of a different size */
         delete (table, entry);
@@ -157,7 +158,8 @@ static struct entry *begin(struct client_table *table, const void *key,
         return NULL;
     entry->client.facts = *facts;
     entry->client.subscriptions = entry->client.filters = 0;
-    entry->client.keyed = entry->client.unsure = entry->client.lasting = false;
+    entry->client.phase = CLIENT_CONNECTED;
+    entry->client.keyed = entry->client.lasting = false;
     wire_none(&entry->client.wire);
     entry->client.receipts = entry->client.refusals = 0;
     return entry;
@@ -243,7 +245,7 @@ bool client_next_expired(struct client_table *table, uint64_t now_s,
 void client_end(struct client_table *table, const void *key)
 {
     struct entry *entry = find(table, key);
-    if (entry == NULL || entry->client.ended)
+    if (entry == NULL || entry->client.phase == CLIENT_ENDED)
         return;
     if (entry->client.facts.service == NULL) {
         delete (table, entry);
@@ -252,7 +254,7 @@ void client_end(struct client_table *table, const void *key)
     const void **slot = &table->ended[table->ended_next];
     table->ended_next = (table->ended_next + 1) % CLIENT_ENDED_MAX;
     const void *oldest = *slot;
-    entry->client.ended = true;
+    entry->client.phase = CLIENT_ENDED;
     *slot = key;
     if (oldest != NULL)
         delete (table, find(table, oldest));

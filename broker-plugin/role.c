@@ -1,3 +1,5 @@
+/* Roles: their client ids, the topics that each may read and write, and the filters that each may
+ * subscribe to. */
 #include "role.h"
 
 #include "core/article.h"
@@ -5,14 +7,15 @@
 #include <string.h>
 
 #define AUTO_ID_PREFIX "auto-"
-#define REACTIONS "reactions"
+#define OPS_MAX 3
 
 static const struct {
     const char *word;
     enum role_area area;
 } areas[] = {
-    {REACTIONS, AREA_REACTIONS}, {"totals", AREA_TOTALS},     {"receipts", AREA_RECEIPTS},
-    {"top", AREA_TOP},           {"articles", AREA_ARTICLES}, {"ops", AREA_OPS},
+    {"reactions", AREA_REACTIONS}, {"totals", AREA_TOTALS},
+    {"receipts", AREA_RECEIPTS},   {"top", AREA_TOP},
+    {"articles", AREA_ARTICLES},   {"ops", AREA_OPS},
 };
 
 static bool begins_with(const char *text, const char *with)
@@ -120,10 +123,39 @@ static bool is(const char *rest, const char *what)
     return strcmp(rest, what) == 0;
 }
 
+#define WHOLE(area) (1u << (area))
+
+/* What each role may write (INTERFACES.md 3): whole areas, and single topics of ops/. */
+static const struct {
+    unsigned areas;
+    const char *ops[OPS_MAX + 1];
+} writes[] = {
+    [ROLE_READER] = {WHOLE(AREA_REACTIONS), {NULL}},
+    [ROLE_NEWSROOM] = {WHOLE(AREA_REACTIONS), {NULL}},
+    [ROLE_GATEWAY] = {WHOLE(AREA_REACTIONS), {NULL}},
+    [ROLE_OPERATOR] = {WHOLE(AREA_ARTICLES), {NULL}},
+    [ROLE_COLLECTOR] = {WHOLE(AREA_RECEIPTS), {"collector", "audit"}},
+    [ROLE_FEED] = {WHOLE(AREA_TOTALS) | WHOLE(AREA_TOP) | WHOLE(AREA_ARTICLES),
+                   {"feed", "health", "real"}},
+};
+
+static bool writes_area(enum role role, enum role_area area)
+{
+    return (writes[role].areas & WHOLE(area)) != 0;
+}
+
+static bool writes_ops(enum role role, const char *rest)
+{
+    for (const char *const *topic = writes[role].ops; *topic != NULL; topic++)
+        if (is(rest, *topic))
+            return true;
+    return false;
+}
+
 /* For itself, or for the readers that it names. */
 static bool reacts(enum role role)
 {
-    return role == ROLE_READER || role == ROLE_NEWSROOM || role == ROLE_GATEWAY;
+    return writes_area(role, AREA_REACTIONS);
 }
 
 static bool sees_everything(enum role role)
@@ -133,34 +165,15 @@ static bool sees_everything(enum role role)
 
 enum role_answer role_write(const struct role_facts *facts, enum role_area area, const char *rest)
 {
-    bool may = false;
-
     if (area == AREA_FOREIGN)
         return ROLE_DEFER;
     if (!facts->admitted)
         return ROLE_DENY;
     /* "reactions" without an article passes, so that admission can say what is wrong with it. */
-    if (area == AREA_REACTIONS)
-        return reacts(facts->role) ? ROLE_ALLOW : ROLE_DENY;
-    if (rest == NULL || *rest == '\0')
+    if (area != AREA_REACTIONS && (rest == NULL || *rest == '\0'))
         return ROLE_DENY;
-    switch (facts->role) {
-    case ROLE_READER:
-    case ROLE_NEWSROOM:
-    case ROLE_GATEWAY:
-        break;
-    case ROLE_OPERATOR:
-        may = area == AREA_ARTICLES;
-        break;
-    case ROLE_COLLECTOR:
-        may = area == AREA_RECEIPTS ||
-              (area == AREA_OPS && (is(rest, "collector") || is(rest, "audit")));
-        break;
-    case ROLE_FEED:
-        may = area == AREA_TOTALS || area == AREA_TOP || area == AREA_ARTICLES ||
-              (area == AREA_OPS && (is(rest, "feed") || is(rest, "health") || is(rest, "real")));
-        break;
-    }
+    bool may =
+        writes_area(facts->role, area) || (area == AREA_OPS && writes_ops(facts->role, rest));
     return may ? ROLE_ALLOW : ROLE_DENY;
 }
 
