@@ -164,8 +164,8 @@ struct registry_actor admit_actor(bool address_limited, uint64_t address_key, ui
                                    .address = address_limited};
 }
 
-static void take(struct admit *admit, const struct admit_request *request,
-                 const struct admit_verdict *verdict, const struct allowance *allowance)
+static void admit_take(struct admit *admit, const struct admit_request *request,
+                       const struct admit_verdict *verdict, const struct allowance *allowance)
 {
     struct registry_actor actor =
         admit_actor(request->address_limited, request->address_key, allowance->reader_key);
@@ -187,11 +187,11 @@ static void take(struct admit *admit, const struct admit_request *request,
 
 /* Stamps and appends. The stamp is taken even if the ring turns out to be full: it only has to
  * never go back. */
-static enum reason append(struct admit *admit, const struct admit_request *request,
-                          const struct reaction *reaction, struct admit_verdict *verdict)
+static enum reason admit_append(struct admit *admit, const struct admit_request *request,
+                                const struct reaction *reaction, struct admit_verdict *verdict)
 {
     uint32_t shard = article_shard(verdict->article, verdict->article_bytes, admit->shards);
-    struct spool_producer *ring = admit->ring(admit->ring_user, shard);
+    struct ring_producer *ring = admit->ring(admit->ring_user, shard);
     if (ring == NULL)
         return REASON_BUSY;
     struct reader reader = reader_of(request, reaction);
@@ -212,7 +212,7 @@ static enum reason append(struct admit *admit, const struct admit_request *reque
                         ? stamp_next(admit->last_stamp, request->unix_ms)
                         : stamp_late(admit->late_counter, request->unix_ms, reaction->age_ms);
     verdict->shard = shard;
-    return spool_append(ring, record) == 0 ? REASON_NONE : REASON_BUSY;
+    return ring_producer_append(ring, record) == 0 ? REASON_NONE : REASON_BUSY;
 }
 
 void admit_reaction(struct admit *admit, const struct admit_request *request,
@@ -255,9 +255,9 @@ void admit_reaction(struct admit *admit, const struct admit_request *request,
     if (verdict->reason == REASON_NONE && request->clock_bad)
         verdict->reason = REASON_CLOCK;
     if (verdict->reason == REASON_NONE)
-        verdict->reason = append(admit, request, &reaction, verdict);
+        verdict->reason = admit_append(admit, request, &reaction, verdict);
     if (verdict->reason == REASON_NONE)
-        take(admit, request, verdict, &allowance);
+        admit_take(admit, request, verdict, &allowance);
 }
 
 enum admit_answer admit_answer(enum reason reason, int protocol_version, int qos)

@@ -10,7 +10,8 @@
 #include "core/kind.h"
 #include "core/reader.h"
 #include "core/reason.h"
-#include "spool/spool.h"
+#include "core/record.h"
+#include "spool/ring_producer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 #define ADMIT_TOPIC_MAX_BYTES 96 /* a prefix of 64 and "reactions" or "receipts/" */
 
 /* The ring of a shard, or NULL if it has none yet. */
-typedef struct spool_producer *(*admit_ring_fn)(void *user, uint32_t shard);
+typedef struct ring_producer *(*admit_ring_fn)(void *user, uint32_t shard);
 
 /* Counts articles that reactions registered, and reactions refused before they could register one,
  * by reason. */

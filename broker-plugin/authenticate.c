@@ -64,8 +64,8 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
 }
 
 /* Begins the connection of a client that may connect, if nothing else prevents it. */
-static int begin(struct plugin *plugin, const struct mosquitto_evt_basic_auth *asked,
-                 const char *client_id, const struct role_facts *facts, bool reload)
+static int authenticate_begin(struct plugin *plugin, const struct mosquitto_evt_basic_auth *asked,
+                              const char *client_id, const struct role_facts *facts, bool reload)
 {
     /* Signatures are checked last, so that the address limit covers them, and not at a reload: an
      * unknown client is then away, and sends a token when it returns. */
@@ -121,7 +121,7 @@ int authenticate_check(struct plugin *plugin, const struct mosquitto_evt_basic_a
     bool reader = !reload && facts.service == NULL;
     if (reader && !charge_session(plugin->charge, asked, &session, now_ns))
         return TOO_MANY_CONNECTIONS;
-    int code = begin(plugin, asked, client_id, &facts, reload);
+    int code = authenticate_begin(plugin, asked, client_id, &facts, reload);
     if (code != MOSQ_ERR_SUCCESS && code != MOSQ_ERR_PLUGIN_DEFER)
         return code;
     if (reader)

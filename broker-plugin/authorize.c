@@ -11,7 +11,7 @@
 
 void authorize_count_unmatched(struct plugin *plugin)
 {
-    spool_dir_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
+    spool_producer_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
     plugin->unmatched = NULL;
 }
 
@@ -23,8 +23,8 @@ static int code_of(enum role_answer answer)
 }
 
 /* This many received bytes belong to a reported packet. */
-static struct client *explain(struct plugin *plugin, const struct mosquitto *connection,
-                              size_t bytes)
+static struct client *authorize_explain(struct plugin *plugin, const struct mosquitto *connection,
+                                        size_t bytes)
 {
     struct client *client = client_find(plugin->edge.clients, connection);
 
@@ -39,7 +39,7 @@ static int may_read(struct plugin *plugin, const struct mosquitto_evt_acl_check 
     const char *rest;
     enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
     if (asked->qos > 0)
-        explain(plugin, asked->client, WIRE_ACKNOWLEDGEMENTS_BYTES);
+        authorize_explain(plugin, asked->client, WIRE_ACKNOWLEDGEMENTS_BYTES);
     if (role_read_public(area, rest))
         return MOSQ_ERR_SUCCESS;
     const struct role_facts *facts = identity_facts(
@@ -66,8 +66,8 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
     struct role_facts unauthenticated;
     const char *rest;
     enum role_area area = role_area(&plugin->edge.rules, asked->topic, &rest);
-    struct client *client = explain(plugin, asked->client,
-                                    strlen(asked->topic) + asked->payloadlen + WIRE_PACKET_BYTES);
+    struct client *client = authorize_explain(
+        plugin, asked->client, strlen(asked->topic) + asked->payloadlen + WIRE_PACKET_BYTES);
     if (area == AREA_FOREIGN)
         return may_write_elsewhere(plugin, client, asked->client);
     enum role_answer answer = role_write(
@@ -143,7 +143,7 @@ static int may_unsubscribe(struct plugin *plugin, const struct mosquitto_evt_acl
 {
     uint64_t now_ns = broker_now_ns();
     struct client *client =
-        explain(plugin, asked->client, strlen(asked->topic) + WIRE_PACKET_BYTES);
+        authorize_explain(plugin, asked->client, strlen(asked->topic) + WIRE_PACKET_BYTES);
 
     charge_filter(plugin->charge, client, asked->client, false, now_ns);
     return charge_waste(plugin->charge, client, asked->client, FLOOD_SUBSCRIBE, 1, now_ns)

@@ -200,8 +200,8 @@ static uint32_t pending_of(const struct charge *charge, const struct mosquitto *
 }
 
 /* Ends a connection that received `unexplained` packets since the last check. */
-static void end(struct charge *charge, struct client *client, const struct mosquitto *connection,
-                uint64_t unexplained, uint64_t now_ns)
+static void charge_end(struct charge *charge, struct client *client,
+                       const struct mosquitto *connection, uint64_t unexplained, uint64_t now_ns)
 {
     char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];
     const char *id = mosquitto_client_id(connection);
@@ -235,7 +235,8 @@ static void look_at(struct charge *charge, struct client *client, uint64_t now_n
         return;
     client->wire.bucket = limit_charged(rate, client->wire.bucket, packets, now_ns);
     if (!limit_left(rate, client->wire.bucket, now_ns))
-        end(charge, client, connection, rate->burst + packets, now_ns); /* all that it took */
+        charge_end(charge, client, connection, rate->burst + packets,
+                   now_ns); /* all that it took */
 }
 
 static bool is_there(void *user, const void *holder)

@@ -97,7 +97,7 @@ size_t client_table_count(const struct client_table *table)
     return HASH_COUNT(table->entries);
 }
 
-static struct entry *find(struct client_table *table, const void *key)
+static struct entry *client_find_entry(struct client_table *table, const void *key)
 {
     struct entry *entry;
 
@@ -111,12 +111,12 @@ static struct entry *find(struct client_table *table, const void *key)
 
 struct client *client_find(struct client_table *table, const void *key)
 {
-    struct entry *entry = find(table, key);
+    struct entry *entry = client_find_entry(table, key);
     return entry == NULL ? NULL : &entry->client;
 }
 
 /* An entry of this many bytes, which begin with a struct entry. */
-static struct entry *add(struct client_table *table, const void *key, size_t bytes)
+static struct entry *client_add(struct client_table *table, const void *key, size_t bytes)
 {
     if (HASH_COUNT(table->entries) >= table->max)
         return NULL;
@@ -142,10 +142,10 @@ static void revive(struct client_table *table, struct entry *entry)
 }
 
 /* The key's entry for a new connection: one of `bytes` bytes, as `proved` says. */
-static struct entry *begin(struct client_table *table, const void *key,
-                           const struct role_facts *facts, bool proved, size_t bytes)
+static struct entry *client_begin_entry(struct client_table *table, const void *key,
+                                        const struct role_facts *facts, bool proved, size_t bytes)
 {
-    struct entry *entry = find(table, key);
+    struct entry *entry = client_find_entry(table, key);
     if (entry != NULL && entry->client.phase == CLIENT_ENDED)
         revive(table, entry);
     if (entry != NULL && (proved || entry->client.proved)) { /* of a different size */
@@ -153,7 +153,7 @@ static struct entry *begin(struct client_table *table, const void *key,
         entry = NULL;
     }
     if (entry == NULL)
-        entry = add(table, key, bytes);
+        entry = client_add(table, key, bytes);
     if (entry == NULL)
         return NULL;
     entry->client.facts = *facts;
@@ -168,7 +168,7 @@ static struct entry *begin(struct client_table *table, const void *key,
 struct client *client_begin(struct client_table *table, const void *key,
                             const struct role_facts *facts)
 {
-    struct entry *entry = begin(table, key, facts, false, sizeof *entry);
+    struct entry *entry = client_begin_entry(table, key, facts, false, sizeof *entry);
     return entry == NULL ? NULL : &entry->client;
 }
 
@@ -179,8 +179,8 @@ struct client *client_begin_proved(struct client_table *table, const void *key,
                                    const struct token *token)
 {
     size_t id_bytes = strlen(client_id);
-    struct entry *entry =
-        begin(table, key, facts, true, sizeof(struct proved) + token->reader_bytes + id_bytes + 1);
+    struct entry *entry = client_begin_entry(
+        table, key, facts, true, sizeof(struct proved) + token->reader_bytes + id_bytes + 1);
     if (entry == NULL)
         return NULL;
     struct proved *proved = proved_of(entry);
@@ -244,7 +244,7 @@ bool client_next_expired(struct client_table *table, uint64_t now_s,
 
 void client_end(struct client_table *table, const void *key)
 {
-    struct entry *entry = find(table, key);
+    struct entry *entry = client_find_entry(table, key);
     if (entry == NULL || entry->client.phase == CLIENT_ENDED)
         return;
     if (entry->client.facts.service == NULL) {
@@ -257,7 +257,7 @@ void client_end(struct client_table *table, const void *key)
     entry->client.phase = CLIENT_ENDED;
     *slot = key;
     if (oldest != NULL)
-        delete (table, find(table, oldest));
+        delete (table, client_find_entry(table, oldest));
 }
 
 struct client *client_next(struct client_table *table)

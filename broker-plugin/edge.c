@@ -32,9 +32,9 @@ int edge_configure(struct edge *edge, const char *const *names, const char *cons
     return 0;
 }
 
-static struct spool_producer *ring_of(void *user, uint32_t shard)
+static struct ring_producer *ring_of(void *user, uint32_t shard)
 {
-    return spool_dir_producer(user, shard);
+    return spool_producer_ring(user, shard);
 }
 
 static int load_secrets(struct edge *edge, char *error, size_t error_bytes)
@@ -135,7 +135,7 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
 {
     const struct settings *settings = &edge->settings;
     uint64_t seed;
-    struct spool_dir_want want = {
+    struct spool_producer_want want = {
         .shards = (uint32_t)settings->shards,
         .ring_bytes = settings->ring_bytes,
         .kinds = settings->kind_table,
@@ -150,13 +150,13 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
     if (edge->clients == NULL || edge->refusals == NULL)
         return error_say(error, error_bytes, "no memory");
     reader_fingerprint(&edge->admit.key, want.fingerprint);
-    edge->spool = spool_dir_produce(settings->spool, &want, error, error_bytes);
+    edge->spool = spool_producer_open(settings->spool, &want, error, error_bytes);
     if (edge->spool == NULL)
         return -1;
     edge->admit.kinds = settings->kind_table;
     edge->admit.shards = want.shards;
-    edge->admit.last_stamp = spool_dir_last_stamp(edge->spool);
-    edge->admit.late_counter = spool_dir_late_counter(edge->spool);
+    edge->admit.last_stamp = spool_producer_last_stamp(edge->spool);
+    edge->admit.late_counter = spool_producer_late_counter(edge->spool);
     edge->admit.ring = ring_of;
     edge->admit.ring_user = edge->spool;
     admit_set_prefix(&edge->admit, settings->topic_prefix);
@@ -167,7 +167,7 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
 
 void edge_close(struct edge *edge)
 {
-    spool_dir_free(edge->spool);
+    spool_free(edge->spool);
     client_table_free(edge->clients);
     registry_file_close(edge->registry);
     limit_table_free(edge->admit.readers);

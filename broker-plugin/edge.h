@@ -14,14 +14,14 @@
 #include "token_keys.h"
 
 #include "core/services.h"
-#include "spool/spool_file.h"
+#include "spool/spool_producer.h"
 
 struct edge {
     struct settings settings;
     struct services services;
     struct role_rules rules; /* points into settings, so an edge must not be moved */
     struct admit admit;
-    struct spool_dir *spool;
+    struct spool *spool;
     struct client_table *clients;
     struct registry_file *registry;
     struct limit_table *connections; /* by address; NULL where limits are off, as what admit has of

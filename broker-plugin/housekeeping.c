@@ -41,16 +41,16 @@ struct housekeeping {
     char refusals_json[REFUSALS_JSON_MAX_BYTES];
 };
 
-static struct watch look(const struct housekeeping *house)
+static struct watch housekeeping_look(const struct housekeeping *house)
 {
     uint64_t flooded = 0;
 
     for (int flood = 0; flood < FLOOD_COUNT; flood++)
         flooded += house->counts->flooded[flood];
     return (struct watch){
-        .busy = spool_dir_refused(house->edge->spool, REASON_BUSY),
-        .clock = spool_dir_refused(house->edge->spool, REASON_CLOCK),
-        .receipts_dropped = spool_dir_receipts_dropped(house->edge->spool),
+        .busy = spool_refused(house->edge->spool, REASON_BUSY),
+        .clock = spool_refused(house->edge->spool, REASON_CLOCK),
+        .receipts_dropped = spool_receipts_dropped(house->edge->spool),
         .turned_away = house->counts->turned_away,
         .too_fast = house->counts->too_fast + house->counts->unchecked,
         .flooded = flooded,
@@ -66,7 +66,7 @@ static struct watch look(const struct housekeeping *house)
  * refusal. */
 static void watch(struct housekeeping *house)
 {
-    struct watch now = look(house);
+    struct watch now = housekeeping_look(house);
     const struct watch *last = &house->watch;
     if (memcmp(&now, last, sizeof now) != 0)
         broker_say(MOSQ_LOG_WARNING, "refused in the last seconds",
@@ -101,12 +101,12 @@ static void tell_refusals(struct housekeeping *house, uint64_t now_ms, uint64_t 
         .connections_sessions = house->counts->sessions,
         .connections_token = house->counts->bad_tokens,
         .connections_rate_signature = house->counts->unchecked,
-        .receipts_dropped = spool_dir_receipts_dropped(house->edge->spool),
+        .receipts_dropped = spool_receipts_dropped(house->edge->spool),
     };
 
     memcpy(sums.flooded, house->counts->flooded, sizeof sums.flooded);
     for (int reason = 0; reason < REASON_COUNT; reason++)
-        sums.refused[reason] = spool_dir_refused(house->edge->spool, (enum reason)reason);
+        sums.refused[reason] = spool_refused(house->edge->spool, (enum reason)reason);
     if (house->refusals_told &&
         !refusals_differ(&sums, &house->told, now_ms - house->told_ms >= CREATION_MS))
         return;
@@ -196,7 +196,7 @@ struct housekeeping *housekeeping_new(struct edge *edge, const struct housekeepi
         return NULL;
     house->edge = edge;
     house->counts = counts;
-    house->watch = look(house);
+    house->watch = housekeeping_look(house);
     snprintf(house->refusals_topic, sizeof house->refusals_topic, "%.*sops/refusals",
              ARTICLE_PREFIX_MAX_BYTES, edge->settings.topic_prefix);
     snprintf(house->quiet_topic, sizeof house->quiet_topic, "%.*sops/quiet",
@@ -213,7 +213,7 @@ void housekeeping_tend(struct housekeeping *house, uint64_t now_ms, uint64_t uni
 {
     char note[ERROR_MAX_BYTES];
 
-    spool_dir_tend(house->edge->spool, note, sizeof note);
+    spool_producer_tend(house->edge->spool, note, sizeof note);
     if (note[0] != '\0')
         broker_say(MOSQ_LOG_WARNING, note, "%s", "");
     say_unpassed_states(house);

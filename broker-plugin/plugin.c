@@ -78,7 +78,7 @@ static int on_message(int event, void *data, void *user)
         return react_to_message(plugin, client, asked, message);
     if (client != NULL && role_write(&client->facts, area, rest) == ROLE_ALLOW)
         return article_topics_learn(plugin, client, area, rest, message);
-    spool_dir_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
+    spool_producer_count_refused(plugin->edge.spool, REASON_FORBIDDEN);
     return MOSQ_ERR_ACL_DENIED;
 }
 

@@ -15,7 +15,7 @@
 static void count_refused(struct plugin *plugin, const char *article, size_t article_bytes,
                           bool known, enum reason reason)
 {
-    spool_dir_count_refused(plugin->edge.spool, reason);
+    spool_producer_count_refused(plugin->edge.spool, reason);
     if (article_bytes > 0)
         refusals_count(plugin->edge.refusals, article, article_bytes, known, reason,
                        broker_unix_ms());
@@ -70,7 +70,7 @@ static void send_refusal(struct plugin *plugin, struct client *client,
 fail:
     mosquitto_free(payload);
     mosquitto_property_free_all(&properties);
-    spool_dir_count_receipt_dropped(plugin->edge.spool);
+    spool_producer_count_receipt_dropped(plugin->edge.spool);
 }
 
 static int answer_refused(const struct mosquitto_evt_message *message, enum reason reason)
@@ -119,7 +119,7 @@ static struct admit_request request_of(struct plugin *plugin, struct client *cli
         .response_topic_bytes = properties.response_topic_bytes,
         .correlation = properties.correlation,
         .correlation_bytes = properties.correlation_bytes,
-        .clock_bad = spool_dir_clock_bad(plugin->edge.spool),
+        .clock_bad = spool_clock_bad(plugin->edge.spool),
         .unix_ms = broker_unix_ms(),
         .now_ns = broker_now_ns(),
     };
@@ -140,8 +140,8 @@ int react_to_message(struct plugin *plugin, struct client *client, bool asked,
 
     admit_reaction(&plugin->edge.admit, &request, &verdict);
     if (verdict.reason == REASON_NONE) {
-        spool_dir_count_admitted(plugin->edge.spool);
-        spool_dir_wake(plugin->edge.spool);
+        spool_producer_count_admitted(plugin->edge.spool);
+        spool_producer_wake(plugin->edge.spool);
         return MOSQ_ERR_SUCCESS;
     }
     count_refused(plugin, verdict.article, verdict.article_bytes, verdict.known, verdict.reason);

@@ -108,8 +108,8 @@ static int make_of(struct registry_file *file, int folder_fd, const struct regis
 }
 
 /* Continues the existing file, or builds a new one from it. */
-static int fill(struct registry_file *file, int folder_fd, const struct registry_rules *rules,
-                char *error, size_t error_bytes)
+static int registry_file_fill(struct registry_file *file, int folder_fd,
+                              const struct registry_rules *rules, char *error, size_t error_bytes)
 {
     size_t bytes = 0;
     unsigned char *memory = map_present(folder_fd, &bytes);
@@ -143,7 +143,7 @@ struct registry_file *registry_file_open(const char *folder, const struct regist
         error_write(error, error_bytes, "spool %s: %s", folder, strerror(errno));
         goto fail;
     }
-    if (fill(file, folder_fd, rules, why, sizeof why) != 0) {
+    if (registry_file_fill(file, folder_fd, rules, why, sizeof why) != 0) {
         error_write(error, error_bytes, "spool %s: %s", folder, why);
         goto fail;
     }

@@ -118,7 +118,7 @@ enum role_area role_area(const struct role_rules *rules, const char *topic, cons
     return area;
 }
 
-static bool is(const char *rest, const char *what)
+static bool role_rest_is(const char *rest, const char *what)
 {
     return strcmp(rest, what) == 0;
 }
@@ -147,7 +147,7 @@ static bool writes_area(enum role role, enum role_area area)
 static bool writes_ops(enum role role, const char *rest)
 {
     for (const char *const *topic = writes[role].ops; *topic != NULL; topic++)
-        if (is(rest, *topic))
+        if (role_rest_is(rest, *topic))
             return true;
     return false;
 }
@@ -198,7 +198,7 @@ enum role_answer role_read(const struct role_facts *facts, const char *client_id
     if (area == AREA_REACTIONS || rest == NULL || !facts->admitted)
         return ROLE_DENY;
     bool may = sees_everything(facts->role) || role_read_public(area, rest);
-    if (area == AREA_RECEIPTS && client_id != NULL && is(rest, client_id))
+    if (area == AREA_RECEIPTS && client_id != NULL && role_rest_is(rest, client_id))
         may = true;
     if (area == AREA_OPS && facts->role == ROLE_COLLECTOR)
         may = true;
@@ -265,7 +265,7 @@ static bool may_subscribe(const struct role_rules *rules, const struct role_fact
     case AREA_TOP:
         return wildcard ? may_wildcard : *rest != '\0';
     case AREA_RECEIPTS:
-        return client_id != NULL && is(rest, client_id);
+        return client_id != NULL && role_rest_is(rest, client_id);
     case AREA_OPS:
         return facts->role == ROLE_COLLECTOR;
     default:

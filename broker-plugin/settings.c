@@ -5,7 +5,7 @@
 
 #include "core/article.h"
 #include "core/error.h"
-#include "spool/spool_file.h"
+#include "spool/spool.h"
 
 #include <string.h>
 

@@ -5,6 +5,7 @@
 #include "core/bytes.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
+#include "spool/spool_consumer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -108,7 +109,7 @@ static void flight_done(struct lane_pool *pool, struct flight *flight)
 struct lane *lane_new(const struct lane_shared *shared, struct source *source)
 {
     static const char *const names[KEYS] = {"heads", "changed", "meta", "rings"};
-    const struct spool_identity *identity = source_identity(source);
+    const struct ring_identity *identity = source_identity(source);
     struct lane *lane = calloc(1, sizeof *lane);
     if (lane == NULL) {
         source_free(source);
@@ -169,7 +170,7 @@ static void give_up(struct lane *lane, const char *why)
 {
     log_line(LOG_LEVEL_ERROR, "the ring is given up: it shall be renamed and drained",
              "shard=%s ring=%s reason=%s", lane->shard, lane->ring, why);
-    spool_want_rotation(source_memory(lane->source));
+    ring_want_rotation(source_memory(lane->source));
     apply_rotate(&lane->apply, why);
 }
 
@@ -387,7 +388,7 @@ static int set_aside(struct lane *lane, struct take *take, const struct record *
 {
     /* First the file, then Redis's position. After a failure in between, the record is taken again
      * and found in the file. */
-    int written = spool_dir_set_aside(lane->shared.spool, record, why);
+    int written = spool_consumer_set_aside(lane->shared.spool, record, why);
     if (written < 0)
         return -1;
     if (written == 0)
@@ -401,7 +402,7 @@ static int set_aside(struct lane *lane, struct take *take, const struct record *
 /* Fills the batch. Returns 1 if there is something to send, else 0. */
 static int fill(struct lane *lane, struct take *take)
 {
-    const struct spool_identity *identity = source_identity(lane->source);
+    const struct ring_identity *identity = source_identity(lane->source);
     size_t limit = apply_limit(&lane->apply, lane->shared.batch_records);
     uint8_t kind_ids[KIND_MAX + 1];
     struct record record;
@@ -484,8 +485,8 @@ static void mark(struct lane *lane)
 {
     void *memory = source_memory(lane->source);
     uint64_t id = session_store(lane->shared.session)->id;
-    if (spool_store_id(memory) != id)
-        spool_set_store_id(memory, id);
+    if (ring_store_id(memory) != id)
+        ring_set_store_id(memory, id);
 }
 
 /* Group commit: one call takes what gathered during the previous one, and for at least some ms,

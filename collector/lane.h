@@ -8,7 +8,7 @@
 #include "source.h"
 #include "status.h"
 
-#include "spool/spool_file.h"
+#include "spool/spool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 /* What all lanes share; it outlives them. */
 struct lane_shared {
     struct session *session;
-    struct spool_dir *spool;
+    struct spool *spool;
     struct receipt_box *receipts;
     struct status_counts *counts;
     size_t batch_records;

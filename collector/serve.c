@@ -13,7 +13,8 @@
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
 #include "daemon/reload.h"
-#include "spool/spool_file.h"
+#include "spool/ring.h"
+#include "spool/spool_consumer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,7 +40,7 @@
 /* An old ring that is being drained, or waits for its turn (one per shard at a time), or has been
  * drained and is kept for a while. */
 struct old {
-    struct spool_old file;
+    struct spool_consumer_old file;
     uint64_t drained_ms; /* 0: not drained */
     bool told;           /* the failure to delete it was logged */
     void *memory;
@@ -59,7 +60,7 @@ struct serve {
     struct event *tick, *wake;
     struct event *resume; /* to check an audit's pause again */
 
-    struct spool_dir *spool;
+    struct spool *spool;
     char spool_why[256];
     bool failed;
     unsigned shards;
@@ -67,7 +68,7 @@ struct serve {
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
-    struct spool_old unreadable[OLD_MAX]; /* counted, not yet moved away */
+    struct spool_consumer_old unreadable[OLD_MAX]; /* counted, not yet moved away */
     int unreadables;
     bool list_old;   /* there may be unknown old rings */
     bool missed_old; /* there are, or listing them failed: try again */
@@ -98,16 +99,16 @@ static struct lane *lane_at(const struct serve *serve, unsigned i)
 /* Switches to the shard's current ring file, once nothing of the former one is under way. */
 static void follow_ring(struct serve *serve, unsigned shard)
 {
-    struct spool_identity identity;
+    struct ring_identity identity;
     struct lane *lane = serve->lane[shard];
     char *why = serve->shard_why[shard];
     char said[APPLY_HELD_BYTES];
     void *memory;
     uint64_t bytes;
-    if (!spool_dir_ring_replaced(serve->spool, shard) || (lane != NULL && !lane_idle(lane)))
+    if (!spool_consumer_ring_replaced(serve->spool, shard) || (lane != NULL && !lane_idle(lane)))
         return;
     memcpy(said, why, sizeof said);
-    int got = spool_dir_ring(serve->spool, shard, &memory, &bytes, &identity, why, sizeof said);
+    int got = spool_consumer_ring(serve->spool, shard, &memory, &bytes, &identity, why, sizeof said);
     if (got == 0 && lane != NULL)
         return;
     lane_free(lane);
@@ -118,7 +119,7 @@ static void follow_ring(struct serve *serve, unsigned shard)
         if (source != NULL)
             serve->lane[shard] = lane_new(&serve->shared, source);
         else /* its header is invalid: the plugin must begin another ring */
-            spool_want_rotation(memory);
+            ring_want_rotation(memory);
     }
     if (serve->lane[shard] != NULL) {
         why[0] = '\0';
@@ -130,7 +131,7 @@ static void follow_ring(struct serve *serve, unsigned shard)
     }
 }
 
-static bool known(const struct serve *serve, const struct spool_old *file)
+static bool known(const struct serve *serve, const struct spool_consumer_old *file)
 {
     const struct lane *lane = serve->lane[file->shard];
     for (int i = 0; i < serve->olds; i++)
@@ -143,17 +144,17 @@ static bool known(const struct serve *serve, const struct spool_old *file)
 enum opened { OPENED, UNREADABLE, NOT_NOW };
 
 /* A shortage in this process (descriptors, memory) proves nothing about the ring. */
-static enum opened open_old(struct serve *serve, const struct spool_old *file, char *why,
+static enum opened open_old(struct serve *serve, const struct spool_consumer_old *file, char *why,
                             size_t why_bytes)
 {
     struct old *old = &serve->old[serve->olds];
-    struct spool_identity identity;
+    struct ring_identity identity;
     enum opened result = UNREADABLE;
     *old = (struct old){.file = *file};
-    int mapped = spool_old_map(file, &old->memory, &old->bytes, why, why_bytes);
+    int mapped = spool_consumer_map_old(file, &old->memory, &old->bytes, why, why_bytes);
     if (mapped != 0)
         return mapped < 0 ? UNREADABLE : NOT_NOW;
-    if (spool_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
+    if (ring_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
         goto fail;
     if (identity.shard != file->shard) {
         snprintf(why, why_bytes, "it is of shard %u", identity.shard);
@@ -168,11 +169,11 @@ static enum opened open_old(struct serve *serve, const struct spool_old *file, c
     serve->olds++;
     return OPENED;
 fail:
-    spool_old_unmap(old->memory, old->bytes);
+    spool_consumer_unmap_old(old->memory, old->bytes);
     return result;
 }
 
-static bool is_listed(const struct spool_old *file, const struct spool_old *list, int n)
+static bool is_listed(const struct spool_consumer_old *file, const struct spool_consumer_old *list, int n)
 {
     for (int i = 0; i < n; i++)
         if (list[i].shard == file->shard && list[i].ring_id == file->ring_id)
@@ -181,7 +182,7 @@ static bool is_listed(const struct spool_old *file, const struct spool_old *list
 }
 
 /* Counted and logged when found. Until it can be moved away, it is found every second. */
-static void put_away(struct serve *serve, const struct spool_old *file, const char *why)
+static void put_away(struct serve *serve, const struct spool_consumer_old *file, const char *why)
 {
     bool first = !is_listed(file, serve->unreadable, serve->unreadables);
     if (first) {
@@ -189,7 +190,7 @@ static void put_away(struct serve *serve, const struct spool_old *file, const ch
         log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
                  file->path, why);
     }
-    if (spool_dir_put_away(serve->spool, file) >= 0 || !first)
+    if (spool_consumer_put_away(serve->spool, file) >= 0 || !first)
         return;
     log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away: it is tried each second", "path=%s",
              file->path);
@@ -198,7 +199,7 @@ static void put_away(struct serve *serve, const struct spool_old *file, const ch
 }
 
 /* Forgets rings that no longer exist because they were moved or removed. */
-static void forget_unreadable(struct serve *serve, const struct spool_old *list, int n)
+static void forget_unreadable(struct serve *serve, const struct spool_consumer_old *list, int n)
 {
     for (int i = serve->unreadables - 1; i >= 0; i--)
         if (!is_listed(&serve->unreadable[i], list, n))
@@ -207,9 +208,9 @@ static void forget_unreadable(struct serve *serve, const struct spool_old *list,
 
 static void find_old(struct serve *serve)
 {
-    struct spool_old file[OLD_MAX];
+    struct spool_consumer_old file[OLD_MAX];
     char why[APPLY_HELD_BYTES] = "no memory";
-    int n = spool_dir_list_old(serve->spool, file, OLD_MAX);
+    int n = spool_consumer_list_old(serve->spool, file, OLD_MAX);
     serve->list_old = false;
     serve->missed_old = n < 0;
     if (n >= 0)
@@ -238,7 +239,7 @@ static void find_old(struct serve *serve)
 static void close_old(struct serve *serve, int i)
 {
     lane_free(serve->old[i].lane);
-    spool_old_unmap(serve->old[i].memory, serve->old[i].bytes);
+    spool_consumer_unmap_old(serve->old[i].memory, serve->old[i].bytes);
     serve->old[i] = serve->old[--serve->olds];
 }
 
@@ -260,7 +261,7 @@ static void finish_old(struct serve *serve, int i)
     uint64_t damaged = source_damaged(lane_source(old->lane));
     if (is_last_ring(serve))
         return;
-    if (spool_old_delete(&old->file) != 0) {
+    if (spool_consumer_delete_old(&old->file) != 0) {
         if (!old->told)
             log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted: it is tried each second",
                      "path=%s error=%s", old->file.path, strerror(errno));
@@ -280,7 +281,7 @@ static void finish_old(struct serve *serve, int i)
 
 static bool on_here(void *user, unsigned shard, uint64_t ring_id)
 {
-    const struct spool_old file = {.shard = shard, .ring_id = ring_id};
+    const struct spool_consumer_old file = {.shard = shard, .ring_id = ring_id};
     return known(user, &file);
 }
 
@@ -290,7 +291,7 @@ static bool on_complete(void *user)
     if (serve->list_old || serve->missed_old)
         return false;
     for (unsigned i = 0; i < serve->shards; i++)
-        if (serve->lane[i] == NULL || spool_dir_ring_replaced(serve->spool, i))
+        if (serve->lane[i] == NULL || spool_consumer_ring_replaced(serve->spool, i))
             return false;
     return true;
 }
@@ -304,7 +305,7 @@ static void on_judge(void *user, struct store_rings *out)
         if (lane_at(serve, i) == NULL)
             continue;
         const struct source *source = lane_source(lane_at(serve, i));
-        store_rings_add(out, source_identity(source), spool_store_id(source_memory(source)));
+        store_rings_add(out, source_identity(source), ring_store_id(source_memory(source)));
     }
 }
 
@@ -323,7 +324,7 @@ static void on_ready(void *user, bool adopted)
         return;
     for (unsigned i = 0; i < lanes(serve); i++)
         if (lane_at(serve, i) != NULL)
-            spool_set_store_id(source_memory(lane_source(lane_at(serve, i))), id);
+            ring_set_store_id(source_memory(lane_source(lane_at(serve, i))), id);
 }
 
 static void on_clock(void *user, int64_t skew_ms, bool bad)
@@ -337,8 +338,8 @@ static void on_clock(void *user, int64_t skew_ms, bool bad)
                  bad ? "the clock is not Redis's: reactions are refused" : "the clocks agree",
                  "skew_ms=%" PRId64, skew_ms);
     serve->clock_bad = bad;
-    if (spool_dir_clock_bad(serve->spool) != bad)
-        spool_dir_set_clock_bad(serve->spool, bad);
+    if (spool_clock_bad(serve->spool) != bad)
+        spool_consumer_set_clock_bad(serve->spool, bad);
 }
 
 /* --- the status --- */
@@ -350,7 +351,7 @@ static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
     if (serve->spool == NULL)
         snprintf(reason, STATUS_REASON_BYTES, "%s",
                  serve->spool_why[0] != '\0' ? serve->spool_why : "spool: not open yet");
-    else if (!spool_dir_has_producer(serve->spool))
+    else if (!spool_consumer_has_producer(serve->spool))
         snprintf(reason, STATUS_REASON_BYTES, "broker: away, nobody writes the spool");
     else if (!session_up(serve->session))
         snprintf(reason, STATUS_REASON_BYTES, "redis: away: %s", session_why(serve->session));
@@ -421,12 +422,12 @@ static void fill_status(struct serve *serve, struct status *status)
     status->audit_skipped = self_audit_counts(serve->audit)->skipped;
     if (serve->spool == NULL)
         return;
-    status->producer = spool_dir_has_producer(serve->spool);
-    status->edge = spool_dir_edge_id(serve->spool);
-    status->admitted = spool_dir_admitted(serve->spool);
+    status->producer = spool_consumer_has_producer(serve->spool);
+    status->edge = spool_id(serve->spool);
+    status->admitted = spool_admitted(serve->spool);
     for (int i = 0; i < REASON_COUNT; i++)
-        status->refused[i] = spool_dir_refused(serve->spool, (enum reason)i);
-    status->refusal_receipts_dropped = spool_dir_receipts_dropped(serve->spool);
+        status->refused[i] = spool_refused(serve->spool, (enum reason)i);
+    status->refusal_receipts_dropped = spool_receipts_dropped(serve->spool);
     fill_shards(serve, status);
 }
 
@@ -483,14 +484,14 @@ static void on_wake(evutil_socket_t fd, short what, void *user)
     struct serve *serve = user;
     (void)fd;
     (void)what;
-    spool_dir_wake_clear(serve->spool);
+    spool_consumer_wake_clear(serve->spool);
     serve->counts.wakeups++;
 }
 
 static void say_file_system(const char *path)
 {
     bool safe, survives;
-    const char *name = spool_dir_file_system(path, &safe, &survives);
+    const char *name = spool_file_system(path, &safe, &survives);
     if (!safe)
         log_line(LOG_LEVEL_WARNING, "the spool's file system is not safe for it", "file_system=%s",
                  name);
@@ -503,14 +504,14 @@ static void open_spool(struct serve *serve)
 {
     bool retry;
     char why[sizeof serve->spool_why];
-    serve->spool = spool_dir_consume(serve->settings->spool, &retry, why, sizeof why);
+    serve->spool = spool_consumer_open(serve->settings->spool, &retry, why, sizeof why);
     if (serve->spool != NULL) {
-        serve->wake = event_new(serve->base, spool_dir_wake_fd(serve->spool), EV_READ | EV_PERSIST,
+        serve->wake = event_new(serve->base, spool_consumer_wake_fd(serve->spool), EV_READ | EV_PERSIST,
                                 on_wake, serve);
         if (serve->wake != NULL && event_add(serve->wake, NULL) == 0) {
-            serve->shards = spool_dir_shards(serve->spool);
+            serve->shards = spool_shards(serve->spool);
             serve->shared.spool = serve->spool;
-            serve->clock_bad = spool_dir_clock_bad(serve->spool);
+            serve->clock_bad = spool_clock_bad(serve->spool);
             serve->list_old = true;
             say_file_system(serve->settings->spool);
             return;
@@ -531,7 +532,7 @@ static void look_again(struct serve *serve)
     serve->list_old = serve->spool != NULL;
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] == NULL)
-            spool_dir_look_again(serve->spool, i);
+            spool_consumer_look_again(serve->spool, i);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *user)
@@ -590,10 +591,10 @@ static void pump(struct serve *serve)
         follow_ring(serve, i);
     if (serve->list_old)
         find_old(serve);
-    ledger_sweep(serve->ledger, serve->shards, spool_dir_edge_id(serve->spool),
+    ledger_sweep(serve->ledger, serve->shards, spool_id(serve->spool),
                  clock_monotonic_ms());
     for (unsigned i = 0; i < serve->shards; i++)
-        if (serve->lane[i] != NULL && !spool_dir_ring_replaced(serve->spool, i))
+        if (serve->lane[i] != NULL && !spool_consumer_ring_replaced(serve->spool, i))
             lane_pump(serve->lane[i]);
     for (int i = serve->olds - 1; i >= 0; i--)
         if (has_turn(serve, i))
@@ -655,7 +656,7 @@ static bool lie_down(struct serve *serve)
     }
     serve->asleep = serving;
     if (serving)
-        spool_dir_asleep(serve->spool);
+        spool_consumer_asleep(serve->spool);
     return !serving || !has_more(serve);
 }
 
@@ -672,7 +673,7 @@ bool serve_works(struct serve *serve)
 void serve_waited(struct serve *serve)
 {
     if (serve->asleep)
-        spool_dir_awake(serve->spool);
+        spool_consumer_awake(serve->spool);
     serve->asleep = false;
 }
 
@@ -825,6 +826,6 @@ void serve_free(struct serve *serve)
     events_free(serve->wake);
     events_free(serve->tick);
     events_free(serve->resume);
-    spool_dir_free(serve->spool);
+    spool_free(serve->spool);
     free(serve);
 }

@@ -1,6 +1,8 @@
 #include "source.h"
 
 #include "core/error.h"
+#include "spool/ring_consumer.h"
+#include "spool/ring_scan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +12,12 @@
 struct source {
     void *memory;
     uint64_t bytes;
-    struct spool_identity identity;
+    struct ring_identity identity;
     bool old;
 
     struct take_point heard, acknowledged;
-    struct spool_consumer consumer;
-    struct spool_consumer counter; /* walks ahead, so that what waits can be counted */
+    struct ring_consumer consumer;
+    struct ring_consumer counter; /* walks ahead, so that what waits can be counted */
 
     uint64_t *position; /* of an old ring's records, in order */
     size_t n, room, next;
@@ -27,18 +29,18 @@ struct source {
  * held back. The sequence there is known only from the record before it or after it. */
 static void note_heard(struct source *source)
 {
-    struct spool_consumer ahead = source->consumer;
+    struct ring_consumer ahead = source->consumer;
     struct record record;
     bool same = source->consumer.next == source->heard.position;
     source->counter = source->consumer;
     source->heard = (struct take_point){source->consumer.next, source->consumer.next_sequence};
-    if (!source->consumer.sequence_known && spool_take(&ahead, &record) == 1)
+    if (!source->consumer.sequence_known && ring_consumer_next(&ahead, &record) == 1)
         source->heard.sequence = record.sequence;
     if (!same || source->acknowledged.position >= source->heard.position)
         source->acknowledged = source->heard;
 }
 
-struct source *source_new(void *memory, uint64_t bytes, const struct spool_identity *identity,
+struct source *source_new(void *memory, uint64_t bytes, const struct ring_identity *identity,
                           bool old, char *error, size_t error_bytes)
 {
     struct source *source = calloc(1, sizeof *source);
@@ -50,14 +52,14 @@ struct source *source_new(void *memory, uint64_t bytes, const struct spool_ident
     source->bytes = bytes;
     source->identity = *identity;
     source->old = old;
-    source->heard.position = source->acknowledged.position = spool_applied_position(memory);
+    source->heard.position = source->acknowledged.position = ring_applied_position(memory);
     if (old)
         return source;
-    if (spool_consumer_open(&source->consumer, memory, bytes, error, error_bytes) != 0) {
+    if (ring_consumer_open(&source->consumer, memory, bytes, error, error_bytes) != 0) {
         free(source);
         return NULL;
     }
-    (void)spool_seek(&source->consumer, source->heard.position);
+    (void)ring_consumer_seek(&source->consumer, source->heard.position);
     note_heard(source);
     return source;
 }
@@ -75,7 +77,7 @@ void *source_memory(const struct source *source)
     return source->memory;
 }
 
-const struct spool_identity *source_identity(const struct source *source)
+const struct ring_identity *source_identity(const struct source *source)
 {
     return &source->identity;
 }
@@ -97,11 +99,11 @@ static int keep(void *user, const struct record *record)
 
 int source_scan(struct source *source)
 {
-    struct spool_scan found;
+    struct ring_scan found;
     if (!source->old || source->scanned)
         return 0;
     source->n = 0;
-    if (spool_scan(source->memory, source->bytes, keep, source, &found) != 0)
+    if (ring_scan(source->memory, source->bytes, keep, source, &found) != 0)
         return -1;
     source->end = found.end;
     source->damaged = found.damaged;
@@ -122,7 +124,7 @@ struct apply_ring source_ring(const struct source *source)
         ring.end = source->end;
     } else {
         ring.oldest = source->consumer.read;
-        ring.end = spool_write_position(source->memory);
+        ring.end = ring_write_position(source->memory);
     }
     return ring;
 }
@@ -132,7 +134,7 @@ struct apply_ring source_ring(const struct source *source)
 static int read_old(const struct source *source, size_t i, struct record *out, uint64_t *end)
 {
     uint64_t offset = source->position[i] % source->identity.capacity_bytes;
-    size_t bytes = record_read((const unsigned char *)source->memory + SPOOL_HEADER_BYTES + offset,
+    size_t bytes = record_read((const unsigned char *)source->memory + RING_HEADER_BYTES + offset,
                                source->identity.capacity_bytes - offset, source->position[i],
                                source->identity.ring_id, out);
     *end = source->position[i] + bytes;
@@ -169,7 +171,7 @@ int source_seek(struct source *source, uint64_t position)
 {
     if (source->old)
         return seek_old(source, position);
-    if (spool_seek(&source->consumer, position) != 0)
+    if (ring_consumer_seek(&source->consumer, position) != 0)
         return -1;
     note_heard(source);
     return 0;
@@ -188,7 +190,7 @@ int source_next(struct source *source, struct record *out)
 {
     uint64_t end;
     if (!source->old)
-        return spool_take(&source->consumer, out);
+        return ring_consumer_next(&source->consumer, out);
     while (source->next < source->n) {
         if (read_old(source, source->next, out, &end) == 1) {
             source->next++;
@@ -219,14 +221,14 @@ void source_acknowledge(struct source *source, struct take_point point)
 {
     source->acknowledged = point;
     if (!source->old)
-        spool_applied(&source->consumer, point.position);
+        ring_consumer_applied(&source->consumer, point.position);
 }
 
 uint64_t source_backlog_bytes(const struct source *source)
 {
     if (source->old)
         return source->next < source->n ? source->end - source->position[source->next] : 0;
-    return spool_write_position(source->memory) - source->consumer.next;
+    return ring_write_position(source->memory) - source->consumer.next;
 }
 
 /* Walks each record once, and skips those taken meanwhile. */
@@ -235,7 +237,7 @@ static void count_current(struct source *source)
     struct record record;
     if (source->counter.next < source->consumer.next)
         source->counter = source->consumer;
-    for (int i = 0; i < COUNT_MAX_RECORDS && spool_take(&source->counter, &record) == 1; i++)
+    for (int i = 0; i < COUNT_MAX_RECORDS && ring_consumer_next(&source->counter, &record) == 1; i++)
         ;
 }
 
@@ -247,7 +249,7 @@ static void waiting_old(const struct source *source, uint64_t *records, uint64_t
         *bytes = i < source->n ? source->end - source->position[i] : 0;
         return;
     }
-    uint64_t write = spool_write_position(source->memory);
+    uint64_t write = ring_write_position(source->memory);
     *records = 0;
     *bytes = write > source->acknowledged.position ? write - source->acknowledged.position : 0;
     if (*bytes > source->identity.capacity_bytes)
@@ -261,7 +263,7 @@ void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes)
         return;
     }
     count_current(source);
-    *bytes = spool_write_position(source->memory) - source->acknowledged.position;
+    *bytes = ring_write_position(source->memory) - source->acknowledged.position;
     *records = source->counter.next > source->acknowledged.position &&
                        source->counter.next_sequence > source->acknowledged.sequence
                    ? source->counter.next_sequence - source->acknowledged.sequence

@@ -5,6 +5,8 @@
 
 #include "core/article.h"
 #include "core/stamp.h"
+#include "spool/ring.h"
+#include "spool/ring_consumer.h"
 
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -47,8 +49,8 @@ void *__wrap_realloc(void *memory, size_t bytes)
 
 /* --- an edge in memory --- */
 
-static unsigned char memory[SHARDS][SPOOL_HEADER_BYTES + CAPACITY] __attribute__((aligned(4096)));
-static struct spool_producer rings[SHARDS];
+static unsigned char memory[SHARDS][RING_HEADER_BYTES + CAPACITY] __attribute__((aligned(4096)));
+static struct ring_producer rings[SHARDS];
 static bool ring_missing;
 static uint64_t last_stamp, late_counter;
 static struct admit admit;
@@ -56,7 +58,7 @@ static struct admit_request request;
 static struct admit_verdict verdict;
 static unsigned char *known_memory;
 
-static struct spool_producer *ring_of(void *user, uint32_t shard)
+static struct ring_producer *ring_of(void *user, uint32_t shard)
 {
     assert_ptr_equal(user, rings);
     assert_true(shard < SHARDS);
@@ -83,14 +85,14 @@ static int begin(void **state)
     admit.ring_user = rings;
     admit_set_prefix(&admit, "");
     for (uint32_t i = 0; i < SHARDS; i++) {
-        struct spool_identity identity = {.capacity_bytes = CAPACITY,
+        struct ring_identity identity = {.capacity_bytes = CAPACITY,
                                           .shard = i,
                                           .shards = SHARDS,
                                           .ring_id = 100 + i,
                                           .edge_id = 7,
                                           .kinds = admit.kinds};
-        spool_format(memory[i], &identity);
-        if (spool_producer_open(&rings[i], memory[i], sizeof memory[i], error, sizeof error) != 0)
+        ring_format(memory[i], &identity);
+        if (ring_producer_open(&rings[i], memory[i], sizeof memory[i], error, sizeof error) != 0)
             return -1;
     }
     request.topic = "reactions/world/x";
@@ -172,24 +174,24 @@ static enum reason judge(void)
 static struct record only_record(void)
 {
     struct record record, second;
-    struct spool_consumer consumer;
+    struct ring_consumer consumer;
     char error[256];
     uint32_t shard = article_shard(verdict.article, verdict.article_bytes, SHARDS);
     for (uint32_t i = 0; i < SHARDS; i++)
-        assert_int_equal(spool_write_position(memory[i]) > 0, i == shard);
+        assert_int_equal(ring_write_position(memory[i]) > 0, i == shard);
     assert_int_equal(verdict.shard, shard);
     assert_int_equal(
-        spool_consumer_open(&consumer, memory[shard], sizeof memory[shard], error, sizeof error),
+        ring_consumer_open(&consumer, memory[shard], sizeof memory[shard], error, sizeof error),
         0);
-    assert_int_equal(spool_take(&consumer, &record), 1);
-    assert_int_equal(spool_take(&consumer, &second), 0);
+    assert_int_equal(ring_consumer_next(&consumer, &record), 1);
+    assert_int_equal(ring_consumer_next(&consumer, &second), 0);
     return record;
 }
 
 static void assert_nothing_appended(void)
 {
     for (uint32_t i = 0; i < SHARDS; i++)
-        assert_int_equal(spool_write_position(memory[i]), 0);
+        assert_int_equal(ring_write_position(memory[i]), 0);
 }
 
 /* --- tests --- */
@@ -435,9 +437,9 @@ static void is_busy_when_the_ring_is_full_or_missing(void **state)
     assert_int_equal(verdict.reason, REASON_BUSY);
     assert_int_equal(admitted, CAPACITY / 48); /* 40 + "world/x", to a multiple of 16 */
     uint32_t full = article_shard("world/x", 7, SHARDS);
-    uint64_t position = spool_write_position(memory[full]);
+    uint64_t position = ring_write_position(memory[full]);
     assert_int_equal(judge(), REASON_BUSY);
-    assert_int_equal(spool_write_position(memory[full]), position);
+    assert_int_equal(ring_write_position(memory[full]), position);
     /* The others' articles are not concerned. */
     char topic[32];
     for (unsigned i = 0;; i++) {

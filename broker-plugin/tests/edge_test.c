@@ -59,16 +59,16 @@ static void admits_into_a_spool_of_files(void **state)
     assert_int_equal(open_edge(&edge), 0);
     admit_reaction(&edge.admit, &request, &verdict);
     assert_int_equal(verdict.reason, REASON_NONE);
-    assert_int_equal(spool_dir_producer(edge.spool, verdict.shard)->sequence, 1);
+    assert_int_equal(spool_producer_ring(edge.spool, verdict.shard)->sequence, 1);
     uint64_t stamp = verdict.record.stamp;
-    assert_int_equal(*spool_dir_last_stamp(edge.spool), stamp);
+    assert_int_equal(*spool_producer_last_stamp(edge.spool), stamp);
     /* The admission clock goes on where it was, when the broker begins again. */
     edge_close(&edge);
     assert_int_equal(open_edge(&edge), 0);
     admit_reaction(&edge.admit, &request, &verdict);
     assert_int_equal(verdict.reason, REASON_NONE);
     assert_int_equal(verdict.record.stamp, stamp + 1);
-    assert_int_equal(spool_dir_producer(edge.spool, verdict.shard)->sequence, 2);
+    assert_int_equal(spool_producer_ring(edge.spool, verdict.shard)->sequence, 2);
 }
 
 static void knows_after_a_restart_what_it_knew(void **state)

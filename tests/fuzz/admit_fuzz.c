@@ -4,14 +4,16 @@
 #include "core/reaction.h"
 #include "core/stamp.h"
 #include "fuzz.h"
+#include "spool/ring.h"
+#include "spool/ring_consumer.h"
 
 #define CAPACITY 4096u
 #define NOW_MS 1795510800123ull
 
-static unsigned char memory[SPOOL_HEADER_BYTES + CAPACITY] __attribute__((aligned(4096)));
-static struct spool_producer producer;
+static unsigned char memory[RING_HEADER_BYTES + CAPACITY] __attribute__((aligned(4096)));
+static struct ring_producer producer;
 
-static struct spool_producer *ring_of(void *user, uint32_t shard)
+static struct ring_producer *ring_of(void *user, uint32_t shard)
 {
     (void)shard;
     return user;
@@ -19,14 +21,14 @@ static struct spool_producer *ring_of(void *user, uint32_t shard)
 
 static void begin(struct admit *admit, uint64_t *stamp, uint64_t *late)
 {
-    struct spool_identity identity = {.capacity_bytes = CAPACITY, .shards = 1, .ring_id = 1};
+    struct ring_identity identity = {.capacity_bytes = CAPACITY, .shards = 1, .ring_id = 1};
     memset(memory, 0, sizeof memory);
     memset(admit, 0, sizeof *admit);
     if (kind_table_parse(&admit->kinds, "like,angry", NULL, 0) != 0)
         abort();
     identity.kinds = admit->kinds;
-    spool_format(memory, &identity);
-    if (spool_producer_open(&producer, memory, sizeof memory, NULL, 0) != 0)
+    ring_format(memory, &identity);
+    if (ring_producer_open(&producer, memory, sizeof memory, NULL, 0) != 0)
         abort();
     admit->shards = 3;
     admit->last_stamp = stamp;
@@ -51,10 +53,10 @@ static void check_named(const struct admit *admit, const struct admit_request *r
 static void check_admitted(const struct admit *admit, const struct admit_request *request,
                            const struct admit_verdict *verdict)
 {
-    struct spool_consumer consumer;
+    struct ring_consumer consumer;
     struct record record;
-    FUZZ_CHECK(spool_consumer_open(&consumer, memory, sizeof memory, NULL, 0) == 0);
-    FUZZ_CHECK(spool_take(&consumer, &record) == 1);
+    FUZZ_CHECK(ring_consumer_open(&consumer, memory, sizeof memory, NULL, 0) == 0);
+    FUZZ_CHECK(ring_consumer_next(&consumer, &record) == 1);
     FUZZ_CHECK(request->may_react && !request->retain && !request->clock_bad);
     FUZZ_CHECK(request->gateway || request->source != 0);
     FUZZ_CHECK(article_valid(record.article, record.article_bytes) &&
@@ -73,7 +75,7 @@ static void check_admitted(const struct admit *admit, const struct admit_request
     if (record.client_id_bytes > 0)
         FUZZ_CHECK(record.client_id_bytes == strlen(request->client_id) &&
                    record.correlation_bytes == request->correlation_bytes);
-    FUZZ_CHECK(spool_take(&consumer, &record) == 0);
+    FUZZ_CHECK(ring_consumer_next(&consumer, &record) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -109,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (verdict.reason == REASON_NONE)
         check_admitted(&admit, &request, &verdict);
     else
-        FUZZ_CHECK(spool_write_position(memory) == 0 && reason_name(verdict.reason) != NULL);
+        FUZZ_CHECK(ring_write_position(memory) == 0 && reason_name(verdict.reason) != NULL);
     FUZZ_CHECK(verdict.correlation_bytes <= RECORD_CORRELATION_MAX_BYTES);
     free(topic);
     free(client_id);

@@ -1,73 +1,75 @@
 /* A ring in memory of exactly its size, and records whose every byte follows from their number.
  * Include after unit.h. */
-#ifndef TALLY_TESTS_RING_H
-#define TALLY_TESTS_RING_H
+#ifndef TALLY_TESTS_TEST_RING_H
+#define TALLY_TESTS_TEST_RING_H
 
 #include "core/bytes.h"
-#include "spool/spool.h"
+#include "spool/ring.h"
+#include "spool/ring_consumer.h"
+#include "spool/ring_producer.h"
 
 #define RING_ID 0x1122334455667788u
 #define RING_WRITE 512u
 #define RING_READ 640u
 #define RING_APPLIED 648u
 
-struct ring {
+struct test_ring {
     unsigned char *memory;
     uint64_t bytes, capacity;
 };
 
-static inline struct spool_identity ring_identity(uint64_t capacity)
+static inline struct ring_identity test_ring_identity(uint64_t capacity)
 {
-    struct spool_identity identity = {
+    struct ring_identity identity = {
         .capacity_bytes = capacity, .shard = 3, .shards = 8, .ring_id = RING_ID, .edge_id = 99};
     assert_int_equal(kind_table_parse(&identity.kinds, "like,dislike,angry", NULL, 0), 0);
     return identity;
 }
 
-static inline struct ring ring_new(uint64_t capacity)
+static inline struct test_ring test_ring_new(uint64_t capacity)
 {
-    struct spool_identity identity = ring_identity(capacity);
-    struct ring ring = {.bytes = SPOOL_HEADER_BYTES + capacity, .capacity = capacity};
+    struct ring_identity identity = test_ring_identity(capacity);
+    struct test_ring ring = {.bytes = RING_HEADER_BYTES + capacity, .capacity = capacity};
     ring.memory = calloc(1, ring.bytes);
     assert_non_null(ring.memory);
-    spool_format(ring.memory, &identity);
+    ring_format(ring.memory, &identity);
     return ring;
 }
 
-static inline void ring_free(struct ring *ring)
+static inline void test_ring_free(struct test_ring *ring)
 {
     free(ring->memory);
 }
 
-static inline unsigned char *ring_data(const struct ring *ring)
+static inline unsigned char *test_ring_data(const struct test_ring *ring)
 {
-    return ring->memory + SPOOL_HEADER_BYTES;
+    return ring->memory + RING_HEADER_BYTES;
 }
 
-static inline struct spool_producer ring_producer(const struct ring *ring)
+static inline struct ring_producer test_ring_producer(const struct test_ring *ring)
 {
-    struct spool_producer producer;
+    struct ring_producer producer;
     char error[200] = "";
-    require(spool_producer_open(&producer, ring->memory, ring->bytes, error, sizeof error) == 0,
+    require(ring_producer_open(&producer, ring->memory, ring->bytes, error, sizeof error) == 0,
             "%s", error);
     return producer;
 }
 
-static inline struct spool_consumer ring_consumer(const struct ring *ring)
+static inline struct ring_consumer test_ring_consumer(const struct test_ring *ring)
 {
-    struct spool_consumer consumer;
+    struct ring_consumer consumer;
     char error[200] = "";
-    require(spool_consumer_open(&consumer, ring->memory, ring->bytes, error, sizeof error) == 0,
+    require(ring_consumer_open(&consumer, ring->memory, ring->bytes, error, sizeof error) == 0,
             "%s", error);
     return consumer;
 }
 
 /* Record number n of a run. */
-struct ring_text {
+struct test_ring_text {
     unsigned char bytes[RECORD_MAX_BYTES];
 };
 
-static inline struct record ring_record(uint64_t n, uint64_t seed, struct ring_text *text)
+static inline struct record test_ring_record(uint64_t n, uint64_t seed, struct test_ring_text *text)
 {
     uint64_t random = seed * 1000003u + n;
     for (size_t i = 0; i < sizeof text->bytes; i += 8)
@@ -90,16 +92,16 @@ static inline struct record ring_record(uint64_t n, uint64_t seed, struct ring_t
 }
 
 /* A plain one of 64 bytes. */
-static inline struct record ring_plain(uint64_t n, struct ring_text *text)
+static inline struct record test_ring_plain(uint64_t n, struct test_ring_text *text)
 {
-    struct record record = ring_record(n, 0, text);
+    struct record record = test_ring_record(n, 0, text);
     record.article_bytes = 24;
     record.client_id_bytes = 0;
     record.correlation_bytes = 0;
     return record;
 }
 
-static inline bool ring_same(const struct record *a, const struct record *b)
+static inline bool test_ring_same(const struct record *a, const struct record *b)
 {
     return a->reader == b->reader && a->stamp == b->stamp && a->kind == b->kind &&
            a->article_bytes == b->article_bytes && a->client_id_bytes == b->client_id_bytes &&
@@ -109,11 +111,11 @@ static inline bool ring_same(const struct record *a, const struct record *b)
            memcmp(a->correlation, b->correlation, a->correlation_bytes) == 0;
 }
 
-static inline bool ring_is(const struct record *record, uint64_t n, uint64_t seed)
+static inline bool test_ring_is(const struct record *record, uint64_t n, uint64_t seed)
 {
-    struct ring_text text;
-    struct record expected = ring_record(n, seed, &text);
-    return record->sequence == n && ring_same(record, &expected);
+    struct test_ring_text text;
+    struct record expected = test_ring_record(n, seed, &text);
+    return record->sequence == n && test_ring_same(record, &expected);
 }
 
 #endif

@@ -1,7 +1,8 @@
-/* spool_scan over rings that lost something: never a wrong record, every whole one found. */
+/* ring_scan over rings that lost something: never a wrong record, every whole one found. */
 #include "unit.h"
 
-#include "ring.h"
+#include "spool/ring_scan.h"
+#include "test_ring.h"
 
 #define SEED 77u
 #define RECORDS_MAX 2048
@@ -9,9 +10,9 @@
 /* A ring that was run for a while, every record that was ever in it, and where and how each stood.
  */
 struct run {
-    struct ring ring;
-    struct spool_producer producer;
-    struct spool_consumer consumer;
+    struct test_ring ring;
+    struct ring_producer producer;
+    struct ring_consumer consumer;
     unsigned char *intact; /* the whole memory as it was */
     uint64_t n;
     struct {
@@ -25,9 +26,9 @@ static struct run *run_new(uint64_t capacity)
 {
     struct run *run = calloc(1, sizeof *run);
     assert_non_null(run);
-    run->ring = ring_new(capacity);
-    run->producer = ring_producer(&run->ring);
-    run->consumer = ring_consumer(&run->ring);
+    run->ring = test_ring_new(capacity);
+    run->producer = test_ring_producer(&run->ring);
+    run->consumer = test_ring_consumer(&run->ring);
     run->intact = malloc(run->ring.bytes);
     assert_non_null(run->intact);
     return run;
@@ -35,7 +36,7 @@ static struct run *run_new(uint64_t capacity)
 
 static void run_free(struct run *run)
 {
-    ring_free(&run->ring);
+    test_ring_free(&run->ring);
     free(run->intact);
     free(run);
 }
@@ -44,11 +45,11 @@ static void run_free(struct run *run)
 static void run_to(struct run *run, uint64_t n)
 {
     while (run->n < n) {
-        struct ring_text text;
-        struct record record = ring_record(run->n, SEED, &text), taken;
-        while (spool_append(&run->producer, &record) != 0) {
-            assert_int_equal(spool_take(&run->consumer, &taken), 1);
-            spool_applied(&run->consumer, run->consumer.next);
+        struct test_ring_text text;
+        struct record record = test_ring_record(run->n, SEED, &text), taken;
+        while (ring_producer_append(&run->producer, &record) != 0) {
+            assert_int_equal(ring_consumer_next(&run->consumer, &taken), 1);
+            ring_consumer_applied(&run->consumer, run->consumer.next);
         }
         run->records[run->n].position = record.position;
         run->records[run->n].bytes = record_bytes(&record);
@@ -60,7 +61,7 @@ static void run_to(struct run *run, uint64_t n)
 
 static bool still_there(const struct run *run, uint64_t n)
 {
-    return memcmp(ring_data(&run->ring) + run->records[n].position % run->ring.capacity,
+    return memcmp(test_ring_data(&run->ring) + run->records[n].position % run->ring.capacity,
                   run->records[n].content, run->records[n].bytes) == 0;
 }
 
@@ -73,7 +74,7 @@ struct found {
 static int note(void *user, const struct record *record)
 {
     struct found *found = user;
-    found->wrong = found->wrong || !ring_is(record, record->sequence, SEED);
+    found->wrong = found->wrong || !test_ring_is(record, record->sequence, SEED);
     found->sequence[found->n++] = record->sequence;
     return 0;
 }
@@ -82,13 +83,13 @@ static int note(void *user, const struct record *record)
 static void check(const struct run *run, const char *what, uint64_t where)
 {
     static struct found found;
-    struct spool_scan scan;
+    struct ring_scan scan;
     uint64_t newest = UINT64_MAX, expected = 0, gaps = 0, last = 0;
     uint64_t read = bytes_get_u64(run->intact + RING_READ);
     bool lost = false;
 
     found = (struct found){0};
-    require(spool_scan(run->ring.memory, run->ring.bytes, note, &found, &scan) == 0, "%s at %llu",
+    require(ring_scan(run->ring.memory, run->ring.bytes, note, &found, &scan) == 0, "%s at %llu",
             what, (unsigned long long)where);
     require(!found.wrong, "%s at %llu", what, (unsigned long long)where);
     for (uint64_t n = 0; n < run->n; n++) {
@@ -133,10 +134,10 @@ static void finds_all_of_an_intact_ring(void **state)
     (void)state;
     for (uint64_t n = 0; n < 300; n++) {
         struct run *run = run_new(4096);
-        struct spool_scan scan;
+        struct ring_scan scan;
         run_to(run, n);
         check(run, "intact", n);
-        assert_int_equal(spool_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), 0);
+        assert_int_equal(ring_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), 0);
         require(scan.damaged == 0, "%llu records", (unsigned long long)n);
         assert_int_equal(scan.end, run->producer.write);
         assert_int_equal(scan.end_sequence, n);
@@ -151,13 +152,13 @@ static void survives_a_cut_at_every_byte(void **state)
         struct run *run = run_new(4096);
         run_to(run, lengths[i]);
         for (uint64_t k = 0; k <= run->ring.capacity; k++) {
-            memset(ring_data(&run->ring) + k, 0, run->ring.capacity - k);
+            memset(test_ring_data(&run->ring) + k, 0, run->ring.capacity - k);
             check(run, "cut", k);
             restore(run);
         }
         /* What was last written is missing from its end on, the lap before stands there still. */
         for (uint64_t k = 0; k <= run->ring.capacity; k++) {
-            memset(ring_data(&run->ring), 0, k);
+            memset(test_ring_data(&run->ring), 0, k);
             check(run, "beginning cut", k);
             restore(run);
         }
@@ -175,7 +176,7 @@ static void survives_a_hole_at_every_byte(void **state)
         for (uint64_t k = 0; k < run->ring.capacity; k++)
             for (int kind = 0; kind < 3; kind++) {
                 for (uint64_t b = k; b < k + 16 && b < run->ring.capacity; b++)
-                    ring_data(&run->ring)[b] = kind == 0   ? 0
+                    test_ring_data(&run->ring)[b] = kind == 0   ? 0
                                                : kind == 1 ? 0xff
                                                            : (unsigned char)unit_random(&random);
                 check(run, "hole", k);
@@ -191,9 +192,9 @@ static void survives_a_flip_of_every_bit(void **state)
     (void)state;
     run_to(run, 60);
     for (uint64_t bit = 0; bit < run->ring.capacity * 8; bit++) {
-        ring_data(&run->ring)[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        test_ring_data(&run->ring)[bit / 8] ^= (unsigned char)(1u << bit % 8);
         check(run, "bit", bit);
-        ring_data(&run->ring)[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        test_ring_data(&run->ring)[bit / 8] ^= (unsigned char)(1u << bit % 8);
     }
     run_free(run);
 }
@@ -214,8 +215,8 @@ static void survives_every_mixture_of_pages(void **state)
         for (unsigned mixture = 0; mixture < 1u << PAGES; mixture++) {
             for (unsigned page = 0; page < PAGES; page++)
                 if (mixture >> page & 1u)
-                    memcpy(ring_data(&run->ring) + (size_t)page * PAGE,
-                           old + SPOOL_HEADER_BYTES + (size_t)page * PAGE, PAGE);
+                    memcpy(test_ring_data(&run->ring) + (size_t)page * PAGE,
+                           old + RING_HEADER_BYTES + (size_t)page * PAGE, PAGE);
             check(run, "mixture", mixture);
             restore(run);
         }
@@ -229,16 +230,16 @@ static void does_not_believe_the_positions(void **state)
 {
     struct run *run = run_new(4096);
     uint64_t random = 11;
-    struct spool_scan expected, scan;
+    struct ring_scan expected, scan;
     (void)state;
     run_to(run, 100);
-    assert_int_equal(spool_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &expected), 0);
+    assert_int_equal(ring_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &expected), 0);
     for (int i = 0; i < 2000; i++) {
         uint64_t mask = i % 2 ? 0xffff : UINT64_MAX;
         bytes_put_u64(run->ring.memory + RING_READ, unit_random(&random) & mask);
         bytes_put_u64(run->ring.memory + RING_WRITE, unit_random(&random) & mask);
         bytes_put_u64(run->ring.memory + RING_APPLIED, unit_random(&random));
-        assert_int_equal(spool_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), 0);
+        assert_int_equal(ring_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), 0);
         assert_int_equal(scan.records, expected.records);
         assert_int_equal(scan.oldest, expected.oldest);
         assert_int_equal(scan.end, expected.end);
@@ -250,18 +251,18 @@ static void does_not_believe_the_positions(void **state)
 static void counts_what_is_missing(void **state)
 {
     struct run *run = run_new(8192);
-    struct spool_scan scan;
+    struct ring_scan scan;
     (void)state;
     run_to(run, 40);
-    assert_int_equal(spool_read_position(run->ring.memory), 0);
+    assert_int_equal(ring_read_position(run->ring.memory), 0);
     static const struct {
         uint64_t from, to, damaged; /* records that are gone; what must be said */
     } cases[] = {{5, 6, 1},   {5, 15, 10}, {0, 3, 3}, {0, 1, 1},
                  {39, 40, 1}, {20, 40, 1}, {0, 40, 1}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         for (uint64_t n = cases[i].from; n < cases[i].to; n++)
-            ring_data(&run->ring)[run->records[n].position] ^= 1;
-        assert_int_equal(spool_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), 0);
+            test_ring_data(&run->ring)[run->records[n].position] ^= 1;
+        assert_int_equal(ring_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), 0);
         require(scan.damaged == cases[i].damaged, "case %zu: %llu", i,
                 (unsigned long long)scan.damaged);
         require(scan.records == 40 - (cases[i].to - cases[i].from), "case %zu", i);
@@ -280,20 +281,20 @@ static int stop_at_the_third(void *user, const struct record *record)
 static void stops_where_it_is_told(void **state)
 {
     struct run *run = run_new(4096);
-    struct spool_scan scan;
+    struct ring_scan scan;
     uint64_t n = 0;
     (void)state;
     run_to(run, 20);
-    assert_int_equal(spool_scan(run->ring.memory, run->ring.bytes, stop_at_the_third, &n, &scan),
+    assert_int_equal(ring_scan(run->ring.memory, run->ring.bytes, stop_at_the_third, &n, &scan),
                      42);
     assert_int_equal(n, 3);
     assert_int_equal(scan.records, 3);
     assert_int_equal(scan.end, run->records[2].position + run->records[2].bytes);
-    assert_int_equal(spool_scan(run->ring.memory, run->ring.bytes, NULL, NULL, NULL), 0);
+    assert_int_equal(ring_scan(run->ring.memory, run->ring.bytes, NULL, NULL, NULL), 0);
     run->ring.memory[40] ^= 1;
-    assert_int_equal(spool_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), -1);
+    assert_int_equal(ring_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), -1);
     assert_int_equal(scan.records, 0);
-    assert_int_equal(spool_scan(run->ring.memory, 100, NULL, NULL, NULL), -1);
+    assert_int_equal(ring_scan(run->ring.memory, 100, NULL, NULL, NULL), -1);
     run_free(run);
 }
 
@@ -301,46 +302,46 @@ static void stops_where_it_is_told(void **state)
  * whole: even where he knew the ring's id and the position it would come to stand at. */
 static void does_not_take_data_for_records(void **state)
 {
-    struct ring ring = ring_new(4096);
-    struct spool_producer producer = ring_producer(&ring);
+    struct test_ring ring = test_ring_new(4096);
+    struct ring_producer producer = test_ring_producer(&ring);
     unsigned char inner[64] = {0};
     struct record forged = {.position = 48, .sequence = 1, .article = "forged", .article_bytes = 6};
     struct record outer = {
         .article = "a/article", .article_bytes = 8, .correlation = inner, .correlation_bytes = 64};
-    struct spool_scan scan;
+    struct ring_scan scan;
     (void)state;
     assert_int_equal(record_bytes(&forged), 48);
     record_write(&forged, RING_ID, inner);
-    assert_int_equal(spool_append(&producer, &outer), 0);
+    assert_int_equal(ring_producer_append(&producer, &outer), 0);
     struct record taken;
-    assert_int_equal(record_read(ring_data(&ring) + 48, 64, 48, RING_ID, &taken), 48);
-    assert_int_equal(spool_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
+    assert_int_equal(record_read(test_ring_data(&ring) + 48, 64, 48, RING_ID, &taken), 48);
+    assert_int_equal(ring_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
     assert_int_equal(scan.records, 1);
     assert_int_equal(scan.end, 112);
     assert_int_equal(scan.damaged, 0);
-    ring_free(&ring);
+    test_ring_free(&ring);
 }
 
 /* Sequences that go back where positions rise cannot both be true: the later one is left out. */
 static void drops_a_sequence_that_goes_back(void **state)
 {
-    struct ring ring = ring_new(4096);
-    struct spool_producer producer = ring_producer(&ring);
-    struct ring_text text;
-    struct spool_scan scan;
+    struct test_ring ring = test_ring_new(4096);
+    struct ring_producer producer = test_ring_producer(&ring);
+    struct test_ring_text text;
+    struct ring_scan scan;
     (void)state;
     for (uint64_t n = 0; n < 10; n++) {
-        struct record record = ring_plain(n, &text);
-        spool_append(&producer, &record);
+        struct record record = test_ring_plain(n, &text);
+        ring_producer_append(&producer, &record);
     }
-    struct record wrong = ring_plain(5, &text);
+    struct record wrong = test_ring_plain(5, &text);
     wrong.position = 320;
     wrong.sequence = 4;
-    record_write(&wrong, RING_ID, ring_data(&ring) + 320);
-    assert_int_equal(spool_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
+    record_write(&wrong, RING_ID, test_ring_data(&ring) + 320);
+    assert_int_equal(ring_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
     assert_int_equal(scan.records, 9);
     assert_int_equal(scan.damaged, 2);
-    ring_free(&ring);
+    test_ring_free(&ring);
 }
 
 static void finds_nothing_in_noise(void **state)
@@ -348,18 +349,18 @@ static void finds_nothing_in_noise(void **state)
     uint64_t random = 5;
     (void)state;
     for (int i = 0; i < 200; i++) {
-        struct ring ring = ring_new(8192);
-        struct spool_scan scan;
+        struct test_ring ring = test_ring_new(8192);
+        struct ring_scan scan;
         for (uint64_t at = 0; at < ring.capacity; at += 8)
-            bytes_put_u64(ring_data(&ring) + at, unit_random(&random));
+            bytes_put_u64(test_ring_data(&ring) + at, unit_random(&random));
         /* Positions as they would be, so that more than one check is needed. */
         for (uint64_t at = 0; at < ring.capacity && i % 2; at += 16) {
-            bytes_put_u64(ring_data(&ring) + at + 8, at);
-            bytes_put_u16(ring_data(&ring) + at + 4, 64);
+            bytes_put_u64(test_ring_data(&ring) + at + 8, at);
+            bytes_put_u16(test_ring_data(&ring) + at + 4, 64);
         }
-        assert_int_equal(spool_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
+        assert_int_equal(ring_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
         assert_int_equal(scan.records, 0);
-        ring_free(&ring);
+        test_ring_free(&ring);
     }
 }
 
@@ -368,19 +369,19 @@ static void knows_large_positions(void **state)
 {
     struct run *run = run_new(4096);
     uint64_t base = (1ull << 44) + 16 * 5;
-    struct spool_scan scan;
+    struct ring_scan scan;
     (void)state;
     run->producer.write = base;
     run->producer.read_seen = base;
     bytes_put_u64(run->ring.memory + RING_READ, base);
     bytes_put_u64(run->ring.memory + RING_WRITE, base);
-    run->consumer = ring_consumer(&run->ring);
+    run->consumer = test_ring_consumer(&run->ring);
     run_to(run, 150);
     check(run, "large", 0);
-    assert_int_equal(spool_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), 0);
+    assert_int_equal(ring_scan(run->ring.memory, run->ring.bytes, NULL, NULL, &scan), 0);
     assert_int_equal(scan.damaged, 0);
     assert_int_equal(scan.end, run->producer.write);
-    struct spool_producer again = ring_producer(&run->ring);
+    struct ring_producer again = test_ring_producer(&run->ring);
     assert_int_equal(again.sequence, 150);
     run_free(run);
 }
@@ -392,39 +393,39 @@ static void impossible_records_are_none(void **state)
     static const struct {
         uint64_t position, sequence;
     } wrong[] = {{UINT64_MAX - 63, 0}, {(1ull << 62) + 64, 7}, {64, UINT64_MAX}, {64, 2}};
-    struct ring_text text;
-    struct spool_scan scan;
+    struct test_ring_text text;
+    struct ring_scan scan;
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        struct ring ring = ring_new(4096);
-        struct spool_producer producer = ring_producer(&ring);
-        struct record record = ring_plain(0, &text);
-        assert_int_equal(spool_append(&producer, &record), 0);
-        record = ring_plain(1, &text);
+        struct test_ring ring = test_ring_new(4096);
+        struct ring_producer producer = test_ring_producer(&ring);
+        struct record record = test_ring_plain(0, &text);
+        assert_int_equal(ring_producer_append(&producer, &record), 0);
+        record = test_ring_plain(1, &text);
         record.position = wrong[i].position;
         record.sequence = wrong[i].sequence;
-        record_write(&record, RING_ID, ring_data(&ring) + record.position % ring.capacity);
+        record_write(&record, RING_ID, test_ring_data(&ring) + record.position % ring.capacity);
         bytes_put_u64(ring.memory + RING_WRITE, 128);
-        assert_int_equal(spool_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
+        assert_int_equal(ring_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
         require(scan.records == 1 && scan.end == 64 && scan.end_sequence == 1, "case %zu", i);
         require(scan.damaged == 1, "case %zu: %llu damaged", i, (unsigned long long)scan.damaged);
-        assert_int_equal(spool_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
-        ring_free(&ring);
+        assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
+        test_ring_free(&ring);
     }
 }
 
 /* Nor does a header's position beyond those let anything be opened. */
 static void impossible_positions_are_refused(void **state)
 {
-    struct ring ring = ring_new(4096);
-    struct spool_producer producer;
-    struct spool_consumer consumer;
+    struct test_ring ring = test_ring_new(4096);
+    struct ring_producer producer;
+    struct ring_consumer consumer;
     (void)state;
     bytes_put_u64(ring.memory + RING_WRITE, UINT64_MAX - 63);
     bytes_put_u64(ring.memory + RING_READ, UINT64_MAX - 63);
-    assert_int_equal(spool_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
-    assert_int_equal(spool_consumer_open(&consumer, ring.memory, ring.bytes, NULL, 0), -1);
-    ring_free(&ring);
+    assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
+    assert_int_equal(ring_consumer_open(&consumer, ring.memory, ring.bytes, NULL, 0), -1);
+    test_ring_free(&ring);
 }
 
 int main(void)

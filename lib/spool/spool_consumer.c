@@ -1,7 +1,8 @@
 /* The consumer's side of a spool: follows the rings, lists the old ones, sleeps, and is woken. */
-#include "spool/spool_dir.h"
+#include "spool/spool_consumer.h"
 
 #include "core/error.h"
+#include "spool/spool_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,96 +17,96 @@
 #define WHY_MAX_BYTES 120
 #define WORDS_BYTES 256
 
-struct spool_dir *spool_dir_consume(const char *path, bool *retry, char *error, size_t error_bytes)
+struct spool *spool_consumer_open(const char *path, bool *retry, char *error, size_t error_bytes)
 {
     char why[WORDS_BYTES];
 
     *retry = false;
-    struct spool_dir *dir = spool_dir_new(path, error, error_bytes);
-    if (dir == NULL)
+    struct spool *spool = spool_new(path, error, error_bytes);
+    if (spool == NULL)
         return NULL;
-    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir->fd < 0) {
+    spool->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (spool->fd < 0) {
         *retry = errno == ENOENT;
         error_say(error, error_bytes, "spool %s: cannot be opened: %s", path, strerror(errno));
         goto fail;
     }
-    if (spool_edge_open(&dir->edge, dir->fd, why, sizeof why) != 0) {
+    if (spool_edge_open(&spool->edge, spool->fd, why, sizeof why) != 0) {
         *retry = errno == ENOENT;
         error_say(error, error_bytes, "spool %s: %s", path, why);
         goto fail;
     }
-    if (spool_edge_lock(&dir->edge, SPOOL_EDGE_CONSUMER) != 0) {
+    if (spool_edge_lock(&spool->edge, SPOOL_EDGE_CONSUMER) != 0) {
         error_say(error, error_bytes, "spool %s: %s", path,
                   errno == EAGAIN || errno == EACCES ? "another collector has it"
                                                      : strerror(errno));
         goto fail;
     }
-    if (spool_dir_open_wake(dir, error, error_bytes) != 0) {
+    if (spool_open_wake(spool, error, error_bytes) != 0) {
         *retry = errno == ENOENT;
         goto fail;
     }
-    return dir;
+    return spool;
 fail:
-    spool_dir_free(dir);
+    spool_free(spool);
     return NULL;
 }
 
 /* --- rings --- */
 
-bool spool_dir_ring_replaced(const struct spool_dir *dir, uint32_t shard)
+bool spool_consumer_ring_replaced(const struct spool *spool, uint32_t shard)
 {
-    const struct spool_dir_shard *own = &dir->shard[shard];
-    return !own->looked || spool_edge_generation(&dir->edge, shard) != own->generation;
+    const struct spool_shard *own = &spool->shard[shard];
+    return !own->looked || spool_edge_generation(&spool->edge, shard) != own->generation;
 }
 
 /* Maps the shard's current ring file, and records the generation under which it looked for it. If
  * the producer replaces the file meanwhile, the generation rises afterwards, and this ring is then
  * seen to be replaced. */
-static int look(struct spool_dir *dir, uint32_t shard, struct spool_ring *ring,
-                struct spool_identity *identity, char *error, size_t error_bytes)
+static int spool_consumer_look(struct spool *spool, uint32_t shard, struct ring_file *ring,
+                               struct ring_identity *identity, char *error, size_t error_bytes)
 {
-    struct spool_dir_shard *own = &dir->shard[shard];
-    char name[SPOOL_RING_NAME_BYTES], why[WORDS_BYTES];
+    struct spool_shard *own = &spool->shard[shard];
+    char name[RING_FILE_NAME_BYTES], why[WORDS_BYTES];
 
-    own->generation = spool_edge_generation(&dir->edge, shard);
+    own->generation = spool_edge_generation(&spool->edge, shard);
     own->looked = true;
-    spool_ring_name(name, shard);
-    if (spool_ring_map(ring, dir->fd, name, false, why, sizeof why) != 0)
-        return error_say(error, error_bytes, "spool %s: %s", dir->path, why);
-    if (spool_identify(ring->memory, ring->bytes, identity, why, sizeof why) != 0) {
-        spool_ring_unmap(ring);
-        return error_say(error, error_bytes, "spool %s: %s: %s", dir->path, name, why);
+    ring_file_name(name, shard);
+    if (ring_file_map(ring, spool->fd, name, false, why, sizeof why) != 0)
+        return error_say(error, error_bytes, "spool %s: %s", spool->path, why);
+    if (ring_identify(ring->memory, ring->bytes, identity, why, sizeof why) != 0) {
+        ring_file_unmap(ring);
+        return error_say(error, error_bytes, "spool %s: %s: %s", spool->path, name, why);
     }
-    if (identity->shard != shard || identity->shards != dir->edge.shards ||
-        identity->edge_id != dir->edge.id) {
-        spool_ring_unmap(ring);
-        return error_say(error, error_bytes, "spool %s: %s is another shard's or edge's", dir->path,
-                         name);
+    if (identity->shard != shard || identity->shards != spool->edge.shards ||
+        identity->edge_id != spool->edge.id) {
+        ring_file_unmap(ring);
+        return error_say(error, error_bytes, "spool %s: %s is another shard's or edge's",
+                         spool->path, name);
     }
     return 0;
 }
 
-int spool_dir_ring(struct spool_dir *dir, uint32_t shard, void **memory, uint64_t *bytes,
-                   struct spool_identity *identity, char *error, size_t error_bytes)
+int spool_consumer_ring(struct spool *spool, uint32_t shard, void **memory, uint64_t *bytes,
+                        struct ring_identity *identity, char *error, size_t error_bytes)
 {
-    struct spool_dir_shard *own = &dir->shard[shard];
-    struct spool_identity found;
-    struct spool_ring ring;
+    struct spool_shard *own = &spool->shard[shard];
+    struct ring_identity found;
+    struct ring_file ring;
     bool another = false;
 
-    if (own->ring.memory == NULL || spool_dir_ring_replaced(dir, shard)) {
-        if (look(dir, shard, &ring, &found, error, error_bytes) != 0) {
-            spool_ring_unmap(&own->ring);
+    if (own->ring.memory == NULL || spool_consumer_ring_replaced(spool, shard)) {
+        if (spool_consumer_look(spool, shard, &ring, &found, error, error_bytes) != 0) {
+            ring_file_unmap(&own->ring);
             return -1;
         }
         another = own->ring.memory == NULL || found.ring_id != own->identity.ring_id;
         if (another) {
-            spool_ring_unmap(&own->ring);
+            ring_file_unmap(&own->ring);
             own->ring = ring;
             own->identity = found;
         } else {
-            spool_ring_unmap(&ring);
+            ring_file_unmap(&ring);
         }
     }
     *memory = own->ring.memory;
@@ -114,15 +115,15 @@ int spool_dir_ring(struct spool_dir *dir, uint32_t shard, void **memory, uint64_
     return another ? 1 : 0;
 }
 
-void spool_dir_look_again(struct spool_dir *dir, uint32_t shard)
+void spool_consumer_look_again(struct spool *spool, uint32_t shard)
 {
-    dir->shard[shard].looked = false;
+    spool->shard[shard].looked = false;
 }
 
-int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max)
+int spool_consumer_list_old(struct spool *spool, struct spool_consumer_old *out, int max)
 {
     int n = 0;
-    int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(spool->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = fd < 0 ? NULL : fdopendir(fd);
     if (entries == NULL) {
         if (fd >= 0)
@@ -130,10 +131,10 @@ int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max)
         return -1;
     }
     for (struct dirent *entry; n < max && (entry = readdir(entries)) != NULL;) {
-        struct spool_old *old = &out[n];
-        if (!spool_ring_parse_name(entry->d_name, "old", &old->shard, &old->ring_id))
+        struct spool_consumer_old *old = &out[n];
+        if (!ring_file_parse_name(entry->d_name, "old", &old->shard, &old->ring_id))
             continue;
-        int bytes = snprintf(old->path, sizeof old->path, "%s/%s", dir->path, entry->d_name);
+        int bytes = snprintf(old->path, sizeof old->path, "%s/%s", spool->path, entry->d_name);
         if (bytes > 0 && (size_t)bytes < sizeof old->path)
             n++;
     }
@@ -141,11 +142,11 @@ int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max)
     return n;
 }
 
-int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, char *error,
-                  size_t error_bytes)
+int spool_consumer_map_old(const struct spool_consumer_old *old, void **memory, uint64_t *bytes,
+                           char *error, size_t error_bytes)
 {
-    struct spool_ring ring;
-    int result = spool_ring_map(&ring, AT_FDCWD, old->path, false, error, error_bytes);
+    struct ring_file ring;
+    int result = ring_file_map(&ring, AT_FDCWD, old->path, false, error, error_bytes);
     if (result != 0)
         return result;
     *memory = ring.memory;
@@ -153,64 +154,64 @@ int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, c
     return 0;
 }
 
-void spool_old_unmap(void *memory, uint64_t bytes)
+void spool_consumer_unmap_old(void *memory, uint64_t bytes)
 {
-    struct spool_ring ring = {memory, bytes};
-    spool_ring_unmap(&ring);
+    struct ring_file ring = {memory, bytes};
+    ring_file_unmap(&ring);
 }
 
-int spool_old_delete(const struct spool_old *old)
+int spool_consumer_delete_old(const struct spool_consumer_old *old)
 {
     return unlink(old->path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
-int spool_dir_put_away(struct spool_dir *dir, const struct spool_old *old)
+int spool_consumer_put_away(struct spool *spool, const struct spool_consumer_old *old)
 {
-    char name[SPOOL_RING_NAME_BYTES];
-    int there = spool_ring_count(dir->fd, "bad", old->shard);
+    char name[RING_FILE_NAME_BYTES];
+    int there = ring_file_count(spool->fd, "bad", old->shard);
 
     if (there < 0)
         return -1;
     if (there >= BAD_MAX)
-        return spool_old_delete(old) == 0 ? 1 : -1;
-    spool_ring_bad_name(name, old->shard, old->ring_id);
-    return renameat(AT_FDCWD, old->path, dir->fd, name);
+        return spool_consumer_delete_old(old) == 0 ? 1 : -1;
+    ring_file_bad_name(name, old->shard, old->ring_id);
+    return renameat(AT_FDCWD, old->path, spool->fd, name);
 }
 
-bool spool_dir_has_producer(struct spool_dir *dir)
+bool spool_consumer_has_producer(struct spool *spool)
 {
-    return spool_edge_locked(&dir->edge, SPOOL_EDGE_PRODUCER);
+    return spool_edge_locked(&spool->edge, SPOOL_EDGE_PRODUCER);
 }
 
 /* --- sleeping --- */
 
-int spool_dir_wake_fd(const struct spool_dir *dir)
+int spool_consumer_wake_fd(const struct spool *spool)
 {
-    return dir->wake_fd;
+    return spool->wake_fd;
 }
 
-void spool_dir_wake_clear(struct spool_dir *dir)
+void spool_consumer_wake_clear(struct spool *spool)
 {
     char bytes[64];
     ssize_t n;
     do
-        n = read(dir->wake_fd, bytes, sizeof bytes);
+        n = read(spool->wake_fd, bytes, sizeof bytes);
     while (n == (ssize_t)sizeof bytes || (n < 0 && errno == EINTR));
 }
 
-void spool_dir_asleep(struct spool_dir *dir)
+void spool_consumer_asleep(struct spool *spool)
 {
-    spool_edge_set_asleep(&dir->edge, true);
+    spool_edge_set_asleep(&spool->edge, true);
 }
 
-void spool_dir_awake(struct spool_dir *dir)
+void spool_consumer_awake(struct spool *spool)
 {
-    spool_edge_set_asleep(&dir->edge, false);
+    spool_edge_set_asleep(&spool->edge, false);
 }
 
-void spool_dir_set_clock_bad(struct spool_dir *dir, bool bad)
+void spool_consumer_set_clock_bad(struct spool *spool, bool bad)
 {
-    spool_edge_set_clock_bad(&dir->edge, bad);
+    spool_edge_set_clock_bad(&spool->edge, bad);
 }
 
 /* --- records that could not be applied --- */
@@ -233,12 +234,12 @@ static bool lines_have(const char *text, size_t text_bytes, const char *beginnin
 
 /* Returns 1 if a line of the file begins with these bytes, 0 if none does, -1 if the file cannot be
  * read. */
-static int has_line(const struct spool_dir *dir, const char *beginning, size_t bytes)
+static int has_line(const struct spool *spool, const char *beginning, size_t bytes)
 {
     char block[BLOCK_BYTES];
     size_t have = 0, used;
     ssize_t n;
-    int fd = openat(dir->fd, SET_ASIDE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(spool->fd, SET_ASIDE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOENT ? 0 : -1;
     while ((n = read(fd, block + have, sizeof block - have)) > 0) {
@@ -274,7 +275,7 @@ static int append_line(int fd, const char *line, size_t bytes)
     return -1;
 }
 
-int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, const char *why)
+int spool_consumer_set_aside(struct spool *spool, const struct record *record, const char *why)
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char content[RECORD_MAX_BYTES];
@@ -287,14 +288,15 @@ int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, cons
         line[used++] = hex[content[i] & 15];
     }
     line[used++] = ' ';
-    int there = has_line(dir, line, used);
+    int there = has_line(spool, line, used);
     if (there != 0)
         return there;
     for (size_t i = 0; i < WHY_MAX_BYTES && why[i] != '\0'; i++)
         line[used++] = why[i] < ' ' || why[i] > '~' ? '?' : why[i];
     line[used++] = '\n';
 
-    int fd = openat(dir->fd, SET_ASIDE, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
+    int fd =
+        openat(spool->fd, SET_ASIDE, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
     if (fd < 0)
         return -1;
     (void)fchmod(fd, 0660);

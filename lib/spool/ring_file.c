@@ -1,6 +1,8 @@
-#include "spool/spool_ring.h"
+/* Ring files: their names, and making, mapping, installing and retiring them. */
+#include "spool/ring_file.h"
 
 #include "core/error.h"
+#include "spool/ring_scan.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,24 +15,22 @@
 
 #define ID_DIGITS 16
 
-void spool_ring_name(char out[SPOOL_RING_NAME_BYTES], uint32_t shard)
+void ring_file_name(char out[RING_FILE_NAME_BYTES], uint32_t shard)
 {
-    (void)snprintf(out, SPOOL_RING_NAME_BYTES, "ring-%u", shard);
+    (void)snprintf(out, RING_FILE_NAME_BYTES, "ring-%u", shard);
 }
 
-void spool_ring_old_name(char out[SPOOL_RING_NAME_BYTES], uint32_t shard, uint64_t ring_id)
+void ring_file_old_name(char out[RING_FILE_NAME_BYTES], uint32_t shard, uint64_t ring_id)
 {
-    (void)snprintf(out, SPOOL_RING_NAME_BYTES, "old-%u-%016llx", shard,
-                   (unsigned long long)ring_id);
+    (void)snprintf(out, RING_FILE_NAME_BYTES, "old-%u-%016llx", shard, (unsigned long long)ring_id);
 }
 
-void spool_ring_bad_name(char out[SPOOL_RING_NAME_BYTES], uint32_t shard, uint64_t ring_id)
+void ring_file_bad_name(char out[RING_FILE_NAME_BYTES], uint32_t shard, uint64_t ring_id)
 {
-    (void)snprintf(out, SPOOL_RING_NAME_BYTES, "bad-%u-%016llx", shard,
-                   (unsigned long long)ring_id);
+    (void)snprintf(out, RING_FILE_NAME_BYTES, "bad-%u-%016llx", shard, (unsigned long long)ring_id);
 }
 
-bool spool_ring_parse_name(const char *name, const char *prefix, uint32_t *shard, uint64_t *ring_id)
+bool ring_file_parse_name(const char *name, const char *prefix, uint32_t *shard, uint64_t *ring_id)
 {
     size_t prefix_bytes = strlen(prefix);
     if (strncmp(name, prefix, prefix_bytes) != 0 || name[prefix_bytes] != '-')
@@ -51,19 +51,19 @@ bool spool_ring_parse_name(const char *name, const char *prefix, uint32_t *shard
     return true;
 }
 
-static void temporary_name(char out[SPOOL_RING_NAME_BYTES], uint32_t shard)
+static void temporary_name(char out[RING_FILE_NAME_BYTES], uint32_t shard)
 {
-    (void)snprintf(out, SPOOL_RING_NAME_BYTES, "ring-%u.new", shard);
+    (void)snprintf(out, RING_FILE_NAME_BYTES, "ring-%u.new", shard);
 }
 
-int spool_ring_make(struct spool_ring *ring, int dir_fd, const struct spool_identity *identity,
-                    char *error, size_t error_bytes)
+int ring_file_make(struct ring_file *ring, int dir_fd, const struct ring_identity *identity,
+                   char *error, size_t error_bytes)
 {
-    char name[SPOOL_RING_NAME_BYTES];
-    uint64_t bytes = SPOOL_HEADER_BYTES + identity->capacity_bytes;
+    char name[RING_FILE_NAME_BYTES];
+    uint64_t bytes = RING_HEADER_BYTES + identity->capacity_bytes;
     int wrong;
 
-    *ring = (struct spool_ring){0};
+    *ring = (struct ring_file){0};
     temporary_name(name, identity->shard);
     (void)unlinkat(dir_fd, name, 0); /* left behind by a producer killed here */
     int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
@@ -83,8 +83,8 @@ int spool_ring_make(struct spool_ring *ring, int dir_fd, const struct spool_iden
         error_say(error, error_bytes, "%s cannot be mapped: %s", name, strerror(errno));
         goto fail;
     }
-    *ring = (struct spool_ring){memory, bytes};
-    spool_format(memory, identity);
+    *ring = (struct ring_file){memory, bytes};
+    ring_format(memory, identity);
     /* The header holds the ring's id. Without it, nothing in the ring could be recovered after a
      * power loss. */
     if (fchmod(fd, 0660) != 0 || fsync(fd) != 0) {
@@ -94,17 +94,17 @@ int spool_ring_make(struct spool_ring *ring, int dir_fd, const struct spool_iden
     close(fd);
     return 0;
 fail:
-    spool_ring_unmap(ring);
+    ring_file_unmap(ring);
     close(fd);
     (void)unlinkat(dir_fd, name, 0);
     return -1;
 }
 
-int spool_ring_install(int dir_fd, uint32_t shard, char *error, size_t error_bytes)
+int ring_file_install(int dir_fd, uint32_t shard, char *error, size_t error_bytes)
 {
-    char from[SPOOL_RING_NAME_BYTES], to[SPOOL_RING_NAME_BYTES];
+    char from[RING_FILE_NAME_BYTES], to[RING_FILE_NAME_BYTES];
     temporary_name(from, shard);
-    spool_ring_name(to, shard);
+    ring_file_name(to, shard);
     if (renameat(dir_fd, from, dir_fd, to) != 0)
         return error_say(error, error_bytes, "%s cannot become %s: %s", from, to, strerror(errno));
     (void)fsync(dir_fd);
@@ -114,8 +114,8 @@ int spool_ring_install(int dir_fd, uint32_t shard, char *error, size_t error_byt
 static bool size_possible(const struct stat *status)
 {
     uint64_t bytes = (uint64_t)status->st_size;
-    return S_ISREG(status->st_mode) && bytes >= SPOOL_HEADER_BYTES + SPOOL_CAPACITY_MIN_BYTES &&
-           bytes <= SPOOL_HEADER_BYTES + SPOOL_CAPACITY_MAX_BYTES;
+    return S_ISREG(status->st_mode) && bytes >= RING_HEADER_BYTES + RING_CAPACITY_MIN_BYTES &&
+           bytes <= RING_HEADER_BYTES + RING_CAPACITY_MAX_BYTES;
 }
 
 static int cannot(const char *what, const char *name, char *error, size_t error_bytes)
@@ -126,7 +126,7 @@ static int cannot(const char *what, const char *name, char *error, size_t error_
     return 1;
 }
 
-static int map_open(struct spool_ring *ring, int fd, const char *name, bool writes, bool allocate,
+static int map_open(struct ring_file *ring, int fd, const char *name, bool writes, bool allocate,
                     char *error, size_t error_bytes)
 {
     struct stat status;
@@ -147,14 +147,14 @@ static int map_open(struct spool_ring *ring, int fd, const char *name, bool writ
                         MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED)
         return cannot("mapped", name, error, error_bytes);
-    *ring = (struct spool_ring){memory, (uint64_t)status.st_size};
+    *ring = (struct ring_file){memory, (uint64_t)status.st_size};
     return 0;
 }
 
-static int map(struct spool_ring *ring, int dir_fd, const char *name, bool writes, bool allocate,
+static int map(struct ring_file *ring, int dir_fd, const char *name, bool writes, bool allocate,
                char *error, size_t error_bytes)
 {
-    *ring = (struct spool_ring){0};
+    *ring = (struct ring_file){0};
     int fd = openat(dir_fd, name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return cannot("opened", name, error, error_bytes);
@@ -165,26 +165,26 @@ static int map(struct spool_ring *ring, int dir_fd, const char *name, bool write
     return result;
 }
 
-int spool_ring_map(struct spool_ring *ring, int dir_fd, const char *name, bool allocate,
-                   char *error, size_t error_bytes)
+int ring_file_map(struct ring_file *ring, int dir_fd, const char *name, bool allocate, char *error,
+                  size_t error_bytes)
 {
     return map(ring, dir_fd, name, true, allocate, error, error_bytes);
 }
 
-int spool_ring_look(struct spool_ring *ring, int dir_fd, const char *name, char *error,
-                    size_t error_bytes)
+int ring_file_look(struct ring_file *ring, int dir_fd, const char *name, char *error,
+                   size_t error_bytes)
 {
     return map(ring, dir_fd, name, false, false, error, error_bytes);
 }
 
-void spool_ring_unmap(struct spool_ring *ring)
+void ring_file_unmap(struct ring_file *ring)
 {
     if (ring->memory != NULL)
         (void)munmap(ring->memory, ring->bytes);
-    *ring = (struct spool_ring){0};
+    *ring = (struct ring_file){0};
 }
 
-int spool_ring_count(int dir_fd, const char *prefix, uint32_t shard)
+int ring_file_count(int dir_fd, const char *prefix, uint32_t shard)
 {
     int n = 0;
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -197,7 +197,7 @@ int spool_ring_count(int dir_fd, const char *prefix, uint32_t shard)
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         uint32_t found;
         uint64_t id;
-        if (spool_ring_parse_name(entry->d_name, prefix, &found, &id) && found == shard)
+        if (ring_file_parse_name(entry->d_name, prefix, &found, &id) && found == shard)
             n++;
     }
     closedir(dir);
@@ -206,41 +206,40 @@ int spool_ring_count(int dir_fd, const char *prefix, uint32_t shard)
 
 /* Whether a ring can be dropped without a loss: neither its header nor its data show a record.
  * (After a power loss the header may be older than the data.) */
-static bool never_held(const struct spool_ring *ring)
+static bool never_held(const struct ring_file *ring)
 {
-    struct spool_scan found;
-    return spool_write_position(ring->memory) == 0 &&
-           spool_scan(ring->memory, ring->bytes, NULL, NULL, &found) == 0 && found.records == 0;
+    struct ring_scan found;
+    return ring_write_position(ring->memory) == 0 &&
+           ring_scan(ring->memory, ring->bytes, NULL, NULL, &found) == 0 && found.records == 0;
 }
 
-int spool_ring_retire(int dir_fd, uint32_t shard, uint64_t fresh_id,
-                      char name[SPOOL_RING_NAME_BYTES], uint64_t *store_id, char *error,
-                      size_t error_bytes)
+int ring_file_retire(int dir_fd, uint32_t shard, uint64_t fresh_id, char name[RING_FILE_NAME_BYTES],
+                     uint64_t *store_id, char *error, size_t error_bytes)
 {
-    char current[SPOOL_RING_NAME_BYTES];
-    struct spool_identity identity;
-    struct spool_ring ring;
+    char current[RING_FILE_NAME_BYTES];
+    struct ring_identity identity;
+    struct ring_file ring;
     bool empty = false;
     uint64_t id = fresh_id;
 
-    spool_ring_name(current, shard);
+    ring_file_name(current, shard);
     name[0] = '\0';
     *store_id = 0;
     if (faccessat(dir_fd, current, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
         return 0;
-    if (spool_ring_map(&ring, dir_fd, current, false, NULL, 0) == 0) {
-        if (spool_identify(ring.memory, ring.bytes, &identity, NULL, 0) == 0) {
+    if (ring_file_map(&ring, dir_fd, current, false, NULL, 0) == 0) {
+        if (ring_identify(ring.memory, ring.bytes, &identity, NULL, 0) == 0) {
             id = identity.ring_id;
-            *store_id = spool_store_id(ring.memory);
+            *store_id = ring_store_id(ring.memory);
             empty = never_held(&ring);
         }
-        spool_ring_unmap(&ring);
+        ring_file_unmap(&ring);
     }
     if (empty)
         return 0;
-    spool_ring_old_name(name, shard, id);
+    ring_file_old_name(name, shard, id);
     if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* a copy of the same ring */
-        spool_ring_old_name(name, shard, fresh_id);
+        ring_file_old_name(name, shard, fresh_id);
     if (renameat(dir_fd, current, dir_fd, name) != 0)
         return error_say(error, error_bytes, "%s cannot become %s: %s", current, name,
                          strerror(errno));
