@@ -108,7 +108,8 @@ static enum role_area area_of_word(const char *word, size_t bytes)
 enum role_area role_area(const struct role_rules *rules, const char *topic, const char **rest)
 {
     *rest = NULL;
-    if (strncmp(topic, rules->prefix, rules->prefix_bytes) != 0)
+    /* Most deployments have no prefix. */
+    if (rules->prefix_bytes > 0 && strncmp(topic, rules->prefix, rules->prefix_bytes) != 0)
         return AREA_FOREIGN;
     const char *word = topic + rules->prefix_bytes;
     size_t bytes = strcspn(word, "/");
