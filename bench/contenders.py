@@ -50,7 +50,7 @@ class Program:
         self.name, self.log = name, os.path.join(folder, name + ".log")
         argv[0] = shutil.which(argv[0], path=PATH) or argv[0]
         with open(self.log, "ab") as log:
-            self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=dying_with_parent())
+            self.child = subprocess.Popen(dying_with_parent(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def text(self):
         with open(self.log, errors="replace") as log:
@@ -390,8 +390,7 @@ def load(contender, options, reactions, connected):
     argv = [contender.build + "/bench/tally-load", "--port=%d" % contender.mqtt, "--reactions=%d" % reactions, "--reader-in-payload=on",
             "--username=" + GATEWAY, "--password-file=" + secret, "--hold"]
     argv += ["--%s=%s" % (name.replace("_", "-"), value) for name, value in options.items()]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          preexec_fn=dying_with_parent()) as child:
+    with subprocess.Popen(dying_with_parent(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         try:
             if child.stdout.readline() != "ready\n":
                 raise BenchError("tally-load could not begin: " + child.communicate(timeout=STOP_S)[1])

@@ -258,8 +258,8 @@ class Child:
 
     def __init__(self, part, port, qos):
         self.part = part
-        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--part", part, "--port", str(port), "--qos", str(qos)],
-                                        stdout=subprocess.PIPE, preexec_fn=dying_with_parent())
+        argv = [sys.executable, os.path.abspath(__file__), "--part", part, "--port", str(port), "--qos", str(qos)]
+        self.process = subprocess.Popen(dying_with_parent(argv), stdout=subprocess.PIPE)
 
     def ready(self):
         if not self.process.stdout.readline():

@@ -69,8 +69,7 @@ class Generator:
     def __init__(self, contender, name, options, seconds):
         self.name, self.seconds = name, seconds
         argv = [contender.build + "/bench/" + name, "--seconds=%d" % seconds, "--hold"] + options
-        self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                      preexec_fn=dying_with_parent())
+        self.child = subprocess.Popen(dying_with_parent(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self):
         if self.child.stdout.readline() != "ready\n":

@@ -57,8 +57,8 @@ class Servers:
         wait_until(self.up, "broker and Redis to answer")
 
     def run(self, argv):
-        self.children.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                              preexec_fn=dying_with_parent()))
+        self.children.append(subprocess.Popen(dying_with_parent(argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                              stderr=subprocess.DEVNULL))
 
     def up(self):
         assert all(child.poll() is None for child in self.children)
@@ -108,9 +108,8 @@ def start(servers, name):
     begun = []
 
     def begin(**options):
-        child = subprocess.Popen(ARGV[name] + ["--port=%d" % servers.mqtt, "--redis-port=%d" % servers.redis_port]
-                                 + ["--%s=%s" % option for option in options.items()],
-                                 stdout=subprocess.PIPE, text=True, preexec_fn=dying_with_parent())
+        argv = ARGV[name] + ["--port=%d" % servers.mqtt, "--redis-port=%d" % servers.redis_port] + ["--%s=%s" % option for option in options.items()]
+        child = subprocess.Popen(dying_with_parent(argv), stdout=subprocess.PIPE, text=True)
         begun.append(child)
         assert child.stdout.readline() == "ready\n"
         return child

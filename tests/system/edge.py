@@ -122,6 +122,16 @@ def is_sanitized(build):
         raise EdgeError("%s is no build folder; build there, or name another in TALLY_BUILD" % build)
 
 
+@functools.lru_cache(None)
+def sanitizer_runtime(plugin):
+    """The library that a program must preload to load this plugin of a sanitizer build."""
+    linked = subprocess.run(["ldd", plugin], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = re.search(r"=> (\S*lib(?:clang_rt\.)?asan\S*)", linked)
+    if not found:
+        raise EdgeError("the plugin of a sanitizer build is not linked to the sanitizer's runtime:\n" + linked)
+    return found.group(1)
+
+
 class Process:
     """A child with its output in a log file, which survives restarts."""
 
@@ -134,8 +144,13 @@ class Process:
         assert not self.running(), self.name
         with open(self.log, "ab") as log:
             self.read_up_to = log.tell()
-            self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
-                                          preexec_fn=dying_with_parent())
+            self.child = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                          env={name: value for name, value in self.env.items() if name != "LD_PRELOAD"})
+
+    def _command(self):
+        """A library to preload, such as a sanitizer's, is for the program and not for what starts it."""
+        preload = self.env.get("LD_PRELOAD")
+        return dying_with_parent((["env", "LD_PRELOAD=" + preload] if preload else []) + self.argv)
 
     def running(self):
         return self.child is not None and self.child.poll() is None
@@ -241,16 +256,9 @@ class Edge:
     def _env_of(self, name):
         env = dict(self.env)
         if name == "broker" and self.sanitized:
-            env["LD_PRELOAD"] = self._runtime()
+            env["LD_PRELOAD"] = sanitizer_runtime(self.plugin())
             env["ASAN_OPTIONS"] = "detect_leaks=0"  # the broker's own; the plugin's are seen by its unit tests
         return env
-
-    def _runtime(self):
-        linked = subprocess.run(["ldd", self.plugin()], stdout=subprocess.PIPE, text=True, check=True).stdout
-        found = re.search(r"=> (\S*lib(?:clang_rt\.)?asan\S*)", linked)
-        if not found:
-            raise EdgeError("the plugin of a sanitizer build is not linked to the sanitizer's runtime:\n" + linked)
-        return found.group(1)
 
     def plugin(self):
         with open(self.path("mosquitto.conf")) as conf:

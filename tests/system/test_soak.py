@@ -133,13 +133,13 @@ def test_a_program_does_not_outlive_whoever_started_it_even_where_that_is_gone_a
     out, into = os.pipe()
     between = os.fork()
     if between == 0:
-        ask = dying_with_parent()
         starter = os.getpid()
+        argv = dying_with_parent(["/bin/echo", "lives on"])
         if os.fork() == 0:
             while os.getppid() == starter:
                 time.sleep(0.001)
-            ask()
-            os.write(into, b"lives on")
+            os.dup2(into, 1)
+            os.execv(argv[0], argv)
         os._exit(0)
     os.waitpid(between, 0)
     os.close(into)
