@@ -1,3 +1,5 @@
+/* Judges a request step by step, cheapest first, and appends what it admits. Tokens are taken only
+ * at the end. */
 #include "admit.h"
 
 #include "registry_state.h"

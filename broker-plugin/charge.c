@@ -1,3 +1,5 @@
+/* Counts what each connection and each address costs, in the buckets of limit.c, and ends the
+ * connections that flood. */
 #include "charge.h"
 
 #include "peek.h"

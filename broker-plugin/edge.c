@@ -1,3 +1,4 @@
+/* Opens everything that admission needs, each part after those that it needs. */
 #include "edge.h"
 
 #include "core/error.h"

@@ -1,3 +1,4 @@
+/* Token buckets: a bucket is one number, the time at which it will be full again. */
 #include "limit.h"
 
 #include "slots.h"

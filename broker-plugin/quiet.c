@@ -1,3 +1,4 @@
+/* Collects the lists on ops/quiet, and decides when the next one is due. */
 #include "quiet.h"
 
 #include <inttypes.h>

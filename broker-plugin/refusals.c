@@ -1,3 +1,4 @@
+/* Counts refusals by article in two bounded tables, and writes the JSON of ops/refusals. */
 #include "refusals.h"
 
 #include "slots.h"

@@ -100,8 +100,9 @@ static void index_entry(struct registry *registry, uint32_t slot)
         struct registry_layout_state closed = damaged_state(registry);
         registry_layout_write_state(entry, &closed);
     }
-    if (bytes_get_u32(registry_layout_copy(entry) + REGISTRY_LAYOUT_COPY_FLAGS) &
-        REGISTRY_LAYOUT_UNPASSED)
+    const unsigned char *copy = registry_layout_copy(entry); /* never NULL by now */
+    if (copy != NULL &&
+        (bytes_get_u32(copy + REGISTRY_LAYOUT_COPY_FLAGS) & REGISTRY_LAYOUT_UNPASSED))
         registry->unpassed[registry->unpassed_n++] = slot;
 }
 

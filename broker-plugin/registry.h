@@ -62,10 +62,11 @@ enum registry_verdict {
     REGISTRY_UNKNOWN,
 };
 
-enum registry_why {                /* REGISTRY_UNKNOWN */
-                    REGISTRY_OFF,  /* reactions register no articles */
-                    REGISTRY_RATE, /* too many were registered */
-                    REGISTRY_FULL, /* the registry is full */
+/* Why an article is REGISTRY_UNKNOWN. */
+enum registry_why {
+    REGISTRY_OFF,  /* reactions register no articles */
+    REGISTRY_RATE, /* too many were registered */
+    REGISTRY_FULL, /* the registry is full */
 };
 
 /* Who touches an article. */
@@ -75,14 +76,14 @@ struct registry_actor {
     uint64_t reader; /* the reader's hash for the article */
 };
 
-/* The result of a lookup, for registry_use. Valid until the table changes. */
+/* The result of a lookup, for registry_use and (its state) registry_state.h. Valid until the table
+ * changes. */
 struct registry_answer {
     enum registry_verdict verdict;
     enum registry_why why;
     uint64_t key;
     uint32_t slot;
-    const unsigned char
-        *state; /* for registry_state.h; NULL: all kinds are offered, and it is open */
+    const unsigned char *state; /* its stored copy; NULL: all kinds are offered, and it is open */
 };
 
 /* Judges a valid article. `now_ns`: from a clock that nobody sets. Changes nothing that counts. */
@@ -160,8 +161,9 @@ void registry_total_gone(struct registry *registry, const char *article, size_t 
 /* The store knows more about it than this broker does: it is no longer provisional. */
 void registry_confirm(struct registry *registry, const char *article, size_t article_bytes);
 
-uint32_t
-registry_provisional(const struct registry *registry); /* how many articles are provisional */
-uint64_t registry_forgotten(const struct registry *registry); /* found quiet, since registry_new */
+/* How many articles are provisional, and how many were found quiet and forgotten since
+ * registry_new. */
+uint32_t registry_provisional(const struct registry *registry);
+uint64_t registry_forgotten(const struct registry *registry);
 
 #endif

@@ -1,3 +1,4 @@
+/* The table of the plugin's options, and the checks that the table cannot express. */
 #include "settings.h"
 
 #include "registry.h"

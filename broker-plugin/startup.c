@@ -1,3 +1,5 @@
+/* Reads the broker's options and configuration, and refuses to start where a promise would break.
+ */
 #include "startup.h"
 
 #include "broker_config.h"

@@ -5,6 +5,7 @@
 
 #include "core/bytes.h"
 #include "core/crc32c.h"
+#include "core/record.h"
 #include "fuzz.h"
 #include "spool/ring.h"
 
