@@ -44,11 +44,13 @@ struct http_config {
 
 enum { HTTP_CODES = 11 };
 
+struct http_code_count {
+    int code;
+    uint64_t n; /* answers */
+};
+
 struct http_stats {
-    struct {
-        int code;
-        uint64_t n;
-    } answers[HTTP_CODES];
+    struct http_code_count answers[HTTP_CODES];
     size_t connections;
     size_t waiting;               /* requests, for their turn */
     uint64_t connections_dropped; /* over the bound, or too slow */

@@ -1,6 +1,7 @@
 #include "keeper.h"
 
 #include "core/article.h"
+#include "core/token_bucket.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
@@ -22,7 +23,7 @@ struct keeper {
     struct keeper_config config;
     struct follow *follow;
     struct publish *publish;
-    const struct relay *relay;
+    const struct publisher *publisher;
     struct states *states;
     struct event *pump;                   /* more may be published */
     struct event *clock;                  /* a state opens or closes */
@@ -36,8 +37,7 @@ struct keeper {
     char cursor[24];
     uint64_t lost_from_us; /* what Redis may have lost since it was away */
     unsigned storing, looking;
-    double tokens;      /* states that may be published now … */
-    uint64_t tokens_ms; /* … as of then */
+    struct token_bucket due; /* states that may be published */
     uint64_t said_ms;
     struct keeper_stats stats;
 };
@@ -88,16 +88,10 @@ static int publish_due(struct keeper *keeper, const struct states_due *due)
     return publish_state(keeper->publish, due->article, due->bytes, json);
 }
 
-/* How many may go out now. */
 static bool may_publish(struct keeper *keeper)
 {
-    double rate = (double)keeper->config.publish_rate, most = rate / 10 > 1 ? rate / 10 : 1;
-    uint64_t now = clock_monotonic_ms();
-    keeper->tokens += rate * (double)(now - keeper->tokens_ms) / 1000;
-    keeper->tokens_ms = now;
-    if (keeper->tokens > most)
-        keeper->tokens = most;
-    return keeper->tokens >= 1 && !publish_backed_up(keeper->publish);
+    return token_bucket_refill(&keeper->due, clock_monotonic_ms()) >= 1 &&
+           !publish_backed_up(keeper->publish);
 }
 
 static void pump(struct keeper *keeper)
@@ -109,7 +103,7 @@ static void pump(struct keeper *keeper)
             events_arm(keeper->pump, RETRY_MS);
             return;
         }
-        keeper->tokens--;
+        token_bucket_take(&keeper->due, 1);
         keeper->stats.published++;
         states_published(keeper->states);
     }
@@ -296,13 +290,13 @@ void keeper_store_ready(struct keeper *keeper)
 void keeper_judge(struct keeper *keeper)
 {
     uint64_t lost_from_us[FOLLOW_MAX_SHARDS];
-    if (!relay_running(keeper->relay))
+    if (!publisher_running(keeper->publisher))
         return;
-    keeper->another = keeper->another || relay_another(keeper->relay);
+    keeper->another = keeper->another || publisher_another(keeper->publisher);
     if (!keeper->loaded)
         return;
     for (uint32_t i = 0; i < follow_shards(keeper->follow); i++)
-        lost_from_us[i] = relay_lost_from(keeper->relay, i);
+        lost_from_us[i] = publisher_lost_from(keeper->publisher, i);
     states_judge(keeper->states, keeper->another, lost_from_us, follow_shards(keeper->follow),
                  clock_unix_ms());
     keeper->another = false;
@@ -356,7 +350,8 @@ void keeper_broker_ready(struct keeper *keeper)
     changed(keeper);
 }
 
-enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *total, bool repeat)
+enum publisher_view keeper_total(struct keeper *keeper, const struct follow_total *total,
+                                 bool repeat)
 {
     const char *article = total->article;
     size_t bytes = total->article_bytes;
@@ -364,7 +359,7 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
     uint64_t now_ms;
 
     if (total->state == NULL && stats->articles == 0)
-        return RELAY_SHOW;
+        return PUBLISHER_SHOW;
     now_ms = clock_unix_ms();
     if (!states_stored(keeper->states, article, bytes, total->state, now_ms))
         say_full(keeper, article, bytes);
@@ -376,14 +371,14 @@ enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *t
         store(keeper);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
         states_total_is(keeper->states, article, bytes, true);
-        return RELAY_SHOW;
+        return PUBLISHER_SHOW;
     }
     if (!states_total_stands(keeper->states, article, bytes))
-        return RELAY_HIDDEN;
+        return PUBLISHER_HIDDEN;
     if (publish_no_total(keeper->publish, article, bytes) != 0)
-        return RELAY_LATER;
+        return PUBLISHER_LATER;
     states_total_is(keeper->states, article, bytes, false);
-    return RELAY_HIDDEN;
+    return PUBLISHER_HIDDEN;
 }
 
 /* The answer to a state requested out of turn. */
@@ -423,10 +418,12 @@ struct keeper *keeper_new(struct event_base *base, const struct keeper_config *c
 {
     struct states_config states = {.max = config->max_states};
     struct keeper *keeper = calloc(1, sizeof *keeper);
+    double rate = (double)config->publish_rate;
     if (keeper == NULL)
         return NULL;
     memcpy(states.seed, config->seed, sizeof states.seed);
     keeper->config = *config;
+    token_bucket_init(&keeper->due, rate, rate / 10 > 1 ? rate / 10 : 1);
     keeper->lost_from_us = NOTHING_LOST;
     keeper->states = states_new(&states);
     keeper->pump = evtimer_new(base, on_pump, keeper);
@@ -441,9 +438,9 @@ struct keeper *keeper_new(struct event_base *base, const struct keeper_config *c
 }
 
 void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish *publish,
-                    const struct relay *relay)
+                    const struct publisher *publisher)
 {
-    keeper->relay = relay;
+    keeper->publisher = publisher;
     keeper->follow = follow;
     keeper->publish = publish;
 }

@@ -9,7 +9,7 @@
 
 #include "follow.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "states.h"
 
 #include <event2/event.h>
@@ -41,7 +41,7 @@ struct keeper *keeper_new(struct event_base *base, const struct keeper_config *c
 /* Before this, and after follow and publish are freed, no other function may be called but
  * keeper_free. */
 void keeper_connect(struct keeper *keeper, struct follow *follow, struct publish *publish,
-                    const struct relay *relay);
+                    const struct publisher *publisher);
 
 void keeper_free(struct keeper *keeper);
 
@@ -55,11 +55,12 @@ void keeper_broker_connected(struct keeper *keeper);
 void keeper_heard(struct keeper *keeper, const char *article, const char *payload, size_t bytes);
 void keeper_broker_ready(struct keeper *keeper);
 
-/* From relay, once it may have begun to work: from then on it knows what Redis may have lost. */
+/* From publisher, once it may run: from then on it knows what Redis may have lost. */
 void keeper_judge(struct keeper *keeper);
 
-/* From relay: a total was fetched, with its article's state. */
-enum relay_view keeper_total(struct keeper *keeper, const struct follow_total *total, bool repeat);
+/* From publisher: a total was fetched, with its article's state. */
+enum publisher_view keeper_total(struct keeper *keeper, const struct follow_total *total,
+                                 bool repeat);
 
 struct keeper_stats keeper_stats(const struct keeper *keeper);
 

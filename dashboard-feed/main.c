@@ -12,7 +12,7 @@
 #include "keeper.h"
 #include "metrics.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "settings.h"
 
 #include <event2/event.h>
@@ -31,7 +31,7 @@ struct feed {
     struct event *sigterm, *sigint, *sighup, *check, *deadline;
     struct follow *follow;
     struct publish *publish;
-    struct relay *relay;
+    struct publisher *publisher;
     struct keeper *keeper;
     struct forget *forget;
     struct creation creation;
@@ -80,7 +80,7 @@ static void on_metrics(void *user, struct evbuffer *out)
         .broker_up = publish_ready(feed->publish),
         .follow = follow_stats(feed->follow),
         .publish = publish_stats(feed->publish),
-        .relay = relay_stats(feed->relay),
+        .publisher = publisher_stats(feed->publisher),
         .keeper = keeper_stats(feed->keeper),
         .http = http_stats(feed->http),
         .creation = feed->creation,
@@ -96,21 +96,21 @@ static void on_metrics(void *user, struct evbuffer *out)
 static void on_store_ready(void *user)
 {
     struct feed *feed = user;
-    relay_store_ready(feed->relay);
+    publisher_store_ready(feed->publisher);
     keeper_store_ready(feed->keeper);
 }
 
 static void on_store_away(void *user)
 {
     struct feed *feed = user;
-    relay_store_away(feed->relay);
+    publisher_store_away(feed->publisher);
     keeper_store_away(feed->keeper);
 }
 
 static void on_hint(void *user, uint32_t shard)
 {
     struct feed *feed = user;
-    relay_hint(feed->relay, shard);
+    publisher_hint(feed->publisher, shard);
 }
 
 static void on_state(void *user, const char *article, size_t bytes)
@@ -122,7 +122,7 @@ static void on_state(void *user, const char *article, size_t bytes)
 static void on_broker_ready(void *user, const struct publish_mark *mark)
 {
     struct feed *feed = user;
-    relay_broker_ready(feed->relay, mark);
+    publisher_broker_ready(feed->publisher, mark);
     keeper_broker_ready(feed->keeper);
 }
 
@@ -135,13 +135,13 @@ static void on_broker_connected(void *user)
 static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
 {
     struct feed *feed = user;
-    relay_retained(feed->relay, article, bytes, version);
+    publisher_retained(feed->publisher, article, bytes, version);
 }
 
 static void on_listed(void *user)
 {
     struct feed *feed = user;
-    relay_listed(feed->relay);
+    publisher_listed(feed->publisher);
     keeper_judge(feed->keeper);
 }
 
@@ -151,7 +151,7 @@ static void on_article(void *user, const char *article, const char *payload, siz
     keeper_heard(feed->keeper, article, payload, bytes);
 }
 
-static enum relay_view on_total(void *user, const struct follow_total *total, bool repeat)
+static enum publisher_view on_total(void *user, const struct follow_total *total, bool repeat)
 {
     struct feed *feed = user;
     return keeper_total(feed->keeper, total, repeat);
@@ -160,7 +160,7 @@ static enum relay_view on_total(void *user, const struct follow_total *total, bo
 static void on_shown(void *user, const char *article, size_t bytes)
 {
     struct feed *feed = user;
-    relay_renew(feed->relay, article, bytes);
+    publisher_renew(feed->publisher, article, bytes);
 }
 
 static void on_broker_away(void *user)
@@ -168,7 +168,7 @@ static void on_broker_away(void *user)
     struct feed *feed = user;
     health_forget_collector(&feed->health);
     feed->creation.heard = false;
-    relay_broker_away(feed->relay);
+    publisher_broker_away(feed->publisher);
 }
 
 static void on_collector(void *user, const char *payload, size_t bytes)
@@ -193,7 +193,7 @@ static void on_refusals(void *user, const char *payload, size_t bytes)
 static void on_marked(void *user)
 {
     struct feed *feed = user;
-    relay_marked(feed->relay);
+    publisher_marked(feed->publisher);
 }
 
 static void on_stopped(void *user)
@@ -221,7 +221,7 @@ static void on_signal(evutil_socket_t fd, short what, void *user)
     events_arm(feed->deadline, STOP_MAX_MS);
     health_offline(&feed->health);
     publish_health(feed->publish, feed->health.json);
-    relay_stop(feed->relay);
+    publisher_stop(feed->publisher);
 }
 
 static int take_secret(void *user, const char *secret)
@@ -270,9 +270,9 @@ static int make_events(struct feed *feed)
                : 0;
 }
 
-static int make_relay(struct feed *feed, const struct settings *settings)
+static int make_publisher(struct feed *feed, const struct settings *settings)
 {
-    struct relay_config config = {
+    struct publisher_config config = {
         .interval_ms = settings->publish_interval_ms,
         .publish_rate = settings->publish_rate,
         .repeat_ms = settings->repeat_ms,
@@ -290,10 +290,10 @@ static int make_relay(struct feed *feed, const struct settings *settings)
     };
     randombytes_buf(config.seed, sizeof config.seed);
     randombytes_buf(keeper.seed, sizeof keeper.seed);
-    feed->relay = relay_new(feed->base, &config);
+    feed->publisher = publisher_new(feed->base, &config);
     feed->keeper = keeper_new(feed->base, &keeper);
     feed->forget = forget_new(feed->base, settings->forgotten_s);
-    return feed->relay == NULL || feed->keeper == NULL || feed->forget == NULL ? -1 : 0;
+    return feed->publisher == NULL || feed->keeper == NULL || feed->forget == NULL ? -1 : 0;
 }
 
 static int make_links(struct feed *feed, const struct settings *settings)
@@ -333,8 +333,8 @@ static int make_links(struct feed *feed, const struct settings *settings)
     feed->publish = publish_new(feed->base, &publish, feed->health.json);
     if (feed->follow == NULL || feed->publish == NULL)
         return -1;
-    relay_connect(feed->relay, feed->follow, feed->publish);
-    keeper_connect(feed->keeper, feed->follow, feed->publish, feed->relay);
+    publisher_connect(feed->publisher, feed->follow, feed->publish);
+    keeper_connect(feed->keeper, feed->follow, feed->publish, feed->publisher);
     forget_connect(feed->forget, feed->follow, feed->publish);
     return 0;
 }
@@ -360,10 +360,10 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
 static void take_down(struct feed *feed)
 {
     follow_free(
-        feed->follow); /* first: it answers what http, relay, keeper and forget have asked */
+        feed->follow); /* first: it answers what http, publisher, keeper and forget have asked */
     http_free(feed->http);
     publish_free(feed->publish);
-    relay_free(feed->relay);
+    publisher_free(feed->publisher);
     keeper_free(feed->keeper);
     forget_free(feed->forget);
     events_free(feed->sigterm);
@@ -383,7 +383,7 @@ static int run(struct feed *feed, struct settings *settings)
     feed->settings = settings;
     health_init(&feed->health);
     feed->base = event_base_new();
-    if (feed->base == NULL || make_events(feed) != 0 || make_relay(feed, settings) != 0 ||
+    if (feed->base == NULL || make_events(feed) != 0 || make_publisher(feed, settings) != 0 ||
         make_links(feed, settings) != 0 || make_http(feed, settings, error, sizeof error) != 0) {
         log_line(LOG_LEVEL_ERROR, error, NULL);
         goto out;

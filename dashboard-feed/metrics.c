@@ -65,20 +65,20 @@ static void write_links(struct evbuffer *out, const struct metrics *in)
 
 static void write_totals(struct evbuffer *out, const struct metrics *in)
 {
-    const struct relay_stats *relay = &in->relay;
-    counter(out, "tally_feed_changed_totals_total", relay->changed,
+    const struct publisher_stats *publisher = &in->publisher;
+    counter(out, "tally_feed_changed_totals_total", publisher->changed,
             "Totals published because they had changed.");
-    counter(out, "tally_feed_repeated_totals_total", relay->repeated,
+    counter(out, "tally_feed_repeated_totals_total", publisher->repeated,
             "Totals published once more, some time after their last change.");
-    counter(out, "tally_feed_republished_totals_total", relay->republished,
+    counter(out, "tally_feed_republished_totals_total", publisher->republished,
             "Totals published again because the broker may have lacked them.");
-    counter(out, "tally_feed_outdated_totals_total", relay->outdated,
+    counter(out, "tally_feed_outdated_totals_total", publisher->outdated,
             "Totals not published, as a higher version was before.");
-    counter(out, "tally_feed_touched_totals_total", relay->touched,
+    counter(out, "tally_feed_touched_totals_total", publisher->touched,
             "Totals given a newer version in Redis, as a higher one was published before.");
-    gauge(out, "tally_feed_stale_articles", (double)relay->conflate.stale,
+    gauge(out, "tally_feed_stale_articles", (double)publisher->conflate.stale,
           "Articles whose version in Redis is below what was published.");
-    gauge(out, "tally_feed_comparing", relay->comparing ? 1 : 0,
+    gauge(out, "tally_feed_comparing", publisher->comparing ? 1 : 0,
           "1 while not all that was published is known to be in Redis.");
     counter(out, "tally_feed_failed_totals_total", in->publish.failures,
             "Totals that could not be handed to the connection; they are tried again.");
@@ -88,19 +88,19 @@ static void write_totals(struct evbuffer *out, const struct metrics *in)
     evbuffer_add_printf(out,
                         "tally_feed_delay_seconds_sum %.6f\n"
                         "tally_feed_delay_seconds_count %" PRIu64 "\n",
-                        (double)relay->delay_us / 1e6, relay->delays);
-    counter(out, "tally_feed_held_back_total", relay->held_back,
+                        (double)publisher->delay_us / 1e6, publisher->delays);
+    counter(out, "tally_feed_held_back_total", publisher->held_back,
             "Times that publishing waited because the broker took nothing.");
-    counter(out, "tally_feed_over_rate_total", relay->over_rate,
+    counter(out, "tally_feed_over_rate_total", publisher->over_rate,
             "Times that totals waited because publish_rate was reached.");
     counter(out, "tally_feed_marks_total", in->publish.marks, "Marks written to ops/feed.");
-    gauge(out, "tally_feed_republishing_shards", relay->open_shards,
+    gauge(out, "tally_feed_republishing_shards", publisher->open_shards,
           "Shards whose totals the broker may lack and that are being published again.");
 }
 
 static void write_table(struct evbuffer *out, const struct metrics *in)
 {
-    const struct conflate_stats *table = &in->relay.conflate;
+    const struct conflate_stats *table = &in->publisher.conflate;
     gauge(out, "tally_feed_articles", (double)table->articles,
           "Articles whose publication is remembered; option max_articles is the bound.");
     gauge(out, "tally_feed_waiting_articles", (double)table->waiting,

@@ -10,7 +10,7 @@
 #include "http.h"
 #include "keeper.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 
 #include <event2/buffer.h>
 #include <stdbool.h>
@@ -24,7 +24,7 @@ struct metrics {
     bool broker_up;
     struct follow_stats follow;
     struct publish_stats publish;
-    struct relay_stats relay;
+    struct publisher_stats publisher;
     struct keeper_stats keeper;
     struct http_stats http;
     struct creation creation;                 /* not heard: its metrics are left out */

@@ -8,7 +8,7 @@
 
 #include "follow.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "serve.h"
 
 #include <stdio.h>
@@ -98,33 +98,33 @@ static void turn_collector(struct event_base *process)
 struct feed {
     struct follow *follow;
     struct publish *publish;
-    struct relay *relay;
+    struct publisher *publisher;
 };
 
 static void on_store_ready(void *user)
 {
-    relay_store_ready(((struct feed *)user)->relay);
+    publisher_store_ready(((struct feed *)user)->publisher);
 }
 
 static void on_store_away(void *user)
 {
-    relay_store_away(((struct feed *)user)->relay);
+    publisher_store_away(((struct feed *)user)->publisher);
     judge_ended(platform_now);
 }
 
 static void on_hint(void *user, uint32_t shard)
 {
-    relay_hint(((struct feed *)user)->relay, shard);
+    publisher_hint(((struct feed *)user)->publisher, shard);
 }
 
 static void on_broker_ready(void *user, const struct publish_mark *mark)
 {
-    relay_broker_ready(((struct feed *)user)->relay, mark);
+    publisher_broker_ready(((struct feed *)user)->publisher, mark);
 }
 
 static void on_broker_away(void *user)
 {
-    relay_broker_away(((struct feed *)user)->relay);
+    publisher_broker_away(((struct feed *)user)->publisher);
     judge_ended(platform_now);
 }
 
@@ -138,23 +138,23 @@ static void on_collector(void *user, const char *payload, size_t bytes)
 
 static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
 {
-    relay_retained(((struct feed *)user)->relay, article, bytes, version);
+    publisher_retained(((struct feed *)user)->publisher, article, bytes, version);
 }
 
 static void on_listed(void *user)
 {
-    relay_listed(((struct feed *)user)->relay);
+    publisher_listed(((struct feed *)user)->publisher);
 }
 
 static void on_marked(void *user)
 {
-    relay_marked(((struct feed *)user)->relay);
+    publisher_marked(((struct feed *)user)->publisher);
 }
 
 static void start_feed(struct event_base *process)
 {
     struct feed *feed = calloc(1, sizeof *feed);
-    struct relay_config relay = {
+    struct publisher_config publisher = {
         .interval_ms = INTERVAL_MS,
         .repeat_ms = BROKER_REPEAT_MS,
         .publish_rate = world.publish_rate,
@@ -185,12 +185,12 @@ static void start_feed(struct event_base *process)
     if (feed == NULL)
         abort();
     process->program = feed;
-    feed->relay = relay_new(process, &relay);
+    feed->publisher = publisher_new(process, &publisher);
     feed->follow = follow_new(process, &follow);
     feed->publish = publish_new(process, &publish, "{}");
-    if (feed->relay == NULL || feed->follow == NULL || feed->publish == NULL)
+    if (feed->publisher == NULL || feed->follow == NULL || feed->publish == NULL)
         abort();
-    relay_connect(feed->relay, feed->follow, feed->publish);
+    publisher_connect(feed->publisher, feed->follow, feed->publish);
     process->waits = true;
 }
 

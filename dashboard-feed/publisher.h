@@ -6,13 +6,13 @@
  * newest change and follows from there. It republishes what lies between the broker's mark and that
  * change, newest first, at a bounded rate.
  *
- * Redis may have lost published totals if it is in another run than the mark or this relay knows,
- * or if it holds another store. The relay then compares every retained or published article with
- * Redis, at the same rate. It touches an article whose version in Redis is lower (follow_touch).
- * The article gets a higher version, which every feed publishes. The mark names Redis's run only
- * once every article is compared. */
-#ifndef TALLY_FEED_RELAY_H
-#define TALLY_FEED_RELAY_H
+ * Redis may have lost published totals if it is in another run than the mark or this publisher
+ * knows, or if it holds another store. The publisher then compares every retained or published
+ * article with Redis, at the same rate. It touches an article whose version in Redis is lower
+ * (follow_touch). The article gets a higher version, which every feed publishes. The mark names
+ * Redis's run only once every article is compared. */
+#ifndef TALLY_FEED_PUBLISHER_H
+#define TALLY_FEED_PUBLISHER_H
 
 #include "conflate.h"
 #include "follow.h"
@@ -22,30 +22,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct relay;
+struct publisher;
 
 /* What to do with a total. */
-enum relay_view {
-    RELAY_SHOW,
-    RELAY_HIDDEN, /* hidden, and the broker retains none */
-    RELAY_LATER,  /* cannot be done now */
+enum publisher_view {
+    PUBLISHER_SHOW,
+    PUBLISHER_HIDDEN, /* hidden, and the broker retains none */
+    PUBLISHER_LATER,  /* cannot be done now */
 };
 
-struct relay_config {
+struct publisher_config {
     uint64_t interval_ms;
     uint64_t publish_rate; /* totals a second, changed ones and repeats */
     uint64_t repeat_ms;
     uint64_t republish_rate; /* totals a second */
     size_t max_articles;
     unsigned char seed[ARTICLE_SEED_BYTES];
-    void (*on_stopped)(
-        void *user); /* after relay_stop: what was due is out, and the mark is with the broker */
+    /* After publisher_stop: what was due is out, and the mark is with the broker. */
+    void (*on_stopped)(void *user);
     /* A total was fetched, with its article's state; `repeat`: once more. NULL: all are shown. */
-    enum relay_view (*on_total)(void *user, const struct follow_total *total, bool repeat);
+    enum publisher_view (*on_total)(void *user, const struct follow_total *total, bool repeat);
     void *user;
 };
 
-struct relay_stats {
+struct publisher_stats {
     uint64_t changed;     /* totals published because they changed */
     uint64_t repeated;    /* once more, some time after their last change */
     uint64_t republished; /* because the broker may have lacked them */
@@ -61,45 +61,46 @@ struct relay_stats {
 };
 
 /* NULL on no memory. */
-struct relay *relay_new(struct event_base *base, const struct relay_config *config);
+struct publisher *publisher_new(struct event_base *base, const struct publisher_config *config);
 
 /* Before this, and after follow and publish are freed, no other function may be called but
- * relay_free. */
-void relay_connect(struct relay *relay, struct follow *follow, struct publish *publish);
+ * publisher_free. */
+void publisher_connect(struct publisher *publisher, struct follow *follow, struct publish *publish);
 
-void relay_free(struct relay *relay);
+void publisher_free(struct publisher *publisher);
 
 /* From follow. */
-void relay_store_ready(struct relay *relay);
-void relay_store_away(struct relay *relay);
-void relay_hint(struct relay *relay, uint32_t shard);
+void publisher_store_ready(struct publisher *publisher);
+void publisher_store_away(struct publisher *publisher);
+void publisher_hint(struct publisher *publisher, uint32_t shard);
 
 /* From publish. */
-void relay_broker_ready(struct relay *relay, const struct publish_mark *mark);
-void relay_broker_away(struct relay *relay);
+void publisher_broker_ready(struct publisher *publisher, const struct publish_mark *mark);
+void publisher_broker_away(struct publisher *publisher);
 /* After publish_list: a total that the broker retains, each; and that these were all. */
-void relay_retained(struct relay *relay, const char *article, size_t bytes, uint64_t version);
-void relay_listed(struct relay *relay);
-void relay_marked(struct relay *relay);
+void publisher_retained(struct publisher *publisher, const char *article, size_t bytes,
+                        uint64_t version);
+void publisher_listed(struct publisher *publisher);
+void publisher_marked(struct publisher *publisher);
 
 /* What readers see of the article's total has changed, although the total has not. Does nothing
- * while the relay does not work. */
-void relay_renew(struct relay *relay, const char *article, size_t bytes);
+ * while the publisher does not work. */
+void publisher_renew(struct publisher *publisher, const char *article, size_t bytes);
 
 /* Publishes every waiting total, then the mark, then calls on_stopped; at once if a side is away.
  */
-void relay_stop(struct relay *relay);
+void publisher_stop(struct publisher *publisher);
 
 /* The version from which Redis may have lost what the broker had of a shard, according to the mark;
- * UINT64_MAX where nothing is lost. Ask only while the relay works. */
-uint64_t relay_lost_from(const struct relay *relay, uint32_t shard);
+ * UINT64_MAX where nothing is lost. Ask only while the publisher works. */
+uint64_t publisher_lost_from(const struct publisher *publisher, uint32_t shard);
 
 /* Whether the broker may hold what another store had. */
-bool relay_another(const struct relay *relay);
+bool publisher_another(const struct publisher *publisher);
 
-/* Whether the relay works. */
-bool relay_running(const struct relay *relay);
+/* Whether the publisher works. */
+bool publisher_running(const struct publisher *publisher);
 
-struct relay_stats relay_stats(const struct relay *relay);
+struct publisher_stats publisher_stats(const struct publisher *publisher);
 
 #endif
