@@ -108,7 +108,8 @@ static void follow_ring(struct serve *serve, unsigned shard)
     if (!spool_consumer_ring_replaced(serve->spool, shard) || (lane != NULL && !lane_idle(lane)))
         return;
     memcpy(said, why, sizeof said);
-    int got = spool_consumer_ring(serve->spool, shard, &memory, &bytes, &identity, why, sizeof said);
+    int got =
+        spool_consumer_ring(serve->spool, shard, &memory, &bytes, &identity, why, sizeof said);
     if (got == 0 && lane != NULL)
         return;
     lane_free(lane);
@@ -173,7 +174,8 @@ fail:
     return result;
 }
 
-static bool is_listed(const struct spool_consumer_old *file, const struct spool_consumer_old *list, int n)
+static bool is_listed(const struct spool_consumer_old *file, const struct spool_consumer_old *list,
+                      int n)
 {
     for (int i = 0; i < n; i++)
         if (list[i].shard == file->shard && list[i].ring_id == file->ring_id)
@@ -506,8 +508,8 @@ static void open_spool(struct serve *serve)
     char why[sizeof serve->spool_why];
     serve->spool = spool_consumer_open(serve->settings->spool, &retry, why, sizeof why);
     if (serve->spool != NULL) {
-        serve->wake = event_new(serve->base, spool_consumer_wake_fd(serve->spool), EV_READ | EV_PERSIST,
-                                on_wake, serve);
+        serve->wake = event_new(serve->base, spool_consumer_wake_fd(serve->spool),
+                                EV_READ | EV_PERSIST, on_wake, serve);
         if (serve->wake != NULL && event_add(serve->wake, NULL) == 0) {
             serve->shards = spool_shards(serve->spool);
             serve->shared.spool = serve->spool;
@@ -591,8 +593,7 @@ static void pump(struct serve *serve)
         follow_ring(serve, i);
     if (serve->list_old)
         find_old(serve);
-    ledger_sweep(serve->ledger, serve->shards, spool_id(serve->spool),
-                 clock_monotonic_ms());
+    ledger_sweep(serve->ledger, serve->shards, spool_id(serve->spool), clock_monotonic_ms());
     for (unsigned i = 0; i < serve->shards; i++)
         if (serve->lane[i] != NULL && !spool_consumer_ring_replaced(serve->spool, i))
             lane_pump(serve->lane[i]);

@@ -237,7 +237,8 @@ static void count_current(struct source *source)
     struct record record;
     if (source->counter.next < source->consumer.next)
         source->counter = source->consumer;
-    for (int i = 0; i < COUNT_MAX_RECORDS && ring_consumer_next(&source->counter, &record) == 1; i++)
+    for (int i = 0; i < COUNT_MAX_RECORDS && ring_consumer_next(&source->counter, &record) == 1;
+         i++)
         ;
 }
 

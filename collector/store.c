@@ -69,8 +69,7 @@ static void add_kind(struct store_rings *rings, const char *name)
     snprintf(rings->kind[rings->kinds++], KIND_NAME_MAX_BYTES + 1, "%s", name);
 }
 
-void store_rings_add(struct store_rings *rings, const struct ring_identity *ring,
-                     uint64_t store_id)
+void store_rings_add(struct store_rings *rings, const struct ring_identity *ring, uint64_t store_id)
 {
     char key[STORE_KEY_DIGITS + 1];
     for (int i = 0; i < RING_FINGERPRINT_BYTES; i++)

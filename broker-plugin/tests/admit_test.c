@@ -86,11 +86,11 @@ static int begin(void **state)
     admit_set_prefix(&admit, "");
     for (uint32_t i = 0; i < SHARDS; i++) {
         struct ring_identity identity = {.capacity_bytes = CAPACITY,
-                                          .shard = i,
-                                          .shards = SHARDS,
-                                          .ring_id = 100 + i,
-                                          .edge_id = 7,
-                                          .kinds = admit.kinds};
+                                         .shard = i,
+                                         .shards = SHARDS,
+                                         .ring_id = 100 + i,
+                                         .edge_id = 7,
+                                         .kinds = admit.kinds};
         ring_format(memory[i], &identity);
         if (ring_producer_open(&rings[i], memory[i], sizeof memory[i], error, sizeof error) != 0)
             return -1;
@@ -181,8 +181,7 @@ static struct record only_record(void)
         assert_int_equal(ring_write_position(memory[i]) > 0, i == shard);
     assert_int_equal(verdict.shard, shard);
     assert_int_equal(
-        ring_consumer_open(&consumer, memory[shard], sizeof memory[shard], error, sizeof error),
-        0);
+        ring_consumer_open(&consumer, memory[shard], sizeof memory[shard], error, sizeof error), 0);
     assert_int_equal(ring_consumer_next(&consumer, &record), 1);
     assert_int_equal(ring_consumer_next(&consumer, &second), 0);
     return record;

@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include "test_ring.h"
 #include "source.h"
+#include "test_ring.h"
 
 /* A small ring with a producer of ours, and sources over it. */
 struct world {

@@ -48,8 +48,7 @@ static void check_scan(const unsigned char *memory, uint64_t ring_id)
                all.end_sequence == seen.last_sequence + 1);
     uint64_t half = (seen.n + 1) / 2;
     seen = (struct seen){.memory = memory, .ring_id = ring_id, .stop_after = half};
-    FUZZ_CHECK(ring_scan(memory, RING_BYTES, on_record, &seen, &part) == 7 &&
-               part.records == half);
+    FUZZ_CHECK(ring_scan(memory, RING_BYTES, on_record, &seen, &part) == 7 && part.records == half);
 }
 
 /* Takes all that there is; returns how many, or -1 where damage was met. */

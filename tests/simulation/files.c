@@ -403,7 +403,7 @@ bool spool_consumer_ring_replaced(const struct spool *dir, uint32_t shard)
 }
 
 int spool_consumer_ring(struct spool *dir, uint32_t shard, void **memory, uint64_t *bytes,
-                   struct ring_identity *identity, char *error, size_t error_bytes)
+                        struct ring_identity *identity, char *error, size_t error_bytes)
 {
     platform_point();
     bool stale = dir->shard[shard].ring == NULL || spool_consumer_ring_replaced(dir, shard);
@@ -461,8 +461,8 @@ static struct files_ring *of_path(const struct spool_consumer_old *old)
     return file->used && file->name == FILES_OLD && file->id == old->ring_id ? file : NULL;
 }
 
-int spool_consumer_map_old(const struct spool_consumer_old *old, void **memory, uint64_t *bytes, char *error,
-                  size_t error_bytes)
+int spool_consumer_map_old(const struct spool_consumer_old *old, void **memory, uint64_t *bytes,
+                           char *error, size_t error_bytes)
 {
     struct files_ring *file = of_path(old);
     platform_point();

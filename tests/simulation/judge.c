@@ -138,8 +138,7 @@ void judge_admitted(const struct broker_message *message, const struct record *r
     if (message->age_ms == 0 && message->sent_us != message->click_us)
         wish->clock_good = false;
     memcpy(wish->copy,
-           file->memory + RING_HEADER_BYTES +
-               record->position % (file->bytes - RING_HEADER_BYTES),
+           file->memory + RING_HEADER_BYTES + record->position % (file->bytes - RING_HEADER_BYTES),
            wish->bytes);
     for (unsigned i = 0; i + 1 < n_wishes; i++)
         if (wishes[i].ring_id == wish->ring_id && wishes[i].value == wish->value &&

@@ -176,9 +176,10 @@ static void survives_a_hole_at_every_byte(void **state)
         for (uint64_t k = 0; k < run->ring.capacity; k++)
             for (int kind = 0; kind < 3; kind++) {
                 for (uint64_t b = k; b < k + 16 && b < run->ring.capacity; b++)
-                    test_ring_data(&run->ring)[b] = kind == 0   ? 0
-                                               : kind == 1 ? 0xff
-                                                           : (unsigned char)unit_random(&random);
+                    test_ring_data(&run->ring)[b] = kind == 0 ? 0
+                                                    : kind == 1
+                                                        ? 0xff
+                                                        : (unsigned char)unit_random(&random);
                 check(run, "hole", k);
                 restore(run);
             }

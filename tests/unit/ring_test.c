@@ -116,8 +116,7 @@ static void hands_over_in_order(void **state)
         struct record record = test_ring_record(n, 1, &text);
         assert_int_equal(ring_producer_append(&producer, &record), 0);
         assert_int_equal(record.sequence, n);
-        assert_int_equal(ring_write_position(ring.memory),
-                         record.position + record_bytes(&record));
+        assert_int_equal(ring_write_position(ring.memory), record.position + record_bytes(&record));
     }
     for (uint64_t n = 0; n < 100; n++) {
         assert_int_equal(ring_consumer_next(&consumer, &taken), 1);

@@ -388,8 +388,8 @@ static void loses_nothing_to_a_kill(void **state)
     ring_id = spool_producer_ring(first, 0)->ring_id;
     spool_free(first);
     struct spool *consumer = consume();
-    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error),
-                     1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
     assert_int_equal(ring_consumer_open(&reader, memory, bytes, error, sizeof error), 0);
     for (int kills = 0; kills < 40; kills++) {
         uint64_t until = *acknowledged + 1 + unit_random(&random) % 500;
@@ -402,7 +402,8 @@ static void loses_nothing_to_a_kill(void **state)
         while (__atomic_load_n(acknowledged, __ATOMIC_ACQUIRE) < until) {
             assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
             while ((got = ring_consumer_next(&reader, &record)) == 1)
-                require(test_ring_is(&record, taken++, 3), "record %llu", (unsigned long long)taken);
+                require(test_ring_is(&record, taken++, 3), "record %llu",
+                        (unsigned long long)taken);
             assert_int_equal(got, 0);
             ring_consumer_applied(&reader, reader.next);
         }
@@ -438,8 +439,8 @@ static void goes_on_with_its_rings(void **state)
     struct spool *consumer = consume();
     assert_int_equal(spool_id(consumer), edge_id);
     assert_int_equal(spool_shards(consumer), SHARDS);
-    assert_int_equal(spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error),
-                     1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error), 1);
     assert_int_equal(identity.ring_id, ring_id);
     spool_free(dir);
 
@@ -449,8 +450,8 @@ static void goes_on_with_its_rings(void **state)
     assert_int_equal(spool_id(dir), edge_id);
     assert_int_equal(files_like("old-", NULL, 0), 0);
     /* The consumer looks again, and finds the same. */
-    assert_int_equal(spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error),
-                     0);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error), 0);
     assert_int_equal(bytes, 4096 + RING_BYTES);
     append(dir, 1, 10);
     struct ring_consumer reader;
@@ -605,10 +606,12 @@ static void puts_away_what_cannot_be_read(void **state)
         assert_int_not_equal(old[0].ring_id, 0);
         error[0] = '\0';
         if (i == 5) {
-            assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, error, sizeof error), -1);
+            assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, error, sizeof error),
+                             -1);
             assert_non_null(strstr(error, "size"));
         } else {
-            assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, error, sizeof error), 0);
+            assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, error, sizeof error),
+                             0);
             assert_int_equal(ring_identify(memory, bytes, &identity, error, sizeof error), -1);
             assert_int_equal(ring_scan(memory, bytes, NULL, NULL, NULL), -1);
             spool_consumer_unmap_old(memory, bytes);
@@ -707,8 +710,8 @@ static void a_killed_change_of_rings_is_gone_on_with(void **state)
     struct spool *dir = produce(), *consumer = consume();
     append(dir, 0, 1);
     uint64_t first = spool_producer_ring(dir, 0)->ring_id;
-    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error),
-                     1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
     spool_free(dir);
     (void)snprintf(name, sizeof name, "old-0-%016llx", (unsigned long long)first);
     assert_int_equal(rename(in_spool("ring-0"), in_spool(name)), 0);
@@ -717,8 +720,8 @@ static void a_killed_change_of_rings_is_gone_on_with(void **state)
     uint64_t second = spool_producer_ring(dir, 0)->ring_id;
     assert_int_not_equal(first, second);
     assert_true(spool_consumer_ring_replaced(consumer, 0));
-    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error),
-                     1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
     assert_int_equal(identity.ring_id, second);
     assert_false(spool_consumer_ring_replaced(consumer, 0));
     assert_int_equal(drain_old(consumer, 0, first), 1);
@@ -734,8 +737,8 @@ static void a_killed_change_of_rings_is_gone_on_with(void **state)
     assert_false(spool_consumer_ring_replaced(consumer, 0));
     dir = produce();
     assert_true(spool_consumer_ring_replaced(consumer, 0));
-    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error),
-                     1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
     assert_int_equal(identity.ring_id, third);
     assert_int_equal(drain_old(consumer, 0, second), 1);
     spool_free(dir);
@@ -751,21 +754,21 @@ static void the_consumer_says_what_it_cannot_map(void **state)
     struct spool *dir = produce(), *consumer = consume();
     assert_true(spool_consumer_ring_replaced(consumer, 0)); /* it never looked */
     change_byte("ring-0", 20);
-    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error),
-                     -1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), -1);
     assert_non_null(strstr(error, "ring-0"));
     assert_false(spool_consumer_ring_replaced(consumer, 0));
     change_byte("ring-0", 20);
-    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error),
-                     1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
 
     assert_int_equal(unlink(in_spool("ring-1")), 0);
-    assert_int_equal(spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error),
-                     -1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error), -1);
     assert_non_null(strstr(error, "No such file"));
     assert_int_equal(rename(in_spool("ring-2"), in_spool("ring-1")), 0);
-    assert_int_equal(spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error),
-                     -1);
+    assert_int_equal(
+        spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error), -1);
     assert_non_null(strstr(error, "another shard's"));
     spool_free(dir);
     spool_free(consumer);
@@ -1049,8 +1052,7 @@ static void tends_while_it_is_written(void **state)
         struct ring_consumer reader;
         struct record taken;
         assert_int_equal(
-            ring_consumer_open(&reader, producer->memory, 4096 + sizes[i], error, sizeof error),
-            0);
+            ring_consumer_open(&reader, producer->memory, 4096 + sizes[i], error, sizeof error), 0);
         for (uint64_t n = 0; producer->write < 5 * sizes[i]; n++) {
             append(dir, 0, n);
             assert_int_equal(ring_consumer_next(&reader, &taken), 1);

@@ -79,8 +79,8 @@ static void apply(struct spool *consumer, uint32_t shard, unsigned n)
     struct record record;
     uint64_t bytes;
     void *memory;
-    assert_true(spool_consumer_ring(consumer, shard, &memory, &bytes, &identity, error, sizeof error) >=
-                0);
+    assert_true(
+        spool_consumer_ring(consumer, shard, &memory, &bytes, &identity, error, sizeof error) >= 0);
     assert_int_equal(ring_consumer_open(&walk, memory, bytes, error, sizeof error), 0);
     assert_int_equal(ring_consumer_seek(&walk, ring_applied_position(memory)), 0);
     for (unsigned i = 0; i < n; i++)

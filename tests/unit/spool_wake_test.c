@@ -92,7 +92,8 @@ static void misses_no_wake_up_and_loses_nothing(void **state)
     side.asleep = (uint32_t *)(side.dir->edge.memory + 512);
     struct spool *dir = spool_consumer_open(temp_path("spool"), &retry, error, sizeof error);
     require(dir != NULL, "%s", error);
-    assert_int_equal(spool_consumer_ring(dir, 0, &memory, &bytes, &identity, error, sizeof error), 1);
+    assert_int_equal(spool_consumer_ring(dir, 0, &memory, &bytes, &identity, error, sizeof error),
+                     1);
     assert_int_equal(ring_consumer_open(&consumer, memory, bytes, error, sizeof error), 0);
 
     assert_int_equal(pthread_create(&thread, NULL, produce, &side), 0);
