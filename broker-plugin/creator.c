@@ -1,3 +1,4 @@
+/* The bytes of a note, and the count of notes for each creator. */
 #include "creator.h"
 
 #include "core/slots.h"

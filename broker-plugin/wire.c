@@ -1,3 +1,4 @@
+/* Compares the bytes that a socket received with those of the packets that events reported. */
 #include "wire.h"
 
 #include "core/address.h"

@@ -22,7 +22,7 @@ struct rings *rings_new(const struct pipeline_shared *shared);
 void rings_free(struct rings *rings);
 
 /* The spool is open. Until then there are no rings. */
-void rings_open(struct rings *rings, struct spool_dir *spool);
+void rings_open(struct rings *rings, struct spool *spool);
 
 /* For rings that may have been created since, or can be opened only now: call every second. */
 void rings_look_again(struct rings *rings);

@@ -4,7 +4,7 @@
 
 #include "apply.h"
 #include "core/reason.h"
-#include "spool/spool_file.h"
+#include "spool/spool.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -22,7 +22,7 @@
 
 struct http_budget;
 
-/* `rate`: requests a second of an address, 1 to 50,000. `proxies` are exempt. `seed` as in
+/* `rate`: requests a second of an address, 1 to 50,000. `trusted_proxies` are exempt. `seed` as in
  * slots_new. NULL if memory is short. */
 struct http_budget *http_budget_new(uint64_t rate, const struct address_nets *proxies,
                                     uint64_t seed);

@@ -14,7 +14,7 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_PASSWORD_FILE TALLY_BIND'
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_PASSWORD_FILE TALLY_BIND'
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
 # TALLY_SETTLED_MS  how long a program must run before script/server counts it as started; the tests shorten it
@@ -68,9 +68,9 @@ tally_environment() {
     tally_path TALLY_BUILD "${TALLY_BUILD-$tally_project/build/release}"
     TALLY_LIMITS=${TALLY_LIMITS-on}
     [[ $TALLY_LIMITS == on || $TALLY_LIMITS == off ]] || die "TALLY_LIMITS: '$TALLY_LIMITS' is not on or off (default on)"
-    TALLY_PROXIES=${TALLY_PROXIES-}
-    [[ $TALLY_PROXIES =~ ^[0-9A-Fa-f.:/,]*$ ]] ||
-        die "TALLY_PROXIES: '$TALLY_PROXIES' is not empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
+    TALLY_TRUSTED_PROXIES=${TALLY_TRUSTED_PROXIES-}
+    [[ $TALLY_TRUSTED_PROXIES =~ ^[0-9A-Fa-f.:/,]*$ ]] ||
+        die "TALLY_TRUSTED_PROXIES: '$TALLY_TRUSTED_PROXIES' is not empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
     TALLY_WEBSOCKET_URL=${TALLY_WEBSOCKET_URL-}
     [[ ! $TALLY_WEBSOCKET_URL || $TALLY_WEBSOCKET_URL =~ ^wss?://[^[:space:]]+$ ]] ||
         die "TALLY_WEBSOCKET_URL: '$TALLY_WEBSOCKET_URL' is not empty, or a ws:// or wss:// URL"

@@ -1,3 +1,4 @@
+/* Parses addresses and networks, and makes an address the key of its limit. */
 #include "core/address.h"
 
 #include <arpa/inet.h>

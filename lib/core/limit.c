@@ -1,3 +1,4 @@
+/* Token buckets: a bucket is one number, the time at which it will be full again. */
 #include "core/limit.h"
 
 #include "core/slots.h"

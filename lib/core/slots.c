@@ -1,3 +1,4 @@
+/* An index of a bounded table: a hash table and a list in the order of use. */
 #include "core/slots.h"
 
 #include <stdlib.h>

@@ -17,7 +17,7 @@ from edge import ROOT, SBIN, Process, free_ports, release_ports, wait_until
 
 OURS, OTHER = "https://www.example.org", "https://evil.example.net"
 # One connection of an address a second: what a listed proxy is exempt from.
-EDGE = {"limits": "on", "plugin": {"proxies": "127.0.0.1", "connect_rate": 1, "connect_burst": 1},
+EDGE = {"limits": "on", "plugin": {"trusted_proxies": "127.0.0.1", "connect_rate": 1, "connect_burst": 1},
         "feed": {"websocket_url": "wss://tally.example.org/mqtt"}}
 
 

@@ -167,7 +167,7 @@ def listen(address="127.0.0.1"):
     *[(port, value, "1 to 65535") for port in PORTS for value in ("0", "65536", "1883x", "", "-1", "http")],
     ("TALLY_LIMITS", "yes", "on or off"),
     ("TALLY_LIMITS", "", "on or off"),
-    ("TALLY_PROXIES", "proxy.example.org", "addresses or networks"),
+    ("TALLY_TRUSTED_PROXIES", "proxy.example.org", "addresses or networks"),
     ("TALLY_WEBSOCKET_URL", "https://tally.example.org/", "ws:// or wss:// URL"),
     ("TALLY_TOKEN_KEYS", "/no/such/file", "absolute path of a file"),
     ("TALLY_TOKEN_KEYS", "README.md", "absolute path of a file"),
@@ -290,10 +290,10 @@ def test_it_counts_shows_ends_and_remembers(server):
 
 
 def test_what_a_proxy_needs_reaches_broker_and_feed(server):
-    server.env.update(TALLY_PROXIES="127.0.0.1,10.0.0.0/8", TALLY_WEBSOCKET_URL="wss://tally.example.org/mqtt")
+    server.env.update(TALLY_TRUSTED_PROXIES="127.0.0.1,10.0.0.0/8", TALLY_WEBSOCKET_URL="wss://tally.example.org/mqtt")
     server.start()
     with open(os.path.join(server.data, "mosquitto.conf")) as conf:
-        assert "plugin_opt_proxies 127.0.0.1,10.0.0.0/8\n" in conf.read()
+        assert "plugin_opt_trusted_proxies 127.0.0.1,10.0.0.0/8\n" in conf.read()
     assert "wss://tally.example.org/mqtt" in server.get("/tally.js")
 
 
@@ -313,13 +313,13 @@ def test_the_operators_own_options_of_the_plugin_stand_before_the_scripts(server
     os.makedirs(server.data)
     own = os.path.join(server.data, "plugin.conf")
     with open(own, "w") as conf:
-        conf.write("# ours\n\nplugin_opt_open_wildcards  off\nplugin_opt_kinds like,dislike")
+        conf.write("# ours\n\nplugin_opt_allow_wildcards  off\nplugin_opt_kinds like,dislike")
     server.start()
     with open(os.path.join(server.data, "log", "mosquitto.log")) as log:
         assert "kinds=like,dislike " in log.read()
     with open(os.path.join(server.data, "mosquitto.conf")) as conf:
         options = [line.split()[:2] for line in conf if line.startswith("plugin_opt_")]
-    assert ["plugin_opt_open_wildcards", "off"] in options and ["plugin_opt_limits", "on"] in options
+    assert ["plugin_opt_allow_wildcards", "off"] in options and ["plugin_opt_limits", "on"] in options
     assert len({name for name, _value in options}) == len(options)
 
 
@@ -328,7 +328,7 @@ def test_anything_else_among_the_operators_own_options_is_named(server, line):
     os.makedirs(server.data)
     own = os.path.join(server.data, "plugin.conf")
     with open(own, "w") as conf:
-        conf.write("plugin_opt_open_wildcards off\n" + line + "\n")
+        conf.write("plugin_opt_allow_wildcards off\n" + line + "\n")
     said = server.refuse(server.data, edges.build_dir(), script="config")
     assert said.count("\n") == 1 and own in said and line in said and "plugin_opt_" in said
 
@@ -443,7 +443,7 @@ def test_a_redis_of_its_own_is_not_started_beside_another(server, shared_redis, 
     assert "tally-collector" in commands and "tally-feed" in commands and shared_redis[1] not in commands
     with open(os.path.join(server.data, "mosquitto.conf")) as conf:
         text = conf.read()
-    assert "plugin_opt_open_wildcards off\n" in text and "plugin_opt_auto_id_may_react off\n" in text
+    assert "plugin_opt_allow_wildcards off\n" in text and "plugin_opt_auto_id_may_react off\n" in text
     assert server.end() == 0
     assert shared_redis[2].running()
 
