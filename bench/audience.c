@@ -85,7 +85,7 @@ static struct wire_login login_of(const struct audience *audience, size_t i, con
 
 /* The three steps of a connection, each of which waits for the answer to the one before. */
 static int open_seat(struct audience *audience, const struct addrinfo *addresses, size_t i,
-                     char *error, size_t error_bytes)
+                     struct error *error)
 {
     struct seat *seat = &audience->seat[i];
     char id[NAME_BYTES], reader[NAME_BYTES];
@@ -93,33 +93,32 @@ static int open_seat(struct audience *audience, const struct addrinfo *addresses
     seat->writer = i >= audience->subscribers;
     name_seat(audience, i, id, reader);
     const struct wire_login login = login_of(audience, i, id, reader);
-    seat->connection =
-        audience->settings->websocket
-            ? connection_open_websocket(addresses, audience->settings->host, OUT_BYTES, IN_BYTES,
-                                        error, error_bytes)
-            : connection_open(addresses, &login, OUT_BYTES, IN_BYTES, error, error_bytes);
+    seat->connection = audience->settings->websocket
+                           ? connection_open_websocket(addresses, audience->settings->host,
+                                                       OUT_BYTES, IN_BYTES, error)
+                           : connection_open(addresses, &login, OUT_BYTES, IN_BYTES, error);
     return seat->connection == NULL ? -1 : 0;
 }
 
-static int upgrade_seat(struct audience *audience, size_t i, char *error, size_t error_bytes)
+static int upgrade_seat(struct audience *audience, size_t i, struct error *error)
 {
     char id[NAME_BYTES], reader[NAME_BYTES];
     if (!audience->settings->websocket)
         return 0;
     name_seat(audience, i, id, reader);
     const struct wire_login login = login_of(audience, i, id, reader);
-    return connection_upgraded(audience->seat[i].connection, &login, error, error_bytes);
+    return connection_upgraded(audience->seat[i].connection, &login, error);
 }
 
-static int accept_seat(struct audience *audience, size_t i, char *error, size_t error_bytes)
+static int accept_seat(struct audience *audience, size_t i, struct error *error)
 {
     struct seat *seat = &audience->seat[i];
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = seat};
     unsigned receive_maximum;
-    if (connection_accepted(seat->connection, &receive_maximum, error, error_bytes) != 0)
+    if (connection_accepted(seat->connection, &receive_maximum, error) != 0)
         return -1;
     if (epoll_ctl(audience->epoll, EPOLL_CTL_ADD, connection_socket(seat->connection), &event) != 0)
-        return error_say(error, error_bytes, "epoll: %s", strerror(errno));
+        return error_set(error, "epoll: %s", strerror(errno));
     if (seat->writer)
         return 0;
     audience->there++;
@@ -129,40 +128,39 @@ static int accept_seat(struct audience *audience, size_t i, char *error, size_t 
                                                     PACKET_ID, audience->settings->filter, 0));
     return connection_flush(seat->connection) == 1
                ? 0
-               : error_say(error, error_bytes, "cannot send SUBSCRIBE: %s", strerror(errno));
+               : error_set(error, "cannot send SUBSCRIBE: %s", strerror(errno));
 }
 
-static int open_seats(struct audience *audience, char *error, size_t error_bytes)
+static int open_seats(struct audience *audience, struct error *error)
 {
     struct addrinfo *addresses;
     size_t n = audience->seats;
     int answer = 0;
     if (connection_resolve(audience->settings->host, (unsigned)audience->settings->port, &addresses,
-                           error, error_bytes) != 0)
+                           error) != 0)
         return -1;
     for (size_t i = 0; i < n + 2 * (size_t)OPENING && answer == 0; i++) {
         if (*audience->stop != 0)
-            answer = error_say(error, error_bytes, "ended before all were connected");
+            answer = error_set(error, "ended before all were connected");
         if (answer == 0 && i < n)
-            answer = open_seat(audience, addresses, i, error, error_bytes);
+            answer = open_seat(audience, addresses, i, error);
         if (answer == 0 && i >= OPENING && i - OPENING < n)
-            answer = upgrade_seat(audience, i - OPENING, error, error_bytes);
+            answer = upgrade_seat(audience, i - OPENING, error);
         if (answer == 0 && i >= 2 * (size_t)OPENING)
-            answer = accept_seat(audience, i - 2 * (size_t)OPENING, error, error_bytes);
+            answer = accept_seat(audience, i - 2 * (size_t)OPENING, error);
     }
     freeaddrinfo(addresses);
     return answer;
 }
 
-static int await_subscriptions(struct audience *audience, char *error, size_t error_bytes)
+static int await_subscriptions(struct audience *audience, struct error *error)
 {
     uint64_t stop_ns = meter_now_ns() + SUBSCRIBE_S * 1000 * MS_NS;
     while (audience->counts.subscribed < audience->subscribers) {
         if (audience->counts.connections_lost > 0)
-            return error_say(error, error_bytes,
-                             "the broker ended a connection, or refused a subscription");
+            return error_set(error, "the broker ended a connection, or refused a subscription");
         if (*audience->stop != 0 || meter_now_ns() >= stop_ns)
-            return error_say(error, error_bytes, "only %" PRIu64 " of %zu were subscribed",
+            return error_set(error, "only %" PRIu64 " of %zu were subscribed",
                              audience->counts.subscribed, audience->subscribers);
         audience_look(audience, LOOK_MS);
     }
@@ -170,7 +168,7 @@ static int await_subscriptions(struct audience *audience, char *error, size_t er
 }
 
 struct audience *audience_new(const struct crowd_settings *settings,
-                              const volatile sig_atomic_t *stop, char *error, size_t error_bytes)
+                              const volatile sig_atomic_t *stop, struct error *error)
 {
     struct audience *audience = calloc(1, sizeof *audience);
     if (audience == NULL)
@@ -185,12 +183,11 @@ struct audience *audience_new(const struct crowd_settings *settings,
     audience->probe_ns = calloc(settings->probes + 1, sizeof *audience->probe_ns);
     if (audience->epoll < 0 || audience->seat == NULL || audience->probe_ns == NULL)
         goto no_memory;
-    if (open_seats(audience, error, error_bytes) != 0 ||
-        await_subscriptions(audience, error, error_bytes) != 0)
+    if (open_seats(audience, error) != 0 || await_subscriptions(audience, error) != 0)
         goto fail;
     return audience;
 no_memory:
-    error_say(error, error_bytes, "no memory for so many connections");
+    error_set(error, "no memory for so many connections");
 fail:
     audience_free(audience);
     return NULL;

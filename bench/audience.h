@@ -3,11 +3,11 @@
 #ifndef TALLY_BENCH_AUDIENCE_H
 #define TALLY_BENCH_AUDIENCE_H
 
+#include "core/error.h"
 #include "crowd_settings.h"
 #include "latency.h"
 
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct audience_counts {
@@ -32,7 +32,7 @@ struct audience;
  * Looks at `stop` meanwhile. NULL with a sentence in `error`. Settings and `stop` must outlive it.
  */
 struct audience *audience_new(const struct crowd_settings *settings,
-                              const volatile sig_atomic_t *stop, char *error, size_t error_bytes);
+                              const volatile sig_atomic_t *stop, struct error *error);
 void audience_free(struct audience *audience);
 
 /* Begins the settings' task; without one, it is complete at once. May be called again when it is

@@ -9,41 +9,41 @@
 
 #define SPARE_FILES 16 /* beside the connections' */
 
-int checked_protocol(const char *protocol, enum wire_version *out, char *error, size_t error_bytes)
+int checked_protocol(const char *protocol, enum wire_version *out, struct error *error)
 {
     if (strcmp(protocol, "5") == 0)
         *out = WIRE_5;
     else if (strcmp(protocol, "3.1.1") == 0)
         *out = WIRE_311;
     else
-        return error_say(error, error_bytes, "option protocol: %.60s is not 3.1.1 or 5", protocol);
+        return error_set(error, "option protocol: %.60s is not 3.1.1 or 5", protocol);
     return 0;
 }
 
-int checked_password(const char *path, char out[CHECKED_PASSWORD_MAX_BYTES + 1], char *error,
-                     size_t error_bytes)
+int checked_password(const char *path, char out[CHECKED_PASSWORD_MAX_BYTES + 1],
+                     struct error *error)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return error_say(error, error_bytes, "option password_file: %s: %s", path, strerror(errno));
+        return error_set(error, "option password_file: %s: %s", path, strerror(errno));
     if (fgets(out, CHECKED_PASSWORD_MAX_BYTES + 1, file) == NULL)
         out[0] = '\0';
     (void)fclose(file);
     out[strcspn(out, "\n")] = '\0';
     return out[0] != '\0'
                ? 0
-               : error_say(error, error_bytes,
-                           "option password_file: %s holds no password in its first line", path);
+               : error_set(error, "option password_file: %s holds no password in its first line",
+                           path);
 }
 
-int checked_connections(uint64_t connections, char *error, size_t error_bytes)
+int checked_connections(uint64_t connections, struct error *error)
 {
     struct rlimit limit;
     rlim_t needed = connections + SPARE_FILES;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return error_say(error, error_bytes, "getrlimit: %s", strerror(errno));
+        return error_set(error, "getrlimit: %s", strerror(errno));
     if (limit.rlim_max < needed)
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "option connections: %llu in all need %llu open files, the limit (ulimit "
                          "-Hn) is %llu",
                          (unsigned long long)connections, (unsigned long long)needed,
@@ -53,5 +53,5 @@ int checked_connections(uint64_t connections, char *error, size_t error_bytes)
     limit.rlim_cur = needed;
     return setrlimit(RLIMIT_NOFILE, &limit) == 0
                ? 0
-               : error_say(error, error_bytes, "setrlimit: %s", strerror(errno));
+               : error_set(error, "setrlimit: %s", strerror(errno));
 }

@@ -3,20 +3,20 @@
 #ifndef TALLY_BENCH_CHECKED_H
 #define TALLY_BENCH_CHECKED_H
 
+#include "core/error.h"
 #include "wire.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define CHECKED_PASSWORD_MAX_BYTES 128
 
-int checked_protocol(const char *protocol, enum wire_version *out, char *error, size_t error_bytes);
+int checked_protocol(const char *protocol, enum wire_version *out, struct error *error);
 
 /* The first line of the file that option password_file names. */
-int checked_password(const char *path, char out[CHECKED_PASSWORD_MAX_BYTES + 1], char *error,
-                     size_t error_bytes);
+int checked_password(const char *path, char out[CHECKED_PASSWORD_MAX_BYTES + 1],
+                     struct error *error);
 
 /* That so many connections may be open; raises the limit where it can be. */
-int checked_connections(uint64_t connections, char *error, size_t error_bytes);
+int checked_connections(uint64_t connections, struct error *error);
 
 #endif

@@ -62,57 +62,54 @@ static int connect_first(const struct addrinfo *address)
     return -1;
 }
 
-int connection_resolve(const char *host, unsigned port, struct addrinfo **out, char *error,
-                       size_t error_bytes)
+int connection_resolve(const char *host, unsigned port, struct addrinfo **out, struct error *error)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     char text[8];
     snprintf(text, sizeof text, "%u", port);
     int resolved = getaddrinfo(host, text, &hints, out);
-    return resolved == 0
-               ? 0
-               : error_say(error, error_bytes, "option host: %s: %s", host, gai_strerror(resolved));
+    return resolved == 0 ? 0
+                         : error_set(error, "option host: %s: %s", host, gai_strerror(resolved));
 }
 
 /* Connected, with nothing sent. */
 static struct connection *reach(const struct addrinfo *addresses, size_t out_bytes, size_t in_bytes,
-                                char *error, size_t error_bytes)
+                                struct error *error)
 {
     struct connection *connection = new_connection(out_bytes, in_bytes);
     if (connection == NULL) {
-        error_say(error, error_bytes, "no memory for a connection");
+        error_set(error, "no memory for a connection");
         return NULL;
     }
     connection->socket = connect_first(addresses);
     if (connection->socket < 0) {
-        error_say(error, error_bytes, "cannot connect: %s", strerror(errno));
+        error_set(error, "cannot connect: %s", strerror(errno));
         connection_free(connection);
         return NULL;
     }
     return connection;
 }
 
-static int send_connect(struct connection *connection, const struct wire_login *login, char *error,
-                        size_t error_bytes)
+static int send_connect(struct connection *connection, const struct wire_login *login,
+                        struct error *error)
 {
     size_t room;
     unsigned char *out = connection_room(connection, &room);
     size_t bytes = wire_connect(out, room, login);
     connection->version = login->version;
     if (bytes == 0)
-        return error_say(error, error_bytes, "user name or password are too long");
+        return error_set(error, "user name or password are too long");
     connection_put(connection, bytes);
     if (connection_flush(connection) != 1)
-        return error_say(error, error_bytes, "cannot send CONNECT: %s", strerror(errno));
+        return error_set(error, "cannot send CONNECT: %s", strerror(errno));
     return 0;
 }
 
 struct connection *connection_open(const struct addrinfo *addresses, const struct wire_login *login,
-                                   size_t out_bytes, size_t in_bytes, char *error,
-                                   size_t error_bytes)
+                                   size_t out_bytes, size_t in_bytes, struct error *error)
 {
-    struct connection *connection = reach(addresses, out_bytes, in_bytes, error, error_bytes);
-    if (connection != NULL && send_connect(connection, login, error, error_bytes) != 0) {
+    struct connection *connection = reach(addresses, out_bytes, in_bytes, error);
+    if (connection != NULL && send_connect(connection, login, error) != 0) {
         connection_free(connection);
         return NULL;
     }
@@ -120,22 +117,21 @@ struct connection *connection_open(const struct addrinfo *addresses, const struc
 }
 
 struct connection *connection_open_websocket(const struct addrinfo *addresses, const char *host,
-                                             size_t out_bytes, size_t in_bytes, char *error,
-                                             size_t error_bytes)
+                                             size_t out_bytes, size_t in_bytes, struct error *error)
 {
-    struct connection *connection = reach(addresses, out_bytes, in_bytes, error, error_bytes);
+    struct connection *connection = reach(addresses, out_bytes, in_bytes, error);
     if (connection == NULL)
         return NULL;
     connection->out_to = websocket_request((char *)connection->out, out_bytes, host);
     if (connection->out_to == 0 || connection_flush(connection) != 1) {
-        error_say(error, error_bytes, "cannot ask for WebSocket: %s",
+        error_set(error, "cannot ask for WebSocket: %s",
                   connection->out_to == 0 ? "the host's name is too long" : strerror(errno));
         goto fail;
     }
     connection->random = (uint64_t)getpid() << 32 | (unsigned)connection->socket;
     connection->websocket = calloc(1, sizeof *connection->websocket);
     if (connection->websocket == NULL) {
-        error_say(error, error_bytes, "no memory for a connection");
+        error_set(error, "no memory for a connection");
         goto fail;
     }
     return connection;
@@ -149,8 +145,8 @@ static const char *why_no_answer(ssize_t got)
     return got == 0 ? "the broker hung up" : strerror(errno);
 }
 
-int connection_upgraded(struct connection *connection, const struct wire_login *login, char *error,
-                        size_t error_bytes)
+int connection_upgraded(struct connection *connection, const struct wire_login *login,
+                        struct error *error)
 {
     size_t used = 0;
     int whole = 0;
@@ -158,18 +154,18 @@ int connection_upgraded(struct connection *connection, const struct wire_login *
         ssize_t got = recv(connection->socket, connection->in + connection->in_bytes,
                            connection->in_room - connection->in_bytes, 0);
         if (got <= 0)
-            return error_say(error, error_bytes, "no answer to the request for WebSocket: %s",
+            return error_set(error, "no answer to the request for WebSocket: %s",
                              why_no_answer(got));
         connection->in_bytes += (size_t)got;
         whole = websocket_answer((const char *)connection->in, connection->in_bytes, &used);
     }
     if (whole != 1 ||
         used != connection->in_bytes) /* before CONNECT, a broker has nothing to say */
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "option websocket: on, and the broker's port is none of WebSocket with "
                          "subprotocol mqtt");
     connection->in_bytes = 0;
-    return send_connect(connection, login, error, error_bytes);
+    return send_connect(connection, login, error);
 }
 
 /* A ping of WebSocket's wants an answer; where several came, one to the last is enough. */
@@ -208,26 +204,26 @@ static ssize_t receive(struct connection *connection)
     return got;
 }
 
-int connection_accepted(struct connection *connection, unsigned *receive_maximum, char *error,
-                        size_t error_bytes)
+int connection_accepted(struct connection *connection, unsigned *receive_maximum,
+                        struct error *error)
 {
     struct wire_frame frame;
     int reason, whole = 0;
     while (whole == 0 && connection->in_bytes < connection->in_room) {
         ssize_t got = receive(connection);
         if (got <= 0)
-            return error_say(error, error_bytes, "no answer to CONNECT: %s", why_no_answer(got));
+            return error_set(error, "no answer to CONNECT: %s", why_no_answer(got));
         whole = wire_frame(connection->in, connection->in_bytes, &frame);
     }
     if (whole != 1 || wire_read_connack(&frame, connection->version, &reason, receive_maximum) != 0)
-        return error_say(error, error_bytes, "the answer to CONNECT is not MQTT's");
+        return error_set(error, "the answer to CONNECT is not MQTT's");
     if (reason != 0)
-        return error_say(error, error_bytes, "the broker refused the connection: reason 0x%02x",
+        return error_set(error, "the broker refused the connection: reason 0x%02x",
                          (unsigned)reason);
     connection->in_bytes -= frame.bytes;
     memmove(connection->in, connection->in + frame.bytes, connection->in_bytes);
     if (fcntl(connection->socket, F_SETFL, O_NONBLOCK) != 0)
-        return error_say(error, error_bytes, "fcntl: %s", strerror(errno));
+        return error_set(error, "fcntl: %s", strerror(errno));
     return 0;
 }
 

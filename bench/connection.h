@@ -3,6 +3,7 @@
 #ifndef TALLY_BENCH_CONNECTION_H
 #define TALLY_BENCH_CONNECTION_H
 
+#include "core/error.h"
 #include "wire.h"
 
 #include <netdb.h>
@@ -15,26 +16,24 @@ struct connection;
 
 /* Addresses to connect to, for freeaddrinfo. -1 with a sentence in `error` that names option host.
  */
-int connection_resolve(const char *host, unsigned port, struct addrinfo **out, char *error,
-                       size_t error_bytes);
+int connection_resolve(const char *host, unsigned port, struct addrinfo **out, struct error *error);
 
 /* Connects to the first of `addresses` and sends CONNECT. NULL with a sentence in `error`. */
 struct connection *connection_open(const struct addrinfo *addresses, const struct wire_login *login,
-                                   size_t out_bytes, size_t in_bytes, char *error,
-                                   size_t error_bytes);
+                                   size_t out_bytes, size_t in_bytes, struct error *error);
 
 /* The same for WebSocket: connects and asks for it. connection_upgraded waits for the server's
  * consent and sends CONNECT (-1 with a sentence in `error`). */
 struct connection *connection_open_websocket(const struct addrinfo *addresses, const char *host,
-                                             size_t out_bytes, size_t in_bytes, char *error,
-                                             size_t error_bytes);
-int connection_upgraded(struct connection *connection, const struct wire_login *login, char *error,
-                        size_t error_bytes);
+                                             size_t out_bytes, size_t in_bytes,
+                                             struct error *error);
+int connection_upgraded(struct connection *connection, const struct wire_login *login,
+                        struct error *error);
 
 /* Waits for CONNACK, and sets *receive_maximum. -1 with a sentence in `error`; 0 else: from then on
  * nothing blocks. */
-int connection_accepted(struct connection *connection, unsigned *receive_maximum, char *error,
-                        size_t error_bytes);
+int connection_accepted(struct connection *connection, unsigned *receive_maximum,
+                        struct error *error);
 
 /* Closes it, after DISCONNECT where that can be sent at once. */
 void connection_free(struct connection *connection);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ERROR_BYTES 2304
 #define LOOK_MS 20 /* at the clock, at `stop` and at the input, when nothing comes */
 
 static volatile sig_atomic_t stop;
@@ -112,11 +111,11 @@ static int fail(const char *error)
 int main(int argc, char **argv)
 {
     struct crowd_settings settings;
-    char error[ERROR_BYTES];
+    struct error error;
     int help;
-    int parsed = crowd_settings_parse(&settings, argc, argv, &help, error, sizeof error);
+    int parsed = crowd_settings_parse(&settings, argc, argv, &help, &error);
     if (parsed < 0)
-        return fail(error);
+        return fail(error.text);
     if (parsed == 1) {
         printf("tally-crowd " TALLY_VERSION ": subscribers to one article's totals\n");
         if (help == 'h')
@@ -125,9 +124,9 @@ int main(int argc, char **argv)
     }
     catch_signals();
     setvbuf(stdout, NULL, _IOLBF, 0);
-    struct audience *audience = audience_new(&settings, &stop, error, sizeof error);
+    struct audience *audience = audience_new(&settings, &stop, &error);
     if (audience == NULL)
-        return fail(error);
+        return fail(error.text);
     printf("ready\n");
     run(&settings, audience);
     print_report(&settings, audience);

@@ -55,42 +55,41 @@ static const struct option OPTIONS[] = {
 };
 #define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
 
-static int check_topic(const char *option, const char *topic, char *error, size_t error_bytes)
+static int check_topic(const char *option, const char *topic, struct error *error)
 {
     return strpbrk(topic, "+#") == NULL
                ? 0
-               : error_say(error, error_bytes, "option %s: %.80s is not a topic without wildcards",
-                           option, topic);
+               : error_set(error, "option %s: %.80s is not a topic without wildcards", option,
+                           topic);
 }
 
-static int check(struct crowd_settings *settings, char *error, size_t error_bytes)
+static int check(struct crowd_settings *settings, struct error *error)
 {
     bool named = settings->username[0] != '\0';
-    if (checked_protocol(settings->protocol, &settings->version, error, error_bytes) != 0 ||
-        check_topic("filter", settings->filter, error, error_bytes) != 0 ||
-        check_topic("reactions", settings->reactions, error, error_bytes) != 0)
+    if (checked_protocol(settings->protocol, &settings->version, error) != 0 ||
+        check_topic("filter", settings->filter, error) != 0 ||
+        check_topic("reactions", settings->reactions, error) != 0)
         return -1;
     if (strlen(settings->kind) > TOTAL_KIND_MAX_BYTES)
-        return error_say(error, error_bytes, "option kind: %.60s is not a kind", settings->kind);
+        return error_set(error, "option kind: %.60s is not a kind", settings->kind);
     if ((settings->publish > 0) + (settings->probes > 0) + settings->react > 1)
-        return error_say(error, error_bytes, "options publish, probes and react: one task at most");
+        return error_set(error, "options publish, probes and react: one task at most");
     if (named != (settings->password_file[0] != '\0') || (named && settings->publish == 0))
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "options username and password_file: both are needed, or neither, and "
                          "only with publish");
-    if (named &&
-        checked_password(settings->password_file, settings->password, error, error_bytes) != 0)
+    if (named && checked_password(settings->password_file, settings->password, error) != 0)
         return -1;
     return checked_connections(settings->connections + settings->probes + (settings->publish > 0),
-                               error, error_bytes);
+                               error);
 }
 
 int crowd_settings_parse(struct crowd_settings *settings, int argc, char **argv, int *help,
-                         char *error, size_t error_bytes)
+                         struct error *error)
 {
     memset(settings, 0, sizeof *settings);
-    int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error, error_bytes);
-    return parsed == 0 ? check(settings, error, error_bytes) : parsed;
+    int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error);
+    return parsed == 0 ? check(settings, error) : parsed;
 }
 
 void crowd_settings_print(void *out)

@@ -3,6 +3,7 @@
 #define TALLY_BENCH_CROWD_SETTINGS_H
 
 #include "checked.h"
+#include "core/error.h"
 #include "core/option.h"
 
 #include <stdbool.h>
@@ -31,7 +32,7 @@ struct crowd_settings {
 /* Returns 0, 1 where --help or --version was asked for (*help is 'h' or 'v'), or -1 with one line
  * in `error` that names the option and what it accepts. */
 int crowd_settings_parse(struct crowd_settings *settings, int argc, char **argv, int *help,
-                         char *error, size_t error_bytes);
+                         struct error *error);
 
 /* The table of options, for --help. */
 void crowd_settings_print(void *out);

@@ -356,9 +356,8 @@ int main(int argc, char **argv)
 {
     struct settings settings;
     int help = 0;
-    char error[512];
-    int parsed =
-        option_parse(OPTIONS, OPTIONS_N, &settings, argc, argv, &help, error, sizeof error);
+    struct error error;
+    int parsed = option_parse(OPTIONS, OPTIONS_N, &settings, argc, argv, &help, &error);
     int level = parsed == 0 ? log_level_of(settings.log_level) : 0;
     if (parsed == 1) {
         printf("tally-demo: simulated readers at a human pace\n");
@@ -366,10 +365,10 @@ int main(int argc, char **argv)
         return 0;
     }
     if (parsed == 0 && level < 0)
-        snprintf(error, sizeof error, "option log_level: %s is not error, warning, info or debug",
-                 settings.log_level);
+        error_set(&error, "option log_level: %s is not error, warning, info or debug",
+                  settings.log_level);
     if (parsed != 0 || level < 0) {
-        fprintf(stderr, "tally-demo: %s\n", error);
+        fprintf(stderr, "tally-demo: %s\n", error.text);
         return 1;
     }
     log_init("tally-demo", (enum log_level)level);

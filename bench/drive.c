@@ -55,8 +55,8 @@ struct drive {
 
 /* --- making and ending --- */
 
-static int open_peer(struct drive *drive, const struct addrinfo *addresses, size_t i, char *error,
-                     size_t error_bytes)
+static int open_peer(struct drive *drive, const struct addrinfo *addresses, size_t i,
+                     struct error *error)
 {
     const struct load_settings *settings = drive->settings;
     struct peer *peer = &drive->peer[i];
@@ -72,35 +72,35 @@ static int open_peer(struct drive *drive, const struct addrinfo *addresses, size
     };
     peer->drive = drive;
     choice_begin(&peer->memory, settings->seed, (uint32_t)i);
-    peer->connection = connection_open(addresses, &login, OUT_BYTES, IN_BYTES, error, error_bytes);
+    peer->connection = connection_open(addresses, &login, OUT_BYTES, IN_BYTES, error);
     return peer->connection == NULL ? -1 : 0;
 }
 
-static int accept_peer(struct drive *drive, size_t i, char *error, size_t error_bytes)
+static int accept_peer(struct drive *drive, size_t i, struct error *error)
 {
     struct peer *peer = &drive->peer[i];
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
     unsigned receive_maximum;
-    if (connection_accepted(peer->connection, &receive_maximum, error, error_bytes) != 0)
+    if (connection_accepted(peer->connection, &receive_maximum, error) != 0)
         return -1;
     if (receive_maximum < drive->window)
         drive->window = receive_maximum;
     if (epoll_ctl(drive->epoll, EPOLL_CTL_ADD, connection_socket(peer->connection), &event) != 0)
-        return error_say(error, error_bytes, "epoll: %s", strerror(errno));
+        return error_set(error, "epoll: %s", strerror(errno));
     return 0;
 }
 
-static int open_peers(struct drive *drive, char *error, size_t error_bytes)
+static int open_peers(struct drive *drive, struct error *error)
 {
     struct addrinfo *addresses;
     int answer = -1;
     if (connection_resolve(drive->settings->host, (unsigned)drive->settings->port, &addresses,
-                           error, error_bytes) != 0)
+                           error) != 0)
         return -1;
     for (size_t i = 0; i < drive->peers + OPENING; i++) {
-        if (i < drive->peers && open_peer(drive, addresses, i, error, error_bytes) != 0)
+        if (i < drive->peers && open_peer(drive, addresses, i, error) != 0)
             goto done;
-        if (i >= OPENING && accept_peer(drive, i - OPENING, error, error_bytes) != 0)
+        if (i >= OPENING && accept_peer(drive, i - OPENING, error) != 0)
             goto done;
     }
     answer = 0;
@@ -126,7 +126,7 @@ static int make_windows(struct drive *drive)
 }
 
 struct drive *drive_new(const struct load_settings *settings, const volatile sig_atomic_t *stop,
-                        char *error, size_t error_bytes)
+                        struct error *error)
 {
     const struct choice_config choice = {
         .articles = (uint32_t)settings->articles,
@@ -149,13 +149,13 @@ struct drive *drive_new(const struct load_settings *settings, const volatile sig
     drive->messages = load_message_new(settings);
     if (drive->epoll < 0 || drive->choice == NULL || drive->peer == NULL || drive->messages == NULL)
         goto no_memory;
-    if (open_peers(drive, error, error_bytes) != 0)
+    if (open_peers(drive, error) != 0)
         goto fail;
     if (make_windows(drive) != 0)
         goto no_memory;
     return drive;
 no_memory:
-    error_say(error, error_bytes, "no memory for so many connections and articles");
+    error_set(error, "no memory for so many connections and articles");
 fail:
     drive_free(drive);
     return NULL;

@@ -3,11 +3,11 @@
 #ifndef TALLY_BENCH_DRIVE_H
 #define TALLY_BENCH_DRIVE_H
 
+#include "core/error.h"
 #include "latency.h"
 #include "load_settings.h"
 
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define DRIVE_DRAIN_S 30 /* for the last answers, after the last reaction was sent */
@@ -31,7 +31,7 @@ struct drive;
  * nothing more is sent then. NULL with a sentence in `error`. The settings and `stop` must outlive
  * it. */
 struct drive *drive_new(const struct load_settings *settings, const volatile sig_atomic_t *stop,
-                        char *error, size_t error_bytes);
+                        struct error *error);
 void drive_free(struct drive *drive);
 
 /* Sends `reactions` and waits until the broker has dealt with every one: until its PUBACK at QoS 1;

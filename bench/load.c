@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ERROR_BYTES 2304 /* an unknown option's line names all that are known */
-
 static volatile sig_atomic_t stop;
 
 static void on_signal(int number)
@@ -85,11 +83,11 @@ int main(int argc, char **argv)
 {
     struct load_settings settings;
     struct drive_counts warmup = {0}, counts;
-    char error[ERROR_BYTES];
+    struct error error;
     int help;
-    int parsed = load_settings_parse(&settings, argc, argv, &help, error, sizeof error);
+    int parsed = load_settings_parse(&settings, argc, argv, &help, &error);
     if (parsed < 0)
-        return fail(error);
+        return fail(error.text);
     if (parsed == 1) {
         printf("tally-load " TALLY_VERSION
                ": reactions, as fast as the broker takes them, or at a rate\n");
@@ -98,9 +96,9 @@ int main(int argc, char **argv)
         return 0;
     }
     catch_signals();
-    struct drive *drive = drive_new(&settings, &stop, error, sizeof error);
+    struct drive *drive = drive_new(&settings, &stop, &error);
     if (drive == NULL)
-        return fail(error);
+        return fail(error.text);
     if (settings.warmup > 0)
         drive_run(drive, settings.warmup, &warmup);
     if (settings.hold)

@@ -61,55 +61,52 @@ static const struct option OPTIONS[] = {
 #define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
 
 /* Who logs in as whom. */
-static int check_readers(struct load_settings *settings, char *error, size_t error_bytes)
+static int check_readers(struct load_settings *settings, struct error *error)
 {
     bool named = settings->username[0] != '\0';
     if (named != (settings->password_file[0] != '\0'))
-        return error_say(error, error_bytes,
-                         "options username and password_file: both are needed, or neither");
+        return error_set(error, "options username and password_file: both are needed, or neither");
     if (named != settings->reader_in_payload)
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "option reader_in_payload: on needs username and password_file, off "
                          "accepts neither");
     if (!named && settings->readers > settings->connections)
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "option readers: %llu is over connections (%llu): each connection is one "
                          "reader, but with reader_in_payload",
                          (unsigned long long)settings->readers,
                          (unsigned long long)settings->connections);
-    return named ? checked_password(settings->password_file, settings->password, error, error_bytes)
-                 : 0;
+    return named ? checked_password(settings->password_file, settings->password, error) : 0;
 }
 
-static int check(struct load_settings *settings, char *error, size_t error_bytes)
+static int check(struct load_settings *settings, struct error *error)
 {
-    if (checked_protocol(settings->protocol, &settings->version, error, error_bytes) != 0)
+    if (checked_protocol(settings->protocol, &settings->version, error) != 0)
         return -1;
     settings->zipf = strcmp(settings->spread, "zipf") == 0;
     if (!settings->zipf && strcmp(settings->spread, "even") != 0)
-        return error_say(error, error_bytes, "option spread: %.60s is not even or zipf",
-                         settings->spread);
+        return error_set(error, "option spread: %.60s is not even or zipf", settings->spread);
     if (settings->changes + settings->retractions > 100)
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "options changes and retractions: together they are over 100 percent");
     size_t prefix = strlen(settings->topic_prefix);
     if (prefix > PREFIX_MAX_BYTES || strpbrk(settings->topic_prefix, "+#") != NULL ||
         (prefix > 0 && settings->topic_prefix[prefix - 1] != '/'))
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "option topic_prefix: %.80s is not empty, or levels that end with /, 64 "
                          "bytes at most",
                          settings->topic_prefix);
-    if (check_readers(settings, error, error_bytes) != 0)
+    if (check_readers(settings, error) != 0)
         return -1;
-    return checked_connections(settings->connections, error, error_bytes);
+    return checked_connections(settings->connections, error);
 }
 
 int load_settings_parse(struct load_settings *settings, int argc, char **argv, int *help,
-                        char *error, size_t error_bytes)
+                        struct error *error)
 {
     memset(settings, 0, sizeof *settings);
-    int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error, error_bytes);
-    return parsed == 0 ? check(settings, error, error_bytes) : parsed;
+    int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error);
+    return parsed == 0 ? check(settings, error) : parsed;
 }
 
 void load_settings_print(void *out)

@@ -3,6 +3,7 @@
 #define TALLY_BENCH_LOAD_SETTINGS_H
 
 #include "checked.h"
+#include "core/error.h"
 #include "core/option.h"
 
 #include <stdbool.h>
@@ -33,7 +34,7 @@ struct load_settings {
 /* Returns 0, 1 where --help or --version was asked for (*help is 'h' or 'v'), or -1 with one line
  * in `error` that names the option and what it accepts. */
 int load_settings_parse(struct load_settings *settings, int argc, char **argv, int *help,
-                        char *error, size_t error_bytes);
+                        struct error *error);
 
 /* The table of options, for --help. */
 void load_settings_print(void *out);

@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ERROR_BYTES 2304
 #define OUT_BYTES 65536
 #define IN_BYTES (1u << 20)
 #define LOOK_MS 100
@@ -112,39 +111,38 @@ static int look(struct sink *sink)
     return connection_flush(sink->connection) < 0 ? -1 : 0;
 }
 
-static int subscribe(struct sink *sink, char *error, size_t error_bytes)
+static int subscribe(struct sink *sink, struct error *error)
 {
     const struct settings *settings = sink->settings;
     const struct wire_login login = {.version = sink->version, .client_id = "sink-of-the-bench"};
     struct addrinfo *addresses;
     unsigned receive_maximum;
     size_t room;
-    if (connection_resolve(settings->host, (unsigned)settings->port, &addresses, error,
-                           error_bytes) != 0)
+    if (connection_resolve(settings->host, (unsigned)settings->port, &addresses, error) != 0)
         return -1;
-    sink->connection = connection_open(addresses, &login, OUT_BYTES, IN_BYTES, error, error_bytes);
+    sink->connection = connection_open(addresses, &login, OUT_BYTES, IN_BYTES, error);
     freeaddrinfo(addresses);
     if (sink->connection == NULL ||
-        connection_accepted(sink->connection, &receive_maximum, error, error_bytes) != 0)
+        connection_accepted(sink->connection, &receive_maximum, error) != 0)
         return -1;
     unsigned char *out = connection_room(sink->connection, &room);
     connection_put(sink->connection, wire_subscribe(out, room, sink->version, PACKET_ID,
                                                     settings->filter, (int)settings->qos));
     if (connection_flush(sink->connection) != 1)
-        return error_say(error, error_bytes, "cannot send SUBSCRIBE: %s", strerror(errno));
+        return error_set(error, "cannot send SUBSCRIBE: %s", strerror(errno));
     return 0;
 }
 
-static int run(struct sink *sink, char *error, size_t error_bytes)
+static int run(struct sink *sink, struct error *error)
 {
     uint64_t stop_ns = meter_now_ns() + sink->settings->seconds * UINT64_C(1000000000);
     bool said = false;
-    if (subscribe(sink, error, error_bytes) != 0)
+    if (subscribe(sink, error) != 0)
         return -1;
     sink->now_ns = meter_now_ns();
     while (stop == 0 && sink->counted < sink->settings->messages && sink->now_ns < stop_ns) {
         if (look(sink) != 0)
-            return error_say(error, error_bytes,
+            return error_set(error,
                              "the broker ended the connection, or refused the subscription, after "
                              "%" PRIu64 " messages",
                              sink->counted);
@@ -153,17 +151,17 @@ static int run(struct sink *sink, char *error, size_t error_bytes)
             said = true;
         }
     }
-    return said ? 0 : error_say(error, error_bytes, "no answer to SUBSCRIBE");
+    return said ? 0 : error_set(error, "no answer to SUBSCRIBE");
 }
 
 static int parse(struct settings *settings, struct sink *sink, int argc, char **argv, int *help,
-                 char *error, size_t error_bytes)
+                 struct error *error)
 {
     memset(settings, 0, sizeof *settings);
-    int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error, error_bytes);
+    int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error);
     if (parsed != 0)
         return parsed;
-    return checked_protocol(settings->protocol, &sink->version, error, error_bytes);
+    return checked_protocol(settings->protocol, &sink->version, error);
 }
 
 int main(int argc, char **argv)
@@ -171,9 +169,9 @@ int main(int argc, char **argv)
     struct settings settings;
     struct sink sink = {.settings = &settings};
     struct sigaction action = {.sa_handler = on_signal};
-    char error[ERROR_BYTES];
+    struct error error;
     int help;
-    int answer = parse(&settings, &sink, argc, argv, &help, error, sizeof error);
+    int answer = parse(&settings, &sink, argc, argv, &help, &error);
     if (answer == 1) {
         printf("tally-sink " TALLY_VERSION ": a subscriber that only counts\n");
         if (help == 'h')
@@ -185,9 +183,9 @@ int main(int argc, char **argv)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     if (answer == 0)
-        answer = run(&sink, error, sizeof error);
+        answer = run(&sink, &error);
     if (answer != 0)
-        fprintf(stderr, "tally-sink: %s\n", error);
+        fprintf(stderr, "tally-sink: %s\n", error.text);
     else
         printf("{\"program\":\"tally-sink\",\"counted\":%" PRIu64 ",\"first_ns\":%" PRIu64
                ",\"last_ns\":%" PRIu64 ",\"cpu_seconds\":%.6f}\n",

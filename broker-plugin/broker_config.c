@@ -68,11 +68,10 @@ static void take_setting(struct broker_config *config, const char *key, const ch
     }
 }
 
-static int read_file(struct broker_config *config, const char *path, bool main_file, char *error,
-                     size_t error_bytes);
+static int read_file(struct broker_config *config, const char *path, bool main_file,
+                     struct error *error);
 
-static int read_include_dir(struct broker_config *config, const char *path, char *error,
-                            size_t error_bytes)
+static int read_include_dir(struct broker_config *config, const char *path, struct error *error)
 {
     static const char ending[] = ".conf";
     struct dirent **names;
@@ -80,7 +79,7 @@ static int read_include_dir(struct broker_config *config, const char *path, char
 
     int n = scandir(path, &names, NULL, alphasort);
     if (n < 0)
-        return error_say(error, error_bytes, "include_dir %s: %s", path, strerror(errno));
+        return error_set(error, "include_dir %s: %s", path, strerror(errno));
     for (int i = 0; i < n; i++) {
         char file[PATH_MAX_BYTES];
         size_t bytes = strlen(names[i]->d_name);
@@ -89,9 +88,9 @@ static int read_include_dir(struct broker_config *config, const char *path, char
         if (included && result == 0) {
             int needed = snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
             if (needed < 0 || (size_t)needed >= sizeof file)
-                result = error_say(error, error_bytes, "include_dir %s: path too long", path);
+                result = error_set(error, "include_dir %s: path too long", path);
             else
-                result = read_file(config, file, false, error, error_bytes);
+                result = read_file(config, file, false, error);
         }
         free(names[i]);
     }
@@ -101,8 +100,7 @@ static int read_include_dir(struct broker_config *config, const char *path, char
 
 /* Splits "key value" like the broker: the key ends at a blank, the value is the rest of the
  * line. */
-static int take_line(struct broker_config *config, char *line, bool main_file, char *error,
-                     size_t error_bytes)
+static int take_line(struct broker_config *config, char *line, bool main_file, struct error *error)
 {
     size_t bytes = strlen(line);
     while (bytes > 0 && (line[bytes - 1] == '\n' || line[bytes - 1] == '\r'))
@@ -115,7 +113,7 @@ static int take_line(struct broker_config *config, char *line, bool main_file, c
         *value++ = '\0';
     value += strspn(value, " ");
     if (is(line, "include_dir"))
-        return main_file ? read_include_dir(config, value, error, error_bytes) : 0;
+        return main_file ? read_include_dir(config, value, error) : 0;
     /* A trailing blank must not make "true " false. */
     bytes = strlen(value);
     while (bytes > 0 && value[bytes - 1] == ' ')
@@ -124,8 +122,8 @@ static int take_line(struct broker_config *config, char *line, bool main_file, c
     return 0;
 }
 
-static int read_file(struct broker_config *config, const char *path, bool main_file, char *error,
-                     size_t error_bytes)
+static int read_file(struct broker_config *config, const char *path, bool main_file,
+                     struct error *error)
 {
     char *line = NULL;
     size_t line_bytes = 0;
@@ -133,18 +131,18 @@ static int read_file(struct broker_config *config, const char *path, bool main_f
 
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
+        return error_set(error, "%s: %s", path, strerror(errno));
     while (result == 0 && getline(&line, &line_bytes, file) >= 0)
-        result = take_line(config, line, main_file, error, error_bytes);
+        result = take_line(config, line, main_file, error);
     if (result == 0 && ferror(file))
-        result = error_say(error, error_bytes, "%s: cannot be read", path);
+        result = error_set(error, "%s: cannot be read", path);
     free(line);
     fclose(file);
     return result;
 }
 
 int broker_config_read(struct broker_config *config, const char *cmdline, size_t cmdline_bytes,
-                       char *error, size_t error_bytes)
+                       struct error *error)
 {
     const char *end = cmdline + cmdline_bytes;
     bool found = false;
@@ -152,10 +150,10 @@ int broker_config_read(struct broker_config *config, const char *cmdline, size_t
 
     memset(config, 0, sizeof *config);
     if (cmdline_bytes == 0 || end[-1] != '\0')
-        return error_say(error, error_bytes, "the broker's command line cannot be read");
+        return error_set(error, "the broker's command line cannot be read");
     for (const char *argument = cmdline; argument < end; argument += strlen(argument) + 1) {
         if (is_file) {
-            if (read_file(config, argument, true, error, error_bytes) != 0)
+            if (read_file(config, argument, true, error) != 0)
                 return -1;
             found = true;
         }
@@ -163,12 +161,11 @@ int broker_config_read(struct broker_config *config, const char *cmdline, size_t
     }
     config->no_expiration = config->expiration_s == 0;
     if (!found)
-        return error_say(error, error_bytes,
-                         "the broker's command line names no configuration file");
+        return error_set(error, "the broker's command line names no configuration file");
     return 0;
 }
 
-int broker_config_read_own(struct broker_config *config, char *error, size_t error_bytes)
+int broker_config_read_own(struct broker_config *config, struct error *error)
 {
     static const char path[] = "/proc/self/cmdline";
     char *cmdline = malloc(CMDLINE_MAX_BYTES);
@@ -176,10 +173,10 @@ int broker_config_read_own(struct broker_config *config, char *error, size_t err
     int result;
 
     if (cmdline == NULL || file == NULL)
-        result = error_say(error, error_bytes, "%s: cannot be read", path);
+        result = error_set(error, "%s: cannot be read", path);
     else
-        result = broker_config_read(config, cmdline, fread(cmdline, 1, CMDLINE_MAX_BYTES, file),
-                                    error, error_bytes);
+        result =
+            broker_config_read(config, cmdline, fread(cmdline, 1, CMDLINE_MAX_BYTES, file), error);
     if (file != NULL)
         fclose(file);
     free(cmdline);

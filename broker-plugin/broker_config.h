@@ -4,6 +4,8 @@
 #ifndef TALLY_BROKER_PLUGIN_BROKER_CONFIG_H
 #define TALLY_BROKER_PLUGIN_BROKER_CONFIG_H
 
+#include "core/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,10 +30,10 @@ struct broker_config {
  * with a NUL), and those of their include_dir. Returns 0, or -1 with a sentence in `error` if one
  * cannot be read or none is named. */
 int broker_config_read(struct broker_config *config, const char *cmdline, size_t cmdline_bytes,
-                       char *error, size_t error_bytes);
+                       struct error *error);
 
 /* The same for this process. */
-int broker_config_read_own(struct broker_config *config, char *error, size_t error_bytes);
+int broker_config_read_own(struct broker_config *config, struct error *error);
 
 /* Called for each finding. `fatal`: Tally could not keep its promise. */
 typedef void (*broker_config_say_fn)(void *user, bool fatal, const char *sentence);

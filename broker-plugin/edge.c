@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define WHY_MAX_BYTES 768
 /* Capacity of the limit tables, at some 32 bytes per entry: ten times the readers that react within
  * the few seconds that a bucket takes to fill. */
 #define READERS_MAX 131072
@@ -15,11 +14,11 @@
 #define CREATORS_MAX 32768
 
 int edge_configure(struct edge *edge, const char *const *names, const char *const *values, size_t n,
-                   char *error, size_t error_bytes)
+                   struct error *error)
 {
     struct settings *settings = &edge->settings;
 
-    if (settings_load(settings, names, values, n, error, error_bytes) != 0)
+    if (settings_load(settings, names, values, n, error) != 0)
         return -1;
     edge->rules = (struct role_rules){
         .prefix = settings->topic_prefix,
@@ -38,15 +37,15 @@ static struct ring_producer *ring_of(void *user, uint32_t shard)
     return spool_producer_ring(user, shard);
 }
 
-static int load_secrets(struct edge *edge, char *error, size_t error_bytes)
+static int load_secrets(struct edge *edge, struct error *error)
 {
-    char why[WHY_MAX_BYTES];
+    struct error why;
 
-    if (services_load(&edge->services, edge->settings.services_file, why, sizeof why) != 0)
-        return error_say(error, error_bytes, "option services_file: %s", why);
-    if (reader_key_load(&edge->admit.key, edge->settings.key_file, why, sizeof why) != 0)
-        return error_say(error, error_bytes, "option key_file: %s", why);
-    return edge->settings.by_token ? edge_load_token_keys(edge, error, error_bytes) : 0;
+    if (services_load(&edge->services, edge->settings.services_file, &why) != 0)
+        return error_set(error, "option services_file: %s", why.text);
+    if (reader_key_load(&edge->admit.key, edge->settings.key_file, &why) != 0)
+        return error_set(error, "option key_file: %s", why.text);
+    return edge->settings.by_token ? edge_load_token_keys(edge, error) : 0;
 }
 
 bool edge_token_keys_changed(struct edge *edge)
@@ -54,14 +53,14 @@ bool edge_token_keys_changed(struct edge *edge)
     return token_keys_changed(edge->settings.token_keys, &edge->token_keys_seen);
 }
 
-int edge_load_token_keys(struct edge *edge, char *error, size_t error_bytes)
+int edge_load_token_keys(struct edge *edge, struct error *error)
 {
-    char why[WHY_MAX_BYTES];
+    struct error why;
 
     token_keys_changed(edge->settings.token_keys, &edge->token_keys_seen);
-    struct token_keys *keys = token_keys_load(edge->settings.token_keys, why, sizeof why);
+    struct token_keys *keys = token_keys_load(edge->settings.token_keys, &why);
     if (keys == NULL)
-        return error_say(error, error_bytes, "option token_keys: %s", why);
+        return error_set(error, "option token_keys: %s", why.text);
     token_keys_free(edge->token_keys);
     edge->token_keys = keys;
     return 0;
@@ -76,7 +75,7 @@ static struct limit_table *table_of(uint32_t max, uint64_t rate, uint64_t period
 }
 
 /* The known articles and their states, which apply even where limits are off. */
-static int open_registry(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
+static int open_registry(struct edge *edge, uint64_t seed, struct error *error)
 {
     const struct settings *settings = &edge->settings;
     struct registry_rules rules = {
@@ -93,9 +92,9 @@ static int open_registry(struct edge *edge, uint64_t seed, char *error, size_t e
 
     if (getrandom(&rules.creator_key, sizeof rules.creator_key, 0) !=
         (ssize_t)sizeof rules.creator_key)
-        return error_say(error, error_bytes, "the kernel gives no random numbers");
-    edge->registry = registry_file_open(settings->spool, &rules, edge->note, sizeof edge->note,
-                                        error, error_bytes);
+        return error_set(error, "the kernel gives no random numbers");
+    edge->registry =
+        registry_file_open(settings->spool, &rules, edge->note, sizeof edge->note, error);
     explicit_bzero(&rules.key, sizeof rules.key);
     explicit_bzero(&rules.creator_key, sizeof rules.creator_key);
     if (edge->registry == NULL)
@@ -104,7 +103,7 @@ static int open_registry(struct edge *edge, uint64_t seed, char *error, size_t e
     return 0;
 }
 
-static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
+static int open_limits(struct edge *edge, uint64_t seed, struct error *error)
 {
     const struct settings *settings = &edge->settings;
     struct admit *admit = &edge->admit;
@@ -128,11 +127,11 @@ static int open_limits(struct edge *edge, uint64_t seed, char *error, size_t err
     edge->sessions = session_table_new(CLIENT_MAX, settings->max_sessions);
     if (admit->readers == NULL || admit->addresses == NULL || admit->reader_creates == NULL ||
         admit->address_creates == NULL || edge->connections == NULL || edge->sessions == NULL)
-        return error_say(error, error_bytes, "no memory for the limits");
+        return error_set(error, "no memory for the limits");
     return 0;
 }
 
-int edge_open(struct edge *edge, char *error, size_t error_bytes)
+int edge_open(struct edge *edge, struct error *error)
 {
     const struct settings *settings = &edge->settings;
     uint64_t seed;
@@ -142,16 +141,16 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
         .kinds = settings->kind_table,
     };
 
-    if (load_secrets(edge, error, error_bytes) != 0)
+    if (load_secrets(edge, error) != 0)
         return -1;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-        return error_say(error, error_bytes, "cannot read random bytes");
+        return error_set(error, "cannot read random bytes");
     edge->clients = client_table_new(CLIENT_MAX);
     edge->refusals = refusals_new(&edge->admit.key, seed);
     if (edge->clients == NULL || edge->refusals == NULL)
-        return error_say(error, error_bytes, "no memory");
+        return error_set(error, "no memory");
     reader_fingerprint(&edge->admit.key, want.fingerprint);
-    edge->spool = spool_producer_open(settings->spool, &want, error, error_bytes);
+    edge->spool = spool_producer_open(settings->spool, &want, error);
     if (edge->spool == NULL)
         return -1;
     edge->admit.kinds = settings->kind_table;
@@ -161,9 +160,9 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
     edge->admit.ring = ring_of;
     edge->admit.ring_user = edge->spool;
     admit_set_prefix(&edge->admit, settings->topic_prefix);
-    if (open_registry(edge, seed, error, error_bytes) != 0)
+    if (open_registry(edge, seed, error) != 0)
         return -1;
-    return settings->limits ? open_limits(edge, seed, error, error_bytes) : 0;
+    return settings->limits ? open_limits(edge, seed, error) : 0;
 }
 
 void edge_close(struct edge *edge)

@@ -13,6 +13,7 @@
 #include "settings.h"
 #include "token_keys.h"
 
+#include "core/error.h"
 #include "core/services.h"
 #include "spool/spool_producer.h"
 
@@ -38,16 +39,16 @@ struct edge {
 
 /* Call first: parses the options. 0, or -1 with a sentence in `error` that names the option. */
 int edge_configure(struct edge *edge, const char *const *names, const char *const *values, size_t n,
-                   char *error, size_t error_bytes);
+                   struct error *error);
 
 /* Call second: loads the secrets, opens the spool and sets up the limits. 0, or -1 with `error`. */
-int edge_open(struct edge *edge, char *error, size_t error_bytes);
+int edge_open(struct edge *edge, struct error *error);
 
 /* Whether the token_keys file differs from the one that was last read or tried. */
 bool edge_token_keys_changed(struct edge *edge);
 
 /* Reads the token_keys file. 0, or -1 with `error`: the current keys then stay. */
-int edge_load_token_keys(struct edge *edge, char *error, size_t error_bytes);
+int edge_load_token_keys(struct edge *edge, struct error *error);
 
 /* For an edge that was zeroed first, however far opening got. Leaves no secret in memory. */
 void edge_close(struct edge *edge);

@@ -18,7 +18,7 @@
 #define CREATION_MS 10000    /* ops/refusals, if articles were only registered or forgotten */
 #define EXPIRED_MAX 200      /* connections with expired tokens that are ended each time */
 #define UNPASSED_AT_ONCE 100 /* states from before the start, published each time */
-#define ERROR_MAX_BYTES 1024
+#define NOTE_MAX_BYTES 1024
 
 /* The counts that the log last reported. */
 struct watch {
@@ -165,15 +165,15 @@ void housekeeping_say_token_keys(const struct edge *edge)
  * operator changes keys. */
 static void tend_token_keys(struct housekeeping *house, bool anyway)
 {
-    char error[ERROR_MAX_BYTES];
+    struct error error;
 
     if (!house->edge->settings.by_token || (!edge_token_keys_changed(house->edge) && !anyway))
         return;
-    if (edge_load_token_keys(house->edge, error, sizeof error) == 0)
+    if (edge_load_token_keys(house->edge, &error) == 0)
         housekeeping_say_token_keys(house->edge);
     else
         broker_say(MOSQ_LOG_WARNING, "the keys of readers' tokens stay as they were",
-                   "reason=\"%s\"", error);
+                   "reason=\"%s\"", error.text);
 }
 
 /* Ends connections whose tokens have expired, a limited number at a time. Their wills are sent, as
@@ -212,7 +212,7 @@ void housekeeping_free(struct housekeeping *house)
 
 void housekeeping_tend(struct housekeeping *house, uint64_t now_ms, uint64_t unix_ms)
 {
-    char note[ERROR_MAX_BYTES];
+    char note[NOTE_MAX_BYTES];
 
     spool_producer_tend(house->edge->spool, note, sizeof note);
     if (note[0] != '\0')

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 
 #define PLUGIN_VERSION 5
-#define ERROR_MAX_BYTES 1024
 
 /* --- events --- */
 
@@ -144,14 +143,14 @@ static const struct {
 
 /* --- start and end --- */
 
-static int register_events(struct plugin *plugin, char *error, size_t error_bytes)
+static int register_events(struct plugin *plugin, struct error *error)
 {
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         int code =
             mosquitto_callback_register(plugin->id, events[i].event, events[i].call, NULL, plugin);
         if (code != MOSQ_ERR_SUCCESS)
-            return error_say(error, error_bytes, "the broker knows no event %d (code %d)",
-                             events[i].event, code);
+            return error_set(error, "the broker knows no event %d (code %d)", events[i].event,
+                             code);
     }
     return 0;
 }
@@ -171,15 +170,15 @@ static void plugin_free(struct plugin *plugin)
 }
 
 static int plugin_start(struct plugin *plugin, const struct mosquitto_opt *options, int n,
-                        char *error, size_t error_bytes)
+                        struct error *error)
 {
-    if (startup_open(&plugin->edge, options, n, error, error_bytes) != 0)
+    if (startup_open(&plugin->edge, options, n, error) != 0)
         return -1;
     plugin->housekeeping = housekeeping_new(&plugin->edge, &plugin->counts);
     plugin->charge = charge_new(&plugin->edge, &plugin->counts);
     if (plugin->housekeeping == NULL || plugin->charge == NULL)
-        return error_say(error, error_bytes, "no memory");
-    return register_events(plugin, error, error_bytes);
+        return error_set(error, "no memory");
+    return register_events(plugin, error);
 }
 
 int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
@@ -193,14 +192,14 @@ int mosquitto_plugin_version(int supported_version_count, const int *supported_v
 int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata,
                           struct mosquitto_opt *options, int option_count)
 {
-    char error[ERROR_MAX_BYTES];
+    struct error error;
     struct plugin *plugin = calloc(1, sizeof *plugin);
     if (plugin == NULL)
         return MOSQ_ERR_NOMEM;
     plugin->id = identifier;
-    if (plugin_start(plugin, options, option_count, error, sizeof error) != 0) {
-        if (error[0] != '\0')
-            broker_say(MOSQ_LOG_ERR, error, "%s", "");
+    if (plugin_start(plugin, options, option_count, &error) != 0) {
+        if (error.text[0] != '\0')
+            broker_say(MOSQ_LOG_ERR, error.text, "%s", "");
         plugin_free(plugin);
         return MOSQ_ERR_INVAL;
     }

@@ -45,7 +45,7 @@ static unsigned char *map_present(int folder_fd, size_t *bytes)
 /* Creates an empty file under another name, with its space allocated: on a full disk a sparse file
  * would cause a SIGBUS at a later store. */
 static int make_new(struct registry_file *file, int folder_fd, const struct registry_rules *rules,
-                    char *error, size_t error_bytes)
+                    struct error *error)
 {
     uint32_t max = rules->max;
     int wrong;
@@ -54,7 +54,7 @@ static int make_new(struct registry_file *file, int folder_fd, const struct regi
     (void)unlinkat(folder_fd, NEW_NAME, 0); /* what a broker that was killed here left behind */
     int fd = openat(folder_fd, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
     if (fd < 0)
-        return error_say(error, error_bytes, "%s cannot be made: %s", NEW_NAME, strerror(errno));
+        return error_set(error, "%s cannot be made: %s", NEW_NAME, strerror(errno));
     do
         wrong = posix_fallocate(fd, 0, (off_t)registry_layout_bytes(max));
     while (wrong == EINTR);
@@ -68,7 +68,7 @@ static int make_new(struct registry_file *file, int folder_fd, const struct regi
     close(fd);
     if (wrong != 0) {
         (void)unlinkat(folder_fd, NEW_NAME, 0);
-        return error_say(error, error_bytes, "%s cannot have its %zu bytes: %s", NEW_NAME,
+        return error_set(error, "%s cannot have its %zu bytes: %s", NEW_NAME,
                          registry_layout_bytes(max), strerror(wrong));
     }
     file->memory = memory;
@@ -78,44 +78,42 @@ static int make_new(struct registry_file *file, int folder_fd, const struct regi
 }
 
 /* Moves the new one into place, fully written to disk. */
-static int install(struct registry_file *file, int folder_fd, char *error, size_t error_bytes)
+static int install(struct registry_file *file, int folder_fd, struct error *error)
 {
     if (msync(file->memory, file->bytes, MS_SYNC) != 0 ||
         renameat(folder_fd, NEW_NAME, folder_fd, NAME) != 0)
-        return error_say(error, error_bytes, "%s cannot become %s: %s", NEW_NAME, NAME,
-                         strerror(errno));
+        return error_set(error, "%s cannot become %s: %s", NEW_NAME, NAME, strerror(errno));
     (void)fsync(folder_fd);
     return 0;
 }
 
 static int make_of(struct registry_file *file, int folder_fd, const struct registry_rules *rules,
-                   const unsigned char *old, size_t old_bytes, char *error, size_t error_bytes)
+                   const unsigned char *old, size_t old_bytes, struct error *error)
 {
-    if (make_new(file, folder_fd, rules, error, error_bytes) != 0)
+    if (make_new(file, folder_fd, rules, error) != 0)
         return -1;
     file->registry = registry_new(file->memory, rules);
     int taken = file->registry == NULL ? REGISTRY_NO_MEMORY
                 : old == NULL          ? 0
                                        : registry_import(file->registry, old, old_bytes);
     if (taken == REGISTRY_TOO_MANY)
-        return error_say(
-            error, error_bytes,
-            "option max_articles: more than %u articles have a state in the file " NAME,
+        return error_set(
+            error, "option max_articles: more than %u articles have a state in the file " NAME,
             rules->max);
     if (taken != 0)
-        return error_say(error, error_bytes, "no memory for %u articles", rules->max);
-    return install(file, folder_fd, error, error_bytes);
+        return error_set(error, "no memory for %u articles", rules->max);
+    return install(file, folder_fd, error);
 }
 
 /* Continues the existing file, or builds a new one from it. */
 static int registry_file_fill(struct registry_file *file, int folder_fd,
-                              const struct registry_rules *rules, char *error, size_t error_bytes)
+                              const struct registry_rules *rules, struct error *error)
 {
     size_t bytes = 0;
     unsigned char *memory = map_present(folder_fd, &bytes);
 
     if (memory == NULL || !registry_layout_fits(memory, bytes, rules->max, &rules->kinds)) {
-        int result = make_of(file, folder_fd, rules, memory, bytes, error, error_bytes);
+        int result = make_of(file, folder_fd, rules, memory, bytes, error);
         if (memory != NULL)
             munmap(memory, bytes);
         return result;
@@ -124,35 +122,34 @@ static int registry_file_fill(struct registry_file *file, int folder_fd,
     file->bytes = bytes;
     file->registry = registry_new(memory, rules);
     if (file->registry == NULL)
-        return error_say(error, error_bytes, "no memory for %u articles", rules->max);
+        return error_set(error, "no memory for %u articles", rules->max);
     /* It was read in full; only the pages in use need stay. */
     (void)madvise(memory, bytes, MADV_DONTNEED);
     return 0;
 }
 
 struct registry_file *registry_file_open(const char *folder, const struct registry_rules *rules,
-                                         char *note, size_t note_bytes, char *error,
-                                         size_t error_bytes)
+                                         char *note, size_t note_bytes, struct error *error)
 {
-    char why[256];
+    struct error why;
     int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct registry_file *file = calloc(1, sizeof *file);
 
-    error_write(note, note_bytes, "%s", "");
+    note[0] = '\0';
     if (folder_fd < 0 || file == NULL) {
-        error_write(error, error_bytes, "spool %s: %s", folder, strerror(errno));
+        error_set(error, "spool %s: %s", folder, strerror(errno));
         goto fail;
     }
-    if (registry_file_fill(file, folder_fd, rules, why, sizeof why) != 0) {
-        error_write(error, error_bytes, "spool %s: %s", folder, why);
+    if (registry_file_fill(file, folder_fd, rules, &why) != 0) {
+        error_set(error, "spool %s: %s", folder, why.text);
         goto fail;
     }
     close(folder_fd);
     if (registry_damaged(file->registry) > 0 || registry_damaged_states(file->registry) > 0)
-        error_write(note, note_bytes,
-                    "known articles: %u were damaged and are forgotten; the states of %u were "
-                    "damaged, and they are closed",
-                    registry_damaged(file->registry), registry_damaged_states(file->registry));
+        snprintf(note, note_bytes,
+                 "known articles: %u were damaged and are forgotten; the states of %u were "
+                 "damaged, and they are closed",
+                 registry_damaged(file->registry), registry_damaged_states(file->registry));
     return file;
 fail:
     if (folder_fd >= 0)

@@ -3,6 +3,7 @@
 #ifndef TALLY_BROKER_PLUGIN_REGISTRY_FILE_H
 #define TALLY_BROKER_PLUGIN_REGISTRY_FILE_H
 
+#include "core/error.h"
 #include "registry.h"
 
 struct registry_file;
@@ -11,8 +12,7 @@ struct registry_file;
  * with all its space allocated and imports what can be read of the old one. NULL with a sentence in
  * `error`: it cannot be created. `note` (may become empty) reports what was damaged. */
 struct registry_file *registry_file_open(const char *folder, const struct registry_rules *rules,
-                                         char *note, size_t note_bytes, char *error,
-                                         size_t error_bytes);
+                                         char *note, size_t note_bytes, struct error *error);
 void registry_file_close(struct registry_file *file); /* NULL is fine */
 
 /* Its contents, which belong to the file. */

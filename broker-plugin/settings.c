@@ -127,7 +127,7 @@ static int parse_identities(struct settings *settings)
 }
 
 /* Token options have no effect where tokens are not accepted, and would guard nothing. */
-static int check_tokens(const struct settings *settings, char *error, size_t error_bytes)
+static int check_tokens(const struct settings *settings, struct error *error)
 {
     const struct {
         const char *name, *value;
@@ -135,13 +135,12 @@ static int check_tokens(const struct settings *settings, char *error, size_t err
                    {"token_issuer", settings->token_issuer},
                    {"token_audience", settings->token_audience}};
     if (settings->by_token && settings->token_keys[0] == '\0')
-        return error_say(
-            error, error_bytes,
-            "option token_keys is missing: identities names token, which needs a file: "
-            "a JWKS, or one public key in PEM");
+        return error_set(
+            error, "option token_keys is missing: identities names token, which needs a file: "
+                   "a JWKS, or one public key in PEM");
     for (size_t i = 0; !settings->by_token && i < sizeof options / sizeof options[0]; i++)
         if (options[i].value[0] != '\0')
-            return error_say(error, error_bytes,
+            return error_set(error,
                              "option %s: no token is looked at, as identities does not name token; "
                              "it accepts %s",
                              options[i].name, ACCEPTS_IDENTITIES);
@@ -149,40 +148,40 @@ static int check_tokens(const struct settings *settings, char *error, size_t err
 }
 
 /* The checks that the table cannot express. */
-static int understand(struct settings *settings, char *error, size_t error_bytes)
+static int understand(struct settings *settings, struct error *error)
 {
-    char why[256];
+    struct error why;
 
     if (settings->ring_bytes % RING_UNIT_BYTES != 0)
-        return error_say(error, error_bytes, "option ring_bytes: %llu is not %s",
+        return error_set(error, "option ring_bytes: %llu is not %s",
                          (unsigned long long)settings->ring_bytes, ACCEPTS_RING_BYTES);
-    if (kind_table_parse(&settings->kind_table, settings->kinds, why, sizeof why) != 0)
-        return error_say(error, error_bytes, "option kinds: %s", why);
+    if (kind_table_parse(&settings->kind_table, settings->kinds, &why) != 0)
+        return error_set(error, "option kinds: %s", why.text);
     if (!article_prefix_valid(settings->topic_prefix))
-        return error_say(error, error_bytes, "option topic_prefix: %s is not %s",
-                         settings->topic_prefix, ARTICLE_PREFIX_ACCEPTS);
+        return error_set(error, "option topic_prefix: %s is not %s", settings->topic_prefix,
+                         ARTICLE_PREFIX_ACCEPTS);
     if (parse_identities(settings) != 0)
-        return error_say(error, error_bytes, "option identities: %s is not %s",
-                         settings->identities, ACCEPTS_IDENTITIES);
+        return error_set(error, "option identities: %s is not %s", settings->identities,
+                         ACCEPTS_IDENTITIES);
     if (address_nets_parse(&settings->proxy_nets, settings->trusted_proxies) != 0)
-        return error_say(error, error_bytes, "option trusted_proxies: %s is not %s",
-                         settings->trusted_proxies, ACCEPTS_PROXIES);
-    return check_tokens(settings, error, error_bytes);
+        return error_set(error, "option trusted_proxies: %s is not %s", settings->trusted_proxies,
+                         ACCEPTS_PROXIES);
+    return check_tokens(settings, error);
 }
 
 int settings_load(struct settings *settings, const char *const *names, const char *const *values,
-                  size_t n, char *error, size_t error_bytes)
+                  size_t n, struct error *error)
 {
     bool given[sizeof settings_options / sizeof settings_options[0]] = {false};
 
     memset(settings, 0, sizeof *settings);
-    if (option_defaults(settings_options, settings_options_n, settings, error, error_bytes) != 0)
+    if (option_defaults(settings_options, settings_options_n, settings, error) != 0)
         return -1;
     for (size_t i = 0; i < n; i++)
         if (option_set(settings_options, settings_options_n, settings, given, names[i],
-                       values[i] == NULL ? "" : values[i], error, error_bytes) != 0)
+                       values[i] == NULL ? "" : values[i], error) != 0)
             return -1;
-    if (option_check(settings_options, settings_options_n, given, error, error_bytes) != 0)
+    if (option_check(settings_options, settings_options_n, given, error) != 0)
         return -1;
-    return understand(settings, error, error_bytes);
+    return understand(settings, error);
 }

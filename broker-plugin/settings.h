@@ -3,6 +3,7 @@
 #define TALLY_BROKER_PLUGIN_SETTINGS_H
 
 #include "core/address.h"
+#include "core/error.h"
 
 #include "core/kind.h"
 #include "core/option.h"
@@ -46,6 +47,6 @@ extern const size_t settings_options_n;
 /* Fills `settings` from `n` pairs. Returns 0, or -1 with a sentence in `error` that names the
  * option and what it accepts. */
 int settings_load(struct settings *settings, const char *const *names, const char *const *values,
-                  size_t n, char *error, size_t error_bytes);
+                  size_t n, struct error *error);
 
 #endif

@@ -12,17 +12,17 @@
 
 #define OPTIONS_MAX 64
 
-static int configure(struct edge *edge, const struct mosquitto_opt *options, int n, char *error,
-                     size_t error_bytes)
+static int configure(struct edge *edge, const struct mosquitto_opt *options, int n,
+                     struct error *error)
 {
     const char *names[OPTIONS_MAX], *values[OPTIONS_MAX];
     if (n > OPTIONS_MAX)
-        return error_say(error, error_bytes, "over %d options", OPTIONS_MAX);
+        return error_set(error, "over %d options", OPTIONS_MAX);
     for (int i = 0; i < n; i++) {
         names[i] = options[i].key;
         values[i] = options[i].value;
     }
-    return edge_configure(edge, names, values, (size_t)n, error, error_bytes);
+    return edge_configure(edge, names, values, (size_t)n, error);
 }
 
 static void say_finding(void *user, bool fatal, const char *sentence)
@@ -33,16 +33,16 @@ static void say_finding(void *user, bool fatal, const char *sentence)
 
 /* 0, or -1 if the broker's configuration prevents the promise: all findings are then already
  * logged, and `error` is empty. */
-static int check_broker(struct edge *edge, char *error, size_t error_bytes)
+static int check_broker(struct edge *edge, struct error *error)
 {
     struct broker_config config;
 
-    if (broker_config_read_own(&config, error, error_bytes) != 0) {
+    if (broker_config_read_own(&config, error) != 0) {
         broker_say(MOSQ_LOG_WARNING, "the broker's configuration cannot be checked",
-                   "reason=\"%s\"", error);
+                   "reason=\"%s\"", error->text);
         return 0;
     }
-    error[0] = '\0';
+    error->text[0] = '\0';
     edge->session_expiration_s = config.expiration_s;
     if (broker_config_judge(&config, edge->settings.auto_id_may_react, say_finding, NULL) > 0)
         return -1;
@@ -50,7 +50,7 @@ static int check_broker(struct edge *edge, char *error, size_t error_bytes)
 }
 
 /* Whether properties are laid out in memory as property.c assumes. */
-static int check_properties(char *error, size_t error_bytes)
+static int check_properties(struct error *error)
 {
     static const char topic[] = "receipts/proof";
     static const unsigned char correlation[4] = {0, 1, 2, 0xff};
@@ -63,18 +63,17 @@ static int check_properties(char *error, size_t error_bytes)
         property_fits(list, topic, correlation);
     mosquitto_property_free_all(&list);
     return fits ? 0
-                : error_say(error, error_bytes,
+                : error_set(error,
                             "this version of Mosquitto keeps MQTT 5 properties in another way than "
                             "2.0 and 2.1: it is not supported");
 }
 
-int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n, char *error,
-                 size_t error_bytes)
+int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n, struct error *error)
 {
-    if (configure(edge, options, n, error, error_bytes) != 0 ||
-        check_broker(edge, error, error_bytes) != 0 || check_properties(error, error_bytes) != 0)
+    if (configure(edge, options, n, error) != 0 || check_broker(edge, error) != 0 ||
+        check_properties(error) != 0)
         return -1;
-    return edge_open(edge, error, error_bytes);
+    return edge_open(edge, error);
 }
 
 void startup_say_ready(const struct edge *edge)

@@ -4,15 +4,14 @@
 #define TALLY_BROKER_PLUGIN_STARTUP_H
 
 #include "broker.h"
+#include "core/error.h"
 #include "edge.h"
-
-#include <stddef.h>
 
 /* Opens a zeroed edge, after checking that this broker allows Tally to keep its promise. 0, or -1
  * with a sentence in `error`, which is empty if everything has been logged. Close the edge either
  * way. */
-int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n, char *error,
-                 size_t error_bytes);
+int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n,
+                 struct error *error);
 
 /* Logs that it is ready, and what an operator should know about it. */
 void startup_say_ready(const struct edge *edge);

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define WHY_MAX_BYTES 256
-
 /* A key of the file, with its name there. */
 struct key {
     struct token_key key;
@@ -122,16 +120,14 @@ static const char *take_jwk(struct token_keys *keys, const cJSON *jwk)
     return wrong != NULL ? wrong : token_key_take_jwk(&key->key, jwk);
 }
 
-static int take_jwks(struct token_keys *keys, const char *text, size_t bytes, char *error,
-                     size_t error_bytes)
+static int take_jwks(struct token_keys *keys, const char *text, size_t bytes, struct error *error)
 {
     cJSON *set = token_json_object(text, bytes);
     const cJSON *list = token_json_member(set, "keys"), *jwk;
     int at = 0, result = 0;
 
     if (!cJSON_IsArray(list))
-        result = error_say(error, error_bytes,
-                           "is neither a JWKS ({\"keys\":[…]}) nor a public key in PEM");
+        result = error_set(error, "is neither a JWKS ({\"keys\":[…]}) nor a public key in PEM");
     else
         cJSON_ArrayForEach(jwk, list)
         {
@@ -139,34 +135,32 @@ static int take_jwks(struct token_keys *keys, const char *text, size_t bytes, ch
             at++;
             if (wrong == NULL)
                 continue;
-            result = error_say(error, error_bytes, "key %d of %d %s", at, cJSON_GetArraySize(list),
-                               wrong);
+            result = error_set(error, "key %d of %d %s", at, cJSON_GetArraySize(list), wrong);
             break;
         }
     if (result == 0 && keys->n == 0)
-        result = error_say(error, error_bytes,
-                           "has no key for HS256, RS256, ES256 (P-256) or EdDSA (Ed25519)");
+        result = error_set(error, "has no key for HS256, RS256, ES256 (P-256) or EdDSA (Ed25519)");
     token_json_free(set);
     return result;
 }
 
 /* --- the file --- */
 
-struct token_keys *token_keys_parse(const char *text, size_t bytes, char *error, size_t error_bytes)
+struct token_keys *token_keys_parse(const char *text, size_t bytes, struct error *error)
 {
     static const char begin[] = "-----BEGIN ";
     struct token_keys *keys = calloc(1, sizeof *keys);
     int result;
 
     if (keys == NULL) {
-        error_say(error, error_bytes, "no memory");
+        error_set(error, "no memory");
         return NULL;
     }
     if (bytes >= sizeof begin - 1 && memcmp(text, begin, sizeof begin - 1) == 0) {
         const char *wrong = token_key_take_pem(&keys->key[keys->n++].key, text, bytes);
-        result = wrong == NULL ? 0 : error_say(error, error_bytes, "%s", wrong);
+        result = wrong == NULL ? 0 : error_set(error, "%s", wrong);
     } else {
-        result = take_jwks(keys, text, bytes, error, error_bytes);
+        result = take_jwks(keys, text, bytes, error);
     }
     if (result == 0)
         return keys;
@@ -174,26 +168,25 @@ struct token_keys *token_keys_parse(const char *text, size_t bytes, char *error,
     return NULL;
 }
 
-struct token_keys *token_keys_load(const char *path, char *error, size_t error_bytes)
+struct token_keys *token_keys_load(const char *path, struct error *error)
 {
-    char why[WHY_MAX_BYTES];
+    struct error why;
     bool shared = false;
     struct token_keys *keys = NULL;
     char *text = malloc(TOKEN_KEYS_FILE_MAX_BYTES);
 
     if (text == NULL) {
-        error_say(error, error_bytes, "%s: no memory", path);
+        error_set(error, "%s: no memory", path);
         return NULL;
     }
-    ssize_t bytes =
-        secret_file_read_any(path, text, TOKEN_KEYS_FILE_MAX_BYTES, &shared, error, error_bytes);
+    ssize_t bytes = secret_file_read_any(path, text, TOKEN_KEYS_FILE_MAX_BYTES, &shared, error);
     if (bytes >= 0) {
-        keys = token_keys_parse(text, (size_t)bytes, why, sizeof why);
+        keys = token_keys_parse(text, (size_t)bytes, &why);
         if (keys == NULL)
-            error_say(error, error_bytes, "%s: %s", path, why);
+            error_set(error, "%s: %s", path, why.text);
     }
     if (keys != NULL && shared && token_keys_secret(keys)) {
-        secret_file_refuse(path, error, error_bytes);
+        secret_file_refuse(path, error);
         token_keys_free(keys);
         keys = NULL;
     }

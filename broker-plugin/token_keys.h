@@ -5,6 +5,8 @@
 #ifndef TALLY_BROKER_PLUGIN_TOKEN_KEYS_H
 #define TALLY_BROKER_PLUGIN_TOKEN_KEYS_H
 
+#include "core/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,11 +38,10 @@ struct token_keys;
  * ignored. A weak, broken or private key is an error, as is a file without any key, one with more
  * than TOKEN_KEYS_MAX, and one with a secret that others may read. NULL with "PATH: …" in
  * `error`. */
-struct token_keys *token_keys_load(const char *path, char *error, size_t error_bytes);
+struct token_keys *token_keys_load(const char *path, struct error *error);
 
 /* The same for the contents of a file. */
-struct token_keys *token_keys_parse(const char *text, size_t bytes, char *error,
-                                    size_t error_bytes);
+struct token_keys *token_keys_parse(const char *text, size_t bytes, struct error *error);
 
 void token_keys_free(struct token_keys *keys); /* NULL is fine */
 

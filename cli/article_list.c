@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int article_list_parse(struct article_list *list, const char *option, char *error,
-                       size_t error_bytes)
+int article_list_parse(struct article_list *list, const char *option, struct error *error)
 {
     char *rest = list->text, *one;
     list->n = 0;
@@ -17,8 +16,7 @@ int article_list_parse(struct article_list *list, const char *option, char *erro
     snprintf(list->text, sizeof list->text, "%s", option);
     while ((one = strsep(&rest, ",")) != NULL) {
         if (!article_valid(one, strlen(one)))
-            return error_say(error, error_bytes,
-                             "option articles: \"%s\" is not " ARTICLE_LIST_ACCEPTS, one);
+            return error_set(error, "option articles: \"%s\" is not " ARTICLE_LIST_ACCEPTS, one);
         bool twice = false;
         for (size_t i = 0; i < list->n && !twice; i++)
             twice = strcmp(list->of[i], one) == 0;

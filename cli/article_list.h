@@ -2,6 +2,7 @@
 #ifndef TALLY_CLI_ARTICLE_LIST_H
 #define TALLY_CLI_ARTICLE_LIST_H
 
+#include "core/error.h"
 #include "core/option.h"
 
 #include <stddef.h>
@@ -17,7 +18,6 @@ struct article_list {
 
 /* Returns 0, or -1 with a sentence about the option `articles` in `error`. Duplicates are dropped.
  */
-int article_list_parse(struct article_list *list, const char *option, char *error,
-                       size_t error_bytes);
+int article_list_parse(struct article_list *list, const char *option, struct error *error);
 
 #endif

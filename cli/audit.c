@@ -13,12 +13,11 @@
 
 #define SETTLE_MS 3000 /* how long a difference may be under way: the feed sends every 250 ms */
 #define COULD_NOT_CHECK 2
-#define WHY_BYTES 1024
 
 static void articles(const struct audit_settings *settings, struct report *report,
                      struct store_view *store, const char *secret)
 {
-    char why[WHY_BYTES];
+    struct error why;
     const struct retained_config broker = {
         .host = settings->links.mqtt_host,
         .port = (int)settings->links.mqtt_port,
@@ -32,9 +31,9 @@ static void articles(const struct audit_settings *settings, struct report *repor
         .web = web_new(settings->http_host, (int)settings->http_port),
         .settle_ms = SETTLE_MS,
     };
-    audit.retained = retained_open(&broker, why, sizeof why);
+    audit.retained = retained_open(&broker, &why);
     if (audit.retained == NULL)
-        report_fails(report, "articles", why);
+        report_fails(report, "articles", why.text);
     else if (audit.web == NULL)
         report_fails(report, "articles", "no memory");
     else
@@ -46,15 +45,15 @@ static void articles(const struct audit_settings *settings, struct report *repor
 static int audit(const struct audit_settings *settings, const struct links_secrets *secrets)
 {
     static struct report report; /* large */
-    char why[WHY_BYTES];
+    struct error why;
     if (report_init(&report) != 0)
         return COULD_NOT_CHECK;
     report.at_ms = clock_unix_ms();
     struct store_view *store =
         store_view_open(settings->links.redis_host, (int)settings->links.redis_port,
-                        secrets->redis[0] != '\0' ? secrets->redis : NULL, why, sizeof why);
+                        secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
     if (store == NULL) {
-        report_fails(&report, "store", why);
+        report_fails(&report, "store", why.text);
     } else {
         report.store = store_view_id(store);
         audit_books_run(&report, store, settings->spool, clock_monotonic_ms() + SETTLE_MS);
@@ -75,9 +74,9 @@ int audit_run(int argc, char **argv)
 {
     static struct audit_settings settings;
     struct links_secrets secrets;
-    char error[WHY_BYTES];
+    struct error error;
     int help = 0;
-    int rc = audit_settings_parse(&settings, argc, argv, &help, error, sizeof error);
+    int rc = audit_settings_parse(&settings, argc, argv, &help, &error);
     if (rc == 1) {
         if (help == 'v')
             puts("tally " TALLY_VERSION);
@@ -87,11 +86,11 @@ int audit_run(int argc, char **argv)
     }
     log_init("tally", LOG_LEVEL_ERROR);
     if (rc == 0)
-        rc = links_secrets_load(&secrets, &settings.links, ROLE_OPERATOR, error, sizeof error);
+        rc = links_secrets_load(&secrets, &settings.links, ROLE_OPERATOR, &error);
     if (rc == 0)
         rc = audit(&settings, &secrets);
     else {
-        fprintf(stderr, "tally audit: %s\n", error);
+        fprintf(stderr, "tally audit: %s\n", error.text);
         rc = COULD_NOT_CHECK;
     }
     links_wipe(&secrets);

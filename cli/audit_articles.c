@@ -184,13 +184,13 @@ static void look_at_broker(struct run *run, struct look *look, size_t n)
 static void look_at_http(struct run *run, struct look *look)
 {
     static char body[WEB_BODY_MAX_BYTES + 1]; /* large */
-    char why[256];
+    struct error why;
     struct audit_shown shown;
     const struct audit_kinds *kinds = store_view_kinds(run->audit->store);
     const char *article = look->subject->article;
-    int status, bytes = web_total(run->audit->web, article, &status, body, why, sizeof why);
+    int status, bytes = web_total(run->audit->web, article, &status, body, &why);
     if (bytes < 0) {
-        breaks(run, article, why);
+        breaks(run, article, why.text);
         return;
     }
     audit_differs(&look->differences, AUDIT_HTTP, "status", 200, status);

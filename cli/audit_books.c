@@ -3,7 +3,6 @@
 #include "daemon/clock.h"
 #include "spool/spool_view.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -34,36 +33,35 @@ static void add_field(void *user, uint32_t shard, const char *field, const char 
 }
 
 /* Redis's numbers, read before the moment of the view. */
-static enum taken ask_redis(struct books *books, struct store_view *store, char *why,
-                            size_t why_bytes)
+static enum taken ask_redis(struct books *books, struct store_view *store, struct error *why)
 {
     struct taking taking = {.books = books};
     for (uint32_t shard = 0; shard < store_view_shards(store); shard++)
         if (store_view_hash(store, shard, "rings", add_position, &taking) != 0 ||
             store_view_hash(store, shard, "books", add_field, &taking) != 0) {
-            snprintf(why, why_bytes, "%s", store_view_error(store));
+            error_set(why, "%s", store_view_error(store));
             return FAILED;
         }
     if (taking.damaged) {
-        snprintf(why, why_bytes, "redis: a ring's position is none");
+        error_set(why, "redis: a ring's position is none");
         return FAILED;
     }
     return TAKEN;
 }
 
 static enum taken take_with(struct books *books, struct spool_view *view, struct store_view *store,
-                            char *why, size_t why_bytes)
+                            struct error *why)
 {
-    snprintf(why, why_bytes, "the spool never stood still");
+    error_set(why, "the spool never stood still");
     if (spool_view_shards(view) != store_view_shards(store)) {
-        snprintf(why, why_bytes, "the spool has %u shards, the store %u", spool_view_shards(view),
-                 store_view_shards(store));
+        error_set(why, "the spool has %u shards, the store %u", spool_view_shards(view),
+                  store_view_shards(store));
         return FAILED;
     }
     books_begin(books, spool_view_edge_id(view));
     for (size_t i = 0; i < spool_view_rings(view); i++)
         books_add_ring(books, spool_view_ring(view, i));
-    enum taken asked = ask_redis(books, store, why, why_bytes);
+    enum taken asked = ask_redis(books, store, why);
     if (asked != TAKEN)
         return asked;
     if (spool_view_take(view) != 0)
@@ -82,14 +80,14 @@ static enum taken take_with(struct books *books, struct spool_view *view, struct
     return TAKEN;
 }
 
-static enum taken take(struct books *books, const char *spool, struct store_view *store, char *why,
-                       size_t why_bytes)
+static enum taken take(struct books *books, const char *spool, struct store_view *store,
+                       struct error *why)
 {
     bool retry;
-    struct spool_view *view = spool_view_open(spool, &retry, why, why_bytes);
+    struct spool_view *view = spool_view_open(spool, &retry, why);
     if (view == NULL)
         return retry ? AGAIN : FAILED;
-    enum taken taken = take_with(books, view, store, why, why_bytes);
+    enum taken taken = take_with(books, view, store, why);
     spool_view_free(view);
     return taken;
 }
@@ -114,16 +112,16 @@ void audit_books_run(struct report *report, struct store_view *store, const char
                      uint64_t limit_ms)
 {
     const struct timespec nap = {.tv_nsec = PAUSE_MS * 1000000};
-    char why[256];
+    struct error why;
     for (;;) {
         size_t differences = 0;
-        enum taken taken = take(&report->books, spool, store, why, sizeof why);
+        enum taken taken = take(&report->books, spool, store, &why);
         if (taken == TAKEN)
             books_compare(&report->books, store_view_id(store), count_one, &differences);
         bool late = clock_monotonic_ms() >= limit_ms;
         if (taken == FAILED || (taken == AGAIN && late)) {
             report->books.checked = false;
-            report_fails(report, "books", why);
+            report_fails(report, "books", why.text);
             return;
         }
         if (taken == TAKEN && (differences == 0 || late))

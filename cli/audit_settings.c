@@ -23,13 +23,13 @@ const struct option audit_settings_table[] = {
 const size_t audit_settings_count = sizeof audit_settings_table / sizeof audit_settings_table[0];
 
 int audit_settings_parse(struct audit_settings *settings, int argc, char **argv, int *help,
-                         char *error, size_t error_bytes)
+                         struct error *error)
 {
-    int rc = option_parse(audit_settings_table, audit_settings_count, settings, argc, argv, help,
-                          error, error_bytes);
+    int rc =
+        option_parse(audit_settings_table, audit_settings_count, settings, argc, argv, help, error);
     if (rc == 0)
-        rc = links_check(&settings->links, error, error_bytes);
+        rc = links_check(&settings->links, error);
     if (rc == 0)
-        rc = article_list_parse(&settings->list, settings->articles, error, error_bytes);
+        rc = article_list_parse(&settings->list, settings->articles, error);
     return rc;
 }

@@ -3,6 +3,7 @@
 #define TALLY_CLI_AUDIT_SETTINGS_H
 
 #include "article_list.h"
+#include "core/error.h"
 #include "daemon/links.h"
 
 #include <stdbool.h>
@@ -23,6 +24,6 @@ extern const size_t audit_settings_count;
 
 /* As option_parse. */
 int audit_settings_parse(struct audit_settings *settings, int argc, char **argv, int *help,
-                         char *error, size_t error_bytes);
+                         struct error *error);
 
 #endif

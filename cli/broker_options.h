@@ -3,10 +3,10 @@
 #ifndef TALLY_CLI_BROKER_OPTIONS_H
 #define TALLY_CLI_BROKER_OPTIONS_H
 
+#include "core/error.h"
 #include "core/kind.h"
 #include "core/option.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 /* The plugin's own defaults; a test compares them with docs/reference/options.md. */
@@ -22,11 +22,9 @@ struct broker_options {
 
 /* Parses the text of a mosquitto.conf. An option that is absent has its default. Returns 0, or -1
  * with a sentence in `error` that names the option. */
-int broker_options_parse(struct broker_options *options, const char *text, char *error,
-                         size_t error_bytes);
+int broker_options_parse(struct broker_options *options, const char *text, struct error *error);
 
 /* The same of a file, 1 MiB at most; files that it includes are not read. */
-int broker_options_load(struct broker_options *options, const char *path, char *error,
-                        size_t error_bytes);
+int broker_options_load(struct broker_options *options, const char *path, struct error *error);
 
 #endif

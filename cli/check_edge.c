@@ -18,7 +18,6 @@
 
 #define CLOCK_MAX_MS 2000 /* DESIGN.md, decision 2 */
 #define KINDS_BYTES ((KIND_MAX + 1) * (KIND_NAME_MAX_BYTES + 1))
-#define WHY_BYTES 1024
 
 struct checking {
     const struct operate_settings *settings;
@@ -45,9 +44,10 @@ static int check_key(struct checking *checking)
 {
     struct reader_key key;
     unsigned char print[READER_FINGERPRINT_BYTES];
-    char here[2 * READER_FINGERPRINT_BYTES + 1], why[WHY_BYTES];
-    if (reader_key_load(&key, checking->here.key_file, why, sizeof why) != 0)
-        return command_failed(checking->settings, "plugin_opt_key_file: %s", why);
+    char here[2 * READER_FINGERPRINT_BYTES + 1];
+    struct error why;
+    if (reader_key_load(&key, checking->here.key_file, &why) != 0)
+        return command_failed(checking->settings, "plugin_opt_key_file: %s", why.text);
     reader_fingerprint(&key, print);
     sodium_memzero(&key, sizeof key);
     sodium_bin2hex(here, sizeof here, print, sizeof print);
@@ -141,13 +141,14 @@ static int check_other(struct checking *checking)
 {
     const struct operate_settings *settings = checking->settings;
     static char body[WEB_BODY_MAX_BYTES + 1];
-    char prefix[OPTION_TEXT_MAX_BYTES + 1], store[17], why[WHY_BYTES];
+    char prefix[OPTION_TEXT_MAX_BYTES + 1], store[17];
+    struct error why;
     int status = 0, result = 0;
     struct web *web = web_new(settings->other_host, (int)settings->other_port);
     if (web == NULL)
         return command_failed(settings, "no memory");
-    if (web_get(web, "/metrics", &status, body, why, sizeof why) < 0)
-        result = command_failed(settings, "the other edge: %s", why);
+    if (web_get(web, "/metrics", &status, body, &why) < 0)
+        result = command_failed(settings, "the other edge: %s", why.text);
     else if (status != 200 || label_of(body, "topic_prefix", prefix, sizeof prefix) != 0 ||
              label_of(body, "store", store, sizeof store) != 0)
         result = command_failed(settings,
@@ -192,10 +193,10 @@ static int check_clock(struct checking *checking)
 static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
 {
     static struct checking checking; /* large */
-    char why[WHY_BYTES];
+    struct error why;
     checking.settings = settings;
-    if (broker_options_load(&checking.here, settings->broker_config, why, sizeof why) != 0)
-        return command_failed(settings, "%s", why);
+    if (broker_options_load(&checking.here, settings->broker_config, &why) != 0)
+        return command_failed(settings, "%s", why.text);
     checking.store = command_open(settings, secrets, NULL);
     if (checking.store == NULL)
         return COMMAND_FAILED;

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WHY_BYTES 1024
-
 static void say(enum operate_command command, const char *format, va_list arguments)
 {
     fprintf(stderr, "tally %s: ", operate_settings_name(command));
@@ -47,9 +45,9 @@ int command_run(enum operate_command command, int argc, char **argv,
 {
     static struct operate_settings settings; /* large */
     struct links_secrets secrets;
-    char error[WHY_BYTES];
+    struct error error;
     int help = 0;
-    int rc = operate_settings_parse(&settings, command, argc, argv, &help, error, sizeof error);
+    int rc = operate_settings_parse(&settings, command, argc, argv, &help, &error);
     if (rc == 1) {
         if (help == 'v')
             puts("tally " TALLY_VERSION);
@@ -59,12 +57,12 @@ int command_run(enum operate_command command, int argc, char **argv,
     }
     log_init("tally", LOG_LEVEL_ERROR);
     if (rc != 0)
-        return command_failed(&settings, "%s", error);
+        return command_failed(&settings, "%s", error.text);
     if (command == OPERATE_ARTICLE)
-        rc = links_secrets_load(&secrets, &settings.links, ROLE_OPERATOR, error, sizeof error);
+        rc = links_secrets_load(&secrets, &settings.links, ROLE_OPERATOR, &error);
     else
-        rc = links_redis_load(&secrets, &settings.links, error, sizeof error);
-    rc = rc == 0 ? run(&settings, &secrets) : command_failed(&settings, "%s", error);
+        rc = links_redis_load(&secrets, &settings.links, &error);
+    rc = rc == 0 ? run(&settings, &secrets) : command_failed(&settings, "%s", error.text);
     links_wipe(&secrets);
     return rc;
 }
@@ -72,19 +70,19 @@ int command_run(enum operate_command command, int argc, char **argv,
 struct store_view *command_open(const struct operate_settings *settings,
                                 const struct links_secrets *secrets, struct store_edit **edit)
 {
-    char why[WHY_BYTES];
+    struct error why;
     struct store_view *store =
         store_view_open(settings->links.redis_host, (int)settings->links.redis_port,
-                        secrets->redis[0] != '\0' ? secrets->redis : NULL, why, sizeof why);
+                        secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
     if (store == NULL) {
-        (void)command_failed(settings, "%s", why);
+        (void)command_failed(settings, "%s", why.text);
         return NULL;
     }
     if (edit == NULL)
         return store;
-    *edit = store_edit_new(store, why, sizeof why);
+    *edit = store_edit_new(store, &why);
     if (*edit == NULL) {
-        (void)command_failed(settings, "%s", why);
+        (void)command_failed(settings, "%s", why.text);
         goto fail;
     }
     if (!settings->dry_run && store_edit_drop(*edit) != 0) {

@@ -19,7 +19,6 @@
 
 #define SLICE 50 /* articles a call: 0.9 ms of Redis if the reader is in each, else 0.3 */
 #define HASH_BYTES 8
-#define WHY_BYTES 512
 
 struct erasing {
     const struct operate_settings *settings;
@@ -38,7 +37,7 @@ struct erasing {
 
 /* --- who --- */
 
-static ssize_t read_standard(char *out, size_t max, char *error, size_t error_bytes)
+static ssize_t read_standard(char *out, size_t max, struct error *error)
 {
     size_t used = 0;
     ssize_t n = 1;
@@ -47,23 +46,22 @@ static ssize_t read_standard(char *out, size_t max, char *error, size_t error_by
             n = read(STDIN_FILENO, out + used, max - used);
         while (n < 0 && errno == EINTR);
         if (n < 0)
-            return error_say(error, error_bytes, "standard input: %s", strerror(errno));
+            return error_set(error, "standard input: %s", strerror(errno));
         used += (size_t)n;
     }
     return (ssize_t)used;
 }
 
 /* Returns 0, or -1 with a sentence that does not contain the id. */
-static int read_reader(struct erasing *erasing, char *error, size_t error_bytes)
+static int read_reader(struct erasing *erasing, struct error *error)
 {
     const char *path = erasing->settings->reader_file;
-    char why[WHY_BYTES];
-    ssize_t bytes =
-        strcmp(path, "-") == 0
-            ? read_standard(erasing->reader, sizeof erasing->reader, why, sizeof why)
-            : secret_file_read(path, erasing->reader, sizeof erasing->reader, why, sizeof why);
+    struct error why;
+    ssize_t bytes = strcmp(path, "-") == 0
+                        ? read_standard(erasing->reader, sizeof erasing->reader, &why)
+                        : secret_file_read(path, erasing->reader, sizeof erasing->reader, &why);
     if (bytes < 0)
-        return error_say(error, error_bytes, "option reader_file: %s", why);
+        return error_set(error, "option reader_file: %s", why.text);
     size_t used = (size_t)bytes;
     if (used > 0 && erasing->reader[used - 1] == '\n')
         used--;
@@ -71,8 +69,7 @@ static int read_reader(struct erasing *erasing, char *error, size_t error_bytes)
         used--;
     if (used == 0 || used > READER_NAME_MAX_BYTES || memchr(erasing->reader, '\n', used) != NULL ||
         memchr(erasing->reader, '\0', used) != NULL)
-        return error_say(error, error_bytes,
-                         "option reader_file: it is not one line of 1 to %d bytes",
+        return error_set(error, "option reader_file: it is not one line of 1 to %d bytes",
                          READER_NAME_MAX_BYTES);
     erasing->reader_bytes = used;
     return 0;
@@ -180,15 +177,15 @@ static int work(struct erasing *erasing)
 static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
 {
     static struct erasing erasing; /* large */
-    char why[WHY_BYTES];
+    struct error why;
     int status = COMMAND_FAILED;
     erasing.settings = settings;
-    if (reader_key_load(&erasing.key, settings->key_file, why, sizeof why) != 0) {
-        status = command_failed(settings, "option key_file: %s", why);
+    if (reader_key_load(&erasing.key, settings->key_file, &why) != 0) {
+        status = command_failed(settings, "option key_file: %s", why.text);
         goto out;
     }
-    if (read_reader(&erasing, why, sizeof why) != 0) {
-        status = command_failed(settings, "%s", why);
+    if (read_reader(&erasing, &why) != 0) {
+        status = command_failed(settings, "%s", why.text);
         goto out;
     }
     erasing.store = command_open(settings, secrets, &erasing.edit);

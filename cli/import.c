@@ -13,7 +13,6 @@
 
 #define BASE_MAX_BYTES (2 + 9 * KIND_MAX)
 #define SAID_MAX 20 /* refused articles listed by name */
-#define WHY_BYTES 512
 
 struct importing {
     const struct operate_settings *settings;
@@ -124,17 +123,17 @@ static int read_file(const struct importing *importing)
 {
     const struct operate_settings *settings = importing->settings;
     const bool standard = strcmp(settings->file, "-") == 0;
-    char why[WHY_BYTES];
+    struct error why;
     FILE *in = standard ? stdin : fopen(settings->file, "re");
     if (in == NULL)
         return command_failed(settings, "%s: %s", settings->file, strerror(errno));
     int rc = import_file_read(in, settings->rows, store_view_kinds(importing->store),
-                              importing->table, why, sizeof why);
+                              importing->table, &why);
     if (!standard)
         (void)fclose(in);
     return rc == 0 ? COMMAND_DONE
                    : command_refused(settings, "%s: %s",
-                                     standard ? "standard input" : settings->file, why);
+                                     standard ? "standard input" : settings->file, why.text);
 }
 
 static int work(struct importing *importing)

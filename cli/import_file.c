@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define WHY_BYTES 512
-
 /* Reads a line without its end, LF or CR LF. Returns whether there was one; *bytes is above
  * ROWS_LINE_MAX_BYTES if the line is too long. */
 static bool read_line(FILE *in, char line[ROWS_LINE_MAX_BYTES + 2], size_t *bytes)
@@ -27,38 +25,38 @@ static bool read_line(FILE *in, char line[ROWS_LINE_MAX_BYTES + 2], size_t *byte
 }
 
 static int take_line(struct rows_reader *reader, struct table *table, char *line, size_t bytes,
-                     uint64_t number, char *error, size_t error_bytes)
+                     uint64_t number, struct error *error)
 {
     static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark that some programs write */
     struct rows_line said;
-    char why[WHY_BYTES];
+    struct error why;
     int rc;
     if (number == 1 && bytes >= 3 && memcmp(line, mark, 3) == 0) {
         line += 3;
         bytes -= 3;
     }
     if (bytes > ROWS_LINE_MAX_BYTES)
-        rc = error_say(why, sizeof why, "longer than %d bytes", ROWS_LINE_MAX_BYTES);
+        rc = error_set(&why, "longer than %d bytes", ROWS_LINE_MAX_BYTES);
     else
-        rc = rows_read(reader, line, bytes, &said, why, sizeof why);
+        rc = rows_read(reader, line, bytes, &said, &why);
     if (rc == 1)
-        rc = table_add_line(table, &said, number, why, sizeof why);
-    return rc == 0 ? 0 : error_say(error, error_bytes, "line %" PRIu64 ": %s", number, why);
+        rc = table_add_line(table, &said, number, &why);
+    return rc == 0 ? 0 : error_set(error, "line %" PRIu64 ": %s", number, why.text);
 }
 
 int import_file_read(FILE *in, enum rows_format format, const struct audit_kinds *kinds,
-                     struct table *table, char *error, size_t error_bytes)
+                     struct table *table, struct error *error)
 {
     char line[ROWS_LINE_MAX_BYTES + 2];
     struct rows_reader reader;
     size_t bytes;
     rows_reader_init(&reader, format, kinds);
     for (uint64_t number = 1; read_line(in, line, &bytes); number++)
-        if (take_line(&reader, table, line, bytes, number, error, error_bytes) != 0)
+        if (take_line(&reader, table, line, bytes, number, error) != 0)
             return -1;
     if (ferror(in) != 0)
-        return error_say(error, error_bytes, "it cannot be read: %s", strerror(errno));
+        return error_set(error, "it cannot be read: %s", strerror(errno));
     if (table_size(table) == 0)
-        return error_say(error, error_bytes, "there is no article in it");
+        return error_set(error, "there is no article in it");
     return 0;
 }

@@ -100,8 +100,8 @@ static bool names_an_article(enum operate_command command)
 }
 
 /* Whether a given option is one of the words in the table. */
-static int check_word(const char *name, const char *value, const char *const *words, char *error,
-                      size_t error_bytes)
+static int check_word(const char *name, const char *value, const char *const *words,
+                      struct error *error)
 {
     if (*value == '\0')
         return 0;
@@ -110,54 +110,51 @@ static int check_word(const char *name, const char *value, const char *const *wo
             return 0;
     for (size_t i = 0; i < ROWS; i++)
         if (strcmp(rows[i].option.name, name) == 0)
-            return error_say(error, error_bytes, "option %s: %s is not %s", name, value,
-                             rows[i].option.accepts);
+            return error_set(error, "option %s: %s is not %s", name, value, rows[i].option.accepts);
     return -1;
 }
 
-static int check_words(const struct operate_settings *settings, char *error, size_t error_bytes)
+static int check_words(const struct operate_settings *settings, struct error *error)
 {
     static const char *const states[] = {"open", "closed", NULL},
                              *const results[] = {"always", "after_close", NULL},
                              *const formats[] = {"csv", "jsonl", NULL},
                              *const sources[] = {"username", "client_id", "token", NULL},
                              *const counts[] = {"remove", "keep", NULL};
-    if (check_word("state", settings->state, states, error, error_bytes) != 0 ||
-        check_word("results", settings->results, results, error, error_bytes) != 0 ||
-        check_word("format", settings->format, formats, error, error_bytes) != 0 ||
-        check_word("source", settings->source, sources, error, error_bytes) != 0 ||
-        check_word("counts", settings->counts, counts, error, error_bytes) != 0)
+    if (check_word("state", settings->state, states, error) != 0 ||
+        check_word("results", settings->results, results, error) != 0 ||
+        check_word("format", settings->format, formats, error) != 0 ||
+        check_word("source", settings->source, sources, error) != 0 ||
+        check_word("counts", settings->counts, counts, error) != 0)
         return -1;
     if (settings->clear && (settings->state[0] != '\0' || settings->kinds[0] != '\0' ||
                             settings->opens_at[0] != '\0' || settings->closes_at[0] != '\0' ||
                             settings->results[0] != '\0'))
-        return error_say(error, error_bytes,
-                         "option clear: takes all of the state back, and goes "
-                         "with no other part of it");
+        return error_set(error, "option clear: takes all of the state back, and goes "
+                                "with no other part of it");
     return 0;
 }
 
-static int check(struct operate_settings *settings, char *error, size_t error_bytes)
+static int check(struct operate_settings *settings, struct error *error)
 {
     if (names_an_article(settings->command) && settings->article[0] == '\0')
-        return error_say(error, error_bytes,
-                         "an article is missing: tally %s ARTICLE --option=value …",
+        return error_set(error, "an article is missing: tally %s ARTICLE --option=value …",
                          operate_settings_name(settings->command));
     if (names_an_article(settings->command) &&
         !article_valid(settings->article, strlen(settings->article)))
-        return error_say(error, error_bytes, "%s is not an article id", settings->article);
-    if (check_words(settings, error, error_bytes) != 0)
+        return error_set(error, "%s is not an article id", settings->article);
+    if (check_words(settings, error) != 0)
         return -1;
     settings->rows = strcmp(settings->format, "jsonl") == 0 ? ROWS_JSONL : ROWS_CSV;
     if (settings->command == OPERATE_ARTICLE)
-        return links_check(&settings->links, error, error_bytes);
+        return links_check(&settings->links, error);
     if (settings->command == OPERATE_EXPORT)
-        return article_list_parse(&settings->list, settings->articles, error, error_bytes);
+        return article_list_parse(&settings->list, settings->articles, error);
     return 0;
 }
 
 int operate_settings_parse(struct operate_settings *settings, enum operate_command command,
-                           int argc, char **argv, int *help, char *error, size_t error_bytes)
+                           int argc, char **argv, int *help, struct error *error)
 {
     struct option table[ROWS];
     size_t n = rows_of(command, table);
@@ -165,12 +162,11 @@ int operate_settings_parse(struct operate_settings *settings, enum operate_comma
     settings->command = command;
     if (names_an_article(command) && argc > 1 && strncmp(argv[1], "--", 2) != 0) {
         if (strlen(argv[1]) > ARTICLE_MAX_BYTES)
-            return error_say(error, error_bytes, "an article's id has %d bytes at most",
-                             ARTICLE_MAX_BYTES);
+            return error_set(error, "an article's id has %d bytes at most", ARTICLE_MAX_BYTES);
         memcpy(settings->article, argv[1], strlen(argv[1]));
         argc--;
         argv++;
     }
-    int rc = option_parse(table, n, settings, argc, argv, help, error, error_bytes);
-    return rc == 0 ? check(settings, error, error_bytes) : rc;
+    int rc = option_parse(table, n, settings, argc, argv, help, error);
+    return rc == 0 ? check(settings, error) : rc;
 }

@@ -7,6 +7,7 @@
 #include "rows.h"
 
 #include "core/article.h"
+#include "core/error.h"
 #include "daemon/links.h"
 
 #include <stdbool.h>
@@ -56,7 +57,7 @@ const char *operate_settings_name(enum operate_command command);
 /* Like option_parse; argv[0] is the command's name, and for some commands argv[1] is the article.
  * Settings of other commands' options are empty. */
 int operate_settings_parse(struct operate_settings *settings, enum operate_command command,
-                           int argc, char **argv, int *help, char *error, size_t error_bytes);
+                           int argc, char **argv, int *help, struct error *error);
 
 /* The command's options, like option_print. */
 void operate_settings_print(enum operate_command command, FILE *out);

@@ -24,7 +24,7 @@
 struct retained {
     struct mosquitto *client;
     char prefix[PREFIX_MAX_BYTES + 1];
-    char error[256];
+    struct error error;
     bool up, down;
     int awaited, acknowledged; /* message ids */
     bool refused;
@@ -47,8 +47,7 @@ static void on_connect(struct mosquitto *client, void *user, int reason, int fla
     if (reason == 0)
         retained->up = true;
     else
-        snprintf(retained->error, sizeof retained->error, "broker: %s",
-                 mosquitto_reason_string(reason));
+        error_set(&retained->error, "broker: %s", mosquitto_reason_string(reason));
 }
 
 static void on_disconnect(struct mosquitto *client, void *user, int reason,
@@ -58,9 +57,9 @@ static void on_disconnect(struct mosquitto *client, void *user, int reason,
     (void)client;
     (void)properties;
     retained->down = true;
-    if (retained->error[0] == '\0')
-        snprintf(retained->error, sizeof retained->error, "broker: %s",
-                 reason >= 0x80 ? mosquitto_reason_string(reason) : "the connection ended");
+    if (retained->error.text[0] == '\0')
+        error_set(&retained->error, "broker: %s",
+                  reason >= 0x80 ? mosquitto_reason_string(reason) : "the connection ended");
 }
 
 static void on_subscribe(struct mosquitto *client, void *user, int mid, int n, const int *granted,
@@ -107,8 +106,8 @@ static void on_message(struct mosquitto *client, void *user,
 
 static int fail(struct retained *retained, int rc)
 {
-    if (retained->error[0] == '\0')
-        snprintf(retained->error, sizeof retained->error, "broker: %s", mosquitto_strerror(rc));
+    if (retained->error.text[0] == '\0')
+        error_set(&retained->error, "broker: %s", mosquitto_strerror(rc));
     return -1;
 }
 
@@ -135,8 +134,7 @@ static int turn_until(struct retained *retained, bool (*done)(const struct retai
         if (rc != MOSQ_ERR_SUCCESS || retained->down)
             return fail(retained, rc);
         if (clock_monotonic_ms() > limit_ms) {
-            snprintf(retained->error, sizeof retained->error, "broker: no answer in %d s",
-                     ANSWER_MS / 1000);
+            error_set(&retained->error, "broker: no answer in %d s", ANSWER_MS / 1000);
             return -1;
         }
     }
@@ -168,13 +166,12 @@ static int make_client(struct retained *retained, const struct retained_config *
                : -1;
 }
 
-struct retained *retained_open(const struct retained_config *config, char *error,
-                               size_t error_bytes)
+struct retained *retained_open(const struct retained_config *config, struct error *error)
 {
     struct retained *retained = calloc(1, sizeof *retained);
     if (retained == NULL || strlen(config->prefix) > PREFIX_MAX_BYTES ||
         make_client(retained, config) != 0) {
-        error_say(error, error_bytes, "broker: no memory");
+        error_set(error, "broker: no memory");
         goto refused;
     }
     memcpy(retained->prefix, config->prefix, strlen(config->prefix) + 1);
@@ -182,7 +179,7 @@ struct retained *retained_open(const struct retained_config *config, char *error
     if (rc == MOSQ_ERR_SUCCESS && turn_until(retained, connected) == 0)
         return retained;
     (void)fail(retained, rc);
-    error_say(error, error_bytes, "%s (%s:%d)", retained->error, config->host, config->port);
+    error_set(error, "%s (%s:%d)", retained->error.text, config->host, config->port);
 refused:
     retained_free(retained);
     return NULL;
@@ -203,7 +200,7 @@ void retained_free(struct retained *retained)
 
 const char *retained_error(const struct retained *retained)
 {
-    return retained->error;
+    return retained->error.text;
 }
 
 /* --- asking --- */
@@ -225,8 +222,7 @@ static int ask(struct retained *retained, int n, char *const *filters)
     if (rc != MOSQ_ERR_SUCCESS)
         return fail(retained, rc);
     if (retained->refused) {
-        snprintf(retained->error, sizeof retained->error, "broker: this user may not see %s",
-                 retained->area);
+        error_set(&retained->error, "broker: this user may not see %s", retained->area);
         return -1;
     }
     return 0;

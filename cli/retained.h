@@ -4,6 +4,8 @@
 #ifndef TALLY_CLI_RETAINED_H
 #define TALLY_CLI_RETAINED_H
 
+#include "core/error.h"
+
 #include <stddef.h>
 
 #define RETAINED_BATCH_MAX 64
@@ -21,8 +23,7 @@ struct retained_config {
 typedef void (*retained_fn)(void *user, const char *article, const char *payload, size_t bytes);
 
 /* Connects. NULL with a sentence in `error`. */
-struct retained *retained_open(const struct retained_config *config, char *error,
-                               size_t error_bytes);
+struct retained *retained_open(const struct retained_config *config, struct error *error);
 void retained_free(struct retained *retained);
 const char *retained_error(const struct retained *retained);
 

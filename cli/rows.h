@@ -5,6 +5,7 @@
 
 #include "audit/audit_compare.h"
 #include "core/article.h"
+#include "core/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,6 +77,6 @@ void rows_reader_init(struct rows_reader *reader, enum rows_format format,
  * its content, 0 for a line without content (a header, an empty line), or -1 with the reason in
  * `error`. */
 int rows_read(struct rows_reader *reader, char *line, size_t bytes, struct rows_line *out,
-              char *error, size_t error_bytes);
+              struct error *error);
 
 #endif

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#define WHY_BYTES 512
 #define AGREE_MS 3000 /* a pause of the store delays its feed for up to two seconds */
 #define LOOK_MS 50
 
@@ -148,7 +147,7 @@ static int make(const struct operate_settings *settings, const struct seen *seen
         .closes_at = settings->closes_at,
     };
     struct article_state state = {0};
-    char why[WHY_BYTES];
+    struct error why;
     *out_bytes = 0;
     if (settings->clear)
         return COMMAND_DONE;
@@ -158,8 +157,8 @@ static int make(const struct operate_settings *settings, const struct seen *seen
         return command_refused(settings, "what is %s is not a state: --clear first",
                                seen->retained ? "retained" : "in Redis");
     state.version = 0; /* it is an operator's now */
-    if (state_change_apply(&state, &change, why, sizeof why) != 0)
-        return command_failed(settings, "%s", why);
+    if (state_change_apply(&state, &change, &why) != 0)
+        return command_failed(settings, "%s", why.text);
     *out_bytes =
         article_state_write(&state, NULL, 0, false, out, ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1);
     return COMMAND_DONE;
@@ -200,7 +199,7 @@ static int work(const struct operate_settings *settings, const struct links_secr
 
 static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
 {
-    char why[WHY_BYTES];
+    struct error why;
     const struct retained_config broker = {
         .host = settings->links.mqtt_host,
         .port = (int)settings->links.mqtt_port,
@@ -208,9 +207,9 @@ static int run(const struct operate_settings *settings, const struct links_secre
         .password = secrets->mqtt,
         .prefix = settings->links.topic_prefix,
     };
-    struct retained *retained = retained_open(&broker, why, sizeof why);
+    struct retained *retained = retained_open(&broker, &why);
     if (retained == NULL)
-        return command_failed(settings, "%s", why);
+        return command_failed(settings, "%s", why.text);
     int status = work(settings, secrets, retained);
     retained_free(retained);
     return command_printed(settings, status);

@@ -3,8 +3,7 @@
 #define TALLY_CLI_STATE_CHANGE_H
 
 #include "core/article_state.h"
-
-#include <stddef.h>
+#include "core/error.h"
 
 /* The changes; "" leaves a part unchanged. */
 struct state_change {
@@ -14,7 +13,7 @@ struct state_change {
 };
 
 /* Returns 0, or -1 with a sentence that names the option. */
-int state_change_apply(struct article_state *state, const struct state_change *change, char *error,
-                       size_t error_bytes);
+int state_change_apply(struct article_state *state, const struct state_change *change,
+                       struct error *error);
 
 #endif

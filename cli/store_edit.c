@@ -21,14 +21,14 @@ extern const unsigned long reset_lua_bytes, base_lua_bytes, erase_lua_bytes, dro
 struct store_edit {
     struct store_view *store;
     char sha[SCRIPTS][STORE_VIEW_SHA_BYTES];
-    char error[320];
+    struct error error;
 };
 
 /* --- making --- */
 
 static int fail(struct store_edit *edit, const char *why)
 {
-    snprintf(edit->error, sizeof edit->error, "%s", why);
+    error_set(&edit->error, "%s", why);
     return -1;
 }
 
@@ -39,11 +39,11 @@ static int load(struct store_edit *edit, enum store_edit_script which, const uns
     return rc == 0 ? 0 : fail(edit, store_view_error(edit->store));
 }
 
-struct store_edit *store_edit_new(struct store_view *store, char *error, size_t error_bytes)
+struct store_edit *store_edit_new(struct store_view *store, struct error *error)
 {
     struct store_edit *edit = calloc(1, sizeof *edit);
     if (edit == NULL) {
-        error_say(error, error_bytes, "no memory");
+        error_set(error, "no memory");
         return NULL;
     }
     edit->store = store;
@@ -51,7 +51,7 @@ struct store_edit *store_edit_new(struct store_view *store, char *error, size_t 
         load(edit, STORE_EDIT_BASE, base_lua, base_lua_bytes) != 0 ||
         load(edit, STORE_EDIT_ERASE, erase_lua, erase_lua_bytes) != 0 ||
         load(edit, STORE_EDIT_DROP, drop_lua, drop_lua_bytes) != 0) {
-        error_say(error, error_bytes, "%s", edit->error);
+        error_set(error, "%s", edit->error.text);
         free(edit);
         return NULL;
     }
@@ -65,7 +65,7 @@ void store_edit_free(struct store_edit *edit)
 
 const char *store_edit_error(const struct store_edit *edit)
 {
-    return edit->error;
+    return edit->error.text;
 }
 
 /* --- calling --- */

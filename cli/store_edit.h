@@ -4,6 +4,7 @@
 #ifndef TALLY_CLI_STORE_EDIT_H
 #define TALLY_CLI_STORE_EDIT_H
 
+#include "core/error.h"
 #include "store_view.h"
 
 #include <stdbool.h>
@@ -18,7 +19,7 @@ enum store_edit_script { STORE_EDIT_RESET, STORE_EDIT_BASE, STORE_EDIT_ERASE, ST
 struct store_edit;
 
 /* Loads the scripts. NULL with a sentence in `error`. The caller keeps ownership of the store. */
-struct store_edit *store_edit_new(struct store_view *store, char *error, size_t error_bytes);
+struct store_edit *store_edit_new(struct store_view *store, struct error *error);
 void store_edit_free(struct store_edit *edit);
 const char *store_edit_error(const struct store_edit *edit);
 

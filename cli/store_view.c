@@ -20,7 +20,7 @@
 
 struct store_view {
     redisContext *redis;
-    char error[256];
+    struct error error;
     char count_sha[SHA_DIGITS + 1], pause_sha[SHA_DIGITS + 1];
     char whose[17];
     uint64_t id;
@@ -37,11 +37,11 @@ struct store_view {
 static redisReply *checked(struct store_view *view, redisReply *reply, const char *what)
 {
     if (reply == NULL) {
-        snprintf(view->error, sizeof view->error, "redis: %s", view->redis->errstr);
+        error_set(&view->error, "redis: %s", view->redis->errstr);
         return NULL;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        snprintf(view->error, sizeof view->error, "redis: %s: %s", what, reply->str);
+        error_set(&view->error, "redis: %s: %s", what, reply->str);
         freeReplyObject(reply);
         return NULL;
     }
@@ -64,7 +64,7 @@ static redisReply *ask_words(struct store_view *view, int argc, const char **arg
 static int strange(struct store_view *view, redisReply *reply, const char *what)
 {
     freeReplyObject(reply);
-    snprintf(view->error, sizeof view->error, "redis: %s: no such answer", what);
+    error_set(&view->error, "redis: %s: no such answer", what);
     return -1;
 }
 
@@ -120,12 +120,11 @@ static int read_store(struct store_view *view)
         take_field(view, reply->element[i]->str, reply->element[i + 1]->str);
     freeReplyObject(reply);
     if (view->id == 0 || view->shards < 1 || view->shards > 64) {
-        snprintf(view->error, sizeof view->error, "redis: it holds no store of Tally's");
+        error_set(&view->error, "redis: it holds no store of Tally's");
         return -1;
     }
     if (view->format != FORMAT) {
-        snprintf(view->error, sizeof view->error, "redis: the store is of format %lu, not %d",
-                 view->format, FORMAT);
+        error_set(&view->error, "redis: the store is of format %lu, not %d", view->format, FORMAT);
         return -1;
     }
     return 0;
@@ -144,27 +143,28 @@ static int greet(struct store_view *view, const char *password)
 /* A replica is not read either: it may lag behind, and an audit's pause is a write. */
 static int check_role(struct store_view *view, const char *host, int port)
 {
-    char why[160], at[16] = "";
+    char at[16] = "";
+    struct error why;
     redisReply *reply = redisCommand(view->redis, "ROLE");
     if (reply == NULL)
         return checked(view, reply, "ROLE") == NULL ? -1 : 0;
-    int role = redis_link_judge_role(reply, why, sizeof why);
+    int role = redis_link_judge_role(reply, &why);
     freeReplyObject(reply);
     if (host[0] != '/')
         snprintf(at, sizeof at, ":%d", port);
     if (role < 0)
-        snprintf(view->error, sizeof view->error, "redis: %.60s%s: %s", host, at, why);
+        error_set(&view->error, "redis: %.60s%s: %s", host, at, why.text);
     return role < 0 ? -1 : 0;
 }
 
-struct store_view *store_view_open(const char *host, int port, const char *password, char *error,
-                                   size_t error_bytes)
+struct store_view *store_view_open(const char *host, int port, const char *password,
+                                   struct error *error)
 {
     const struct timeval limit = {.tv_sec = ANSWER_S};
     uint64_t whose = 0;
     struct store_view *view = calloc(1, sizeof *view);
     if (view == NULL || getrandom(&whose, sizeof whose, 0) != (ssize_t)sizeof whose) {
-        error_say(error, error_bytes, "no memory, or no random number");
+        error_set(error, "no memory, or no random number");
         free(view);
         return NULL;
     }
@@ -175,7 +175,7 @@ struct store_view *store_view_open(const char *host, int port, const char *passw
         char at[16] = "";
         if (host[0] != '/')
             snprintf(at, sizeof at, ":%d", port);
-        error_say(error, error_bytes, "redis: %s (%s%s)",
+        error_set(error, "redis: %s (%s%s)",
                   view->redis == NULL ? "no memory" : view->redis->errstr, host, at);
         goto fail;
     }
@@ -183,8 +183,8 @@ struct store_view *store_view_open(const char *host, int port, const char *passw
         check_role(view, host, port) != 0 ||
         load(view, count_lua, count_lua_bytes, view->count_sha) != 0 ||
         load(view, pause_lua, pause_lua_bytes, view->pause_sha) != 0 || read_store(view) != 0) {
-        error_say(error, error_bytes, "%s",
-                  view->error[0] != '\0' ? view->error : "redis: no timeout can be set");
+        error_set(error, "%s",
+                  view->error.text[0] != '\0' ? view->error.text : "redis: no timeout can be set");
         goto fail;
     }
     return view;
@@ -204,7 +204,7 @@ void store_view_free(struct store_view *view)
 
 const char *store_view_error(const struct store_view *view)
 {
-    return view->error;
+    return view->error.text;
 }
 
 uint64_t store_view_id(const struct store_view *view)
@@ -244,7 +244,7 @@ int store_view_push(struct store_view *view, int argc, const char **argv, const 
 {
     if (redisAppendCommandArgv(view->redis, argc, argv, bytes) == REDIS_OK)
         return 0;
-    snprintf(view->error, sizeof view->error, "redis: %s", view->redis->errstr);
+    error_set(&view->error, "redis: %s", view->redis->errstr);
     return -1;
 }
 

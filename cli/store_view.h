@@ -6,6 +6,7 @@
 #include "audit/audit_compare.h"
 #include "audit/audit_count.h"
 #include "core/article_state.h"
+#include "core/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +19,8 @@
 struct store_view;
 
 /* NULL with a sentence in `error`. */
-struct store_view *store_view_open(const char *host, int port, const char *password, char *error,
-                                   size_t error_bytes);
+struct store_view *store_view_open(const char *host, int port, const char *password,
+                                   struct error *error);
 void store_view_free(struct store_view *view);
 const char *store_view_error(const struct store_view *view);
 

@@ -73,20 +73,19 @@ const struct table_entry *table_last(const struct table *table)
     return table->last == NULL ? NULL : &table->last->entry;
 }
 
-int table_add_line(struct table *table, const struct rows_line *line, uint64_t number, char *error,
-                   size_t error_bytes)
+int table_add_line(struct table *table, const struct rows_line *line, uint64_t number,
+                   struct error *error)
 {
     const uint32_t kinds = line->whole ? UINT32_MAX : 1u << line->kind;
     struct row *row = find(table, line->article, line->article_bytes);
     if (row == NULL)
         row = make(table, line->article, line->article_bytes);
     if (row == NULL)
-        return error_say(error, error_bytes, "more than %d articles, or no memory",
-                         TABLE_ARTICLES_MAX);
+        return error_set(error, "more than %d articles, or no memory", TABLE_ARTICLES_MAX);
     struct table_entry *entry = &row->entry;
     if ((entry->kinds & kinds) != 0)
-        return error_say(error, error_bytes, "%s: line %" PRIu64 " says that already",
-                         entry->article, entry->line);
+        return error_set(error, "%s: line %" PRIu64 " says that already", entry->article,
+                         entry->line);
     int64_t sum = 0;
     entry->line = number;
     entry->kinds |= kinds;
@@ -95,8 +94,8 @@ int table_add_line(struct table *table, const struct rows_line *line, uint64_t n
         entry->count[id] += line->count[id];
         sum += entry->count[id];
         if (sum > ROWS_COUNT_MAX)
-            return error_say(error, error_bytes, "%s: its counts are over %" PRId64 " together",
-                             entry->article, (int64_t)ROWS_COUNT_MAX);
+            return error_set(error, "%s: its counts are over %" PRId64 " together", entry->article,
+                             (int64_t)ROWS_COUNT_MAX);
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef TALLY_CLI_TABLE_H
 #define TALLY_CLI_TABLE_H
 
+#include "core/error.h"
 #include "rows.h"
 
 #include <stdbool.h>
@@ -34,8 +35,8 @@ const struct table_entry *table_last(const struct table *table);
 
 /* Adds a line's content. Returns 0, or -1 with a sentence: it was given already, the sum is too
  * large, or the table is full. */
-int table_add_line(struct table *table, const struct rows_line *line, uint64_t number, char *error,
-                   size_t error_bytes);
+int table_add_line(struct table *table, const struct rows_line *line, uint64_t number,
+                   struct error *error);
 
 /* All of them in the order of arrival: pass NULL for the first; returns NULL after the last. */
 const struct table_entry *table_next(const struct table *table, const struct table_entry *entry);

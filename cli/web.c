@@ -117,16 +117,16 @@ size_t web_path(char *out, size_t out_bytes, const char *article)
 }
 
 int web_total(struct web *web, const char *article, int *status, char body[WEB_BODY_MAX_BYTES + 1],
-              char *error, size_t error_bytes)
+              struct error *error)
 {
     char path[PATH_BYTES];
 
     (void)web_path(path, sizeof path, article);
-    return web_get(web, path, status, body, error, error_bytes);
+    return web_get(web, path, status, body, error);
 }
 
 int web_get(struct web *web, const char *path, int *status, char body[WEB_BODY_MAX_BYTES + 1],
-            char *error, size_t error_bytes)
+            struct error *error)
 {
     long code = 0;
 
@@ -140,11 +140,11 @@ int web_get(struct web *web, const char *path, int *status, char body[WEB_BODY_M
     if (rc == CURLE_OK)
         rc = curl_easy_getinfo(web->curl, CURLINFO_RESPONSE_CODE, &code);
     if (web->head.too_long || web->body.too_long)
-        return error_say(error, error_bytes, "http %s: the %s of the answer to %s is over %d bytes",
-                         web->where, web->head.too_long ? "head" : "body", path,
+        return error_set(error, "http %s: the %s of the answer to %s is over %d bytes", web->where,
+                         web->head.too_long ? "head" : "body", path,
                          web->head.too_long ? HEAD_MAX_BYTES : WEB_BODY_MAX_BYTES);
     if (rc != CURLE_OK)
-        return error_say(error, error_bytes, "http %s: no answer to %s: %s", web->where, path,
+        return error_set(error, "http %s: no answer to %s: %s", web->where, path,
                          web->why[0] != '\0' ? web->why : curl_easy_strerror(rc));
     *status = (int)code;
     body[web->body.bytes] = '\0';

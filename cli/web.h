@@ -3,6 +3,8 @@
 #ifndef TALLY_CLI_WEB_H
 #define TALLY_CLI_WEB_H
 
+#include "core/error.h"
+
 #include <stddef.h>
 
 #define WEB_BODY_MAX_BYTES 65536
@@ -17,11 +19,11 @@ void web_free(struct web *web);
  * and *status; -1 with a sentence in `error`: no answer, a body longer than WEB_BODY_MAX_BYTES, or
  * a head longer than 8,192 bytes. */
 int web_total(struct web *web, const char *article, int *status, char body[WEB_BODY_MAX_BYTES + 1],
-              char *error, size_t error_bytes);
+              struct error *error);
 
 /* The same for any path, with each % in it written as %25 already. */
 int web_get(struct web *web, const char *path, int *status, char body[WEB_BODY_MAX_BYTES + 1],
-            char *error, size_t error_bytes);
+            struct error *error);
 
 /* The path /totals/<article>, its % as %25. Returns its length. Pure. */
 size_t web_path(char *out, size_t out_bytes, const char *article);

@@ -4,8 +4,9 @@
 #ifndef TALLY_COLLECTOR_ADMISSION_H
 #define TALLY_COLLECTOR_ADMISSION_H
 
+#include "core/error.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* A ring with less room than this may refuse: a record with a receipt has 112 bytes. */
@@ -22,6 +23,6 @@ struct admission {
 };
 
 /* Writes the reason why readers should go elsewhere, or "" if they may come. */
-void admission_judge(const struct admission *edge, char *why, size_t why_bytes);
+void admission_judge(const struct admission *edge, struct error *why);
 
 #endif

@@ -57,10 +57,10 @@ int main(int argc, char **argv)
 {
     static struct settings settings;
     struct links_secrets secrets;
-    char error[1024];
+    struct error error;
     int help = 0;
     start_hold_signals(true);
-    int rc = settings_parse(&settings, argc, argv, &help, error, sizeof error);
+    int rc = settings_parse(&settings, argc, argv, &help, &error);
     if (rc == 1 && help == 'v') {
         puts("tally-collector " TALLY_VERSION);
         return EXIT_SUCCESS;
@@ -71,9 +71,9 @@ int main(int argc, char **argv)
     }
     log_init("tally-collector", rc == 0 ? settings.level : LOG_LEVEL_INFO);
     if (rc == 0)
-        rc = links_secrets_load(&secrets, &settings.links, ROLE_COLLECTOR, error, sizeof error);
+        rc = links_secrets_load(&secrets, &settings.links, ROLE_COLLECTOR, &error);
     if (rc != 0) {
-        log_line(LOG_LEVEL_ERROR, error, NULL);
+        log_line(LOG_LEVEL_ERROR, error.text, NULL);
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);

@@ -3,6 +3,7 @@
 
 #include "ledger.h"
 
+#include "core/error.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include "spool/ring.h"
@@ -71,20 +72,22 @@ static void follow_ring(struct rings *rings, unsigned shard)
         (pipeline != NULL && !pipeline_idle(pipeline)))
         return;
     memcpy(said, why, sizeof said);
-    int got = spool_consumer_ring(rings->shared.spool, shard, &memory, &bytes, &identity, why,
-                                  sizeof said);
+    struct error error = {0};
+    int got = spool_consumer_ring(rings->shared.spool, shard, &memory, &bytes, &identity, &error);
     if (got == 0 && pipeline != NULL)
         return;
     pipeline_free(pipeline);
     rings->pipeline[shard] = NULL;
     rings->list_old = true;
     if (got >= 0) {
-        struct source *source = source_new(memory, bytes, &identity, false, why, sizeof said);
+        struct source *source = source_new(memory, bytes, &identity, false, &error);
         if (source != NULL)
             rings->pipeline[shard] = pipeline_new(&rings->shared, source);
         else /* its header is invalid: the plugin must begin another ring */
             ring_want_rotation(memory);
     }
+    if (error.text[0] != '\0')
+        error_copy(&error, why, sizeof said);
     if (rings->pipeline[shard] != NULL) {
         why[0] = '\0';
         log_line(LOG_LEVEL_INFO, "ring opened", "shard=%u ring=%016" PRIx64, shard,
@@ -108,23 +111,23 @@ static bool is_known(const struct rings *rings, const struct spool_consumer_old 
 enum opened { OPENED, UNREADABLE, NOT_NOW };
 
 /* A shortage in this process (descriptors, memory) proves nothing about the ring. */
-static enum opened open_old(struct rings *rings, const struct spool_consumer_old *file, char *why,
-                            size_t why_bytes)
+static enum opened open_old(struct rings *rings, const struct spool_consumer_old *file,
+                            struct error *why)
 {
     struct old *old = &rings->old[rings->olds];
     struct ring_identity identity;
     enum opened result = UNREADABLE;
     *old = (struct old){.file = *file};
-    int mapped = spool_consumer_map_old(file, &old->memory, &old->bytes, why, why_bytes);
+    int mapped = spool_consumer_map_old(file, &old->memory, &old->bytes, why);
     if (mapped != 0)
         return mapped < 0 ? UNREADABLE : NOT_NOW;
-    if (ring_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
+    if (ring_identify(old->memory, old->bytes, &identity, why) != 0)
         goto fail;
     if (identity.shard != file->shard) {
-        snprintf(why, why_bytes, "it is of shard %u", identity.shard);
+        error_set(why, "it is of shard %u", identity.shard);
         goto fail;
     }
-    struct source *source = source_new(old->memory, old->bytes, &identity, true, why, why_bytes);
+    struct source *source = source_new(old->memory, old->bytes, &identity, true, why);
     old->pipeline = source == NULL ? NULL : pipeline_new(&rings->shared, source);
     if (old->pipeline == NULL) {
         result = NOT_NOW;
@@ -174,7 +177,7 @@ static void forget_unreadable(struct rings *rings, const struct spool_consumer_o
 static void find_old(struct rings *rings)
 {
     struct spool_consumer_old file[OLD_MAX];
-    char why[APPLY_HELD_BYTES] = "no memory";
+    struct error why = {"no memory"};
     int n = spool_consumer_list_old(rings->shared.spool, file, OLD_MAX);
     rings->list_old = false;
     rings->missed_old = n < 0;
@@ -183,7 +186,7 @@ static void find_old(struct rings *rings)
     for (int i = 0; i < n && rings->olds < OLD_MAX; i++) {
         if (file[i].shard >= rings->shards || is_known(rings, &file[i]))
             continue;
-        switch (open_old(rings, &file[i], why, sizeof why)) {
+        switch (open_old(rings, &file[i], &why)) {
         case OPENED:
             log_line(LOG_LEVEL_WARNING, "an old ring is to be drained", "shard=%u ring=%016" PRIx64,
                      file[i].shard, file[i].ring_id);
@@ -192,10 +195,10 @@ static void find_old(struct rings *rings)
         case NOT_NOW:
             rings->missed_old = true;
             log_line(LOG_LEVEL_WARNING, "an old ring cannot be opened yet", "path=%s reason=%s",
-                     file[i].path, why);
+                     file[i].path, why.text);
             break;
         case UNREADABLE:
-            put_away(rings, &file[i], why);
+            put_away(rings, &file[i], why.text);
             break;
         }
     }

@@ -135,7 +135,9 @@ static void find_refusal(struct serve *serve, char why[STATUS_REASON_BYTES])
     store_rings_init(&rings);
     on_judge(serve, &rings);
     edge.joined = edge.joined || rings.applied != 0;
-    admission_judge(&edge, why, STATUS_REASON_BYTES);
+    struct error refusal;
+    admission_judge(&edge, &refusal);
+    error_copy(&refusal, why, STATUS_REASON_BYTES);
 }
 
 static void fill_status(struct serve *serve, struct status *status)
@@ -239,8 +241,9 @@ static void say_file_system(const char *path)
 static void open_spool(struct serve *serve)
 {
     bool retry;
+    struct error error;
     char why[sizeof serve->spool_why];
-    serve->spool = spool_consumer_open(serve->settings->spool, &retry, why, sizeof why);
+    serve->spool = spool_consumer_open(serve->settings->spool, &retry, &error);
     if (serve->spool != NULL) {
         serve->wake = event_new(serve->base, spool_consumer_wake_fd(serve->spool),
                                 EV_READ | EV_PERSIST, on_wake, serve);
@@ -251,8 +254,9 @@ static void open_spool(struct serve *serve)
             return;
         }
         retry = false;
-        snprintf(why, sizeof why, "no memory");
+        error_set(&error, "no memory");
     }
+    error_copy(&error, why, sizeof why);
     if (strcmp(why, serve->spool_why) != 0)
         log_line(retry ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, retry ? "waiting for the spool" : why,
                  "reason=%s", why);

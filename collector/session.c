@@ -124,6 +124,7 @@ static void ask_store_script(struct session *session, const struct store_rings *
 static void session_judge(struct session *session, bool after_script)
 {
     struct store_rings rings;
+    struct error error;
     char why[STORE_WHY_BYTES];
     if (session->script[0] == '\0')
         trouble(session, "redis: the script is not loaded", "");
@@ -133,11 +134,12 @@ static void session_judge(struct session *session, bool after_script)
     }
     store_rings_init(&rings);
     session->config.rings(session->config.user, &rings);
-    switch (store_judge(&session->store, &rings, session->adopt, why, sizeof why)) {
+    switch (store_judge(&session->store, &rings, session->adopt, &error)) {
     case STORE_SERVE:
         serve(session, &rings);
         break;
     case STORE_HOLD:
+        error_copy(&error, why, sizeof why);
         session_hold(session, why);
         break;
     case STORE_MAKE:

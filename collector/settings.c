@@ -35,14 +35,11 @@ const struct option settings_table[] = {
 };
 const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
-int settings_parse(struct settings *settings, int argc, char **argv, int *help, char *error,
-                   size_t error_bytes)
+int settings_parse(struct settings *settings, int argc, char **argv, int *help, struct error *error)
 {
-    int rc = option_parse(settings_table, settings_count, settings, argc, argv, help, error,
-                          error_bytes);
+    int rc = option_parse(settings_table, settings_count, settings, argc, argv, help, error);
     if (rc == 0 && start_log_level(settings->log_level, &settings->level) != 0)
-        rc = error_say(error, error_bytes,
-                       "option log_level: %s is not error, warning, info or debug",
+        rc = error_set(error, "option log_level: %s is not error, warning, info or debug",
                        settings->log_level);
-    return rc == 0 ? links_check(&settings->links, error, error_bytes) : rc;
+    return rc == 0 ? links_check(&settings->links, error) : rc;
 }

@@ -2,6 +2,7 @@
 #ifndef TALLY_COLLECTOR_SETTINGS_H
 #define TALLY_COLLECTOR_SETTINGS_H
 
+#include "core/error.h"
 #include "core/option.h"
 #include "daemon/links.h"
 #include "daemon/log.h"
@@ -27,7 +28,7 @@ extern const size_t settings_count;
 
 /* Parses the command line. Returns 0; 1 if help or version was requested (*help is 'h' or 'v'); -1
  * with a sentence in `error`. */
-int settings_parse(struct settings *settings, int argc, char **argv, int *help, char *error,
-                   size_t error_bytes);
+int settings_parse(struct settings *settings, int argc, char **argv, int *help,
+                   struct error *error);
 
 #endif

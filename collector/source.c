@@ -43,11 +43,11 @@ static void note_acknowledged(struct source *source)
 }
 
 struct source *source_new(void *memory, uint64_t bytes, const struct ring_identity *identity,
-                          bool old, char *error, size_t error_bytes)
+                          bool old, struct error *error)
 {
     struct source *source = calloc(1, sizeof *source);
     if (source == NULL) {
-        error_say(error, error_bytes, "no memory");
+        error_set(error, "no memory");
         return NULL;
     }
     source->memory = memory;
@@ -57,7 +57,7 @@ struct source *source_new(void *memory, uint64_t bytes, const struct ring_identi
     source->acknowledged.position = source->released.position = ring_applied_position(memory);
     if (old)
         return source;
-    if (ring_consumer_open(&source->consumer, memory, bytes, error, error_bytes) != 0) {
+    if (ring_consumer_open(&source->consumer, memory, bytes, error) != 0) {
         free(source);
         return NULL;
     }

@@ -4,10 +4,10 @@
 #define TALLY_COLLECTOR_SOURCE_H
 
 #include "apply.h"
+#include "core/error.h"
 #include "spool/ring.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct source;
@@ -15,7 +15,7 @@ struct source;
 /* A mapped ring. The caller owns `memory`, which must outlive the source and all views. NULL with a
  * sentence in `error`: damaged, or no memory. */
 struct source *source_new(void *memory, uint64_t bytes, const struct ring_identity *identity,
-                          bool old, char *error, size_t error_bytes);
+                          bool old, struct error *error);
 void source_free(struct source *source);
 
 void *source_memory(const struct source *source);

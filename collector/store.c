@@ -101,7 +101,7 @@ static bool has_kind(const struct store *store, const char *name)
 
 /* SERVE, KINDS, or HOLD if there would be too many kinds. */
 static enum store_verdict judge_kinds(const struct store *store, const struct store_rings *rings,
-                                      char *why, size_t why_bytes)
+                                      struct error *why)
 {
     int missing = 0;
     const char *name = "";
@@ -112,55 +112,52 @@ static enum store_verdict judge_kinds(const struct store *store, const struct st
         }
     if (store->kinds + missing <= KIND_MAX)
         return missing == 0 ? STORE_SERVE : STORE_KINDS;
-    snprintf(why, why_bytes, "store: %d of %d kind ids are given, and none is left for kind %s",
-             store->kinds, KIND_MAX, name);
+    error_set(why, "store: %d of %d kind ids are given, and none is left for kind %s", store->kinds,
+              KIND_MAX, name);
     return STORE_HOLD;
 }
 
 static enum store_verdict judge_existing(const struct store *store, const struct store_rings *rings,
-                                         bool adopt, char *why, size_t why_bytes)
+                                         bool adopt, struct error *why)
 {
     if (store->format != FORMAT)
-        snprintf(why, why_bytes, "store: of format %u, not %u", store->format, FORMAT);
+        error_set(why, "store: of format %u, not %u", store->format, FORMAT);
     else if (store->id == 0 || store->split == 0)
-        snprintf(why, why_bytes, "store: %s lacks its id or split", STORE_KEY);
+        error_set(why, "store: %s lacks its id or split", STORE_KEY);
     else if (store->shards != rings->shards)
-        snprintf(why, why_bytes, "store: of %u shards, but the spool has %u", store->shards,
-                 rings->shards);
+        error_set(why, "store: of %u shards, but the spool has %u", store->shards, rings->shards);
     else if (strcmp(store->key, rings->key) != 0)
-        snprintf(why, why_bytes,
-                 "store: counted with another reader key (fingerprint %s, the spool's is %s)",
-                 store->key, rings->key);
+        error_set(why, "store: counted with another reader key (fingerprint %s, the spool's is %s)",
+                  store->key, rings->key);
     else if (!adopt && rings->applied != 0 && rings->applied != store->id)
-        snprintf(why, why_bytes,
-                 "store: another (%016" PRIx64 "), as the spool has applied to %016" PRIx64 ADOPT,
-                 store->id, rings->applied);
+        error_set(why,
+                  "store: another (%016" PRIx64 "), as the spool has applied to %016" PRIx64 ADOPT,
+                  store->id, rings->applied);
     else
-        return judge_kinds(store, rings, why, why_bytes);
+        return judge_kinds(store, rings, why);
     return STORE_HOLD;
 }
 
 enum store_verdict store_judge(const struct store *store, const struct store_rings *rings,
-                               bool adopt, char *why, size_t why_bytes)
+                               bool adopt, struct error *why)
 {
-    why[0] = '\0';
+    why->text[0] = '\0';
     if (rings->rings == 0)
-        snprintf(why, why_bytes, "spool: no rings yet");
+        error_set(why, "spool: no rings yet");
     else if (rings->torn != NULL)
-        snprintf(why, why_bytes, "%s", rings->torn);
+        error_set(why, "%s", rings->torn);
     else if (rings->of_stores && !adopt)
-        snprintf(why, why_bytes, "store: the spool has applied to more than one" ADOPT);
-    if (why[0] != '\0')
+        error_set(why, "store: the spool has applied to more than one" ADOPT);
+    if (why->text[0] != '\0')
         return STORE_HOLD;
     if (store->exists)
-        return judge_existing(store, rings, adopt, why, why_bytes);
+        return judge_existing(store, rings, adopt, why);
     if (rings->applied != 0 && !adopt) {
-        snprintf(why, why_bytes,
-                 "store: Redis has none, but the spool has applied to %016" PRIx64 ADOPT,
-                 rings->applied);
+        error_set(why, "store: Redis has none, but the spool has applied to %016" PRIx64 ADOPT,
+                  rings->applied);
         return STORE_HOLD;
     }
-    return judge_kinds(store, rings, why, why_bytes) == STORE_HOLD ? STORE_HOLD : STORE_MAKE;
+    return judge_kinds(store, rings, why) == STORE_HOLD ? STORE_HOLD : STORE_MAKE;
 }
 
 int store_map(const struct store *store, const struct kind_table *kinds, uint8_t ids[KIND_MAX + 1])

@@ -3,6 +3,7 @@
 #ifndef TALLY_COLLECTOR_STORE_H
 #define TALLY_COLLECTOR_STORE_H
 
+#include "core/error.h"
 #include "spool/ring.h"
 
 #include <stdbool.h>
@@ -54,7 +55,7 @@ enum store_verdict {
 };
 
 enum store_verdict store_judge(const struct store *store, const struct store_rings *rings,
-                               bool adopt, char *why, size_t why_bytes);
+                               bool adopt, struct error *why);
 
 /* The store's kind ids by a ring's kind indices. Returns 0, or -1 if a kind lacks an id. */
 int store_map(const struct store *store, const struct kind_table *kinds, uint8_t ids[KIND_MAX + 1]);

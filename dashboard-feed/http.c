@@ -86,7 +86,7 @@ static void on_replaced(void *user, int status)
 
 /* ---- making ---- */
 
-static int listen_http(struct http *http, char *error, size_t error_bytes)
+static int listen_http(struct http *http, struct error *error)
 {
     const struct http_config *config = &http->config;
     evhttp_set_gencb(http->server, on_request, http);
@@ -102,7 +102,7 @@ static int listen_http(struct http *http, char *error, size_t error_bytes)
         http_connections_listen(http->connections, evhttp_bound_socket_get_listener(bound));
         return 0;
     }
-    return error_say(error, error_bytes, "option %s: cannot listen on %s port %u: %s",
+    return error_set(error, "option %s: cannot listen on %s port %u: %s",
                      why == EADDRINUSE || why == EACCES ? "http_port" : "http_address",
                      config->address, config->port,
                      why != 0 ? strerror(why) : "no address of this machine");
@@ -128,20 +128,20 @@ static int make_parts(struct http *http, struct event_base *base)
     return http->server == NULL || http->connections == NULL || http->files == NULL ? -1 : 0;
 }
 
-struct http *http_new(struct event_base *base, const struct http_config *config, char *error,
-                      size_t error_bytes)
+struct http *http_new(struct event_base *base, const struct http_config *config,
+                      struct error *error)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL) {
-        error_say(error, error_bytes, "no memory");
+        error_set(error, "no memory");
         return NULL;
     }
     http->config = *config;
     if (make_parts(http, base) != 0) {
-        error_say(error, error_bytes, "no memory");
+        error_set(error, "no memory");
         goto fail;
     }
-    if (listen_http(http, error, error_bytes) != 0)
+    if (listen_http(http, error) != 0)
         goto fail;
     /* Not ours to keep. */
     http->config.address = http->config.websocket_url = http->config.topic_prefix = NULL;

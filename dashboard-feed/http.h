@@ -10,6 +10,7 @@
 #define TALLY_FEED_HTTP_H
 
 #include "core/address.h"
+#include "core/error.h"
 #include "route.h"
 #include "store_link.h"
 
@@ -68,8 +69,8 @@ struct http_stats {
 };
 
 /* Listens. NULL with one sentence in `error`, which names the option, where it cannot. */
-struct http *http_new(struct event_base *base, const struct http_config *config, char *error,
-                      size_t error_bytes);
+struct http *http_new(struct event_base *base, const struct http_config *config,
+                      struct error *error);
 
 /* Call it after the store link is freed: that answers the lookups under way. */
 void http_free(struct http *http);

@@ -384,8 +384,7 @@ static int make_links(struct feed *feed, const struct settings *settings)
     return 0;
 }
 
-static int make_http(struct feed *feed, const struct settings *settings, char *error,
-                     size_t error_bytes)
+static int make_http(struct feed *feed, const struct settings *settings, struct error *error)
 {
     struct http_config config = {
         .address = settings->http_address,
@@ -402,7 +401,7 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .user = feed,
     };
     randombytes_buf(&config.seed, sizeof config.seed);
-    feed->http = http_new(feed->base, &config, error, error_bytes);
+    feed->http = http_new(feed->base, &config, error);
     return feed->http == NULL ? -1 : 0;
 }
 
@@ -427,7 +426,7 @@ static void take_down(struct feed *feed)
 
 static int feed_run(struct feed *feed, struct settings *settings)
 {
-    char error[512] = "no memory";
+    struct error error = {"no memory"};
     int result = -1;
     feed->started_at_s = (double)time(NULL);
     feed->settings = settings;
@@ -435,8 +434,8 @@ static int feed_run(struct feed *feed, struct settings *settings)
     ready_init(&feed->ready);
     feed->base = event_base_new();
     if (feed->base == NULL || make_events(feed) != 0 || make_publisher(feed, settings) != 0 ||
-        make_links(feed, settings) != 0 || make_http(feed, settings, error, sizeof error) != 0) {
-        log_line(LOG_LEVEL_ERROR, error, NULL);
+        make_links(feed, settings) != 0 || make_http(feed, settings, &error) != 0) {
+        log_line(LOG_LEVEL_ERROR, error.text, NULL);
         goto out;
     }
     settings_wipe(settings); /* the links have copies */
@@ -455,12 +454,12 @@ int main(int argc, char **argv)
 {
     struct settings settings;
     struct feed feed = {0};
-    char error[2560];
+    struct error error;
     log_init("tally-feed", LOG_LEVEL_INFO);
     start_hold_signals(true);
-    int read = settings_read(&settings, argc, argv, error, sizeof error);
+    int read = settings_read(&settings, argc, argv, &error);
     if (read < 0)
-        log_line(LOG_LEVEL_ERROR, error, NULL);
+        log_line(LOG_LEVEL_ERROR, error.text, NULL);
     if (read != 0)
         return read < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     log_init("tally-feed", settings.log_level);

@@ -69,21 +69,20 @@ static bool url_valid(const char *url)
            (rest != NULL && rest[0] != '\0' && rest[0] != '/' && is_one_of(rest, ":/.-_~%?=&[]"));
 }
 
-static int wrong(const char *name, const char *value, char *error, size_t error_bytes)
+static int wrong(const char *name, const char *value, struct error *error)
 {
     for (size_t i = 0; i < settings_options; i++)
         if (strcmp(settings_table[i].name, name) == 0)
-            return error_say(error, error_bytes, "option %s: %.120s is not %s", name, value,
+            return error_set(error, "option %s: %.120s is not %s", name, value,
                              settings_table[i].accepts);
     return -1;
 }
 
-int settings_read(struct settings *settings, int argc, char **argv, char *error, size_t error_bytes)
+int settings_read(struct settings *settings, int argc, char **argv, struct error *error)
 {
     int help;
     memset(settings, 0, sizeof *settings);
-    int result = option_parse(settings_table, settings_options, settings, argc, argv, &help, error,
-                              error_bytes);
+    int result = option_parse(settings_table, settings_options, settings, argc, argv, &help, error);
     if (result == 1 && help == 'v') {
         printf("tally-feed %s\n", TALLY_VERSION);
         return 1;
@@ -96,15 +95,15 @@ int settings_read(struct settings *settings, int argc, char **argv, char *error,
     }
     if (result != 0)
         return -1;
-    if (links_check(&settings->links, error, error_bytes) != 0)
+    if (links_check(&settings->links, error) != 0)
         return -1;
     if (!url_valid(settings->websocket_url))
-        return wrong("websocket_url", settings->websocket_url, error, error_bytes);
+        return wrong("websocket_url", settings->websocket_url, error);
     if (address_nets_parse(&settings->proxy_nets, settings->trusted_proxies) != 0)
-        return wrong("trusted_proxies", settings->trusted_proxies, error, error_bytes);
+        return wrong("trusted_proxies", settings->trusted_proxies, error);
     if (start_log_level(settings->log_level_name, &settings->log_level) != 0)
-        return wrong("log_level", settings->log_level_name, error, error_bytes);
-    return links_secrets_load(&settings->secrets, &settings->links, ROLE_FEED, error, error_bytes);
+        return wrong("log_level", settings->log_level_name, error);
+    return links_secrets_load(&settings->secrets, &settings->links, ROLE_FEED, error);
 }
 
 void settings_wipe(struct settings *settings)

@@ -3,6 +3,7 @@
 #define TALLY_FEED_SETTINGS_H
 
 #include "core/address.h"
+#include "core/error.h"
 #include "core/option.h"
 #include "daemon/links.h"
 #include "daemon/log.h"
@@ -38,8 +39,7 @@ extern const size_t settings_options;
 /* Reads the command line, checks it, and reads the files it names. Returns 0; 1 where help or the
  * version was asked for, which it has printed; -1 with one sentence in `error` that names the
  * option. */
-int settings_read(struct settings *settings, int argc, char **argv, char *error,
-                  size_t error_bytes);
+int settings_read(struct settings *settings, int argc, char **argv, struct error *error);
 
 /* Wipes the secrets. */
 void settings_wipe(struct settings *settings);

@@ -21,7 +21,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define ERROR_BYTES 512
 #define PREFIX "reactions/"
 #define KEEPALIVE_S 60
 #define LOOK_MS 100
@@ -46,8 +45,7 @@ struct peer {
     bool subscribed, refused, no_memory;
     bool more; /* than it took may be there */
     uint64_t received, counted, bad, first_ns, last_ns;
-    char *error;
-    size_t error_bytes;
+    struct error *error;
 };
 
 #define AT(name) offsetof(struct settings, name)
@@ -152,14 +150,14 @@ static int take(struct peer *peer)
     }
     cork(peer, 0);
     peer->more = peer->received - begun == TAKE_MAX;
-    return code == MOSQ_ERR_SUCCESS ? 0
-                                    : error_say(peer->error, peer->error_bytes,
-                                                "from the broker: %s", mosquitto_strerror(code));
+    return code == MOSQ_ERR_SUCCESS
+               ? 0
+               : error_set(peer->error, "from the broker: %s", mosquitto_strerror(code));
 }
 
 static int answers(struct peer *peer)
 {
-    int n = pipeline_read(peer->pipeline, peer->error, peer->error_bytes);
+    int n = pipeline_read(peer->pipeline, peer->error);
     if (n < 0)
         return -1;
     if (n > 0)
@@ -177,12 +175,10 @@ static int serve_broker(struct peer *peer, short ready)
     if (code == MOSQ_ERR_SUCCESS)
         code = mosquitto_loop_misc(peer->mosquitto);
     if (code != MOSQ_ERR_SUCCESS)
-        return error_say(peer->error, peer->error_bytes, "to the broker: %s",
-                         mosquitto_strerror(code));
+        return error_set(peer->error, "to the broker: %s", mosquitto_strerror(code));
     if (peer->refused)
-        return error_say(peer->error, peer->error_bytes,
-                         "the broker refuses the connection or the subscription");
-    return peer->no_memory ? error_say(peer->error, peer->error_bytes, "no memory") : 0;
+        return error_set(peer->error, "the broker refuses the connection or the subscription");
+    return peer->no_memory ? error_set(peer->error, "no memory") : 0;
 }
 
 /* One look at both sockets; at the broker's only where `taking`. */
@@ -196,12 +192,12 @@ static int look(struct peer *peer, bool taking)
     };
     peer->more = false;
     if (poll(fds, 2, LOOK_MS) < 0)
-        return errno == EINTR ? 0 : error_say(peer->error, peer->error_bytes, "poll failed");
+        return errno == EINTR ? 0 : error_set(peer->error, "poll failed");
     if ((fds[0].revents & ~POLLOUT) != 0 && answers(peer) != 0)
         return -1;
     if (taking && serve_broker(peer, fds[1].revents) != 0)
         return -1;
-    return pipeline_send(peer->pipeline, peer->error, peer->error_bytes);
+    return pipeline_send(peer->pipeline, peer->error);
 }
 
 /* MQTT 5 alone can say how many messages at QoS 1 may be on their way: 3.1.1 gets the broker's
@@ -210,7 +206,7 @@ static int connect_broker(struct peer *peer)
 {
     peer->mosquitto = mosquitto_new(NULL, true, peer);
     if (peer->mosquitto == NULL)
-        return error_say(peer->error, peer->error_bytes, "no memory");
+        return error_set(peer->error, "no memory");
     mosquitto_int_option(peer->mosquitto, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
     mosquitto_int_option(peer->mosquitto, MOSQ_OPT_RECEIVE_MAXIMUM, UINT16_MAX);
     mosquitto_int_option(peer->mosquitto, MOSQ_OPT_TCP_NODELAY, 1);
@@ -220,8 +216,8 @@ static int connect_broker(struct peer *peer)
     int code = mosquitto_connect(peer->mosquitto, peer->settings->host, (int)peer->settings->port,
                                  KEEPALIVE_S);
     if (code != MOSQ_ERR_SUCCESS)
-        return error_say(peer->error, peer->error_bytes, "the broker at %s port %" PRIu64 ": %s",
-                         peer->settings->host, peer->settings->port,
+        return error_set(peer->error, "the broker at %s port %" PRIu64 ": %s", peer->settings->host,
+                         peer->settings->port,
                          code == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(code));
     return 0;
 }
@@ -234,7 +230,7 @@ static int run(struct peer *peer)
     uint64_t stop_ns = meter_now_ns() + settings->seconds * UINT64_C(1000000000);
     bool said = false, taking = true;
     peer->pipeline = pipeline_open(settings->redis_host, (int)settings->redis_port,
-                                   settings->script, peer->error, peer->error_bytes);
+                                   settings->script, peer->error);
     if (peer->pipeline == NULL || connect_broker(peer) != 0)
         return -1;
     while (peer->counted + peer->bad < (taking ? settings->messages : peer->received)) {
@@ -248,7 +244,7 @@ static int run(struct peer *peer)
             nanosleep(&nap, NULL);
         taking = stop == 0 && meter_now_ns() < stop_ns;
     }
-    return said ? 0 : error_say(peer->error, peer->error_bytes, "no answer to SUBSCRIBE");
+    return said ? 0 : error_set(peer->error, "no answer to SUBSCRIBE");
 }
 
 static void report(const struct peer *peer)
@@ -263,12 +259,11 @@ static void report(const struct peer *peer)
 int main(int argc, char **argv)
 {
     struct settings settings = {0};
-    char error[ERROR_BYTES] = "";
-    struct peer peer = {.settings = &settings, .error = error, .error_bytes = sizeof error};
+    struct error error = {0};
+    struct peer peer = {.settings = &settings, .error = &error};
     struct sigaction action = {.sa_handler = on_signal};
     int help;
-    int answer =
-        option_parse(OPTIONS, OPTIONS_N, &settings, argc, argv, &help, error, sizeof error);
+    int answer = option_parse(OPTIONS, OPTIONS_N, &settings, argc, argv, &help, &error);
     if (answer == 1) {
         printf("tally-peer " TALLY_VERSION ": counts from a bare broker into Redis\n");
         if (help == 'h')
@@ -287,7 +282,7 @@ int main(int argc, char **argv)
     if (answer == 0)
         report(&peer);
     else
-        fprintf(stderr, "tally-peer: %s\n", error);
+        fprintf(stderr, "tally-peer: %s\n", error.text);
     mosquitto_destroy(peer.mosquitto);
     pipeline_free(peer.pipeline);
     mosquitto_lib_cleanup();

@@ -26,23 +26,22 @@ struct pipeline {
     size_t begin, end, room; /* out[begin] to out[end] is not sent yet */
 };
 
-static int read_script(const char *file, char *script, size_t *bytes, char *error,
-                       size_t error_bytes)
+static int read_script(const char *file, char *script, size_t *bytes, struct error *error)
 {
     FILE *in = fopen(file, "r");
     if (in == NULL)
-        return error_say(error, error_bytes, "option script: %s: %s", file, strerror(errno));
+        return error_set(error, "option script: %s: %s", file, strerror(errno));
     *bytes = fread(script, 1, SCRIPT_MAX_BYTES, in);
     bool whole = ferror(in) == 0 && *bytes > 0 && *bytes < SCRIPT_MAX_BYTES;
     fclose(in);
-    return whole ? 0 : error_say(error, error_bytes, "option script: %s: cannot be read", file);
+    return whole ? 0 : error_set(error, "option script: %s: cannot be read", file);
 }
 
-static int load_script(struct pipeline *pipeline, const char *file, char *error, size_t error_bytes)
+static int load_script(struct pipeline *pipeline, const char *file, struct error *error)
 {
     char script[SCRIPT_MAX_BYTES];
     size_t bytes;
-    if (read_script(file, script, &bytes, error, error_bytes) != 0)
+    if (read_script(file, script, &bytes, error) != 0)
         return -1;
     redisReply *reply = redisCommand(pipeline->redis, "SCRIPT LOAD %b", script, bytes);
     bool loaded = reply != NULL && reply->type == REDIS_REPLY_STRING && reply->len == SHA_DIGITS;
@@ -51,19 +50,19 @@ static int load_script(struct pipeline *pipeline, const char *file, char *error,
             (size_t)snprintf(pipeline->head, sizeof pipeline->head,
                              "*7\r\n$7\r\nEVALSHA\r\n$40\r\n%.40s\r\n$1\r\n2\r\n", reply->str);
     else
-        error_write(error, error_bytes, "Redis did not load %s: %s", file,
-                    reply != NULL && reply->str != NULL ? reply->str : pipeline->redis->errstr);
+        error_set(error, "Redis did not load %s: %s", file,
+                  reply != NULL && reply->str != NULL ? reply->str : pipeline->redis->errstr);
     if (reply != NULL)
         freeReplyObject(reply);
     return loaded ? 0 : -1;
 }
 
-struct pipeline *pipeline_open(const char *host, int port, const char *script_file, char *error,
-                               size_t error_bytes)
+struct pipeline *pipeline_open(const char *host, int port, const char *script_file,
+                               struct error *error)
 {
     struct pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (pipeline == NULL || (pipeline->out = malloc(FIRST_BYTES)) == NULL) {
-        error_write(error, error_bytes, "no memory");
+        error_set(error, "no memory");
         pipeline_free(pipeline);
         return NULL;
     }
@@ -71,9 +70,9 @@ struct pipeline *pipeline_open(const char *host, int port, const char *script_fi
     pipeline->redis = redisConnect(host, port);
     bool connected = pipeline->redis != NULL && pipeline->redis->err == 0;
     if (!connected)
-        error_write(error, error_bytes, "Redis at %s port %d: %s", host, port,
-                    pipeline->redis != NULL ? pipeline->redis->errstr : "no memory");
-    if (!connected || load_script(pipeline, script_file, error, error_bytes) != 0) {
+        error_set(error, "Redis at %s port %d: %s", host, port,
+                  pipeline->redis != NULL ? pipeline->redis->errstr : "no memory");
+    if (!connected || load_script(pipeline, script_file, error) != 0) {
         pipeline_free(pipeline);
         return NULL;
     }
@@ -163,7 +162,7 @@ int pipeline_add(struct pipeline *pipeline, const char *article, const char *rea
     return 0;
 }
 
-int pipeline_send(struct pipeline *pipeline, char *error, size_t error_bytes)
+int pipeline_send(struct pipeline *pipeline, struct error *error)
 {
     while (pipeline_waiting(pipeline)) {
         ssize_t sent = send(pipeline->redis->fd, pipeline->out + pipeline->begin,
@@ -171,32 +170,31 @@ int pipeline_send(struct pipeline *pipeline, char *error, size_t error_bytes)
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
-            return errno == EAGAIN ? 0
-                                   : error_say(error, error_bytes, "to Redis: %s", strerror(errno));
+            return errno == EAGAIN ? 0 : error_set(error, "to Redis: %s", strerror(errno));
         pipeline->begin += (size_t)sent;
     }
     pipeline->begin = pipeline->end = 0;
     return 0;
 }
 
-int pipeline_read(struct pipeline *pipeline, char *error, size_t error_bytes)
+int pipeline_read(struct pipeline *pipeline, struct error *error)
 {
     int answers = 0;
     void *found = NULL;
     if (redisBufferRead(pipeline->redis) != REDIS_OK)
-        return error_say(error, error_bytes, "from Redis: %s", pipeline->redis->errstr);
+        return error_set(error, "from Redis: %s", pipeline->redis->errstr);
     while (redisReaderGetReply(pipeline->redis->reader, &found) == REDIS_OK && found != NULL) {
         redisReply *reply = found;
         bool good = reply->type == REDIS_REPLY_INTEGER;
         if (!good)
-            error_write(error, error_bytes, "Redis refuses a reaction: %s",
-                        reply->str != NULL ? reply->str : "an answer that is not a number");
+            error_set(error, "Redis refuses a reaction: %s",
+                      reply->str != NULL ? reply->str : "an answer that is not a number");
         freeReplyObject(reply);
         if (!good)
             return -1;
         answers++;
     }
     if (pipeline->redis->reader->err != 0)
-        return error_say(error, error_bytes, "from Redis: %s", pipeline->redis->reader->errstr);
+        return error_set(error, "from Redis: %s", pipeline->redis->reader->errstr);
     return answers;
 }

@@ -4,14 +4,15 @@
 #ifndef TALLY_BENCH_PEERS_PIPELINE_H
 #define TALLY_BENCH_PEERS_PIPELINE_H
 
+#include "core/error.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 
 struct pipeline;
 
 /* Connects and loads the script out of a file. NULL, and a sentence in `error`, where it cannot. */
-struct pipeline *pipeline_open(const char *host, int port, const char *script_file, char *error,
-                               size_t error_bytes);
+struct pipeline *pipeline_open(const char *host, int port, const char *script_file,
+                               struct error *error);
 void pipeline_free(struct pipeline *pipeline);
 
 int pipeline_socket(const struct pipeline *pipeline);
@@ -24,10 +25,10 @@ int pipeline_add(struct pipeline *pipeline, const char *article, const char *rea
                  const char *kind);
 
 /* Sends what the socket takes. -1 where the connection broke. */
-int pipeline_send(struct pipeline *pipeline, char *error, size_t error_bytes);
+int pipeline_send(struct pipeline *pipeline, struct error *error);
 
 /* Reads once from a socket that can be read. Returns how many answers came, or -1 where the
  * connection broke or an answer is an error. */
-int pipeline_read(struct pipeline *pipeline, char *error, size_t error_bytes);
+int pipeline_read(struct pipeline *pipeline, struct error *error);
 
 #endif

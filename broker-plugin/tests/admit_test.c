@@ -67,7 +67,7 @@ static struct ring_producer *ring_of(void *user, uint32_t shard)
 
 static int begin(void **state)
 {
-    char error[256];
+    struct error error;
     (void)state;
     memset(&admit, 0, sizeof admit);
     memset(&request, 0, sizeof request);
@@ -75,7 +75,7 @@ static int begin(void **state)
     memset(memory, 0, sizeof memory);
     ring_missing = false;
     last_stamp = late_counter = 0;
-    if (kind_table_parse(&admit.kinds, "like,angry,sad", error, sizeof error) != 0)
+    if (kind_table_parse(&admit.kinds, "like,angry,sad", &error) != 0)
         return -1;
     memcpy(admit.key.bytes, "0123456789abcdef", READER_KEY_BYTES);
     admit.shards = SHARDS;
@@ -92,7 +92,7 @@ static int begin(void **state)
                                          .edge_id = 7,
                                          .kinds = admit.kinds};
         ring_format(memory[i], &identity);
-        if (ring_producer_open(&rings[i], memory[i], sizeof memory[i], error, sizeof error) != 0)
+        if (ring_producer_open(&rings[i], memory[i], sizeof memory[i], &error) != 0)
             return -1;
     }
     request.topic = "reactions/world/x";
@@ -175,13 +175,12 @@ static struct record only_record(void)
 {
     struct record record, second;
     struct ring_consumer consumer;
-    char error[256];
+    struct error error;
     uint32_t shard = article_shard(verdict.article, verdict.article_bytes, SHARDS);
     for (uint32_t i = 0; i < SHARDS; i++)
         assert_int_equal(ring_write_position(memory[i]) > 0, i == shard);
     assert_int_equal(verdict.shard, shard);
-    assert_int_equal(
-        ring_consumer_open(&consumer, memory[shard], sizeof memory[shard], error, sizeof error), 0);
+    assert_int_equal(ring_consumer_open(&consumer, memory[shard], sizeof memory[shard], &error), 0);
     assert_int_equal(ring_consumer_next(&consumer, &record), 1);
     assert_int_equal(ring_consumer_next(&consumer, &second), 0);
     return record;

@@ -4,13 +4,13 @@
 #include "temp.h"
 
 static struct broker_config config;
-static char error[512];
+static struct error error;
 
 static int read_named(const char *path)
 {
     char cmdline[512];
     int n = snprintf(cmdline, sizeof cmdline, "/usr/sbin/mosquitto%c-d%c-c%c%s", 0, 0, 0, path);
-    return broker_config_read(&config, cmdline, (size_t)n + 1, error, sizeof error);
+    return broker_config_read(&config, cmdline, (size_t)n + 1, &error);
 }
 
 static int read_text(const char *text)
@@ -96,7 +96,7 @@ static void finds_what_breaks_the_promise(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char text[256];
         snprintf(text, sizeof text, "persistent_client_expiration 1h\n%s", rows[i][0]);
-        require(read_text(text) == 0, "%s: %s", rows[i][0], error);
+        require(read_text(text) == 0, "%s: %s", rows[i][0], error.text);
         struct said said = judge(false);
         require(said.fatal == (rows[i][1][0] == 'F'), "%s: %s", rows[i][0], said.text);
         require(said.warnings == (rows[i][1][0] == 'W'), "%s: %s", rows[i][0], said.text);
@@ -171,7 +171,7 @@ static void reads_every_file_of_the_command_line(void **state)
     temp_write("2.conf", other, sizeof other - 1, 0600);
     int n = snprintf(cmdline, sizeof cmdline, "mosquitto%c-c%c%s%c--config-file%c%s", 0, 0,
                      temp_path("1.conf"), 0, 0, temp_path("2.conf"));
-    assert_int_equal(broker_config_read(&config, cmdline, (size_t)n + 1, error, sizeof error), 0);
+    assert_int_equal(broker_config_read(&config, cmdline, (size_t)n + 1, &error), 0);
     assert_true(config.persistence);
     assert_true(config.mount_point);
 }
@@ -181,22 +181,22 @@ static void says_what_it_cannot_read(void **state)
     static const char bare[] = "mosquitto\0-v";
     (void)state;
     assert_int_equal(read_named(temp_path("absent.conf")), -1);
-    assert_non_null(strstr(error, "absent.conf"));
+    assert_non_null(strstr(error.text, "absent.conf"));
     assert_int_equal(read_text("include_dir /nonexistent-folder"), -1);
-    assert_non_null(strstr(error, "/nonexistent-folder"));
-    assert_int_equal(broker_config_read(&config, bare, sizeof bare, error, sizeof error), -1);
-    assert_non_null(strstr(error, "names no configuration file"));
-    assert_int_equal(broker_config_read(&config, "", 0, error, sizeof error), -1);
+    assert_non_null(strstr(error.text, "/nonexistent-folder"));
+    assert_int_equal(broker_config_read(&config, bare, sizeof bare, &error), -1);
+    assert_non_null(strstr(error.text, "names no configuration file"));
+    assert_int_equal(broker_config_read(&config, "", 0, &error), -1);
     /* cut before its last argument's end */
-    assert_int_equal(broker_config_read(&config, "mosquitto", 9, error, sizeof error), -1);
+    assert_int_equal(broker_config_read(&config, "mosquitto", 9, &error), -1);
 }
 
 static void reads_its_own_command_line(void **state)
 {
     (void)state;
     /* This test was started without -c. */
-    assert_int_equal(broker_config_read_own(&config, error, sizeof error), -1);
-    assert_non_null(strstr(error, "names no configuration file"));
+    assert_int_equal(broker_config_read_own(&config, &error), -1);
+    assert_non_null(strstr(error.text, "names no configuration file"));
 }
 
 int main(void)

@@ -7,7 +7,7 @@
 #define KEY "000102030405060708090a0b0c0d0e0f\n"
 
 static struct edge edge, second;
-static char error[1024];
+static struct error error;
 static const char *limits;
 
 static int begin(void **state)
@@ -38,9 +38,9 @@ static int open_edge(struct edge *which)
     const char *names[] = {"spool",      "services_file", "key_file",     "shards",
                            "ring_bytes", "topic_prefix",  "max_articles", "limits"};
     const char *values[] = {spool, services, key, "2", "1048576", "news/", "100", limits};
-    if (edge_configure(which, names, values, COUNT_OF(names), error, sizeof error) != 0)
+    if (edge_configure(which, names, values, COUNT_OF(names), &error) != 0)
         return -1;
-    return edge_open(which, error, sizeof error);
+    return edge_open(which, &error);
 }
 
 static void admits_into_a_spool_of_files(void **state)
@@ -101,7 +101,7 @@ static void is_opened_once(void **state)
     (void)state;
     assert_int_equal(open_edge(&edge), 0);
     assert_int_equal(open_edge(&second), -1);
-    assert_non_null(strstr(error, "another"));
+    assert_non_null(strstr(error.text, "another"));
     edge_close(&edge);
     edge_close(&second);
     assert_int_equal(open_edge(&second), 0);
@@ -112,12 +112,12 @@ static void names_the_option_whose_file_is_wrong(void **state)
     (void)state;
     temp_write("services", SERVICES, strlen(SERVICES), 0644);
     assert_int_equal(open_edge(&edge), -1);
-    assert_non_null(strstr(error, "services_file"));
+    assert_non_null(strstr(error.text, "services_file"));
     edge_close(&edge);
     temp_write("services", SERVICES, strlen(SERVICES), 0600);
     temp_write("key", "zz", 2, 0600);
     assert_int_equal(open_edge(&edge), -1);
-    assert_non_null(strstr(error, "key_file"));
+    assert_non_null(strstr(error.text, "key_file"));
 }
 
 #define TOKEN_KEYS                                                                                 \
@@ -132,31 +132,31 @@ static int open_edge_with_tokens(void)
     snprintf(keys, sizeof keys, "%s", temp_path("keys"));
     const char *names[] = {"spool", "services_file", "key_file", "identities", "token_keys"};
     const char *values[] = {spool, services, key, "token", keys};
-    if (edge_configure(&edge, names, values, COUNT_OF(names), error, sizeof error) != 0)
+    if (edge_configure(&edge, names, values, COUNT_OF(names), &error) != 0)
         return -1;
-    return edge_open(&edge, error, sizeof error);
+    return edge_open(&edge, &error);
 }
 
 static void keeps_its_token_keys_while_the_file_is_bad(void **state)
 {
     (void)state;
     assert_int_equal(open_edge_with_tokens(), -1);
-    assert_non_null(strstr(error, "option token_keys"));
+    assert_non_null(strstr(error.text, "option token_keys"));
     edge_close(&edge);
     temp_write("keys", TOKEN_KEYS, strlen(TOKEN_KEYS), 0600);
-    require(open_edge_with_tokens() == 0, "%s", error);
+    require(open_edge_with_tokens() == 0, "%s", error.text);
     const struct token_keys *first = edge.token_keys;
     assert_false(edge_token_keys_changed(&edge));
     temp_write("keys", "{", 1, 0600);
     assert_true(edge_token_keys_changed(&edge));
-    assert_int_equal(edge_load_token_keys(&edge, error, sizeof error), -1);
-    assert_non_null(strstr(error, "option token_keys"));
+    assert_int_equal(edge_load_token_keys(&edge, &error), -1);
+    assert_non_null(strstr(error.text, "option token_keys"));
     assert_false(edge_token_keys_changed(&edge)); /* said once */
     assert_ptr_equal(edge.token_keys, first);
     assert_int_equal(token_keys_count(edge.token_keys), 1);
     temp_write("keys", TOKEN_KEYS, strlen(TOKEN_KEYS), 0600);
     assert_true(edge_token_keys_changed(&edge));
-    assert_int_equal(edge_load_token_keys(&edge, error, sizeof error), 0);
+    assert_int_equal(edge_load_token_keys(&edge, &error), 0);
     assert_int_equal(token_keys_count(edge.token_keys), 1);
 }
 

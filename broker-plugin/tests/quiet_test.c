@@ -26,7 +26,7 @@ static int begin(void **state)
         .forget_hours = 1,
         .seed = 3,
     };
-    if (kind_table_parse(&rules.kinds, "like,angry", NULL, 0) != 0)
+    if (kind_table_parse(&rules.kinds, "like,angry", NULL) != 0)
         return -1;
     unix_ms = 500000 * HOUR_MS;
     now_ms = 5;

@@ -3,16 +3,16 @@
 #include "settings.h"
 
 static struct settings settings;
-static char error[1024];
+static struct error error;
 
 /* The required ones, and one more. */
 static int load_with(const char *name, const char *value)
 {
     const char *names[] = {"spool", "services_file", "key_file", name};
     const char *values[] = {"/s", "/f", "/k", value};
-    error[0] = '\0';
+    error.text[0] = '\0';
     memset(&settings, 0x55, sizeof settings);
-    return settings_load(&settings, names, values, name == NULL ? 3 : 4, error, sizeof error);
+    return settings_load(&settings, names, values, name == NULL ? 3 : 4, &error);
 }
 
 static void has_defaults(void **state)
@@ -85,7 +85,7 @@ static void takes_what_is_right(void **state)
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        require(load_with(rows[i][0], rows[i][1]) == 0, "%s", error);
+        require(load_with(rows[i][0], rows[i][1]) == 0, "%s", error.text);
     assert_int_equal(load_with("identities", "username"), 0);
     assert_true(settings.by_username);
     assert_false(settings.by_client_id);
@@ -104,7 +104,7 @@ static int load_tokens(const char *identities, const char *keys, const char *iss
     const char *names[] = {"spool",      "services_file", "key_file",
                            "identities", "token_issuer",  "token_keys"};
     const char *values[] = {"/s", "/f", "/k", identities, issuer, keys};
-    return settings_load(&settings, names, values, keys == NULL ? 5 : 6, error, sizeof error);
+    return settings_load(&settings, names, values, keys == NULL ? 5 : 6, &error);
 }
 
 /* Tokens and the keys to check them by go together. */
@@ -121,15 +121,15 @@ static void takes_tokens_with_keys(void **state)
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        require(load_tokens(rows[i].identities, "/keys", "us") == 0, "%s", error);
+        require(load_tokens(rows[i].identities, "/keys", "us") == 0, "%s", error.text);
         assert_true(settings.by_token);
         assert_int_equal(settings.by_username, rows[i].by_username);
         assert_int_equal(settings.by_client_id, rows[i].by_client_id);
         assert_string_equal(settings.token_keys, "/keys");
         assert_string_equal(settings.token_issuer, "us");
         require(load_tokens(rows[i].identities, NULL, "us") == -1, "%s", rows[i].identities);
-        assert_non_null(strstr(error, "token_keys"));
-        assert_non_null(strstr(error, "JWKS"));
+        assert_non_null(strstr(error.text, "token_keys"));
+        assert_non_null(strstr(error.text, "JWKS"));
     }
 }
 
@@ -180,8 +180,10 @@ static void names_what_is_wrong(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         require(load_with(rows[i][0], rows[i][1]) == -1, "%s=%s", rows[i][0], rows[i][1]);
-        require(strstr(error, rows[i][0]) != NULL, "%s=%s: %s", rows[i][0], rows[i][1], error);
-        require(strstr(error, rows[i][2]) != NULL, "%s=%s: %s", rows[i][0], rows[i][1], error);
+        require(strstr(error.text, rows[i][0]) != NULL, "%s=%s: %s", rows[i][0], rows[i][1],
+                error.text);
+        require(strstr(error.text, rows[i][2]) != NULL, "%s=%s: %s", rows[i][0], rows[i][1],
+                error.text);
     }
     assert_int_equal(load_with("kinds", NULL), -1); /* a pair without a value */
 }
@@ -195,9 +197,9 @@ static void names_what_is_missing(void **state)
         for (size_t i = 0, n = 0; i < COUNT_OF(names); i++)
             if (i != missing)
                 given[n++] = names[i];
-        assert_int_equal(settings_load(&settings, given, values, 2, error, sizeof error), -1);
-        assert_non_null(strstr(error, names[missing]));
-        assert_non_null(strstr(error, "missing"));
+        assert_int_equal(settings_load(&settings, given, values, 2, &error), -1);
+        assert_non_null(strstr(error.text, names[missing]));
+        assert_non_null(strstr(error.text, "missing"));
     }
 }
 

@@ -50,12 +50,12 @@ static const struct {
     "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEOF8jVqZ2dNjqO5mS5Zp1sNRRKSIuRFbY\n"                           \
     "-----END PUBLIC KEY-----\n"
 
-static char error[512];
+static struct error error;
 
 static struct token_keys *parse(const char *text)
 {
-    error[0] = '\0';
-    return token_keys_parse(text, strlen(text), error, sizeof error);
+    error.text[0] = '\0';
+    return token_keys_parse(text, strlen(text), &error);
 }
 
 /* A JWKS of up to two keys, each "{…}"; NULL: none. */
@@ -75,7 +75,7 @@ static void fits_the_vectors_of_the_rfcs(void **state)
         size_t bytes;
         const char *message = vectors[i].message;
         struct token_keys *keys = parse_set(vectors[i].key, NULL);
-        require(keys != NULL, "vector %zu: %s", i, error);
+        require(keys != NULL, "vector %zu: %s", i, error.text);
         assert_int_equal(sodium_base642bin(signature, sizeof signature, vectors[i].signature,
                                            strlen(vectors[i].signature), NULL, &bytes, NULL,
                                            sodium_base64_VARIANT_URLSAFE_NO_PADDING),
@@ -118,7 +118,7 @@ static void reads_one_public_key_in_pem(void **state)
             gnutls_pubkey_import_privkey(public, rows[i].by == 'R' ? made.rsa : made.ec, 0, 0), 0);
         assert_int_equal(gnutls_pubkey_export2(public, GNUTLS_X509_FMT_PEM, &pem), 0);
         struct token_keys *keys = parse((const char *)pem.data);
-        require(keys != NULL, "row %zu: %s", i, error);
+        require(keys != NULL, "row %zu: %s", i, error.text);
         assert_int_equal(token_keys_count(keys), 1);
         size_t bytes = token_made_sign(&made, rows[i].by, "m", signature);
         /* It has no id, so it fits every one. */
@@ -128,7 +128,7 @@ static void reads_one_public_key_in_pem(void **state)
         char twice[4096];
         (void)snprintf(twice, sizeof twice, "%s%s", (const char *)pem.data, (const char *)pem.data);
         assert_null(parse(twice));
-        assert_non_null(strstr(error, "more than one"));
+        assert_non_null(strstr(error.text, "more than one"));
         gnutls_free(pem.data);
         gnutls_pubkey_deinit(public);
     }
@@ -190,11 +190,11 @@ static void ignores_keys_for_something_else(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(others); i++) {
         struct token_keys *keys = parse_set(others[i], OCT "}");
-        require(keys != NULL, "row %zu: %s", i, error);
+        require(keys != NULL, "row %zu: %s", i, error.text);
         require(token_keys_count(keys) == 1 && token_keys_ignored(keys) == 1, "row %zu", i);
         token_keys_free(keys);
         require(parse_set(others[i], NULL) == NULL, "row %zu", i);
-        require(strstr(error, "has no key") != NULL, "row %zu: %s", i, error);
+        require(strstr(error.text, "has no key") != NULL, "row %zu: %s", i, error.text);
     }
 }
 
@@ -235,9 +235,10 @@ static void refuses_weak_and_broken_keys(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         require(parse_set(OCT "}", rows[i][0]) == NULL, "row %zu", i);
-        require(strstr(error, "key 2 of 2 ") != NULL && strstr(error, rows[i][1]) != NULL,
-                "row %zu: %s", i, error);
-        require(strstr(error, "AyM1") == NULL && strstr(error, EC_X) == NULL, "row %zu", i);
+        require(strstr(error.text, "key 2 of 2 ") != NULL && strstr(error.text, rows[i][1]) != NULL,
+                "row %zu: %s", i, error.text);
+        require(strstr(error.text, "AyM1") == NULL && strstr(error.text, EC_X) == NULL, "row %zu",
+                i);
     }
 }
 
@@ -248,13 +249,14 @@ static void refuses_a_weak_rsa_key(void **state)
     gnutls_privkey_t weak = token_made_private(GNUTLS_PK_RSA, 1024);
     token_made_rsa(key, sizeof key, weak, "");
     assert_null(parse_set(key, NULL));
-    assert_non_null(strstr(error, "2048"));
+    assert_non_null(strstr(error.text, "2048"));
     gnutls_privkey_deinit(weak);
     /* An exponent of 1 signs everything. */
     (void)snprintf(key, sizeof key, "%s", vectors[1].key);
     strcpy(strstr(key, "AQAB"), "AQ\"}");
     assert_null(parse_set(key, NULL));
-    require(strstr(error, "exponent") != NULL || strstr(error, "broken") != NULL, "%s", error);
+    require(strstr(error.text, "exponent") != NULL || strstr(error.text, "broken") != NULL, "%s",
+            error.text);
 }
 
 static void refuses_what_is_no_key_file(void **state)
@@ -277,7 +279,7 @@ static void refuses_what_is_no_key_file(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         require(parse(rows[i][0]) == NULL, "row %zu", i);
-        require(strstr(error, rows[i][1]) != NULL, "row %zu: %s", i, error);
+        require(strstr(error.text, rows[i][1]) != NULL, "row %zu: %s", i, error.text);
     }
 }
 
@@ -294,7 +296,7 @@ static void takes_as_many_keys_as_it_says(void **state)
     token_keys_free(keys);
     strcpy(text + bytes, "," OCT "}]}");
     assert_null(parse(text));
-    assert_non_null(strstr(error, "16"));
+    assert_non_null(strstr(error.text, "16"));
 }
 
 /* --- files --- */
@@ -304,8 +306,8 @@ static void takes_as_many_keys_as_it_says(void **state)
 
 static struct token_keys *load(const char *name)
 {
-    error[0] = '\0';
-    return token_keys_load(temp_path(name), error, sizeof error);
+    error.text[0] = '\0';
+    return token_keys_load(temp_path(name), &error);
 }
 
 static void guards_secrets_by_the_files_mode(void **state)
@@ -322,10 +324,10 @@ static void guards_secrets_by_the_files_mode(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         temp_write("keys", rows[i].text, strlen(rows[i].text), rows[i].mode);
         struct token_keys *keys = load("keys");
-        require((keys != NULL) == rows[i].loads, "row %zu: %s", i, error);
-        require(rows[i].loads ||
-                    (strstr(error, temp_path("keys")) != NULL && strstr(error, "0640") != NULL),
-                "row %zu: %s", i, error);
+        require((keys != NULL) == rows[i].loads, "row %zu: %s", i, error.text);
+        require(rows[i].loads || (strstr(error.text, temp_path("keys")) != NULL &&
+                                  strstr(error.text, "0640") != NULL),
+                "row %zu: %s", i, error.text);
         token_keys_free(keys);
     }
 }
@@ -335,15 +337,15 @@ static void names_the_file_that_is_wrong(void **state)
     char large[TOKEN_KEYS_FILE_MAX_BYTES + 1];
     (void)state;
     assert_null(load("absent"));
-    assert_non_null(strstr(error, temp_path("absent")));
+    assert_non_null(strstr(error.text, temp_path("absent")));
     assert_int_equal(mkfifo(temp_path("fifo"), 0600), 0);
     assert_null(load("fifo"));
-    assert_non_null(strstr(error, "not a file"));
+    assert_non_null(strstr(error.text, "not a file"));
     memset(large, ' ', sizeof large);
     memcpy(large, SECRET_FILE, strlen(SECRET_FILE));
     temp_write("large", large, sizeof large, 0600);
     assert_null(load("large"));
-    assert_non_null(strstr(error, "65536"));
+    assert_non_null(strstr(error.text, "65536"));
     temp_write("large", large, sizeof large - 1, 0600);
     struct token_keys *keys = load("large");
     assert_non_null(keys);

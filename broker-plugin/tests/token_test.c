@@ -24,12 +24,13 @@ static struct token token;
 
 static int begin(void **state)
 {
-    char jwks[8192], error[256];
+    char jwks[8192];
+    struct error error;
     (void)state;
     token_made_init(&made);
     token_made_jwks(jwks, sizeof jwks, &made);
-    keys = token_keys_parse(jwks, strlen(jwks), error, sizeof error);
-    require(keys != NULL, "%s", error);
+    keys = token_keys_parse(jwks, strlen(jwks), &error);
+    require(keys != NULL, "%s", error.text);
     return 0;
 }
 
@@ -234,11 +235,12 @@ static void refuses_what_does_not_hold(void **state)
 static void confuses_no_algorithms(void **state)
 {
     struct token_made other = made;
-    char rsa[2048], error[256], jwks[4096];
+    char rsa[2048], jwks[4096];
+    struct error error;
     (void)state;
     token_made_rsa(rsa, sizeof rsa, made.rsa, "");
     (void)snprintf(jwks, sizeof jwks, "{\"keys\":[%s]}", rsa);
-    struct token_keys *only = token_keys_parse(jwks, strlen(jwks), error, sizeof error);
+    struct token_keys *only = token_keys_parse(jwks, strlen(jwks), &error);
     assert_non_null(only);
     crypto_hash_sha256(other.secret, (const unsigned char *)rsa, strlen(rsa));
     token_made_token(text, &other, 'H', "{\"alg\":\"HS256\"}", CLAIMS);
@@ -406,7 +408,8 @@ static int listen_on_loopback(uint16_t *port)
 static void follows_no_address(void **state)
 {
     struct token_made stranger;
-    char header[4096], rsa[2048], error[256];
+    char header[4096], rsa[2048];
+    struct error error;
     uint16_t port;
     int fd = listen_on_loopback(&port);
     (void)state;
@@ -425,7 +428,7 @@ static void follows_no_address(void **state)
     /* Nor does a key of the file. */
     (void)snprintf(header, sizeof header,
                    "{\"keys\":[{\"kty\":\"RSA\",\"x5u\":\"https://127.0.0.1:%u/c\"}]}", port);
-    assert_null(token_keys_parse(header, strlen(header), error, sizeof error));
+    assert_null(token_keys_parse(header, strlen(header), &error));
     assert_int_equal(accept(fd, NULL, NULL), -1);
     close(fd);
     token_made_fini(&stranger);

@@ -3,16 +3,15 @@
 #include "audit_settings.h"
 
 static struct audit_settings settings;
-static char error[300];
+static struct error error;
 
 static int parse(const char *given)
 {
     int help;
     char *words[] = {(char *)(uintptr_t) "audit", (char *)(uintptr_t) "--spool=/s",
                      (char *)(uintptr_t) "--services-file=/f", (char *)(uintptr_t)given, NULL};
-    error[0] = '\0';
-    return audit_settings_parse(&settings, given != NULL ? 4 : 3, words, &help, error,
-                                sizeof error);
+    error.text[0] = '\0';
+    return audit_settings_parse(&settings, given != NULL ? 4 : 3, words, &help, &error);
 }
 
 static void test_defaults(void **state)
@@ -26,7 +25,7 @@ static void test_defaults(void **state)
     assert_int_equal(settings.list.n, 0);
     assert_false(settings.json);
     assert_int_equal(parse("--topic-prefix=news"), -1);
-    assert_non_null(strstr(error, "option topic_prefix"));
+    assert_non_null(strstr(error.text, "option topic_prefix"));
     assert_int_equal(parse("--topic-prefix=news/"), 0);
     assert_int_equal(parse("--json"), 0);
     assert_true(settings.json);
@@ -43,7 +42,7 @@ static void test_a_list_of_articles(void **state)
                                         "--articles=a, b", "--articles=all,a/"};
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         require(parse(wrong[i]) == -1, "%s", wrong[i]);
-        require(strstr(error, "option articles") != NULL, "%s", error);
+        require(strstr(error.text, "option articles") != NULL, "%s", error.text);
     }
     static char longest[300] = "--articles=";
     size_t bytes = strlen(longest);

@@ -3,12 +3,12 @@
 #include "broker_options.h"
 
 static struct broker_options options;
-static char error[256];
+static struct error error;
 
 static int parse(const char *text)
 {
-    error[0] = '\0';
-    return broker_options_parse(&options, text, error, sizeof error);
+    error.text[0] = '\0';
+    return broker_options_parse(&options, text, &error);
 }
 
 static void test_defaults(void **state)
@@ -54,7 +54,7 @@ static void test_what_the_plugin_would_refuse(void **state)
         snprintf(text, sizeof text, "%s%s\n",
                  i + 1 < COUNT_OF(wrong) ? "plugin_opt_key_file /k\n" : "", wrong[i].line);
         require(parse(text) == -1, "%s", wrong[i].line);
-        require(strstr(error, wrong[i].says) != NULL, "%s: %s", wrong[i].line, error);
+        require(strstr(error.text, wrong[i].says) != NULL, "%s: %s", wrong[i].line, error.text);
     }
 }
 

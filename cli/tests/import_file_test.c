@@ -3,22 +3,22 @@
 #include "import_file.h"
 
 static const struct audit_kinds kinds = {.name = {"", "like", "sad"}};
-static char error[512];
+static struct error error;
 
 /* The articles as "a like=1 sad=0 line=2;…"; "!" and why where the file is refused. */
 static const char *read_bytes(const char *text, size_t bytes, enum rows_format format)
 {
-    static char out[1024];
+    static char out[ERROR_MAX_BYTES + 1];
     size_t used = 0;
     struct table *table = table_new();
     FILE *in = fmemopen((void *)(uintptr_t)text, bytes, "r");
     assert_non_null(table);
     assert_non_null(in);
-    int rc = import_file_read(in, format, &kinds, table, error, sizeof error);
+    int rc = import_file_read(in, format, &kinds, table, &error);
     (void)fclose(in);
     out[0] = '\0';
     if (rc != 0)
-        snprintf(out, sizeof out, "!%s", error);
+        snprintf(out, sizeof out, "!%s", error.text);
     for (const struct table_entry *one = table_next(table, NULL); one != NULL && rc == 0;
          one = table_next(table, one))
         used += (size_t)snprintf(out + used, sizeof out - used, "%s %lld %lld %llu%s;",

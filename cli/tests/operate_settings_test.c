@@ -3,7 +3,7 @@
 #include "operate_settings.h"
 
 static struct operate_settings settings;
-static char error[1024];
+static struct error error;
 
 static int parse(enum operate_command command, int n, const char *const *words)
 {
@@ -11,8 +11,8 @@ static int parse(enum operate_command command, int n, const char *const *words)
     char *argv[8] = {(char *)(uintptr_t) "command"};
     for (int i = 0; i < n; i++)
         argv[i + 1] = (char *)(uintptr_t)words[i];
-    error[0] = '\0';
-    return operate_settings_parse(&settings, command, n + 1, argv, &help, error, sizeof error);
+    error.text[0] = '\0';
+    return operate_settings_parse(&settings, command, n + 1, argv, &help, &error);
 }
 
 #define PARSE(command, ...)                                                                        \
@@ -32,9 +32,9 @@ static void test_an_article_before_the_options(void **state)
     assert_int_equal(PARSE(ARTICLE, "world/a", "--services-file=/f"), 0);
     assert_string_equal(settings.links.user, "operator");
     assert_int_equal(PARSE(RESET, "--dry-run"), -1);
-    assert_non_null(strstr(error, "article is missing"));
+    assert_non_null(strstr(error.text, "article is missing"));
     assert_int_equal(PARSE(RESET, "a/", "--dry-run"), -1);
-    assert_non_null(strstr(error, "not an article id"));
+    assert_non_null(strstr(error.text, "not an article id"));
     assert_int_equal(PARSE(RESET, "a", "b"), -1);
     assert_int_equal(PARSE(EXPORT, "a"), -1); /* it has none */
     static char longest[ARTICLE_MAX_BYTES + 2];
@@ -64,7 +64,7 @@ static void test_words(void **state)
     assert_int_equal(PARSE(IMPORT, "--format=jsonl", "--file=-", "--replace"), 0);
     assert_true(settings.rows == ROWS_JSONL && settings.replace);
     assert_int_equal(PARSE(IMPORT, "--format=json", "--file=-"), -1);
-    assert_non_null(strstr(error, "option format: json is not csv or jsonl"));
+    assert_non_null(strstr(error.text, "option format: json is not csv or jsonl"));
     assert_int_equal(
         PARSE(ERASE, "--reader-file=-", "--source=token", "--counts=keep", "--key-file=/k"), 0);
     static const char *const wrong[][5] = {
@@ -82,12 +82,12 @@ static void test_words(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(needed); i++) {
         require(parse(OPERATE_ERASE, 3, needed[i]) == -1, "%zu", i);
-        require(strstr(error, "is missing") != NULL, "%s", error);
+        require(strstr(error.text, "is missing") != NULL, "%s", error.text);
     }
     assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--topic-prefix=news"), -1);
-    assert_non_null(strstr(error, "option topic_prefix"));
+    assert_non_null(strstr(error.text, "option topic_prefix"));
     assert_int_equal(PARSE(ARTICLE, "a", "--services-file=/f", "--clear", "--kinds=like"), -1);
-    assert_non_null(strstr(error, "option clear"));
+    assert_non_null(strstr(error.text, "option clear"));
 }
 
 int main(void)

@@ -5,22 +5,22 @@
 static const struct audit_kinds kinds = {.name = {"", "like", "sad", "", "wow"}};
 static struct rows_reader reader;
 static struct rows_line said;
-static char error[512];
+static struct error error;
 
 static int read_text(const char *text)
 {
     char line[ROWS_LINE_MAX_BYTES + 1];
     size_t bytes = strlen(text);
     memcpy(line, text, bytes);
-    error[0] = '\0';
-    return rows_read(&reader, line, bytes, &said, error, sizeof error);
+    error.text[0] = '\0';
+    return rows_read(&reader, line, bytes, &said, &error);
 }
 
 static void begin(enum rows_format format, const char *header)
 {
     rows_reader_init(&reader, format, &kinds);
     if (format == ROWS_CSV)
-        require(read_text(header) == 0, "%s: %s", header, error);
+        require(read_text(header) == 0, "%s: %s", header, error.text);
 }
 
 static bool counts_are(int64_t like, int64_t sad, int64_t wow)
@@ -68,8 +68,8 @@ static void test_headers(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         rows_reader_init(&reader, ROWS_CSV, &kinds);
         int result = read_text(rows[i].header);
-        require(result == rows[i].result, "%s: %d %s", rows[i].header, result, error);
-        require((result == 0) == (error[0] == '\0'), "%s", rows[i].header);
+        require(result == rows[i].result, "%s: %d %s", rows[i].header, result, error.text);
+        require((result == 0) == (error.text[0] == '\0'), "%s", rows[i].header);
         if (result == 0)
             require(reader.whole == rows[i].whole, "%s", rows[i].header);
     }
@@ -112,7 +112,7 @@ static void test_single_lines(void **state)
     begin(ROWS_CSV, "article,kind,count");
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         int result = read_text(rows[i].line);
-        require(result == rows[i].result, "%s: %d %s", rows[i].line, result, error);
+        require(result == rows[i].result, "%s: %d %s", rows[i].line, result, error.text);
         if (result == 1) {
             assert_string_equal(said.article, "world/a");
             assert_int_equal(said.article_bytes, 7);
@@ -198,8 +198,8 @@ static void test_json_lines(void **state)
     begin(ROWS_JSONL, NULL);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         int result = read_text(rows[i].line);
-        require(result == rows[i].result, "%s: %d %s", rows[i].line, result, error);
-        require((result < 0) == (error[0] != '\0'), "%s", rows[i].line);
+        require(result == rows[i].result, "%s: %d %s", rows[i].line, result, error.text);
+        require((result < 0) == (error.text[0] != '\0'), "%s", rows[i].line);
         if (result != 1)
             continue;
         assert_string_equal(said.article, "world/a");
@@ -287,7 +287,7 @@ static void test_what_is_written_is_read_again(void **state)
             line[strcspn(line, "\r")] = '\0';
             result = read_text(line);
         }
-        require(result == 1, "%s", error);
+        require(result == 1, "%s", error.text);
         assert_string_equal(said.article, row.article);
         assert_true(said.whole && said.registers && counts_are(9007199254740003, 1, 12));
     }

@@ -2,7 +2,7 @@
 
 #include "state_change.h"
 
-static char error[256];
+static struct error error;
 
 static void test_changes(void **state)
 {
@@ -35,10 +35,10 @@ static void test_changes(void **state)
         const char *from = "{\"kinds\":[\"like\"],\"opens_at\":\"2026-12-01T08:00:00Z\","
                            "\"results\":\"after_close\"}";
         assert_int_equal(article_state_parse(&one, "a", 1, from, strlen(from)), 0);
-        if (state_change_apply(&one, &rows[i].change, error, sizeof error) != 0) {
+        if (state_change_apply(&one, &rows[i].change, &error) != 0) {
             require(rows[i].written[0] == '!' &&
-                        strncmp(error, rows[i].written + 1, strlen(rows[i].written + 1)) == 0,
-                    "%zu: %s", i, error);
+                        strncmp(error.text, rows[i].written + 1, strlen(rows[i].written + 1)) == 0,
+                    "%zu: %s", i, error.text);
             continue;
         }
         size_t used = article_state_write(&one, NULL, 0, false, out, sizeof out);

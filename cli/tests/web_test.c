@@ -13,7 +13,8 @@
 #define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Length: "
 #define REQUEST_MAX_BYTES 4096
 
-static char body[WEB_BODY_MAX_BYTES + 1], error[300];
+static char body[WEB_BODY_MAX_BYTES + 1];
+static struct error error;
 
 static void test_paths(void **state)
 {
@@ -37,10 +38,10 @@ static void test_nobody_answers(void **state)
 {
     (void)state;
     int status;
-    error[0] = '\0';
+    error.text[0] = '\0';
     struct web *web = web_new("127.0.0.1", 1);
-    assert_int_equal(web_total(web, "a", &status, body, error, sizeof error), -1);
-    assert_non_null(strstr(error, "http 127.0.0.1:1"));
+    assert_int_equal(web_total(web, "a", &status, body, &error), -1);
+    assert_non_null(strstr(error.text, "http 127.0.0.1:1"));
     web_free(web);
 }
 
@@ -111,8 +112,8 @@ static void server_stop(struct server *server)
 
 static int get(struct web *web, const char *article, int *status)
 {
-    error[0] = '\0';
-    return web_total(web, article, status, body, error, sizeof error);
+    error.text[0] = '\0';
+    return web_total(web, article, status, body, &error);
 }
 
 static void test_asks_on_one_connection(void **state)
@@ -127,13 +128,13 @@ static void test_asks_on_one_connection(void **state)
     assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
     server_start(&server, answers);
     struct web *web = web_new("127.0.0.1", server.port);
-    require(get(web, "a", &status) == 2, "%s", error);
+    require(get(web, "a", &status) == 2, "%s", error.text);
     assert_int_equal(status, 200);
     assert_string_equal(body, "{}");
-    require(get(web, "a", &status) == 0, "%s", error);
+    require(get(web, "a", &status) == 0, "%s", error.text);
     assert_int_equal(status, 200);
     assert_string_equal(body, "");
-    require(get(web, "a%b/../c?d#e", &status) == 3, "%s", error);
+    require(get(web, "a%b/../c?d#e", &status) == 3, "%s", error.text);
     assert_int_equal(status, 404);
     assert_string_equal(body, "abc");
     web_free(web);
@@ -153,8 +154,8 @@ static void test_connects_again(void **state)
     (void)state;
     server_start(&server, answers);
     struct web *web = web_new("127.0.0.1", server.port);
-    require(get(web, "a", &status) == 1 && body[0] == 'a', "%s", error);
-    require(get(web, "a", &status) == 1 && body[0] == 'b', "%s", error);
+    require(get(web, "a", &status) == 1 && body[0] == 'a', "%s", error.text);
+    require(get(web, "a", &status) == 1 && body[0] == 'b', "%s", error.text);
     web_free(web);
     server_stop(&server);
     assert_int_equal(server.connections, 2);
@@ -176,13 +177,13 @@ static void test_is_bounded(void **state)
                    60000, 0);
     server_start(&server, good);
     struct web *web = web_new("127.0.0.1", server.port);
-    require(get(web, "a", &status) == WEB_BODY_MAX_BYTES, "%s", error);
+    require(get(web, "a", &status) == WEB_BODY_MAX_BYTES, "%s", error.text);
     web_free(web);
     server_stop(&server);
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         server_start(&server, bad[i]);
         web = web_new("127.0.0.1", server.port);
-        require(get(web, "a", &status) == -1 && strstr(error, "http") != NULL, "row %zu", i);
+        require(get(web, "a", &status) == -1 && strstr(error.text, "http") != NULL, "row %zu", i);
         web_free(web);
         server_stop(&server);
     }
@@ -198,7 +199,7 @@ static void test_follows_nothing(void **state)
     (void)state;
     server_start(&server, answers);
     struct web *web = web_new("127.0.0.1", server.port);
-    require(get(web, "a", &status) == 0, "%s", error);
+    require(get(web, "a", &status) == 0, "%s", error.text);
     assert_int_equal(status, 302);
     web_free(web);
     server_stop(&server);

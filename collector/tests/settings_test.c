@@ -4,7 +4,7 @@
 
 static char *words[8];
 static struct settings settings;
-static char error[300];
+static struct error error;
 
 static int parse(const char *a, const char *b, const char *c)
 {
@@ -15,8 +15,8 @@ static int parse(const char *a, const char *b, const char *c)
         if (given[i] != NULL)
             words[n++] = (char *)(uintptr_t)given[i];
     words[n] = NULL;
-    error[0] = '\0';
-    return settings_parse(&settings, n, words, &help, error, sizeof error);
+    error.text[0] = '\0';
+    return settings_parse(&settings, n, words, &help, &error);
 }
 
 static void test_defaults(void **state)
@@ -69,12 +69,12 @@ static void test_refusals_name_the_option(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         require(parse("--spool=/s", "--services-file=/f", rows[i].given) == -1, "%s",
                 rows[i].given);
-        require(strstr(error, rows[i].name) != NULL, "%s: %s", rows[i].given, error);
+        require(strstr(error.text, rows[i].name) != NULL, "%s: %s", rows[i].given, error.text);
     }
     assert_int_equal(parse("--spool=/s", NULL, NULL), -1);
-    assert_non_null(strstr(error, "services_file"));
+    assert_non_null(strstr(error.text, "services_file"));
     assert_int_equal(parse("--services-file=/f", NULL, NULL), -1);
-    assert_non_null(strstr(error, "spool"));
+    assert_non_null(strstr(error.text, "spool"));
 }
 
 int main(void)

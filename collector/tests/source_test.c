@@ -34,10 +34,10 @@ static bool append(struct world *world, uint64_t reader)
 
 static struct source *open_source(struct world *world, bool old)
 {
-    char error[200] = "";
-    struct source *source = source_new(world->ring.memory, world->ring.bytes, &world->identity, old,
-                                       error, sizeof error);
-    require(source != NULL, "%s", error);
+    struct error error = {0};
+    struct source *source =
+        source_new(world->ring.memory, world->ring.bytes, &world->identity, old, &error);
+    require(source != NULL, "%s", error.text);
     return source;
 }
 

@@ -28,7 +28,7 @@ static struct ring_identity a_ring(const char *kinds)
     struct ring_identity ring = {.shard = 3, .shards = 8, .ring_id = 5};
     for (int i = 0; i < RING_FINGERPRINT_BYTES; i++)
         ring.fingerprint[i] = (unsigned char)(i + 1);
-    assert_int_equal(kind_table_parse(&ring.kinds, kinds, NULL, 0), 0);
+    assert_int_equal(kind_table_parse(&ring.kinds, kinds, NULL), 0);
     return ring;
 }
 
@@ -45,11 +45,11 @@ static struct store_rings rings_of(const char *kinds, uint64_t applied)
 static void judge(const struct store *store, const struct store_rings *rings, bool adopt,
                   enum store_verdict want, const char *word)
 {
-    char why[STORE_WHY_BYTES];
-    enum store_verdict verdict = store_judge(store, rings, adopt, why, sizeof why);
-    require(verdict == want, "verdict %d, not %d (%s)", verdict, want, why);
-    require(strstr(why, word) != NULL, "%s does not say %s", why, word);
-    assert_int_equal(why[0] == '\0', want != STORE_HOLD);
+    struct error why;
+    enum store_verdict verdict = store_judge(store, rings, adopt, &why);
+    require(verdict == want, "verdict %d, not %d (%s)", verdict, want, why.text);
+    require(strstr(why.text, word) != NULL, "%s does not say %s", why.text, word);
+    assert_int_equal(why.text[0] == '\0', want != STORE_HOLD);
 }
 
 /* DESIGN's first row: another store, or none, where the ring has applied before. */

@@ -13,7 +13,7 @@
 static char folder[] = "/tmp/tally-settings-XXXXXX";
 static char services[64], password[64];
 static struct settings settings;
-static char error[2560];
+static struct error error;
 
 static void write_file(const char *path, const char *text, mode_t mode)
 {
@@ -56,8 +56,8 @@ static int read_with(const char *option)
     snprintf(first, sizeof first, "--services-file=%s", services);
     if (option != NULL)
         snprintf(second, sizeof second, "%s", option);
-    error[0] = '\0';
-    return settings_read(&settings, option == NULL ? 2 : 3, argv, error, sizeof error);
+    error.text[0] = '\0';
+    return settings_read(&settings, option == NULL ? 2 : 3, argv, &error);
 }
 
 static void defaults(void **state)
@@ -125,10 +125,10 @@ static void bad_values_name_their_option(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(read_with(bad[i].option), -1);
-        if (strstr(error, bad[i].name) == NULL || strchr(error, '\n') != NULL)
-            print_error("%s: %s\n", bad[i].option, error);
-        assert_non_null(strstr(error, bad[i].name));
-        assert_null(strchr(error, '\n'));
+        if (strstr(error.text, bad[i].name) == NULL || strchr(error.text, '\n') != NULL)
+            print_error("%s: %s\n", bad[i].option, error.text);
+        assert_non_null(strstr(error.text, bad[i].name));
+        assert_null(strchr(error.text, '\n'));
     }
 }
 
@@ -138,13 +138,13 @@ static void secrets_stay_secret(void **state)
     (void)state;
     chmod(services, 0604);
     assert_int_equal(read_with(NULL), -1);
-    assert_non_null(strstr(error, "services_file"));
+    assert_non_null(strstr(error.text, "services_file"));
     chmod(services, 0600);
     chmod(password, 0644);
     snprintf(option, sizeof option, "--redis-password-file=%s", password);
     assert_int_equal(read_with(option), -1);
-    assert_non_null(strstr(error, "redis_password_file"));
-    assert_null(strstr(error, "sesame"));
+    assert_non_null(strstr(error.text, "redis_password_file"));
+    assert_null(strstr(error.text, "sesame"));
     write_file(password, "\n", 0600);
     assert_int_equal(read_with(option), -1);
 }

@@ -45,30 +45,30 @@ int kind_table_add(struct kind_table *table, const char *name, size_t bytes)
     return index;
 }
 
-static int explain(const struct kind_table *table, const char *name, size_t bytes, char *error,
-                   size_t error_bytes)
+static int explain(const struct kind_table *table, const char *name, size_t bytes,
+                   struct error *error)
 {
     int shown = bytes > 64 ? 64 : (int)bytes;
     if (!kind_name_valid(name, bytes))
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "kind '%.*s' is not a name of 1 to %d of a-z, 0-9, _ and -, "
                          "beginning with a letter",
                          shown, name, KIND_NAME_MAX_BYTES);
     if (kind_find(table, name, bytes) == KIND_NONE)
-        return error_say(error, error_bytes, "kind 'none' is always there and cannot be listed");
+        return error_set(error, "kind 'none' is always there and cannot be listed");
     if (kind_find(table, name, bytes) != KIND_UNKNOWN)
-        return error_say(error, error_bytes, "kind '%.*s' is listed twice", shown, name);
-    return error_say(error, error_bytes, "kind '%.*s' is one more than the %d that are possible",
-                     shown, name, KIND_MAX);
+        return error_set(error, "kind '%.*s' is listed twice", shown, name);
+    return error_set(error, "kind '%.*s' is one more than the %d that are possible", shown, name,
+                     KIND_MAX);
 }
 
-int kind_table_parse(struct kind_table *table, const char *list, char *error, size_t error_bytes)
+int kind_table_parse(struct kind_table *table, const char *list, struct error *error)
 {
     kind_table_init(table);
     for (const char *name = list;;) {
         size_t bytes = strcspn(name, ",");
         if (kind_table_add(table, name, bytes) == KIND_UNKNOWN)
-            return explain(table, name, bytes, error, error_bytes);
+            return explain(table, name, bytes, error);
         if (name[bytes] == '\0')
             return 0;
         name += bytes + 1;

@@ -3,6 +3,8 @@
 #ifndef TALLY_CORE_KIND_H
 #define TALLY_CORE_KIND_H
 
+#include "core/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,9 +28,8 @@ void kind_table_init(struct kind_table *table);
  * if the table is full. */
 int kind_table_add(struct kind_table *table, const char *name, size_t bytes);
 
-/* Parses "like,dislike,love" into `table`. Returns 0, or -1 with a sentence in `error` (of
- * `error_bytes`). */
-int kind_table_parse(struct kind_table *table, const char *list, char *error, size_t error_bytes);
+/* Parses "like,dislike,love" into `table`. Returns 0, or -1 with a sentence in `error`. */
+int kind_table_parse(struct kind_table *table, const char *list, struct error *error);
 
 /* The index of a name (0 for `none`), or KIND_UNKNOWN. */
 int kind_find(const struct kind_table *table, const char *name, size_t bytes);

@@ -84,7 +84,7 @@ static size_t find(const struct option *table, size_t n, const char *name, size_
 }
 
 static int unknown(const struct option *table, size_t n, const char *name, size_t bytes,
-                   char *error, size_t error_bytes)
+                   struct error *error)
 {
     char known[2048];
     size_t used = 0;
@@ -96,62 +96,59 @@ static int unknown(const struct option *table, size_t n, const char *name, size_
             break;
         used += (size_t)more;
     }
-    return error_say(error, error_bytes, "unknown option %.*s; known: %s",
+    return error_set(error, "unknown option %.*s; known: %s",
                      (int)(bytes > SHOWN_MAX_BYTES ? SHOWN_MAX_BYTES : bytes), name, known);
 }
 
-int option_defaults(const struct option *table, size_t n, void *settings, char *error,
-                    size_t error_bytes)
+int option_defaults(const struct option *table, size_t n, void *settings, struct error *error)
 {
     if (n > OPTIONS_MAX)
-        return error_say(error, error_bytes, "option table: over %d options", OPTIONS_MAX);
+        return error_set(error, "option table: over %d options", OPTIONS_MAX);
     for (size_t i = 0; i < n; i++) {
         const struct option *option = &table[i];
         if (option->name == NULL || option->accepts == NULL || option->help == NULL)
-            return error_say(error, error_bytes, "option table: entry %zu is incomplete", i);
+            return error_set(error, "option table: entry %zu is incomplete", i);
         if (find(table, n, option->name, strlen(option->name)) != i)
-            return error_say(error, error_bytes, "option table: %s appears twice", option->name);
+            return error_set(error, "option table: %s appears twice", option->name);
         if (option->initial == NULL) {
             if (option->type == OPTION_TEXT)
                 memset((unsigned char *)settings + option->offset, 0, OPTION_TEXT_MAX_BYTES + 1);
             continue;
         }
         if (!store(option, settings, option->initial))
-            return error_say(error, error_bytes, "option table: default %s of %s is not %s",
-                             option->initial, option->name, option->accepts);
+            return error_set(error, "option table: default %s of %s is not %s", option->initial,
+                             option->name, option->accepts);
     }
     return 0;
 }
 
 /* Sets the option named by the first `name_bytes` bytes of `name`. */
 static int set(const struct option *table, size_t n, void *settings, bool *given, const char *name,
-               size_t name_bytes, const char *value, char *error, size_t error_bytes)
+               size_t name_bytes, const char *value, struct error *error)
 {
     size_t i = find(table, n, name, name_bytes);
     if (i == n)
-        return unknown(table, n, name, name_bytes, error, error_bytes);
+        return unknown(table, n, name, name_bytes, error);
     if (given[i])
-        return error_say(error, error_bytes, "option %s is given twice", table[i].name);
+        return error_set(error, "option %s is given twice", table[i].name);
     given[i] = true;
     if (!store(&table[i], settings, value))
-        return error_say(error, error_bytes, "option %s: %.*s is not %s", table[i].name,
-                         SHOWN_MAX_BYTES, value, table[i].accepts);
+        return error_set(error, "option %s: %.*s is not %s", table[i].name, SHOWN_MAX_BYTES, value,
+                         table[i].accepts);
     return 0;
 }
 
 int option_set(const struct option *table, size_t n, void *settings, _Bool *given, const char *name,
-               const char *value, char *error, size_t error_bytes)
+               const char *value, struct error *error)
 {
-    return set(table, n, settings, given, name, strlen(name), value, error, error_bytes);
+    return set(table, n, settings, given, name, strlen(name), value, error);
 }
 
-int option_check(const struct option *table, size_t n, const _Bool *given, char *error,
-                 size_t error_bytes)
+int option_check(const struct option *table, size_t n, const _Bool *given, struct error *error)
 {
     for (size_t i = 0; i < n; i++)
         if (table[i].initial == NULL && !given[i])
-            return error_say(error, error_bytes, "option %s is missing: %s", table[i].name,
-                             table[i].accepts);
+            return error_set(error, "option %s is missing: %s", table[i].name, table[i].accepts);
     return 0;
 }
 
@@ -170,12 +167,12 @@ static const char *value_of(const struct option *option, int argc, char **argv, 
 }
 
 int option_parse(const struct option *table, size_t n, void *settings, int argc, char **argv,
-                 int *help, char *error, size_t error_bytes)
+                 int *help, struct error *error)
 {
     bool given[OPTIONS_MAX] = {false};
 
     *help = 0;
-    if (option_defaults(table, n, settings, error, error_bytes) != 0)
+    if (option_defaults(table, n, settings, error) != 0)
         return -1;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0) {
@@ -183,21 +180,21 @@ int option_parse(const struct option *table, size_t n, void *settings, int argc,
             return 1;
         }
         if (strncmp(argv[i], "--", 2) != 0)
-            return error_say(error, error_bytes, "%.*s is not an option: options are --name=value",
+            return error_set(error, "%.*s is not an option: options are --name=value",
                              SHOWN_MAX_BYTES, argv[i]);
         const char *name = argv[i] + 2;
         size_t name_bytes = strcspn(name, "=");
         size_t which = find(table, n, name, name_bytes);
         if (which == n)
-            return unknown(table, n, name, name_bytes, error, error_bytes);
+            return unknown(table, n, name, name_bytes, error);
         const char *value = value_of(&table[which], argc, argv, &i, name + name_bytes);
         if (value == NULL)
-            return error_say(error, error_bytes, "option %s has no value: %s", table[which].name,
+            return error_set(error, "option %s has no value: %s", table[which].name,
                              table[which].accepts);
-        if (set(table, n, settings, given, name, name_bytes, value, error, error_bytes) != 0)
+        if (set(table, n, settings, given, name, name_bytes, value, error) != 0)
             return -1;
     }
-    return option_check(table, n, given, error, error_bytes);
+    return option_check(table, n, given, error);
 }
 
 void option_print(const struct option *table, size_t n, void *out)

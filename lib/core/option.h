@@ -4,6 +4,8 @@
 #ifndef TALLY_CORE_OPTION_H
 #define TALLY_CORE_OPTION_H
 
+#include "core/error.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,25 +29,23 @@ struct option {
 
 /* Sets every default. Returns 0, or -1 if the table itself is wrong (a programming error; `error`
  * says what). */
-int option_defaults(const struct option *table, size_t n, void *settings, char *error,
-                    size_t error_bytes);
+int option_defaults(const struct option *table, size_t n, void *settings, struct error *error);
 
 /* Sets one option. Returns 0, or -1 with "option NAME: VALUE is not ACCEPTS" or "unknown option
  * NAME; known: …" in `error`. `-` in the name counts as `_`. Giving an option twice is an error:
  * `given` has one bool per entry, initially all false. */
 int option_set(const struct option *table, size_t n, void *settings, _Bool *given, const char *name,
-               const char *value, char *error, size_t error_bytes);
+               const char *value, struct error *error);
 
 /* Call after setting the options. Returns -1 with "option NAME is missing: ACCEPTS" if a required
  * one was not given. */
-int option_check(const struct option *table, size_t n, const _Bool *given, char *error,
-                 size_t error_bytes);
+int option_check(const struct option *table, size_t n, const _Bool *given, struct error *error);
 
 /* Parses argv "--name=value" and "--name value" (a switch without a value means on). Returns 0; 1
  * for --help or --version (sets *help to 'h' or 'v'); or -1 with a sentence in `error`. Includes
  * option_defaults and option_check. */
 int option_parse(const struct option *table, size_t n, void *settings, int argc, char **argv,
-                 int *help, char *error, size_t error_bytes);
+                 int *help, struct error *error);
 
 /* Writes a line "name | default | accepts | help" for each option to `out` (a FILE *). */
 void option_print(const struct option *table, size_t n, void *out);

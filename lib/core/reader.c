@@ -43,15 +43,15 @@ void reader_fingerprint(const struct reader_key *key, unsigned char out[READER_F
     sodium_memzero(text, sizeof text);
 }
 
-int reader_key_load(struct reader_key *key, const char *path, char *error, size_t error_bytes)
+int reader_key_load(struct reader_key *key, const char *path, struct error *error)
 {
     char text[KEY_DIGITS + 1];
     size_t decoded = 0;
     int result = -1;
 
     if (sodium_init() < 0)
-        return error_say(error, error_bytes, "libsodium cannot be initialised");
-    ssize_t bytes = secret_file_read(path, text, sizeof text, error, error_bytes);
+        return error_set(error, "libsodium cannot be initialised");
+    ssize_t bytes = secret_file_read(path, text, sizeof text, error);
     if (bytes < 0)
         goto out;
     if (bytes == KEY_DIGITS + 1 && text[KEY_DIGITS] == '\n')
@@ -61,7 +61,7 @@ int reader_key_load(struct reader_key *key, const char *path, char *error, size_
             0 ||
         decoded != READER_KEY_BYTES) {
         sodium_memzero(key, sizeof *key);
-        error_say(error, error_bytes, "%s: is not a reader key of %d hex digits", path, KEY_DIGITS);
+        error_set(error, "%s: is not a reader key of %d hex digits", path, KEY_DIGITS);
         goto out;
     }
     result = 0;

@@ -3,6 +3,8 @@
 #ifndef TALLY_CORE_READER_H
 #define TALLY_CORE_READER_H
 
+#include "core/error.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +26,6 @@ void reader_fingerprint(const struct reader_key *key, unsigned char out[READER_F
 
 /* Reads 32 hex digits (a trailing newline is allowed). Returns 0, or -1 with a sentence naming
  * `path` in `error`. The sentence never contains the key. */
-int reader_key_load(struct reader_key *key, const char *path, char *error, size_t error_bytes);
+int reader_key_load(struct reader_key *key, const char *path, struct error *error);
 
 #endif

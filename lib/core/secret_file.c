@@ -26,43 +26,42 @@ static ssize_t read_all(int fd, char *out, size_t max)
     return (ssize_t)have;
 }
 
-int secret_file_refuse(const char *path, char *error, size_t error_bytes)
+int secret_file_refuse(const char *path, struct error *error)
 {
-    return error_say(error, error_bytes,
-                     "%s: others may read or write it; its mode must be 0600 or 0640", path);
+    return error_set(error, "%s: others may read or write it; its mode must be 0600 or 0640", path);
 }
 
 /* Reads the file. Rejects one that others have access to, unless `shared` is given: *shared then
  * says whether they have. */
-static ssize_t read_file(const char *path, char *out, size_t max, _Bool *shared, char *error,
-                         size_t error_bytes)
+static ssize_t read_file(const char *path, char *out, size_t max, _Bool *shared,
+                         struct error *error)
 {
     struct stat status;
     ssize_t bytes = -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* does not wait for a FIFO */
     if (fd < 0)
-        return error_say(error, error_bytes, "%s: %s", path, strerror(errno));
+        return error_set(error, "%s: %s", path, strerror(errno));
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        error_say(error, error_bytes, "%s: is not a file", path);
+        error_set(error, "%s: is not a file", path);
     else if ((status.st_mode & 007) && shared == NULL)
-        secret_file_refuse(path, error, error_bytes);
+        secret_file_refuse(path, error);
     else if ((bytes = read_all(fd, out, max)) < 0)
-        error_say(error, error_bytes, "%s: %s", path, strerror(errno));
+        error_set(error, "%s: %s", path, strerror(errno));
     close(fd);
     if (bytes > (ssize_t)max)
-        return error_say(error, error_bytes, "%s: is longer than %zu bytes", path, max);
+        return error_set(error, "%s: is longer than %zu bytes", path, max);
     if (bytes >= 0 && shared != NULL)
         *shared = (status.st_mode & 007) != 0;
     return bytes;
 }
 
-ssize_t secret_file_read(const char *path, char *out, size_t max, char *error, size_t error_bytes)
+ssize_t secret_file_read(const char *path, char *out, size_t max, struct error *error)
 {
-    return read_file(path, out, max, NULL, error, error_bytes);
+    return read_file(path, out, max, NULL, error);
 }
 
-ssize_t secret_file_read_any(const char *path, char *out, size_t max, _Bool *shared, char *error,
-                             size_t error_bytes)
+ssize_t secret_file_read_any(const char *path, char *out, size_t max, _Bool *shared,
+                             struct error *error)
 {
-    return read_file(path, out, max, shared, error, error_bytes);
+    return read_file(path, out, max, shared, error);
 }

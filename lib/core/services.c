@@ -85,15 +85,15 @@ static const char *parse_line(struct services *services, const char *line, size_
     return wrong;
 }
 
-int services_load(struct services *services, const char *path, char *error, size_t error_bytes)
+int services_load(struct services *services, const char *path, struct error *error)
 {
     char text[FILE_MAX_BYTES];
     int result = -1;
 
     memset(services, 0, sizeof *services);
     if (sodium_init() < 0)
-        return error_say(error, error_bytes, "libsodium cannot be initialised");
-    ssize_t bytes = secret_file_read(path, text, sizeof text, error, error_bytes);
+        return error_set(error, "libsodium cannot be initialised");
+    ssize_t bytes = secret_file_read(path, text, sizeof text, error);
     if (bytes < 0)
         goto out;
     int number = 1;
@@ -102,7 +102,7 @@ int services_load(struct services *services, const char *path, char *error, size
         size_t line_bytes = (size_t)((newline == NULL ? end : newline) - line);
         const char *wrong = parse_line(services, line, line_bytes);
         if (wrong != NULL) {
-            error_say(error, error_bytes, "%s:%d: %s", path, number, wrong);
+            error_set(error, "%s:%d: %s", path, number, wrong);
             goto out;
         }
         line += line_bytes + 1;

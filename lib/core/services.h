@@ -3,7 +3,7 @@
 #ifndef TALLY_CORE_SERVICES_H
 #define TALLY_CORE_SERVICES_H
 
-#include <stddef.h>
+#include "core/error.h"
 
 #define SERVICES_MAX 64
 #define SERVICES_NAME_MAX_BYTES 64
@@ -25,7 +25,7 @@ struct services {
 
 /* Loads the file. Returns 0, or -1 with "PATH:LINE: …" in `error` if others may access the file
  * (mode & 007) or a line is invalid. */
-int services_load(struct services *services, const char *path, char *error, size_t error_bytes);
+int services_load(struct services *services, const char *path, struct error *error);
 
 /* The service with this name, or NULL. */
 const struct service *services_find(const struct services *services, const char *name);

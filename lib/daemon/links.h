@@ -3,6 +3,7 @@
 #define TALLY_DAEMON_LINKS_H
 
 #include "core/article.h"
+#include "core/error.h"
 #include "core/option.h"
 #include "core/services.h"
 
@@ -55,16 +56,15 @@ struct links_secrets {
 
 /* The checks that a table cannot express. Returns 0, or -1 with a sentence that names the option.
  * Pure. */
-int links_check(const struct links *links, char *error, size_t error_bytes);
+int links_check(const struct links *links, struct error *error);
 
 /* Reads the secrets of the user, who must have `role`, and of Redis. Returns 0, or -1 with a
  * sentence that names the option. After a failure, and after links_wipe, no secret stays in
  * memory. */
 int links_secrets_load(struct links_secrets *secrets, const struct links *links, enum role role,
-                       char *error, size_t error_bytes);
+                       struct error *error);
 /* The secret of Redis only, for programs that do not connect to the broker. */
-int links_redis_load(struct links_secrets *secrets, const struct links *links, char *error,
-                     size_t error_bytes);
+int links_redis_load(struct links_secrets *secrets, const struct links *links, struct error *error);
 void links_wipe(struct links_secrets *secrets);
 
 #endif

@@ -179,20 +179,20 @@ static bool is_word(const redisReply *reply, const char *word)
     return reply->type == REDIS_REPLY_STRING && strcmp(reply->str, word) == 0;
 }
 
-int redis_link_judge_role(const redisReply *reply, char *why, size_t why_bytes)
+int redis_link_judge_role(const redisReply *reply, struct error *why)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
         return 1;
     if (is_word(reply->element[0], "master"))
         return 0;
     if (is_word(reply->element[0], "sentinel"))
-        snprintf(why, why_bytes, "it is a Sentinel, not a primary: name Redis itself");
+        error_set(why, "it is a Sentinel, not a primary: name Redis itself");
     else if (reply->elements >= 3 && reply->element[1]->type == REDIS_REPLY_STRING &&
              reply->element[2]->type == REDIS_REPLY_INTEGER)
-        snprintf(why, why_bytes, "it is a replica of %.80s:%lld, not a primary",
-                 reply->element[1]->str, reply->element[2]->integer);
+        error_set(why, "it is a replica of %.80s:%lld, not a primary", reply->element[1]->str,
+                  reply->element[2]->integer);
     else
-        snprintf(why, why_bytes, "it is a replica, not a primary");
+        error_set(why, "it is a replica, not a primary");
     return -1;
 }
 
@@ -202,14 +202,14 @@ static void on_role(redisAsyncContext *redis, void *data, void *user)
 {
     struct redis_link *link = user;
     const redisReply *reply = data;
-    char why[WHY_MAX_BYTES];
+    struct error why;
     (void)redis;
     link->asks_role = false;
     if (reply == NULL || (link->state != LINK_CONNECTING && link->state != LINK_UP))
         return;
-    int role = redis_link_judge_role(reply, why, sizeof why);
+    int role = redis_link_judge_role(reply, &why);
     if (role < 0) {
-        redis_link_reset(link, why);
+        redis_link_reset(link, why.text);
     } else if (role > 0 && reply->type == REDIS_REPLY_ERROR &&
                (begins(reply->str, "NOAUTH") || leaves(link, reply->str))) {
         redis_link_reset(link, reply->str);

@@ -11,6 +11,8 @@
 #ifndef TALLY_DAEMON_REDIS_LINK_H
 #define TALLY_DAEMON_REDIS_LINK_H
 
+#include "core/error.h"
+
 #include <event2/event.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
@@ -52,7 +54,7 @@ int redis_link_set_password(struct redis_link *link, const char *password);
 
 /* What an answer to ROLE means: 0 a primary; -1 anything else, and `why` names it; 1 not an answer
  * to ROLE. Pure. */
-int redis_link_judge_role(const redisReply *reply, char *why, size_t why_bytes);
+int redis_link_judge_role(const redisReply *reply, struct error *why);
 
 /* Drops the connection and reconnects after the pause: for a reply that makes no sense, or a reply
  * that did not arrive in time. */

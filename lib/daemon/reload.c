@@ -5,10 +5,10 @@
 void reload_secrets(const struct links *links, enum role role, const struct reload_to *to)
 {
     struct links_secrets secrets;
-    char why[1024];
-    if (links_secrets_load(&secrets, links, role, why, sizeof why) != 0) {
+    struct error why;
+    if (links_secrets_load(&secrets, links, role, &why) != 0) {
         log_line(LOG_LEVEL_ERROR, "secrets were not read again: the old ones stay", "reason=%s",
-                 why);
+                 why.text);
         return;
     }
     int broker = to->broker(to->user, secrets.mqtt);

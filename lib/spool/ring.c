@@ -81,36 +81,34 @@ void ring_format(void *memory, const struct ring_identity *identity)
     bytes_put_u32(out + OFFSET_CRC, crc32c(0, out, OFFSET_CRC));
 }
 
-static int identify_kinds(const unsigned char *in, struct kind_table *kinds, char *error,
-                          size_t error_bytes)
+static int identify_kinds(const unsigned char *in, struct kind_table *kinds, struct error *error)
 {
     uint32_t n = bytes_get_u32(in + OFFSET_KINDS);
     kind_table_init(kinds);
     if (n > KIND_MAX)
-        return error_say(error, error_bytes, "ring header: %u kinds", n);
+        return error_set(error, "ring header: %u kinds", n);
     for (uint32_t i = 0; i < n; i++) {
         const char *name = (const char *)in + OFFSET_KIND_NAMES + (size_t)i * KIND_NAME_MAX_BYTES;
         if (kind_table_add(kinds, name, strnlen(name, KIND_NAME_MAX_BYTES)) == KIND_UNKNOWN)
-            return error_say(error, error_bytes, "ring header: kind %u has no valid name", i + 1);
+            return error_set(error, "ring header: kind %u has no valid name", i + 1);
     }
     return 0;
 }
 
-int ring_identify(const void *memory, uint64_t bytes, struct ring_identity *out, char *error,
-                  size_t error_bytes)
+int ring_identify(const void *memory, uint64_t bytes, struct ring_identity *out,
+                  struct error *error)
 {
     const unsigned char *in = memory;
 
     if (bytes < RING_HEADER_BYTES)
-        return error_say(error, error_bytes, "ring header: only %llu bytes",
-                         (unsigned long long)bytes);
+        return error_set(error, "ring header: only %llu bytes", (unsigned long long)bytes);
     if (memcmp(in, magic, sizeof magic) != 0)
-        return error_say(error, error_bytes, "ring header: no ring");
+        return error_set(error, "ring header: no ring");
     if (bytes_get_u32(in + OFFSET_VERSION) != RING_VERSION)
-        return error_say(error, error_bytes, "ring header: version %u instead of %u",
+        return error_set(error, "ring header: version %u instead of %u",
                          bytes_get_u32(in + OFFSET_VERSION), RING_VERSION);
     if (bytes_get_u32(in + OFFSET_CRC) != crc32c(0, in, OFFSET_CRC))
-        return error_say(error, error_bytes, "ring header: damaged (CRC)");
+        return error_set(error, "ring header: damaged (CRC)");
 
     memset(out, 0, sizeof *out);
     out->capacity_bytes = bytes_get_u64(in + OFFSET_CAPACITY);
@@ -125,12 +123,11 @@ int ring_identify(const void *memory, uint64_t bytes, struct ring_identity *out,
         out->capacity_bytes < RING_CAPACITY_MIN_BYTES ||
         out->capacity_bytes > RING_CAPACITY_MAX_BYTES || out->capacity_bytes % CAPACITY_UNIT != 0 ||
         out->shard >= out->shards)
-        return error_say(error, error_bytes, "ring header: impossible capacity, shard or id");
+        return error_set(error, "ring header: impossible capacity, shard or id");
     if (bytes != RING_HEADER_BYTES + out->capacity_bytes)
-        return error_say(error, error_bytes, "ring of %llu bytes instead of %llu",
-                         (unsigned long long)bytes,
+        return error_set(error, "ring of %llu bytes instead of %llu", (unsigned long long)bytes,
                          (unsigned long long)(RING_HEADER_BYTES + out->capacity_bytes));
-    return identify_kinds(in, &out->kinds, error, error_bytes);
+    return identify_kinds(in, &out->kinds, error);
 }
 
 /* --- positions and marks --- */

@@ -4,10 +4,10 @@
 #ifndef TALLY_SPOOL_RING_H
 #define TALLY_SPOOL_RING_H
 
+#include "core/error.h"
 #include "core/kind.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define RING_VERSION 1u
@@ -35,8 +35,8 @@ void ring_format(void *memory, const struct ring_identity *identity);
 
 /* Reads the header of `bytes` bytes at `memory` into `out`. Returns 0, or -1 with the error (magic,
  * version, size, CRC, bounds) in `error`. */
-int ring_identify(const void *memory, uint64_t bytes, struct ring_identity *out, char *error,
-                  size_t error_bytes);
+int ring_identify(const void *memory, uint64_t bytes, struct ring_identity *out,
+                  struct error *error);
 
 /* --- positions and marks. Each has one side that sets it --- */
 

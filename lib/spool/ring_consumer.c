@@ -4,13 +4,13 @@
 #include "spool/ring.h"
 #include "spool/ring_walk.h"
 
-int ring_consumer_open(struct ring_consumer *consumer, void *memory, uint64_t bytes, char *error,
-                       size_t error_bytes)
+int ring_consumer_open(struct ring_consumer *consumer, void *memory, uint64_t bytes,
+                       struct error *error)
 {
     struct ring_walk walk;
     uint64_t read, write;
 
-    if (ring_walk_open(memory, bytes, &walk, &read, &write, error, error_bytes) != 0)
+    if (ring_walk_open(memory, bytes, &walk, &read, &write, error) != 0)
         return -1;
     *consumer = (struct ring_consumer){
         .memory = memory,

@@ -2,10 +2,10 @@
 #ifndef TALLY_SPOOL_RING_CONSUMER_H
 #define TALLY_SPOOL_RING_CONSUMER_H
 
+#include "core/error.h"
 #include "core/record.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct ring_consumer {
@@ -19,8 +19,8 @@ struct ring_consumer {
 };
 
 /* Opens the ring at the read position. Returns 0, or -1 with the error in `error`. */
-int ring_consumer_open(struct ring_consumer *consumer, void *memory, uint64_t bytes, char *error,
-                       size_t error_bytes);
+int ring_consumer_open(struct ring_consumer *consumer, void *memory, uint64_t bytes,
+                       struct error *error);
 
 /* Takes the next record, as a view into the ring that is valid until ring_consumer_applied passes
  * it. Skips fillers. Returns 1; 0 when all records have been taken; or -1 when `next` does not hold

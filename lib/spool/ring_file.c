@@ -57,7 +57,7 @@ static void temporary_name(char out[RING_FILE_NAME_BYTES], uint32_t shard)
 }
 
 int ring_file_make(struct ring_file *ring, int dir_fd, const struct ring_identity *identity,
-                   char *error, size_t error_bytes)
+                   struct error *error)
 {
     char name[RING_FILE_NAME_BYTES];
     uint64_t bytes = RING_HEADER_BYTES + identity->capacity_bytes;
@@ -68,19 +68,19 @@ int ring_file_make(struct ring_file *ring, int dir_fd, const struct ring_identit
     (void)unlinkat(dir_fd, name, 0); /* left behind by a producer killed here */
     int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
     if (fd < 0)
-        return error_say(error, error_bytes, "%s cannot be made: %s", name, strerror(errno));
+        return error_set(error, "%s cannot be made: %s", name, strerror(errno));
     /* With a sparse file on a full disk, a later store would raise SIGBUS. */
     do
         wrong = posix_fallocate(fd, 0, (off_t)bytes);
     while (wrong == EINTR);
     if (wrong != 0) {
-        error_say(error, error_bytes, "%s cannot have its %llu bytes: %s", name,
-                  (unsigned long long)bytes, strerror(wrong));
+        error_set(error, "%s cannot have its %llu bytes: %s", name, (unsigned long long)bytes,
+                  strerror(wrong));
         goto fail;
     }
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED) {
-        error_say(error, error_bytes, "%s cannot be mapped: %s", name, strerror(errno));
+        error_set(error, "%s cannot be mapped: %s", name, strerror(errno));
         goto fail;
     }
     *ring = (struct ring_file){memory, bytes};
@@ -88,7 +88,7 @@ int ring_file_make(struct ring_file *ring, int dir_fd, const struct ring_identit
     /* The header holds the ring's id. Without it, nothing in the ring could be recovered after a
      * power loss. */
     if (fchmod(fd, 0660) != 0 || fsync(fd) != 0) {
-        error_say(error, error_bytes, "%s cannot be written: %s", name, strerror(errno));
+        error_set(error, "%s cannot be written: %s", name, strerror(errno));
         goto fail;
     }
     close(fd);
@@ -100,13 +100,13 @@ fail:
     return -1;
 }
 
-int ring_file_install(int dir_fd, uint32_t shard, char *error, size_t error_bytes)
+int ring_file_install(int dir_fd, uint32_t shard, struct error *error)
 {
     char from[RING_FILE_NAME_BYTES], to[RING_FILE_NAME_BYTES];
     temporary_name(from, shard);
     ring_file_name(to, shard);
     if (renameat(dir_fd, from, dir_fd, to) != 0)
-        return error_say(error, error_bytes, "%s cannot become %s: %s", from, to, strerror(errno));
+        return error_set(error, "%s cannot become %s: %s", from, to, strerror(errno));
     (void)fsync(dir_fd);
     return 0;
 }
@@ -118,63 +118,62 @@ static bool size_possible(const struct stat *status)
            bytes <= RING_HEADER_BYTES + RING_CAPACITY_MAX_BYTES;
 }
 
-static int cannot(const char *what, const char *name, char *error, size_t error_bytes)
+static int cannot(const char *what, const char *name, struct error *error)
 {
     int wrong = errno;
-    error_say(error, error_bytes, "%s cannot be %s: %s", name, what, strerror(wrong));
+    error_set(error, "%s cannot be %s: %s", name, what, strerror(wrong));
     errno = wrong;
     return 1;
 }
 
 static int map_open(struct ring_file *ring, int fd, const char *name, bool writes, bool allocate,
-                    char *error, size_t error_bytes)
+                    struct error *error)
 {
     struct stat status;
     int wrong = 0;
 
     if (fstat(fd, &status) != 0)
-        return cannot("looked at", name, error, error_bytes);
+        return cannot("looked at", name, error);
     if (!size_possible(&status))
-        return error_say(error, error_bytes, "%s has not a ring's size", name);
+        return error_set(error, "%s has not a ring's size", name);
     if (allocate)
         do
             wrong = posix_fallocate(fd, 0, status.st_size);
         while (wrong == EINTR);
     errno = wrong;
     if (wrong != 0)
-        return cannot("given all its space", name, error, error_bytes);
+        return cannot("given all its space", name, error);
     void *memory = mmap(NULL, (size_t)status.st_size, writes ? PROT_READ | PROT_WRITE : PROT_READ,
                         MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED)
-        return cannot("mapped", name, error, error_bytes);
+        return cannot("mapped", name, error);
     *ring = (struct ring_file){memory, (uint64_t)status.st_size};
     return 0;
 }
 
 static int map(struct ring_file *ring, int dir_fd, const char *name, bool writes, bool allocate,
-               char *error, size_t error_bytes)
+               struct error *error)
 {
     *ring = (struct ring_file){0};
     int fd = openat(dir_fd, name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return cannot("opened", name, error, error_bytes);
-    int result = map_open(ring, fd, name, writes, allocate, error, error_bytes);
+        return cannot("opened", name, error);
+    int result = map_open(ring, fd, name, writes, allocate, error);
     int wrong = errno;
     close(fd);
     errno = wrong;
     return result;
 }
 
-int ring_file_map(struct ring_file *ring, int dir_fd, const char *name, bool allocate, char *error,
-                  size_t error_bytes)
+int ring_file_map(struct ring_file *ring, int dir_fd, const char *name, bool allocate,
+                  struct error *error)
 {
-    return map(ring, dir_fd, name, true, allocate, error, error_bytes);
+    return map(ring, dir_fd, name, true, allocate, error);
 }
 
-int ring_file_look(struct ring_file *ring, int dir_fd, const char *name, char *error,
-                   size_t error_bytes)
+int ring_file_look(struct ring_file *ring, int dir_fd, const char *name, struct error *error)
 {
-    return map(ring, dir_fd, name, false, false, error, error_bytes);
+    return map(ring, dir_fd, name, false, false, error);
 }
 
 void ring_file_unmap(struct ring_file *ring)
@@ -214,7 +213,7 @@ static bool never_held(const struct ring_file *ring)
 }
 
 int ring_file_retire(int dir_fd, uint32_t shard, uint64_t fresh_id, char name[RING_FILE_NAME_BYTES],
-                     uint64_t *store_id, char *error, size_t error_bytes)
+                     uint64_t *store_id, struct error *error)
 {
     char current[RING_FILE_NAME_BYTES];
     struct ring_identity identity;
@@ -227,8 +226,8 @@ int ring_file_retire(int dir_fd, uint32_t shard, uint64_t fresh_id, char name[RI
     *store_id = 0;
     if (faccessat(dir_fd, current, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
         return 0;
-    if (ring_file_map(&ring, dir_fd, current, false, NULL, 0) == 0) {
-        if (ring_identify(ring.memory, ring.bytes, &identity, NULL, 0) == 0) {
+    if (ring_file_map(&ring, dir_fd, current, false, NULL) == 0) {
+        if (ring_identify(ring.memory, ring.bytes, &identity, NULL) == 0) {
             id = identity.ring_id;
             *store_id = ring_store_id(ring.memory);
             empty = never_held(&ring);
@@ -241,7 +240,6 @@ int ring_file_retire(int dir_fd, uint32_t shard, uint64_t fresh_id, char name[RI
     if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* a copy of the same ring */
         ring_file_old_name(name, shard, fresh_id);
     if (renameat(dir_fd, current, dir_fd, name) != 0)
-        return error_say(error, error_bytes, "%s cannot become %s: %s", current, name,
-                         strerror(errno));
+        return error_set(error, "%s cannot become %s: %s", current, name, strerror(errno));
     return 1;
 }

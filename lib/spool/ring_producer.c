@@ -6,30 +6,29 @@
 #include "spool/ring.h"
 #include "spool/ring_walk.h"
 
-int ring_producer_open(struct ring_producer *producer, void *memory, uint64_t bytes, char *error,
-                       size_t error_bytes)
+int ring_producer_open(struct ring_producer *producer, void *memory, uint64_t bytes,
+                       struct error *error)
 {
     struct ring_walk walk;
     uint64_t position, write, sequence = 0;
     bool first = true;
 
-    if (ring_walk_open(memory, bytes, &walk, &position, &write, error, error_bytes) != 0)
+    if (ring_walk_open(memory, bytes, &walk, &position, &write, error) != 0)
         return -1;
     uint64_t read = position;
     if (read == write && write != 0)
-        return error_say(error, error_bytes, "ring: empty at %llu, its sequence is not known",
+        return error_set(error, "ring: empty at %llu, its sequence is not known",
                          (unsigned long long)write);
     while (position < write) {
         struct record record;
         uint64_t next = ring_walk_step(&walk, position, write, &record);
         if (next == position)
-            return error_say(error, error_bytes, "ring: no whole record at %llu",
-                             (unsigned long long)position);
+            return error_set(error, "ring: no whole record at %llu", (unsigned long long)position);
         position = next;
         if (record.article_bytes == 0)
             continue;
         if (record.sequence != sequence && !(first && read != 0))
-            return error_say(error, error_bytes, "ring: sequence %llu instead of %llu",
+            return error_set(error, "ring: sequence %llu instead of %llu",
                              (unsigned long long)record.sequence, (unsigned long long)sequence);
         sequence = record.sequence + 1;
         first = false;

@@ -2,9 +2,9 @@
 #ifndef TALLY_SPOOL_RING_PRODUCER_H
 #define TALLY_SPOOL_RING_PRODUCER_H
 
+#include "core/error.h"
 #include "core/record.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 struct ring_producer {
@@ -17,8 +17,8 @@ struct ring_producer {
 
 /* Continues the ring: walks from read to write and checks every record. Returns 0, or -1 with the
  * error in `error`. After -1 the ring must be renamed and drained, and not written. */
-int ring_producer_open(struct ring_producer *producer, void *memory, uint64_t bytes, char *error,
-                       size_t error_bytes);
+int ring_producer_open(struct ring_producer *producer, void *memory, uint64_t bytes,
+                       struct error *error);
 
 /* Appends a record (sets its position and sequence) and publishes the write position, sequentially
  * consistent. Returns 0, or -1 if the ring is full; nothing is then changed. No allocation, no

@@ -111,7 +111,7 @@ int ring_scan(const void *memory, uint64_t bytes, ring_scan_fn fn, void *user,
 
     if (out != NULL)
         memset(out, 0, sizeof *out);
-    if (ring_identify(memory, bytes, &identity, NULL, 0) != 0)
+    if (ring_identify(memory, bytes, &identity, NULL) != 0)
         return -1;
     scanning.walk = (struct ring_walk){(unsigned char *)(uintptr_t)memory, identity.ring_id,
                                        identity.capacity_bytes};

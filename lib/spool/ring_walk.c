@@ -41,18 +41,17 @@ bool ring_walk_positions_possible(uint64_t read, uint64_t write, uint64_t capaci
 
 /* Identifies the ring and loads its positions. */
 int ring_walk_open(void *memory, uint64_t bytes, struct ring_walk *walk, uint64_t *read,
-                   uint64_t *write, char *error, size_t error_bytes)
+                   uint64_t *write, struct error *error)
 {
     struct ring_identity identity;
-    if (ring_identify(memory, bytes, &identity, error, error_bytes) != 0)
+    if (ring_identify(memory, bytes, &identity, error) != 0)
         return -1;
     *walk = (struct ring_walk){memory, identity.ring_id, identity.capacity_bytes};
     /* Loads the read position first: it never passes the write position, which only rises. */
     *read = ring_read_position(memory);
     *write = ring_write_position(memory);
     if (!ring_walk_positions_possible(*read, *write, identity.capacity_bytes))
-        return error_say(error, error_bytes,
-                         "ring header: impossible positions, read %llu write %llu",
+        return error_set(error, "ring header: impossible positions, read %llu write %llu",
                          (unsigned long long)*read, (unsigned long long)*write);
     return 0;
 }

@@ -3,10 +3,10 @@
 #ifndef TALLY_SPOOL_RING_WALK_H
 #define TALLY_SPOOL_RING_WALK_H
 
+#include "core/error.h"
 #include "core/record.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct ring_walk {
@@ -16,7 +16,7 @@ struct ring_walk {
 
 /* Identifies the ring and loads its positions. Returns 0, or -1 with the error in `error`. */
 int ring_walk_open(void *memory, uint64_t bytes, struct ring_walk *walk, uint64_t *read,
-                   uint64_t *write, char *error, size_t error_bytes);
+                   uint64_t *write, struct error *error);
 
 /* Reads the record or filler at `position`. Returns the position after it, or `position` itself if
  * nothing whole is there that ends before `end`. A filler leaves article_bytes 0. */

@@ -15,17 +15,17 @@
 
 _Static_assert(SPOOL_SHARDS_MAX == SPOOL_EDGE_SHARDS_MAX, "one bound of shards");
 
-struct spool *spool_new(const char *path, char *error, size_t error_bytes)
+struct spool *spool_new(const char *path, struct error *error)
 {
     size_t bytes = strlen(path);
     if (bytes == 0 || bytes + NAME_ROOM > SPOOL_PATH_MAX_BYTES) {
-        error_say(error, error_bytes, "spool %.64s: a path of 1 to %d bytes is needed", path,
+        error_set(error, "spool %.64s: a path of 1 to %d bytes is needed", path,
                   SPOOL_PATH_MAX_BYTES - NAME_ROOM);
         return NULL;
     }
     struct spool *spool = calloc(1, sizeof *spool);
     if (spool == NULL) {
-        error_say(error, error_bytes, "spool %s: no memory", path);
+        error_set(error, "spool %s: no memory", path);
         return NULL;
     }
     spool->fd = -1;
@@ -49,15 +49,15 @@ void spool_free(struct spool *spool)
     free(spool);
 }
 
-int spool_open_wake(struct spool *spool, char *error, size_t error_bytes)
+int spool_open_wake(struct spool *spool, struct error *error)
 {
     struct stat status;
     spool->wake_fd = openat(spool->fd, "wake", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     if (spool->wake_fd < 0)
-        return error_say(error, error_bytes, "spool %s: wake cannot be opened: %s", spool->path,
+        return error_set(error, "spool %s: wake cannot be opened: %s", spool->path,
                          strerror(errno));
     if (fstat(spool->wake_fd, &status) != 0 || !S_ISFIFO(status.st_mode)) {
-        error_say(error, error_bytes, "spool %s: wake is not a FIFO", spool->path);
+        error_set(error, "spool %s: wake is not a FIFO", spool->path);
         errno = EINVAL;
         return -1;
     }

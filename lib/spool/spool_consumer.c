@@ -15,34 +15,33 @@
 #define QUARANTINE_MAX_BYTES (1024 * 1024)
 #define BAD_MAX 4
 #define WHY_MAX_BYTES 120
-#define WORDS_BYTES 256
 
-struct spool *spool_consumer_open(const char *path, bool *retry, char *error, size_t error_bytes)
+struct spool *spool_consumer_open(const char *path, bool *retry, struct error *error)
 {
-    char why[WORDS_BYTES];
+    struct error why;
 
     *retry = false;
-    struct spool *spool = spool_new(path, error, error_bytes);
+    struct spool *spool = spool_new(path, error);
     if (spool == NULL)
         return NULL;
     spool->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (spool->fd < 0) {
         *retry = errno == ENOENT;
-        error_say(error, error_bytes, "spool %s: cannot be opened: %s", path, strerror(errno));
+        error_set(error, "spool %s: cannot be opened: %s", path, strerror(errno));
         goto fail;
     }
-    if (spool_edge_open(&spool->edge, spool->fd, why, sizeof why) != 0) {
+    if (spool_edge_open(&spool->edge, spool->fd, &why) != 0) {
         *retry = errno == ENOENT;
-        error_say(error, error_bytes, "spool %s: %s", path, why);
+        error_set(error, "spool %s: %s", path, why.text);
         goto fail;
     }
     if (spool_edge_lock(&spool->edge, SPOOL_EDGE_CONSUMER) != 0) {
-        error_say(error, error_bytes, "spool %s: %s", path,
+        error_set(error, "spool %s: %s", path,
                   errno == EAGAIN || errno == EACCES ? "another collector has it"
                                                      : strerror(errno));
         goto fail;
     }
-    if (spool_open_wake(spool, error, error_bytes) != 0) {
+    if (spool_open_wake(spool, error) != 0) {
         *retry = errno == ENOENT;
         goto fail;
     }
@@ -64,31 +63,31 @@ bool spool_consumer_ring_replaced(const struct spool *spool, uint32_t shard)
  * the producer replaces the file meanwhile, the generation rises afterwards, and this ring is then
  * seen to be replaced. */
 static int spool_consumer_look(struct spool *spool, uint32_t shard, struct ring_file *ring,
-                               struct ring_identity *identity, char *error, size_t error_bytes)
+                               struct ring_identity *identity, struct error *error)
 {
     struct spool_shard *own = &spool->shard[shard];
-    char name[RING_FILE_NAME_BYTES], why[WORDS_BYTES];
+    char name[RING_FILE_NAME_BYTES];
+    struct error why;
 
     own->generation = spool_edge_generation(&spool->edge, shard);
     own->looked = true;
     ring_file_name(name, shard);
-    if (ring_file_map(ring, spool->fd, name, false, why, sizeof why) != 0)
-        return error_say(error, error_bytes, "spool %s: %s", spool->path, why);
-    if (ring_identify(ring->memory, ring->bytes, identity, why, sizeof why) != 0) {
+    if (ring_file_map(ring, spool->fd, name, false, &why) != 0)
+        return error_set(error, "spool %s: %s", spool->path, why.text);
+    if (ring_identify(ring->memory, ring->bytes, identity, &why) != 0) {
         ring_file_unmap(ring);
-        return error_say(error, error_bytes, "spool %s: %s: %s", spool->path, name, why);
+        return error_set(error, "spool %s: %s: %s", spool->path, name, why.text);
     }
     if (identity->shard != shard || identity->shards != spool->edge.shards ||
         identity->edge_id != spool->edge.id) {
         ring_file_unmap(ring);
-        return error_say(error, error_bytes, "spool %s: %s is another shard's or edge's",
-                         spool->path, name);
+        return error_set(error, "spool %s: %s is another shard's or edge's", spool->path, name);
     }
     return 0;
 }
 
 int spool_consumer_ring(struct spool *spool, uint32_t shard, void **memory, uint64_t *bytes,
-                        struct ring_identity *identity, char *error, size_t error_bytes)
+                        struct ring_identity *identity, struct error *error)
 {
     struct spool_shard *own = &spool->shard[shard];
     struct ring_identity found;
@@ -96,7 +95,7 @@ int spool_consumer_ring(struct spool *spool, uint32_t shard, void **memory, uint
     bool another = false;
 
     if (own->ring.memory == NULL || spool_consumer_ring_replaced(spool, shard)) {
-        if (spool_consumer_look(spool, shard, &ring, &found, error, error_bytes) != 0) {
+        if (spool_consumer_look(spool, shard, &ring, &found, error) != 0) {
             ring_file_unmap(&own->ring);
             return -1;
         }
@@ -143,10 +142,10 @@ int spool_consumer_list_old(struct spool *spool, struct spool_consumer_old *out,
 }
 
 int spool_consumer_map_old(const struct spool_consumer_old *old, void **memory, uint64_t *bytes,
-                           char *error, size_t error_bytes)
+                           struct error *error)
 {
     struct ring_file ring;
-    int result = ring_file_map(&ring, AT_FDCWD, old->path, false, error, error_bytes);
+    int result = ring_file_map(&ring, AT_FDCWD, old->path, false, error);
     if (result != 0)
         return result;
     *memory = ring.memory;

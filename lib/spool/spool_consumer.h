@@ -2,17 +2,17 @@
 #ifndef TALLY_SPOOL_SPOOL_CONSUMER_H
 #define TALLY_SPOOL_SPOOL_CONSUMER_H
 
+#include "core/error.h"
 #include "core/record.h"
 #include "spool/ring.h"
 #include "spool/spool.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Opens an existing spool as its consumer and locks byte 1. Returns NULL with a sentence in `error`
  * if it is absent or locked. *retry says whether waiting may help (it does not exist yet). */
-struct spool *spool_consumer_open(const char *path, bool *retry, char *error, size_t error_bytes);
+struct spool *spool_consumer_open(const char *path, bool *retry, struct error *error);
 
 /* Maps the shard's current ring, or maps it again if its generation changed. `*identity` is its
  * header. Returns 1 when it is a different ring from the last call, 0 when it is the same, and -1
@@ -20,7 +20,7 @@ struct spool *spool_consumer_open(const char *path, bool *retry, char *error, si
  * unmapped and views into it are invalid. Records that were not taken from it are in one of the old
  * rings. */
 int spool_consumer_ring(struct spool *spool, uint32_t shard, void **memory, uint64_t *bytes,
-                        struct ring_identity *identity, char *error, size_t error_bytes);
+                        struct ring_identity *identity, struct error *error);
 
 /* Makes the next spool_consumer_ring look for the shard's ring again, although its generation did
  * not change, because it could not be opened for a reason that may pass. */
@@ -45,7 +45,7 @@ int spool_consumer_list_old(struct spool *spool, struct spool_consumer_old *out,
  * spool_consumer_delete_old. Returns 0; -1 with `error` if its size is not a ring's; 1 with `error`
  * if it cannot be mapped now. Use ring_identify to check its header. */
 int spool_consumer_map_old(const struct spool_consumer_old *old, void **memory, uint64_t *bytes,
-                           char *error, size_t error_bytes);
+                           struct error *error);
 void spool_consumer_unmap_old(void *memory, uint64_t bytes);
 int spool_consumer_delete_old(const struct spool_consumer_old *old);
 

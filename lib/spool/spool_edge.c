@@ -59,7 +59,7 @@ static bool write_whole(int fd, const unsigned char *in, size_t bytes)
     return true;
 }
 
-int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, char *error, size_t error_bytes)
+int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, struct error *error)
 {
     unsigned char content[SPOOL_EDGE_BYTES] = {0};
     char temporary[32];
@@ -76,14 +76,14 @@ int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, char *error, size_
     (void)snprintf(temporary, sizeof temporary, NAME "-%016llx.new", (unsigned long long)id);
     int fd = openat(dir_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
     if (fd < 0)
-        return error_say(error, error_bytes, "%s cannot be made: %s", NAME, strerror(errno));
+        return error_set(error, "%s cannot be made: %s", NAME, strerror(errno));
     /* The books in Redis refer to the id, so it is on the disk before anybody uses it. */
     if (!write_whole(fd, content, sizeof content) || fchmod(fd, 0660) != 0 || fsync(fd) != 0) {
-        error_say(error, error_bytes, "%s cannot be written: %s", NAME, strerror(errno));
+        error_set(error, "%s cannot be written: %s", NAME, strerror(errno));
         goto out;
     }
     if (linkat(dir_fd, temporary, dir_fd, NAME, 0) != 0 && errno != EEXIST) {
-        error_say(error, error_bytes, "%s cannot be made: %s", NAME, strerror(errno));
+        error_set(error, "%s cannot be made: %s", NAME, strerror(errno));
         goto out;
     }
     result = 0;
@@ -104,8 +104,7 @@ static bool content_valid(const unsigned char *in, const struct stat *status)
            shards <= SPOOL_EDGE_SHARDS_MAX && bytes_get_u64(in + OFFSET_ID) != 0;
 }
 
-static int open_as(struct spool_edge *edge, int dir_fd, bool writes, char *error,
-                   size_t error_bytes)
+static int open_as(struct spool_edge *edge, int dir_fd, bool writes, struct error *error)
 {
     struct stat status;
     unsigned char head[OFFSET_CRC + 4u];
@@ -114,11 +113,10 @@ static int open_as(struct spool_edge *edge, int dir_fd, bool writes, char *error
     *edge = (struct spool_edge){.fd = -1};
     int fd = openat(dir_fd, NAME, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return error_say(error, error_bytes, "%s cannot be opened: %s", NAME, strerror(errno));
+        return error_set(error, "%s cannot be opened: %s", NAME, strerror(errno));
     if (fstat(fd, &status) != 0 || pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head ||
         !content_valid(head, &status)) {
-        error_say(error, error_bytes, "%s is not an edge file of version %u, or damaged", NAME,
-                  VERSION);
+        error_set(error, "%s is not an edge file of version %u, or damaged", NAME, VERSION);
         close(fd);
         errno = EINVAL;
         return -1;
@@ -127,7 +125,7 @@ static int open_as(struct spool_edge *edge, int dir_fd, bool writes, char *error
                   fd, 0);
     if (memory == MAP_FAILED) {
         int saved = errno;
-        error_say(error, error_bytes, "%s cannot be mapped: %s", NAME, strerror(saved));
+        error_set(error, "%s cannot be mapped: %s", NAME, strerror(saved));
         close(fd);
         errno = saved;
         return -1;
@@ -141,14 +139,14 @@ static int open_as(struct spool_edge *edge, int dir_fd, bool writes, char *error
     return 0;
 }
 
-int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes)
+int spool_edge_open(struct spool_edge *edge, int dir_fd, struct error *error)
 {
-    return open_as(edge, dir_fd, true, error, error_bytes);
+    return open_as(edge, dir_fd, true, error);
 }
 
-int spool_edge_look(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes)
+int spool_edge_look(struct spool_edge *edge, int dir_fd, struct error *error)
 {
-    return open_as(edge, dir_fd, false, error, error_bytes);
+    return open_as(edge, dir_fd, false, error);
 }
 
 void spool_edge_close(struct spool_edge *edge)

@@ -4,10 +4,10 @@
 #ifndef TALLY_SPOOL_SPOOL_EDGE_H
 #define TALLY_SPOOL_SPOOL_EDGE_H
 
+#include "core/error.h"
 #include "core/reason.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define SPOOL_EDGE_BYTES 4096u
@@ -24,15 +24,15 @@ struct spool_edge {
 
 /* Makes the file, whole or not at all, if it is absent. `id` (not 0) becomes its id. It is not an
  * error if another process makes it at the same time. Returns 0, or -1 with `error`. */
-int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, char *error, size_t error_bytes);
+int spool_edge_make(int dir_fd, uint32_t shards, uint64_t id, struct error *error);
 
 /* Opens and maps it. Returns 0, or -1 with `error` and errno (ENOENT: absent; EINVAL: damaged).
  * Close with spool_edge_close. */
-int spool_edge_open(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes);
+int spool_edge_open(struct spool_edge *edge, int dir_fd, struct error *error);
 void spool_edge_close(struct spool_edge *edge); /* also unlocks */
 
 /* The same, read-only. Do not call functions that write or lock. */
-int spool_edge_look(struct spool_edge *edge, int dir_fd, char *error, size_t error_bytes);
+int spool_edge_look(struct spool_edge *edge, int dir_fd, struct error *error);
 
 /* Locks a side's byte for as long as the file is open. Returns 0, or -1 with errno (EAGAIN or
  * EACCES: another process has it). */

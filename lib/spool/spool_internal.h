@@ -2,6 +2,7 @@
 #ifndef TALLY_SPOOL_SPOOL_INTERNAL_H
 #define TALLY_SPOOL_SPOOL_INTERNAL_H
 
+#include "core/error.h"
 #include "spool/ring.h"
 #include "spool/ring_file.h"
 #include "spool/ring_producer.h"
@@ -34,10 +35,10 @@ struct spool {
 
 /* A new spool that holds only its path. Returns NULL with `error` if the path is too long or memory
  * runs out. */
-struct spool *spool_new(const char *path, char *error, size_t error_bytes);
+struct spool *spool_new(const char *path, struct error *error);
 
 /* Opens the FIFO so that neither side ever sees an end-of-file or ENXIO. Returns 0, or -1 with
  * `error` and errno. */
-int spool_open_wake(struct spool *spool, char *error, size_t error_bytes);
+int spool_open_wake(struct spool *spool, struct error *error);
 
 #endif

@@ -26,7 +26,6 @@
  * times a second. */
 #define RETRY_FAILED_MS 1000u /* it could not be made */
 #define RETRY_BUSY_MS 50u     /* too many old ones */
-#define WORDS_BYTES 256
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -46,7 +45,7 @@ static uint64_t random_id(void)
 }
 
 /* The kernel's boot id: 32 hex digits with hyphens between. */
-static int read_boot_id(unsigned char out[RING_BOOT_ID_BYTES], char *error, size_t error_bytes)
+static int read_boot_id(unsigned char out[RING_BOOT_ID_BYTES], struct error *error)
 {
     static const char path[] = "/proc/sys/kernel/random/boot_id";
     char text[64] = {0};
@@ -65,7 +64,7 @@ static int read_boot_id(unsigned char out[RING_BOOT_ID_BYTES], char *error, size
         digits++;
     }
     if (digits != 2u * RING_BOOT_ID_BYTES)
-        return error_say(error, error_bytes, "%s cannot be read", path);
+        return error_set(error, "%s cannot be read", path);
     return 0;
 }
 
@@ -129,11 +128,11 @@ static bool continue_ring(struct spool *spool, uint32_t shard, bool anyway)
     struct ring_producer producer;
 
     ring_file_name(name, shard);
-    if (ring_file_map(&ring, spool->fd, name, true, NULL, 0) != 0)
+    if (ring_file_map(&ring, spool->fd, name, true, NULL) != 0)
         return false;
-    if (ring_identify(ring.memory, ring.bytes, &identity, NULL, 0) != 0 ||
+    if (ring_identify(ring.memory, ring.bytes, &identity, NULL) != 0 ||
         !fits(spool, shard, &identity) || (ring_rotation_wanted(ring.memory) && !anyway) ||
-        ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0) != 0) {
+        ring_producer_open(&producer, ring.memory, ring.bytes, NULL) != 0) {
         ring_file_unmap(&ring);
         return false;
     }
@@ -143,8 +142,8 @@ static bool continue_ring(struct spool *spool, uint32_t shard, bool anyway)
     return true;
 }
 
-static int make_ring(struct spool *spool, uint32_t shard, struct ring_file *ring, char *error,
-                     size_t error_bytes)
+static int make_ring(struct spool *spool, uint32_t shard, struct ring_file *ring,
+                     struct error *error)
 {
     struct ring_identity identity = {
         .capacity_bytes = spool->want.ring_bytes,
@@ -156,17 +155,17 @@ static int make_ring(struct spool *spool, uint32_t shard, struct ring_file *ring
         .kinds = spool->want.kinds,
     };
     if (identity.ring_id == 0)
-        return error_say(error, error_bytes, "cannot read random bytes for an id");
+        return error_set(error, "cannot read random bytes for an id");
     memcpy(identity.boot_id, spool->boot_id, RING_BOOT_ID_BYTES);
     memcpy(identity.fingerprint, spool->want.fingerprint, RING_FINGERPRINT_BYTES);
-    return ring_file_make(ring, spool->fd, &identity, error, error_bytes);
+    return ring_file_make(ring, spool->fd, &identity, error);
 }
 
 /* Makes a ring, moves the existing one out of the way, and puts the new one in its place. After
  * each step, the next start can continue from there. Returns 1, 0 if the shard already has the
  * maximum number of old rings, or -1 with `error`. */
 static int begin_ring(struct spool *spool, uint32_t shard, char *note, size_t note_bytes,
-                      char *error, size_t error_bytes)
+                      struct error *error)
 {
     char old_name[RING_FILE_NAME_BYTES];
     struct ring_file ring;
@@ -175,21 +174,20 @@ static int begin_ring(struct spool *spool, uint32_t shard, char *note, size_t no
 
     int old = ring_file_count(spool->fd, "old", shard);
     if (old < 0)
-        return error_say(error, error_bytes, "the directory cannot be read: %s", strerror(errno));
+        return error_set(error, "the directory cannot be read: %s", strerror(errno));
     if (old >= SPOOL_OLD_MAX)
         return 0;
-    if (make_ring(spool, shard, &ring, error, error_bytes) != 0)
+    if (make_ring(spool, shard, &ring, error) != 0)
         return -1;
-    int retired =
-        ring_file_retire(spool->fd, shard, random_id(), old_name, &store_id, error, error_bytes);
+    int retired = ring_file_retire(spool->fd, shard, random_id(), old_name, &store_id, error);
     if (retired < 0)
         goto fail;
     /* The edge's store id must outlive the ring that recorded it. */
     ring_set_store_id(ring.memory, store_id);
     /* From here on nothing may be appended to the renamed ring. */
     ring_file_unmap(&spool->shard[shard].ring);
-    if (ring_file_install(spool->fd, shard, error, error_bytes) != 0 ||
-        ring_producer_open(&producer, ring.memory, ring.bytes, error, error_bytes) != 0)
+    if (ring_file_install(spool->fd, shard, error) != 0 ||
+        ring_producer_open(&producer, ring.memory, ring.bytes, error) != 0)
         goto fail;
     adopt(spool, shard, &ring, &producer);
     spool_edge_raise_generation(&spool->edge, shard);
@@ -203,51 +201,46 @@ fail:
 
 /* --- opening --- */
 
-static int open_directory(struct spool *spool, char *error, size_t error_bytes)
+static int open_directory(struct spool *spool, struct error *error)
 {
     bool made = mkdir(spool->path, 0770) == 0;
     if (!made && errno != EEXIST)
-        return error_say(error, error_bytes, "spool %s: cannot be made: %s", spool->path,
-                         strerror(errno));
+        return error_set(error, "spool %s: cannot be made: %s", spool->path, strerror(errno));
     spool->fd = open(spool->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (spool->fd < 0 || (made && fchmod(spool->fd, 0770) != 0))
-        return error_say(error, error_bytes, "spool %s: cannot be opened as a directory: %s",
-                         spool->path, strerror(errno));
-    if (faccessat(spool->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        return error_say(error, error_bytes, "spool %s: cannot be written: %s", spool->path,
+        return error_set(error, "spool %s: cannot be opened as a directory: %s", spool->path,
                          strerror(errno));
+    if (faccessat(spool->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+        return error_set(error, "spool %s: cannot be written: %s", spool->path, strerror(errno));
     return 0;
 }
 
-static int make_wake(struct spool *spool, char *error, size_t error_bytes)
+static int make_wake(struct spool *spool, struct error *error)
 {
     if (mkfifoat(spool->fd, "wake", 0660) == 0)
         (void)fchmodat(spool->fd, "wake", 0660, 0); /* regardless of the umask */
     else if (errno != EEXIST)
-        return error_say(error, error_bytes, "spool %s: wake cannot be made: %s", spool->path,
-                         strerror(errno));
-    return spool_open_wake(spool, error, error_bytes);
+        return error_set(error, "spool %s: wake cannot be made: %s", spool->path, strerror(errno));
+    return spool_open_wake(spool, error);
 }
 
-static int open_edge(struct spool *spool, char *error, size_t error_bytes)
+static int open_edge(struct spool *spool, struct error *error)
 {
-    char why[WORDS_BYTES];
+    struct error why;
     uint64_t id = random_id();
 
     if (id == 0)
-        return error_say(error, error_bytes, "spool %s: cannot read random bytes for an id",
-                         spool->path);
-    if (spool_edge_make(spool->fd, spool->want.shards, id, why, sizeof why) != 0 ||
-        spool_edge_open(&spool->edge, spool->fd, why, sizeof why) != 0)
-        return error_say(error, error_bytes, "spool %s: %s", spool->path, why);
+        return error_set(error, "spool %s: cannot read random bytes for an id", spool->path);
+    if (spool_edge_make(spool->fd, spool->want.shards, id, &why) != 0 ||
+        spool_edge_open(&spool->edge, spool->fd, &why) != 0)
+        return error_set(error, "spool %s: %s", spool->path, why.text);
     if (spool_edge_lock(&spool->edge, SPOOL_EDGE_PRODUCER) != 0) {
         if (errno == EAGAIN || errno == EACCES)
-            return error_say(error, error_bytes, "spool %s: another broker has it", spool->path);
-        return error_say(error, error_bytes, "spool %s: cannot be locked: %s", spool->path,
-                         strerror(errno));
+            return error_set(error, "spool %s: another broker has it", spool->path);
+        return error_set(error, "spool %s: cannot be locked: %s", spool->path, strerror(errno));
     }
     if (spool->edge.shards != spool->want.shards)
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "spool %s: was made for %u shards, not %u; their number is fixed when a "
                          "store is made",
                          spool->path, spool->edge.shards, spool->want.shards);
@@ -274,17 +267,17 @@ static void spool_producer_sweep(const struct spool *spool)
     closedir(entries);
 }
 
-static int open_rings(struct spool *spool, char *error, size_t error_bytes)
+static int open_rings(struct spool *spool, struct error *error)
 {
-    char why[WORDS_BYTES];
+    struct error why;
     for (uint32_t shard = 0; shard < spool->want.shards; shard++) {
         if (continue_ring(spool, shard, false))
             continue;
-        int begun = begin_ring(spool, shard, NULL, 0, why, sizeof why);
+        int begun = begin_ring(spool, shard, NULL, 0, &why);
         /* As at run time: a ring with a requested rotation stays in use until another can be
          * made. */
         if (begun < 1 && !continue_ring(spool, shard, true) && begun < 0)
-            return error_say(error, error_bytes, "spool %s: %s", spool->path, why);
+            return error_set(error, "spool %s: %s", spool->path, why.text);
     }
     return 0;
 }
@@ -317,15 +310,14 @@ static void count_the_last(struct spool *spool)
     note_rings(spool);
 }
 
-static int check_want(const char *path, const struct spool_producer_want *want, char *error,
-                      size_t error_bytes)
+static int check_want(const char *path, const struct spool_producer_want *want, struct error *error)
 {
     if (want->shards < 1 || want->shards > SPOOL_SHARDS_MAX)
-        return error_say(error, error_bytes, "spool %s: %u shards; 1 to %d are possible", path,
-                         want->shards, SPOOL_SHARDS_MAX);
+        return error_set(error, "spool %s: %u shards; 1 to %d are possible", path, want->shards,
+                         SPOOL_SHARDS_MAX);
     if (want->ring_bytes < RING_CAPACITY_MIN_BYTES || want->ring_bytes > RING_CAPACITY_MAX_BYTES ||
         want->ring_bytes % PAGE_BYTES != 0)
-        return error_say(error, error_bytes,
+        return error_set(error,
                          "spool %s: rings of %llu bytes; a multiple of %u from %u to %llu is "
                          "possible",
                          path, (unsigned long long)want->ring_bytes, PAGE_BYTES,
@@ -343,20 +335,19 @@ static void wake(const struct spool *spool)
 }
 
 struct spool *spool_producer_open(const char *path, const struct spool_producer_want *want,
-                                  char *error, size_t error_bytes)
+                                  struct error *error)
 {
-    if (check_want(path, want, error, error_bytes) != 0)
+    if (check_want(path, want, error) != 0)
         return NULL;
-    struct spool *spool = spool_new(path, error, error_bytes);
+    struct spool *spool = spool_new(path, error);
     if (spool == NULL)
         return NULL;
     spool->want = *want;
-    if (read_boot_id(spool->boot_id, error, error_bytes) != 0 ||
-        open_directory(spool, error, error_bytes) != 0 ||
-        make_wake(spool, error, error_bytes) != 0 || open_edge(spool, error, error_bytes) != 0)
+    if (read_boot_id(spool->boot_id, error) != 0 || open_directory(spool, error) != 0 ||
+        make_wake(spool, error) != 0 || open_edge(spool, error) != 0)
         goto fail;
     spool_producer_sweep(spool);
-    if (open_rings(spool, error, error_bytes) != 0)
+    if (open_rings(spool, error) != 0)
         goto fail;
     count_the_last(spool);
     /* A producer that was killed between taking the asleep flag and its write owes the consumer
@@ -413,11 +404,11 @@ static void populate_ahead(struct spool *spool, struct spool_shard *own)
 static void tend_ring(struct spool *spool, uint32_t shard, char *note, size_t note_bytes)
 {
     struct spool_shard *own = &spool->shard[shard];
-    char why[WORDS_BYTES];
+    struct error why;
 
     if (clock_ms(CLOCK_MONOTONIC) < spool->retry_ms)
         return;
-    int begun = begin_ring(spool, shard, note, note_bytes, why, sizeof why);
+    int begun = begin_ring(spool, shard, note, note_bytes, &why);
     if (begun < 1)
         spool->retry_ms = clock_ms(CLOCK_MONOTONIC) + (begun < 0 ? RETRY_FAILED_MS : RETRY_BUSY_MS);
     if (begun == 1)
@@ -425,8 +416,8 @@ static void tend_ring(struct spool *spool, uint32_t shard, char *note, size_t no
     if (begun == 1 || own->told)
         return;
     if (begun == 0)
-        (void)snprintf(why, sizeof why, "%d old rings wait to be drained", SPOOL_OLD_MAX);
-    add_note(note, note_bytes, "shard %u: no new ring: %s", shard, why);
+        error_set(&why, "%d old rings wait to be drained", SPOOL_OLD_MAX);
+    add_note(note, note_bytes, "shard %u: no new ring: %s", shard, why.text);
     own->told = true;
 }
 

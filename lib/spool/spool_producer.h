@@ -2,6 +2,7 @@
 #ifndef TALLY_SPOOL_SPOOL_PRODUCER_H
 #define TALLY_SPOOL_SPOOL_PRODUCER_H
 
+#include "core/error.h"
 #include "core/kind.h"
 #include "core/reason.h"
 #include "spool/ring.h"
@@ -26,7 +27,7 @@ struct spool_producer_want {
  * that already has SPOOL_OLD_MAX old rings gets no ring (it is busy); spool_producer_tend tries it
  * again. */
 struct spool *spool_producer_open(const char *path, const struct spool_producer_want *want,
-                                  char *error, size_t error_bytes);
+                                  struct error *error);
 
 /* The shard's ring, or NULL while it is missing. */
 struct ring_producer *spool_producer_ring(struct spool *spool, uint32_t shard);

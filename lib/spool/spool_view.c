@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define TRIES 1000 /* to find a moment in which nothing moves */
-#define WORDS_BYTES 256
 
 struct mapped {
     struct spool_view_ring ring;
@@ -36,16 +35,16 @@ struct spool_view {
 };
 
 static int add_ring(struct spool_view *view, const char *name, uint32_t shard, uint64_t ring_id,
-                    bool old, char *error, size_t error_bytes)
+                    bool old, struct error *error)
 {
     struct mapped *one = &view->of[view->n];
     if (view->n == SPOOL_VIEW_RINGS_MAX)
-        return error_say(error, error_bytes, "more rings than there can be");
+        return error_set(error, "more rings than there can be");
     *one = (struct mapped){.ring = {.shard = shard, .ring_id = ring_id, .old = old}};
-    if (ring_file_look(&one->file, view->fd, name, error, error_bytes) != 0)
+    if (ring_file_look(&one->file, view->fd, name, error) != 0)
         return -1;
     view->n++;
-    if (ring_identify(one->file.memory, one->file.bytes, &one->identity, NULL, 0) != 0 ||
+    if (ring_identify(one->file.memory, one->file.bytes, &one->identity, NULL) != 0 ||
         one->identity.shard != shard || one->identity.edge_id != view->edge.id) {
         one->ring.damaged = true;
         return 0;
@@ -82,24 +81,23 @@ static int each_old(const struct spool_view *view,
 
 struct adding {
     struct spool_view *view;
-    char *error;
-    size_t error_bytes;
+    struct error *error;
 };
 
 static int add_old(void *user, const char *name, uint32_t shard, uint64_t ring_id)
 {
     struct adding *adding = user;
-    return add_ring(adding->view, name, shard, ring_id, true, adding->error, adding->error_bytes);
+    return add_ring(adding->view, name, shard, ring_id, true, adding->error);
 }
 
-static int map_all(struct spool_view *view, char *error, size_t error_bytes)
+static int map_all(struct spool_view *view, struct error *error)
 {
-    struct adding adding = {view, error, error_bytes};
+    struct adding adding = {view, error};
     char name[RING_FILE_NAME_BYTES];
     for (uint32_t shard = 0; shard < view->edge.shards; shard++) {
         view->generation[shard] = spool_edge_generation(&view->edge, shard);
         ring_file_name(name, shard);
-        if (add_ring(view, name, shard, 0, false, error, error_bytes) != 0 && errno != ENOENT)
+        if (add_ring(view, name, shard, 0, false, error) != 0 && errno != ENOENT)
             return -1;
     }
     if (each_old(view, add_old, &adding) != 0)
@@ -107,28 +105,28 @@ static int map_all(struct spool_view *view, char *error, size_t error_bytes)
     return 0;
 }
 
-struct spool_view *spool_view_open(const char *path, bool *retry, char *error, size_t error_bytes)
+struct spool_view *spool_view_open(const char *path, bool *retry, struct error *error)
 {
-    char why[WORDS_BYTES] = "the directory cannot be read";
+    struct error why = {"the directory cannot be read"};
     struct spool_view *view = calloc(1, sizeof *view);
     *retry = false;
     if (view == NULL) {
-        error_say(error, error_bytes, "no memory");
+        error_set(error, "no memory");
         return NULL;
     }
     view->edge.fd = -1;
     view->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (view->fd < 0) {
-        error_say(error, error_bytes, "spool %s: cannot be opened: %s", path, strerror(errno));
+        error_set(error, "spool %s: cannot be opened: %s", path, strerror(errno));
         goto fail;
     }
-    if (spool_edge_look(&view->edge, view->fd, why, sizeof why) != 0) {
-        error_say(error, error_bytes, "spool %s: %s", path, why);
+    if (spool_edge_look(&view->edge, view->fd, &why) != 0) {
+        error_set(error, "spool %s: %s", path, why.text);
         goto fail;
     }
-    if (map_all(view, why, sizeof why) != 0) {
+    if (map_all(view, &why) != 0) {
         *retry = errno == ENOENT; /* drained and deleted since it was listed */
-        error_say(error, error_bytes, "spool %s: %s", path, why);
+        error_set(error, "spool %s: %s", path, why.text);
         goto fail;
     }
     return view;
@@ -238,7 +236,7 @@ static int compare_current(const struct mapped *one, uint64_t position, uint64_t
         out->beyond = true;
         return 0;
     }
-    if (ring_consumer_open(&walk, one->file.memory, one->file.bytes, NULL, 0) != 0) {
+    if (ring_consumer_open(&walk, one->file.memory, one->file.bytes, NULL) != 0) {
         out->between = true;
         return 0;
     }

@@ -4,6 +4,7 @@
 #ifndef TALLY_SPOOL_SPOOL_VIEW_H
 #define TALLY_SPOOL_SPOOL_VIEW_H
 
+#include "core/error.h"
 #include "spool/spool.h"
 
 #include <stdbool.h>
@@ -35,7 +36,7 @@ struct spool_view;
 
 /* Maps edge and rings as they are now. Returns NULL with a sentence in `error` if the spool is
  * absent, cannot be read, or a ring was being replaced (*retry). */
-struct spool_view *spool_view_open(const char *path, bool *retry, char *error, size_t error_bytes);
+struct spool_view *spool_view_open(const char *path, bool *retry, struct error *error);
 void spool_view_free(struct spool_view *view);
 
 uint64_t spool_view_edge_id(const struct spool_view *view);

@@ -24,11 +24,11 @@ static void begin(struct admit *admit, uint64_t *stamp, uint64_t *late)
     struct ring_identity identity = {.capacity_bytes = CAPACITY, .shards = 1, .ring_id = 1};
     memset(memory, 0, sizeof memory);
     memset(admit, 0, sizeof *admit);
-    if (kind_table_parse(&admit->kinds, "like,angry", NULL, 0) != 0)
+    if (kind_table_parse(&admit->kinds, "like,angry", NULL) != 0)
         abort();
     identity.kinds = admit->kinds;
     ring_format(memory, &identity);
-    if (ring_producer_open(&producer, memory, sizeof memory, NULL, 0) != 0)
+    if (ring_producer_open(&producer, memory, sizeof memory, NULL) != 0)
         abort();
     admit->shards = 3;
     admit->last_stamp = stamp;
@@ -55,7 +55,7 @@ static void check_admitted(const struct admit *admit, const struct admit_request
 {
     struct ring_consumer consumer;
     struct record record;
-    FUZZ_CHECK(ring_consumer_open(&consumer, memory, sizeof memory, NULL, 0) == 0);
+    FUZZ_CHECK(ring_consumer_open(&consumer, memory, sizeof memory, NULL) == 0);
     FUZZ_CHECK(ring_consumer_next(&consumer, &record) == 1);
     FUZZ_CHECK(request->may_react && !request->retain && !request->clock_bad);
     FUZZ_CHECK(request->gateway || request->source != 0);

@@ -17,13 +17,14 @@ static void on_said(void *user, bool fatal, const char *sentence)
 
 static int read_config(struct broker_config *config, const void *text, size_t bytes)
 {
-    char cmdline[64], error[256] = "";
+    char cmdline[64];
+    struct error error = {0};
     struct fuzz_file file;
     fuzz_file_open(&file, text, bytes);
     int n = snprintf(cmdline, sizeof cmdline, "mosquitto%c-c%c%s", 0, 0, file.path);
-    int result = broker_config_read(config, cmdline, (size_t)n + 1, error, sizeof error);
+    int result = broker_config_read(config, cmdline, (size_t)n + 1, &error);
     fuzz_file_close(&file);
-    FUZZ_CHECK((result == 0) == (error[0] == '\0'));
+    FUZZ_CHECK((result == 0) == (error.text[0] == '\0'));
     return result;
 }
 

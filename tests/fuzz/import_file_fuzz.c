@@ -7,12 +7,12 @@ static const struct audit_kinds kinds = {.name = {"", "like", "dislike", "", "wo
 
 static struct table *read_file(const void *data, size_t bytes, enum rows_format format)
 {
-    char error[512] = "";
+    struct error error = {0};
     struct table *table = table_new();
     FILE *in = fmemopen((void *)(uintptr_t)data, bytes, "r");
     FUZZ_CHECK(table != NULL && in != NULL);
-    int rc = import_file_read(in, format, &kinds, table, error, sizeof error);
-    FUZZ_CHECK((rc == 0 || rc == -1) && (rc == -1) == (error[0] != '\0'));
+    int rc = import_file_read(in, format, &kinds, table, &error);
+    FUZZ_CHECK((rc == 0 || rc == -1) && (rc == -1) == (error.text[0] != '\0'));
     (void)fclose(in);
     if (rc == 0)
         return table;

@@ -47,18 +47,18 @@ static void check_again(const struct values *values)
     snprintf(line[5], sizeof line[5], "--shut=%s", values->shut ? "true" : "false");
     for (int i = 0; i < OPTIONS; i++)
         argv[i + 1] = line[i];
-    FUZZ_CHECK(option_parse(table, OPTIONS, &again, OPTIONS + 1, argv, &help, NULL, 0) == 0);
+    FUZZ_CHECK(option_parse(table, OPTIONS, &again, OPTIONS + 1, argv, &help, NULL) == 0);
     FUZZ_CHECK(memcmp(&again, values, sizeof again) == 0);
 }
 
 static void check_command_line(int argc, char **argv)
 {
     struct values values;
-    char error[128] = "";
+    struct error error = {0};
     int help = 0;
     memset(&values, 0, sizeof values);
-    int result = option_parse(table, OPTIONS, &values, argc, argv, &help, error, sizeof error);
-    FUZZ_CHECK(result >= -1 && result <= 1 && (result == -1) == (error[0] != '\0'));
+    int result = option_parse(table, OPTIONS, &values, argc, argv, &help, &error);
+    FUZZ_CHECK(result >= -1 && result <= 1 && (result == -1) == (error.text[0] != '\0'));
     FUZZ_CHECK((result == 1) == (help != 0));
     if (result != 0)
         return;
@@ -70,20 +70,20 @@ static void check_list(int n, char **pairs)
 {
     struct values values;
     bool given[OPTIONS] = {false};
-    char error[128] = "";
+    struct error error = {0};
     memset(&values, 0, sizeof values);
-    FUZZ_CHECK(option_defaults(table, OPTIONS, &values, NULL, 0) == 0);
+    FUZZ_CHECK(option_defaults(table, OPTIONS, &values, NULL) == 0);
     for (int i = 0; i < n; i++) {
         char *value = strchr(pairs[i], '=');
         if (value == NULL)
             continue;
         *value++ = '\0';
-        if (option_set(table, OPTIONS, &values, given, pairs[i], value, error, sizeof error) != 0) {
-            FUZZ_CHECK(error[0] != '\0');
+        if (option_set(table, OPTIONS, &values, given, pairs[i], value, &error) != 0) {
+            FUZZ_CHECK(error.text[0] != '\0');
             return;
         }
     }
-    if (option_check(table, OPTIONS, given, error, sizeof error) == 0)
+    if (option_check(table, OPTIONS, given, &error) == 0)
         check_values(&values);
 }
 

@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct fuzz_input in = {data, bytes};
     const char *names[LINES_MAX + 3] = {"spool", "services_file", "key_file"};
     const char *values[LINES_MAX + 3] = {"a", "b", "c"};
-    char *lines[LINES_MAX], error[512] = "";
+    char *lines[LINES_MAX];
+    struct error error = {0};
     size_t n = 0;
     struct settings settings;
     while (n < LINES_MAX && (lines[n] = fuzz_line(&in)) != NULL) {
@@ -43,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         values[n + 3] = value;
         n++;
     }
-    int result = settings_load(&settings, names, values, n + 3, error, sizeof error);
-    FUZZ_CHECK(result == 0 || (result == -1 && error[0] != '\0'));
+    int result = settings_load(&settings, names, values, n + 3, &error);
+    FUZZ_CHECK(result == 0 || (result == -1 && error.text[0] != '\0'));
     if (result == 0)
         check(&settings);
     while (n > 0)

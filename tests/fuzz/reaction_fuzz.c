@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct reaction got;
     if (kinds.n == 0 &&
-        kind_table_parse(&kinds, "like,dislike,love,funny,angry,sad,wow", NULL, 0) != 0)
+        kind_table_parse(&kinds, "like,dislike,love,funny,angry,sad,wow", NULL) != 0)
         abort();
     enum reason reason = reaction_parse(data, bytes, &kinds, &got);
     FUZZ_CHECK(reason == REASON_NONE || reason == REASON_BAD_PAYLOAD ||

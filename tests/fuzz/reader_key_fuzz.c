@@ -15,12 +15,13 @@ static bool expected(const uint8_t *data, size_t bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct reader_key key;
-    char error[256] = "", text[33];
+    struct error error = {0};
+    char text[33];
     struct fuzz_file file;
     fuzz_file_open(&file, data, bytes);
-    int result = reader_key_load(&key, file.path, error, sizeof error);
+    int result = reader_key_load(&key, file.path, &error);
     fuzz_file_close(&file);
-    FUZZ_CHECK((result == 0) == expected(data, bytes) && (result == 0) == (error[0] == '\0'));
+    FUZZ_CHECK((result == 0) == expected(data, bytes) && (result == 0) == (error.text[0] == '\0'));
     if (result != 0)
         return 0;
     for (size_t i = 0; i < sizeof key.bytes; i++)

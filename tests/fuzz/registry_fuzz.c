@@ -175,8 +175,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct fuzz_input in = {data, bytes};
     unsigned how = (unsigned)fuzz_number(&in, 2);
-    if (kinds.n == 0 && (kind_table_parse(&kinds, "like,angry,sad", NULL, 0) != 0 ||
-                         kind_table_parse(&other_kinds, "sad,wow,like,love", NULL, 0) != 0))
+    if (kinds.n == 0 && (kind_table_parse(&kinds, "like,angry,sad", NULL) != 0 ||
+                         kind_table_parse(&other_kinds, "sad,wow,like,love", NULL) != 0))
         abort();
     struct registry_rules rules = {.max = MAX,
                                    .everything = (how & EVERYTHING) != 0,

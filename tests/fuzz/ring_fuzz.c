@@ -71,7 +71,7 @@ static void check_consumer(unsigned char *memory, uint64_t applied)
 {
     struct ring_consumer consumer;
     uint64_t end = 0;
-    if (ring_consumer_open(&consumer, memory, RING_BYTES, NULL, 0) != 0)
+    if (ring_consumer_open(&consumer, memory, RING_BYTES, NULL) != 0)
         return;
     uint64_t read = consumer.read;
     int taken = take_all(&consumer, &end);
@@ -96,9 +96,9 @@ static void check_producer(unsigned char *memory)
     struct record record = {.article = "a/b", .article_bytes = 3, .kind = 1, .stamp = 1};
     uint64_t end = 0;
     int stood, appended = 0;
-    if (ring_producer_open(&producer, memory, RING_BYTES, NULL, 0) != 0)
+    if (ring_producer_open(&producer, memory, RING_BYTES, NULL) != 0)
         return;
-    FUZZ_CHECK(ring_consumer_open(&consumer, memory, RING_BYTES, NULL, 0) == 0);
+    FUZZ_CHECK(ring_consumer_open(&consumer, memory, RING_BYTES, NULL) == 0);
     FUZZ_CHECK((stood = take_all(&consumer, &end)) >= 0);
     if (producer.write > UINT64_MAX / 2) /* 250 years at 2^30 bytes a second */
         return;
@@ -106,7 +106,7 @@ static void check_producer(unsigned char *memory)
         FUZZ_CHECK(++appended <= (int)STEPS_MAX);
     FUZZ_CHECK(take_all(&consumer, &end) == appended);
     FUZZ_CHECK(ring_write_position(memory) - ring_read_position(memory) <= RING_CAPACITY);
-    FUZZ_CHECK(ring_producer_open(&producer, memory, RING_BYTES, NULL, 0) == 0);
+    FUZZ_CHECK(ring_producer_open(&producer, memory, RING_BYTES, NULL) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -114,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct fuzz_input in = {data, bytes};
     struct ring_identity identity, got, again;
     unsigned char header[RING_HEADER_BYTES];
-    char error[256] = "";
+    struct error error = {0};
     unsigned char *memory = aligned_alloc(RING_HEADER_BYTES, RING_BYTES);
     if (memory == NULL)
         abort();
@@ -122,14 +122,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     uint64_t applied = fuzz_number(&in, 2);
     ring_identity(&identity);
     ring_lay_out(memory, &identity, fit, &in);
-    bool known = ring_identify(memory, RING_BYTES, &got, error, sizeof error) == 0;
-    FUZZ_CHECK(known == (error[0] == '\0'));
+    bool known = ring_identify(memory, RING_BYTES, &got, &error) == 0;
+    FUZZ_CHECK(known == (error.text[0] == '\0'));
     if (known) {
         FUZZ_CHECK(got.capacity_bytes == RING_CAPACITY && got.shard < got.shards &&
                    got.ring_id != 0);
         ring_format(header, &got);
         memcpy(memory, header, RING_CRC_AT + 4);
-        FUZZ_CHECK(ring_identify(memory, RING_BYTES, &again, NULL, 0) == 0 &&
+        FUZZ_CHECK(ring_identify(memory, RING_BYTES, &again, NULL) == 0 &&
                    memcmp(&got, &again, sizeof got) == 0);
         check_scan(memory, got.ring_id);
         check_consumer(memory, applied);

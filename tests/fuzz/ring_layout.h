@@ -62,7 +62,7 @@ static inline void ring_identity(struct ring_identity *identity)
     identity->shards = 1;
     identity->ring_id = 0x1122334455667788;
     identity->edge_id = 1;
-    if (kind_table_parse(&identity->kinds, "like,angry", NULL, 0) != 0)
+    if (kind_table_parse(&identity->kinds, "like,angry", NULL) != 0)
         abort();
 }
 

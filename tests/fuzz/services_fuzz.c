@@ -32,7 +32,7 @@ static void check_again(const struct services *services)
         used += (size_t)sprintf(text + used, "%s %s %s\n", services->service[i].name,
                                 roles[services->service[i].role], services->service[i].secret);
     fuzz_file_open(&file, text, used);
-    FUZZ_CHECK(services_load(&again, file.path, NULL, 0) == 0);
+    FUZZ_CHECK(services_load(&again, file.path, NULL) == 0);
     FUZZ_CHECK(memcmp(&again, services, sizeof again) == 0);
     fuzz_file_close(&file);
 }
@@ -53,11 +53,12 @@ static void check_error(const char *error, const uint8_t *data, size_t bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static struct services services;
-    char error[256] = "";
+    struct error error = {0};
     struct fuzz_file file;
     fuzz_file_open(&file, data, bytes);
-    int result = services_load(&services, file.path, error, sizeof error);
-    FUZZ_CHECK(result == 0 || (result == -1 && strncmp(error, file.path, strlen(file.path)) == 0));
+    int result = services_load(&services, file.path, &error);
+    FUZZ_CHECK(result == 0 ||
+               (result == -1 && strncmp(error.text, file.path, strlen(file.path)) == 0));
     fuzz_file_close(&file);
     if (result == 0) {
         FUZZ_CHECK(services.n >= 0 && services.n <= SERVICES_MAX);
@@ -65,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             check_service(&services, &services.service[i]);
         check_again(&services);
     } else {
-        check_error(error + strlen(file.path), data, bytes);
+        check_error(error.text + strlen(file.path), data, bytes);
         for (size_t i = 0; i < sizeof services; i++)
             FUZZ_CHECK(((const unsigned char *)&services)[i] == 0);
     }

@@ -45,7 +45,7 @@ static bool put_edge(struct fuzz_input *in, unsigned fit)
         bytes_put_u32(content + 24, crc32c(0, content, 24));
     put("edge", content, bytes);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool whole = spool_edge_open(&edge, fd, NULL, 0) == 0;
+    bool whole = spool_edge_open(&edge, fd, NULL) == 0;
     if (whole) {
         FUZZ_CHECK(edge.shards >= 1 && edge.shards <= SPOOL_EDGE_SHARDS_MAX && edge.id != 0 &&
                    bytes == sizeof content);
@@ -67,7 +67,7 @@ static void check_old(struct spool *dir)
         void *memory;
         uint64_t bytes;
         struct ring_scan scan;
-        if (spool_consumer_map_old(&old[i], &memory, &bytes, NULL, 0) != 0) {
+        if (spool_consumer_map_old(&old[i], &memory, &bytes, NULL) != 0) {
             FUZZ_CHECK(spool_consumer_put_away(dir, &old[i]) >= 0);
             continue;
         }
@@ -86,10 +86,10 @@ static void check_consumer(void)
     void *memory;
     uint64_t bytes;
     bool retry, found = false;
-    struct spool *dir = spool_consumer_open(folder, &retry, NULL, 0);
+    struct spool *dir = spool_consumer_open(folder, &retry, NULL);
     FUZZ_CHECK(dir != NULL);
-    FUZZ_CHECK(spool_consumer_ring(dir, 0, &memory, &bytes, &identity, NULL, 0) == 1);
-    FUZZ_CHECK(ring_consumer_open(&consumer, memory, bytes, NULL, 0) == 0);
+    FUZZ_CHECK(spool_consumer_ring(dir, 0, &memory, &bytes, &identity, NULL) == 1);
+    FUZZ_CHECK(ring_consumer_open(&consumer, memory, bytes, NULL) == 0);
     for (int i = 0; i < 256 && ring_consumer_next(&consumer, &record) == 1; i++)
         found = record.article_bytes == 3 && memcmp(record.article, "new", 3) == 0;
     FUZZ_CHECK(found); /* it is the last */
@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct ring_identity identity;
     struct spool_producer_want want = {.shards = 1, .ring_bytes = RING_CAPACITY};
     struct record record = {.article = "new", .article_bytes = 3, .kind = 1, .stamp = 1};
-    char error[512] = "";
+    struct error error = {0};
 
     if (folder[0] == '\0') {
         snprintf(folder, sizeof folder, "%s/tally-fuzz-XXXXXX",
@@ -121,8 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     ring_lay_out(memory, &identity, fit, &in);
     put("ring-0", memory, length);
 
-    struct spool *dir = spool_producer_open(folder, &want, error, sizeof error);
-    FUZZ_CHECK((dir != NULL) == whole && (dir != NULL) == (error[0] == '\0'));
+    struct spool *dir = spool_producer_open(folder, &want, &error);
+    FUZZ_CHECK((dir != NULL) == whole && (dir != NULL) == (error.text[0] == '\0'));
     if (dir != NULL) {
         struct ring_producer *producer = spool_producer_ring(dir, 0);
         FUZZ_CHECK(producer != NULL && ring_producer_append(producer, &record) == 0);

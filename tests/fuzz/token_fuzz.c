@@ -23,10 +23,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    char error[256];
+    struct error error;
     (void)argc;
     (void)argv;
-    keys = sodium_init() < 0 ? NULL : token_keys_parse(jwks, sizeof jwks - 1, error, sizeof error);
+    keys = sodium_init() < 0 ? NULL : token_keys_parse(jwks, sizeof jwks - 1, &error);
     FUZZ_CHECK(keys != NULL);
     return 0;
 }
@@ -103,9 +103,9 @@ static void check_signed(struct fuzz_input *in)
 static void check_keys(const char *text, size_t bytes)
 {
     static const unsigned char nothing[TOKEN_KEYS_SIGNATURE_MAX_BYTES];
-    char error[256] = "";
-    struct token_keys *found = token_keys_parse(text, bytes, error, sizeof error);
-    FUZZ_CHECK((found == NULL) == (error[0] != '\0'));
+    struct error error = {0};
+    struct token_keys *found = token_keys_parse(text, bytes, &error);
+    FUZZ_CHECK((found == NULL) == (error.text[0] != '\0'));
     if (found == NULL)
         return;
     FUZZ_CHECK(token_keys_count(found) >= 1 && token_keys_count(found) <= TOKEN_KEYS_MAX);

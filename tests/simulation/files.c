@@ -76,7 +76,7 @@ struct files_ring *files_find(uint64_t ring_id)
     struct ring_identity identity;
     for (int i = 0; i < FILES_MAX; i++)
         if (files[i].used && (files[i].name == FILES_RING || files[i].name == FILES_OLD) &&
-            ring_identify(files[i].memory, files[i].bytes, &identity, NULL, 0) == 0 &&
+            ring_identify(files[i].memory, files[i].bytes, &identity, NULL) == 0 &&
             identity.ring_id == ring_id)
             return &files[i];
     return NULL;
@@ -126,9 +126,9 @@ static bool continue_ring(unsigned edge, unsigned shard)
     struct files_ring *file = find_name(edge, shard, FILES_RING);
     struct ring_identity identity;
     struct ring_producer producer;
-    if (file == NULL || ring_identify(file->memory, file->bytes, &identity, NULL, 0) != 0 ||
+    if (file == NULL || ring_identify(file->memory, file->bytes, &identity, NULL) != 0 ||
         !fits(edge, shard, &identity) || ring_rotation_wanted(file->memory) ||
-        ring_producer_open(&producer, file->memory, file->bytes, NULL, 0) != 0)
+        ring_producer_open(&producer, file->memory, file->bytes, NULL) != 0)
         return false;
     adopt(edge, shard, file, &producer);
     spool_edge_raise_generation(&files_edge[edge].edge, shard);
@@ -179,7 +179,7 @@ static void retire(unsigned edge, unsigned shard, uint64_t *store_id)
     *store_id = 0;
     if (file == NULL)
         return;
-    if (ring_identify(file->memory, file->bytes, &identity, NULL, 0) == 0) {
+    if (ring_identify(file->memory, file->bytes, &identity, NULL) == 0) {
         id = identity.ring_id;
         *store_id = ring_store_id(file->memory);
         if (ring_write_position(file->memory) == 0 &&
@@ -206,7 +206,7 @@ static bool begin_ring(unsigned edge, unsigned shard, int *steps)
     struct files_edge *own = &files_edge[edge];
     struct ring_producer producer;
     uint64_t store_id;
-    char error[160];
+    struct error error;
     if (count_name(edge, shard, FILES_OLD) >= SPOOL_OLD_MAX)
         return true;
     if (!step(steps))
@@ -222,8 +222,8 @@ static bool begin_ring(unsigned edge, unsigned shard, int *steps)
     if (!step(steps))
         return false;
     install(edge, shard, file);
-    if (ring_producer_open(&producer, file->memory, file->bytes, error, sizeof error) != 0)
-        world_wrong("a new ring cannot be opened: %s", error);
+    if (ring_producer_open(&producer, file->memory, file->bytes, &error) != 0)
+        world_wrong("a new ring cannot be opened: %s", error.text);
     adopt(edge, shard, file, &producer);
     if (!step(steps))
         return false;
@@ -364,13 +364,13 @@ static struct spool_edge *edge_of(const struct spool *dir)
     return &files_edge[dir->edge].edge;
 }
 
-struct spool *spool_consumer_open(const char *path, bool *retry, char *error, size_t error_bytes)
+struct spool *spool_consumer_open(const char *path, bool *retry, struct error *error)
 {
     struct spool *dir = &opened[platform_now->edge];
     platform_point();
     *retry = false;
     if (files_edge[platform_now->edge].consumer) {
-        error_say(error, error_bytes, "spool %s: another collector has it", path);
+        error_set(error, "spool %s: another collector has it", path);
         return NULL;
     }
     files_edge[platform_now->edge].consumer = true;
@@ -403,7 +403,7 @@ bool spool_consumer_ring_replaced(const struct spool *dir, uint32_t shard)
 }
 
 int spool_consumer_ring(struct spool *dir, uint32_t shard, void **memory, uint64_t *bytes,
-                        struct ring_identity *identity, char *error, size_t error_bytes)
+                        struct ring_identity *identity, struct error *error)
 {
     platform_point();
     bool stale = dir->shard[shard].ring == NULL || spool_consumer_ring_replaced(dir, shard);
@@ -414,11 +414,11 @@ int spool_consumer_ring(struct spool *dir, uint32_t shard, void **memory, uint64
         struct files_ring *had = dir->shard[shard].ring;
         dir->shard[shard].generation = spool_edge_generation(edge_of(dir), shard);
         dir->shard[shard].looked = true;
-        if (file == NULL || ring_identify(file->memory, file->bytes, &found, error, error_bytes)) {
+        if (file == NULL || ring_identify(file->memory, file->bytes, &found, error)) {
             if (had != NULL)
                 unmap(had);
             dir->shard[shard].ring = NULL;
-            return error_say(error, error_bytes, "ring-%u cannot be opened", shard);
+            return error_set(error, "ring-%u cannot be opened", shard);
         }
         another = had == NULL || found.ring_id != dir->shard[shard].identity.ring_id;
         if (another) {
@@ -462,12 +462,12 @@ static struct files_ring *of_path(const struct spool_consumer_old *old)
 }
 
 int spool_consumer_map_old(const struct spool_consumer_old *old, void **memory, uint64_t *bytes,
-                           char *error, size_t error_bytes)
+                           struct error *error)
 {
     struct files_ring *file = of_path(old);
     platform_point();
     if (file == NULL) {
-        error_say(error, error_bytes, "it is gone");
+        error_set(error, "it is gone");
         return 1;
     }
     file->maps++;

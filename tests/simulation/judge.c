@@ -575,15 +575,15 @@ static bool total_fits(const struct broker_total *total, unsigned article)
            memcmp(total->count + 1, count + 1, sizeof total->count - sizeof total->count[0]) == 0;
 }
 
-static bool rings_done(char *why, size_t why_bytes)
+static bool rings_done(struct error *why)
 {
     for (int i = 0; i < FILES_MAX; i++) {
         const struct files_ring *file = &files[i];
         if (!file->used || file->edge >= world.edges)
             continue;
         if (file->name == FILES_OLD) {
-            snprintf(why, why_bytes, "an old ring of edge %u is not drained: %s", file->edge,
-                     broker[file->edge].collector_reason);
+            error_set(why, "an old ring of edge %u is not drained: %s", file->edge,
+                      broker[file->edge].collector_reason);
             return false;
         }
         if (file->name != FILES_RING)
@@ -591,15 +591,15 @@ static bool rings_done(char *why, size_t why_bytes)
         uint64_t write = ring_write_position(file->memory);
         const struct redis_ring *ring = redis_find_ring(file->shard, file->id);
         if (write != (ring != NULL ? ring->position : 0)) {
-            snprintf(why, why_bytes, "a ring of edge %u is not applied: %s", file->edge,
-                     broker[file->edge].collector_reason);
+            error_set(why, "a ring of edge %u is not applied: %s", file->edge,
+                      broker[file->edge].collector_reason);
             return false;
         }
     }
     return true;
 }
 
-static bool totals_done(char *why, size_t why_bytes)
+static bool totals_done(struct error *why)
 {
     for (unsigned e = 0; e < world.edges; e++)
         for (unsigned a = 0; a < world.articles; a++) {
@@ -607,15 +607,15 @@ static bool totals_done(char *why, size_t why_bytes)
             if ((!head->exists && !broker[e].retained[a].known) ||
                 (head->exists && total_fits(&broker[e].retained[a], a)))
                 continue;
-            snprintf(why, why_bytes, "edge %u does not show article %u's total", e, a);
+            error_set(why, "edge %u does not show article %u's total", e, a);
             return false;
         }
     return true;
 }
 
-bool judge_arrived(char *why, size_t why_bytes)
+bool judge_arrived(struct error *why)
 {
-    return rings_done(why, why_bytes) && totals_done(why, why_bytes);
+    return rings_done(why) && totals_done(why);
 }
 
 /* The register holds the newest of what must have counted, or one of what may have. */

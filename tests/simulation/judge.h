@@ -8,6 +8,7 @@
 #include "files.h"
 #include "redis.h"
 
+#include "core/error.h"
 #include "core/record.h"
 
 void judge_begin(void);
@@ -72,7 +73,7 @@ void judge_lost(enum judge_loss loss);
 void judge_step(void);
 
 /* Whether all is where it should end up; `why` says what is not. */
-bool judge_arrived(char *why, size_t why_bytes);
+bool judge_arrived(struct error *why);
 
 /* After all has come to rest. */
 void judge_end(void);

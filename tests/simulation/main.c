@@ -101,11 +101,11 @@ int main(int argc, char **argv)
 {
     struct settings_of_run settings;
     cJSON_Hooks hooks = {malloc, free};
-    char error[512];
+    struct error error;
     int help;
-    int read = option_parse(table, table_n, &settings, argc, argv, &help, error, sizeof error);
+    int read = option_parse(table, table_n, &settings, argc, argv, &help, &error);
     if (read < 0)
-        fprintf(stderr, "%s\n", error);
+        fprintf(stderr, "%s\n", error.text);
     if (read > 0)
         option_print(table, table_n, stdout);
     if (read != 0)

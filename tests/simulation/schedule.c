@@ -484,7 +484,7 @@ static void operate(void)
 /* Lets time pass until all is where it belongs, and then for as long as repeats take. */
 static void rest(void)
 {
-    char why[256] = "";
+    struct error why = {0};
     int after = 0;
     comes_to_rest = true;
     mend();
@@ -497,10 +497,9 @@ static void rest(void)
             ;
         settle();
         bool settled = reader_settled(turn % 8 == 4);
-        bool arrived = judge_arrived(why, sizeof why);
+        bool arrived = judge_arrived(&why);
         if (!settled)
-            snprintf(why, sizeof why, "a reader gets no receipt: %.200s",
-                     broker[0].collector_reason);
+            error_set(&why, "a reader gets no receipt: %.200s", broker[0].collector_reason);
         if (settled && arrived) {
             after++;
             world.us += 750000;
@@ -511,7 +510,7 @@ static void rest(void)
     if (world.wrong[0] != '\0')
         return;
     if (after < 7)
-        world_wrong("it does not come to rest: %s", why);
+        world_wrong("it does not come to rest: %s", why.text);
     else
         judge_end();
 }

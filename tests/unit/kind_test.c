@@ -24,9 +24,9 @@ static void knows_a_names_form(void **state)
 static void numbers_the_names_in_order(void **state)
 {
     struct kind_table table;
-    char error[200] = "";
+    struct error error = {0};
     (void)state;
-    assert_int_equal(kind_table_parse(&table, seven, error, sizeof error), 0);
+    assert_int_equal(kind_table_parse(&table, seven, &error), 0);
     assert_int_equal(table.n, 7);
     assert_string_equal(table.name[0], "none");
     assert_string_equal(table.name[5], "angry");
@@ -45,9 +45,9 @@ static void numbers_the_names_in_order(void **state)
 static void takes_fifteen(void **state)
 {
     struct kind_table table;
-    char error[200] = "";
+    struct error error = {0};
     (void)state;
-    assert_int_equal(kind_table_parse(&table, fifteen, error, sizeof error), 0);
+    assert_int_equal(kind_table_parse(&table, fifteen, &error), 0);
     assert_int_equal(table.n, KIND_MAX);
     assert_int_equal(kind_find(&table, "o", 1), KIND_MAX);
     assert_int_equal(kind_table_add(&table, "p", 1), KIND_UNKNOWN);
@@ -73,10 +73,10 @@ static void says_what_is_wrong_with_a_list(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct kind_table table;
-        char error[200] = "";
-        require(kind_table_parse(&table, cases[i].list, error, sizeof error) == -1, "'%s'",
-                cases[i].list);
-        require(strstr(error, cases[i].said) != NULL, "'%s' says '%s'", cases[i].list, error);
+        struct error error = {0};
+        require(kind_table_parse(&table, cases[i].list, &error) == -1, "'%s'", cases[i].list);
+        require(strstr(error.text, cases[i].said) != NULL, "'%s' says '%s'", cases[i].list,
+                error.text);
     }
 }
 

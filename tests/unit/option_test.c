@@ -27,7 +27,7 @@ static const struct option table[] = {
 #define N COUNT_OF(table)
 
 static struct settings settings;
-static char error[512];
+static struct error error;
 
 static int parse(const char *const *arguments, int *help)
 {
@@ -38,8 +38,8 @@ static int parse(const char *const *arguments, int *help)
         argc++;
     }
     memset(&settings, 0x55, sizeof settings);
-    error[0] = '\0';
-    return option_parse(table, N, &settings, argc, argv, help, error, sizeof error);
+    error.text[0] = '\0';
+    return option_parse(table, N, &settings, argc, argv, help, &error);
 }
 
 #define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL}, &(int){0})
@@ -48,7 +48,7 @@ static void sets_defaults(void **state)
 {
     (void)state;
     memset(&settings, 0x55, sizeof settings);
-    assert_int_equal(option_defaults(table, N, &settings, error, sizeof error), 0);
+    assert_int_equal(option_defaults(table, N, &settings, &error), 0);
     assert_int_equal(settings.shards, 8);
     assert_string_equal(settings.prefix, "");
     assert_string_equal(settings.spool, "");
@@ -115,8 +115,8 @@ static void says_what_is_wrong(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         int help;
         require(parse(cases[i].arguments, &help) == -1, "'%s'", cases[i].arguments[0]);
-        require(strstr(error, cases[i].said) != NULL, "'%s' says '%s'", cases[i].arguments[0],
-                error);
+        require(strstr(error.text, cases[i].said) != NULL, "'%s' says '%s'", cases[i].arguments[0],
+                error.text);
     }
 }
 
@@ -127,17 +127,14 @@ static void takes_the_longest_text(void **state)
     (void)state;
     memset(value, 'x', sizeof value - 1);
     value[sizeof value - 1] = '\0';
-    assert_int_equal(option_defaults(table, N, &settings, error, sizeof error), 0);
-    assert_int_equal(option_set(table, N, &settings, given, "spool", value, error, sizeof error),
-                     -1);
+    assert_int_equal(option_defaults(table, N, &settings, &error), 0);
+    assert_int_equal(option_set(table, N, &settings, given, "spool", value, &error), -1);
     value[OPTION_TEXT_MAX_BYTES] = '\0';
     memset(given, 0, sizeof given);
-    assert_int_equal(option_set(table, N, &settings, given, "spool", value, error, sizeof error),
-                     0);
+    assert_int_equal(option_set(table, N, &settings, given, "spool", value, &error), 0);
     assert_string_equal(settings.spool, value);
-    assert_int_equal(
-        option_set(table, N, &settings, given, "any", "18446744073709551615", error, sizeof error),
-        0);
+    assert_int_equal(option_set(table, N, &settings, given, "any", "18446744073709551615", &error),
+                     0);
     assert_int_equal(settings.any, UINT64_MAX);
 }
 
@@ -152,9 +149,8 @@ static void knows_every_switch_word(void **state)
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         bool given[N] = {false};
         settings.allow_wildcards = !words[i].on;
-        assert_int_equal(option_set(table, N, &settings, given, "allow-wildcards", words[i].word,
-                                    error, sizeof error),
-                         0);
+        assert_int_equal(
+            option_set(table, N, &settings, given, "allow-wildcards", words[i].word, &error), 0);
         assert_int_equal(settings.allow_wildcards, words[i].on);
         assert_true(given[5]);
     }
@@ -178,14 +174,14 @@ static void finds_a_wrong_table(void **state)
     (void)state;
     memcpy(wrong, table, sizeof table);
     wrong[2].initial = "65";
-    assert_int_equal(option_defaults(wrong, N, &settings, error, sizeof error), -1);
-    assert_non_null(strstr(error, "default 65 of shards is not 1 to 64"));
+    assert_int_equal(option_defaults(wrong, N, &settings, &error), -1);
+    assert_non_null(strstr(error.text, "default 65 of shards is not 1 to 64"));
     memcpy(wrong, table, sizeof table);
     wrong[3].name = "shards";
-    assert_int_equal(option_defaults(wrong, N, &settings, error, sizeof error), -1);
+    assert_int_equal(option_defaults(wrong, N, &settings, &error), -1);
     memcpy(wrong, table, sizeof table);
     wrong[4].help = NULL;
-    assert_int_equal(option_defaults(wrong, N, &settings, error, sizeof error), -1);
+    assert_int_equal(option_defaults(wrong, N, &settings, &error), -1);
 }
 
 static void prints_its_table(void **state)

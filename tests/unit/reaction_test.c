@@ -9,8 +9,7 @@ static struct kind_table kinds;
 static int make_kinds(void **state)
 {
     (void)state;
-    return kind_table_parse(&kinds, "like,dislike,love,funny,angry,sad,wow,abcdefghijklmnop", NULL,
-                            0);
+    return kind_table_parse(&kinds, "like,dislike,love,funny,angry,sad,wow,abcdefghijklmnop", NULL);
 }
 
 /* Parses a copy of exactly the payload's size, so that reading beyond it would be found out. */

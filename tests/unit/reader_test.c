@@ -100,9 +100,9 @@ static void loads_a_key(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(contents); i++) {
         struct reader_key key = {{0}};
-        char error[200] = "";
+        struct error error = {0};
         temp_write("key", contents[i], strlen(contents[i]), i == 0 ? 0640 : 0600);
-        assert_int_equal(reader_key_load(&key, temp_path("key"), error, sizeof error), 0);
+        assert_int_equal(reader_key_load(&key, temp_path("key"), &error), 0);
         assert_memory_equal(&key, &expected, sizeof key);
     }
 }
@@ -125,21 +125,21 @@ static void refuses_keys(void **state)
         "g00102030405060708090a0b0c0d0e0f",
     };
     struct reader_key key;
-    char error[200];
+    struct error error;
     (void)state;
     for (size_t i = 0; i < COUNT_OF(contents); i++) {
         temp_write("key", contents[i], strlen(contents[i]), 0600);
-        error[0] = '\0';
-        require(reader_key_load(&key, temp_path("key"), error, sizeof error) == -1, "%zu", i);
-        require(strstr(error, temp_path("key")) != NULL, "%zu says '%s'", i, error);
-        require(strstr(error, "0102") == NULL, "%zu tells the key: '%s'", i, error);
+        error.text[0] = '\0';
+        require(reader_key_load(&key, temp_path("key"), &error) == -1, "%zu", i);
+        require(strstr(error.text, temp_path("key")) != NULL, "%zu says '%s'", i, error.text);
+        require(strstr(error.text, "0102") == NULL, "%zu tells the key: '%s'", i, error.text);
     }
     temp_write("key", DIGITS, 32, 0644);
-    assert_int_equal(reader_key_load(&key, temp_path("key"), error, sizeof error), -1);
-    assert_non_null(strstr(error, "0600"));
-    assert_int_equal(reader_key_load(&key, temp_path("absent"), error, sizeof error), -1);
-    assert_non_null(strstr(error, "No such file"));
-    assert_int_equal(reader_key_load(&key, temp_folder, error, sizeof error), -1);
+    assert_int_equal(reader_key_load(&key, temp_path("key"), &error), -1);
+    assert_non_null(strstr(error.text, "0600"));
+    assert_int_equal(reader_key_load(&key, temp_path("absent"), &error), -1);
+    assert_non_null(strstr(error.text, "No such file"));
+    assert_int_equal(reader_key_load(&key, temp_folder, &error), -1);
 }
 
 int main(void)

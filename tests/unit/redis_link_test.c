@@ -297,22 +297,22 @@ static void uses_another_password_at_once(void **state)
 
 static void judges_roles(void **state)
 {
-    char why[160] = "";
+    struct error why = {0};
     redisReply role = {.type = REDIS_REPLY_STRING, .str = (char *)"sentinel", .len = 8};
     redisReply *elements[] = {&role};
     redisReply reply = {.type = REDIS_REPLY_ARRAY, .elements = 1, .element = elements};
     (void)state;
-    assert_int_equal(redis_link_judge_role(&reply, why, sizeof why), -1);
-    assert_non_null(strstr(why, "Sentinel"));
+    assert_int_equal(redis_link_judge_role(&reply, &why), -1);
+    assert_non_null(strstr(why.text, "Sentinel"));
     role.str = (char *)"master";
-    assert_int_equal(redis_link_judge_role(&reply, why, sizeof why), 0);
+    assert_int_equal(redis_link_judge_role(&reply, &why), 0);
     role.str = (char *)"slave";
-    assert_int_equal(redis_link_judge_role(&reply, why, sizeof why), -1);
-    assert_string_equal(why, "it is a replica, not a primary");
+    assert_int_equal(redis_link_judge_role(&reply, &why), -1);
+    assert_string_equal(why.text, "it is a replica, not a primary");
     reply.elements = 0;
-    assert_int_equal(redis_link_judge_role(&reply, why, sizeof why), 1);
+    assert_int_equal(redis_link_judge_role(&reply, &why), 1);
     reply.type = REDIS_REPLY_ERROR;
-    assert_int_equal(redis_link_judge_role(&reply, why, sizeof why), 1);
+    assert_int_equal(redis_link_judge_role(&reply, &why), 1);
 }
 
 int main(void)

@@ -410,7 +410,7 @@ static void impossible_records_are_none(void **state)
         assert_int_equal(ring_scan(ring.memory, ring.bytes, NULL, NULL, &scan), 0);
         require(scan.records == 1 && scan.end == 64 && scan.end_sequence == 1, "case %zu", i);
         require(scan.damaged == 1, "case %zu: %llu damaged", i, (unsigned long long)scan.damaged);
-        assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
+        assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL), -1);
         test_ring_free(&ring);
     }
 }
@@ -424,8 +424,8 @@ static void impossible_positions_are_refused(void **state)
     (void)state;
     bytes_put_u64(ring.memory + RING_WRITE, UINT64_MAX - 63);
     bytes_put_u64(ring.memory + RING_READ, UINT64_MAX - 63);
-    assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
-    assert_int_equal(ring_consumer_open(&consumer, ring.memory, ring.bytes, NULL, 0), -1);
+    assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL), -1);
+    assert_int_equal(ring_consumer_open(&consumer, ring.memory, ring.bytes, NULL), -1);
     test_ring_free(&ring);
 }
 

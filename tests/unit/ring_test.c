@@ -19,12 +19,12 @@ static void header_agrees_with_the_vector(void **state)
         .made_ms = 1795510800123u,
     };
     struct ring_identity found;
-    char error[200] = "";
+    struct error error = {0};
     (void)state;
     for (unsigned char i = 0; i < RING_BOOT_ID_BYTES; i++)
         identity.boot_id[i] = 0x10 + i;
     unit_hex(VECTOR_FINGERPRINT, identity.fingerprint);
-    kind_table_parse(&identity.kinds, "like,dislike,love,funny,angry,sad,wow", NULL, 0);
+    kind_table_parse(&identity.kinds, "like,dislike,love,funny,angry,sad,wow", NULL);
     assert_int_equal(unit_hex(VECTOR_RING_HEADER, expected), sizeof expected);
     memset(memory, 0xaa, sizeof memory);
     ring_format(memory, &identity);
@@ -32,8 +32,7 @@ static void header_agrees_with_the_vector(void **state)
     for (size_t i = sizeof expected; i < sizeof memory; i++)
         assert_int_equal(memory[i], 0);
 
-    assert_int_equal(
-        ring_identify(memory, RING_HEADER_BYTES + 33554432u, &found, error, sizeof error), 0);
+    assert_int_equal(ring_identify(memory, RING_HEADER_BYTES + 33554432u, &found, &error), 0);
     assert_memory_equal(&found, &identity, sizeof found);
 }
 
@@ -41,17 +40,16 @@ static void finds_every_flipped_bit_of_the_header(void **state)
 {
     struct test_ring ring = test_ring_new(4096);
     struct ring_identity found;
-    char error[200];
+    struct error error;
     (void)state;
     for (size_t bit = 0; bit < 340 * 8; bit++) {
         ring.memory[bit / 8] ^= (unsigned char)(1u << bit % 8);
-        error[0] = '\0';
-        require(ring_identify(ring.memory, ring.bytes, &found, error, sizeof error) == -1,
-                "bit %zu", bit);
-        assert_true(strlen(error) > 0);
+        error.text[0] = '\0';
+        require(ring_identify(ring.memory, ring.bytes, &found, &error) == -1, "bit %zu", bit);
+        assert_true(strlen(error.text) > 0);
         ring.memory[bit / 8] ^= (unsigned char)(1u << bit % 8);
     }
-    assert_int_equal(ring_identify(ring.memory, ring.bytes, &found, error, sizeof error), 0);
+    assert_int_equal(ring_identify(ring.memory, ring.bytes, &found, &error), 0);
     test_ring_free(&ring);
 }
 
@@ -61,8 +59,8 @@ static void refuses_a_ring_of_another_size(void **state)
     struct ring_identity found;
     (void)state;
     for (uint64_t bytes = 0; bytes < ring.bytes; bytes += 16)
-        assert_int_equal(ring_identify(ring.memory, bytes, &found, NULL, 0), -1);
-    assert_int_equal(ring_identify(ring.memory, ring.bytes + 4096, &found, NULL, 0), -1);
+        assert_int_equal(ring_identify(ring.memory, bytes, &found, NULL), -1);
+    assert_int_equal(ring_identify(ring.memory, ring.bytes + 4096, &found, NULL), -1);
     test_ring_free(&ring);
 }
 
@@ -96,7 +94,7 @@ static void refuses_impossible_headers(void **state)
         memcpy(ring.memory + cases[i].at, &cases[i].value, cases[i].bytes);
         bytes_put_u32(ring.memory + 336, crc32c(0, ring.memory, 336));
         uint64_t claimed = RING_HEADER_BYTES + bytes_get_u64(ring.memory + 16);
-        require(ring_identify(ring.memory, claimed, &found, NULL, 0) == -1, "%s", cases[i].what);
+        require(ring_identify(ring.memory, claimed, &found, NULL) == -1, "%s", cases[i].what);
         test_ring_free(&ring);
     }
 }
@@ -441,14 +439,13 @@ static void refuses_positions_that_cannot_be(void **state)
         struct test_ring ring = test_ring_new(4096);
         struct ring_producer producer;
         struct ring_consumer consumer;
-        char error[200] = "";
+        struct error error = {0};
         bytes_put_u64(ring.memory + RING_READ, cases[i].read);
         bytes_put_u64(ring.memory + RING_WRITE, cases[i].write);
-        require(ring_producer_open(&producer, ring.memory, ring.bytes, error, sizeof error) == -1,
-                "case %zu", i);
-        require(strlen(error) > 0, "case %zu", i);
-        require(ring_consumer_open(&consumer, ring.memory, ring.bytes, NULL, 0) == -1, "case %zu",
+        require(ring_producer_open(&producer, ring.memory, ring.bytes, &error) == -1, "case %zu",
                 i);
+        require(strlen(error.text) > 0, "case %zu", i);
+        require(ring_consumer_open(&consumer, ring.memory, ring.bytes, NULL) == -1, "case %zu", i);
         test_ring_free(&ring);
     }
     /* Nothing there to tell the sequence from. */
@@ -456,7 +453,7 @@ static void refuses_positions_that_cannot_be(void **state)
     struct ring_producer producer;
     bytes_put_u64(ring.memory + RING_READ, 64);
     bytes_put_u64(ring.memory + RING_WRITE, 64);
-    assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
+    assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL), -1);
     test_ring_free(&ring);
 }
 
@@ -473,7 +470,7 @@ static void does_not_go_on_after_damage(void **state)
     }
     for (uint64_t byte = 0; byte < 640; byte++) {
         test_ring_data(&ring)[byte] ^= 1;
-        require(ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0) == -1, "byte %llu",
+        require(ring_producer_open(&producer, ring.memory, ring.bytes, NULL) == -1, "byte %llu",
                 (unsigned long long)byte);
         test_ring_data(&ring)[byte] ^= 1;
     }
@@ -483,10 +480,10 @@ static void does_not_go_on_after_damage(void **state)
         record.position = 64 * n;
         record.sequence = n + 1;
         record_write(&record, RING_ID, test_ring_data(&ring) + 64 * n);
-        assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), -1);
+        assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL), -1);
         record.sequence = n;
         record_write(&record, RING_ID, test_ring_data(&ring) + 64 * n);
-        assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL, 0), 0);
+        assert_int_equal(ring_producer_open(&producer, ring.memory, ring.bytes, NULL), 0);
     }
     assert_int_equal(producer.sequence, 10);
     test_ring_free(&ring);

@@ -23,7 +23,8 @@
 #define SHARDS 3u
 #define RING_BYTES 16384u
 
-static char error[512], note[1024];
+static struct error error;
+static char note[1024];
 
 static const char *spool(void)
 {
@@ -41,15 +42,15 @@ static struct spool_producer_want wanted(void)
 {
     struct spool_producer_want want = {
         .shards = SHARDS, .ring_bytes = RING_BYTES, .fingerprint = {1, 2, 3}};
-    assert_int_equal(kind_table_parse(&want.kinds, "like,sad", NULL, 0), 0);
+    assert_int_equal(kind_table_parse(&want.kinds, "like,sad", NULL), 0);
     return want;
 }
 
 static struct spool *produce_as(const struct spool_producer_want *want)
 {
-    error[0] = '\0';
-    struct spool *dir = spool_producer_open(spool(), want, error, sizeof error);
-    require(dir != NULL, "%s", error);
+    error.text[0] = '\0';
+    struct spool *dir = spool_producer_open(spool(), want, &error);
+    require(dir != NULL, "%s", error.text);
     return dir;
 }
 
@@ -62,9 +63,9 @@ static struct spool *produce(void)
 static struct spool *consume(void)
 {
     bool retry;
-    error[0] = '\0';
-    struct spool *dir = spool_consumer_open(spool(), &retry, error, sizeof error);
-    require(dir != NULL, "%s", error);
+    error.text[0] = '\0';
+    struct spool *dir = spool_consumer_open(spool(), &retry, &error);
+    require(dir != NULL, "%s", error.text);
     return dir;
 }
 
@@ -103,8 +104,8 @@ static struct ring_identity identity_of(const char *name)
     assert_int_equal(fstat(fd, &status), 0);
     assert_int_equal(pread(fd, header, sizeof header, 0), sizeof header);
     close(fd);
-    require(ring_identify(header, (uint64_t)status.st_size, &identity, error, sizeof error) == 0,
-            "%s", error);
+    require(ring_identify(header, (uint64_t)status.st_size, &identity, &error) == 0, "%s",
+            error.text);
     return identity;
 }
 
@@ -182,16 +183,16 @@ static void lets_one_of_each_side_in(void **state)
     struct spool_producer_want want = wanted();
     bool retry = true;
     (void)state;
-    assert_null(spool_consumer_open(spool(), &retry, error, sizeof error));
+    assert_null(spool_consumer_open(spool(), &retry, &error));
     assert_true(retry); /* there is nothing yet */
 
     struct spool *producer = produce();
-    assert_null(spool_producer_open(spool(), &want, error, sizeof error));
-    assert_non_null(strstr(error, "another broker has it"));
+    assert_null(spool_producer_open(spool(), &want, &error));
+    assert_non_null(strstr(error.text, "another broker has it"));
     struct spool *consumer = consume();
     assert_true(spool_consumer_has_producer(consumer));
-    assert_null(spool_consumer_open(spool(), &retry, error, sizeof error));
-    assert_non_null(strstr(error, "another collector has it"));
+    assert_null(spool_consumer_open(spool(), &retry, &error));
+    assert_non_null(strstr(error.text, "another collector has it"));
     assert_false(retry);
 
     spool_free(producer);
@@ -215,7 +216,7 @@ static void a_killed_producer_leaves_no_lock(void **state)
     pid_t child = fork();
     if (child == 0) {
         struct spool_producer_want want = wanted();
-        struct spool *dir = spool_producer_open(spool(), &want, NULL, 0);
+        struct spool *dir = spool_producer_open(spool(), &want, NULL);
         (void)!write(ready[1], dir == NULL ? "n" : "y", 1);
         pause();
         _exit(0);
@@ -223,7 +224,7 @@ static void a_killed_producer_leaves_no_lock(void **state)
     assert_int_equal(read(ready[0], &byte, 1), 1);
     assert_int_equal(byte, 'y');
     struct spool_producer_want want = wanted();
-    assert_null(spool_producer_open(spool(), &want, error, sizeof error));
+    assert_null(spool_producer_open(spool(), &want, &error));
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
     spool_free(produce());
@@ -247,27 +248,27 @@ static void says_what_it_cannot_do(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         want.shards = cases[i].shards;
         want.ring_bytes = cases[i].ring_bytes;
-        assert_null(spool_producer_open(spool(), &want, error, sizeof error));
-        require(strstr(error, cases[i].said) != NULL, "%s", error);
+        assert_null(spool_producer_open(spool(), &want, &error));
+        require(strstr(error.text, cases[i].said) != NULL, "%s", error.text);
         assert_int_equal(access(spool(), F_OK), -1); /* nothing was made */
     }
     want = wanted();
     temp_write("file", "x", 1, 0600);
-    assert_null(spool_producer_open(temp_path("file"), &want, error, sizeof error));
-    assert_non_null(strstr(error, temp_path("file")));
-    assert_null(spool_producer_open(temp_path("file/spool"), &want, error, sizeof error));
-    assert_null(spool_producer_open(temp_path("absent/spool"), &want, error, sizeof error));
-    assert_non_null(strstr(error, "No such file"));
-    assert_null(spool_producer_open("", &want, error, sizeof error));
+    assert_null(spool_producer_open(temp_path("file"), &want, &error));
+    assert_non_null(strstr(error.text, temp_path("file")));
+    assert_null(spool_producer_open(temp_path("file/spool"), &want, &error));
+    assert_null(spool_producer_open(temp_path("absent/spool"), &want, &error));
+    assert_non_null(strstr(error.text, "No such file"));
+    assert_null(spool_producer_open("", &want, &error));
     char path[SPOOL_PATH_MAX_BYTES + 1];
     memset(path, 'x', sizeof path - 1);
     path[sizeof path - 1] = '\0';
-    assert_null(spool_producer_open(path, &want, error, sizeof error));
+    assert_null(spool_producer_open(path, &want, &error));
 
     spool_free(produce());
     want.shards = SHARDS + 1;
-    assert_null(spool_producer_open(spool(), &want, error, sizeof error));
-    assert_non_null(strstr(error, "was made for 3 shards, not 4"));
+    assert_null(spool_producer_open(spool(), &want, &error));
+    assert_non_null(strstr(error.text, "was made for 3 shards, not 4"));
 }
 
 static void takes_no_other_things_for_its_own(void **state)
@@ -277,20 +278,20 @@ static void takes_no_other_things_for_its_own(void **state)
     (void)state;
     spool_free(produce());
     change_byte("edge", 16);
-    assert_null(spool_producer_open(spool(), &want, error, sizeof error));
-    assert_non_null(strstr(error, "edge is not an edge file of version 1, or damaged"));
-    assert_null(spool_consumer_open(spool(), &retry, error, sizeof error));
+    assert_null(spool_producer_open(spool(), &want, &error));
+    assert_non_null(strstr(error.text, "edge is not an edge file of version 1, or damaged"));
+    assert_null(spool_consumer_open(spool(), &retry, &error));
     assert_false(retry);
     change_byte("edge", 16);
 
     assert_int_equal(unlink(in_spool("wake")), 0);
-    assert_null(spool_consumer_open(spool(), &retry, error, sizeof error));
+    assert_null(spool_consumer_open(spool(), &retry, &error));
     assert_true(retry);
     temp_write("spool/wake", "x", 1, 0600);
-    assert_null(spool_consumer_open(spool(), &retry, error, sizeof error));
+    assert_null(spool_consumer_open(spool(), &retry, &error));
     assert_false(retry);
-    assert_null(spool_producer_open(spool(), &want, error, sizeof error));
-    assert_non_null(strstr(error, "not a FIFO"));
+    assert_null(spool_producer_open(spool(), &want, &error));
+    assert_non_null(strstr(error.text, "not a FIFO"));
 }
 
 /* A disk that is full, as seen by posix_fallocate: no ring, no file left, and the next attempt goes
@@ -304,10 +305,10 @@ static void stands_a_lack_of_space(void **state)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small.rlim_max = before.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    struct spool *dir = spool_producer_open(spool(), &want, error, sizeof error);
+    struct spool *dir = spool_producer_open(spool(), &want, &error);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_null(dir);
-    assert_non_null(strstr(error, "ring-0.new cannot have its 20480 bytes"));
+    assert_non_null(strstr(error.text, "ring-0.new cannot have its 20480 bytes"));
     assert_int_equal(files_like("ring-", NULL, 0), 0);
 
     /* While it runs: the ring that is there goes on, and is changed once it can be. */
@@ -325,9 +326,9 @@ static void stands_a_lack_of_space(void **state)
     /* And so it does at a start. */
     spool_free(dir);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    dir = spool_producer_open(spool(), &want, error, sizeof error);
+    dir = spool_producer_open(spool(), &want, &error);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    require(dir != NULL, "%s", error);
+    require(dir != NULL, "%s", error.text);
     assert_int_equal(spool_producer_ring(dir, 0)->sequence, 2);
     append(dir, 0, 2);
     struct timespec begin, now;
@@ -358,7 +359,7 @@ static void sweeps_what_was_left_half_made(void **state)
 static void append_until_killed(uint64_t *acknowledged) // NOLINT(readability-non-const-parameter)
 {
     struct spool_producer_want want = wanted();
-    struct spool *dir = spool_producer_open(spool(), &want, NULL, 0);
+    struct spool *dir = spool_producer_open(spool(), &want, NULL);
     struct ring_producer *producer = dir == NULL ? NULL : spool_producer_ring(dir, 0);
     if (producer == NULL)
         _exit(1);
@@ -388,9 +389,8 @@ static void loses_nothing_to_a_kill(void **state)
     ring_id = spool_producer_ring(first, 0)->ring_id;
     spool_free(first);
     struct spool *consumer = consume();
-    assert_int_equal(
-        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
-    assert_int_equal(ring_consumer_open(&reader, memory, bytes, error, sizeof error), 0);
+    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, &error), 1);
+    assert_int_equal(ring_consumer_open(&reader, memory, bytes, &error), 0);
     for (int kills = 0; kills < 40; kills++) {
         uint64_t until = *acknowledged + 1 + unit_random(&random) % 500;
         pid_t child = fork();
@@ -439,8 +439,7 @@ static void goes_on_with_its_rings(void **state)
     struct spool *consumer = consume();
     assert_int_equal(spool_id(consumer), edge_id);
     assert_int_equal(spool_shards(consumer), SHARDS);
-    assert_int_equal(
-        spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error), 1);
+    assert_int_equal(spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, &error), 1);
     assert_int_equal(identity.ring_id, ring_id);
     spool_free(dir);
 
@@ -450,13 +449,12 @@ static void goes_on_with_its_rings(void **state)
     assert_int_equal(spool_id(dir), edge_id);
     assert_int_equal(files_like("old-", NULL, 0), 0);
     /* The consumer looks again, and finds the same. */
-    assert_int_equal(
-        spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error), 0);
+    assert_int_equal(spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, &error), 0);
     assert_int_equal(bytes, 4096 + RING_BYTES);
     append(dir, 1, 10);
     struct ring_consumer reader;
     struct record record;
-    assert_int_equal(ring_consumer_open(&reader, memory, bytes, error, sizeof error), 0);
+    assert_int_equal(ring_consumer_open(&reader, memory, bytes, &error), 0);
     for (uint64_t n = 0; n < 11; n++) {
         assert_int_equal(ring_consumer_next(&reader, &record), 1);
         assert_int_equal(record.sequence, n);
@@ -475,11 +473,11 @@ static uint64_t drain_old(struct spool *consumer, uint32_t shard, uint64_t ring_
     assert_int_equal(spool_consumer_list_old(consumer, old, SPOOL_OLD_MAX), 1);
     assert_int_equal(old[0].shard, shard);
     assert_int_equal(old[0].ring_id, ring_id);
-    assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, error, sizeof error), 0);
+    assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, &error), 0);
     assert_int_equal(ring_scan(memory, bytes, NULL, NULL, &scan), 0);
     spool_consumer_unmap_old(memory, bytes);
     assert_int_equal(spool_consumer_delete_old(&old[0]), 0);
-    assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, error, sizeof error), 1);
+    assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, &error), 1);
     assert_int_equal(spool_consumer_list_old(consumer, old, SPOOL_OLD_MAX), 0);
     return scan.records;
 }
@@ -525,10 +523,10 @@ static void change(enum change what, struct spool_producer_want *want)
         kind_table_add(&want->kinds, "wow", 3);
         break;
     case KIND_ORDER:
-        kind_table_parse(&want->kinds, "sad,like", NULL, 0);
+        kind_table_parse(&want->kinds, "sad,like", NULL);
         break;
     case FEWER_KINDS:
-        kind_table_parse(&want->kinds, "like", NULL, 0);
+        kind_table_parse(&want->kinds, "like", NULL);
         break;
     case SIZE:
         want->ring_bytes *= 2;
@@ -604,15 +602,13 @@ static void puts_away_what_cannot_be_read(void **state)
         assert_int_equal(spool_consumer_list_old(consumer, old, SPOOL_OLD_MAX), 1);
         assert_int_not_equal(old[0].ring_id, ring_id); /* a fresh one: its own cannot be believed */
         assert_int_not_equal(old[0].ring_id, 0);
-        error[0] = '\0';
+        error.text[0] = '\0';
         if (i == 5) {
-            assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, error, sizeof error),
-                             -1);
-            assert_non_null(strstr(error, "size"));
+            assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, &error), -1);
+            assert_non_null(strstr(error.text, "size"));
         } else {
-            assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, error, sizeof error),
-                             0);
-            assert_int_equal(ring_identify(memory, bytes, &identity, error, sizeof error), -1);
+            assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, &error), 0);
+            assert_int_equal(ring_identify(memory, bytes, &identity, &error), -1);
             assert_int_equal(ring_scan(memory, bytes, NULL, NULL, NULL), -1);
             spool_consumer_unmap_old(memory, bytes);
         }
@@ -676,7 +672,7 @@ static void is_busy_after_four_old_rings(void **state)
 
     /* One that is for other kinds cannot go on with it, nor put it away. */
     struct spool_producer_want want = wanted();
-    kind_table_parse(&want.kinds, "like", NULL, 0);
+    kind_table_parse(&want.kinds, "like", NULL);
     dir = produce_as(&want);
     assert_null(spool_producer_ring(dir, 2));
     assert_non_null(spool_producer_ring(dir, 0));
@@ -710,8 +706,7 @@ static void a_killed_change_of_rings_is_gone_on_with(void **state)
     struct spool *dir = produce(), *consumer = consume();
     append(dir, 0, 1);
     uint64_t first = spool_producer_ring(dir, 0)->ring_id;
-    assert_int_equal(
-        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
+    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, &error), 1);
     spool_free(dir);
     (void)snprintf(name, sizeof name, "old-0-%016llx", (unsigned long long)first);
     assert_int_equal(rename(in_spool("ring-0"), in_spool(name)), 0);
@@ -720,8 +715,7 @@ static void a_killed_change_of_rings_is_gone_on_with(void **state)
     uint64_t second = spool_producer_ring(dir, 0)->ring_id;
     assert_int_not_equal(first, second);
     assert_true(spool_consumer_ring_replaced(consumer, 0));
-    assert_int_equal(
-        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
+    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, &error), 1);
     assert_int_equal(identity.ring_id, second);
     assert_false(spool_consumer_ring_replaced(consumer, 0));
     assert_int_equal(drain_old(consumer, 0, first), 1);
@@ -737,8 +731,7 @@ static void a_killed_change_of_rings_is_gone_on_with(void **state)
     assert_false(spool_consumer_ring_replaced(consumer, 0));
     dir = produce();
     assert_true(spool_consumer_ring_replaced(consumer, 0));
-    assert_int_equal(
-        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
+    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, &error), 1);
     assert_int_equal(identity.ring_id, third);
     assert_int_equal(drain_old(consumer, 0, second), 1);
     spool_free(dir);
@@ -754,22 +747,18 @@ static void the_consumer_says_what_it_cannot_map(void **state)
     struct spool *dir = produce(), *consumer = consume();
     assert_true(spool_consumer_ring_replaced(consumer, 0)); /* it never looked */
     change_byte("ring-0", 20);
-    assert_int_equal(
-        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), -1);
-    assert_non_null(strstr(error, "ring-0"));
+    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, &error), -1);
+    assert_non_null(strstr(error.text, "ring-0"));
     assert_false(spool_consumer_ring_replaced(consumer, 0));
     change_byte("ring-0", 20);
-    assert_int_equal(
-        spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error), 1);
+    assert_int_equal(spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, &error), 1);
 
     assert_int_equal(unlink(in_spool("ring-1")), 0);
-    assert_int_equal(
-        spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error), -1);
-    assert_non_null(strstr(error, "No such file"));
+    assert_int_equal(spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, &error), -1);
+    assert_non_null(strstr(error.text, "No such file"));
     assert_int_equal(rename(in_spool("ring-2"), in_spool("ring-1")), 0);
-    assert_int_equal(
-        spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, error, sizeof error), -1);
-    assert_non_null(strstr(error, "another shard's"));
+    assert_int_equal(spool_consumer_ring(consumer, 1, &memory, &bytes, &identity, &error), -1);
+    assert_non_null(strstr(error.text, "another shard's"));
     spool_free(dir);
     spool_free(consumer);
 }
@@ -832,7 +821,7 @@ static void see_old_rings(struct spool *consumer, struct seen *seen)
         void *memory;
         uint64_t bytes;
         struct ring_scan scan;
-        assert_int_equal(spool_consumer_map_old(&old[i], &memory, &bytes, error, sizeof error), 0);
+        assert_int_equal(spool_consumer_map_old(&old[i], &memory, &bytes, &error), 0);
         assert_int_equal(ring_scan(memory, bytes, see, seen, &scan), 0);
         assert_int_equal(scan.damaged, 0);
         assert_int_equal(scan.records, RECORDS_A_RING);
@@ -858,10 +847,9 @@ static void no_record_is_lost_while_rings_change(void **state)
         uint64_t bytes;
         struct ring_identity identity;
         struct record record;
-        int got = spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, error, sizeof error);
+        int got = spool_consumer_ring(consumer, 0, &memory, &bytes, &identity, &error);
         if (got == 1)
-            require(ring_consumer_open(&reader, memory, bytes, error, sizeof error) == 0, "%s",
-                    error);
+            require(ring_consumer_open(&reader, memory, bytes, &error) == 0, "%s", error.text);
         while (got >= 0 && !spool_consumer_ring_replaced(consumer, 0) &&
                (got = ring_consumer_next(&reader, &record)) == 1)
             see(&seen, &record);
@@ -1051,8 +1039,7 @@ static void tends_while_it_is_written(void **state)
         struct ring_producer *producer = spool_producer_ring(dir, 0);
         struct ring_consumer reader;
         struct record taken;
-        assert_int_equal(
-            ring_consumer_open(&reader, producer->memory, 4096 + sizes[i], error, sizeof error), 0);
+        assert_int_equal(ring_consumer_open(&reader, producer->memory, 4096 + sizes[i], &error), 0);
         for (uint64_t n = 0; producer->write < 5 * sizes[i]; n++) {
             append(dir, 0, n);
             assert_int_equal(ring_consumer_next(&reader, &taken), 1);

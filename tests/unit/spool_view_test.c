@@ -11,7 +11,8 @@
 #define RING_BYTES 16384u
 #define RECORD_BYTES 64u /* of test_ring_plain */
 
-static char error[512], note[1024];
+static struct error error;
+static char note[1024];
 
 static const char *spool(void)
 {
@@ -22,17 +23,17 @@ static struct spool *produce(void)
 {
     struct spool_producer_want want = {
         .shards = SHARDS, .ring_bytes = RING_BYTES, .fingerprint = {1, 2, 3}};
-    assert_int_equal(kind_table_parse(&want.kinds, "like,sad", NULL, 0), 0);
-    struct spool *dir = spool_producer_open(spool(), &want, error, sizeof error);
-    require(dir != NULL, "%s", error);
+    assert_int_equal(kind_table_parse(&want.kinds, "like,sad", NULL), 0);
+    struct spool *dir = spool_producer_open(spool(), &want, &error);
+    require(dir != NULL, "%s", error.text);
     return dir;
 }
 
 static struct spool *consume(void)
 {
     bool retry;
-    struct spool *dir = spool_consumer_open(spool(), &retry, error, sizeof error);
-    require(dir != NULL, "%s", error);
+    struct spool *dir = spool_consumer_open(spool(), &retry, &error);
+    require(dir != NULL, "%s", error.text);
     return dir;
 }
 
@@ -49,8 +50,8 @@ static void append(struct spool *dir, uint32_t shard, unsigned n)
 static struct spool_view *look(void)
 {
     bool retry;
-    struct spool_view *view = spool_view_open(spool(), &retry, error, sizeof error);
-    require(view != NULL, "%s", error);
+    struct spool_view *view = spool_view_open(spool(), &retry, &error);
+    require(view != NULL, "%s", error.text);
     return view;
 }
 
@@ -79,9 +80,8 @@ static void apply(struct spool *consumer, uint32_t shard, unsigned n)
     struct record record;
     uint64_t bytes;
     void *memory;
-    assert_true(
-        spool_consumer_ring(consumer, shard, &memory, &bytes, &identity, error, sizeof error) >= 0);
-    assert_int_equal(ring_consumer_open(&walk, memory, bytes, error, sizeof error), 0);
+    assert_true(spool_consumer_ring(consumer, shard, &memory, &bytes, &identity, &error) >= 0);
+    assert_int_equal(ring_consumer_open(&walk, memory, bytes, &error), 0);
     assert_int_equal(ring_consumer_seek(&walk, ring_applied_position(memory)), 0);
     for (unsigned i = 0; i < n; i++)
         assert_int_equal(ring_consumer_next(&walk, &record), 1);
@@ -188,8 +188,8 @@ static void says_what_is_damaged_or_not_there(void **state)
 {
     (void)state;
     bool retry;
-    assert_null(spool_view_open(spool(), &retry, error, sizeof error));
-    assert_non_null(strstr(error, "spool"));
+    assert_null(spool_view_open(spool(), &retry, &error));
+    assert_non_null(strstr(error.text, "spool"));
     struct spool *producer = produce();
     append(producer, 0, 1);
     int fd = open(temp_path("spool/ring-0"), O_RDWR);

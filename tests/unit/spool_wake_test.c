@@ -80,21 +80,20 @@ static void misses_no_wake_up_and_loses_nothing(void **state)
     struct ring_consumer consumer;
     struct side side = {0};
     pthread_t thread;
-    char error[300] = "";
+    struct error error = {0};
     bool retry;
     void *memory;
     uint64_t bytes, n = 0, sleeps = 0;
     (void)state;
 
-    kind_table_parse(&want.kinds, "like,sad", NULL, 0);
-    side.dir = spool_producer_open(temp_path("spool"), &want, error, sizeof error);
-    require(side.dir != NULL, "%s", error);
+    kind_table_parse(&want.kinds, "like,sad", NULL);
+    side.dir = spool_producer_open(temp_path("spool"), &want, &error);
+    require(side.dir != NULL, "%s", error.text);
     side.asleep = (uint32_t *)(side.dir->edge.memory + 512);
-    struct spool *dir = spool_consumer_open(temp_path("spool"), &retry, error, sizeof error);
-    require(dir != NULL, "%s", error);
-    assert_int_equal(spool_consumer_ring(dir, 0, &memory, &bytes, &identity, error, sizeof error),
-                     1);
-    assert_int_equal(ring_consumer_open(&consumer, memory, bytes, error, sizeof error), 0);
+    struct spool *dir = spool_consumer_open(temp_path("spool"), &retry, &error);
+    require(dir != NULL, "%s", error.text);
+    assert_int_equal(spool_consumer_ring(dir, 0, &memory, &bytes, &identity, &error), 1);
+    assert_int_equal(ring_consumer_open(&consumer, memory, bytes, &error), 0);
 
     assert_int_equal(pthread_create(&thread, NULL, produce, &side), 0);
     while (n < RECORDS) {

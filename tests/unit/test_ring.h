@@ -4,6 +4,7 @@
 #define TALLY_TESTS_TEST_RING_H
 
 #include "core/bytes.h"
+#include "core/error.h"
 #include "spool/ring.h"
 #include "spool/ring_consumer.h"
 #include "spool/ring_producer.h"
@@ -22,7 +23,7 @@ static inline struct ring_identity test_ring_identity(uint64_t capacity)
 {
     struct ring_identity identity = {
         .capacity_bytes = capacity, .shard = 3, .shards = 8, .ring_id = RING_ID, .edge_id = 99};
-    assert_int_equal(kind_table_parse(&identity.kinds, "like,dislike,angry", NULL, 0), 0);
+    assert_int_equal(kind_table_parse(&identity.kinds, "like,dislike,angry", NULL), 0);
     return identity;
 }
 
@@ -49,18 +50,18 @@ static inline unsigned char *test_ring_data(const struct test_ring *ring)
 static inline struct ring_producer test_ring_producer(const struct test_ring *ring)
 {
     struct ring_producer producer;
-    char error[200] = "";
-    require(ring_producer_open(&producer, ring->memory, ring->bytes, error, sizeof error) == 0,
-            "%s", error);
+    struct error error = {0};
+    require(ring_producer_open(&producer, ring->memory, ring->bytes, &error) == 0, "%s",
+            error.text);
     return producer;
 }
 
 static inline struct ring_consumer test_ring_consumer(const struct test_ring *ring)
 {
     struct ring_consumer consumer;
-    char error[200] = "";
-    require(ring_consumer_open(&consumer, ring->memory, ring->bytes, error, sizeof error) == 0,
-            "%s", error);
+    struct error error = {0};
+    require(ring_consumer_open(&consumer, ring->memory, ring->bytes, &error) == 0, "%s",
+            error.text);
     return consumer;
 }
 
