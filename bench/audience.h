@@ -13,7 +13,7 @@
 struct audience_counts {
     uint64_t subscribed, connections_lost;
     uint64_t deliveries, first_ns, last_ns; /* since the task began; of meter_now_ns */
-    uint64_t strange;                       /* deliveries that are no total */
+    uint64_t strange;                       /* deliveries that are not totals */
     uint64_t backwards;                     /* of a lower version than the one before */
     uint64_t begun_ns, cpu_ns;              /* the task; this process's CPU time since */
     uint64_t sent, acknowledged, refused;   /* what the task publishes, and its PUBACKs */

@@ -80,7 +80,7 @@ def parse():
     if not set(arguments.parts) <= set(PARTS):
         parser.error("--parts: %s is not of %s" % (",".join(arguments.parts), ", ".join(PARTS)))
     if arguments.out and not os.path.isdir(arguments.out):
-        parser.error("--out: %s is no folder" % arguments.out)
+        parser.error("--out: %s is not a folder" % arguments.out)
     arguments.seconds = 60
     if arguments.quick:
         arguments.runs, arguments.reactions, arguments.seconds = 1, min(arguments.reactions, 50000), 10

@@ -23,7 +23,7 @@ struct choice_reaction {
     uint32_t article; /* from 0 */
     uint8_t kind;     /* 0 to CHOICE_KINDS */
     int before;       /* the kind that it changes; -1: it is a first one */
-    uint64_t reader;  /* a new number for each that is no change; of use where readers are named */
+    uint64_t reader;  /* a new number unless it is a change; used where readers are named */
 };
 
 /* What a connection remembers of its reactions. */

@@ -228,7 +228,7 @@ class Tally(Contender):
         heads = [head for _shard, head in self.store.heads().values()]
         rings = self.store.rings().values()
         return {"admitted": self.header.admitted(), "refused": sum(self.header.refused().values()),
-                "applied": self.counted(), "aside": sum(ring[2] + ring[3] for ring in rings),
+                "applied": self.counted(), "quarantined": sum(ring[2] + ring[3] for ring in rings),
                 "registers": sum(head.voters for head in heads), "standing": sum(sum(head.counts.values()) for head in heads)}
 
     def check(self, said, qos, protocol):
@@ -236,7 +236,7 @@ class Tally(Contender):
         books = self.books()
         told = "books of Tally: %r and %r" % (said, books)
         books["lost"] = said["sent"] - books["admitted"] - books["refused"]
-        require(books["lost"] >= 0 and books["applied"] == books["admitted"] and books["aside"] == 0, told)
+        require(books["lost"] >= 0 and books["applied"] == books["admitted"] and books["quarantined"] == 0, told)
         if qos:
             refused = books["refused"] if protocol == "3.1.1" else 0  # which 3.1.1 acknowledges, too
             require(said["acknowledged"] == books["admitted"] + refused and books["lost"] == 0, told)

@@ -33,7 +33,7 @@ def at(rate, seconds, arguments, build, ports):
                 require(sent["unanswered"] == 0, repr(sent))
         tally.settle()
         books = tally.books()
-        require(books["admitted"] == books["applied"] and books["aside"] == books["refused"] == 0, "books at %d a second: %r" % (rate, books))
+        require(books["admitted"] == books["applied"] and books["quarantined"] == books["refused"] == 0, "books at %d a second: %r" % (rate, books))
     seconds = (said["last_ns"] - said["begun_ns"]) / 1e9
     return dict(probe(said), asked=rate, rate=applied / seconds, batch=applied / max(called, 1), calls=called / seconds)
 

@@ -21,7 +21,7 @@ INTERVAL_MS = 250  # the feed's publish_interval_ms
 # --- contenders ---
 
 class Plain(Contender):
-    """Mosquitto alone, with script/config's configuration but for the plugin."""
+    """Mosquitto alone, with script/config's configuration without the plugin."""
 
     def start(self):
         path = self.configure() + "/mosquitto.conf"
@@ -50,7 +50,7 @@ class Edge(Tally):
 
 
 class Limited(Edge):
-    """With its limits on. The bench's one address stands for many readers, as a proxy's does."""
+    """With its limits on. The bench's one address represents many readers, as a proxy's does."""
 
     def configure(self, limits="on"):
         data = super().configure(limits)
@@ -141,7 +141,7 @@ def check_books(contender, acknowledged, what):
     contender.settle()
     books = contender.books()
     told = "books, %s: acknowledged %d, %r" % (what, acknowledged, books)
-    require(acknowledged == books["admitted"] == books["applied"] and books["refused"] == books["aside"] == 0, told)
+    require(acknowledged == books["admitted"] == books["applied"] and books["refused"] == books["quarantined"] == 0, told)
     require(books["standing"] == books["registers"], told)
 
 
@@ -227,7 +227,7 @@ def fanout(scale, ports, folder):
 
 
 def memory_of(program):
-    """Resident bytes of a process, and those that are no file's."""
+    """Resident bytes of a process, and those that belong to no file."""
     with open("/proc/%d/status" % program.child.pid) as status:
         values = dict(line.split(":", 1) for line in status)
     return [1024 * int(values[name].split()[0]) for name in ("VmRSS", "RssAnon")]

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PREFIX_MAX_BYTES 64
-#define SEED_MAX ((UINT64_C(1) << 48) - 1) /* it stands in readers' names */
+#define SEED_MAX ((UINT64_C(1) << 48) - 1) /* it is part of readers' names */
 
 #define TEXT(name, least, initial, accepts, help)                                                  \
     {                                                                                              \

@@ -31,7 +31,7 @@ def reactions_of(row, workload, arguments):
 
 
 def measure_one(row, workload, seed, arguments, build, ports):
-    """One run of one contender, started anew."""
+    """One run of one contender, started again."""
     reactions = reactions_of(row, workload, arguments)
     options = {"protocol": arguments.protocol, "qos": workload.qos, "connections": arguments.connections, "window": arguments.window,
                "articles": workload.articles, "spread": workload.spread, "changes": workload.changes, "retractions": workload.retractions,

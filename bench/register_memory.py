@@ -19,7 +19,8 @@ import time
 import redis
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SCRIPT = b"".join((ROOT / part).read_bytes() for part in ("lib/lua/prelude.lua", "collector/register.lua"))
+SCRIPT = b"".join((ROOT / part).read_bytes() for part in ("lib/lua/prelude.lua", "collector/shard_store.lua", "collector/register.lua"))
+STORE = "00000000000000ff"
 BYTES_A_VOTE_MAX = 24
 BYTES_AN_ARTICLE_MAX = 600
 KINDS = 7
@@ -61,6 +62,7 @@ class Ring:
     def __init__(self, client, split, seed):
         self.client, self.split = client, split
         self.random = random.Random(seed)
+        client.hset("tally:store", "id", STORE)
         self.sha = client.script_load(SCRIPT)
         self.position = self.stamp = 0
         self.ring = "%016x" % self.random.getrandbits(64)
@@ -77,9 +79,9 @@ class Ring:
         votes = sum(len(blob) // 15 for _, blob in groups)
         start, self.position = self.position, self.position + votes
         self.pipe.evalsha(
-            self.sha, 4, *("tally:{0}:" + key for key in ("heads", "changed", "meta", "rings")),
+            self.sha, 5, *("tally:{0}:" + key for key in ("heads", "changed", "meta", "rings")), "tally:store",
             self.ring, struct.pack("<Q", start), struct.pack("<QQ", self.position, self.position), 0, 0,
-            b"edgeedge", self.split, 0, 0, *(part for group in groups for part in group))
+            b"edgeedge", self.split, 0, 0, STORE, *(part for group in groups for part in group))
         self.pending += 1
         if self.pending == 4:
             self.flush()
@@ -111,7 +113,7 @@ def spent(client):
 
 
 def not_listpack(client):
-    """Buckets that are no listpack any more: all of up to 10,000 keys are looked at, a sample of more."""
+    """Buckets that are no longer a listpack: all of up to 10,000 keys are looked at, a sample of more."""
     keys = []
     for key in client.scan_iter("tally:{0}:[0-9]*", count=1000):
         keys.append(key)

@@ -20,7 +20,7 @@ enum websocket_opcode {
 };
 
 /* The request that asks for the subprotocol mqtt. Returns the bytes written, 0 where they do not
- * fit. The key is the standard's own example: it keeps caches from answering, and is no secret. */
+ * fit. The key is the standard's own example. It keeps caches from answering, and is not secret. */
 size_t websocket_request(char *out, size_t room, const char *host);
 
 /* The answer to that request. Returns 1 where it is whole and consents (*used: its bytes), 0 where
@@ -28,7 +28,7 @@ size_t websocket_request(char *out, size_t room, const char *host);
 int websocket_answer(const char *in, size_t bytes, size_t *used);
 
 /* Makes one masked frame of the payload (at most WEBSOCKET_PAYLOAD_MAX_BYTES; of a control frame,
- * WEBSOCKET_CONTROL_MAX_BYTES) that stands WEBSOCKET_BEFORE_BYTES behind `at`. The frame begins at
+ * WEBSOCKET_CONTROL_MAX_BYTES) that is WEBSOCKET_BEFORE_BYTES behind `at`. The frame begins at
  * `at`; the payload may be moved. Returns the frame's bytes. */
 size_t websocket_wrap(unsigned char *at, enum websocket_opcode opcode, size_t payload_bytes,
                       uint32_t mask);

@@ -16,7 +16,7 @@ int books_read_position(struct books_position *out, const void *in, size_t bytes
         return -1;
     out->position = bytes_get_u64(at);
     out->sequence = bytes_get_u64(at + 8);
-    out->set_aside = bytes_get_u64(at + 16);
+    out->quarantined = bytes_get_u64(at + 16);
     out->lost = bytes_get_u64(at + 24);
     out->edge = bytes_get_u64(at + 32);
     return 0;
@@ -55,8 +55,8 @@ static struct books_sum *sum_of(struct books *books, uint64_t edge)
 
 static void add_position(struct books_sum *sum, const struct books_position *position)
 {
-    sum->applied += position->sequence - position->set_aside - position->lost;
-    sum->set_aside += position->set_aside;
+    sum->applied += position->sequence - position->quarantined - position->lost;
+    sum->quarantined += position->quarantined;
     sum->lost += position->lost;
 }
 
@@ -90,8 +90,8 @@ void books_add_field(struct books *books, const char *field, const char *value)
         return;
     if (strcmp(end + 1, "applied") == 0)
         sum->applied += number;
-    else if (strcmp(end + 1, "set_aside") == 0)
-        sum->set_aside += number;
+    else if (strcmp(end + 1, "quarantined") == 0)
+        sum->quarantined += number;
     else if (strcmp(end + 1, "lost") == 0)
         sum->lost += number;
 }
@@ -100,7 +100,7 @@ static void add_sum(struct books_sum *to, const struct books_sum *sum)
 {
     to->applied += sum->applied;
     to->waiting += sum->waiting;
-    to->set_aside += sum->set_aside;
+    to->quarantined += sum->quarantined;
     to->lost += sum->lost;
 }
 
@@ -123,7 +123,7 @@ void books_compare(const struct books *books, uint64_t store,
                    void *user)
 {
     const struct books_sum *sum = &books->sum;
-    uint64_t found = sum->applied + sum->waiting + sum->set_aside + sum->lost;
+    uint64_t found = sum->applied + sum->waiting + sum->quarantined + sum->lost;
     if (found != books->admitted)
         fn(user, "edge", "admitted", (int64_t)books->admitted, (int64_t)found);
     for (size_t i = 0; i < books->n; i++) {

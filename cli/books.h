@@ -1,4 +1,4 @@
-/* The books of an edge: admitted = applied + in the spool + set aside + lost, per ring and in
+/* The books of an edge: admitted = applied + in the spool + quarantined + lost, per ring and in
  * total. Pure; any thread. */
 #ifndef TALLY_CLI_BOOKS_H
 #define TALLY_CLI_BOOKS_H
@@ -16,14 +16,14 @@
 
 /* A ring's position as Redis keeps it (FORMATS.md 5.2). */
 struct books_position {
-    uint64_t position, sequence, set_aside, lost, edge;
+    uint64_t position, sequence, quarantined, lost, edge;
 };
 
 /* Returns 0, or -1 if it is not a position. */
 int books_read_position(struct books_position *out, const void *in, size_t bytes);
 
 struct books_sum {
-    uint64_t applied, waiting, set_aside, lost;
+    uint64_t applied, waiting, quarantined, lost;
 };
 
 struct books_ring {

@@ -129,6 +129,7 @@ static int on_article(void *user, const char *article, size_t bytes)
     erasing->articles++;
     memcpy(erasing->article[erasing->n], article, bytes);
     erasing->bytes[erasing->n] = bytes;
+    /* The source of FORMATS.md 4.3 is the first letter of its word: u, c or t. */
     uint64_t hash = reader_hash(&erasing->key, article, bytes, erasing->settings->source[0],
                                 erasing->reader, erasing->reader_bytes);
     bytes_put_u64(erasing->hash[erasing->n++], hash);

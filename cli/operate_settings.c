@@ -54,9 +54,8 @@ static const struct {
     {BIT(IMPORT), SWITCH(replace, "set a base where there is another already, too")},
     {BIT(ERASE), TEXT(reader_file, NULL, "a file of mode 0600 or 0640, or - for standard input",
                       "the reader's own id is its one line")},
-    {BIT(ERASE),
-     TEXT(source, NULL, "u, c or t",
-          "what the id is: u a username, c a client id, t a token's sub or a gateway's reader")},
+    {BIT(ERASE), TEXT(source, NULL, "username, client_id or token",
+                      "what the id is; token: a token's sub, or a gateway's reader")},
     {BIT(ERASE),
      TEXT(counts, NULL, "remove or keep",
           "whether the reader's reactions go from the totals, too, or stay as a number")},
@@ -114,7 +113,7 @@ static int check_words(const struct operate_settings *settings, char *error, siz
     static const char *const states[] = {"open", "closed", NULL},
                              *const results[] = {"always", "after_close", NULL},
                              *const formats[] = {"csv", "jsonl", NULL},
-                             *const sources[] = {"u", "c", "t", NULL},
+                             *const sources[] = {"username", "client_id", "token", NULL},
                              *const counts[] = {"remove", "keep", NULL};
     if (check_word("state", settings->state, states, error, error_bytes) != 0 ||
         check_word("results", settings->results, results, error, error_bytes) != 0 ||

@@ -57,25 +57,26 @@ static void text_books(const struct books *books, FILE *out)
         return;
     fprintf(out,
             "edge %016" PRIx64 ": admitted %" PRIu64 " = applied %" PRIu64
-            " + in the spool %" PRIu64 " + set aside %" PRIu64 " + lost %" PRIu64 "\n",
+            " + in the spool %" PRIu64 " + quarantined %" PRIu64 " + lost %" PRIu64 "\n",
             books->edge, books->admitted, books->sum.applied, books->sum.waiting,
-            books->sum.set_aside, books->sum.lost);
+            books->sum.quarantined, books->sum.lost);
     for (size_t i = 0; i < books->n; i++) {
         const struct books_ring *ring = &books->ring[i];
         fprintf(out,
                 "  %s: appended %" PRIu64 ", applied %" PRIu64 ", in the spool %" PRIu64
-                ", set aside %" PRIu64 ", lost %" PRIu64 "\n",
+                ", quarantined %" PRIu64 ", lost %" PRIu64 "\n",
                 ring->name, ring->rest.end, ring->sum.applied, ring->sum.waiting,
-                ring->sum.set_aside, ring->sum.lost);
+                ring->sum.quarantined, ring->sum.lost);
     }
     fprintf(out,
-            "  rings that are gone: applied %" PRIu64 ", set aside %" PRIu64 ", lost %" PRIu64 "\n",
-            books->gone.applied, books->gone.set_aside, books->gone.lost);
+            "  rings that are gone: applied %" PRIu64 ", quarantined %" PRIu64 ", lost %" PRIu64
+            "\n",
+            books->gone.applied, books->gone.quarantined, books->gone.lost);
     for (size_t i = 0; i < books->others; i++)
         fprintf(out,
-                "edge %016" PRIx64 ", elsewhere: applied %" PRIu64 ", set aside %" PRIu64
+                "edge %016" PRIx64 ", elsewhere: applied %" PRIu64 ", quarantined %" PRIu64
                 ", lost %" PRIu64 "\n",
-                books->other[i].edge, books->other[i].sum.applied, books->other[i].sum.set_aside,
+                books->other[i].edge, books->other[i].sum.applied, books->other[i].sum.quarantined,
                 books->other[i].sum.lost);
 }
 
@@ -124,7 +125,7 @@ static void json_sum(cJSON *object, const struct books_sum *sum)
 {
     whole(object, "applied", (int64_t)sum->applied);
     whole(object, "in_spool", (int64_t)sum->waiting);
-    whole(object, "set_aside", (int64_t)sum->set_aside);
+    whole(object, "quarantined", (int64_t)sum->quarantined);
     whole(object, "lost", (int64_t)sum->lost);
 }
 

@@ -1,3 +1,4 @@
+/* The state machine of one ring's calls, and the reading of Redis's errors. */
 #include "apply.h"
 
 #include "core/bytes.h"
@@ -15,7 +16,7 @@ int apply_read_position(struct apply_position *out, const void *in, size_t bytes
         return -1;
     out->point.position = bytes_get_u64(at);
     out->point.sequence = bytes_get_u64(at + 8);
-    out->set_aside = bytes_get_u64(at + 16);
+    out->quarantined = bytes_get_u64(at + 16);
     out->lost = bytes_get_u64(at + 24);
     out->edge = bytes_get_u64(at + 32);
     return 0;
@@ -28,11 +29,13 @@ enum apply_rule apply_rule(const struct apply_ring *ring, uint64_t position, uin
         return ring->old ? APPLY_AGAIN : APPLY_ROTATE;
     if (position < ring->oldest)
         return APPLY_OLDEST;
-    *start = ring->heard >= ring->oldest && ring->heard < position ? ring->heard : position;
+    *start = ring->acknowledged >= ring->oldest && ring->acknowledged < position
+                 ? ring->acknowledged
+                 : position;
     return APPLY_GO_ON;
 }
 
-static bool begins(const char *text, const char *with)
+static bool apply_begins(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;
 }
@@ -40,7 +43,7 @@ static bool begins(const char *text, const char *with)
 static bool begins_with_one(const char *error, const char *const *codes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (begins(error, codes[i]))
+        if (apply_begins(error, codes[i]))
             return true;
     return false;
 }
@@ -55,7 +58,7 @@ enum apply_answer apply_judge(const char *error, bool of_record)
     static const char *const of_lua[] = {"ERR user_script:", "ERR Error running script"};
     if (error == NULL)
         return APPLY_NO_ANSWER;
-    if (begins(error, "NOSCRIPT"))
+    if (apply_begins(error, "NOSCRIPT"))
         return APPLY_NO_SCRIPT;
     if ((of_record && begins_with_one(error, of_records, 3)) || begins_with_one(error, of_lua, 2))
         return APPLY_POISON;
@@ -84,17 +87,17 @@ void apply_asking(struct apply *apply)
     apply->state = APPLY_ASKING;
 }
 
-void apply_resume(struct apply *apply, struct take_point point, uint64_t start, uint64_t end)
+void apply_resume(struct apply *apply, struct batch_point point, uint64_t start, uint64_t end)
 {
     apply->state = APPLY_GOING;
     apply->point = point;
-    apply->heard = start;
+    apply->acknowledged = start;
     apply->renew_until = end;
 }
 
-bool apply_renews(const struct apply *apply, const struct take *take)
+bool apply_renews(const struct apply *apply, const struct batch_range *range)
 {
-    return take_first(take) < apply->renew_until;
+    return range->first < apply->renew_until;
 }
 
 void apply_caught_up(struct apply *apply)
@@ -109,7 +112,7 @@ void apply_rotate(struct apply *apply, const char *why)
     apply->state = APPLY_ROTATING;
 }
 
-static void say(struct apply *apply, const char *why)
+static void apply_say(struct apply *apply, const char *why)
 {
     if (why != NULL)
         snprintf(apply->held, sizeof apply->held, "%s", why);
@@ -135,71 +138,71 @@ static void paused(struct apply *apply, uint64_t now_ms)
     apply->wait_until_ms = now_ms + (wait_ms < APPLY_AUDIT_MAX_MS ? wait_ms : APPLY_AUDIT_MAX_MS);
 }
 
-static void settle(struct apply *apply)
+static void apply_settle(struct apply *apply)
 {
     if (apply->state == APPLY_ROTATING)
         return;
     apply->state = apply->in_flight > 0 ? APPLY_SETTLING : APPLY_UNKNOWN;
 }
 
-void apply_doubt(struct apply *apply)
+void apply_resync(struct apply *apply)
 {
     if (apply->state == APPLY_GOING)
-        settle(apply);
+        apply_settle(apply);
 }
 
 void apply_ask_failed(struct apply *apply, const char *error, uint64_t now_ms)
 {
-    say(apply, error);
+    apply_say(apply, error);
     if (error != NULL)
         pause_after(apply, 0, now_ms);
-    settle(apply);
+    apply_settle(apply);
 }
 
 bool apply_sends(const struct apply *apply, unsigned in_flight_max)
 {
     return apply->state == APPLY_GOING &&
-           apply->in_flight < (apply->careful_until > 0 ? 1 : in_flight_max);
+           apply->in_flight < (apply->bisect_until > 0 ? 1 : in_flight_max);
 }
 
 size_t apply_limit(const struct apply *apply, size_t batch_records)
 {
-    return apply->careful_until > 0 ? 1 : batch_records;
+    return apply->bisect_until > 0 ? 1 : batch_records;
 }
 
-bool apply_sets_aside(const struct apply *apply, const struct record *record)
+bool apply_quarantines(const struct apply *apply, const struct record *record)
 {
-    return apply->careful_until > 0 && apply->suspect_failures >= APPLY_TRIES &&
+    return apply->bisect_until > 0 && apply->suspect_failures >= APPLY_TRIES &&
            apply->suspect == record->position;
 }
 
-void apply_sent(struct apply *apply, const struct take *take)
+void apply_sent(struct apply *apply, const struct batch_range *range)
 {
     apply->in_flight++;
-    apply->point = take_to(take);
+    apply->point = range->to;
 }
 
 void apply_hold(struct apply *apply, const char *why, uint64_t now_ms)
 {
-    say(apply, why);
+    apply_say(apply, why);
     pause_after(apply, 0, now_ms);
-    settle(apply);
+    apply_settle(apply);
 }
 
-static void poisoned(struct apply *apply, const struct take *take)
+static void poisoned(struct apply *apply, const struct batch_range *range)
 {
-    if (apply->careful_until == 0 || take_records(take) > 1) {
-        apply->careful_until = take_end(take).position;
+    if (apply->bisect_until == 0 || range->records > 1) {
+        apply->bisect_until = range->end.position;
         return;
     }
-    if (apply->suspect_failures == 0 || apply->suspect != take_first(take)) {
-        apply->suspect = take_first(take);
+    if (apply->suspect_failures == 0 || apply->suspect != range->first) {
+        apply->suspect = range->first;
         apply->suspect_failures = 0;
     }
     apply->suspect_failures++;
 }
 
-static void succeeded(struct apply *apply, const struct take *take)
+static void succeeded(struct apply *apply, const struct batch_range *range)
 {
     apply->failures = 0;
     apply->pauses = 0;
@@ -208,32 +211,32 @@ static void succeeded(struct apply *apply, const struct take *take)
     /* After a failure, the outcomes of earlier batches are unknown. */
     if (apply->state != APPLY_GOING)
         return;
-    apply->heard = take_end(take).position;
-    if (apply->careful_until > 0 && apply->heard >= apply->careful_until)
-        apply->careful_until = 0;
+    apply->acknowledged = range->end.position;
+    if (apply->bisect_until > 0 && apply->acknowledged >= apply->bisect_until)
+        apply->bisect_until = 0;
 }
 
-void apply_answered(struct apply *apply, enum apply_answer answer, const struct take *take,
+void apply_answered(struct apply *apply, enum apply_answer answer, const struct batch_range *range,
                     const char *why, uint64_t now_ms)
 {
     bool first = apply->state == APPLY_GOING;
     apply->in_flight--;
     if (answer == APPLY_OK) {
-        succeeded(apply, take);
+        succeeded(apply, range);
         if (!first)
-            settle(apply);
+            apply_settle(apply);
         return;
     }
     /* Batches sent after a failed one must also fail, and add no information. */
     if (first) {
         if (answer == APPLY_WAIT || answer == APPLY_POISON)
-            say(apply, why);
+            apply_say(apply, why);
         if (answer == APPLY_POISON)
-            poisoned(apply, take);
+            poisoned(apply, range);
         else if (answer == APPLY_PAUSED)
             paused(apply, now_ms);
         else if (answer != APPLY_NO_ANSWER)
             pause_after(apply, answer == APPLY_WAIT ? 0 : 1, now_ms);
     }
-    settle(apply);
+    apply_settle(apply);
 }

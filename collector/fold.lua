@@ -5,9 +5,9 @@ local stored = redis.call('HGET', KEYS[1], ARGV[1])
 if not stored then
     return 0
 end
-local _, sequence, aside, lost, low, high = struct.unpack('<I8I8I8I8I4I4', stored)
+local _, sequence, quarantined, lost, low, high = struct.unpack('<I8I8I8I8I4I4', stored)
 local edge = string.format('%08x%08x', high, low)
-redis.call('HINCRBY', KEYS[2], edge .. ':applied', string.format('%.0f', sequence - aside - lost))
-redis.call('HINCRBY', KEYS[2], edge .. ':set_aside', string.format('%.0f', aside))
+redis.call('HINCRBY', KEYS[2], edge .. ':applied', string.format('%.0f', sequence - quarantined - lost))
+redis.call('HINCRBY', KEYS[2], edge .. ':quarantined', string.format('%.0f', quarantined))
 redis.call('HINCRBY', KEYS[2], edge .. ':lost', string.format('%.0f', lost))
 return redis.call('HDEL', KEYS[1], ARGV[1])

@@ -49,7 +49,7 @@ static void on_folded(redisAsyncContext *redis, void *answer, void *user)
     struct ledger *ledger = user;
     const redisReply *reply = answer;
     (void)redis;
-    session_heard(ledger->config.session);
+    session_answered(ledger->config.session);
     if (reply == NULL)
         ledger->swept = false; /* the next sweep finds out whether it was done */
     else if (reply->type == REDIS_REPLY_ERROR)
@@ -105,7 +105,7 @@ static void on_rings(redisAsyncContext *redis, void *answer, void *user)
     struct ledger *ledger = question->ledger;
     const redisReply *reply = answer;
     (void)redis;
-    session_heard(ledger->config.session);
+    session_answered(ledger->config.session);
     ledger->awaited--;
     bool good = reply != NULL && reply->type == REDIS_REPLY_ARRAY && is_current(question);
     if (!good)
@@ -117,7 +117,7 @@ static void on_rings(redisAsyncContext *redis, void *answer, void *user)
     free(question);
 }
 
-static void ask(struct ledger *ledger, unsigned shard, uint64_t edge_id)
+static void ledger_ask(struct ledger *ledger, unsigned shard, uint64_t edge_id)
 {
     char key[32];
     struct question *question = malloc(sizeof *question);
@@ -147,5 +147,5 @@ void ledger_sweep(struct ledger *ledger, unsigned shards, uint64_t edge_id, uint
     ledger->asked_ms = now_ms;
     ledger->again = false;
     for (unsigned i = 0; i < shards; i++)
-        ask(ledger, i, edge_id);
+        ledger_ask(ledger, i, edge_id);
 }

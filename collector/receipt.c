@@ -1,3 +1,4 @@
+/* Receipts to the broker: publishes what the link takes now, and keeps the rest in a ring. */
 #include "receipt.h"
 
 #include "core/mqtt_protocol.h"
@@ -61,7 +62,7 @@ void receipt_connect(struct receipt_box *box, struct mqtt_link *link)
 }
 
 size_t receipt_write(char out[RECEIPT_PAYLOAD_MAX_BYTES], const struct record *record,
-                     const char *wish, const char *current)
+                     const char *request, const char *current)
 {
     const char *outcome = current != NULL     ? "superseded"
                           : record->kind == 0 ? "retracted"
@@ -69,7 +70,7 @@ size_t receipt_write(char out[RECEIPT_PAYLOAD_MAX_BYTES], const struct record *r
     /* No character of an article or a kind needs an escape. */
     int n = snprintf(out, RECEIPT_PAYLOAD_MAX_BYTES,
                      "{\"article\":\"%.*s\",\"reaction\":\"%s\",\"outcome\":\"%s\"%s%s%s}",
-                     (int)record->article_bytes, record->article, wish, outcome,
+                     (int)record->article_bytes, record->article, request, outcome,
                      current != NULL ? ",\"current\":\"" : "", current != NULL ? current : "",
                      current != NULL ? "\"" : "");
     return (size_t)n;
@@ -80,8 +81,8 @@ static bool can_send(const struct receipt_box *box)
     return box->link != NULL && mqtt_link_up(box->link) && !mqtt_link_backed_up(box->link);
 }
 
-static void publish(struct receipt_box *box, const char *topic, const void *payload, size_t bytes,
-                    const void *correlation, size_t correlation_bytes)
+static void receipt_publish(struct receipt_box *box, const char *topic, const void *payload,
+                            size_t bytes, const void *correlation, size_t correlation_bytes)
 {
     mosquitto_property *properties = NULL;
     int failed = 0;
@@ -97,8 +98,8 @@ static void publish(struct receipt_box *box, const char *topic, const void *payl
     mosquitto_property_free_all(&properties);
 }
 
-static void wait(struct receipt_box *box, const char *topic, const char *payload, size_t bytes,
-                 const struct record *record)
+static void receipt_wait(struct receipt_box *box, const char *topic, const char *payload,
+                         size_t bytes, const struct record *record)
 {
     size_t topic_bytes = strlen(topic) + 1;
     struct waiting waiting = {.number = box->given,
@@ -117,18 +118,18 @@ static void wait(struct receipt_box *box, const char *topic, const char *payload
     box->waiting[(box->first + box->n++) % RECEIPT_WAITING_MAX] = waiting;
 }
 
-void receipt_add(struct receipt_box *box, const struct record *record, const char *wish,
+void receipt_add(struct receipt_box *box, const struct record *record, const char *request,
                  const char *current)
 {
     char topic[TOPIC_MAX_BYTES], payload[RECEIPT_PAYLOAD_MAX_BYTES];
     box->given++;
     snprintf(topic, sizeof topic, "%sreceipts/%.*s", box->prefix, (int)record->client_id_bytes,
              record->client_id);
-    size_t bytes = receipt_write(payload, record, wish, current);
+    size_t bytes = receipt_write(payload, record, request, current);
     if (box->n == 0 && can_send(box))
-        publish(box, topic, payload, bytes, record->correlation, record->correlation_bytes);
+        receipt_publish(box, topic, payload, bytes, record->correlation, record->correlation_bytes);
     else
-        wait(box, topic, payload, bytes, record);
+        receipt_wait(box, topic, payload, bytes, record);
 }
 
 void receipt_flush(struct receipt_box *box)
@@ -136,8 +137,8 @@ void receipt_flush(struct receipt_box *box)
     while (box->n > 0 && can_send(box)) {
         const struct waiting *first = &box->waiting[box->first];
         const char *payload = first->topic + strlen(first->topic) + 1;
-        publish(box, first->topic, payload, first->payload_bytes, payload + first->payload_bytes,
-                first->correlation_bytes);
+        receipt_publish(box, first->topic, payload, first->payload_bytes,
+                        payload + first->payload_bytes, first->correlation_bytes);
         drop_first(box);
     }
 }

@@ -21,13 +21,13 @@ struct receipt_box *receipt_new(const char *prefix);
 void receipt_free(struct receipt_box *box);
 void receipt_connect(struct receipt_box *box, struct mqtt_link *link);
 
-/* The payload. `wish` is the kind's name or "none"; `current` is the register's value if it
- * differs, NULL if the register holds the wish. Returns its length. Pure. */
+/* The payload. `request` is the kind's name or "none"; `current` is the register's value if it
+ * differs, NULL if the register holds the request. Returns its length. Pure. */
 size_t receipt_write(char out[RECEIPT_PAYLOAD_MAX_BYTES], const struct record *record,
-                     const char *wish, const char *current);
+                     const char *request, const char *current);
 
 /* Answers a record that has a client id: now, or once the broker takes it. */
-void receipt_add(struct receipt_box *box, const struct record *record, const char *wish,
+void receipt_add(struct receipt_box *box, const struct record *record, const char *request,
                  const char *current);
 
 /* Sends what waits, as far as the broker takes it. */

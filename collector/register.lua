@@ -1,22 +1,23 @@
 -- Applies one batch of one ring: registers, totals, versions, changed set and position move together or not at all
 -- (FORMATS.md 5).
 --
--- KEYS  heads, changed, meta, rings of one shard
+-- KEYS  heads, changed, meta, rings of one shard, tally:store
 -- ARGV  1 ring id; 2 the position where the batch starts, 8 bytes; 3 the position and sequence after it, 16 bytes;
---       4 records set aside in it; 5 records lost before or in it; 6 edge id, 8 bytes; 7 voters a bucket; 8 shard;
+--       4 records quarantined in it; 5 records lost before or in it; 6 edge id, 8 bytes; 7 voters a bucket; 8 shard;
 --       9 '1': these records may have been applied before, shown, and lost since. Their articles get new versions even if no
---       count changes, because the versions shown were higher;
+--       count changes, because the versions shown were higher; 10 the store's id;
 --       then for each article its id and its votes, 15 bytes each: reader hash 8, value 7
 -- Answers
 --       {'at', stored position}  the stored position differs from the batch's: nothing was done
 --       {'ok', new, changed, repeated, superseded, split}  superseded: for each vote that lost, u16 index in the batch and u8
 --                                kind id that holds; split: the error that prevented a split, or ''
+--       {'store', why}           the shard belongs to another store (shard_store.lua): nothing was done
 --       {'paused', ms}           the shard's totals are being counted (FORMATS.md 5.3), for this long at most: nothing was done
 --       {'error', what, article} stopped: the heads include what was done, but the position has not moved, so that a repeat is
 --                                harmless. article: 1 for the first, 0 if the error is in the shard's own keys
 --
--- The build prepends lib/lua/prelude.lua. A value has 56 bits and a Lua number holds 53, so values are compared by their first six bytes,
--- then by the seventh.
+-- The build prepends lib/lua/prelude.lua and shard_store.lua. A value has 56 bits and a Lua number holds 53, so values are compared by
+-- their first six bytes, then by the seventh.
 local CHUNK = 1000 -- unpack() has a limit below 8,000
 local heads_key, changed_key, meta_key, rings_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix = sub(heads_key, 1, -6)
@@ -40,18 +41,23 @@ end
 if (stored and sub(stored, 1, 8) or '\0\0\0\0\0\0\0\0') ~= ARGV[2] then
     return {'at', stored or ''}
 end
-local aside, lost = 0, 0
+local quarantined, lost = 0, 0
 if stored then
-    aside, lost = unpack_bytes('<I8I8', stored, 17)
+    quarantined, lost = unpack_bytes('<I8I8', stored, 17)
 end
-local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
+local meta = try('HMGET', meta_key, 'version', 'articles', 'pause', 'store')
 local changed_members = try('ZCARD', changed_key)
-local names, heads, articles = {}, {}, (#ARGV - 9) / 2
+local names, heads, articles = {}, {}, (#ARGV - 10) / 2
 for a = 1, articles do
-    names[a] = ARGV[8 + 2 * a]
+    names[a] = ARGV[9 + 2 * a]
 end
 if meta.err or type(changed_members) == 'table' then
     return {'error', meta.err or changed_members.err, 0}
+end
+local store = meta[4]
+local refusal = store_refusal(store, ARGV[10], rings_key, KEYS[5])
+if refusal then
+    return {'store', refusal}
 end
 local rest_ms = paused_ms(meta[3])
 if rest_ms then
@@ -144,7 +150,7 @@ local function count(kind, by)
 end
 
 for a = 1, articles do
-    local blob, head = ARGV[9 + 2 * a], heads[a]
+    local blob, head = ARGV[10 + 2 * a], heads[a]
     local number, voters, level, split, floor, forgotten = last_number + 1, 0, 0, 0, nil, false
     local version, counts, counts_end = 0, head or '', 24
     if head then
@@ -295,6 +301,9 @@ for a = 1, articles do
     end
 end
 
+if not store and (head_items > 0 or not failure) then
+    call('HSET', meta_key, 'store', ARGV[10])
+end
 if head_items > 0 then
     in_chunks('HSET', heads_key, head_list)
     call('HSET', meta_key, 'version', format('%.0f', last_version), 'articles', format('%d', last_number))
@@ -307,7 +316,7 @@ if last_number > first_number then
 end
 if not failure then
     call('HSET', rings_key, ARGV[1],
-         ARGV[3] .. pack('<I8I8', aside + tonumber(ARGV[4]), lost + tonumber(ARGV[5])) .. ARGV[6])
+         ARGV[3] .. pack('<I8I8', quarantined + tonumber(ARGV[4]), lost + tonumber(ARGV[5])) .. ARGV[6])
 end
 if changed_items > 0 then
     try('PUBLISH', 'tally:changed', ARGV[8]) -- a hint: a failure here is harmless

@@ -1,3 +1,5 @@
+/* The state machine of the self-audit: pick an article, count it slice by slice, compare, report.
+ */
 #include "self_audit.h"
 
 #include "daemon/clock.h"
@@ -37,7 +39,7 @@ struct self_audit {
 /* --- the report --- */
 
 /* Exact whole numbers: cJSON's own are doubles. */
-static void whole(cJSON *object, const char *name, int64_t value)
+static void self_audit_whole(cJSON *object, const char *name, int64_t value)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, value);
@@ -47,22 +49,22 @@ static void whole(cJSON *object, const char *name, int64_t value)
 char *self_audit_write(const struct self_audit_counts *counts)
 {
     cJSON *object = cJSON_CreateObject();
-    whole(object, "at_ms", (int64_t)counts->at_ms);
+    self_audit_whole(object, "at_ms", (int64_t)counts->at_ms);
     cJSON_AddStringToObject(object, "article", counts->article);
-    whole(object, "audited", (int64_t)counts->audited);
-    whole(object, "differing", (int64_t)counts->differing);
-    whole(object, "skipped", (int64_t)counts->skipped);
+    self_audit_whole(object, "audited", (int64_t)counts->audited);
+    self_audit_whole(object, "differing", (int64_t)counts->differing);
+    self_audit_whole(object, "skipped", (int64_t)counts->skipped);
     if (counts->last.at_ms == 0) {
         cJSON_AddNullToObject(object, "last_difference");
     } else {
         const struct audit_difference *difference = &counts->last.difference;
         cJSON *last = cJSON_AddObjectToObject(object, "last_difference");
-        whole(last, "at_ms", (int64_t)counts->last.at_ms);
+        self_audit_whole(last, "at_ms", (int64_t)counts->last.at_ms);
         cJSON_AddStringToObject(last, "article", counts->last.article);
         cJSON_AddStringToObject(last, "link", audit_link_name(difference->link));
         cJSON_AddStringToObject(last, "what", difference->what);
-        whole(last, "expected", difference->expected);
-        whole(last, "found", difference->found);
+        self_audit_whole(last, "expected", difference->expected);
+        self_audit_whole(last, "found", difference->found);
     }
     char *text = cJSON_PrintUnformatted(object);
     cJSON_Delete(object);
@@ -79,7 +81,7 @@ void self_audit_say(const struct self_audit *audit)
     free(json);
 }
 
-static void note(struct self_audit *audit, const struct audit_differences *found)
+static void self_audit_note(struct self_audit *audit, const struct audit_differences *found)
 {
     audit->counts.differing++;
     audit->counts.last.at_ms = clock_unix_ms();
@@ -94,8 +96,8 @@ static void note(struct self_audit *audit, const struct audit_differences *found
 
 /* --- calls --- */
 
-static int ask(struct self_audit *audit, redisCallbackFn *fn, enum phase phase, int argc,
-               const char **argv, const size_t *bytes)
+static int self_audit_ask(struct self_audit *audit, redisCallbackFn *fn, enum phase phase, int argc,
+                          const char **argv, const size_t *bytes)
 {
     audit->phase = phase;
     if (session_ready(audit->config.session) &&
@@ -115,7 +117,7 @@ static void ask_pause(struct self_audit *audit, unsigned ms, enum phase phase)
                           text};
     const size_t bytes[] = {
         4, (size_t)pause_lua_bytes, 1, strlen(argv[3]), strlen(argv[4]), strlen(text)};
-    (void)ask(audit, on_pause, phase, 6, argv, bytes);
+    (void)self_audit_ask(audit, on_pause, phase, 6, argv, bytes);
 }
 
 static void on_count(redisAsyncContext *redis, void *answer, void *user);
@@ -125,7 +127,7 @@ static void ask_slice(struct self_audit *audit)
     const char *argv[2 + AUDIT_COUNT_ARGUMENTS] = {"EVAL", (const char *)count_lua};
     size_t bytes[2 + AUDIT_COUNT_ARGUMENTS] = {4, (size_t)count_lua_bytes};
     audit_count_arguments(&audit->count, argv + 2, bytes + 2);
-    (void)ask(audit, on_count, COUNTING, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
+    (void)self_audit_ask(audit, on_count, COUNTING, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
 }
 
 static void reset_count(struct self_audit *audit)
@@ -151,11 +153,11 @@ static void on_again(evutil_socket_t fd, short what, void *user)
         ask_slice(audit);
 }
 
-static void pick(struct self_audit *audit);
+static void self_audit_pick(struct self_audit *audit);
 
 /* --- a count's end --- */
 
-static void end(struct self_audit *audit)
+static void self_audit_end(struct self_audit *audit)
 {
     audit->phase = IDLE;
     audit->suspect = false;
@@ -167,7 +169,7 @@ static void end(struct self_audit *audit)
     audit->paused = false;
 }
 
-static void judge(struct self_audit *audit, bool damaged)
+static void self_audit_judge(struct self_audit *audit, bool damaged)
 {
     static struct audit_differences found; /* large */
     struct audit_kinds kinds;
@@ -191,17 +193,17 @@ static void judge(struct self_audit *audit, bool damaged)
     }
     audit->counts.audited++;
     if (found.n > 0)
-        note(audit, &found);
-    end(audit);
+        self_audit_note(audit, &found);
+    self_audit_end(audit);
 }
 
-static void skip(struct self_audit *audit)
+static void self_audit_skip(struct self_audit *audit)
 {
     audit->counts.skipped++;
-    end(audit);
+    self_audit_end(audit);
 }
 
-static void disturbed(struct self_audit *audit)
+static void self_audit_disturbed(struct self_audit *audit)
 {
     struct total total;
     bool countable = total_parse_head(&total, audit->count.head, audit->count.head_bytes) == 0 &&
@@ -211,7 +213,7 @@ static void disturbed(struct self_audit *audit)
     else if (!audit->paused && countable)
         ask_pause(audit, PAUSE_MS, PAUSING);
     else /* also if the pause ended before the count */
-        skip(audit);
+        self_audit_skip(audit);
 }
 
 /* --- answers --- */
@@ -220,7 +222,7 @@ static void on_count(redisAsyncContext *redis, void *answer, void *user)
 {
     struct self_audit *audit = user;
     (void)redis;
-    session_heard(audit->config.session);
+    session_answered(audit->config.session);
     enum audit_count_step step = audit_count_answer(&audit->count, answer);
     switch (step) {
     case AUDIT_COUNT_MORE:
@@ -231,10 +233,10 @@ static void on_count(redisAsyncContext *redis, void *answer, void *user)
         break;
     case AUDIT_COUNT_DONE:
     case AUDIT_COUNT_DAMAGED:
-        judge(audit, step == AUDIT_COUNT_DAMAGED);
+        self_audit_judge(audit, step == AUDIT_COUNT_DAMAGED);
         break;
     case AUDIT_COUNT_CHANGED:
-        disturbed(audit);
+        self_audit_disturbed(audit);
         break;
     case AUDIT_COUNT_ABSENT:
     case AUDIT_COUNT_FAILED: /* the session reports Redis's error; a pause ends by itself */
@@ -249,7 +251,7 @@ static void on_pause(redisAsyncContext *redis, void *answer, void *user)
     struct self_audit *audit = user;
     const redisReply *reply = answer;
     (void)redis;
-    session_heard(audit->config.session);
+    session_answered(audit->config.session);
     bool pausing = audit->phase == PAUSING;
     audit->phase = IDLE;
     if (!pausing)
@@ -260,7 +262,7 @@ static void on_pause(redisAsyncContext *redis, void *answer, void *user)
     if (audit->paused)
         begin_count(audit);
     else if (reply != NULL)
-        skip(audit); /* another auditor pauses the shard */
+        self_audit_skip(audit); /* another auditor pauses the shard */
 }
 
 static void on_picked(redisAsyncContext *redis, void *answer, void *user)
@@ -269,7 +271,7 @@ static void on_picked(redisAsyncContext *redis, void *answer, void *user)
     const redisReply *reply = answer;
     uint32_t shards = session_store(audit->config.session)->shards;
     (void)redis;
-    session_heard(audit->config.session);
+    session_answered(audit->config.session);
     audit->phase = IDLE;
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
         return;
@@ -279,17 +281,17 @@ static void on_picked(redisAsyncContext *redis, void *answer, void *user)
         ask_slice(audit);
     } else if (++audit->empty < shards) {
         audit->shard = (audit->shard + 1) % shards;
-        pick(audit);
+        self_audit_pick(audit);
     }
 }
 
-static void pick(struct self_audit *audit)
+static void self_audit_pick(struct self_audit *audit)
 {
     char key[AUDIT_COUNT_KEY_BYTES];
     snprintf(key, sizeof key, "tally:{%" PRIu32 "}:heads", audit->shard);
     const char *argv[] = {"HRANDFIELD", key};
     const size_t bytes[] = {10, strlen(key)};
-    (void)ask(audit, on_picked, PICKING, 2, argv, bytes);
+    (void)self_audit_ask(audit, on_picked, PICKING, 2, argv, bytes);
 }
 
 static void on_next(evutil_socket_t fd, short what, void *user)
@@ -302,7 +304,7 @@ static void on_next(evutil_socket_t fd, short what, void *user)
     audit->paused = audit->suspect = false;
     audit->shard = randombytes_uniform(session_store(audit->config.session)->shards);
     audit->empty = 0;
-    pick(audit);
+    self_audit_pick(audit);
 }
 
 /* --- making and ending --- */

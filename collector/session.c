@@ -1,3 +1,4 @@
+/* Looks at Redis every second, judges what it finds, and sends the other parts' commands. */
 #include "session.h"
 
 #include "daemon/clock.h"
@@ -23,7 +24,7 @@ struct session {
     struct session_config config;
     struct redis_link *link;
     unsigned awaited;
-    uint64_t heard_ms; /* time of the last answer, or of a request on an idle connection */
+    uint64_t answered_ms; /* time of the last answer, or of a request on an idle connection */
     uint64_t reconnects;
 
     bool ready;
@@ -41,10 +42,10 @@ struct session {
     char trouble[STORE_WHY_BYTES];
 };
 
-void session_heard(struct session *session)
+void session_answered(struct session *session)
 {
     session->awaited--;
-    session->heard_ms = clock_monotonic_ms();
+    session->answered_ms = clock_monotonic_ms();
 }
 
 int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
@@ -53,7 +54,7 @@ int session_send(struct session *session, redisCallbackFn *fn, void *user, int a
     if (redis_link_send(session->link, fn, user, argc, argv, bytes) != 0)
         return -1;
     if (session->awaited++ == 0)
-        session->heard_ms = clock_monotonic_ms();
+        session->answered_ms = clock_monotonic_ms();
     return 0;
 }
 
@@ -65,7 +66,7 @@ static void trouble(struct session *session, const char *what, const char *detai
         snprintf(session->trouble, sizeof session->trouble, "%s%s", what, detail);
 }
 
-static void hold(struct session *session, const char *why)
+static void session_hold(struct session *session, const char *why)
 {
     session->ready = false;
     if (strcmp(session->why, why) != 0)
@@ -82,10 +83,10 @@ static void serve(struct session *session, const struct store_rings *rings)
                  "store=%016" PRIx64 " shards=%u split=%u", session->store.id,
                  session->store.shards, session->store.split);
     session->said_id = session->store.id;
-    session->adopt = false;
     session->ready = true;
     session->why[0] = '\0';
     session->config.on_ready(session->config.user, adopted);
+    session->adopt = false;
 }
 
 static void on_store(redisAsyncContext *redis, void *answer, void *user);
@@ -120,14 +121,14 @@ static void ask_store_script(struct session *session, const struct store_rings *
         session->looking = true;
 }
 
-static void judge(struct session *session, bool after_script)
+static void session_judge(struct session *session, bool after_script)
 {
     struct store_rings rings;
     char why[STORE_WHY_BYTES];
     if (session->script[0] == '\0')
         trouble(session, "redis: the script is not loaded", "");
     if (session->trouble[0] != '\0') {
-        hold(session, session->trouble);
+        session_hold(session, session->trouble);
         return;
     }
     store_rings_init(&rings);
@@ -137,13 +138,13 @@ static void judge(struct session *session, bool after_script)
         serve(session, &rings);
         break;
     case STORE_HOLD:
-        hold(session, why);
+        session_hold(session, why);
         break;
     case STORE_MAKE:
     case STORE_KINDS:
         session->ready = false;
         if (after_script) /* another edge came first: look again in a second */
-            hold(session, "store: it is being made");
+            session_hold(session, "store: it is being made");
         else
             ask_store_script(session, &rings, !session->store.exists);
     }
@@ -165,7 +166,7 @@ static void on_info(redisAsyncContext *redis, void *answer, void *user)
 {
     struct session *session = user;
     (void)redis;
-    session_heard(session);
+    session_answered(session);
     const redisReply *reply = good(session, answer, REDIS_REPLY_STRING, "redis: INFO: ");
     if (reply == NULL)
         return;
@@ -187,7 +188,7 @@ static void on_memory(redisAsyncContext *redis, void *answer, void *user)
     const redisReply *reply = answer;
     const bool accepts = session->config.volatile_redis;
     (void)redis;
-    session_heard(session);
+    session_answered(session);
     if (!accepts)
         reply = good(session, answer, REDIS_REPLY_STRING, "redis: INFO: ");
     if (reply == NULL || reply->type != REDIS_REPLY_STRING)
@@ -210,7 +211,7 @@ static void on_loaded(redisAsyncContext *redis, void *answer, void *user)
 {
     struct session *session = user;
     (void)redis;
-    session_heard(session);
+    session_answered(session);
     const redisReply *reply = good(session, answer, REDIS_REPLY_STRING, "redis: SCRIPT LOAD: ");
     if (reply != NULL)
         snprintf(session->script, sizeof session->script, "%s", reply->str);
@@ -222,7 +223,7 @@ static void on_time(redisAsyncContext *redis, void *answer, void *user)
 {
     struct session *session = user;
     (void)redis;
-    session_heard(session);
+    session_answered(session);
     const redisReply *reply = good(session, answer, REDIS_REPLY_ARRAY, "redis: TIME: ");
     if (reply == NULL || reply->elements != 2)
         return;
@@ -247,7 +248,7 @@ static void finish_look(struct session *session, const redisReply *reply, bool a
         store_field(&session->store, name->str, (size_t)name->len, value->str, (size_t)value->len);
     }
     session->looking = false;
-    judge(session, after_script);
+    session_judge(session, after_script);
     if (session->look_again && !session->looking)
         session_look(session);
 }
@@ -256,7 +257,7 @@ static void on_fields(redisAsyncContext *redis, void *answer, void *user)
 {
     struct session *session = user;
     (void)redis;
-    session_heard(session);
+    session_answered(session);
     if (answer != NULL)
         finish_look(session, good(session, answer, REDIS_REPLY_ARRAY, "store: "), false);
 }
@@ -265,14 +266,14 @@ static void on_store(redisAsyncContext *redis, void *answer, void *user)
 {
     struct session *session = user;
     (void)redis;
-    session_heard(session);
+    session_answered(session);
     if (answer != NULL)
         finish_look(session, good(session, answer, REDIS_REPLY_ARRAY, "store: "), true);
 }
 
 /* A command of plain words. */
-static void ask(struct session *session, redisCallbackFn *fn, const char *a, const char *b,
-                const char *c, size_t c_bytes)
+static void session_ask(struct session *session, redisCallbackFn *fn, const char *a, const char *b,
+                        const char *c, size_t c_bytes)
 {
     const char *argv[] = {a, b, c};
     const size_t bytes[] = {strlen(a), b != NULL ? strlen(b) : 0, c_bytes};
@@ -288,14 +289,14 @@ static void begin_look(struct session *session, bool deep)
     session->looked_ms = clock_monotonic_ms();
     session->trouble[0] = '\0';
     if (deep && !session->config.volatile_redis)
-        ask(session, on_info, "INFO", "persistence", NULL, 0);
-    ask(session, on_memory, "INFO", "memory", NULL, 0);
+        session_ask(session, on_info, "INFO", "persistence", NULL, 0);
+    session_ask(session, on_memory, "INFO", "memory", NULL, 0);
     if (deep)
-        ask(session, on_loaded, "SCRIPT", "LOAD", (const char *)register_lua,
-            (size_t)register_lua_bytes);
+        session_ask(session, on_loaded, "SCRIPT", "LOAD", (const char *)register_lua,
+                    (size_t)register_lua_bytes);
     session->time_sent_ms = clock_unix_ms();
-    ask(session, on_time, "TIME", NULL, NULL, 0);
-    ask(session, on_fields, "HGETALL", STORE_KEY, NULL, 0);
+    session_ask(session, on_time, "TIME", NULL, NULL, 0);
+    session_ask(session, on_fields, "HGETALL", STORE_KEY, NULL, 0);
 }
 
 void session_look(struct session *session)
@@ -310,7 +311,7 @@ void session_look(struct session *session)
 void session_tick(struct session *session)
 {
     uint64_t now = clock_monotonic_ms();
-    if (session->awaited > 0 && now - session->heard_ms > ANSWER_MAX_MS)
+    if (session->awaited > 0 && now - session->answered_ms > ANSWER_MAX_MS)
         redis_link_reset(session->link, "no answer for 5 s");
     if (session->looking || now - session->looked_ms < LOOK_MS)
         return;
@@ -379,6 +380,11 @@ bool session_ready(const struct session *session)
 const char *session_why(const struct session *session)
 {
     return session_up(session) ? session->why : redis_link_why(session->link);
+}
+
+bool session_adopts(const struct session *session)
+{
+    return session->adopt;
 }
 
 bool session_full(const struct session *session)

@@ -44,7 +44,8 @@ int session_set_password(struct session *session, const char *password);
 bool session_up(const struct session *session);         /* connected to a primary */
 bool session_ready(const struct session *session);      /* may be applied to */
 const char *session_why(const struct session *session); /* why not, "" */
-bool session_full(const struct session *session); /* Redis is out of memory: it takes no writes */
+bool session_adopts(const struct session *session); /* --adopt is not used up; on_ready uses it */
+bool session_full(const struct session *session);   /* Redis is out of memory: it takes no writes */
 const struct store *session_store(const struct session *session); /* while ready */
 uint64_t session_reconnects(const struct session *session);
 
@@ -52,10 +53,10 @@ uint64_t session_reconnects(const struct session *session);
 unsigned session_awaited(const struct session *session);
 
 /* Sends a command. `fn` is called once, with NULL if the connection ends, and must begin with
- * session_heard. Returns 0, or -1 while disconnected: then fn is not called. */
+ * session_answered. Returns 0, or -1 while disconnected: then fn is not called. */
 int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
                  const char **argv, const size_t *bytes);
-void session_heard(struct session *session);
+void session_answered(struct session *session);
 
 /* register.lua's SHA1 in hex, while ready. */
 const char *session_script(const struct session *session);

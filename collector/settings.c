@@ -1,3 +1,4 @@
+/* The table of options and the checks that a table cannot make. */
 #include "settings.h"
 
 #include "core/error.h"

@@ -1,3 +1,4 @@
+/* A current ring is read through the spool's consumer, an old one by the positions of a scan. */
 #include "source.h"
 
 #include "core/error.h"
@@ -13,7 +14,7 @@ struct source {
     struct spool_identity identity;
     bool old;
 
-    struct take_point heard, acknowledged;
+    struct batch_point acknowledged, released;
     struct spool_consumer consumer;
     struct spool_consumer counter; /* walks ahead, so that what waits can be counted */
 
@@ -23,19 +24,20 @@ struct source {
     bool scanned;
 };
 
-/* The consumer's position is the heard position; it is also the acknowledged one unless that is
+/* The consumer's position is the acknowledged position; it is also the released one unless that is
  * held back. The sequence there is known only from the record before it or after it. */
-static void note_heard(struct source *source)
+static void note_acknowledged(struct source *source)
 {
     struct spool_consumer ahead = source->consumer;
     struct record record;
-    bool same = source->consumer.next == source->heard.position;
+    bool same = source->consumer.next == source->acknowledged.position;
     source->counter = source->consumer;
-    source->heard = (struct take_point){source->consumer.next, source->consumer.next_sequence};
+    source->acknowledged =
+        (struct batch_point){source->consumer.next, source->consumer.next_sequence};
     if (!source->consumer.sequence_known && spool_take(&ahead, &record) == 1)
-        source->heard.sequence = record.sequence;
-    if (!same || source->acknowledged.position >= source->heard.position)
-        source->acknowledged = source->heard;
+        source->acknowledged.sequence = record.sequence;
+    if (!same || source->released.position >= source->acknowledged.position)
+        source->released = source->acknowledged;
 }
 
 struct source *source_new(void *memory, uint64_t bytes, const struct spool_identity *identity,
@@ -50,15 +52,15 @@ struct source *source_new(void *memory, uint64_t bytes, const struct spool_ident
     source->bytes = bytes;
     source->identity = *identity;
     source->old = old;
-    source->heard.position = source->acknowledged.position = spool_applied_position(memory);
+    source->acknowledged.position = source->released.position = spool_applied_position(memory);
     if (old)
         return source;
     if (spool_consumer_open(&source->consumer, memory, bytes, error, error_bytes) != 0) {
         free(source);
         return NULL;
     }
-    (void)spool_seek(&source->consumer, source->heard.position);
-    note_heard(source);
+    (void)spool_seek(&source->consumer, source->acknowledged.position);
+    note_acknowledged(source);
     return source;
 }
 
@@ -80,7 +82,7 @@ const struct spool_identity *source_identity(const struct source *source)
     return &source->identity;
 }
 
-static int keep(void *user, const struct record *record)
+static int source_keep(void *user, const struct record *record)
 {
     struct source *source = user;
     if (source->n == source->room) {
@@ -101,7 +103,7 @@ int source_scan(struct source *source)
     if (!source->old || source->scanned)
         return 0;
     source->n = 0;
-    if (spool_scan(source->memory, source->bytes, keep, source, &found) != 0)
+    if (spool_scan(source->memory, source->bytes, source_keep, source, &found) != 0)
         return -1;
     source->end = found.end;
     source->damaged = found.damaged;
@@ -116,7 +118,7 @@ uint64_t source_damaged(const struct source *source)
 
 struct apply_ring source_ring(const struct source *source)
 {
-    struct apply_ring ring = {.old = source->old, .heard = source->heard.position};
+    struct apply_ring ring = {.old = source->old, .acknowledged = source->acknowledged.position};
     if (source->old) {
         ring.oldest = source->n > 0 ? source->position[0] : 0;
         ring.end = source->end;
@@ -171,7 +173,7 @@ int source_seek(struct source *source, uint64_t position)
         return seek_old(source, position);
     if (spool_seek(&source->consumer, position) != 0)
         return -1;
-    note_heard(source);
+    note_acknowledged(source);
     return 0;
 }
 
@@ -210,14 +212,14 @@ void source_back(struct source *source, const struct record *record)
     source->consumer.sequence_known = true;
 }
 
-void source_heard(struct source *source, struct take_point point)
-{
-    source->heard = point;
-}
-
-void source_acknowledge(struct source *source, struct take_point point)
+void source_acknowledged(struct source *source, struct batch_point point)
 {
     source->acknowledged = point;
+}
+
+void source_release(struct source *source, struct batch_point point)
+{
+    source->released = point;
     if (!source->old)
         spool_applied(&source->consumer, point.position);
 }
@@ -242,14 +244,14 @@ static void count_current(struct source *source)
 static void waiting_old(const struct source *source, uint64_t *records, uint64_t *bytes)
 {
     if (source->scanned) {
-        size_t i = find_old(source, source->acknowledged.position);
+        size_t i = find_old(source, source->released.position);
         *records = source->n - i;
         *bytes = i < source->n ? source->end - source->position[i] : 0;
         return;
     }
     uint64_t write = spool_write_position(source->memory);
     *records = 0;
-    *bytes = write > source->acknowledged.position ? write - source->acknowledged.position : 0;
+    *bytes = write > source->released.position ? write - source->released.position : 0;
     if (*bytes > source->identity.capacity_bytes)
         *bytes = source->identity.capacity_bytes;
 }
@@ -261,9 +263,9 @@ void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes)
         return;
     }
     count_current(source);
-    *bytes = spool_write_position(source->memory) - source->acknowledged.position;
-    *records = source->counter.next > source->acknowledged.position &&
-                       source->counter.next_sequence > source->acknowledged.sequence
-                   ? source->counter.next_sequence - source->acknowledged.sequence
+    *bytes = spool_write_position(source->memory) - source->released.position;
+    *records = source->counter.next > source->released.position &&
+                       source->counter.next_sequence > source->released.sequence
+                   ? source->counter.next_sequence - source->released.sequence
                    : 0;
 }

@@ -40,16 +40,16 @@ void source_back(struct source *source, const struct record *record);
 
 /* The outcomes of everything before this point of the ring are known: the next time this process
  * asks Redis for its position, it continues there. */
-void source_heard(struct source *source, struct take_point point);
+void source_acknowledged(struct source *source, struct batch_point point);
 
 /* … and their receipts have been sent: the next process to open the ring continues there, and
  * everything before it may be overwritten. */
-void source_acknowledge(struct source *source, struct take_point point);
+void source_release(struct source *source, struct batch_point point);
 
 /* Bytes not taken yet. */
 uint64_t source_backlog_bytes(const struct source *source);
 
-/* Records and bytes that are not acknowledged yet. The records of a current ring are counted as
+/* Records and bytes that are not released yet. The records of a current ring are counted as
  * they arrive, 100,000 at a time; those of an old one are known once it is scanned. */
 void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes);
 

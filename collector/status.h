@@ -12,11 +12,13 @@
 
 #define STATUS_REASON_BYTES 256
 #define STATUS_OFFLINE "{\"online\":false}"
+#define STATUS_FULL                                                                                \
+    "redis: full: its memory has reached maxmemory, and it takes no reactions; raise maxmemory"
 
 /* Counted since the start. */
 struct status_counts {
     uint64_t added, changed, repeated, superseded; /* together: applied */
-    uint64_t set_aside, lost, damaged, batches, wakeups;
+    uint64_t quarantined, lost, damaged, batches, wakeups;
 };
 
 struct status_shard {

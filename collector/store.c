@@ -1,3 +1,4 @@
+/* Reads tally:store and judges whether it fits what the rings say. */
 #include "store.h"
 
 #include <inttypes.h>
@@ -14,14 +15,14 @@ void store_init(struct store *store)
     memcpy(store->kind[KIND_NONE], "none", sizeof "none");
 }
 
-static bool is(const char *name, size_t bytes, const char *want)
+static bool store_is(const char *name, size_t bytes, const char *want)
 {
     return bytes == strlen(want) && memcmp(name, want, bytes) == 0;
 }
 
 static void kind_field(struct store *store, const char *name, size_t bytes, unsigned long id)
 {
-    if (id < 1 || id > KIND_MAX || !kind_name_valid(name, bytes) || is(name, bytes, "none"))
+    if (id < 1 || id > KIND_MAX || !kind_name_valid(name, bytes) || store_is(name, bytes, "none"))
         return;
     memcpy(store->kind[id], name, bytes);
     store->kind[id][bytes] = '\0';
@@ -39,15 +40,15 @@ void store_field(struct store *store, const char *name, size_t name_bytes, const
         return;
     memcpy(text, value, value_bytes);
     text[value_bytes] = '\0';
-    if (is(name, name_bytes, "id"))
+    if (store_is(name, name_bytes, "id"))
         store->id = strtoull(text, NULL, 16);
-    else if (is(name, name_bytes, "format"))
+    else if (store_is(name, name_bytes, "format"))
         store->format = (unsigned)strtoul(text, NULL, 10);
-    else if (is(name, name_bytes, "shards"))
+    else if (store_is(name, name_bytes, "shards"))
         store->shards = (unsigned)strtoul(text, NULL, 10);
-    else if (is(name, name_bytes, "split"))
+    else if (store_is(name, name_bytes, "split"))
         store->split = (unsigned)strtoul(text, NULL, 10);
-    else if (is(name, name_bytes, "key"))
+    else if (store_is(name, name_bytes, "key"))
         memcpy(store->key, text, sizeof text);
     else if (name_bytes > sizeof kind - 1 && memcmp(name, kind, sizeof kind - 1) == 0)
         kind_field(store, name + sizeof kind - 1, name_bytes - (sizeof kind - 1),

@@ -84,7 +84,7 @@ int collector_status_parse(struct collector_status *status, const char *json, si
         status->changed = number(object, "changed");
         status->repeated = number(object, "repeated");
         status->superseded = number(object, "superseded");
-        status->set_aside = number(object, "set_aside");
+        status->quarantined = number(object, "quarantined");
         status->lost = number(object, "lost");
         status->damaged = number(object, "damaged");
         status->in_spool = number(object, "in_spool");

@@ -30,7 +30,7 @@ struct collector_status {
     double admitted;
     double refusal_receipts_dropped;
     double refused[REASON_COUNT];
-    double applied, fresh, changed, repeated, superseded, set_aside, lost,
+    double applied, fresh, changed, repeated, superseded, quarantined, lost,
         damaged; /* fresh: "new" */
     double in_spool, in_spool_bytes;
     double batches, receipts, receipts_dropped, wakeups, redis_reconnects;

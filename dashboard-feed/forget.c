@@ -1,8 +1,11 @@
+/* Asks Redis about the articles that the plugin lists, a few at a time, and sweeps one shard after
+ * another. */
 #include "forget.h"
 
 #include "core/article.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
+#include "script.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -20,7 +23,7 @@ extern const unsigned char forget_lua[], sweep_lua[];
 extern const unsigned long forget_lua_bytes, sweep_lua_bytes;
 
 struct forget {
-    struct follow *follow;
+    struct store_link *link;
     struct publish *publish;
     struct event *sweep;
     char forgotten_s[24];
@@ -96,13 +99,22 @@ out:
 
 /* ---- asking Redis ---- */
 
-static void ask(struct forget *forget);
+static void forget_ask(struct forget *forget);
+
+/* The answer's word; NULL where the script failed, which it logs if Redis refused it. */
+static const char *forget_word(const struct script_answer *answer)
+{
+    if (answer->word == NULL && answer->text != NULL)
+        log_line(LOG_LEVEL_WARNING, "a script was refused", "why=%s", answer->text);
+    return answer->word;
+}
 
 /* Every feed, including this one, hears of a forgotten article as of any other change. */
-static void on_answer(void *user, const char *word)
+static void on_answer(void *user, const struct script_answer *answer)
 {
     struct asked *asked = user;
     struct forget *forget = asked->forget;
+    const char *word = forget_word(answer);
     forget->asking--;
     if (word != NULL && strcmp(word, "none") == 0)
         (void)publish_no_total(forget->publish, asked->article, asked->bytes);
@@ -112,17 +124,15 @@ static void on_answer(void *user, const char *word)
         log_line(LOG_LEVEL_WARNING, "a quiet article cannot be forgotten", "article=%s",
                  asked->article);
     if (word != NULL)
-        ask(forget);
+        forget_ask(forget);
     free(asked);
 }
 
-static int ask_one(struct forget *forget, const struct forget_one *one)
+static int forget_ask_one(struct forget *forget, const struct forget_one *one)
 {
     static const char *const names[] = {"heads", "base", "changed", "meta", "states", "forgotten"};
-    const struct follow_text script = {(const char *)forget_lua, (size_t)forget_lua_bytes};
     char number[12], quiet_s[24];
-    uint32_t shard = article_shard(one->article, one->bytes, follow_shards(forget->follow));
-    const char *arguments[] = {one->article, number, quiet_s, one->readers};
+    uint32_t shard = article_shard(one->article, one->bytes, store_link_shards(forget->link));
     struct asked *asked = calloc(1, sizeof *asked);
     if (asked == NULL)
         return -1;
@@ -131,8 +141,17 @@ static int ask_one(struct forget *forget, const struct forget_one *one)
     memcpy(asked->article, one->article, one->bytes + 1);
     snprintf(number, sizeof number, "%" PRIu32, shard);
     snprintf(quiet_s, sizeof quiet_s, "%" PRIu64, forget->list.quiet_s);
-    if (follow_script(forget->follow, shard, &script, names, 6, arguments, 4, on_answer, asked) !=
-        0) {
+    const struct script_text arguments[] = {{one->article, one->bytes},
+                                            {number, strlen(number)},
+                                            {quiet_s, strlen(quiet_s)},
+                                            {one->readers, strlen(one->readers)}};
+    const struct script_call call = {.script = {(const char *)forget_lua, (size_t)forget_lua_bytes},
+                                     .shard = shard,
+                                     .names = names,
+                                     .keys = 6,
+                                     .arguments = arguments,
+                                     .n = 4};
+    if (script_run(forget->link, &call, on_answer, asked) != 0) {
         free(asked);
         return -1;
     }
@@ -141,11 +160,11 @@ static int ask_one(struct forget *forget, const struct forget_one *one)
 }
 
 /* While a side is away nothing is asked: the plugin says it again. */
-static void ask(struct forget *forget)
+static void forget_ask(struct forget *forget)
 {
     while (forget->asking < ASKING_MAX && forget->next < forget->list.n &&
-           follow_ready(forget->follow) && publish_ready(forget->publish) &&
-           ask_one(forget, &forget->list.one[forget->next]) == 0)
+           store_link_ready(forget->link) && publish_ready(forget->publish) &&
+           forget_ask_one(forget, &forget->list.one[forget->next]) == 0)
         forget->next++;
 }
 
@@ -155,14 +174,15 @@ void forget_heard(struct forget *forget, const char *json, size_t bytes)
     if (forget_parse(&forget->list, json, bytes) != 0)
         log_line(LOG_LEVEL_WARNING, "ops/quiet cannot be read as a list of articles", "bytes=%zu",
                  bytes);
-    ask(forget);
+    forget_ask(forget);
 }
 
 /* ---- sweeping ---- */
 
-static void on_swept(void *user, const char *word)
+static void on_swept(void *user, const struct script_answer *answer)
 {
     struct forget *forget = user;
+    const char *word = forget_word(answer);
     forget->sweeping = false;
     if (word != NULL && strcmp(word, "more") == 0)
         events_arm(forget->sweep, SWEEP_MIN_MS);
@@ -173,17 +193,22 @@ static void on_swept(void *user, const char *word)
 static void on_sweep(evutil_socket_t fd, short what, void *user)
 {
     static const char *const names[] = {"heads", "changed", "meta", "forgotten"};
-    const struct follow_text script = {(const char *)sweep_lua, (size_t)sweep_lua_bytes};
     struct forget *forget = user;
-    const char *arguments[] = {forget->forgotten_s, SWEEP_MAX};
+    const struct script_text arguments[] = {{forget->forgotten_s, strlen(forget->forgotten_s)},
+                                            {SWEEP_MAX, strlen(SWEEP_MAX)}};
     (void)fd;
     (void)what;
     events_arm(forget->sweep, forget->sweep_ms);
-    if (forget->follow == NULL || !follow_ready(forget->follow) || forget->sweeping)
+    if (forget->link == NULL || !store_link_ready(forget->link) || forget->sweeping)
         return;
-    forget->shard %= follow_shards(forget->follow);
-    forget->sweeping = follow_script(forget->follow, forget->shard, &script, names, 4, arguments, 2,
-                                     on_swept, forget) == 0;
+    forget->shard %= store_link_shards(forget->link);
+    const struct script_call call = {.script = {(const char *)sweep_lua, (size_t)sweep_lua_bytes},
+                                     .shard = forget->shard,
+                                     .names = names,
+                                     .keys = 4,
+                                     .arguments = arguments,
+                                     .n = 2};
+    forget->sweeping = script_run(forget->link, &call, on_swept, forget) == 0;
 }
 
 /* ---- making ---- */
@@ -207,9 +232,9 @@ struct forget *forget_new(struct event_base *base, uint64_t forgotten_s)
     return forget;
 }
 
-void forget_connect(struct forget *forget, struct follow *follow, struct publish *publish)
+void forget_connect(struct forget *forget, struct store_link *link, struct publish *publish)
 {
-    forget->follow = follow;
+    forget->link = link;
     forget->publish = publish;
 }
 

@@ -4,10 +4,9 @@
 #ifndef TALLY_FEED_FORGET_H
 #define TALLY_FEED_FORGET_H
 
-#include "follow.h"
-#include "publish.h"
-
 #include "core/article.h"
+#include "publish.h"
+#include "store_link.h"
 
 #include <event2/event.h>
 #include <stddef.h>
@@ -37,9 +36,9 @@ struct forget;
 /* `forgotten_s`: the delay before a forgotten article is swept. NULL on no memory. */
 struct forget *forget_new(struct event_base *base, uint64_t forgotten_s);
 
-/* Before this, and after follow and publish are freed, no other function may be called but
+/* Before this, and after the store link and publish are freed, no other function may be called but
  * forget_free. */
-void forget_connect(struct forget *forget, struct follow *follow, struct publish *publish);
+void forget_connect(struct forget *forget, struct store_link *link, struct publish *publish);
 
 void forget_free(struct forget *forget);
 

@@ -17,7 +17,7 @@ local VOTERS = 16
 local heads_key, base_key, changed_key, meta_key, states_key, forgotten_key = unpack(KEYS)
 local article = ARGV[1]
 
-if (call('HGET', KEYS[#KEYS], 'id') or '') ~= ARGV[#ARGV] then
+if another_store() then
     return {'store'}
 end
 
@@ -26,10 +26,8 @@ local meta = try('HMGET', meta_key, 'version', 'pause')
 local head = try('HGET', heads_key, article)
 local base = try('HGET', base_key, article)
 local state = try('HGET', states_key, article)
-for _, answer in ipairs({meta, head, base, state, try('ZCARD', changed_key), try('ZCARD', forgotten_key)}) do
-    if type(answer) == 'table' and answer.err then
-        return {'error'}
-    end
+if first_error(meta, head, base, state, try('ZCARD', changed_key), try('ZCARD', forgotten_key)) then
+    return {'error'}
 end
 
 if paused_ms(meta[2]) then
@@ -86,7 +84,10 @@ if found ~= voters then
     return {'error'}
 end
 
-local version = math.max(tonumber(meta[1] or 0) + 1, clock())
+local version = next_version(meta[1], 0)
+if not version then
+    return {'error'}
+end
 local text = format('%.0f', version)
 call('HSET', heads_key, article, write_head(version, number, voters, level, split, nil, sub(head, 25, counts_end), '', '', true))
 call('HSET', meta_key, 'version', text)

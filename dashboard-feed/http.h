@@ -8,8 +8,8 @@
 #ifndef TALLY_FEED_HTTP_H
 #define TALLY_FEED_HTTP_H
 
-#include "follow.h"
 #include "route.h"
+#include "store_link.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -36,7 +36,7 @@ struct http_config {
     const char *websocket_url; /* "" : the page's host, at websocket_port */
     uint16_t websocket_port;
     const char *topic_prefix;
-    struct follow *follow;
+    struct store_link *link;
     const char *(*health)(void *user, bool *ok);       /* JSON */
     void (*metrics)(void *user, struct evbuffer *out); /* Prometheus text */
     void *user;
@@ -44,11 +44,13 @@ struct http_config {
 
 enum { HTTP_CODES = 11 };
 
+struct http_code_count {
+    int code;
+    uint64_t n; /* answers */
+};
+
 struct http_stats {
-    struct {
-        int code;
-        uint64_t n;
-    } answers[HTTP_CODES];
+    struct http_code_count answers[HTTP_CODES];
     size_t connections;
     size_t waiting;               /* requests, for their turn */
     uint64_t connections_dropped; /* over the bound, or too slow */
@@ -60,7 +62,7 @@ struct http_stats {
 struct http *http_new(struct event_base *base, const struct http_config *config, char *error,
                       size_t error_bytes);
 
-/* Call it after follow is freed: that answers the lookups under way. */
+/* Call it after the store link is freed: that answers the lookups under way. */
 void http_free(struct http *http);
 
 struct http_stats http_stats(const struct http *http);

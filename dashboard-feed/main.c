@@ -5,15 +5,16 @@
 #include "daemon/log.h"
 #include "daemon/reload.h"
 #include "daemon/start.h"
-#include "follow.h"
 #include "forget.h"
 #include "health.h"
 #include "http.h"
-#include "keeper.h"
 #include "metrics.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "settings.h"
+#include "state_sync.h"
+#include "store_link.h"
+#include "subscription.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -29,10 +30,11 @@ struct feed {
     struct event_base *base;
     const struct settings *settings;
     struct event *sigterm, *sigint, *sighup, *check, *deadline;
-    struct follow *follow;
+    struct store_link *link;
+    struct subscription *subscription;
     struct publish *publish;
-    struct relay *relay;
-    struct keeper *keeper;
+    struct publisher *publisher;
+    struct state_sync *state_sync;
     struct forget *forget;
     struct creation creation;
     struct http *http;
@@ -46,7 +48,7 @@ struct feed {
 static void check_health(struct feed *feed)
 {
     bool was_ok = feed->health.ok;
-    if (feed->stopping || !health_check(&feed->health, follow_why(feed->follow),
+    if (feed->stopping || !health_check(&feed->health, store_link_why(feed->link),
                                         publish_why(feed->publish), clock_monotonic_ms()))
         return;
     if (was_ok != feed->health.ok)
@@ -76,12 +78,12 @@ static void on_metrics(void *user, struct evbuffer *out)
     struct metrics metrics = {
         .started_at_s = feed->started_at_s,
         .healthy = feed->health.ok,
-        .redis_up = follow_ready(feed->follow),
+        .redis_up = store_link_ready(feed->link),
         .broker_up = publish_ready(feed->publish),
-        .follow = follow_stats(feed->follow),
+        .store_link = store_link_stats(feed->link),
         .publish = publish_stats(feed->publish),
-        .relay = relay_stats(feed->relay),
-        .keeper = keeper_stats(feed->keeper),
+        .publisher = publisher_stats(feed->publisher),
+        .state_sync = state_sync_stats(feed->state_sync),
         .http = http_stats(feed->http),
         .creation = feed->creation,
     };
@@ -96,71 +98,77 @@ static void on_metrics(void *user, struct evbuffer *out)
 static void on_store_ready(void *user)
 {
     struct feed *feed = user;
-    relay_store_ready(feed->relay);
-    keeper_store_ready(feed->keeper);
+    publisher_store_ready(feed->publisher);
+    state_sync_store_ready(feed->state_sync);
 }
 
 static void on_store_away(void *user)
 {
     struct feed *feed = user;
-    relay_store_away(feed->relay);
-    keeper_store_away(feed->keeper);
+    publisher_store_away(feed->publisher);
+    state_sync_store_away(feed->state_sync);
+}
+
+static void on_store_lost(void *user)
+{
+    struct feed *feed = user;
+    subscription_reset(feed->subscription);
 }
 
 static void on_hint(void *user, uint32_t shard)
 {
     struct feed *feed = user;
-    relay_hint(feed->relay, shard);
+    publisher_hint(feed->publisher, shard);
 }
 
 static void on_state(void *user, const char *article, size_t bytes)
 {
     struct feed *feed = user;
-    keeper_changed(feed->keeper, article, bytes);
+    state_sync_changed(feed->state_sync, article, bytes);
 }
 
 static void on_broker_ready(void *user, const struct publish_mark *mark)
 {
     struct feed *feed = user;
-    relay_broker_ready(feed->relay, mark);
-    keeper_broker_ready(feed->keeper);
+    publisher_broker_ready(feed->publisher, mark);
+    state_sync_broker_ready(feed->state_sync);
 }
 
 static void on_broker_connected(void *user)
 {
     struct feed *feed = user;
-    keeper_broker_connected(feed->keeper);
+    state_sync_broker_connected(feed->state_sync);
 }
 
 static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
 {
     struct feed *feed = user;
-    relay_retained(feed->relay, article, bytes, version);
+    publisher_retained(feed->publisher, article, bytes, version);
 }
 
 static void on_listed(void *user)
 {
     struct feed *feed = user;
-    relay_listed(feed->relay);
-    keeper_judge(feed->keeper);
+    publisher_listed(feed->publisher);
+    state_sync_judge(feed->state_sync);
 }
 
 static void on_article(void *user, const char *article, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
-    keeper_heard(feed->keeper, article, payload, bytes);
+    state_sync_heard(feed->state_sync, article, payload, bytes);
 }
 
-static enum relay_view on_total(void *user, const struct follow_total *total, bool repeat)
+static enum publisher_view on_total(void *user, const struct lookup_total *total, bool repeat)
 {
     struct feed *feed = user;
-    return keeper_total(feed->keeper, total, repeat);
+    return state_sync_total(feed->state_sync, total, repeat);
 }
 
 static void on_shown(void *user, const char *article, size_t bytes)
 {
     struct feed *feed = user;
-    relay_renew(feed->relay, article, bytes);
+    publisher_renew(feed->publisher, article, bytes);
 }
 
 static void on_broker_away(void *user)
@@ -168,14 +176,14 @@ static void on_broker_away(void *user)
     struct feed *feed = user;
     health_forget_collector(&feed->health);
     feed->creation.heard = false;
-    relay_broker_away(feed->relay);
+    publisher_broker_away(feed->publisher);
 }
 
 static void on_collector(void *user, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
     health_collector(&feed->health, payload, bytes, clock_monotonic_ms());
-    follow_collector(feed->follow, feed->health.collector.store);
+    store_link_collector(feed->link, feed->health.collector.store);
 }
 
 static void on_quiet(void *user, const char *payload, size_t bytes)
@@ -193,7 +201,7 @@ static void on_refusals(void *user, const char *payload, size_t bytes)
 static void on_marked(void *user)
 {
     struct feed *feed = user;
-    relay_marked(feed->relay);
+    publisher_marked(feed->publisher);
 }
 
 static void on_stopped(void *user)
@@ -221,7 +229,7 @@ static void on_signal(evutil_socket_t fd, short what, void *user)
     events_arm(feed->deadline, STOP_MAX_MS);
     health_offline(&feed->health);
     publish_health(feed->publish, feed->health.json);
-    relay_stop(feed->relay);
+    publisher_stop(feed->publisher);
 }
 
 static int take_secret(void *user, const char *secret)
@@ -233,7 +241,8 @@ static int take_secret(void *user, const char *secret)
 static int take_password(void *user, const char *password)
 {
     struct feed *feed = user;
-    return follow_set_password(feed->follow, password);
+    int subscription = subscription_set_password(feed->subscription, password);
+    return subscription < 0 ? subscription : store_link_set_password(feed->link, password);
 }
 
 static void on_hang_up(evutil_socket_t fd, short what, void *user)
@@ -270,9 +279,9 @@ static int make_events(struct feed *feed)
                : 0;
 }
 
-static int make_relay(struct feed *feed, const struct settings *settings)
+static int make_publisher(struct feed *feed, const struct settings *settings)
 {
-    struct relay_config config = {
+    struct publisher_config config = {
         .interval_ms = settings->publish_interval_ms,
         .publish_rate = settings->publish_rate,
         .repeat_ms = settings->repeat_ms,
@@ -282,33 +291,50 @@ static int make_relay(struct feed *feed, const struct settings *settings)
         .on_total = on_total,
         .user = feed,
     };
-    struct keeper_config keeper = {
+    struct state_sync_config sync = {
         .max_states = settings->max_states,
         .publish_rate = settings->republish_rate,
         .on_shown = on_shown,
         .user = feed,
     };
     randombytes_buf(config.seed, sizeof config.seed);
-    randombytes_buf(keeper.seed, sizeof keeper.seed);
-    feed->relay = relay_new(feed->base, &config);
-    feed->keeper = keeper_new(feed->base, &keeper);
+    randombytes_buf(sync.seed, sizeof sync.seed);
+    feed->publisher = publisher_new(feed->base, &config);
+    feed->state_sync = state_sync_new(feed->base, &sync);
     feed->forget = forget_new(feed->base, settings->forgotten_s);
-    return feed->relay == NULL || feed->keeper == NULL || feed->forget == NULL ? -1 : 0;
+    return feed->publisher == NULL || feed->state_sync == NULL || feed->forget == NULL ? -1 : 0;
+}
+
+static int make_redis_links(struct feed *feed, const struct settings *settings)
+{
+    const char *password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL;
+    const struct store_link_config link = {
+        .host = settings->links.redis_host,
+        .port = (int)settings->links.redis_port,
+        .password = password,
+        .on_ready = on_store_ready,
+        .on_away = on_store_away,
+        .on_lost = on_store_lost,
+        .user = feed,
+    };
+    const struct subscription_config subscription = {
+        .host = link.host,
+        .port = link.port,
+        .password = password,
+        .on_hint = on_hint,
+        .on_state = on_state,
+        .user = feed,
+    };
+    feed->link = store_link_new(feed->base, &link);
+    if (feed->link == NULL)
+        return -1;
+    feed->subscription = subscription_new(feed->base, feed->link, &subscription);
+    return feed->subscription == NULL ? -1 : 0;
 }
 
 static int make_links(struct feed *feed, const struct settings *settings)
 {
     unsigned char epoch[PUBLISH_EPOCH_BYTES / 2];
-    struct follow_config follow = {
-        .host = settings->links.redis_host,
-        .port = (int)settings->links.redis_port,
-        .password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL,
-        .on_ready = on_store_ready,
-        .on_away = on_store_away,
-        .on_hint = on_hint,
-        .on_state = on_state,
-        .user = feed,
-    };
     struct publish_config publish = {
         .host = settings->links.mqtt_host,
         .port = (int)settings->links.mqtt_port,
@@ -329,13 +355,14 @@ static int make_links(struct feed *feed, const struct settings *settings)
     };
     randombytes_buf(epoch, sizeof epoch);
     sodium_bin2hex(publish.epoch, sizeof publish.epoch, epoch, sizeof epoch);
-    feed->follow = follow_new(feed->base, &follow);
-    feed->publish = publish_new(feed->base, &publish, feed->health.json);
-    if (feed->follow == NULL || feed->publish == NULL)
+    if (make_redis_links(feed, settings) != 0)
         return -1;
-    relay_connect(feed->relay, feed->follow, feed->publish);
-    keeper_connect(feed->keeper, feed->follow, feed->publish, feed->relay);
-    forget_connect(feed->forget, feed->follow, feed->publish);
+    feed->publish = publish_new(feed->base, &publish, feed->health.json);
+    if (feed->publish == NULL)
+        return -1;
+    publisher_connect(feed->publisher, feed->link, feed->publish);
+    state_sync_connect(feed->state_sync, feed->link, feed->publish, feed->publisher);
+    forget_connect(feed->forget, feed->link, feed->publish);
     return 0;
 }
 
@@ -348,7 +375,7 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .websocket_url = settings->websocket_url,
         .websocket_port = (uint16_t)settings->websocket_port,
         .topic_prefix = settings->links.topic_prefix,
-        .follow = feed->follow,
+        .link = feed->link,
         .health = on_health,
         .metrics = on_metrics,
         .user = feed,
@@ -359,12 +386,13 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
 
 static void take_down(struct feed *feed)
 {
-    follow_free(
-        feed->follow); /* first: it answers what http, relay, keeper and forget have asked */
+    subscription_free(feed->subscription);
+    /* Next: it answers what http, publisher, state_sync and forget have asked. */
+    store_link_free(feed->link);
     http_free(feed->http);
     publish_free(feed->publish);
-    relay_free(feed->relay);
-    keeper_free(feed->keeper);
+    publisher_free(feed->publisher);
+    state_sync_free(feed->state_sync);
     forget_free(feed->forget);
     events_free(feed->sigterm);
     events_free(feed->sigint);
@@ -375,7 +403,7 @@ static void take_down(struct feed *feed)
         event_base_free(feed->base);
 }
 
-static int run(struct feed *feed, struct settings *settings)
+static int feed_run(struct feed *feed, struct settings *settings)
 {
     char error[512] = "no memory";
     int result = -1;
@@ -383,7 +411,7 @@ static int run(struct feed *feed, struct settings *settings)
     feed->settings = settings;
     health_init(&feed->health);
     feed->base = event_base_new();
-    if (feed->base == NULL || make_events(feed) != 0 || make_relay(feed, settings) != 0 ||
+    if (feed->base == NULL || make_events(feed) != 0 || make_publisher(feed, settings) != 0 ||
         make_links(feed, settings) != 0 || make_http(feed, settings, error, sizeof error) != 0) {
         log_line(LOG_LEVEL_ERROR, error, NULL);
         goto out;
@@ -419,7 +447,7 @@ int main(int argc, char **argv)
         log_line(LOG_LEVEL_ERROR, "libsodium cannot be initialised", NULL);
         return EXIT_FAILURE;
     }
-    int result = run(&feed, &settings);
+    int result = feed_run(&feed, &settings);
     settings_wipe(&settings);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

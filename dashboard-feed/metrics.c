@@ -45,17 +45,17 @@ static void write_process(struct evbuffer *out, const struct metrics *in)
 
 static void write_links(struct evbuffer *out, const struct metrics *in)
 {
-    const struct follow_stats *follow = &in->follow;
+    const struct store_link_stats *link = &in->store_link;
     gauge(out, "tally_feed_redis_up", in->redis_up, "1 while the feed follows the store in Redis.");
-    counter(out, "tally_feed_redis_lost_total", follow->reconnects,
+    counter(out, "tally_feed_redis_lost_total", link->reconnects,
             "Connections to Redis that were lost.");
-    counter(out, "tally_feed_redis_timeouts_total", follow->timeouts,
+    counter(out, "tally_feed_redis_timeouts_total", link->timeouts,
             "Connections to Redis dropped because no reply came in time.");
-    counter(out, "tally_feed_redis_ranges_total", follow->ranges, "Requests for changed articles.");
-    counter(out, "tally_feed_redis_lookups_total", follow->lookups,
+    counter(out, "tally_feed_redis_ranges_total", link->ranges, "Requests for changed articles.");
+    counter(out, "tally_feed_redis_lookups_total", link->lookups,
             "Requests for totals, of up to 256 articles each.");
-    counter(out, "tally_feed_redis_hints_total", follow->hints, "Hints that something changed.");
-    counter(out, "tally_feed_redis_damaged_total", follow->bad,
+    counter(out, "tally_feed_redis_hints_total", link->hints, "Hints that something changed.");
+    counter(out, "tally_feed_redis_damaged_total", link->bad,
             "Heads, bases, states and changed articles of no known format.");
     gauge(out, "tally_feed_broker_up", in->broker_up,
           "1 while the feed is connected to the broker.");
@@ -65,20 +65,20 @@ static void write_links(struct evbuffer *out, const struct metrics *in)
 
 static void write_totals(struct evbuffer *out, const struct metrics *in)
 {
-    const struct relay_stats *relay = &in->relay;
-    counter(out, "tally_feed_changed_totals_total", relay->changed,
+    const struct publisher_stats *publisher = &in->publisher;
+    counter(out, "tally_feed_changed_totals_total", publisher->changed,
             "Totals published because they had changed.");
-    counter(out, "tally_feed_repeated_totals_total", relay->repeated,
+    counter(out, "tally_feed_repeated_totals_total", publisher->repeated,
             "Totals published once more, some time after their last change.");
-    counter(out, "tally_feed_republished_totals_total", relay->republished,
+    counter(out, "tally_feed_republished_totals_total", publisher->republished,
             "Totals published again because the broker may have lacked them.");
-    counter(out, "tally_feed_outdated_totals_total", relay->outdated,
+    counter(out, "tally_feed_outdated_totals_total", publisher->outdated,
             "Totals not published, as a higher version was before.");
-    counter(out, "tally_feed_touched_totals_total", relay->touched,
+    counter(out, "tally_feed_touched_totals_total", publisher->touched,
             "Totals given a newer version in Redis, as a higher one was published before.");
-    gauge(out, "tally_feed_stale_articles", (double)relay->conflate.stale,
+    gauge(out, "tally_feed_stale_articles", (double)publisher->conflate.stale,
           "Articles whose version in Redis is below what was published.");
-    gauge(out, "tally_feed_comparing", relay->comparing ? 1 : 0,
+    gauge(out, "tally_feed_comparing", publisher->comparing ? 1 : 0,
           "1 while not all that was published is known to be in Redis.");
     counter(out, "tally_feed_failed_totals_total", in->publish.failures,
             "Totals that could not be handed to the connection; they are tried again.");
@@ -88,19 +88,19 @@ static void write_totals(struct evbuffer *out, const struct metrics *in)
     evbuffer_add_printf(out,
                         "tally_feed_delay_seconds_sum %.6f\n"
                         "tally_feed_delay_seconds_count %" PRIu64 "\n",
-                        (double)relay->delay_us / 1e6, relay->delays);
-    counter(out, "tally_feed_held_back_total", relay->held_back,
+                        (double)publisher->delay_us / 1e6, publisher->delays);
+    counter(out, "tally_feed_held_back_total", publisher->held_back,
             "Times that publishing waited because the broker took nothing.");
-    counter(out, "tally_feed_over_rate_total", relay->over_rate,
+    counter(out, "tally_feed_over_rate_total", publisher->over_rate,
             "Times that totals waited because publish_rate was reached.");
     counter(out, "tally_feed_marks_total", in->publish.marks, "Marks written to ops/feed.");
-    gauge(out, "tally_feed_republishing_shards", relay->open_shards,
+    gauge(out, "tally_feed_republishing_shards", publisher->open_shards,
           "Shards whose totals the broker may lack and that are being published again.");
 }
 
 static void write_table(struct evbuffer *out, const struct metrics *in)
 {
-    const struct conflate_stats *table = &in->relay.conflate;
+    const struct conflate_stats *table = &in->publisher.conflate;
     gauge(out, "tally_feed_articles", (double)table->articles,
           "Articles whose publication is remembered; option max_articles is the bound.");
     gauge(out, "tally_feed_waiting_articles", (double)table->waiting,
@@ -115,20 +115,20 @@ static void write_table(struct evbuffer *out, const struct metrics *in)
 
 static void write_states(struct evbuffer *out, const struct metrics *in)
 {
-    const struct keeper_stats *keeper = &in->keeper;
-    gauge(out, "tally_feed_states", (double)keeper->states.articles,
+    const struct state_sync_stats *sync = &in->state_sync;
+    gauge(out, "tally_feed_states", (double)sync->states.articles,
           "Articles with a state; option max_states is the bound.");
-    gauge(out, "tally_feed_waiting_states", (double)keeper->states.wishes,
+    gauge(out, "tally_feed_waiting_states", (double)sync->states.wishes,
           "States that an operator gave and Redis has not stored yet.");
-    counter(out, "tally_feed_published_states_total", keeper->published,
+    counter(out, "tally_feed_published_states_total", sync->published,
             "States published, or taken away.");
-    counter(out, "tally_feed_stored_states_total", keeper->stored,
+    counter(out, "tally_feed_stored_states_total", sync->stored,
             "States stored in Redis, or taken away there.");
-    counter(out, "tally_feed_restored_states_total", keeper->states.restored,
+    counter(out, "tally_feed_restored_states_total", sync->states.restored,
             "States that Redis had lost with its last seconds and that were stored once more.");
-    counter(out, "tally_feed_refused_states_total", keeper->states.refused,
+    counter(out, "tally_feed_refused_states_total", sync->states.refused,
             "Times that a state was neither stored nor published because the table was full.");
-    counter(out, "tally_feed_bad_states_total", keeper->bad,
+    counter(out, "tally_feed_bad_states_total", sync->bad,
             "Messages on articles/ that were no state.");
 }
 
@@ -193,7 +193,7 @@ static void write_applied(struct evbuffer *out, const struct collector_status *i
     one(out, "tally_collector_repeated_total", COUNTER, in->repeated, "Of these, repeats.");
     one(out, "tally_collector_superseded_total", COUNTER, in->superseded,
         "Of these, wishes older than the register's.");
-    one(out, "tally_collector_set_aside_total", COUNTER, in->set_aside,
+    one(out, "tally_collector_quarantined_total", COUNTER, in->quarantined,
         "Records that could not be applied.");
     one(out, "tally_collector_lost_total", COUNTER, in->lost,
         "Reactions that Redis lost and the spool held no longer.");

@@ -6,11 +6,11 @@
 
 #include "collector_status.h"
 #include "creation.h"
-#include "follow.h"
 #include "http.h"
-#include "keeper.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
+#include "state_sync.h"
+#include "store_link.h"
 
 #include <event2/buffer.h>
 #include <stdbool.h>
@@ -22,10 +22,10 @@ struct metrics {
     bool healthy;
     bool redis_up;
     bool broker_up;
-    struct follow_stats follow;
+    struct store_link_stats store_link;
     struct publish_stats publish;
-    struct relay_stats relay;
-    struct keeper_stats keeper;
+    struct publisher_stats publisher;
+    struct state_sync_stats state_sync;
     struct http_stats http;
     struct creation creation;                 /* not heard: its metrics are left out */
     const struct collector_status *collector; /* NULL: away; then its metrics are left out */

@@ -17,7 +17,7 @@
 struct publish;
 
 /* What this broker holds: the store, the score up to which it has all changes of each shard, and
- * the run of Redis (follow_run) that held all of it. */
+ * the run of Redis (store_link_run) that held all of it. */
 struct publish_mark {
     char epoch[PUBLISH_EPOCH_BYTES + 1]; /* of the feed's run that wrote it */
     char store[33];

@@ -2,7 +2,7 @@
 -- (FORMATS.md 5). A state's change is thus a change of the article, and every edge's feed hears of it like any other.
 --
 -- KEYS  heads, changed, meta, states of one shard, tally:store
--- ARGV  1 article; 2 the state as JSON without its version, '' to take it away; 3 shard; 4 the store's id; 5 the version to be passed
+-- ARGV  1 article; 2 the version to be passed; 3 the state as JSON without its version, '' to take it away; 4 shard; 5 the store's id
 -- Answers
 --       {'ok', version}  '0': there was none to take away
 --       {'paused', ms}   the shard's totals are being counted (FORMATS.md 5.3), so long at most: nothing was done
@@ -10,22 +10,20 @@
 --       {'error', what}  nothing was done
 -- lib/lua/prelude.lua goes before it.
 local heads_key, changed_key, meta_key, states_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local article, state, above = ARGV[1], ARGV[2], tonumber(ARGV[5])
+local article, above, state = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 
-local id = call('HGET', KEYS[5], 'id') or ''
-if id ~= ARGV[4] then
-    return {'store', id}
+local another = another_store()
+if another then
+    return {'store', another}
 end
 
 -- Read the keys before the first write: a key of a wrong type must not fail after it.
 local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
 local head = try('HGET', heads_key, article)
 local stored = try('HGET', states_key, article)
-local members = try('ZCARD', changed_key)
-for _, answer in ipairs({meta, head, stored, members}) do
-    if type(answer) == 'table' and answer.err then
-        return {'error', answer.err}
-    end
+local wrong = first_error(meta, head, stored, try('ZCARD', changed_key))
+if wrong then
+    return {'error', wrong}
 end
 
 local rest_ms = paused_ms(meta[3])
@@ -36,9 +34,9 @@ if state == '' and not stored then
     return {'ok', '0'}
 end
 
-local version, number = math.max(tonumber(meta[1] or 0) + 1, clock(), above + 1), tonumber(meta[2] or 0)
-if version > 9007199254740991 then
-    return {'error', 'BADVERSION no version is above ' .. ARGV[5]}
+local version, number = next_version(meta[1], above), tonumber(meta[2] or 0)
+if not version then
+    return {'error', BADVERSION .. ARGV[2]}
 end
 if head then
     local its_version, its_number, voters, level, split, floor, counts_end = read_head(head)
@@ -61,6 +59,6 @@ else
     call('HSET', states_key, article, sub(state, 1, -2) .. ',"version":' .. text .. '}')
 end
 -- Hints: a failure does no harm. The second is for feeds with many pending changes: a state does not wait its turn.
-try('PUBLISH', 'tally:changed', ARGV[3])
+try('PUBLISH', 'tally:changed', ARGV[4])
 try('PUBLISH', 'tally:states', article)
 return {'ok', text}

@@ -129,12 +129,12 @@ void states_shown(const struct states *states, uint64_t unix_ms,
 /* --- hidden totals --- */
 
 /* Whether the broker may still retain a total of an article whose totals are hidden. */
-bool states_total_stands(const struct states *states, const char *article, size_t bytes);
+bool states_total_retained(const struct states *states, const char *article, size_t bytes);
 
 /* What the broker retains of it: a total, or surely none. */
-void states_total_is(struct states *states, const char *article, size_t bytes, bool there);
+void states_set_total_retained(struct states *states, const char *article, size_t bytes,
+                               bool there);
 
-/* The table's own: they go on changing with it. */
-const struct states_stats *states_stats(const struct states *states);
+struct states_stats states_stats(const struct states *states);
 
 #endif

@@ -4,7 +4,7 @@
 -- KEYS  heads, changed, meta, forgotten of one shard, tally:store
 -- ARGV  1 the least age in seconds; 2 how many articles at most; 3 the store's id
 -- Answers {'done'} or {'more'}; {'paused'}: the shard's totals are being counted (FORMATS.md 5.3), and nothing was done; {'store'}: another store is there, likewise
-if (call('HGET', KEYS[#KEYS], 'id') or '') ~= ARGV[#ARGV] then
+if another_store() then
     return {'store'}
 end
 

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static bool is_hidden(const struct follow_total *total, uint64_t unix_ms)
+static bool is_hidden(const struct lookup_total *total, uint64_t unix_ms)
 {
     return total->state != NULL && article_state_hides(total->state, unix_ms);
 }
@@ -23,11 +23,11 @@ static cJSON *no_total(const char *article, const char *error)
 }
 
 static cJSON *one_json(const struct totals_answer *answer, const struct route_article *asked,
-                       const struct follow_total *total)
+                       const struct lookup_total *total)
 {
     if (asked->bad)
         return no_total(asked->id, "bad_article");
-    if (total->outcome == FOLLOW_BAD)
+    if (total->outcome == LOOKUP_BAD)
         return no_total(asked->id, "damaged");
     if (is_hidden(total, answer->unix_ms))
         return total_json_hidden(total->article, total->article_bytes);
@@ -36,7 +36,7 @@ static cJSON *one_json(const struct totals_answer *answer, const struct route_ar
 
 char *totals_answer_json(const struct totals_answer *answer)
 {
-    const struct follow_total *total = answer->found;
+    const struct lookup_total *total = answer->found;
     char *text = NULL;
     cJSON *object = answer->list ? cJSON_CreateObject() : NULL;
     cJSON *array = answer->list ? cJSON_AddArrayToObject(object, "totals") : NULL;
@@ -62,14 +62,14 @@ out:
 
 void totals_answer_etag(const struct totals_answer *answer, char etag[TOTALS_ANSWER_ETAG_BYTES])
 {
-    const struct follow_total *total = answer->found;
+    const struct lookup_total *total = answer->found;
     uint64_t hash = fnv_add(FNV_START, answer->kinds, sizeof *answer->kinds);
     for (size_t i = 0; i < answer->asked_n; i++) {
         const struct route_article *asked = &answer->asked[i];
         uint64_t version = UINT64_MAX - 1; /* no total */
         if (!asked->bad) {
             /* Changes behind a hidden total must not show; 0 are zeros. */
-            if (total->outcome != FOLLOW_BAD)
+            if (total->outcome != LOOKUP_BAD)
                 version = is_hidden(total, answer->unix_ms) ? UINT64_MAX : total->total.version;
             total++;
         }

@@ -4,7 +4,7 @@
 #ifndef TALLY_FEED_TOTALS_ANSWER_H
 #define TALLY_FEED_TOTALS_ANSWER_H
 
-#include "follow.h"
+#include "lookup.h"
 #include "route.h"
 
 #define TOTALS_ANSWER_ETAG_BYTES 64
@@ -13,7 +13,7 @@ struct totals_answer {
     const struct route_article *asked; /* in this order; what is bad was not looked up */
     size_t asked_n;
     bool list;
-    const struct follow_total *found; /* of what is not bad, in this order */
+    const struct lookup_total *found; /* of what is not bad, in this order */
     const struct kinds *kinds;
     const char *store;
     uint64_t unix_ms;

@@ -14,19 +14,17 @@
 local heads_key, changed_key, meta_key = KEYS[1], KEYS[2], KEYS[3]
 local article, above = ARGV[1], tonumber(ARGV[2])
 
-local id = call('HGET', KEYS[4], 'id') or ''
-if id ~= ARGV[4] then
-    return {'store', id}
+local another = another_store()
+if another then
+    return {'store', another}
 end
 
 -- Read the keys before the first write: a key of a wrong type must not fail after it.
 local meta = try('HMGET', meta_key, 'version', 'articles', 'pause')
 local head = try('HGET', heads_key, article)
-local members = try('ZCARD', changed_key)
-for _, answer in ipairs({meta, head, members}) do
-    if type(answer) == 'table' and answer.err then
-        return {'error', answer.err}
-    end
+local wrong = first_error(meta, head, try('ZCARD', changed_key))
+if wrong then
+    return {'error', wrong}
 end
 
 local rest_ms = paused_ms(meta[3])
@@ -34,9 +32,9 @@ if rest_ms then
     return {'paused', rest_ms}
 end
 
-local version, number = math.max(tonumber(meta[1] or 0) + 1, clock(), above + 1), tonumber(meta[2] or 0)
-if version > 9007199254740991 then
-    return {'error', 'BADVERSION no version is above ' .. ARGV[2]}
+local version, number = next_version(meta[1], above), tonumber(meta[2] or 0)
+if not version then
+    return {'error', BADVERSION .. ARGV[2]}
 end
 if head then
     local has, its_number, voters, level, split, floor, counts_end, forgotten = read_head(head)

@@ -190,7 +190,7 @@ int pipeline_read(struct pipeline *pipeline, char *error, size_t error_bytes)
         bool good = reply->type == REDIS_REPLY_INTEGER;
         if (!good)
             error_write(error, error_bytes, "Redis refuses a reaction: %s",
-                        reply->str != NULL ? reply->str : "an answer that is no number");
+                        reply->str != NULL ? reply->str : "an answer that is not a number");
         freeReplyObject(reply);
         if (!good)
             return -1;

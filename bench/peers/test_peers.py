@@ -72,7 +72,7 @@ class Servers:
         publish.multiple([{"topic": topic, "payload": payload, "qos": 1} for topic, payload in messages], hostname="127.0.0.1", port=self.mqtt)
 
     def totals(self):
-        """(article, kind) → count, but for those that are 0."""
+        """(article, kind) → count, without those that are 0."""
         keys = self.redis.keys("tally:*")
         return {(key[len("tally:"):], kind): int(n) for key in keys for kind, n in self.redis.hgetall(key).items() if n != "0"}
 

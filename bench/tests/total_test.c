@@ -39,7 +39,7 @@ static void what_is_no_total_is_none(void **state)
         require(read_text(rows[i], "wow", &total) == -1, "row %zu", i);
 }
 
-/* It ends where it is said to end, whatever stands behind. */
+/* It ends where it is said to end, whatever follows. */
 static void the_bytes_behind_are_not_read(void **state)
 {
     struct total total;

@@ -24,12 +24,12 @@ static void compare(void)
     books_compare(&books, STORE, note, NULL);
 }
 
-static void position(unsigned char out[40], uint64_t at, uint64_t sequence, uint64_t aside,
+static void position(unsigned char out[40], uint64_t at, uint64_t sequence, uint64_t quarantined,
                      uint64_t lost, uint64_t edge)
 {
     bytes_put_u64(out, at);
     bytes_put_u64(out + 8, sequence);
-    bytes_put_u64(out + 16, aside);
+    bytes_put_u64(out + 16, quarantined);
     bytes_put_u64(out + 24, lost);
     bytes_put_u64(out + 32, edge);
 }
@@ -53,7 +53,7 @@ static void setup(void)
     position(raw, 64, 9, 1, 0, 0x1234);
     assert_true(books_add_position(&books, 1, "00000000000000ee", raw, 40));
     books_add_field(&books, "0f3c5a0000000001:applied", "3");
-    books_add_field(&books, "0f3c5a0000000001:set_aside", "1");
+    books_add_field(&books, "0f3c5a0000000001:quarantined", "1");
     books_add_field(&books, "0000000000001234:applied", "7");
     books_add_field(&books, "rubbish", "7");
     books_add_field(&books, "0f3c5a0000000001:else", "7");
@@ -69,12 +69,12 @@ static void test_they_add_up(void **state)
     books_close(&books, 175);
     assert_int_equal(books.sum.applied, 85 + 10 + 1 + 3);
     assert_int_equal(books.sum.waiting, 70);
-    assert_int_equal(books.sum.set_aside, 3);
+    assert_int_equal(books.sum.quarantined, 3);
     assert_int_equal(books.sum.lost, 3);
     assert_int_equal(books.gone.applied, 4);
     assert_int_equal(books.others, 1);
     assert_true(books.other[0].edge == 0x1234 && books.other[0].sum.applied == 15 &&
-                books.other[0].sum.set_aside == 1);
+                books.other[0].sum.quarantined == 1);
     assert_string_equal(books.ring[0].name, "ring-0");
     assert_string_equal(books.ring[2].name, "old-1-00000000000000cc");
     compare();

@@ -66,19 +66,19 @@ static void test_words(void **state)
     assert_int_equal(PARSE(IMPORT, "--format=json", "--file=-"), -1);
     assert_non_null(strstr(error, "option format: json is not csv or jsonl"));
     assert_int_equal(
-        PARSE(ERASE, "--reader-file=-", "--source=t", "--counts=keep", "--key-file=/k"), 0);
+        PARSE(ERASE, "--reader-file=-", "--source=token", "--counts=keep", "--key-file=/k"), 0);
     static const char *const wrong[][5] = {
-        {"--reader-file=-", "--source=ut", "--counts=keep", "--key-file=/k"},
-        {"--reader-file=-", "--source=u", "--counts=k", "--key-file=/k"},
+        {"--reader-file=-", "--source=user", "--counts=keep", "--key-file=/k"},
+        {"--reader-file=-", "--source=username", "--counts=k", "--key-file=/k"},
         {"--reader-file=-", "--source=", "--counts=keep", "--key-file=/k"},
     };
     for (size_t i = 0; i < COUNT_OF(wrong); i++)
         require(parse(OPERATE_ERASE, 4, wrong[i]) == -1, "%zu", i);
     static const char *const needed[][5] = {
-        {"--reader-file=-", "--source=u", "--counts=keep"},
-        {"--reader-file=-", "--source=u", "--key-file=/k"},
+        {"--reader-file=-", "--source=username", "--counts=keep"},
+        {"--reader-file=-", "--source=username", "--key-file=/k"},
         {"--reader-file=-", "--counts=keep", "--key-file=/k"},
-        {"--source=u", "--counts=keep", "--key-file=/k"},
+        {"--source=username", "--counts=keep", "--key-file=/k"},
     };
     for (size_t i = 0; i < COUNT_OF(needed); i++) {
         require(parse(OPERATE_ERASE, 3, needed[i]) == -1, "%zu", i);

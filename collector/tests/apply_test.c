@@ -24,8 +24,8 @@ static void test_rules(void **state)
         {"older than the oldest record", {false, 128, 640, 320}, 64, APPLY_OLDEST, 128},
         {"beyond the end", {false, 128, 640, 640}, 656, APPLY_ROTATE, 128},
         {"Redis went back", {false, 128, 640, 600}, 320, APPLY_GO_ON, 320},
-        {"an answer was not heard", {false, 128, 640, 256}, 320, APPLY_GO_ON, 256},
-        {"what was heard of is gone", {false, 128, 640, 64}, 320, APPLY_GO_ON, 320},
+        {"an answer was lost", {false, 128, 640, 256}, 320, APPLY_GO_ON, 256},
+        {"what was acknowledged is gone", {false, 128, 640, 64}, 320, APPLY_GO_ON, 320},
         {"an old ring", {true, 128, 640, 320}, 320, APPLY_GO_ON, 320},
         {"an old ring, no position", {true, 128, 640, 320}, 0, APPLY_OLDEST, 128},
         {"an old ring, beyond its end", {true, 128, 640, 640}, 656, APPLY_AGAIN, 128},
@@ -50,7 +50,7 @@ static void test_reads_a_position(void **state)
     assert_int_equal(apply_read_position(&position, bytes, 40), 0);
     assert_true(position.point.position == 0x1122334455667700u);
     assert_true(position.point.sequence == 0x1122334455667701u);
-    assert_true(position.set_aside == 0x1122334455667702u);
+    assert_true(position.quarantined == 0x1122334455667702u);
     assert_true(position.lost == 0x1122334455667703u);
     assert_true(position.edge == 0x1122334455667704u);
     assert_int_equal(apply_read_position(&position, "", 0), 0);
@@ -107,7 +107,7 @@ static void test_judges_errors(void **state)
 
 struct world {
     struct apply apply;
-    struct take *take[8]; /* under way, in order */
+    struct batch *batch[8]; /* under way, in order */
     int n;
     uint64_t next; /* sequence to be taken next */
     uint64_t now_ms;
@@ -118,14 +118,14 @@ static void setup(struct world *world)
     memset(world, 0, sizeof *world);
     world->now_ms = 1000000;
     apply_init(&world->apply);
-    for (size_t i = 0; i < COUNT_OF(world->take); i++)
-        world->take[i] = take_new(100);
+    for (size_t i = 0; i < COUNT_OF(world->batch); i++)
+        world->batch[i] = batch_new(100, 0);
 }
 
 static void teardown(struct world *world)
 {
-    for (size_t i = 0; i < COUNT_OF(world->take); i++)
-        take_free(world->take[i]);
+    for (size_t i = 0; i < COUNT_OF(world->batch); i++)
+        batch_free(world->batch[i]);
 }
 
 static void go(struct world *world, uint64_t stored, uint64_t start)
@@ -133,35 +133,35 @@ static void go(struct world *world, uint64_t stored, uint64_t start)
     assert_true(apply_asks(&world->apply, world->now_ms));
     apply_asking(&world->apply);
     assert_false(apply_asks(&world->apply, world->now_ms));
-    apply_resume(&world->apply, (struct take_point){stored * 64, stored}, start * 64, 0);
+    apply_resume(&world->apply, (struct batch_point){stored * 64, stored}, start * 64, 0);
     world->next = start;
 }
 
 static void send(struct world *world, unsigned records)
 {
-    struct take *take = world->take[world->n++];
-    take_begin(take, world->apply.point);
+    struct batch *batch = world->batch[world->n++];
+    batch_begin(batch, world->apply.point);
     for (size_t i = 0; i < apply_limit(&world->apply, records); i++) {
         struct record record = {.position = world->next * 64,
                                 .sequence = world->next,
                                 .article = "an-article",
                                 .article_bytes = 10};
-        if (apply_sets_aside(&world->apply, &record))
-            assert_true(take_set_aside(take, &record));
+        if (apply_quarantines(&world->apply, &record))
+            assert_true(batch_quarantine(batch, &record));
         else
-            assert_true(take_add(take, &record, 1));
+            assert_true(batch_add(batch, &record, 1));
         world->next++;
     }
-    apply_sent(&world->apply, take);
+    apply_sent(&world->apply, batch_range(batch));
 }
 
 static void answer(struct world *world, enum apply_answer what, const char *why)
 {
-    struct take *first = world->take[0];
-    apply_answered(&world->apply, what, first, why, world->now_ms);
+    struct batch *first = world->batch[0];
+    apply_answered(&world->apply, what, batch_range(first), why, world->now_ms);
     for (int i = 1; i < world->n; i++)
-        world->take[i - 1] = world->take[i];
-    world->take[--world->n] = first;
+        world->batch[i - 1] = world->batch[i];
+    world->batch[--world->n] = first;
 }
 
 static void test_several_calls_follow_each_other(void **state)
@@ -174,11 +174,11 @@ static void test_several_calls_follow_each_other(void **state)
     for (uint64_t i = 0; i < 4; i++) {
         assert_true(apply_sends(&world.apply, 4));
         send(&world, 10);
-        assert_int_equal(take_from(world.take[i]).position, i * 640);
+        assert_int_equal(batch_range(world.batch[i])->from.position, i * 640);
     }
     assert_false(apply_sends(&world.apply, 4));
     answer(&world, APPLY_OK, NULL);
-    assert_int_equal(world.apply.heard, 640);
+    assert_int_equal(world.apply.acknowledged, 640);
     assert_true(apply_sends(&world.apply, 4));
     teardown(&world);
 }
@@ -203,7 +203,7 @@ static void test_a_failure_settles_first(void **state)
         answer(&world, failures[i] == APPLY_NO_ANSWER ? APPLY_NO_ANSWER : APPLY_ELSEWHERE, NULL);
         assert_false(apply_sends(&world.apply, 4));
         assert_true(apply_asks(&world.apply, world.now_ms + APPLY_PAUSE_MAX_MS));
-        assert_int_equal(world.apply.heard, 640);
+        assert_int_equal(world.apply.acknowledged, 640);
         teardown(&world);
     }
 }
@@ -263,7 +263,7 @@ static void test_an_audit_pauses(void **state)
     send(&world, 10);
     answer(&world, APPLY_OK, NULL);
     assert_true(apply_paused_ms(&world.apply, world.now_ms) == UINT64_MAX);
-    assert_int_equal(world.apply.heard, 640);
+    assert_int_equal(world.apply.acknowledged, 640);
     teardown(&world);
 }
 
@@ -327,9 +327,9 @@ static void test_a_question_may_fail(void **state)
     teardown(&world);
 }
 
-/* A record that cannot be applied is found one by one, tried again, set aside; then all is as
+/* A record that cannot be applied is found one by one, tried again, quarantined; then all is as
  * before. */
-static void test_poison_is_set_aside(void **state)
+static void test_poison_is_quarantined(void **state)
 {
     (void)state;
     struct world world;
@@ -346,15 +346,15 @@ static void test_poison_is_set_aside(void **state)
         assert_true(apply_sends(&world.apply, 4));
         send(&world, 10);
         assert_false(apply_sends(&world.apply, 4));
-        struct take *take = world.take[0];
-        assert_int_equal(take_records(take) + take_aside(take), 1);
-        if (take_first(take) == 7 * 64 && take_aside(take) == 0) {
+        struct batch *batch = world.batch[0];
+        assert_int_equal(batch_range(batch)->records + batch_range(batch)->quarantined, 1);
+        if (batch_range(batch)->first == 7 * 64 && batch_range(batch)->quarantined == 0) {
             tries++;
             answer(&world, APPLY_POISON, "WRONGTYPE");
             go(&world, stored, stored);
             continue;
         }
-        assert_int_equal(take_aside(take), stored == 7 ? 1 : 0);
+        assert_int_equal(batch_range(batch)->quarantined, stored == 7 ? 1 : 0);
         answer(&world, APPLY_OK, NULL);
         stored++;
     }
@@ -366,7 +366,7 @@ static void test_poison_is_set_aside(void **state)
     teardown(&world);
 }
 
-/* A record that failed for a moment is not set aside. */
+/* A record that failed for a moment is not quarantined. */
 static void test_poison_that_passes(void **state)
 {
     (void)state;
@@ -380,7 +380,7 @@ static void test_poison_that_passes(void **state)
     answer(&world, APPLY_POISON, "WRONGTYPE");
     go(&world, 0, 0);
     send(&world, 2);
-    assert_int_equal(take_aside(world.take[0]), 0);
+    assert_int_equal(batch_range(world.batch[0])->quarantined, 0);
     answer(&world, APPLY_OK, NULL);
     send(&world, 2);
     answer(&world, APPLY_OK, NULL);
@@ -388,7 +388,7 @@ static void test_poison_that_passes(void **state)
     teardown(&world);
 }
 
-static void test_what_was_not_heard_is_applied_again(void **state)
+static void test_what_was_not_acknowledged_is_applied_again(void **state)
 {
     (void)state;
     struct world world;
@@ -398,18 +398,18 @@ static void test_what_was_not_heard_is_applied_again(void **state)
     send(&world, 10);
     answer(&world, APPLY_NO_ANSWER, NULL);
     answer(&world, APPLY_NO_ANSWER, NULL);
-    assert_int_equal(world.apply.heard, 0);
+    assert_int_equal(world.apply.acknowledged, 0);
     /* Redis had applied the first of them. */
-    struct apply_ring ring = {false, 0, 1280, world.apply.heard};
+    struct apply_ring ring = {false, 0, 1280, world.apply.acknowledged};
     uint64_t start;
     assert_int_equal(apply_rule(&ring, 640, &start), APPLY_GO_ON);
     assert_int_equal(start, 0);
     go(&world, 10, 0);
     send(&world, 15);
-    assert_int_equal(take_from(world.take[0]).position, 640);
-    assert_int_equal(take_to(world.take[0]).position, 960);
+    assert_int_equal(batch_range(world.batch[0])->from.position, 640);
+    assert_int_equal(batch_range(world.batch[0])->to.position, 960);
     answer(&world, APPLY_OK, NULL);
-    assert_int_equal(world.apply.heard, 960);
+    assert_int_equal(world.apply.acknowledged, 960);
     teardown(&world);
 }
 
@@ -428,7 +428,7 @@ static void test_a_ring_that_is_given_up_stays_so(void **state)
 }
 
 /* A Redis that came back may have lost what it answered for, though nothing waits to be sent. */
-static void test_a_lost_connection_casts_doubt(void **state)
+static void test_a_lost_connection_causes_a_resync(void **state)
 {
     (void)state;
     struct world world;
@@ -436,39 +436,39 @@ static void test_a_lost_connection_casts_doubt(void **state)
     go(&world, 5, 5);
     send(&world, 10);
     answer(&world, APPLY_OK, NULL);
-    apply_doubt(&world.apply);
+    apply_resync(&world.apply);
     assert_false(apply_sends(&world.apply, 4));
     go(&world, 5, 5);
     send(&world, 10);
-    apply_doubt(&world.apply); /* with a call under way: its answer first */
+    apply_resync(&world.apply); /* with a call under way: its answer first */
     assert_false(apply_asks(&world.apply, world.now_ms));
     answer(&world, APPLY_NO_ANSWER, NULL);
     assert_true(apply_asks(&world.apply, world.now_ms));
     apply_asking(&world.apply);
-    apply_doubt(&world.apply); /* it is being asked */
+    apply_resync(&world.apply); /* it is being asked */
     assert_int_equal(world.apply.state, APPLY_ASKING);
     teardown(&world);
 }
 
 /* Only the record that failed so often, whatever comes first when the ring is gone on with. */
-static void test_no_other_record_is_set_aside(void **state)
+static void test_no_other_record_is_quarantined(void **state)
 {
     (void)state;
     struct apply apply;
     struct record record = {.position = 640};
     apply_init(&apply);
-    apply.careful_until = 1280;
+    apply.bisect_until = 1280;
     apply.suspect = 640;
     apply.suspect_failures = APPLY_TRIES;
-    assert_true(apply_sets_aside(&apply, &record));
+    assert_true(apply_quarantines(&apply, &record));
     for (record.position = 0; record.position < 1280; record.position += 64)
-        assert_int_equal(apply_sets_aside(&apply, &record), record.position == 640);
+        assert_int_equal(apply_quarantines(&apply, &record), record.position == 640);
     record.position = 640;
     apply.suspect_failures--;
-    assert_false(apply_sets_aside(&apply, &record));
+    assert_false(apply_quarantines(&apply, &record));
     apply.suspect_failures++;
-    apply.careful_until = 0;
-    assert_false(apply_sets_aside(&apply, &record));
+    apply.bisect_until = 0;
+    assert_false(apply_quarantines(&apply, &record));
 }
 
 static void test_what_lay_in_the_ring_is_renewed(void **state)
@@ -481,10 +481,10 @@ static void test_what_lay_in_the_ring_is_renewed(void **state)
         setup(&world);
         assert_true(apply_asks(&world.apply, world.now_ms));
         apply_asking(&world.apply);
-        apply_resume(&world.apply, (struct take_point){0, 0}, 0, ends[k]);
+        apply_resume(&world.apply, (struct batch_point){0, 0}, 0, ends[k]);
         for (int i = 0; i < 3; i++) {
             send(&world, 10); /* from 0, 10, 20 */
-            assert_int_equal(apply_renews(&world.apply, world.take[0]), i < 2);
+            assert_int_equal(apply_renews(&world.apply, batch_range(world.batch[0])), i < 2);
             answer(&world, APPLY_OK, NULL);
         }
         teardown(&world);
@@ -511,10 +511,10 @@ static void test_who_has_caught_up_is_held_by_nothing(void **state)
 
 /* --- any order of failures: nothing is skipped, nothing moves the position twice --- */
 
-static enum apply_answer redis_runs(uint64_t *random, struct take *take, struct take_point *stored,
-                                    bool *seen)
+static enum apply_answer redis_runs(uint64_t *random, struct batch *batch,
+                                    struct batch_point *stored, bool *seen)
 {
-    if (take_from(take).position != stored->position)
+    if (batch_range(batch)->from.position != stored->position)
         return APPLY_ELSEWHERE;
     switch (unit_random(random) % 12) {
     case 0:
@@ -524,9 +524,9 @@ static enum apply_answer redis_runs(uint64_t *random, struct take *take, struct 
     case 2:
         return APPLY_POISON;
     }
-    for (uint64_t i = take_first(take) / 64; i < take_end(take).sequence; i++)
+    for (uint64_t i = batch_range(batch)->first / 64; i < batch_range(batch)->end.sequence; i++)
         seen[i] = true;
-    *stored = take_to(take);
+    *stored = batch_range(batch)->to;
     return APPLY_OK;
 }
 
@@ -536,14 +536,14 @@ static void test_random_failures_lose_nothing(void **state)
     enum { RECORDS = 400 };
     for (uint64_t seed = 0; seed < 500; seed++) {
         struct world world;
-        struct take_point stored = {0, 0}, before = {0, 0};
+        struct batch_point stored = {0, 0}, before = {0, 0};
         bool seen[RECORDS + 100] = {false};
         uint64_t random = seed, start;
         setup(&world);
         for (int turn = 0; turn < 20000 && stored.sequence < RECORDS; turn++) {
             world.now_ms += 10;
             if (apply_asks(&world.apply, world.now_ms)) {
-                struct apply_ring ring = {false, 0, 1u << 20, world.apply.heard};
+                struct apply_ring ring = {false, 0, 1u << 20, world.apply.acknowledged};
                 assert_int_equal(apply_rule(&ring, stored.position, &start), APPLY_GO_ON);
                 go(&world, stored.sequence, start / 64);
             }
@@ -553,12 +553,12 @@ static void test_random_failures_lose_nothing(void **state)
             while (world.n > 0 && (cut || unit_random(&random) % 2 == 0)) {
                 bool reached = !cut || unit_random(&random) % 2 == 0;
                 enum apply_answer what =
-                    reached ? redis_runs(&random, world.take[0], &stored, seen) : APPLY_NO_ANSWER;
+                    reached ? redis_runs(&random, world.batch[0], &stored, seen) : APPLY_NO_ANSWER;
                 assert_true(stored.position >= before.position);
                 before = stored;
                 answer(&world, cut ? APPLY_NO_ANSWER : what, "WHY");
             }
-            require(world.apply.heard <= stored.position, "seed %d", (int)seed);
+            require(world.apply.acknowledged <= stored.position, "seed %d", (int)seed);
         }
         require(stored.sequence >= RECORDS, "seed %d: stuck at %d", (int)seed,
                 (int)stored.sequence);
@@ -581,12 +581,12 @@ int main(void)
         cmocka_unit_test(test_the_pause_grows_and_ends),
         cmocka_unit_test(test_repeated_mismatches_wait),
         cmocka_unit_test(test_a_question_may_fail),
-        cmocka_unit_test(test_poison_is_set_aside),
+        cmocka_unit_test(test_poison_is_quarantined),
         cmocka_unit_test(test_poison_that_passes),
-        cmocka_unit_test(test_what_was_not_heard_is_applied_again),
+        cmocka_unit_test(test_what_was_not_acknowledged_is_applied_again),
         cmocka_unit_test(test_a_ring_that_is_given_up_stays_so),
-        cmocka_unit_test(test_a_lost_connection_casts_doubt),
-        cmocka_unit_test(test_no_other_record_is_set_aside),
+        cmocka_unit_test(test_a_lost_connection_causes_a_resync),
+        cmocka_unit_test(test_no_other_record_is_quarantined),
         cmocka_unit_test(test_what_lay_in_the_ring_is_renewed),
         cmocka_unit_test(test_who_has_caught_up_is_held_by_nothing),
         cmocka_unit_test(test_random_failures_lose_nothing),

@@ -19,7 +19,7 @@ struct asked {
 };
 
 static struct asked asked[ASKED_MAX];
-static size_t n_asked, n_heard;
+static size_t n_asked, n_answered;
 static bool ready, sends;
 
 bool session_ready(const struct session *session)
@@ -28,10 +28,10 @@ bool session_ready(const struct session *session)
     return ready;
 }
 
-void session_heard(struct session *session)
+void session_answered(struct session *session)
 {
     (void)session;
-    n_heard++;
+    n_answered++;
 }
 
 int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
@@ -80,7 +80,7 @@ static bool here(void *user, unsigned shard, uint64_t ring_id)
 static void setup(struct world *world)
 {
     *world = (struct world){.complete = true, .now_ms = 5000};
-    n_asked = n_heard = 0;
+    n_asked = n_answered = 0;
     ready = sends = true;
     const struct ledger_config config = {
         .session = &world->session, .complete = complete, .here = here, .user = world};
@@ -146,7 +146,7 @@ static void test_folds_what_is_gone(void **state)
     assert_folded(1, "00000000000000a2");
     redisReply done = {.type = REDIS_REPLY_INTEGER, .integer = 1};
     asked[1].fn(NULL, &done, asked[1].user);
-    assert_int_equal(n_heard, 2);
+    assert_int_equal(n_answered, 2);
     for (int i = 0; i < 3; i++) { /* once */
         world.now_ms += 10000;
         sweep(&world);

@@ -40,7 +40,7 @@ static void test_payloads(void **state)
     (void)state;
     static const struct {
         uint8_t kind;
-        const char *wish, *current, *payload;
+        const char *request, *current, *payload;
     } rows[] = {
         {5, "angry", NULL,
          "{\"article\":\"world/migrant-caravan\",\"reaction\":\"angry\",\"outcome\":\"counted\"}"},
@@ -60,7 +60,7 @@ static void test_payloads(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char out[RECEIPT_PAYLOAD_MAX_BYTES];
         struct record record = {.article = article, .article_bytes = 21, .kind = rows[i].kind};
-        size_t bytes = receipt_write(out, &record, rows[i].wish, rows[i].current);
+        size_t bytes = receipt_write(out, &record, rows[i].request, rows[i].current);
         assert_string_equal(out, rows[i].payload);
         assert_int_equal(bytes, strlen(out));
     }
@@ -108,7 +108,7 @@ static void give(struct receipt_box *box, int n)
         receipt_add(box, &record, "like", NULL);
 }
 
-/* A later outcome of the same wish must not come before an earlier one. */
+/* A later outcome of the same request must not come before an earlier one. */
 static void test_none_overtakes_those_that_wait(void **state)
 {
     (void)state;

@@ -69,15 +69,15 @@ static void test_current(void **state)
     assert_int_equal(source_next(source, &record), 1);
     assert_int_equal(record.reader, 2);
     uint64_t end = record.position + record_bytes(&record);
-    source_heard(source, (struct take_point){end, 3});
-    source_acknowledge(source, (struct take_point){end, 3});
+    source_acknowledged(source, (struct batch_point){end, 3});
+    source_release(source, (struct batch_point){end, 3});
     assert_int_equal(spool_applied_position(world.ring.memory), end);
     assert_waiting(source, 2, world.producer.write - end);
     struct apply_ring ring = source_ring(source);
     assert_false(ring.old);
     assert_int_equal(ring.oldest, 0);
     assert_int_equal(ring.end, world.producer.write);
-    assert_int_equal(ring.heard, end);
+    assert_int_equal(ring.acknowledged, end);
     assert_int_equal(source_seek(source, end), 0);
     assert_int_equal(source_next(source, &record), 1);
     assert_int_equal(record.reader, 3);
@@ -86,7 +86,8 @@ static void test_current(void **state)
     ring_free(&world.ring);
 }
 
-/* Many laps; a second source opened in their midst goes on where the first was heard. */
+/* Many laps; a second source opened in their midst goes on where the first had an acknowledgement.
+ */
 static void test_current_wraps_and_opens_again(void **state)
 {
     (void)state;
@@ -101,8 +102,8 @@ static void test_current_wraps_and_opens_again(void **state)
             continue;
         while (source_next(source, &record) == 1)
             assert_int_equal(record.reader, expected++);
-        source_acknowledge(source, (struct take_point){record.position + record_bytes(&record),
-                                                       record.sequence + 1});
+        source_release(source, (struct batch_point){record.position + record_bytes(&record),
+                                                    record.sequence + 1});
         assert_waiting(source, 0, 0);
         if (i % 49 == 48) {
             source_free(source);
@@ -115,8 +116,9 @@ static void test_current_wraps_and_opens_again(void **state)
     ring_free(&world.ring);
 }
 
-/* What was heard of and is not acknowledged waits still; who opens the ring gets it again. */
-static void test_heard_but_not_acknowledged(void **state)
+/* What was acknowledged and is not released still waits: the next process that opens the ring gets
+ * it again. */
+static void test_acknowledged_but_not_released(void **state)
 {
     (void)state;
     struct world world;
@@ -127,21 +129,21 @@ static void test_heard_but_not_acknowledged(void **state)
         assert_true(append(&world, i * 3 + 1)); /* 48 bytes each */
     for (int i = 0; i < 4; i++)
         assert_int_equal(source_next(source, &record), 1);
-    source_acknowledge(source, (struct take_point){48, 1});
-    source_heard(source, (struct take_point){192, 4});
-    assert_int_equal(source_ring(source).heard, 192);
+    source_release(source, (struct batch_point){48, 1});
+    source_acknowledged(source, (struct batch_point){192, 4});
+    assert_int_equal(source_ring(source).acknowledged, 192);
     assert_int_equal(spool_applied_position(world.ring.memory), 48);
     assert_waiting(source, 4, 192);
-    assert_int_equal(source_seek(source, 192), 0); /* Redis has all that was heard of */
+    assert_int_equal(source_seek(source, 192), 0); /* Redis has all that was acknowledged */
     assert_waiting(source, 4, 192);
     struct source *next = open_source(&world, false);
-    assert_int_equal(source_ring(next).heard, 48);
+    assert_int_equal(source_ring(next).acknowledged, 48);
     assert_waiting(next, 4, 192);
     assert_int_equal(source_next(next, &record), 1);
     assert_int_equal(record.position, 48);
     source_free(next);
     assert_int_equal(source_seek(source, 96), 0); /* it went back */
-    assert_int_equal(source_ring(source).heard, 96);
+    assert_int_equal(source_ring(source).acknowledged, 96);
     assert_waiting(source, 3, 144);
     source_free(source);
     ring_free(&world.ring);
@@ -160,8 +162,8 @@ static void test_opens_at_its_oldest_record(void **state)
         assert_true(append(&world, i * 3 + 1));
         assert_int_equal(source_next(source, &record), 1);
         uint64_t end = record.position + record_bytes(&record);
-        source_heard(source, (struct take_point){end, record.sequence + 1});
-        source_acknowledge(source, (struct take_point){end, record.sequence + 1});
+        source_acknowledged(source, (struct batch_point){end, record.sequence + 1});
+        source_release(source, (struct batch_point){end, record.sequence + 1});
     }
     for (uint64_t i = 0; i < 3; i++)
         assert_true(append(&world, i * 3 + 1));
@@ -332,8 +334,8 @@ static void test_counts_after_many_laps(void **state)
         assert_true(append(&world, i * 3 + 1));
         assert_int_equal(source_next(source, &record), 1);
         uint64_t end = record.position + record_bytes(&record);
-        source_heard(source, (struct take_point){end, record.sequence + 1});
-        source_acknowledge(source, (struct take_point){end, record.sequence + 1});
+        source_acknowledged(source, (struct batch_point){end, record.sequence + 1});
+        source_release(source, (struct batch_point){end, record.sequence + 1});
     }
     for (uint64_t i = 0; i < 3; i++)
         assert_true(append(&world, i * 3 + 1));
@@ -404,7 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_current),
         cmocka_unit_test(test_current_wraps_and_opens_again),
-        cmocka_unit_test(test_heard_but_not_acknowledged),
+        cmocka_unit_test(test_acknowledged_but_not_released),
         cmocka_unit_test(test_opens_at_its_oldest_record),
         cmocka_unit_test(test_old),
         cmocka_unit_test(test_old_before_a_filler),

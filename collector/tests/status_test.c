@@ -48,7 +48,7 @@ static void test_members(void **state)
         {"changed", 15},
         {"repeated", 4},
         {"superseded", 1},
-        {"set_aside", 0},
+        {"quarantined", 0},
         {"lost", 0},
         {"damaged", 0},
         {"in_spool", 4},

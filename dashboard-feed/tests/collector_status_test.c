@@ -30,7 +30,7 @@ static void whole_status(void **state)
             "ms\":-12,\"admitted\":120,"
             "\"refused\":{\"bad_topic\":1,\"forbidden\":11},\"refusal_receipts_dropped\":2,"
             "\"applied\":119,\"new\":100,\"changed\":14,\"repeated\":4,\"superseded\":1,"
-            "\"set_aside\":5,\"lost\":6,\"damaged\":7,\"in_spool\":8,\"in_spool_bytes\":512,"
+            "\"quarantined\":5,\"lost\":6,\"damaged\":7,\"in_spool\":8,\"in_spool_bytes\":512,"
             "\"batches\":80,\"receipts\":12,\"receipts_dropped\":3,\"wakeups\":70,"
             "\"redis_reconnects\":9,\"audited\":10,\"audit_differing\":11,\"audit_skipped\":12,"
             "\"shards\":[{\"shard\":0,\"backlog_bytes\":512,\"old_rings\":1,"
@@ -44,7 +44,7 @@ static void whole_status(void **state)
     assert_true(status.refused[REASON_BAD_TOPIC] == 1 && status.refused[REASON_FORBIDDEN] == 11 &&
                 status.refused[REASON_BUSY] == 0 && status.refusal_receipts_dropped == 2);
     assert_true(status.fresh == 100 && status.changed == 14 && status.repeated == 4 &&
-                status.superseded == 1 && status.set_aside == 5 && status.lost == 6 &&
+                status.superseded == 1 && status.quarantined == 5 && status.lost == 6 &&
                 status.damaged == 7);
     assert_true(status.in_spool == 8 && status.in_spool_bytes == 512 && status.batches == 80 &&
                 status.receipts == 12 && status.receipts_dropped == 3 && status.wakeups == 70 &&

@@ -156,9 +156,9 @@ static void names_carry_units(void **state)
 static void values_come_through(void **state)
 {
     (void)state;
-    metrics.relay.delay_us = 1500000;
-    metrics.relay.delays = 4;
-    metrics.relay.changed = UINT64_MAX;
+    metrics.publisher.delay_us = 1500000;
+    metrics.publisher.delays = 4;
+    metrics.publisher.changed = UINT64_MAX;
     metrics.http.answers[2].code = 304;
     metrics.http.answers[2].n = 9;
     collector.refused[REASON_BUSY] = 7;

@@ -75,7 +75,7 @@ static const char *publish(void)
 static void nothing_is_due(void)
 {
     assert_string_equal(publish(), "");
-    assert_int_equal(states_stats(states)->due, 0);
+    assert_int_equal(states_stats(states).due, 0);
 }
 
 /* Takes the next wish: "a=closed", "a=open", "a away"; "" there is none. */
@@ -125,9 +125,9 @@ static void what_redis_has_is_published_once(void **state)
     assert_true(stored("a", NULL, 0));
     assert_string_equal(publish(), "a away");
     nothing_is_due();
-    assert_int_equal(states_stats(states)->articles, 0);
+    assert_int_equal(states_stats(states).articles, 0);
     assert_true(stored("a", NULL, 0)); /* none, and none known */
-    assert_int_equal(states_stats(states)->articles, 0);
+    assert_int_equal(states_stats(states).articles, 0);
 }
 
 static void what_is_closed_goes_out_first(void **state)
@@ -142,7 +142,7 @@ static void what_is_closed_goes_out_first(void **state)
     assert_string_equal(publish(), "a=open 1");
     nothing_is_due();
     states_new_broker(states, now); /* it holds nothing */
-    assert_int_equal(states_stats(states)->due, 3);
+    assert_int_equal(states_stats(states).due, 3);
     assert_true(heard("c", "closed", V + 3, false)); /* but this */
     assert_string_equal(publish(), "b=closed 2");
     assert_string_equal(publish(), "a=open 1");
@@ -165,7 +165,7 @@ static void what_the_broker_holds_is_judged_when_all_is_loaded(void **state)
     states_judge(states, false, NULL, 1, now);
     assert_string_equal(publish(), "a away"); /* Redis has none */
     nothing_is_due();
-    assert_int_equal(states_stats(states)->articles, 2);
+    assert_int_equal(states_stats(states).articles, 2);
 }
 
 static void a_state_that_cannot_be_read_is_left(void **state)
@@ -190,11 +190,11 @@ static void a_wish_is_stored_and_then_published(void **state)
     load(true);
     assert_true(heard("a", "closed", 0, false));
     nothing_is_due();
-    assert_int_equal(states_stats(states)->wishes, 1);
+    assert_int_equal(states_stats(states).wishes, 1);
     assert_string_equal(take(), "a=closed");
     assert_string_equal(take(), "");
     is_stored("a", V + 1);
-    assert_int_equal(states_stats(states)->wishes, 0);
+    assert_int_equal(states_stats(states).wishes, 0);
     assert_string_equal(publish(), "a=closed 1");
     nothing_is_due();
     assert_true(states_heard_nothing(states, "a", 1));
@@ -203,12 +203,12 @@ static void a_wish_is_stored_and_then_published(void **state)
     /* The broker held nothing of it already, but for what was published as that was said. */
     assert_string_equal(publish(), "a away");
     nothing_is_due();
-    assert_int_equal(states_stats(states)->articles, 0);
+    assert_int_equal(states_stats(states).articles, 0);
     states_heard_nothing(states, "a", 1);
     assert_string_equal(take(), "a away");
     is_stored("a", 0); /* Redis had none: what another feed of this broker says ends here */
     nothing_is_due();
-    assert_int_equal(states_stats(states)->articles, 0);
+    assert_int_equal(states_stats(states).articles, 0);
     is_stored("a", V + 3); /* nobody asked */
     states_wish_back(states, "a", 1);
     assert_string_equal(take(), "");
@@ -256,7 +256,7 @@ static void a_wish_that_is_refused_waits_apart(void **state)
     is_stored("b", V + 1);
     heard("a", "open", 0, false);
     assert_string_equal(take(), "");
-    assert_int_equal(states_stats(states)->wishes, 1);
+    assert_int_equal(states_stats(states).wishes, 1);
     heard("c", "closed", 0, false);
     states_retry_wishes(states);
     assert_string_equal(take(), "c=closed");
@@ -288,7 +288,7 @@ static void what_the_broker_holds_above_redis_is_stored_again(void **state)
     assert_string_equal(take(), "a=closed");
     assert_string_equal(take(), "b=closed");
     assert_string_equal(take(), "");
-    assert_int_equal(states_stats(states)->restored, 2);
+    assert_int_equal(states_stats(states).restored, 2);
     is_stored("a", V + 30);
     assert_string_equal(publish(), "a=closed 30");
 }
@@ -432,8 +432,8 @@ static void the_earliest_is_next(void **state)
         left += closes[k] > 30000;
     }
     assert_true(closed > 10 && left > 10);
-    assert_int_equal(states_stats(states)->due, closed);
-    assert_int_equal(states_stats(states)->articles, closed + left);
+    assert_int_equal(states_stats(states).due, closed);
+    assert_int_equal(states_stats(states).articles, closed + left);
 }
 
 /* Redis lost its last seconds: what it had then is stored once more. */
@@ -450,7 +450,7 @@ static void what_redis_lost(void **state)
     stored("c", "open", V + 200); /* what it had before */
     states_load_end(states, V + 400, now);
     states_judge(states, false, NULL, 1, now);
-    assert_int_equal(states_stats(states)->restored, 2);
+    assert_int_equal(states_stats(states).restored, 2);
     assert_string_equal(publish(), "b away"); /* it stood for long: it was taken away */
     nothing_is_due();
     assert_string_equal(take(), "c=closed");
@@ -466,9 +466,9 @@ static void what_redis_lost(void **state)
     stored("a", "open", V + 5);
     states_load_end(states, UINT64_MAX, now);
     states_judge(states, false, NULL, 1, now);
-    assert_int_equal(states_stats(states)->restored, 2);
+    assert_int_equal(states_stats(states).restored, 2);
     assert_string_equal(take(), "");
-    assert_int_equal(states_stats(states)->due, 2);
+    assert_int_equal(states_stats(states).due, 2);
 }
 
 static void the_bound(void **state)
@@ -482,11 +482,11 @@ static void the_bound(void **state)
     assert_false(states_heard_nothing(states, "e", 1));
     assert_true(stored("e", NULL, 0));
     assert_true(stored("a", "open", V + 5));
-    assert_int_equal(states_stats(states)->refused, 3);
-    assert_int_equal(states_stats(states)->articles, 4);
+    assert_int_equal(states_stats(states).refused, 3);
+    assert_int_equal(states_stats(states).articles, 4);
     while (publish()[0] != '\0')
         continue;
-    assert_int_equal(states_stats(states)->articles, 3); /* d was nobody's */
+    assert_int_equal(states_stats(states).articles, 3); /* d was nobody's */
     assert_true(stored("e", "closed", V + 4));
 }
 
@@ -494,17 +494,17 @@ static void totals_that_stand(void **state)
 {
     (void)state;
     load(true);
-    assert_true(states_total_stands(states, "a", 1));
-    states_total_is(states, "a", 1, false); /* it has no state */
-    assert_true(states_total_stands(states, "a", 1));
+    assert_true(states_total_retained(states, "a", 1));
+    states_set_total_retained(states, "a", 1, false); /* it has no state */
+    assert_true(states_total_retained(states, "a", 1));
     stored("a", "{\"results\":\"after_close\"}", V + 1);
-    states_total_is(states, "a", 1, false);
-    assert_false(states_total_stands(states, "a", 1));
-    states_total_is(states, "a", 1, true);
-    assert_true(states_total_stands(states, "a", 1));
-    states_total_is(states, "a", 1, false);
+    states_set_total_retained(states, "a", 1, false);
+    assert_false(states_total_retained(states, "a", 1));
+    states_set_total_retained(states, "a", 1, true);
+    assert_true(states_total_retained(states, "a", 1));
+    states_set_total_retained(states, "a", 1, false);
     states_new_broker(states, now);
-    assert_true(states_total_stands(states, "a", 1));
+    assert_true(states_total_retained(states, "a", 1));
 }
 
 static void once_more(void **state)

@@ -8,7 +8,7 @@ export const unique = () => crypto.getRandomValues(new Uint32Array(4)).join('-')
 export const pause = (failures, random) => 200 + random * Math.min(6e4, 2e3 * 2 ** failures);
 
 /**
- * A connection that comes back by itself, with a clean start and a new client id each time. `url` may end in `#` and what stands
+ * A connection that comes back by itself, with a clean start and a new client id each time. `url` may end in `#` and what is put
  * before every topic; callers do not see it.
  *
  * It calls: up(); down(), at each attempt and loss; message(topic, text, correlation, retained); acknowledged(reason code);

@@ -54,7 +54,7 @@ function gather() {
   let [ids, bytes] = [[], 0];
   for (const id of new Set(elements.map((element) => element.getAttribute('article')))) {
     if (!ARTICLE.test(id ?? '')) {
-      complain(id, 'it is no article id: 1 to 8 levels of letters, digits and %._~- with / between, 200 bytes at most');
+      complain(id, 'it is not an article id: 1 to 8 levels of letters, digits and %._~- with / between, 200 bytes at most');
       continue;
     }
     const more = encode(id).length + 1;

@@ -9,6 +9,8 @@ local byte, sub, format = string.byte, string.sub, string.format
 local KINDS = 15
 local HEAD = '<BBI8I4I4BI4B' -- FORMATS.md 5.1, up to the counts
 local BADHEAD = 'BADHEAD a head of an unknown format'
+local BADVERSION = 'BADVERSION no version is above '
+local MOST_VERSION = 9007199254740991 -- that a score and a Lua number hold exactly
 
 -- Redis's clock in µs, constant during a call.
 local clock_us
@@ -18,6 +20,34 @@ local function clock()
         clock_us = time[1] * 1000000 + time[2]
     end
     return clock_us
+end
+
+-- The store that is there, if it is another one than the caller's: its id, '' if there is none. Returns nil if it is the caller's. The last
+-- key of such a script is tally:store, and its last argument is the id of the caller's store.
+local function another_store()
+    local id = call('HGET', KEYS[#KEYS], 'id') or ''
+    if id ~= ARGV[#ARGV] then
+        return id
+    end
+end
+
+-- The first error among these replies of try(); nil if there is none. A script tries all keys before its first write, because a key of a
+-- wrong type must not fail after it.
+local function first_error(...)
+    for _, reply in ipairs({...}) do
+        if type(reply) == 'table' and reply.err then
+            return reply.err
+        end
+    end
+end
+
+-- The version of a shard's next change: above its last one (text, or false) and above `above`, and the clock's if that is higher. Returns
+-- nil if no version is.
+local function next_version(last, above)
+    local version = math.max(tonumber(last or 0) + 1, clock(), above + 1)
+    if version <= MOST_VERSION then
+        return version
+    end
 end
 
 -- Returns version, article number, voters, level, split position, floor (nil without one), the end of the counts, and whether the

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SET_ASIDE_MAX_BYTES (1024 * 1024)
+#define QUARANTINE_MAX_BYTES (1024 * 1024)
 #define BAD_MAX 4
 #define WHY_MAX_BYTES 120
 #define WORDS_BYTES 256
@@ -215,7 +215,7 @@ void spool_dir_set_clock_bad(struct spool_dir *dir, bool bad)
 
 /* --- records that could not be applied --- */
 
-#define SET_ASIDE "set-aside"
+#define QUARANTINE "quarantine"
 #define BLOCK_BYTES 65536
 #define LINE_MAX_BYTES (2 * RECORD_MAX_BYTES + 1 + WHY_MAX_BYTES + 1)
 
@@ -238,7 +238,7 @@ static int has_line(const struct spool_dir *dir, const char *beginning, size_t b
     char block[BLOCK_BYTES];
     size_t have = 0, used;
     ssize_t n;
-    int fd = openat(dir->fd, SET_ASIDE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(dir->fd, QUARANTINE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOENT ? 0 : -1;
     while ((n = read(fd, block + have, sizeof block - have)) > 0) {
@@ -261,7 +261,7 @@ static int append_line(int fd, const char *line, size_t bytes)
 {
     struct stat status;
     char last = '\n';
-    if (fstat(fd, &status) != 0 || status.st_size + (off_t)bytes + 1 > SET_ASIDE_MAX_BYTES)
+    if (fstat(fd, &status) != 0 || status.st_size + (off_t)bytes + 1 > QUARANTINE_MAX_BYTES)
         return -1;
     if (status.st_size > 0 && pread(fd, &last, 1, status.st_size - 1) != 1)
         return -1;
@@ -274,7 +274,7 @@ static int append_line(int fd, const char *line, size_t bytes)
     return -1;
 }
 
-int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, const char *why)
+int spool_dir_quarantine(struct spool_dir *dir, const struct record *record, const char *why)
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char content[RECORD_MAX_BYTES];
@@ -294,7 +294,8 @@ int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, cons
         line[used++] = why[i] < ' ' || why[i] > '~' ? '?' : why[i];
     line[used++] = '\n';
 
-    int fd = openat(dir->fd, SET_ASIDE, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
+    int fd =
+        openat(dir->fd, QUARANTINE, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
     if (fd < 0)
         return -1;
     (void)fchmod(fd, 0660);

@@ -107,10 +107,10 @@ void spool_dir_wake_clear(struct spool_dir *dir);
 void spool_dir_asleep(struct spool_dir *dir);
 void spool_dir_awake(struct spool_dir *dir);
 
-/* Appends a line to `set-aside`, up to its bound of 1 MiB: the record in hex (as in a ring with id
+/* Appends a line to `quarantine`, up to its bound of 1 MiB: the record in hex (as in a ring with id
  * 0), a space, `why`. Returns 0; 1 if the file already has the record (a repeat, perhaps after a
  * crash: nothing is written); -1 if it is full or fails. Reads the whole file. */
-int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, const char *why);
+int spool_dir_quarantine(struct spool_dir *dir, const struct record *record, const char *why);
 
 /* --- both sides: the contents of `edge` --- */
 uint64_t spool_dir_edge_id(const struct spool_dir *dir);

@@ -45,7 +45,7 @@ async function settles(broker, page, ms) {
 
 
 describe('a click', () => {
-  test('shows before anything is answered, and stands once it is', async (t) => {
+  test('shows before anything is answered, and stays once it is', async (t) => {
     const { context, broker } = await setUp(t);
     broker.total(ARTICLE, FEW);
     const { bar } = await openBar(context);
@@ -310,7 +310,7 @@ describe('a refusal', () => {
     await bar.becomes({ status: /^Not counted yet/, pressed: 'wow', pending: 'wow' });
   });
 
-  test('of a broker without an answer is no success: it is said that it waits', async (t) => {
+  test('that the broker does not answer is not shown as a success: the bar says that it waits', async (t) => {
     const { context, broker } = await setUp(t, { clock: true });
     const { page, bar } = await openBar(context);
     await bar.becomes({ sum: '0' });
@@ -494,7 +494,7 @@ describe('the connection', () => {
     assert.equal(most, 1, `${most} under way`);
   });
 
-  test('with a dead peer is given up and made anew', async (t) => {
+  test('with a dead peer is given up and made again', async (t) => {
     const { context, broker } = await setUp(t, { clock: true, tolerate: LOST_CONNECTION });
     const { page, bar } = await openBar(context);
     await bar.becomes({ sum: '0' });
@@ -546,7 +546,7 @@ describe('the connection', () => {
     await new Bar(page).becomes({ sum: '0' });
   });
 
-  test('is let go by a page that is put by, and comes back with it', async (t) => {
+  test('is closed when the browser puts the page by, and comes back with it', async (t) => {
     const { context, broker } = await setUp(t);
     const { page, bar } = await openBar(context);
     await bar.becomes({ sum: '0' });

@@ -110,7 +110,7 @@ test('counts, change and order move as the totals do', async (t) => {
   assert.equal(await figure(page, 'articles'), '6');
 });
 
-test('what a feed publishes again is no gain', async (t) => {
+test('what a feed publishes again is not a gain', async (t) => {
   const { context, broker } = await setUp(t, { articles: 2 });
   const page = await openDashboard(context);
   await equal(async () => (await order(page)).length, 2);
@@ -168,7 +168,7 @@ test('a connection that is lost is said, and heals', async (t) => {
   react(broker, name(2), 'sad', 4);
   await equal(() => page.locator('#state').innerText(), 'Live', 15_000);
   await equal(() => cell(page, name(2), 'gained'), '+4');
-  assert.equal(await cell(page, name(2), 'rate'), '', 'what moved meanwhile is no rate of now');
+  assert.equal(await cell(page, name(2), 'rate'), '', 'what moved meanwhile is not a rate of now');
 });
 
 test('the rate is the truth from the first seconds, and says over what time', async (t) => {

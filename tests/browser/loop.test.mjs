@@ -399,7 +399,7 @@ describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does 
     const { page, bar } = await openArticle(context, article);
     await elsewhere.becomes({ sum: '0' });
     await bar.becomes({ sum: '0' });
-    await context.setOffline(true); // of what is opened anew; so cut what is there, too
+    await context.setOffline(true); // of new connections only; so cut those that are open, too
     await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pagehide')));
     await bar.click('sad');
     await bar.becomes({ pending: 'sad' });

@@ -1,4 +1,4 @@
-/* What a site gets: the bar's size, its manners among others, languages, states, events, and what stands beside it: counts and the frame. */
+/* What a site gets: the bar's size, its manners among others, languages, states, events, and what comes with it: counts and the frame. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -77,7 +77,7 @@ describe('the connection', () => {
     assert.equal(broker.sessions.length, 1);
   });
 
-  test('is let go by a tab that nobody looks at for a minute, and comes back with the reader', async (t) => {
+  test('is closed after a minute in a hidden tab, and comes back with the reader', async (t) => {
     const { context, broker } = await setUp(t, { clock: true });
     const { page, bar } = await openPage(context);
     await bar.becomes({ sum: '0' });
@@ -122,7 +122,7 @@ describe('the connection', () => {
     assert.equal(broker.sessions.length, 1);
   });
 
-  test('proves the reader by a token, and is made anew with another', async (t) => {
+  test('proves the reader by a token, and is made again with another', async (t) => {
     const { context, broker } = await setUp(t);
     const { page, bar } = await openPage(context, attributesOf({ token: 'first.of.them' }));
     await bar.becomes({ sum: '0' });
@@ -311,7 +311,7 @@ describe('a page', () => {
     assert.deepEqual(await page.evaluate(() => heard), ['constructor']);
   });
 
-  test('sees what stands in the element, and is told on the console, where the article is none', async (t) => {
+  test('sees what is in the element, and is told on the console, where the article is none', async (t) => {
     const { context } = await setUp(t);
     const said = [];
     context.on('console', (message) => said.push(message.text()));
@@ -356,7 +356,7 @@ describe('the words', () => {
       const [first, second] = [await bar.button('like').boundingBox(), await bar.button('dislike').boundingBox()];
       assert.equal(first.x < second.x, dir === 'ltr');
       await assertLayout(page, { inside: '[part=card] *:not(legend)', apart: ['button'], fits: [['[part=label]', 'button']] });
-      if (lang !== 'fr_FR') { // which works, and is no language tag: the page's fault
+      if (lang !== 'fr_FR') { // which works, and is not a language tag: the page's fault
         await assertAccessible(page);
       }
       await keepShot(page, `language-${lang}`);
@@ -411,7 +411,7 @@ describe('looks', () => {
     test(`move nothing at ${width} pixels where the page keeps the room that docs/embedding.md says`, async (t) => {
       const readme = readFileSync(new URL('../../docs/embedding.md', import.meta.url), 'utf8');
       const css = readme.split('\n').filter((line) => /min-height: [\d.]+em/.test(line)).join('\n');
-      const below = (url) => hostPage(url, SITE).replace('</main>', `<p>${'What stands below. '.repeat(40)}</p></main>`);
+      const below = (url) => hostPage(url, SITE).replace('</main>', `<p>${'What comes below. '.repeat(40)}</p></main>`);
       const { context, broker } = await setUp(t, {
         viewport: { width, height: 900 }, pages: { '/room.css': ['text/css', css], '/below': ['text/html; charset=utf-8', below] },
       });

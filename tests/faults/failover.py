@@ -89,7 +89,7 @@ class Failover:
             other.execute_command("REPLICAOF", "127.0.0.1", self.edge.redis_port)
 
     def move(self):
-        """Who connects from now on reaches the new primary; who is connected stays where they are."""
+        """New connections reach the new primary; existing ones stay where they are."""
         self.name.to = self.edge.redis_port
 
     def fail_over(self):

@@ -15,7 +15,7 @@ Verdict = collections.namedtuple("Verdict", "acknowledged lost invented overtake
 
 
 def held(edge):
-    """article → {reader hash: Held}, as it stands in Redis. Not Store.registers(): its assertions would hide what is counted here."""
+    """article → {reader hash: Held}, as it is in Redis. Not Store.registers(): its assertions would hide what is counted here."""
     store = edge.store
     kinds = store.kinds()
     kinds[0] = "none"
@@ -112,12 +112,12 @@ def wait_shown(seen, truth):
 
 
 def books(edge):
-    """admitted, applied, set aside, lost: by the spool's header and Redis."""
+    """admitted, applied, quarantined, lost: by the spool's header and Redis."""
     store = edge.store
     gone = store.books()
-    aside, lost, applied = gone["set_aside"], gone["lost"], gone["applied"]
-    for _position, sequence, ring_aside, ring_lost, _edge in store.rings().values():
-        applied += sequence - ring_aside - ring_lost
-        aside += ring_aside
+    quarantined, lost, applied = gone["quarantined"], gone["lost"], gone["applied"]
+    for _position, sequence, ring_quarantined, ring_lost, _edge in store.rings().values():
+        applied += sequence - ring_quarantined - ring_lost
+        quarantined += ring_quarantined
         lost += ring_lost
-    return edge.header.admitted(), applied, aside, lost
+    return edge.header.admitted(), applied, quarantined, lost

@@ -274,7 +274,7 @@ def _torn(schedule, rng):
 
 
 def _start_once_more(schedule):
-    """The same counts in the end are no proof: mostly what is left says what is said again behind it."""
+    """The same counts in the end prove nothing: mostly what is left says what is said again behind it."""
     edge = schedule.edge
     edge.kill("redis")
     edge.start("redis", ready=False)
@@ -334,7 +334,7 @@ def _another_boot(schedule, rng):
 
 @kind("spool-damaged", "spool: a record damaged", ["broker", "collector", "redis", "collector-redis", "spool"], never_with=["rewind"])
 def _damaged(schedule, rng):
-    """One record a ring at most, which Redis has not applied and after which another one stands: what is lost then is that one, and is
+    """One record a ring at most, which Redis has not applied and which another one follows: what is lost then is that one, and is
     counted so."""
     edge = schedule.edge
     edge.kill("collector")

@@ -316,10 +316,10 @@ class Schedule:
                 step.lost, step.doubled = step.lost + missing, step.doubled + surplus
 
     def _judge_books(self):
-        admitted, applied, aside, lost = judge.books(self.edge)
-        if admitted != applied + aside + lost or aside != 0 or lost != len(self.excused):
-            self.problem("books: admitted %d, applied %d, set aside %d, lost %d of which %d were damaged on purpose" % (
-                admitted, applied, aside, lost, len(self.excused)))
+        admitted, applied, quarantined, lost = judge.books(self.edge)
+        if admitted != applied + quarantined + lost or quarantined != 0 or lost != len(self.excused):
+            self.problem("books: admitted %d, applied %d, quarantined %d, lost %d of which %d were damaged on purpose" % (
+                admitted, applied, quarantined, lost, len(self.excused)))
 
     def _audit(self):
         done = subprocess.run(self.edge.command_argv("audit"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.edge.env,

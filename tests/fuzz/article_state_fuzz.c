@@ -1,5 +1,5 @@
 /* article_state_parse: what it accepts is within its bounds, is an object that cJSON reads the same
- * where it is no word, comes out the same when written again, and changes only when it says. */
+ * unless it is a word, comes out the same when written again, and changes only when it says. */
 #include "core/article_state.h"
 #include "fuzz.h"
 

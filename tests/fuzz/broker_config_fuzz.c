@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     FUZZ_CHECK(broker_config_judge(&config, true, on_said, &less) == less.fatal &&
                less.fatal <= said.fatal);
 
-    /* What is appended holds, whatever stands before it. */
+    /* What is appended holds, whatever precedes it. */
     char *text = malloc(bytes + sizeof more);
     if (text == NULL)
         abort();

@@ -14,7 +14,7 @@ static void check_numbers(const struct collector_status *status)
                           status->changed,
                           status->repeated,
                           status->superseded,
-                          status->set_aside,
+                          status->quarantined,
                           status->lost,
                           status->damaged,
                           status->in_spool,

@@ -86,7 +86,7 @@ static void check_consumer(unsigned char *memory, uint64_t applied)
     FUZZ_CHECK(spool_read_position(memory) == consumer.read);
 }
 
-/* Appends until the ring is full: exactly those, and what stood there, are then to be had. */
+/* Appends until the ring is full: then exactly those, and what was there, can be read. */
 static void check_producer(unsigned char *memory)
 {
     struct spool_producer producer;

@@ -516,7 +516,7 @@ int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *pay
     platform_point();
     if (!link->up || bytes >= BROKER_PAYLOAD_BYTES)
         return -1;
-    if (link->lost) { /* into a connection that is no more */
+    if (link->lost) { /* into a connection that is gone */
         if (mid != NULL)
             *mid = ++link->mids;
         return 0;

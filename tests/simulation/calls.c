@@ -86,6 +86,10 @@ static void put_state(unsigned number)
 {
     const struct redis_shard *shard = &redis.now.shard[number];
     printf("{\"version\":%" PRIu64 ",\"articles\":%" PRIu32 ",", shard->version, shard->articles);
+    if (redis.now.store.id != 0)
+        printf("\"of\":\"%016" PRIx64 "\",", redis.now.store.id);
+    if (shard->store != 0)
+        printf("\"store\":\"%016" PRIx64 "\",", shard->store);
     if (shard->pause_to != 0)
         printf("\"pause\":\"%" PRIu64 " %" PRIu64 " %016" PRIx64 "\",", shard->pause_from,
                shard->pause_to, shard->pause_whose);

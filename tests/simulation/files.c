@@ -568,11 +568,11 @@ void spool_dir_set_clock_bad(struct spool_dir *dir, bool bad)
     spool_edge_set_clock_bad(edge_of(dir), bad);
 }
 
-int spool_dir_set_aside(struct spool_dir *dir, const struct record *record, const char *why)
+int spool_dir_quarantine(struct spool_dir *dir, const struct record *record, const char *why)
 {
     platform_point();
-    world_tell("  set aside at %llu: %s", (unsigned long long)record->position, why);
-    judge_set_aside(dir->edge, record);
+    world_tell("  quarantined at %llu: %s", (unsigned long long)record->position, why);
+    judge_quarantine(dir->edge, record);
     return 0;
 }
 

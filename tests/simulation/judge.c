@@ -11,19 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WISHES_MAX 224
+#define REQUESTS_MAX 224
 #define RINGS_MAX 64
 #define TOTALS_MAX 512
 #define CLICK_MARGIN_US 2000
 
 /* One record in a ring. */
-struct wish {
+struct request {
     unsigned reader, article, edge, shard;
     int kind;
     uint32_t send;
     uint64_t click_us, flight_us;
     bool clock_good;
-    bool optional;        /* it was lost in a way that was not promised against, or set aside */
+    bool optional;        /* it was lost in a way that was not promised against, or quarantined */
     bool unheld;          /* at a loss of power or a damage: no ring held it then */
     bool torn, recovered; /* its broker was killed in the append; it was found whole all the same */
     uint64_t value, ring_id, position;
@@ -52,11 +52,11 @@ struct shown {
 
 struct judge_counts judge_counts;
 
-static struct wish wishes[WISHES_MAX];
-static unsigned n_wishes;
+static struct request requests[REQUESTS_MAX];
+static unsigned n_requests;
 static struct ring rings[RINGS_MAX];
 static unsigned n_rings;
-static struct going lanes[WORLD_EDGES][WORLD_SHARDS];
+static struct going pipelines[WORLD_EDGES][WORLD_SHARDS];
 static struct shown shown[TOTALS_MAX];
 static unsigned n_shown;
 static uint64_t newest_version[WORLD_SHARDS];
@@ -71,8 +71,8 @@ static struct {
 
 void judge_begin(void)
 {
-    n_wishes = n_rings = n_shown = 0;
-    memset(lanes, 0, sizeof lanes);
+    n_requests = n_rings = n_shown = 0;
+    memset(pipelines, 0, sizeof pipelines);
     memset(newest_version, 0, sizeof newest_version);
     memset(published, 0, sizeof published);
     memset(interrupted_us, 0, sizeof interrupted_us);
@@ -115,11 +115,11 @@ static void check_stamp(const struct broker_message *message, const struct recor
 void judge_admitted(const struct broker_message *message, const struct record *record,
                     const struct files_ring *file, uint64_t last)
 {
-    if (n_wishes == WISHES_MAX)
+    if (n_requests == REQUESTS_MAX)
         abort();
-    struct wish *wish = &wishes[n_wishes++];
+    struct request *request = &requests[n_requests++];
     uint64_t now = (world_edge_ms(message->edge) - STAMP_EPOCH_UNIX_MS) * STAMP_COUNTS;
-    *wish = (struct wish){
+    *request = (struct request){
         .reader = message->reader,
         .article = message->article,
         .edge = message->edge,
@@ -136,47 +136,47 @@ void judge_admitted(const struct broker_message *message, const struct record *r
     };
     /* A repeat without an age claims to have been clicked when it was sent. */
     if (message->age_ms == 0 && message->sent_us != message->click_us)
-        wish->clock_good = false;
-    memcpy(wish->copy,
+        request->clock_good = false;
+    memcpy(request->copy,
            file->memory + SPOOL_HEADER_BYTES +
                record->position % (file->bytes - SPOOL_HEADER_BYTES),
-           wish->bytes);
-    for (unsigned i = 0; i + 1 < n_wishes; i++)
-        if (wishes[i].ring_id == wish->ring_id && wishes[i].value == wish->value &&
-            wishes[i].reader == wish->reader && wishes[i].article == wish->article)
-            find_ring(wish->ring_id)->twins = true;
+           request->bytes);
+    for (unsigned i = 0; i + 1 < n_requests; i++)
+        if (requests[i].ring_id == request->ring_id && requests[i].value == request->value &&
+            requests[i].reader == request->reader && requests[i].article == request->article)
+            find_ring(request->ring_id)->twins = true;
     check_stamp(message, record, last);
     judge_counts.admitted++;
     world_tell("edge %u admits message %u: ring %016" PRIx64 " position %" PRIu64 " stamp %" PRIu64,
-               message->edge, message->send, wish->ring_id, wish->position, record->stamp);
+               message->edge, message->send, request->ring_id, request->position, record->stamp);
 }
 
 void judge_torn(void)
 {
-    wishes[n_wishes - 1].torn = wishes[n_wishes - 1].optional = true;
+    requests[n_requests - 1].torn = requests[n_requests - 1].optional = true;
     world_tell("… and is killed in the middle of it");
 }
 
-void judge_set_aside(unsigned edge, const struct record *record)
+void judge_quarantine(unsigned edge, const struct record *record)
 {
-    for (unsigned i = 0; i < n_wishes; i++)
-        if (wishes[i].edge == edge && wishes[i].position == record->position &&
-            wishes[i].value == (record->stamp << 4 | record->kind)) {
-            wishes[i].optional = true;
-            if (!redis.was_poisoned[wishes[i].shard])
-                world_wrong("a reaction was set aside that can be applied");
+    for (unsigned i = 0; i < n_requests; i++)
+        if (requests[i].edge == edge && requests[i].position == record->position &&
+            requests[i].value == (record->stamp << 4 | record->kind)) {
+            requests[i].optional = true;
+            if (!redis.was_poisoned[requests[i].shard])
+                world_wrong("a reaction was quarantined that can be applied");
             return;
         }
-    world_wrong("a reaction was set aside that nobody made");
+    world_wrong("a reaction was quarantined that nobody made");
 }
 
 /* --- Redis --- */
 
-static bool lies_whole(const struct wish *wish, const struct files_ring *file)
+static bool lies_whole(const struct request *request, const struct files_ring *file)
 {
     uint64_t capacity = file->bytes - SPOOL_HEADER_BYTES;
-    return memcmp(file->memory + SPOOL_HEADER_BYTES + wish->position % capacity, wish->copy,
-                  wish->bytes) == 0;
+    return memcmp(file->memory + SPOOL_HEADER_BYTES + request->position % capacity, request->copy,
+                  request->bytes) == 0;
 }
 
 void judge_call(uint64_t ring_id, uint64_t from, uint64_t to)
@@ -198,18 +198,19 @@ void judge_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t valu
 {
     bool made = false, counted = false;
     int who = world_find_reader((int)article, reader);
-    for (unsigned i = 0; i < n_wishes; i++) {
-        struct wish *wish = &wishes[i];
-        if (wish->article != article || (int)wish->reader != who || wish->value != value)
+    for (unsigned i = 0; i < n_requests; i++) {
+        struct request *request = &requests[i];
+        if (request->article != article || (int)request->reader != who || request->value != value)
             continue;
         made = true;
-        if (!counted && wish->ring_id == under_way.ring_id && wish->position >= under_way.from &&
-            wish->position < under_way.to && wish->counted_in != under_way.number) {
+        if (!counted && request->ring_id == under_way.ring_id &&
+            request->position >= under_way.from && request->position < under_way.to &&
+            request->counted_in != under_way.number) {
             counted = true;
-            wish->counted_in = under_way.number;
+            request->counted_in = under_way.number;
             under_way.voted++;
         }
-        wish->truths |= after == value ? 1u : 1u << (1 + (after & 15));
+        request->truths |= after == value ? 1u : 1u << (1 + (after & 15));
     }
     if (!made)
         world_wrong("a reaction was applied that nobody made: shard %u article %u", shard, article);
@@ -219,11 +220,11 @@ void judge_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t valu
 }
 
 /* Whether a torn record's place was given to the next one, which was acknowledged. */
-static bool place_reused(const struct wish *torn)
+static bool place_reused(const struct request *torn)
 {
-    for (unsigned i = 0; i < n_wishes; i++)
-        if (!wishes[i].torn && wishes[i].ring_id == torn->ring_id &&
-            wishes[i].position == torn->position)
+    for (unsigned i = 0; i < n_requests; i++)
+        if (!requests[i].torn && requests[i].ring_id == torn->ring_id &&
+            requests[i].position == torn->position)
             return true;
     return false;
 }
@@ -234,15 +235,16 @@ static bool place_reused(const struct wish *torn)
 static uint64_t records_before(uint64_t ring_id, uint64_t position)
 {
     uint64_t records = 0;
-    for (unsigned i = 0; i < n_wishes; i++) {
-        struct wish *wish = &wishes[i];
-        if (wish->ring_id != ring_id || wish->position >= position)
+    for (unsigned i = 0; i < n_requests; i++) {
+        struct request *request = &requests[i];
+        if (request->ring_id != ring_id || request->position >= position)
             continue;
-        if (wish->torn && !wish->recovered) {
+        if (request->torn && !request->recovered) {
             const struct files_ring *file = files_find(ring_id);
-            wish->recovered = file != NULL && file->name == FILES_OLD && lies_whole(wish, file);
+            request->recovered =
+                file != NULL && file->name == FILES_OLD && lies_whole(request, file);
         }
-        records += !wish->torn || (wish->recovered && !place_reused(wish));
+        records += !request->torn || (request->recovered && !place_reused(request));
     }
     return records;
 }
@@ -252,6 +254,8 @@ static uint64_t records_before(uint64_t ring_id, uint64_t position)
 static void check_store(unsigned edge)
 {
     uint64_t store = redis.now.store.id;
+    if (store == 0)
+        world_wrong("edge %u applies where there is no store", edge);
     if (store_of[edge] != 0 && store_of[edge] != store && !adopts[edge] && !happened[JUDGE_POWER])
         world_wrong("edge %u applies to another store than before, and nobody adopted it", edge);
     if (store_of[edge] != store)
@@ -273,11 +277,11 @@ void judge_position(unsigned shard, const struct redis_ring *before, const struc
     check_store(judge_edge(after->edge));
     if (after->position > ring->highest)
         ring->highest = after->position;
-    /* Which of two twins a vote stands for nobody can tell. */
-    if (!ring->twins && after->sequence - after->aside - after->lost != after->voted)
-        world_wrong("of %" PRIu64 " reactions in a ring %" PRIu64 " were set aside, %" PRIu64
+    /* Nobody can tell to which of two twins a vote belongs. */
+    if (!ring->twins && after->sequence - after->quarantined - after->lost != after->voted)
+        world_wrong("of %" PRIu64 " reactions in a ring %" PRIu64 " were quarantined, %" PRIu64
                     " lost, and %" PRIu64 " applied",
-                    after->sequence, after->aside, after->lost, after->voted);
+                    after->sequence, after->quarantined, after->lost, after->voted);
     if (records != after->sequence)
         world_wrong("a ring's position says that %" PRIu64
                     " reactions came before it, not %" PRIu64,
@@ -347,51 +351,64 @@ void judge_shard(unsigned shard)
 
 /* --- the collector's calls --- */
 
-static struct going *lane_of(const struct redis_words *words, uint64_t *ring_id)
+/* A batch is an EVALSHA, the question for the position an EVAL of position.lua. */
+static bool is_batch(const struct redis_words *words)
 {
-    bool call = words->bytes[0] == 7 && memcmp(words->word[0], "EVALSHA", 7) == 0;
-    bool ask = words->bytes[0] == 4 && memcmp(words->word[0], "HGET", 4) == 0;
-    if (!call && !ask)
+    return words->bytes[0] == 7 && memcmp(words->word[0], "EVALSHA", 7) == 0;
+}
+
+static struct going *pipeline_of(const struct redis_words *words, uint64_t *ring_id)
+{
+    bool call = is_batch(words);
+    if (!call && !redis_is_position(words))
         return NULL;
-    *ring_id = strtoull(words->word[call ? 7 : 2], NULL, 16);
-    unsigned shard = (unsigned)strtoul(words->word[call ? 3 : 1] + strlen("tally:{"), NULL, 10);
+    *ring_id = strtoull(words->word[call ? 8 : 6], NULL, 16);
+    unsigned shard = (unsigned)strtoul(words->word[3] + strlen("tally:{"), NULL, 10);
     for (int i = 0; i < FILES_MAX; i++)
         if (files[i].used && files[i].name == FILES_RING && files[i].id == *ring_id)
-            return &lanes[platform_now->edge][shard];
+            return &pipelines[platform_now->edge][shard];
     return NULL;
 }
 
 void judge_sent(const struct redis_words *words)
 {
     uint64_t ring_id;
-    struct going *lane = lane_of(words, &ring_id);
-    if (lane == NULL)
+    struct going *pipeline = pipeline_of(words, &ring_id);
+    if (pipeline == NULL)
         return;
-    if (lane->ring_id != ring_id)
-        *lane = (struct going){.ring_id = ring_id};
-    if (words->bytes[0] == 7)
-        lane->sent_to = bytes_get_u64(words->word[9]);
+    if (pipeline->ring_id != ring_id)
+        *pipeline = (struct going){.ring_id = ring_id};
+    if (is_batch(words))
+        pipeline->sent_to = bytes_get_u64(words->word[10]);
+}
+
+/* Whether a position was answered, and not a refusal. */
+static bool is_position(const redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+           strcmp(reply->element[0]->str, "at") == 0;
 }
 
 void judge_reply(const struct redis_words *words, const redisReply *reply)
 {
     uint64_t ring_id;
-    struct going *lane = lane_of(words, &ring_id);
-    if (lane == NULL || lane->ring_id != ring_id)
+    struct going *pipeline = pipeline_of(words, &ring_id);
+    if (pipeline == NULL || pipeline->ring_id != ring_id)
         return;
-    if (words->bytes[0] == 4) {
-        lane->going = reply != NULL && reply->type != REDIS_REPLY_ERROR;
-        lane->sent_to =
-            lane->going && reply->type == REDIS_REPLY_STRING ? bytes_get_u64(reply->str) : 0;
+    if (!is_batch(words)) {
+        pipeline->going = is_position(reply);
+        pipeline->sent_to = pipeline->going && reply->element[1]->len > 0
+                                ? bytes_get_u64(reply->element[1]->str)
+                                : 0;
     } else if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6) {
-        lane->going = false;
+        pipeline->going = false;
     }
 }
 
 void judge_ended(const struct event_base *process)
 {
     if (process->kind == PLATFORM_COLLECTOR) {
-        memset(lanes[process->edge], 0, sizeof lanes[process->edge]);
+        memset(pipelines[process->edge], 0, sizeof pipelines[process->edge]);
         return;
     }
     interrupted_us[process->edge] = world.us + 1;
@@ -436,17 +453,17 @@ static bool says(const char *payload, const char *name, const char *value)
     return strstr(payload, want) != NULL;
 }
 
-static bool is_true(const struct wish *wish, const char *payload)
+static bool is_true(const struct request *request, const char *payload)
 {
-    if (!says(payload, "reaction", world.kinds.name[wish->kind]))
+    if (!says(payload, "reaction", world.kinds.name[request->kind]))
         return false;
-    if (says(payload, "outcome", wish->kind == 0 ? "retracted" : "counted"))
-        return (wish->truths & 1) != 0;
+    if (says(payload, "outcome", request->kind == 0 ? "retracted" : "counted"))
+        return (request->truths & 1) != 0;
     if (!says(payload, "outcome", "superseded"))
         return false;
     for (int kind = 0; kind <= WORLD_KINDS; kind++)
         if (says(payload, "current", world.kinds.name[kind]))
-            return (wish->truths & 1u << (1 + kind)) != 0;
+            return (request->truths & 1u << (1 + kind)) != 0;
     return false;
 }
 
@@ -457,10 +474,10 @@ void judge_receipt(const char *client, const char *payload, const unsigned char 
     judge_counts.receipts++;
     if (bytes == sizeof send)
         memcpy(&send, correlation, sizeof send);
-    for (unsigned i = 0; i < n_wishes; i++)
-        if (wishes[i].send == send && client[4] - '0' == (int)wishes[i].reader &&
-            strstr(payload, world.article[wishes[i].article].name) != NULL &&
-            is_true(&wishes[i], payload))
+    for (unsigned i = 0; i < n_requests; i++)
+        if (requests[i].send == send && client[4] - '0' == (int)requests[i].reader &&
+            strstr(payload, world.article[requests[i].article].name) != NULL &&
+            is_true(&requests[i], payload))
             return;
     world_wrong("a receipt is not true: message %u of %s: %s", send, client, payload);
 }
@@ -468,38 +485,38 @@ void judge_receipt(const char *client, const char *payload, const unsigned char 
 /* --- losses --- */
 
 /* Whether a record lies whole in a ring file from which it will be applied. */
-static bool is_held(const struct wish *wish)
+static bool is_held(const struct request *request)
 {
-    const struct files_ring *file = files_find(wish->ring_id);
+    const struct files_ring *file = files_find(request->ring_id);
     if (file == NULL)
         return false;
-    if (!lies_whole(wish, file))
+    if (!lies_whole(request, file))
         return false;
     return file->name != FILES_RING || file->power_lost ||
-           wish->position >= spool_read_position(file->memory);
+           request->position >= spool_read_position(file->memory);
 }
 
-static bool is_applied(const struct wish *wish)
+static bool is_applied(const struct request *request)
 {
-    const struct redis_ring *ring = redis_find_ring(wish->shard, wish->ring_id);
-    return ring != NULL ? wish->position < ring->position
-                        : redis_is_folded(wish->shard, wish->ring_id);
+    const struct redis_ring *ring = redis_find_ring(request->shard, request->ring_id);
+    return ring != NULL ? request->position < ring->position
+                        : redis_is_folded(request->shard, request->ring_id);
 }
 
 void judge_lost(enum judge_loss loss)
 {
     happened[loss] = true;
-    for (unsigned i = 0; i < n_wishes; i++) {
-        struct wish *wish = &wishes[i];
-        bool held = is_held(wish);
+    for (unsigned i = 0; i < n_requests; i++) {
+        struct request *request = &requests[i];
+        bool held = is_held(request);
         if ((loss == JUDGE_POWER || loss == JUDGE_DAMAGE) && !held)
-            wish->unheld = true;
-        if (wish->optional || held || is_applied(wish))
+            request->unheld = true;
+        if (request->optional || held || is_applied(request))
             continue;
-        if (loss == JUDGE_REDIS_WENT_BACK && files_find(wish->ring_id) == NULL && !wish->unheld &&
-            !happened[JUDGE_WIPED])
+        if (loss == JUDGE_REDIS_WENT_BACK && files_find(request->ring_id) == NULL &&
+            !request->unheld && !happened[JUDGE_WIPED])
             world_wrong("a ring was deleted before Redis had its reactions for good");
-        wish->optional = true;
+        request->optional = true;
         judge_counts.optional++;
     }
 }
@@ -534,9 +551,9 @@ static void check_awake(unsigned edge)
         wire_due(process) || happened[JUDGE_POWER] || happened[JUDGE_DAMAGE])
         return;
     for (unsigned s = 0; s < world.shards; s++) {
-        const struct going *lane = &lanes[edge][s];
-        if (lane->going && own->file[s] >= 0 && files[own->file[s]].id == lane->ring_id &&
-            spool_write_position(files[own->file[s]].memory) > lane->sent_to)
+        const struct going *pipeline = &pipelines[edge][s];
+        if (pipeline->going && own->file[s] >= 0 && files[own->file[s]].id == pipeline->ring_id &&
+            spool_write_position(files[own->file[s]].memory) > pipeline->sent_to)
             world_wrong("the collector of edge %u sleeps though a reaction waits", edge);
     }
 }
@@ -608,16 +625,16 @@ static void check_register(unsigned reader, unsigned article)
     uint64_t held = redis_value(world.article[article].shard, article, world.hash[reader][article]);
     uint64_t least = 0;
     bool made = held == 0;
-    for (unsigned i = 0; i < n_wishes; i++) {
-        const struct wish *wish = &wishes[i];
-        if (wish->reader != reader || wish->article != article)
+    for (unsigned i = 0; i < n_requests; i++) {
+        const struct request *request = &requests[i];
+        if (request->reader != reader || request->article != article)
             continue;
-        made = made || wish->value == held;
-        if (!wish->optional && wish->value > least)
-            least = wish->value;
+        made = made || request->value == held;
+        if (!request->optional && request->value > least)
+            least = request->value;
     }
     if (!made)
-        world_wrong("reader %u's register on article %u holds what was never wished", reader,
+        world_wrong("reader %u's register on article %u holds what was never requested", reader,
                     article);
     if (held < least)
         world_wrong("an acknowledged reaction is lost: reader %u article %u", reader, article);
@@ -628,39 +645,41 @@ static void check_register(unsigned reader, unsigned article)
 static void check_click(unsigned reader, unsigned article)
 {
     uint64_t held = redis_value(world.article[article].shard, article, world.hash[reader][article]);
-    const struct wish *last = NULL;
-    for (unsigned i = 0; i < n_wishes; i++) {
-        const struct wish *wish = &wishes[i];
-        if (wish->reader != reader || wish->article != article)
+    const struct request *last = NULL;
+    for (unsigned i = 0; i < n_requests; i++) {
+        const struct request *request = &requests[i];
+        if (request->reader != reader || request->article != article)
             continue;
-        if (wish->optional || !wish->clock_good)
+        if (request->optional || !request->clock_good)
             return;
-        if (last == NULL || wish->click_us >= last->click_us)
-            last = wish;
+        if (last == NULL || request->click_us >= last->click_us)
+            last = request;
     }
-    for (unsigned i = 0; i < n_wishes && last != NULL; i++) {
-        const struct wish *wish = &wishes[i];
-        if (wish->reader == reader && wish->article == article && wish->kind != last->kind &&
-            wish->flight_us + CLICK_MARGIN_US >= last->click_us - wish->click_us)
+    for (unsigned i = 0; i < n_requests && last != NULL; i++) {
+        const struct request *request = &requests[i];
+        if (request->reader == reader && request->article == article &&
+            request->kind != last->kind &&
+            request->flight_us + CLICK_MARGIN_US >= last->click_us - request->click_us)
             return;
     }
     if (last != NULL && (held & 15) != (uint64_t)last->kind)
         world_wrong("reader %u's last click on article %u does not win", reader, article);
 }
 
-/* admitted = applied + set aside + lost, once nothing is in the rings. */
+/* admitted = applied + quarantined + lost, once nothing is in the rings. */
 static void check_books(unsigned edge, unsigned shard)
 {
     const struct redis_shard *redis_of = &redis.now.shard[shard];
     uint64_t admitted = 0, reckoned = 0, lost = (uint64_t)redis_of->lost[edge], optional = 0;
     if (happened[JUDGE_POWER] || happened[JUDGE_DAMAGE] || happened[JUDGE_WIPED])
         return;
-    for (unsigned i = 0; i < n_wishes; i++) {
-        admitted += wishes[i].edge == edge && wishes[i].shard == shard &&
-                    (!wishes[i].torn || wishes[i].recovered);
-        optional += wishes[i].edge == edge && wishes[i].shard == shard && wishes[i].optional;
+    for (unsigned i = 0; i < n_requests; i++) {
+        admitted += requests[i].edge == edge && requests[i].shard == shard &&
+                    (!requests[i].torn || requests[i].recovered);
+        optional += requests[i].edge == edge && requests[i].shard == shard && requests[i].optional;
     }
-    reckoned = (uint64_t)(redis_of->applied[edge] + redis_of->aside[edge] + redis_of->lost[edge]);
+    reckoned =
+        (uint64_t)(redis_of->applied[edge] + redis_of->quarantined[edge] + redis_of->lost[edge]);
     for (int i = 0; i < REDIS_RINGS; i++)
         if (redis_of->ring[i].id != 0 && redis_of->ring[i].edge == files_edge[edge].edge.id) {
             reckoned += redis_of->ring[i].sequence;

@@ -21,7 +21,7 @@ void judge_admitted(const struct broker_message *message, const struct record *r
 /* After judge_admitted: its broker was killed before the write position rose. Some or all of its
  * bytes may lie in the ring. It may count, but need not. */
 void judge_torn(void);
-void judge_set_aside(unsigned edge, const struct record *record);
+void judge_quarantine(unsigned edge, const struct record *record);
 
 /* In Redis: a call of the script begins; a vote was applied; a position, a version is given; a
  * script ended. */

@@ -1,5 +1,5 @@
-/* The processes of the simulation, and what stands in for the system under them: memory, libevent's
- * events, clocks, log. Collector and feed are the real ones (serve.c, relay.c and all that they
+/* The processes of the simulation, and what replaces the system under them: memory, libevent's
+ * events, clocks, log. Collector and feed are the real ones (serve.c, publisher.c and all that they
  * use); each runs on a struct event_base, which is the process here. It can be killed at any call
  * that it makes of the platform: it is left by a longjmp, its memory is freed, and what it mapped
  * or sent stays as it is. One thread. */

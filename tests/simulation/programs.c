@@ -6,10 +6,11 @@
 #include "wire.h"
 #include "world.h"
 
-#include "follow.h"
 #include "publish.h"
-#include "relay.h"
+#include "publisher.h"
 #include "serve.h"
+#include "store_link.h"
+#include "subscription.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,75 +97,86 @@ static void turn_collector(struct event_base *process)
 /* --- the feed, put together as in dashboard-feed/main.c --- */
 
 struct feed {
-    struct follow *follow;
+    struct store_link *link;
+    struct subscription *subscription;
     struct publish *publish;
-    struct relay *relay;
+    struct publisher *publisher;
 };
 
 static void on_store_ready(void *user)
 {
-    relay_store_ready(((struct feed *)user)->relay);
+    publisher_store_ready(((struct feed *)user)->publisher);
 }
 
 static void on_store_away(void *user)
 {
-    relay_store_away(((struct feed *)user)->relay);
+    publisher_store_away(((struct feed *)user)->publisher);
     judge_ended(platform_now);
+}
+
+static void on_store_lost(void *user)
+{
+    subscription_reset(((struct feed *)user)->subscription);
 }
 
 static void on_hint(void *user, uint32_t shard)
 {
-    relay_hint(((struct feed *)user)->relay, shard);
+    publisher_hint(((struct feed *)user)->publisher, shard);
 }
 
 static void on_broker_ready(void *user, const struct publish_mark *mark)
 {
-    relay_broker_ready(((struct feed *)user)->relay, mark);
+    publisher_broker_ready(((struct feed *)user)->publisher, mark);
 }
 
 static void on_broker_away(void *user)
 {
-    relay_broker_away(((struct feed *)user)->relay);
+    publisher_broker_away(((struct feed *)user)->publisher);
     judge_ended(platform_now);
 }
 
 static void on_collector(void *user, const char *payload, size_t bytes)
 {
-    char store[FOLLOW_STORE_ID_BYTES + 1] = "";
-    if (bytes == FOLLOW_STORE_ID_BYTES)
+    char store[STORE_IDENTITY_ID_BYTES + 1] = "";
+    if (bytes == STORE_IDENTITY_ID_BYTES)
         memcpy(store, payload, bytes);
-    follow_collector(((struct feed *)user)->follow, store);
+    store_link_collector(((struct feed *)user)->link, store);
 }
 
 static void on_retained(void *user, const char *article, size_t bytes, uint64_t version)
 {
-    relay_retained(((struct feed *)user)->relay, article, bytes, version);
+    publisher_retained(((struct feed *)user)->publisher, article, bytes, version);
 }
 
 static void on_listed(void *user)
 {
-    relay_listed(((struct feed *)user)->relay);
+    publisher_listed(((struct feed *)user)->publisher);
 }
 
 static void on_marked(void *user)
 {
-    relay_marked(((struct feed *)user)->relay);
+    publisher_marked(((struct feed *)user)->publisher);
 }
 
 static void start_feed(struct event_base *process)
 {
     struct feed *feed = calloc(1, sizeof *feed);
-    struct relay_config relay = {
+    struct publisher_config publisher = {
         .interval_ms = INTERVAL_MS,
         .repeat_ms = BROKER_REPEAT_MS,
         .publish_rate = world.publish_rate,
         .republish_rate = world.republish_rate,
         .max_articles = world.max_articles,
     };
-    struct follow_config follow = {
+    struct store_link_config link = {
         .host = "redis",
         .on_ready = on_store_ready,
         .on_away = on_store_away,
+        .on_lost = on_store_lost,
+        .user = feed,
+    };
+    struct subscription_config subscription = {
+        .host = "redis",
         .on_hint = on_hint,
         .user = feed,
     };
@@ -185,12 +197,15 @@ static void start_feed(struct event_base *process)
     if (feed == NULL)
         abort();
     process->program = feed;
-    feed->relay = relay_new(process, &relay);
-    feed->follow = follow_new(process, &follow);
-    feed->publish = publish_new(process, &publish, "{}");
-    if (feed->relay == NULL || feed->follow == NULL || feed->publish == NULL)
+    feed->publisher = publisher_new(process, &publisher);
+    feed->link = store_link_new(process, &link);
+    if (feed->link == NULL)
         abort();
-    relay_connect(feed->relay, feed->follow, feed->publish);
+    feed->subscription = subscription_new(process, feed->link, &subscription);
+    feed->publish = publish_new(process, &publish, "{}");
+    if (feed->publisher == NULL || feed->subscription == NULL || feed->publish == NULL)
+        abort();
+    publisher_connect(feed->publisher, feed->link, feed->publish);
     process->waits = true;
 }
 

@@ -7,7 +7,7 @@
 
 #define UNDER_WAY 24
 
-struct wish {
+struct request {
     bool there, settled;
     int kind;
     uint64_t click_us;
@@ -15,14 +15,14 @@ struct wish {
 };
 
 uint32_t reader_loses_percent;
-static struct wish wishes[WORLD_READERS][WORLD_ARTICLES];
+static struct request requests[WORLD_READERS][WORLD_ARTICLES];
 static struct broker_message under_way[UNDER_WAY];
 static unsigned n_under_way;
 static uint32_t sends;
 
 void reader_begin(void)
 {
-    memset(wishes, 0, sizeof wishes);
+    memset(requests, 0, sizeof requests);
     n_under_way = 0;
     sends = 0;
     reader_loses_percent = 0;
@@ -30,36 +30,36 @@ void reader_begin(void)
 
 static void post(unsigned reader, unsigned article, unsigned edge, uint32_t age_ms)
 {
-    const struct wish *wish = &wishes[reader][article];
+    const struct request *request = &requests[reader][article];
     if (n_under_way == UNDER_WAY || sends == READER_SENDS_MAX)
         return;
     under_way[n_under_way++] = (struct broker_message){
         .reader = reader,
         .edge = edge,
         .article = article,
-        .kind = wish->kind,
+        .kind = request->kind,
         .send = ++sends,
-        .click_us = wish->click_us,
+        .click_us = request->click_us,
         .sent_us = world.us,
         .age_ms = age_ms,
     };
-    world_tell("reader %u wishes %s for article %u: message %u to edge %u, age %u ms", reader,
-               world.kinds.name[wish->kind], article, sends, edge, age_ms);
+    world_tell("reader %u requests %s for article %u: message %u to edge %u, age %u ms", reader,
+               world.kinds.name[request->kind], article, sends, edge, age_ms);
 }
 
 void reader_click(unsigned reader, unsigned article, int kind, unsigned edge)
 {
-    wishes[reader][article] =
-        (struct wish){.there = true, .kind = kind, .click_us = world.us, .first_send = sends + 1};
+    requests[reader][article] = (struct request){
+        .there = true, .kind = kind, .click_us = world.us, .first_send = sends + 1};
     post(reader, article, edge, 0);
 }
 
 bool reader_repeat(unsigned reader, unsigned article, unsigned edge, bool plain)
 {
-    const struct wish *wish = &wishes[reader][article];
-    if (!wish->there || wish->settled)
+    const struct request *request = &requests[reader][article];
+    if (!request->there || request->settled)
         return false;
-    post(reader, article, edge, plain ? 0 : (uint32_t)((world.us - wish->click_us) / 1000));
+    post(reader, article, edge, plain ? 0 : (uint32_t)((world.us - request->click_us) / 1000));
     return true;
 }
 
@@ -93,9 +93,9 @@ void reader_receipt(const char *client, const char *payload, const unsigned char
         return;
     memcpy(&sent, correlation, sizeof sent);
     for (unsigned a = 0; a < WORLD_ARTICLES; a++)
-        if (wishes[reader][a].there && sent >= wishes[reader][a].first_send &&
+        if (requests[reader][a].there && sent >= requests[reader][a].first_send &&
             strstr(payload, world.article[a].name) != NULL)
-            wishes[reader][a].settled = true;
+            requests[reader][a].settled = true;
 }
 
 bool reader_settled(bool repeat)
@@ -103,7 +103,7 @@ bool reader_settled(bool repeat)
     bool all = n_under_way == 0;
     for (unsigned r = 0; r < world.readers; r++)
         for (unsigned a = 0; a < world.articles; a++) {
-            if (!wishes[r][a].there || wishes[r][a].settled)
+            if (!requests[r][a].there || requests[r][a].settled)
                 continue;
             all = all && sends == READER_SENDS_MAX;
             if (repeat)

@@ -1,6 +1,6 @@
-/* The readers' widgets and the network between them and the brokers. A widget keeps its last wish
- * on each article until a receipt tells what became of it, and sends it again, with its age. One
- * thread. */
+/* The readers' widgets and the network between them and the brokers. A widget keeps its last
+ * request on each article until a receipt tells what became of it, and sends it again, with its
+ * age. One thread. */
 #ifndef TALLY_SIMULATION_READER_H
 #define TALLY_SIMULATION_READER_H
 
@@ -16,8 +16,8 @@ void reader_begin(void);
  * matter. */
 void reader_click(unsigned reader, unsigned article, int kind, unsigned edge);
 
-/* Sends a wish that has no receipt once more. False where there is none. `plain`: without its age,
- * as a library's own redelivery is. */
+/* Sends a request that has no receipt once more. False where there is none. `plain`: without its
+ * age, as a library's own redelivery is. */
 bool reader_repeat(unsigned reader, unsigned article, unsigned edge, bool plain);
 
 /* The network does something with one of the messages under way: it arrives, or is lost, or arrives
@@ -32,7 +32,7 @@ void reader_receipt(const char *client, const char *payload, const unsigned char
 /* In how many of 100 cases a receipt, and a message, is lost. */
 extern uint32_t reader_loses_percent;
 
-/* Every wish was settled; repeats those that were not, where `repeat`. */
+/* Every request was settled; repeats those that were not, where `repeat`. */
 bool reader_settled(bool repeat);
 
 #endif

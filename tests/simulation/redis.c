@@ -13,22 +13,24 @@
 #define VOTE_BYTES 15
 #define VOTES_MAX 64
 #define PAUSE_MAX_US 2000000u
-#define REGISTER_FIXED 16 /* words of a call of register.lua before the articles */
+#define REGISTER_FIXED 18 /* words of a call of register.lua before the articles */
 #define WRONG_TYPE "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 struct redis redis;
 void (*redis_on_changed)(unsigned shard);
 
 /* The scripts' texts only have to differ. */
-extern const unsigned char register_lua[], store_lua[], fold_lua[], count_lua[], pause_lua[],
-    state_lua[], read_lua[], touch_lua[];
-extern const unsigned long register_lua_bytes, store_lua_bytes, fold_lua_bytes, count_lua_bytes,
-    pause_lua_bytes, state_lua_bytes, read_lua_bytes, touch_lua_bytes;
-const unsigned char register_lua[] = "register.lua", store_lua[] = "store.lua",
-                    fold_lua[] = "fold.lua", count_lua[] = "count.lua", pause_lua[] = "pause.lua",
+extern const unsigned char register_lua[], position_lua[], store_lua[], fold_lua[], count_lua[],
+    pause_lua[], state_lua[], read_lua[], touch_lua[];
+extern const unsigned long register_lua_bytes, position_lua_bytes, store_lua_bytes, fold_lua_bytes,
+    count_lua_bytes, pause_lua_bytes, state_lua_bytes, read_lua_bytes, touch_lua_bytes;
+const unsigned char register_lua[] = "register.lua", position_lua[] = "position.lua",
+                    store_lua[] = "store.lua", fold_lua[] = "fold.lua", count_lua[] = "count.lua",
+                    pause_lua[] = "pause.lua",
                     state_lua[] = "state.lua", /* no state is ever stored here */
     read_lua[] = "read.lua", touch_lua[] = "touch.lua";
 const unsigned long register_lua_bytes = sizeof register_lua - 1,
+                    position_lua_bytes = sizeof position_lua - 1,
                     store_lua_bytes = sizeof store_lua - 1, fold_lua_bytes = sizeof fold_lua - 1,
                     count_lua_bytes = sizeof count_lua - 1, pause_lua_bytes = sizeof pause_lua - 1,
                     state_lua_bytes = sizeof state_lua - 1, read_lua_bytes = sizeof read_lua - 1,
@@ -146,11 +148,11 @@ unsigned redis_lose(unsigned n)
     return lost;
 }
 
-void redis_wipe(void)
+void redis_wipe(bool at_once)
 {
     memset(&redis.now, 0, sizeof redis.now);
     redis.kept = 0;
-    redis.has_script = false;
+    redis.has_script = redis.has_script && at_once;
     redis.went_back = redis.wiped = true;
 }
 
@@ -219,7 +221,7 @@ void redis_total(unsigned article, int64_t count[KIND_MAX + 1], uint64_t *versio
 struct call {
     struct redis_shard *shard;
     unsigned number; /* of the shard */
-    uint64_t ring, from, to, sequence, aside, lost, edge;
+    uint64_t ring, from, to, sequence, quarantined, lost, edge, store;
     uint32_t threshold;
     bool renew;
     uint64_t last_version;
@@ -359,8 +361,8 @@ static void votes_of_article(struct call *call, unsigned article, const unsigned
 
 static void read_call(struct call *call, const struct redis_words *words)
 {
-    /* EVALSHA sha 4 heads changed meta rings, then the arguments. */
-    const char *const *argument = words->word + 6;
+    /* EVALSHA sha 5 heads changed meta rings tally:store, then the arguments. */
+    const char *const *argument = words->word + 7;
     memset(call, 0, sizeof *call);
     call->number = (unsigned)strtoul(argument[8], NULL, 10);
     call->shard = &redis.now.shard[call->number];
@@ -368,11 +370,12 @@ static void read_call(struct call *call, const struct redis_words *words)
     call->from = bytes_get_u64(argument[2]);
     call->to = bytes_get_u64(argument[3]);
     call->sequence = bytes_get_u64(argument[3] + 8);
-    call->aside = strtoull(argument[4], NULL, 10);
+    call->quarantined = strtoull(argument[4], NULL, 10);
     call->lost = strtoull(argument[5], NULL, 10);
     call->edge = bytes_get_u64(argument[6]);
     call->threshold = (uint32_t)strtoul(argument[7], NULL, 10);
     call->renew = argument[9][0] == '1';
+    call->store = strtoull(argument[10], NULL, 16);
     call->last_version = call->shard->version;
     call->last_number = call->shard->articles;
 }
@@ -381,7 +384,7 @@ void redis_ring_bytes(const struct redis_ring *ring, unsigned char out[REDIS_RIN
 {
     bytes_put_u64(out, ring->position);
     bytes_put_u64(out + 8, ring->sequence);
-    bytes_put_u64(out + 16, ring->aside);
+    bytes_put_u64(out + 16, ring->quarantined);
     bytes_put_u64(out + 24, ring->lost);
     bytes_put_u64(out + 32, ring->edge);
 }
@@ -391,7 +394,7 @@ static void move_position(struct call *call, struct redis_ring *ring)
     struct redis_ring moved = {.id = call->ring,
                                .position = call->to,
                                .sequence = call->sequence,
-                               .aside = call->aside,
+                               .quarantined = call->quarantined,
                                .lost = call->lost,
                                .edge = call->edge};
     if (ring == NULL) {
@@ -399,7 +402,7 @@ static void move_position(struct call *call, struct redis_ring *ring)
         if (ring == NULL)
             abort();
     } else {
-        moved.aside += ring->aside;
+        moved.quarantined += ring->quarantined;
         moved.lost += ring->lost;
     }
     moved.voted = ring->voted + judge_voted();
@@ -434,6 +437,35 @@ static uint64_t paused_us(const struct redis_shard *shard)
     return holds ? shard->pause_to - now : 0;
 }
 
+/* shard_store.lua: answers why nothing of that store may be applied to the shard. False: it may be.
+ */
+static bool refuses_store(const struct redis_shard *shard, uint64_t id, struct redis_reply *reply)
+{
+    char why[128];
+    bool data = false;
+    if (shard->store == id)
+        return false;
+    for (int i = 0; i < REDIS_RINGS; i++)
+        data = data || shard->ring[i].id != 0 || shard->folds > 0;
+    if (shard->store != 0)
+        snprintf(why, sizeof why,
+                 "store: its data belongs to %016" PRIx64 ", not to %016" PRIx64
+                 "; to count into it run the collector once with --adopt",
+                 shard->store, id);
+    else if (redis.now.store.id != id)
+        snprintf(why, sizeof why, "store: Redis no longer holds %016" PRIx64, id);
+    else if (data)
+        snprintf(why, sizeof why,
+                 "store: its data names no store; to count into it run the collector once with "
+                 "--adopt");
+    else
+        return false;
+    redisReply *all = array(reply, 2);
+    all->element[0] = words_of(reply, "store");
+    all->element[1] = words_of(reply, why);
+    return true;
+}
+
 static void run_register(const struct redis_words *words, struct redis_reply *reply)
 {
     struct call call;
@@ -448,6 +480,8 @@ static void run_register(const struct redis_words *words, struct redis_reply *re
         all->element[1] = text(reply, stored, ring != NULL ? sizeof stored : 0);
         return;
     }
+    if (refuses_store(call.shard, call.store, reply))
+        return;
     if (paused_us(call.shard) > 0) {
         redisReply *all = array(reply, 2);
         all->element[0] = words_of(reply, "paused");
@@ -472,6 +506,8 @@ static void run_register(const struct redis_words *words, struct redis_reply *re
     call.shard->articles = call.last_number;
     if (call.failure == NULL)
         move_position(&call, ring);
+    if (call.failure == NULL || call.last_version != version)
+        call.shard->store = call.store;
     if (call.last_version != version && redis_on_changed != NULL)
         redis_on_changed(call.number);
     judge_shard(call.number);
@@ -480,7 +516,7 @@ static void run_register(const struct redis_words *words, struct redis_reply *re
 
 static void run_register_told(const struct redis_words *words, struct redis_reply *reply)
 {
-    unsigned shard = (unsigned)strtoul(words->word[6 + 8], NULL, 10);
+    unsigned shard = (unsigned)strtoul(words->word[7 + 8], NULL, 10);
     calls_before(shard, words);
     run_register(words, reply);
     calls_after(shard, reply);
@@ -555,8 +591,8 @@ static void run_fold(const struct redis_words *words, struct redis_reply *reply)
     commit();
     unsigned edge = judge_edge(ring->edge);
     struct redis_shard *books = &redis.now.shard[shard];
-    books->applied[edge] += (int64_t)(ring->sequence - ring->aside - ring->lost);
-    books->aside[edge] += (int64_t)ring->aside;
+    books->applied[edge] += (int64_t)(ring->sequence - ring->quarantined - ring->lost);
+    books->quarantined[edge] += (int64_t)ring->quarantined;
     books->lost[edge] += (int64_t)ring->lost;
     if (books->folds == REDIS_RINGS)
         abort();
@@ -670,17 +706,25 @@ static void run_random(const struct redis_words *words, struct redis_reply *repl
 
 /* --- reading --- */
 
+/* EVAL position.lua 3 meta rings tally:store ring store adopt */
 static void run_position(const struct redis_words *words, struct redis_reply *reply)
 {
     unsigned char value[REDIS_RING_BYTES];
-    const struct redis_ring *ring =
-        redis_find_ring(shard_of_key(words->word[1]), strtoull(words->word[2], NULL, 16));
-    if (ring == NULL) {
-        add(reply, REDIS_REPLY_NIL);
+    unsigned number_of = shard_of_key(words->word[3]);
+    struct redis_shard *shard = &redis.now.shard[number_of];
+    uint64_t store = strtoull(words->word[7], NULL, 16);
+    const struct redis_ring *ring = redis_find_ring(number_of, strtoull(words->word[6], NULL, 16));
+    if (words->bytes[8] > 0 && shard->store != store) {
+        commit();
+        shard->store = store;
+    } else if (refuses_store(shard, store, reply)) {
         return;
     }
-    redis_ring_bytes(ring, value);
-    text(reply, value, sizeof value);
+    redisReply *all = array(reply, 2);
+    all->element[0] = words_of(reply, "at");
+    if (ring != NULL)
+        redis_ring_bytes(ring, value);
+    all->element[1] = text(reply, value, ring != NULL ? sizeof value : 0);
 }
 
 static void run_rings(const struct redis_words *words, struct redis_reply *reply)
@@ -915,7 +959,9 @@ static bool is(const struct redis_words *words, int i, const char *want)
  * only. */
 static const char *shard_error(const struct redis_words *words)
 {
-    bool writes = strncmp(words->word[0], "EVAL", 4) == 0 && !is(words, 1, (const char *)read_lua);
+    bool writes = strncmp(words->word[0], "EVAL", 4) == 0 &&
+                  !is(words, 1, (const char *)read_lua) &&
+                  (!is(words, 1, (const char *)position_lua) || words->bytes[8] > 0);
     for (int i = 1; i < words->n && i < 5; i++) {
         if (strncmp(words->word[i], "tally:{", 7) != 0)
             continue;
@@ -926,10 +972,17 @@ static const char *shard_error(const struct redis_words *words)
     return NULL;
 }
 
+bool redis_is_position(const struct redis_words *words)
+{
+    return is(words, 0, "EVAL") && is(words, 1, (const char *)position_lua);
+}
+
 static void run_eval(const struct redis_words *words, struct redis_reply *reply)
 {
     if (is(words, 1, (const char *)store_lua))
         run_store(words, reply);
+    else if (is(words, 1, (const char *)position_lua))
+        run_position(words, reply);
     else if (is(words, 1, (const char *)fold_lua))
         run_fold(words, reply);
     else if (is(words, 1, (const char *)count_lua))
@@ -958,8 +1011,6 @@ void redis_run(const struct redis_words *words, struct redis_reply *reply)
         run_eval(words, reply);
     else if (is(words, 0, "HRANDFIELD"))
         run_random(words, reply);
-    else if (is(words, 0, "HGET"))
-        run_position(words, reply);
     else if (is(words, 0, "HGETALL") && is(words, 1, "tally:store"))
         answer_store(reply);
     else if (is(words, 0, "HGETALL"))

@@ -1,6 +1,6 @@
-/* A model of Redis: what the store's keys hold, and the scripts register.lua, store.lua and
- * fold.lua step by step (collector/). It loses its last commits when it is told to. The
- * scripts themselves are tested in a real Redis by tests/system/test_register_script.py. One
+/* A model of Redis: what the store's keys hold, and the scripts register.lua, position.lua,
+ * store.lua and fold.lua step by step (collector/). It loses its last commits when it is told to.
+ * The scripts themselves are tested in a real Redis by tests/system/test_register_script.py. One
  * thread. */
 #ifndef TALLY_SIMULATION_REDIS_H
 #define TALLY_SIMULATION_REDIS_H
@@ -15,7 +15,7 @@
 #define REDIS_REGISTERS 64
 #define REDIS_RINGS 24
 #define REDIS_COMMITS 8         /* the last ones, which it may lose … */
-#define REDIS_LOSES_US 2500000u /* … if they are no older */
+#define REDIS_LOSES_US 2500000u /* … unless they are older */
 
 struct redis_head {
     bool exists;
@@ -33,7 +33,7 @@ struct redis_register {
 };
 
 struct redis_ring {
-    uint64_t id, position, sequence, aside, lost, edge; /* id 0: none */
+    uint64_t id, position, sequence, quarantined, lost, edge; /* id 0: none */
     uint64_t voted; /* not Redis's: how many reactions were applied on the way to the position */
 };
 
@@ -43,6 +43,7 @@ struct redis_shard {
     bool has_base[WORLD_ARTICLES];
     uint64_t changed[WORLD_ARTICLES]; /* score; 0 none */
     uint64_t version;
+    uint64_t store;                             /* the id; 0: nothing was applied */
     uint64_t pause_from, pause_to, pause_whose; /* to 0: none */
     uint32_t articles;
     uint32_t registers;
@@ -50,7 +51,7 @@ struct redis_shard {
     struct redis_ring ring[REDIS_RINGS];
     uint32_t folds;
     uint64_t folded[REDIS_RINGS]; /* ids of the rings that were added to the books */
-    int64_t applied[WORLD_EDGES], aside[WORLD_EDGES], lost[WORLD_EDGES]; /* books */
+    int64_t applied[WORLD_EDGES], quarantined[WORLD_EDGES], lost[WORLD_EDGES]; /* books */
 };
 
 struct redis_store {
@@ -112,7 +113,10 @@ void redis_run(const struct redis_words *words, struct redis_reply *reply);
 size_t redis_head_bytes(const struct redis_head *head, unsigned char out[REDIS_HEAD_BYTES]);
 void redis_ring_bytes(const struct redis_ring *ring, unsigned char out[REDIS_RING_BYTES]);
 
-/* Where a ring stands in Redis, or NULL. */
+/* Whether it is the question for a ring's position. */
+bool redis_is_position(const struct redis_words *words);
+
+/* A ring's position in Redis, or NULL. */
 struct redis_ring *redis_find_ring(unsigned shard, uint64_t id);
 
 bool redis_is_folded(unsigned shard, uint64_t id);
@@ -124,9 +128,10 @@ uint64_t redis_value(unsigned shard, unsigned article, uint64_t reader);
  */
 unsigned redis_lose(unsigned n);
 
-/* The operator's: everything is gone; or an article's registers are folded into its base (`reset`:
- * into nothing), and a floor keeps older votes from counting. */
-void redis_wipe(void);
+/* The operator's: everything is gone (`at_once`: only the loaded scripts stay); or an article's
+ * registers are folded into its base (`reset`: into nothing), and a floor keeps older votes from
+ * counting. */
+void redis_wipe(bool at_once);
 void redis_archive(unsigned article, bool reset);
 
 /* Whoever listens to tally:changed is told of a shard. */

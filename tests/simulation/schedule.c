@@ -155,7 +155,7 @@ static void on_nap(struct event_base *process)
     struct event_base *napping = platform_now;
     platform_now = NULL;
     if (!reader_network(false, false)) {
-        reader_click(below(world.readers), below(world.articles), (int)below(world.wishes),
+        reader_click(below(world.readers), below(world.articles), (int)below(world.requests),
                      process->edge);
         reader_network(false, false);
     }
@@ -166,7 +166,7 @@ static void click(void)
 {
     pass(below(8));
     unsigned reader = below(world.readers), article = below(world.articles);
-    reader_click(reader, article, (int)below(world.wishes), below(world.edges));
+    reader_click(reader, article, (int)below(world.requests), below(world.edges));
     if (dice_percent(&world.dice, 70))
         reader_network(false, false);
 }
@@ -310,7 +310,7 @@ static void wipe(void)
         wire_redis_exchanged();
     else
         wire_redis_dies();
-    redis_wipe();
+    redis_wipe(at_once);
     judge_wiped();
     judge_lost(JUDGE_WIPED);
 }

@@ -135,11 +135,8 @@ void wire_redis_dies(void)
 
 void wire_redis_exchanged(void)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
-        if (links[i].state == UP && i % WIRE_LINKS == 0)
-            links[i].state = LOST;
+    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++)
         empty(&links[i].left);
-    }
 }
 
 bool wire_idle(const struct event_base *process)

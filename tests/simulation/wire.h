@@ -34,8 +34,8 @@ void wire_cut(unsigned link, unsigned n);
 /* Redis is killed: every connection ends, its clients hear what was answered already. */
 void wire_redis_dies(void);
 
-/* Another file is loaded into Redis in one step: feeds' connections stay, and nothing tells them.
- * Collectors' do not: register.lua does not look at the store. */
+/* Another file is loaded into Redis in one step: connections stay, and nothing tells the programs.
+ */
 void wire_redis_exchanged(void);
 
 /* Whether no answer is awaited by the process. */

@@ -62,12 +62,12 @@ void world_begin(uint64_t seed)
     world.shards = 1 + dice_percent(&world.dice, 60);
     world.articles = 1 + dice_below(&world.dice, WORLD_ARTICLES);
     world.readers = 1 + dice_below(&world.dice, WORLD_READERS);
-    world.wishes = WORLD_KINDS + 1;
+    world.requests = WORLD_KINDS + 1;
     if (world_is_narrow(seed)) {
         world.edges = 2;
         world.shards = 1;
         world.articles = world.readers = 1;
-        world.wishes = 2;
+        world.requests = 2;
     }
     world.batch_records = 1 + dice_below(&world.dice, 6);
     world.in_flight = 1 + dice_below(&world.dice, 4);

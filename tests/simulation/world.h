@@ -23,7 +23,7 @@
 
 struct world {
     uint64_t seed;
-    unsigned wishes; /* `none` and kinds that are clicked */
+    unsigned requests; /* `none` and kinds that are clicked */
     unsigned edges, shards, articles, readers, batch_records, in_flight;
     uint64_t ring_bytes, max_articles, publish_rate, republish_rate, audit_per_minute;
     uint64_t us; /* since the beginning; every monotonic clock */

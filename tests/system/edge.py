@@ -119,7 +119,7 @@ def is_sanitized(build):
         with open(os.path.join(build, "CMakeCache.txt")) as cache:
             return re.search(r"^TALLY_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.MULTILINE) is not None
     except FileNotFoundError:
-        raise EdgeError("%s is no build folder; build there, or name another in TALLY_BUILD" % build)
+        raise EdgeError("%s is not a build folder; build there, or name another in TALLY_BUILD" % build)
 
 
 @functools.lru_cache(None)

@@ -16,7 +16,7 @@ Record = collections.namedtuple("Record", "position sequence reader stamp kind a
 
 
 def rings(spool):
-    """Paths of the current rings, by shard. One that is being made stands as ring-<shard>.new, and is none yet."""
+    """Paths of the current rings, by shard. One that is being made has the name ring-<shard>.new, and does not count yet."""
     names = glob.glob(os.path.join(glob.escape(spool), "ring-*"))
     return {int(path.rpartition("-")[2]): path for path in names if not path.endswith(".new")}
 

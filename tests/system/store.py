@@ -122,7 +122,7 @@ class Store:
         return heads
 
     def rings(self):
-        """(shard, ring id) → (position, sequence, set aside, lost, edge id)."""
+        """(shard, ring id) → (position, sequence, quarantined, lost, edge id)."""
         rings = {}
         for shard in range(self.shards()):
             for ring, raw in self.redis.hgetall("tally:{%d}:rings" % shard).items():
@@ -130,7 +130,7 @@ class Store:
         return rings
 
     def books(self):
-        """Field (`applied`, `set_aside`, `lost`) → sum over the shards, of rings that are gone."""
+        """Field (`applied`, `quarantined`, `lost`) → sum over the shards, of rings that are gone."""
         sums = collections.Counter()
         for shard in range(self.shards()):
             for name, value in self.redis.hgetall("tally:{%d}:books" % shard).items():

@@ -92,14 +92,14 @@ def test_nothing_and_random_reactions_are_consistent(edge):
     report = consistent(edge)
     books = report["books"]
     assert books["admitted"] == edge.header.admitted() == books["applied"] + books["in_spool"] > 0
-    assert books["set_aside"] == books["lost"] == 0 and len(books["rings"]) == edge.store.shards()
+    assert books["quarantined"] == books["lost"] == 0 and len(books["rings"]) == edge.store.shards()
     assert sum(ring["appended"] for ring in books["rings"]) == books["admitted"]
     heads = edge.store.heads()
     assert report["articles"] == {"audited": len(heads), "differ": 0, "unchecked": 0}
     assert report["redis"]["registers"] >= sum(head.voters for _shard, head in heads.values())
     text = subprocess.run(edge.command_argv("audit"), stdout=subprocess.PIPE, env=edge.env, text=True, timeout=4 * TIMEOUT_S)
     assert text.returncode == 0 and text.stdout.endswith("\nconsistent\n")
-    assert "admitted %d = applied %d + in the spool 0 + set aside 0 + lost 0" % (books["admitted"], books["applied"]) in text.stdout
+    assert "admitted %d = applied %d + in the spool 0 + quarantined 0 + lost 0" % (books["admitted"], books["applied"]) in text.stdout
 
 
 def test_an_article_that_nobody_reacted_to_is_consistent(edge):
@@ -454,7 +454,7 @@ def test_a_dead_auditor_does_not_stop_applying(edge, article):
     edge.redis.hset(key, article, raw)
     client = edge.client()
     assert client.say("reactions/" + article, "like") in (0x00, 0x10)
-    assert edge.health()[0] == 200, "a pause is no fault"
+    assert edge.health()[0] == 200, "a pause is not a fault"
     edge.settle()
     print("applied %.2f s after the auditor was killed" % (time.monotonic() - begun))
     assert parse_head(edge.redis.hget(key, article)).voters == 10
@@ -470,13 +470,13 @@ def put_votes(edge, article, n, batch=1000):
     shards = edge.store.shards()
     shard = article_shard(article, shards)
     sha = edge.redis.script_load(script_text("collector/register.lua"))
-    keys = ["tally:{%d}:%s" % (shard, name) for name in ("heads", "changed", "meta", "rings")]
+    keys = ["tally:{%d}:%s" % (shard, name) for name in ("heads", "changed", "meta", "rings")] + ["tally:store"]
     rng, ring = random.Random(n), "%016x" % random.getrandbits(63)
     stamp = (1_700_000_000 << 11)
     for start in range(0, n, batch):
         votes = b"".join(rng.randbytes(8) + ((stamp + start + i) << 4 | rng.randrange(8)).to_bytes(7, "big") for i in range(batch))
-        call = (sha, 4, *keys, ring, struct.pack("<Q", start * 64), struct.pack("<QQ", (start + batch) * 64, start + batch),
-                0, 0, struct.pack("<Q", FOREIGN), 48, shard, 0, article, votes)
+        call = (sha, 5, *keys, ring, struct.pack("<Q", start * 64), struct.pack("<QQ", (start + batch) * 64, start + batch),
+                0, 0, struct.pack("<Q", FOREIGN), 48, shard, 0, edge.store.fields()["id"], article, votes)
         answer = wait_until(lambda: (lambda a: a[0] != b"paused" and a)(edge.redis.evalsha(*call)), "the end of a pause")
         assert answer[0] == b"ok"
 

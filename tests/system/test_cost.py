@@ -212,7 +212,7 @@ FLOODS = {
 @pytest.mark.parametrize("way", [Tcp, WebSocket], ids=["tcp", "websocket"])
 @pytest.mark.parametrize("kind", FLOODS)
 def test_a_flood_is_ended_counted_and_paid_for(make_edge, kind, way):
-    """Such as 2.1 itself ends, PUBACK of nothing, are no flood: then there is nothing to count."""
+    """Such as 2.1 itself ends, PUBACK of nothing, are not a flood: then there is nothing to count."""
     edge = _edge(make_edge).start()
     counted, packet = FLOODS[kind]
     with Honest(edge):

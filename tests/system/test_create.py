@@ -10,6 +10,7 @@ import threading
 import pytest
 import redis as redis_py
 
+from aging import HOUR_S, age
 from clients import unique
 from edge import ROOT, wait_until
 from scripts import script_text
@@ -72,7 +73,6 @@ def test_inventors_of_one_address_cost_readers_of_another_nothing(make_edge):
 
 # --- what hardly anyone touched ---
 
-HOUR_S = 3600
 KEPT = 20  # of one address, that are never forgotten
 WEEK_S = 7 * 24 * HOUR_S
 FORGETFUL = {"reader_create_burst": WIDE, "address_create_burst": WIDE, "auto_create_rate": WIDE, "reader_burst": WIDE}
@@ -96,24 +96,11 @@ def _beside(make_edge, first):
 
 
 def _age(edge, seconds, beside=()):
-    """What was done so far on this edge was done so long ago: in its broker's file (FORMATS.md 4.5), and in Redis. The others start again
-    before it, so that their brokers retain all that there is."""
+    """What was done so far on this edge was done so long ago. The others start again before it, so that their brokers retain all that there is."""
     edge.settle()
     for one in (edge, *beside):
         one.stop("broker", "feed")
-    path = os.path.join(edge.spool, "known")
-    with open(path, "r+b") as known:
-        held = bytearray(known.read())
-        for at in range(4096, len(held), 296):
-            hour, = struct.unpack_from("<I", held, at + 4)
-            struct.pack_into("<I", held, at + 4, max(0, hour - (seconds + HOUR_S - 1) // HOUR_S))
-        known.seek(0)
-        known.write(held)
-    for article, (shard, head) in edge.store.heads().items():
-        raw = edge.redis.hget("tally:{%d}:heads" % shard, article)
-        older = head.version - seconds * 1000000
-        edge.redis.hset("tally:{%d}:heads" % shard, article, raw[:2] + struct.pack("<Q", older) + raw[10:])
-        edge.redis.zadd("tally:{%d}:changed" % shard, {article: older})
+    age(edge, seconds)
     for one in beside:
         one.start("broker", "feed")
         wait_until(lambda: set(_retained(one)) == set(edge.store.heads()), "the retained totals of the other edge")
@@ -349,6 +336,9 @@ def test_redis_forgets_nothing_that_is_young_paused_or_damaged(server):
     _plant(server, version=now - 21590 * 1000000)
     _untouched(server, "young")
     _plant(server)
+    server.hset(_key("meta"), "version", 2 ** 53 - 1)  # no version is above it
+    _untouched(server, "error")
+    _plant(server)
     server.hset(_key("meta"), "pause", "%d %d %016x" % (now, now + 2000000, 7))
     _untouched(server, "paused")
     for more in (dict(flags=3), dict(voters=2), dict(level=16), dict(level=3)):
@@ -395,8 +385,10 @@ def test_whatever_is_applied_takes_the_mark_away_but_for_repeats(server, name):
     server.hset(_key("7:0"), struct.pack("<Q", READER), value(stamp, 1))
     assert _forget(server) == "forgotten"
     before = server.hget(_key("heads"), "a")
-    answer = server.eval(script_text("collector/register.lua"), 4, *map(_key, ["heads", "changed", "meta", "rings"]), "00000000000000aa",
-                         b"\0" * 8, b"\1" * 16, 0, 0, b"\2" * 8, 36, 0, "", "a", struct.pack("<Q", hash_of) + vote)
+    store = "9b1d00000000aaaa"
+    server.hset("tally:store", "id", store)
+    answer = server.eval(script_text("collector/register.lua"), 5, *map(_key, ["heads", "changed", "meta", "rings"]), "tally:store", "00000000000000aa",
+                         b"\0" * 8, b"\1" * 16, 0, 0, b"\2" * 8, 36, 0, "", store, "a", struct.pack("<Q", hash_of) + vote)
     assert answer[0] == b"ok"
     after = server.hget(_key("heads"), "a")
     if name in ("repeat", "older"):

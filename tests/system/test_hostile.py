@@ -413,7 +413,7 @@ def test_payloads_up_to_the_limits(siege):
 
 
 def test_qos2_without_an_end(siege):
-    """Messages that are never released are counted, and let go of with their connection. More than Receive Maximum allows may be counted
+    """Messages that are never released are counted, and freed with their connection. More than Receive Maximum allows may be counted
     though the broker's answer says no (broker-plugin/DESIGN)."""
     article = unique("unreleased")
     siege.articles.add(article)
@@ -489,7 +489,7 @@ def test_retained_expired_and_as_wills_on_every_topic(siege, version):
         for qos in (0, 1, 2):
             for retain in (False, True):
                 if topic == "reactions/forged" and not retain:
-                    continue  # a lie is no kind: see the random payloads
+                    continue  # a lie is not a kind: see the random payloads
                 with opened(edge, version) as client:
                     client.send(raw.publish(topic, lie, qos, 1, retain, version, expiry))
                     for answer in client.rest():
@@ -504,7 +504,7 @@ def test_retained_expired_and_as_wills_on_every_topic(siege, version):
                 except raw.Ended:
                     client.close()
     article = unique("expired")
-    with opened(edge, version) as client:  # an expiry of 0 is no reason to refuse a reaction
+    with opened(edge, version) as client:  # an expiry of 0 is not a reason to refuse a reaction
         client.send(raw.publish("reactions/" + article, b"like", 1, 1, False, version, expiry))
         client.rest()
     siege.admits += 1

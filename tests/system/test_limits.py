@@ -362,7 +362,7 @@ def test_max_articles_is_a_cap(make_edge):
         assert operator.say("articles/" + article, b"{}", retain=True) in OK
     assert operator.say("articles/four", b"{}", retain=True) == 0x87
     assert "max_articles" in edge["broker"].text()
-    # Another number of articles: the file is made anew, but not where a state would be forgotten by that.
+    # Another number of articles: the file is made again, unless that would forget a state.
     edge.stop("broker", "feed")
     edge.edit_broker({"max_articles": 2, "auto_create": "off"})
     with pytest.raises(EdgeError, match="option max_articles"):

@@ -212,7 +212,7 @@ def _check_status(edge, operator):
     status = edge.status(operator, lambda s: s["applied"] == admitted and s["admitted"] == admitted, "a status with all applied")
     assert status["refused"] == {reason: refused[reason] for reason in REASONS}
     assert status["new"] + status["changed"] + status["repeated"] + status["superseded"] == status["applied"], status
-    assert (status["set_aside"], status["lost"], status["damaged"], status["in_spool"]) == (0, 0, 0, 0), status
+    assert (status["quarantined"], status["lost"], status["damaged"], status["in_spool"]) == (0, 0, 0, 0), status
     assert status["ready"] is True and status["reason"] == ""
 
 

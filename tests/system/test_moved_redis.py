@@ -95,7 +95,7 @@ def _command(edge, port, command, *more):
 
 
 @pytest.mark.parametrize("command", [["audit"], ["export"], ["reset", "a/b"], ["archive", "a/b"], ["article", "a/b", "--state=closed"],
-                                     ["import", "--file=FILE"], ["erase", "--reader-file=KEY", "--source=u", "--counts=keep", "--key-file=KEY"]],
+                                     ["import", "--file=FILE"], ["erase", "--reader-file=KEY", "--source=username", "--counts=keep", "--key-file=KEY"]],
                          ids=lambda words: words[0])
 def test_a_command_names_the_role(moving, command):
     """Each of the operator's commands that needs Redis, given the port of a replica."""

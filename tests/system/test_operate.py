@@ -73,7 +73,7 @@ def counts_of(edge, article):
 
 
 def everything(edge):
-    """All that Redis holds, but for what an audit's pause leaves."""
+    """All that Redis holds, without what an audit's pause leaves."""
     kept = {}
     for key in edge.redis.scan_iter(count=1000):
         kind = edge.redis.type(key)
@@ -117,9 +117,9 @@ def set_state(edge, article, *options):
     (["export", "--articles=a,,b"], "option articles"),
     (["import"], "option file is missing"),
     (["import", "--file=/no/such/file"], "/no/such/file: No such file"),
-    (["erase", "--source=u", "--counts=keep", "--key-file=/x"], "option reader_file is missing"),
-    (["erase", "--reader-file=/x", "--source=x", "--counts=keep", "--key-file=/x"], "option source: x is not u, c or t"),
-    (["erase", "--reader-file=/x", "--source=u", "--counts=some", "--key-file=/x"], "option counts: some is not remove or keep"),
+    (["erase", "--source=username", "--counts=keep", "--key-file=/x"], "option reader_file is missing"),
+    (["erase", "--reader-file=/x", "--source=x", "--counts=keep", "--key-file=/x"], "option source: x is not username, client_id or token"),
+    (["erase", "--reader-file=/x", "--source=username", "--counts=some", "--key-file=/x"], "option counts: some is not remove or keep"),
     (["article", "a", "--state=shut"], "option state: shut is not open or closed"),
     (["article", "a", "--clear", "--state=open"], "option clear"),
     (["article", "a", "--kinds=like,,sad"], "option kinds"),
@@ -201,7 +201,7 @@ def test_what_the_broker_does_not_retain_is_looked_up_in_redis(make_edge):
 
 
 def test_a_change_right_after_a_clearing_begins_anew(edge):
-    """Though what was cleared still stands in Redis for a moment: here the feed may not write for a second."""
+    """Though what was cleared is still in Redis for a moment: here the feed may not write for a second."""
     article = "states/cleared-then-changed"
     set_state(edge, article, "--state=closed")
     wait_until(lambda: "version" in json.loads(retained(edge, article)), "the feed to pass the state on")
@@ -214,7 +214,7 @@ def test_a_change_right_after_a_clearing_begins_anew(edge):
 
 
 def test_a_refused_state_is_said(make_edge):
-    """By a broker whose topics stand elsewhere, which is as good a reason as any."""
+    """By a broker whose topics have another prefix, which is as good a reason as any."""
     other = make_edge(plugin={"topic_prefix": "news/"}).start("broker", ready=False)
     assert "the broker refused it (0x87)" in tally(other, "article", "a", *WHOLE_STATE, status=1).err
     tally(other, "article", "a", *WHOLE_STATE, "--topic-prefix=news/")
@@ -237,7 +237,7 @@ def test_a_reset_counts_nothing_of_before(edge):
     assert (head.voters, head.level, head.split, head.counts) == (0, 0, 0, {})
     assert abs((head.floor >> 11) + EPOCH_MS - time.time() * 1000) < 60000
     assert not base_of(edge, article) and not edge.redis.exists(key_of(edge, article, "dropped"))
-    edge.store.registers()  # no bucket is nobody's
+    edge.store.registers()  # every bucket belongs to an article
     same_everywhere(edge, article, {})
     consistent(edge)
     react(edge, article, ["love"], prefix="reset")  # the first of them again
@@ -375,7 +375,7 @@ def test_a_command_waits_while_its_shard_is_paused(edge):
 
 
 def test_an_audit_while_articles_are_reset(edge):
-    """An article that is begun anew in the midst of its count is counted anew."""
+    """An article that starts again in the middle of its count is counted again."""
     article = "reset/audited"
     put_votes(edge, article, 30000)
     auditor = subprocess.Popen(edge.command_argv("audit", "--articles", article, "--json"), stdout=subprocess.PIPE, env=edge.env, text=True)
@@ -690,7 +690,7 @@ def test_a_sum_that_no_number_holds_is_refused(edge, key_file):
     tally(edge, "import", "--file=-", given="article,kind,count\n%s,like,9007199254740991\n" % article)
     before = everything(edge)
     assert "over 2^53 - 1" in tally(edge, "archive", article, "--force", status=1).err
-    assert "1 articles" in tally(edge, "erase", "--reader-file=-", "--source=u", "--counts=keep", key_file, given=name, status=1).err
+    assert "1 articles" in tally(edge, "erase", "--reader-file=-", "--source=username", "--counts=keep", key_file, given=name, status=1).err
     assert everything(edge) == before
     tally(edge, "import", "--file=-", "--replace", given="article,kind,count\n%s,like,1\n" % article)
 
@@ -720,7 +720,7 @@ def key_file(edge):
     return "--key-file=" + edge.path("reader.key")
 
 
-def erase(edge, name, key_file, *more, source="u", counts="remove", status=0):
+def erase(edge, name, key_file, *more, source="username", counts="remove", status=0):
     return tally(edge, "erase", "--reader-file=-", "--source=" + source, "--counts=" + counts, key_file, *more, given=name + "\n",
                  status=status)
 
@@ -748,11 +748,11 @@ def test_a_reader_is_erased(edge, key_file, counts, tmp_path):
     said = erase(edge, name, key_file, "--dry-run", counts=counts).out
     assert "5 registers of %d articles would be erased; the 2 that counted" % len(edge.store.heads()) in said
     assert everything(edge) == before
-    assert "0 registers" in erase(edge, name, key_file, source="c", counts=counts).out, "another reader's id"
+    assert "0 registers" in erase(edge, name, key_file, source="client_id", counts=counts).out, "another reader's id"
     path = tmp_path / "reader"
     path.write_text(name)
     path.chmod(0o600)
-    done = tally(edge, "erase", "--reader-file=%s" % path, "--source=u", "--counts=" + counts, key_file)
+    done = tally(edge, "erase", "--reader-file=%s" % path, "--source=username", "--counts=" + counts, key_file)
     assert "5 registers of " in done.out and "the 2 that counted" in done.out and name not in done.out
     for article in articles:
         assert not has_register(edge, article, "u", name)
@@ -772,7 +772,7 @@ def test_a_client_id_is_erased(edge, key_file):
     client = edge.client()
     client.say("reactions/erase/by-id", "like")
     edge.settle()
-    assert "1 registers" in erase(edge, client.name, key_file, source="c").out
+    assert "1 registers" in erase(edge, client.name, key_file, source="client_id").out
     assert head_of(edge, "erase/by-id").voters == 0
     consistent(edge)
 
@@ -791,7 +791,7 @@ def test_what_waits_in_the_spool_is_erased_by_another_run(edge, key_file):
 
 @pytest.mark.parametrize("text, said", [("", "is not one line"), ("a\nb\n", "is not one line"), ("x" * 129, "is not one line")])
 def test_what_is_no_readers_id(edge, key_file, text, said):
-    done = tally(edge, "erase", "--reader-file=-", "--source=u", "--counts=keep", key_file, given=text, status=2)
+    done = tally(edge, "erase", "--reader-file=-", "--source=username", "--counts=keep", key_file, given=text, status=2)
     assert said in done.err
 
 
@@ -799,7 +799,7 @@ def test_an_id_that_others_may_read_is_refused(edge, key_file, tmp_path):
     path = tmp_path / "reader"
     path.write_text(reader_name())
     path.chmod(0o644)
-    assert str(path) in tally(edge, "erase", "--reader-file=%s" % path, "--source=u", "--counts=keep", key_file, status=2).err
+    assert str(path) in tally(edge, "erase", "--reader-file=%s" % path, "--source=username", "--counts=keep", key_file, status=2).err
 
 
 def test_another_key_is_refused(edge, tmp_path):
@@ -906,7 +906,7 @@ def test_commands_that_are_killed_while_all_else_goes_down(make_edge):
         article = rng.choice(articles)
         argv, given = rng.choice([
             (["reset", article], ""), (["archive", article, "--force"], ""), (["import", "--file=-", "--replace"], everybody),
-            (["erase", "--reader-file=-", "--source=u", "--counts=" + rng.choice(["keep", "remove"]), "--key-file=" + edge.path("reader.key")],
+            (["erase", "--reader-file=-", "--source=username", "--counts=" + rng.choice(["keep", "remove"]), "--key-file=" + edge.path("reader.key")],
              rng.choice(names) + "\n")])
         child = subprocess.Popen(argv_of(edge, *argv), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=edge.env,
                                  text=True)
@@ -942,7 +942,7 @@ def test_a_gateways_reader_is_erased(make_edge):
     edge.settle()
     key = "--key-file=" + edge.path("reader.key")
     assert "0 registers" in erase(edge, "subscriber-4711", key).out
-    assert "1 registers" in erase(edge, "subscriber-4711", key, source="t").out
+    assert "1 registers" in erase(edge, "subscriber-4711", key, source="token").out
     assert counts_of(edge, "erase/named") == {"sad": 1}
     consistent(edge)
 

@@ -139,6 +139,58 @@ def test_another_store_needs_adopt(make_edge):
     assert edge["redis"].argv is own
 
 
+def _exchange(redis, content, keep=()):
+    """Replaces what Redis holds in one step, but for the keys `keep`. Connections stay."""
+    step = redis.pipeline(transaction=True)
+    for key in redis.keys():
+        if key not in keep:
+            step.delete(key)
+    for key, value in content.items():
+        if key not in keep:
+            step.restore(key, 0, value)
+    step.execute()
+
+
+def _content(redis):
+    return {key: redis.dump(key) for key in redis.keys("tally:*")}
+
+
+@pytest.mark.parametrize("all_of_it", [True, False], ids=["all", "a-shard"])
+def test_a_store_exchanged_under_the_connection_gets_nothing(make_edge, all_of_it):
+    """Of a ring that has applied nothing yet: its position is 0 in any store."""
+    edge, other = make_edge(**SHARD).start(), make_edge(**SHARD)
+    with open(edge.path("reader.key")) as key, open(other.path("reader.key"), "w") as its:
+        its.write(key.read())
+    other.start()
+    article, before = unique("exchanged"), Model()
+    _react(other, [(unique("foreign"), "sad")], before)
+    _store_is(other, before)
+    other.stop("feed", "collector", "broker")
+    foreign, registers, rings = _content(other.redis), other.store.registers(), other.store.rings()
+    pid = edge["collector"].child.pid
+    os.kill(pid, signal.SIGSTOP)
+    mine = Model()
+    _react(edge, [(article, "love")], mine)
+    _exchange(edge.redis, foreign, keep=() if all_of_it else (b"tally:store",))
+    os.kill(pid, signal.SIGCONT)
+    reason = edge.wait_unhealthy("store: another" if all_of_it else "shard 0: store: its data belongs to")
+    assert "--adopt" in reason
+    assert edge.store.registers() == registers and edge.store.rings() == rings, "it was applied to"
+    edge.restart("collector", ready=False)
+    edge.wait_unhealthy("store")
+    plain = edge["collector"].argv
+    edge.stop("collector")
+    edge["collector"].argv = edge.collector_argv("--adopt")
+    edge.start("collector")
+    edge.settle()
+    assert edge.store.totals()[article] == mine.totals()[article]
+    assert edge.redis.hget("tally:{0}:meta", "store") == edge.redis.hget("tally:store", "id")
+    edge.stop("collector")
+    edge["collector"].argv = plain
+    edge.start("collector")
+    edge.wait_ready()
+
+
 def test_no_position_same_store_applies_from_the_oldest(make_edge):
     edge, model = make_edge(**SHARD).start(), Model()
     article = unique("none")

@@ -1,4 +1,4 @@
-"""The files under deploy/ as they are copied, but for ports, folders and certificate, before a real broker and feed."""
+"""The files under deploy/ as they are copied, with other ports, folders and certificate, before a real broker and feed."""
 
 import http.client
 import os

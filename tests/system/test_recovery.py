@@ -35,13 +35,13 @@ def _check(edge, load):
 
 
 def _books(edge):
-    """Σ over all rings of the records applied, set aside and lost, by Redis."""
-    applied, aside, lost = (edge.store.books()[name] for name in ("applied", "set_aside", "lost"))
-    for _position, sequence, ring_aside, ring_lost, _edge in edge.store.rings().values():
-        applied += sequence - ring_aside - ring_lost
-        aside += ring_aside
+    """Σ over all rings of the records applied, quarantined and lost, by Redis."""
+    applied, quarantined, lost = (edge.store.books()[name] for name in ("applied", "quarantined", "lost"))
+    for _position, sequence, ring_quarantined, ring_lost, _edge in edge.store.rings().values():
+        applied += sequence - ring_quarantined - ring_lost
+        quarantined += ring_quarantined
         lost += ring_lost
-    return applied, aside, lost
+    return applied, quarantined, lost
 
 
 @pytest.mark.parametrize("name", ["broker", "collector", "feed", "redis"])

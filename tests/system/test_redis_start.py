@@ -154,7 +154,7 @@ def test_what_is_damaged_before_its_end_is_refused(folder, content, word):
 
 
 def test_what_cannot_be_read_to_its_end_is_refused(folder, tmp_path):
-    """A disk that fails in the midst of a file: redis-check-aof takes that for the end, and nobody knows what comes behind."""
+    """A disk that fails in the middle of a file: redis-check-aof takes that for the end, and nobody knows what follows."""
     (path,) = folder.write(b"")
     failing = tmp_path / "bin"
     failing.mkdir()

@@ -23,6 +23,8 @@ KINDS = range(1, 8)
 EDGE = 0x0F3C5A0000000001
 KEYS = ["tally:{0}:heads", "tally:{0}:changed", "tally:{0}:meta", "tally:{0}:rings"]
 HEADS, CHANGED, META, RINGS = KEYS
+STORE_KEY = "tally:store"
+STORE = "9b1d00000000aaaa"
 
 
 def _script(name, folder="collector"):
@@ -55,6 +57,7 @@ def server():
 @pytest.fixture
 def redis(server):
     server.flushall()
+    server.hset(STORE_KEY, "id", STORE)
     return server
 
 
@@ -64,24 +67,24 @@ Vote = collections.namedtuple("Vote", "article reader stamp kind")
 class Ring:
     """One ring's calls, made as the collector makes them: votes grouped by article, each article's in their order."""
 
-    def __init__(self, redis, ring="00000000000000aa", split=SPLIT):
-        self.redis, self.ring, self.split = redis, ring, split
+    def __init__(self, redis, ring="00000000000000aa", split=SPLIT, store=STORE):
+        self.redis, self.ring, self.split, self.store = redis, ring, split, store
         self.position = self.sequence = 0
         self.sha = redis.script_load(_script("register.lua"))
 
-    def call(self, votes, aside=0, lost=0, at=None, redis=None, renew=False):
+    def call(self, votes, quarantined=0, lost=0, at=None, redis=None, renew=False):
         """The script's answer; the position is moved where it says ok. Also leaves `order`: the votes by the script's index."""
         start = self.position if at is None else at
-        to, sequence = self.position + 64 * (len(votes) + aside), self.sequence + len(votes) + aside + lost
+        to, sequence = self.position + 64 * (len(votes) + quarantined), self.sequence + len(votes) + quarantined + lost
         groups = collections.OrderedDict()
         for vote in votes:
             groups.setdefault(vote.article, []).append(vote)
         self.order = [vote for group in groups.values() for vote in group]
-        arguments = [self.ring, struct.pack("<Q", start), struct.pack("<QQ", to, sequence), aside, lost, struct.pack("<Q", EDGE), self.split, 0,
-                     int(renew)]
+        arguments = [self.ring, struct.pack("<Q", start), struct.pack("<QQ", to, sequence), quarantined, lost, struct.pack("<Q", EDGE), self.split, 0,
+                     int(renew), self.store]
         for article, group in groups.items():
             arguments += [article, b"".join(struct.pack("<Q", v.reader) + (v.stamp << 4 | v.kind).to_bytes(7, "big") for v in group)]
-        answer = (redis or self.redis).evalsha(self.sha, 4, *KEYS, *arguments)
+        answer = (redis or self.redis).evalsha(self.sha, 5, *KEYS, STORE_KEY, *arguments)
         if answer[0] == b"ok":
             self.position, self.sequence = to, sequence
         return answer
@@ -101,7 +104,7 @@ class Model:
         self.registers = collections.defaultdict(dict)
 
     def apply(self, votes):
-        """(new, changed, repeated, {index: kind that stands})"""
+        """(new, changed, repeated, {index: kind that holds})"""
         new = changed = repeated = 0
         superseded = {}
         for index, vote in enumerate(votes):
@@ -329,7 +332,7 @@ def test_another_position_does_nothing(redis):
 def test_no_position_is_0(redis):
     ring = Ring(redis)
     assert ring.call(_votes("a", [1]), at=64) == [b"at", b""]
-    assert _everything(redis) == {}
+    assert redis.keys() == [STORE_KEY.encode()]
     ring.apply(_votes("a", [1]), at=0)
 
 
@@ -348,12 +351,106 @@ def test_rings_have_positions_of_their_own(redis):
     one, other = Ring(redis, "00000000000000aa"), Ring(redis, "00000000000000bb")
     one.apply(_votes("a", [1]))
     other.apply(_votes("a", [2]))
-    one.apply(_votes("a", [3]), aside=2, lost=5)
-    other.apply([], aside=1)
+    one.apply(_votes("a", [3]), quarantined=2, lost=5)
+    other.apply([], quarantined=1)
     one.apply([], lost=1)
     assert one.stored() == (4 * 64, 10, 2, 6, EDGE)
     assert other.stored() == (2 * 64, 2, 1, 0, EDGE)
     assert _head(redis).voters == 3
+
+
+# --- the store ---
+
+OTHER_STORE = "9b1d00000000bbbb"
+
+
+def _position(redis, ring, store=STORE, adopt=False):
+    return redis.eval(_script("position.lua"), 3, META, RINGS, STORE_KEY, ring, store, "adopt" if adopt else "")
+
+
+def test_the_first_batch_notes_its_store(redis):
+    """Even one that holds nothing but a quarantined record."""
+    ring = Ring(redis)
+    assert _position(redis, ring.ring) == [b"at", b""]
+    assert not redis.exists(META), "a question changes nothing"
+    ring.apply([], quarantined=1)
+    assert redis.hget(META, "store") == STORE.encode()
+    ring.apply(_votes("a", [1]))
+    assert _position(redis, ring.ring) == [b"at", redis.hget(RINGS, ring.ring)]
+    assert redis.hget(META, "store") == STORE.encode()
+
+
+def _another_store(redis):
+    redis.hset(STORE_KEY, "id", OTHER_STORE)
+    Ring(redis, store=OTHER_STORE).apply(_votes("b", [1]))
+
+
+def _another_store_without_data(redis):
+    redis.hset(STORE_KEY, "id", OTHER_STORE)
+
+
+def _no_store(redis):
+    redis.delete(STORE_KEY)
+
+
+def _another_shard(redis):
+    """Only the keys of the shard are another store's."""
+    _another_store(redis)
+    redis.hset(STORE_KEY, "id", STORE)
+
+
+def _rings_without_a_store(redis):
+    Ring(redis).apply(_votes("b", [1]))
+    redis.hdel(META, "store")
+
+
+def _books_without_a_store(redis):
+    ring = Ring(redis)
+    ring.apply(_votes("b", [1]))
+    redis.eval(_script("fold.lua"), 2, RINGS, "tally:{0}:books", ring.ring)
+    redis.hdel(META, "store")
+
+
+REFUSALS = {_another_store: OTHER_STORE, _another_store_without_data: "no longer holds " + STORE, _no_store: "no longer holds " + STORE,
+            _another_shard: OTHER_STORE, _rings_without_a_store: "names no store", _books_without_a_store: "names no store"}
+
+
+@pytest.mark.parametrize("content", REFUSALS, ids=lambda content: content.__name__[1:])
+def test_a_ring_that_begins_applies_nothing_to_another_store(redis, content):
+    """Its position is 0 there, too, so the position alone does not tell."""
+    content(redis)
+    ring, before = Ring(redis, ring="00000000000000cc"), _everything(redis)
+    for answer in (ring.call(_votes("a", range(3))), _position(redis, ring.ring)):
+        assert answer[0] == b"store" and REFUSALS[content].encode() in answer[1], answer
+        assert len(answer[1]) < 160, "it fits into the status"
+    assert _everything(redis) == before
+
+
+@pytest.mark.parametrize("content", [_another_shard, _rings_without_a_store, _books_without_a_store], ids=lambda content: content.__name__[1:])
+def test_adoption_makes_the_shard_the_stores(redis, content):
+    content(redis)
+    ring = Ring(redis, ring="00000000000000cc")
+    assert _position(redis, ring.ring, adopt=True) == [b"at", b""]
+    assert redis.hget(META, "store") == STORE.encode()
+    ring.apply(_votes("a", range(3)))
+    assert _position(redis, ring.ring)[0] == b"at"
+
+
+def test_what_an_operator_imports_first_is_no_other_stores(redis):
+    """A base and the head that came with it may be there before the first batch."""
+    redis.hset(META, mapping={"version": 1000, "articles": 1})
+    redis.hset(HEADS, "a", struct.pack("<BBQIIBIB", 1, 0, 1000, 1, 0, 0, 0, 0))
+    ring = Ring(redis)
+    assert _position(redis, ring.ring) == [b"at", b""]
+    ring.apply(_votes("a", [1]))
+    assert redis.hget(META, "store") == STORE.encode()
+
+
+@pytest.mark.parametrize("key", [META, RINGS])
+def test_a_position_in_a_key_of_another_type_is_an_error(redis, key):
+    redis.set(key, "no hash")
+    with pytest.raises(redis_py.exceptions.ResponseError, match="WRONGTYPE"):
+        _position(redis, "00000000000000aa")
 
 
 # --- versions ---
@@ -429,7 +526,7 @@ def test_a_floor_counts_older_registers_as_none(redis):
 # --- errors ---
 
 def test_a_bucket_of_another_type_stops_the_batch(redis):
-    """What came before stands in registers and heads alike; the position has not moved; a repeat is harmless."""
+    """What came before is in registers and heads alike; the position has not moved; a repeat is harmless."""
     ring, model = Ring(redis), Model()
     votes = [Vote(a, r, 10, 1) for a in ("a", "b", "c") for r in range(5)]
     ring.apply(votes)
@@ -536,6 +633,7 @@ def _make(redis, store_id="9b1d000000000001", how="make", kinds=("like", "sad"))
 
 
 def test_store_is_made_once(redis):
+    redis.delete(STORE_KEY)
     assert _make(redis, how="keep") == {}
     assert redis.keys("*") == []
     made = _make(redis)
@@ -545,6 +643,7 @@ def test_store_is_made_once(redis):
 
 
 def test_store_gives_kinds_the_next_ids(redis):
+    redis.delete(STORE_KEY)
     _make(redis)
     grown = _make(redis, how="keep", kinds=("wow", "sad", "like", "angry"))
     assert {k: v for k, v in grown.items() if k.startswith("kind:")} == {"kind:like": "1", "kind:sad": "2", "kind:wow": "3", "kind:angry": "4"}
@@ -559,14 +658,14 @@ def test_store_gives_kinds_the_next_ids(redis):
 
 def test_fold_moves_a_rings_numbers_once(redis):
     one, other = Ring(redis, "00000000000000aa"), Ring(redis, "00000000000000bb")
-    one.apply(_votes("a", range(10)), aside=2, lost=5)
+    one.apply(_votes("a", range(10)), quarantined=2, lost=5)
     other.apply(_votes("a", range(20, 23)))
     fold = _script("fold.lua")
     books = "tally:{0}:books"
     assert redis.eval(fold, 2, RINGS, books, one.ring) == 1
     assert redis.eval(fold, 2, RINGS, books, one.ring) == 0
     edge = b"%016x" % EDGE
-    assert redis.hgetall(books) == {edge + b":applied": b"10", edge + b":set_aside": b"2", edge + b":lost": b"5"}
+    assert redis.hgetall(books) == {edge + b":applied": b"10", edge + b":quarantined": b"2", edge + b":lost": b"5"}
     assert redis.hkeys(RINGS) == [other.ring.encode()]
     redis.eval(fold, 2, RINGS, books, other.ring)
     assert redis.hget(books, edge + b":applied") == b"13"
@@ -740,7 +839,7 @@ def _readers():
     return {
         "register.lua": (lambda r: Ring(r).call([Vote("a", 77, stamp, 1)]), lambda a: a[0] == b"error" and a[1].startswith(b"BADHEAD") and a[2] == 1),
         "state.lua": (lambda r: r.eval(_script("state.lua", "dashboard-feed"), 5,
-                                        *keys("heads", "changed", "meta", "states")[1:], "tally:store", "a", "{}", 0, "", 0),
+                                        *keys("heads", "changed", "meta", "states")[1:], STORE_KEY, "a", 0, "{}", 0, STORE),
                       lambda a: a[0] == b"error" and a[1].startswith(b"BADHEAD")),
         "count.lua": (lambda r: _count(r, "a")[0], lambda a: a == [b"bad"]),
         "reset.lua": (lambda r: r.eval(_script("reset.lua", "cli"), *operators, 0, "a", "0", "do"), lambda a: a == [b"damaged", b"head"]),
@@ -793,7 +892,7 @@ def test_a_base_of_no_known_form_is_refused(redis, raw):
 
 @pytest.mark.parametrize("whose", ["", "zz", "a1 more"])
 def test_a_pause_is_read_alike_by_who_waits_for_it_and_who_makes_it(redis, whose):
-    """A text that is no pause holds nobody, and is replaced."""
+    """A text that is not a pause holds nobody up, and is replaced."""
     now = redis.time()[0] * 1000000
     redis.hset(META, "pause", "%d %d %s" % (now - 1, now + 1500000, whose))
     assert Ring(redis).call(_votes("a", [1]))[0] == b"ok"
@@ -807,7 +906,9 @@ def _put_state(redis, number, state, poisoned):
     key = "tally:{%d}:" % number
     pipe = redis.pipeline(transaction=False)
     pipe.flushdb()
-    pipe.hset(key + "meta", mapping={name: state[name] for name in ("version", "articles", "pause") if name in state})
+    pipe.hset(key + "meta", mapping={name: state[name] for name in ("version", "articles", "pause", "store") if name in state})
+    if "of" in state:
+        pipe.hset(STORE_KEY, "id", state["of"])
     for article, head in state["heads"].items():
         pipe.hset(key + "heads", bytes.fromhex(article), bytes.fromhex(head))
     for article, version in state["changed"].items():
@@ -832,8 +933,11 @@ def _state(redis, number, poisoned):
         "rings": {ring.decode(): value.hex() for ring, value in redis.hgetall(key + "rings").items()},
         "registers": [],
     }
-    if b"pause" in meta:
-        state["pause"] = meta[b"pause"].decode()
+    for name in ("pause", "store"):
+        if name.encode() in meta:
+            state[name] = meta[name.encode()].decode()
+    if redis.hexists(STORE_KEY, "id"):
+        state["of"] = redis.hget(STORE_KEY, "id").decode()
     for bucket in redis.scan_iter(key + "[0-9]*", count=1000):
         article, of = map(int, bucket[len(key):].split(b":"))
         if article != poisoned:
@@ -857,11 +961,11 @@ def _number_of(poisoned, state, articles):
 
 def _differences(redis, script, call):
     words = [bytes.fromhex(word) for word in call["words"]]
-    number = int(words[14])
-    poisoned = _number_of(call.get("poisoned"), call["before"], call["words"][16::2])
+    number = int(words[15])
+    poisoned = _number_of(call.get("poisoned"), call["before"], call["words"][18::2])
     _put_state(redis, number, call["before"], poisoned)
     redis.hset("hour", mapping={"s": call["now"] // 1000000, "us": call["now"] % 1000000})
-    answer = [part if isinstance(part, int) else part.hex() for part in redis.evalsha(script, 4, *words[3:])]
+    answer = [part if isinstance(part, int) else part.hex() for part in redis.evalsha(script, 5, *words[3:])]
     after = _state(redis, number, poisoned)
     same = answer == call["answer"] and after == _in_order(call["after"], poisoned)
     return answer[0], None if same else "of seed %d: %r: %r\nthe model: %r, %r\nthe script: %r, %r" % (
@@ -882,7 +986,7 @@ def test_the_script_does_what_the_simulators_model_does(redis):
         assert difference is None, difference
         seen[bytes.fromhex(answer).decode()] += 1
         seen["superseded"] += len(call["answer"]) == 6 and call["answer"][4] != ""
-        seen["renewed"] += call["words"][15] == b"1".hex()
+        seen["renewed"] += call["words"][16] == b"1".hex()
         heads = [parse_head(bytes.fromhex(head)) for head in call["after"]["heads"].values()]
         seen["floored"] += any(head.floor for head in heads)
         seen["split"] += any(head.level or head.split for head in heads)

@@ -1,5 +1,5 @@
 """Articles' states, end to end (INTERFACES.md 2.9): what an operator writes holds at once at that broker, then on every edge, through kill -9 of
-any part; totals are shown when the state lets them be; whatever is no state changes nothing."""
+any part; totals are shown when the state lets them be; whatever is not a state changes nothing."""
 
 import datetime
 import json
@@ -163,7 +163,7 @@ def test_it_opens_and_closes_by_itself(edge):
     outcomes.append(reader.react(article))
     assert outcomes[1] == ("refused", "closed")
     versions = {s["version"] for s in passed_on(watcher, article)}
-    assert len(versions) == 1  # a time that comes is no change of the state
+    assert len(versions) == 1  # a time that comes is not a change of the state
 
 
 def test_results_after_close(edge):
@@ -288,7 +288,7 @@ class Shard:
 
     def call(self, article, state, above=0, store=None):
         store = self.redis.hget("tally:store", "id") if store is None else store
-        return self.script(keys=self.keys() + ["tally:store"], args=[article, state, self.number, store, above])
+        return self.script(keys=self.keys() + ["tally:store"], args=[article, above, state, self.number, store])
 
     def all(self):
         return [self.redis.dump(key) for key in self.keys()]
@@ -466,7 +466,7 @@ def test_results_hidden_on_one_edge_are_hidden_on_all(make_edge):
 
 
 def test_hidden_again_while_another_edge_took_the_state_away(make_edge):
-    """What is shown in between does not stand."""
+    """What is shown in between does not last."""
     edge = make_edge(**EDGE).start()
     article = unique("vote")
     assert takes(edge, article)
@@ -485,7 +485,7 @@ def test_hidden_again_while_another_edge_took_the_state_away(make_edge):
     wait_until(lambda: hold() or edge.metrics()["tally_feed_waiting_states"] == 1, "the wish")
     together = edge.redis.pipeline(transaction=True)
     together.hdel(shard.key("meta"), "pause")
-    together.eval(shard.text, 5, *shard.keys(), "tally:store", article, "", shard.number, edge.redis.hget("tally:store", "id"), 0)
+    together.eval(shard.text, 5, *shard.keys(), "tally:store", article, 0, "", shard.number, edge.redis.hget("tally:store", "id"))
     hold(together)
     together.execute()
     wait_until(lambda: hold() or retained(edge, "totals/" + article), "the total while it has no state")

@@ -237,8 +237,8 @@ def test_who_takes_a_client_id_over_is_not_ended_for_another(edge, flavour):
 
 
 def test_an_attempt_that_is_refused_supersedes_nobody(make_edge):
-    """Who has no username is refused by the broker itself, after the plugin was asked: the connection whose client id that was is
-    ended in its time nevertheless."""
+    """The broker itself refuses a client without a username, after it asked the plugin. The connection that had the client id ends in
+    its time nevertheless."""
     edge = make_edge(plugin={"identities": "token,client_id"})
     prepare(edge)
     _allow_no_anonymous(edge)

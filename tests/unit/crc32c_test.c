@@ -70,7 +70,7 @@ static void knows_every_byte_at_every_place(void **state)
 
 static void goes_on_where_it_stopped(void **state)
 {
-    static const char text[] = "the CRC of what stands here followed by the rest";
+    static const char text[] = "the CRC of the text so far, followed by the rest";
     size_t bytes = sizeof text - 1;
     (void)state;
     for (size_t cut = 0; cut <= bytes; cut++)

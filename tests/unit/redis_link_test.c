@@ -31,7 +31,7 @@ static void on_read(struct bufferevent *peer, void *user)
     struct fake *fake = user;
     struct evbuffer *in = bufferevent_get_input(peer);
     char *line;
-    /* The words that are asked for stand alone on their lines. */
+    /* The words that are asked for are alone on their lines. */
     while ((line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF)) != NULL) {
         const char *answer = NULL;
         if (strcmp(line, "ROLE") == 0) {

@@ -618,7 +618,7 @@ static void puts_away_what_cannot_be_read(void **state)
     spool_dir_free(consumer);
 }
 
-/* Data that reached the disk where the header did not: such a ring is no empty one. */
+/* Data that reached the disk where the header did not: such a ring is not empty. */
 static void deletes_no_ring_whose_data_hold_records(void **state)
 {
     static const unsigned char zero[8];
@@ -944,7 +944,7 @@ static void wakes_once_who_sleeps(void **state)
     spool_dir_wake(producer);
     assert_false(readable(consumer));
 
-    /* A full FIFO is no obstacle. */
+    /* A full FIFO is not an obstacle. */
     for (int i = 0; i < 70000; i++) {
         spool_dir_asleep(consumer);
         spool_dir_wake(producer);
@@ -958,7 +958,7 @@ static void wakes_once_who_sleeps(void **state)
     spool_dir_free(consumer);
 }
 
-static void sets_aside_up_to_its_bound(void **state)
+static void quarantines_up_to_its_bound(void **state)
 {
     struct ring_text text;
     struct record record = ring_plain(7, &text), read_back;
@@ -969,8 +969,8 @@ static void sets_aside_up_to_its_bound(void **state)
     struct spool_dir *producer = produce(), *consumer = consume();
     record.position = 4096;
     record.sequence = 12;
-    assert_int_equal(spool_dir_set_aside(consumer, &record, "unknown\nkind \x80"), 0);
-    FILE *in = fopen(in_spool("set-aside"), "r");
+    assert_int_equal(spool_dir_quarantine(consumer, &record, "unknown\nkind \x80"), 0);
+    FILE *in = fopen(in_spool("quarantine"), "r");
     assert_non_null(fgets(line, sizeof line, in));
     fclose(in);
     assert_string_equal(line + 128, " unknown?kind ?\n");
@@ -981,21 +981,21 @@ static void sets_aside_up_to_its_bound(void **state)
     assert_int_equal(read_back.sequence, 12);
 
     int lines = 1;
-    for (record.position += 64; spool_dir_set_aside(consumer, &record, "why") == 0; lines++)
+    for (record.position += 64; spool_dir_quarantine(consumer, &record, "why") == 0; lines++)
         record.position += 64;
-    assert_int_equal(stat(in_spool("set-aside"), &status), 0);
+    assert_int_equal(stat(in_spool("quarantine"), &status), 0);
     assert_true(status.st_size <= 1024 * 1024 && status.st_size > 1024 * 1024 - 200);
     assert_int_equal(status.st_mode & 07777, 0660);
-    assert_int_equal(spool_dir_set_aside(consumer, &record, ""), -1);
-    in = fopen(in_spool("set-aside"), "r");
+    assert_int_equal(spool_dir_quarantine(consumer, &record, ""), -1);
+    in = fopen(in_spool("quarantine"), "r");
     for (; fgets(line, sizeof line, in) != NULL; lines--)
         assert_int_equal(line[strlen(line) - 1], '\n');
     fclose(in);
     assert_int_equal(lines, 0);
     /* A folder in its place, and no place at all. */
-    assert_int_equal(unlink(in_spool("set-aside")), 0);
-    assert_int_equal(mkdir(in_spool("set-aside"), 0700), 0);
-    assert_int_equal(spool_dir_set_aside(consumer, &record, "why"), -1);
+    assert_int_equal(unlink(in_spool("quarantine")), 0);
+    assert_int_equal(mkdir(in_spool("quarantine"), 0700), 0);
+    assert_int_equal(spool_dir_quarantine(consumer, &record, "why"), -1);
     spool_dir_free(producer);
     spool_dir_free(consumer);
 }
@@ -1009,26 +1009,26 @@ static void sets_a_record_aside_once(void **state)
     (void)state;
     struct spool_dir *producer = produce(), *consumer = consume();
     record.position = 4096;
-    other.position = 4160; /* the same wish again, behind it */
-    assert_int_equal(spool_dir_set_aside(consumer, &record, "why"), 0);
-    assert_int_equal(spool_dir_set_aside(consumer, &other, "why"), 0);
-    assert_int_equal(stat(in_spool("set-aside"), &before), 0);
+    other.position = 4160; /* the same request again, behind it */
+    assert_int_equal(spool_dir_quarantine(consumer, &record, "why"), 0);
+    assert_int_equal(spool_dir_quarantine(consumer, &other, "why"), 0);
+    assert_int_equal(stat(in_spool("quarantine"), &before), 0);
     spool_dir_free(consumer);
     consumer = consume();
-    assert_int_equal(spool_dir_set_aside(consumer, &record, "why"), 1);
-    assert_int_equal(spool_dir_set_aside(consumer, &other, "another reason"), 1);
-    assert_int_equal(stat(in_spool("set-aside"), &after), 0);
+    assert_int_equal(spool_dir_quarantine(consumer, &record, "why"), 1);
+    assert_int_equal(spool_dir_quarantine(consumer, &other, "another reason"), 1);
+    assert_int_equal(stat(in_spool("quarantine"), &after), 0);
     assert_int_equal(after.st_size, before.st_size);
     /* A full file still says what is in it. */
-    for (record.position = 8192; spool_dir_set_aside(consumer, &record, "why") == 0;)
+    for (record.position = 8192; spool_dir_quarantine(consumer, &record, "why") == 0;)
         record.position += 64;
-    assert_int_equal(spool_dir_set_aside(consumer, &record, "why"), -1);
-    assert_int_equal(spool_dir_set_aside(consumer, &other, "why"), 1);
+    assert_int_equal(spool_dir_quarantine(consumer, &record, "why"), -1);
+    assert_int_equal(spool_dir_quarantine(consumer, &other, "why"), 1);
     /* Where somebody has cut the file, the rest of a line is not the record's. */
-    assert_int_equal(truncate(in_spool("set-aside"), 100), 0);
+    assert_int_equal(truncate(in_spool("quarantine"), 100), 0);
     record.position = 4096;
-    assert_int_equal(spool_dir_set_aside(consumer, &record, "why"), 0);
-    assert_int_equal(spool_dir_set_aside(consumer, &record, "why"), 1);
+    assert_int_equal(spool_dir_quarantine(consumer, &record, "why"), 0);
+    assert_int_equal(spool_dir_quarantine(consumer, &record, "why"), 1);
     spool_dir_free(producer);
     spool_dir_free(consumer);
 }
@@ -1156,7 +1156,7 @@ int main(void)
         IN_FOLDER(no_record_is_lost_while_rings_change),
         IN_FOLDER(shares_the_edge),
         IN_FOLDER(wakes_once_who_sleeps),
-        IN_FOLDER(sets_aside_up_to_its_bound),
+        IN_FOLDER(quarantines_up_to_its_bound),
         IN_FOLDER(sets_a_record_aside_once),
 
         IN_FOLDER(tends_while_it_is_written),

@@ -155,7 +155,7 @@ static void survives_a_cut_at_every_byte(void **state)
             check(run, "cut", k);
             restore(run);
         }
-        /* What was last written is missing from its end on, the lap before stands there still. */
+        /* What was last written is missing from its end on, the lap before is still there. */
         for (uint64_t k = 0; k <= run->ring.capacity; k++) {
             memset(ring_data(&run->ring), 0, k);
             check(run, "beginning cut", k);
@@ -297,8 +297,8 @@ static void stops_where_it_is_told(void **state)
     run_free(run);
 }
 
-/* A record that somebody put into another's correlation data is no record while the outer one is
- * whole: even where he knew the ring's id and the position it would come to stand at. */
+/* A record that somebody put into another's correlation data is not a record while the outer one is
+ * whole: even where he knew the ring's id and the position that it would get. */
 static void does_not_take_data_for_records(void **state)
 {
     struct ring ring = ring_new(4096);

@@ -75,7 +75,7 @@ const PAGES = { '/': '/index.html', '/dashboard': '/dashboard.html', '/embed': '
 const STRICT = `default-src 'none'; img-src data:; script-src ${SITE}; style-src ${SITE}; connect-src ws://tally.test:9001 ${SITE}; require-trusted-types-for 'script'; trusted-types 'none'`;
 
 /**
- * A page of somebody else's: ?articles=a,b puts a bar for each, with &attributes=; &body= is what stands before them, &style= the name of a
+ * A page of somebody else's: ?articles=a,b puts a bar for each, with &attributes=; &body= is what precedes them, &style= the name of a
  * sheet of the page's own (served at /NAME), &scheme= its color-scheme, &dir= its direction.
  */
 export function hostPage(url, site) {

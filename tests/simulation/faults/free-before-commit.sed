@@ -1,3 +1,3 @@
-# collector/lane.c
+# collector/pipeline.c
 # A batch is freed in the ring when it is sent.
-s/^        mark(lane);/        mark(lane), source_acknowledge(lane->source, take_end(flight->take));/
+s/^    mark_ring(pipeline);/    mark_ring(pipeline), source_release(pipeline->source, range->end);/

@@ -1,3 +1,3 @@
 # lib/core/stamp.c
-# A late wish is stamped with its arrival, not with its click.
+# A late request is stamped with its arrival, not with its click.
 s/now_ms > age_ms ? now_ms - age_ms : 0/now_ms/

@@ -1,3 +1,3 @@
-# collector/take.c
+# collector/batch.c
 # Missing sequences are not counted as lost.
-s/take->lost += record->sequence - take->to.sequence;/take->lost += 0;/
+s/range->lost += record->sequence - range->to.sequence;/range->lost += 0;/

@@ -1,3 +1,3 @@
-# dashboard-feed/relay.c
+# dashboard-feed/publisher_send.c
 # A lower version than before is published.
-s/return found->total.version < published || found->total.version <= relay->floor;/return false;/
+s/return found->total.version < published || found->total.version <= publisher->mark.floor;/return false;/

@@ -1,3 +1,3 @@
-# collector/lane.c
+# collector/register_call.c
 # A receipt says that the register holds what it does not hold.
-s/bytes_get_u16(exception) == i)/bytes_get_u16(exception) == i + 60000)/
+s/bytes_get_u16(reply->next) != index)/bytes_get_u16(reply->next) != index + 60000)/

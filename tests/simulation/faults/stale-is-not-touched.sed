@@ -1,3 +1,3 @@
-# dashboard-feed/relay.c
+# dashboard-feed/publisher_send.c
 # What Redis lost after it was published is not given a newer version.
-s/    if (may_touch(relay) \&\& follow_touch(/    if (relay->touching > TOUCHES_MAX \&\& follow_touch(/
+s/    if (may_touch(publisher) \&\&$/    if (publisher->send.touching > TOUCHES_MAX \&\&/

@@ -1,0 +1,494 @@
+/* The policy of a ring's way into Redis: when to ask, when to send and how much, what to do after
+ * each answer. */
+#include "pipeline.h"
+
+#include "register_call.h"
+#include "release.h"
+
+#include "daemon/clock.h"
+#include "daemon/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORD_COMMON_BYTES 64 /* of an article of up to 24 bytes, without a receipt */
+#define HELD_SHARE 4           /* waiting receipts hold back at most 1/4 of the ring */
+#define GATHER_MS 8            /* from call to call, unless a whole batch waits: see worth_a_call */
+
+struct flight {
+    struct pipeline *pipeline;
+    struct batch *batch;
+    struct flight *next; /* in the pool */
+};
+
+struct pipeline_pool {
+    size_t batch_records;
+    struct flight *free;
+};
+
+struct pipeline {
+    struct pipeline_shared shared;
+    struct source *source;
+    struct apply apply;
+    struct release release;
+    bool asking;
+    uint64_t reconnects; /* of the session, at the last resync */
+    uint64_t sent_ms;    /* when the last batch was */
+    unsigned number;     /* of the shard */
+    struct register_call call;
+};
+
+/* --- the pool --- */
+
+struct pipeline_pool *pipeline_pool_new(size_t batch_records)
+{
+    struct pipeline_pool *pool = calloc(1, sizeof *pool);
+    if (pool != NULL)
+        pool->batch_records = batch_records;
+    return pool;
+}
+
+void pipeline_pool_free(struct pipeline_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    while (pool->free != NULL) {
+        struct flight *flight = pool->free;
+        pool->free = flight->next;
+        batch_free(flight->batch);
+        free(flight);
+    }
+    free(pool);
+}
+
+static struct flight *flight_new(struct pipeline *pipeline)
+{
+    struct pipeline_pool *pool = pipeline->shared.pool;
+    struct flight *flight = pool->free;
+    if (flight != NULL) {
+        pool->free = flight->next;
+    } else {
+        flight = calloc(1, sizeof *flight);
+        if (flight == NULL)
+            return NULL;
+        flight->batch = batch_new(pool->batch_records, REGISTER_CALL_FIXED);
+        if (flight->batch == NULL) {
+            free(flight);
+            return NULL;
+        }
+    }
+    flight->pipeline = pipeline;
+    return flight;
+}
+
+static void flight_done(struct pipeline_pool *pool, struct flight *flight)
+{
+    flight->next = pool->free;
+    pool->free = flight;
+}
+
+/* --- a pipeline --- */
+
+struct pipeline *pipeline_new(const struct pipeline_shared *shared, struct source *source)
+{
+    struct pipeline *pipeline = calloc(1, sizeof *pipeline);
+    if (pipeline == NULL) {
+        source_free(source);
+        return NULL;
+    }
+    pipeline->shared = *shared;
+    pipeline->source = source;
+    apply_init(&pipeline->apply);
+    release_begin(&pipeline->release, source_ring(source).acknowledged);
+    pipeline->number = source_identity(source)->shard;
+    register_call_init(&pipeline->call, source_identity(source));
+    return pipeline;
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+    if (pipeline == NULL)
+        return;
+    source_free(pipeline->source);
+    free(pipeline);
+}
+
+struct source *pipeline_source(const struct pipeline *pipeline)
+{
+    return pipeline->source;
+}
+
+const char *pipeline_held(const struct pipeline *pipeline)
+{
+    return pipeline->apply.held;
+}
+
+bool pipeline_idle(const struct pipeline *pipeline)
+{
+    return pipeline->apply.in_flight == 0 && !pipeline->asking;
+}
+
+bool pipeline_has_more(const struct pipeline *pipeline)
+{
+    return pipeline->apply.state == APPLY_GOING && source_backlog_bytes(pipeline->source) > 0;
+}
+
+uint64_t pipeline_paused_ms(const struct pipeline *pipeline)
+{
+    return apply_paused_ms(&pipeline->apply, clock_monotonic_ms());
+}
+
+bool pipeline_drained(const struct pipeline *pipeline)
+{
+    return pipeline->apply.state == APPLY_GOING && pipeline->apply.in_flight == 0 &&
+           source_ring(pipeline->source).old && source_backlog_bytes(pipeline->source) == 0;
+}
+
+static void give_up(struct pipeline *pipeline, const char *why)
+{
+    log_line(LOG_LEVEL_ERROR, "the ring is given up: it shall be renamed and drained",
+             "shard=%s ring=%s reason=%s", pipeline->call.shard, pipeline->call.ring, why);
+    spool_want_rotation(source_memory(pipeline->source));
+    apply_rotate(&pipeline->apply, why);
+}
+
+/* --- the position --- */
+
+static void say_rule(const struct pipeline *pipeline, enum apply_rule rule,
+                     const struct apply_position *stored, const struct apply_ring *ring)
+{
+    if (rule == APPLY_OLDEST && stored->point.position < ring->oldest)
+        log_line(LOG_LEVEL_ERROR,
+                 "Redis went back further than the ring reaches: reactions are lost",
+                 "shard=%s ring=%s position=%" PRIu64 " oldest=%" PRIu64, pipeline->call.shard,
+                 pipeline->call.ring, stored->point.position, ring->oldest);
+    else if (rule == APPLY_AGAIN)
+        log_line(LOG_LEVEL_WARNING, "Redis was further than the old ring reaches: applied again",
+                 "shard=%s ring=%s position=%" PRIu64 " end=%" PRIu64, pipeline->call.shard,
+                 pipeline->call.ring, stored->point.position, ring->end);
+    else
+        log_line(LOG_LEVEL_DEBUG, "going on", "shard=%s ring=%s position=%" PRIu64,
+                 pipeline->call.shard, pipeline->call.ring, stored->point.position);
+}
+
+static void go_on(struct pipeline *pipeline, const struct apply_position *stored)
+{
+    struct apply_ring ring = source_ring(pipeline->source);
+    uint64_t start;
+    enum apply_rule rule = apply_rule(&ring, stored->point.position, &start);
+    if (rule == APPLY_ROTATE) {
+        give_up(pipeline, "Redis has applied more than this ring holds");
+        return;
+    }
+    say_rule(pipeline, rule, stored, &ring);
+    if (source_seek(pipeline->source, start) != 0 && !ring.old) {
+        /* The position acknowledged last is only a preference; Redis's position must be found. */
+        start = rule == APPLY_OLDEST ? ring.oldest : stored->point.position;
+        if (source_seek(pipeline->source, start) != 0) {
+            give_up(pipeline, "no record begins at Redis's position");
+            return;
+        }
+    }
+    if (start !=
+        ring.acknowledged) /* records that waited for receipts are taken again, or were skipped */
+        release_begin(&pipeline->release, start);
+    apply_resume(&pipeline->apply, stored->point, start, ring.end);
+    if (source_backlog_bytes(pipeline->source) == 0)
+        apply_caught_up(&pipeline->apply);
+}
+
+static void on_position(redisAsyncContext *redis, void *answer, void *user)
+{
+    struct pipeline *pipeline = user;
+    struct apply_position stored;
+    const char *why = NULL;
+    (void)redis;
+    session_answered(pipeline->shared.session);
+    pipeline->asking = false;
+    if (answer != NULL)
+        why = register_call_read_position(&stored, answer);
+    if (why == NULL && answer != NULL && source_scan(pipeline->source) != 0)
+        why = "no memory to scan an old ring";
+    if (answer == NULL || why != NULL) {
+        apply_ask_failed(&pipeline->apply, why, clock_monotonic_ms());
+        return;
+    }
+    pipeline->shared.adopt[pipeline->number] = false;
+    go_on(pipeline, &stored);
+}
+
+static void ask_position(struct pipeline *pipeline)
+{
+    const char *argv[REGISTER_CALL_POSITION];
+    size_t bytes[REGISTER_CALL_POSITION];
+    register_call_ask(&pipeline->call, session_store(pipeline->shared.session)->id,
+                      pipeline->shared.adopt[pipeline->number], argv, bytes);
+    if (session_send(pipeline->shared.session, on_position, pipeline, REGISTER_CALL_POSITION, argv,
+                     bytes) != 0)
+        return;
+    pipeline->asking = true;
+    apply_asking(&pipeline->apply);
+}
+
+/* --- answers --- */
+
+static void give_receipts(struct pipeline *pipeline, const struct batch *batch,
+                          struct register_call_reply *reply)
+{
+    const struct kind_table *kinds = &source_identity(pipeline->source)->kinds;
+    const struct store *store = session_store(pipeline->shared.session);
+    for (size_t i = 0; i < batch_range(batch)->records; i++) {
+        const struct record *record = batch_record(batch, i);
+        const char *current = NULL;
+        unsigned kind_id;
+        if (register_call_superseded(reply, i, &kind_id))
+            current = store_kind(store, kind_id);
+        if (record->client_id_bytes > 0)
+            receipt_add(pipeline->shared.receipts, record, kinds->name[record->kind], current);
+    }
+}
+
+static void count_applied(struct pipeline *pipeline, const struct batch_range *range,
+                          const struct register_call_reply *reply)
+{
+    struct status_counts *counts = pipeline->shared.counts;
+    counts->batches++;
+    counts->added += reply->added;
+    counts->changed += reply->changed;
+    counts->repeated += reply->repeated;
+    counts->superseded += reply->superseded;
+    counts->quarantined += range->quarantined;
+    counts->lost += range->lost;
+    if (range->lost > 0)
+        log_line(LOG_LEVEL_ERROR, "reactions are lost", "shard=%s ring=%s lost=%" PRIu64,
+                 pipeline->call.shard, pipeline->call.ring, range->lost);
+    if (reply->split_error[0] != '\0')
+        log_line(LOG_LEVEL_ERROR, "an article's registers could not be split", "shard=%s error=%s",
+                 pipeline->call.shard, reply->split_error);
+}
+
+static void say_failure(const struct pipeline *pipeline, const struct batch *batch,
+                        const struct register_call_reply *reply)
+{
+    const struct record *record = batch_article(batch, reply->article);
+    const struct batch_range *range = batch_range(batch);
+    switch (reply->answer) {
+    case APPLY_WAIT:
+    case APPLY_POISON:
+        if (strcmp(pipeline->apply.held, reply->why) == 0)
+            break; /* already logged */
+        log_line(LOG_LEVEL_ERROR, "a batch was not applied",
+                 "shard=%s records=%zu article=%.*s error=%s", pipeline->call.shard, range->records,
+                 record != NULL ? record->article_bytes : 0, record != NULL ? record->article : "",
+                 reply->why);
+        break;
+    case APPLY_ELSEWHERE:
+        log_line(LOG_LEVEL_WARNING, "Redis is at another position",
+                 "shard=%s ring=%s here=%" PRIu64, pipeline->call.shard, pipeline->call.ring,
+                 range->from.position);
+        break;
+    case APPLY_NO_SCRIPT:
+        log_line(LOG_LEVEL_INFO, "Redis forgot the script: loaded again", "shard=%s",
+                 pipeline->call.shard);
+        break;
+    case APPLY_OK:
+    case APPLY_PAUSED:
+    case APPLY_NO_ANSWER:
+        break;
+    }
+}
+
+/* Moves the ring's released position up to the acknowledged one, once the receipts have been sent.
+ */
+static void release_sent(struct pipeline *pipeline)
+{
+    struct batch_point point;
+    uint64_t held_max_bytes = source_identity(pipeline->source)->capacity_bytes / HELD_SHARE;
+    if (release_next(&pipeline->release, receipt_gone(pipeline->shared.receipts), held_max_bytes,
+                     &point))
+        source_release(pipeline->source, point);
+}
+
+/* The batch was applied in its turn: the outcomes up to its end are known. */
+static void acknowledge_batch(struct pipeline *pipeline, struct batch_point end)
+{
+    source_acknowledged(pipeline->source, end);
+    release_add(&pipeline->release, end, receipt_given(pipeline->shared.receipts));
+    release_sent(pipeline);
+}
+
+static void on_batch(redisAsyncContext *redis, void *answer, void *user)
+{
+    struct flight *flight = user;
+    struct pipeline *pipeline = flight->pipeline;
+    const struct batch_range *range = batch_range(flight->batch);
+    struct register_call_reply reply;
+    (void)redis;
+    session_answered(pipeline->shared.session);
+    register_call_read(&reply, answer);
+    if (reply.answer == APPLY_OK) {
+        count_applied(pipeline, range, &reply);
+        give_receipts(pipeline, flight->batch, &reply);
+    } else if (pipeline->apply.state == APPLY_GOING) {
+        say_failure(pipeline, flight->batch, &reply);
+        if (reply.answer == APPLY_ELSEWHERE || reply.answer == APPLY_NO_SCRIPT)
+            session_look(pipeline->shared.session);
+    }
+    apply_answered(&pipeline->apply, reply.answer, range, reply.why, clock_monotonic_ms());
+    if (reply.answer == APPLY_OK && pipeline->apply.acknowledged == range->end.position)
+        acknowledge_batch(pipeline, range->end);
+    flight_done(pipeline->shared.pool, flight);
+}
+
+/* --- batches --- */
+
+/* First the file, then Redis's position. After a failure in between, the record is taken again and
+ * found in the file. Returns 0, or -1 if the file cannot take it. */
+static int quarantine_record(struct pipeline *pipeline, struct batch *batch,
+                             const struct record *record, const char *why)
+{
+    int written = spool_dir_quarantine(pipeline->shared.spool, record, why);
+    if (written < 0)
+        return -1;
+    if (written == 0)
+        log_line(LOG_LEVEL_ERROR, "a reaction is quarantined",
+                 "shard=%s ring=%s position=%" PRIu64 " article=%.*s reason=%s",
+                 pipeline->call.shard, pipeline->call.ring, record->position,
+                 (int)record->article_bytes, record->article, why);
+    batch_quarantine(batch, record);
+    return 0;
+}
+
+/* Why a record must not be applied, or NULL. */
+static const char *unfit(const struct pipeline *pipeline, const struct record *record)
+{
+    if (record->kind > source_identity(pipeline->source)->kinds.n)
+        return "its kind is none of its ring's";
+    return apply_quarantines(&pipeline->apply, record) ? pipeline->apply.held : NULL;
+}
+
+static int add_record(struct pipeline *pipeline, struct batch *batch, const struct record *record,
+                      const uint8_t *kind_ids)
+{
+    const char *why = unfit(pipeline, record);
+    if (why == NULL)
+        batch_add(batch, record, kind_ids[record->kind]);
+    else if (record->sequence < batch_range(batch)->from.sequence)
+        batch_quarantine(batch, record); /* it counts; only its receipt cannot be repeated */
+    else
+        return quarantine_record(pipeline, batch, record, why);
+    return 0;
+}
+
+/* Fills the batch. Returns whether there is something to send. */
+static bool fill_batch(struct pipeline *pipeline, struct batch *batch)
+{
+    size_t limit = apply_limit(&pipeline->apply, pipeline->shared.batch_records);
+    const struct store *store = session_store(pipeline->shared.session);
+    uint8_t kind_ids[KIND_MAX + 1];
+    struct record record;
+    int got = 0;
+    if (store_map(store, &source_identity(pipeline->source)->kinds, kind_ids) != 0) {
+        session_look(pipeline->shared.session);
+        return false;
+    }
+    batch_begin(batch, pipeline->apply.point);
+    for (size_t n = 0; n < limit && (got = source_next(pipeline->source, &record)) == 1; n++) {
+        if (add_record(pipeline, batch, &record, kind_ids) == 0)
+            continue;
+        source_back(pipeline->source, &record);
+        if (n == 0)
+            apply_hold(&pipeline->apply,
+                       "the file quarantine in the spool is full or cannot be written",
+                       clock_monotonic_ms());
+        break;
+    }
+    if (!batch_empty(batch))
+        return true;
+    if (got < 0)
+        give_up(pipeline, "a damaged record");
+    return false;
+}
+
+/* Marks the ring before its first batch is applied. If the mark came after, a crash in between
+ * would make another store look like its own. */
+static void mark_ring(struct pipeline *pipeline)
+{
+    void *memory = source_memory(pipeline->source);
+    uint64_t id = session_store(pipeline->shared.session)->id;
+    if (spool_store_id(memory) != id)
+        spool_set_store_id(memory, id);
+}
+
+/* Returns 0, or -1 if the connection is closing, which ends the calls under way. */
+static int send_batch(struct pipeline *pipeline, struct flight *flight)
+{
+    struct session *session = pipeline->shared.session;
+    const struct batch_range *range = batch_range(flight->batch);
+    const struct register_call_terms terms = {
+        .script = session_script(session),
+        .store = session_store(session)->id,
+        .split = session_store(session)->split,
+        .renew = apply_renews(&pipeline->apply, range),
+    };
+    struct batch_arguments arguments = batch_finish(flight->batch);
+    register_call_pack(&pipeline->call, range, &terms, &arguments);
+    mark_ring(pipeline);
+    apply_sent(&pipeline->apply, range);
+    pipeline->sent_ms = clock_monotonic_ms();
+    if (session_send(session, on_batch, flight, arguments.n, arguments.argv, arguments.bytes) == 0)
+        return 0;
+    apply_answered(&pipeline->apply, APPLY_NO_ANSWER, range, NULL, clock_monotonic_ms());
+    return -1;
+}
+
+/* Group commit: one call takes what gathered during the previous one, and for at least some ms,
+ * because a call costs Redis as much as ten votes. After a quiet moment the first reaction goes at
+ * once. More than one call is under way only if whole batches are waiting. */
+static bool worth_a_call(const struct pipeline *pipeline)
+{
+    uint64_t backlog_bytes = source_backlog_bytes(pipeline->source);
+    if (backlog_bytes >= pipeline->shared.batch_records * RECORD_COMMON_BYTES)
+        return true;
+    bool one_by_one = apply_limit(&pipeline->apply, pipeline->shared.batch_records) == 1;
+    return pipeline->apply.in_flight == 0 && backlog_bytes > 0 &&
+           (one_by_one || clock_monotonic_ms() - pipeline->sent_ms >= GATHER_MS);
+}
+
+bool pipeline_gathers(const struct pipeline *pipeline)
+{
+    return pipeline->apply.in_flight == 0 && pipeline_has_more(pipeline) && !worth_a_call(pipeline);
+}
+
+void pipeline_pump(struct pipeline *pipeline)
+{
+    if (!session_ready(pipeline->shared.session))
+        return;
+    /* A Redis that comes back may have lost what it had applied last, and there may never be
+     * another reaction in this ring to reveal it. */
+    if (pipeline->reconnects != session_reconnects(pipeline->shared.session)) {
+        pipeline->reconnects = session_reconnects(pipeline->shared.session);
+        apply_resync(&pipeline->apply);
+    }
+    if (apply_asks(&pipeline->apply, clock_monotonic_ms())) {
+        ask_position(pipeline);
+        return;
+    }
+    /* Released records may be overwritten, so release none while Redis may have lost them. */
+    if (pipeline->apply.state == APPLY_GOING)
+        release_sent(pipeline);
+    while (apply_sends(&pipeline->apply, pipeline->shared.in_flight_max) &&
+           worth_a_call(pipeline)) {
+        struct flight *flight = flight_new(pipeline);
+        if (flight == NULL) {
+            apply_hold(&pipeline->apply, "no memory", clock_monotonic_ms());
+            return;
+        }
+        if (!fill_batch(pipeline, flight->batch) || send_batch(pipeline, flight) != 0) {
+            flight_done(pipeline->shared.pool, flight);
+            return;
+        }
+    }
+}

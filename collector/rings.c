@@ -1,0 +1,465 @@
+/* Finds, opens, follows, drains and deletes the files of rings; the pipelines do the rest. */
+#include "rings.h"
+
+#include "ledger.h"
+
+#include "daemon/clock.h"
+#include "daemon/log.h"
+#include "spool/spool_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a drained ring is kept: longer than a Redis with appendfsync everysec can lose (2 s). */
+#define OLD_KEEP_MS 5000
+#define AGAIN_MS 1000 /* between two attempts to delete a ring */
+#define OLD_MAX (SPOOL_SHARDS_MAX * SPOOL_OLD_MAX)
+
+/* An old ring that is being drained, or waits for its turn (one per shard at a time), or has been
+ * drained and is kept for a while. */
+struct old {
+    struct spool_old file;
+    uint64_t drained_ms; /* 0: not drained */
+    bool told;           /* the failure to delete it was logged */
+    void *memory;
+    uint64_t bytes;
+    struct pipeline *pipeline;
+};
+
+struct rings {
+    struct pipeline_shared shared;
+    struct ledger *ledger;
+    unsigned shards;
+    struct pipeline *pipeline[SPOOL_SHARDS_MAX]; /* current rings; NULL none */
+    bool adopt[SPOOL_SHARDS_MAX];                /* see pipeline.h */
+    char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
+    struct old old[OLD_MAX];
+    int olds;
+    struct spool_old unreadable[OLD_MAX]; /* counted, not yet moved away */
+    int unreadables;
+    bool list_old;   /* there may be unknown old rings */
+    bool missed_old; /* there are, or listing them failed: try again */
+};
+
+/* All pipelines, first of current rings, then of old ones; NULL for a shard without a pipeline. */
+static unsigned pipelines(const struct rings *rings)
+{
+    return rings->shards + (unsigned)rings->olds;
+}
+
+static struct pipeline *pipeline_at(const struct rings *rings, unsigned i)
+{
+    return i < rings->shards ? rings->pipeline[i] : rings->old[i - rings->shards].pipeline;
+}
+
+/* --- current rings --- */
+
+/* Switches to the shard's current ring file, once nothing of the former one is under way. */
+static void follow_ring(struct rings *rings, unsigned shard)
+{
+    struct spool_identity identity;
+    struct pipeline *pipeline = rings->pipeline[shard];
+    char *why = rings->shard_why[shard];
+    char said[APPLY_HELD_BYTES];
+    void *memory;
+    uint64_t bytes;
+    if (!spool_dir_ring_replaced(rings->shared.spool, shard) ||
+        (pipeline != NULL && !pipeline_idle(pipeline)))
+        return;
+    memcpy(said, why, sizeof said);
+    int got =
+        spool_dir_ring(rings->shared.spool, shard, &memory, &bytes, &identity, why, sizeof said);
+    if (got == 0 && pipeline != NULL)
+        return;
+    pipeline_free(pipeline);
+    rings->pipeline[shard] = NULL;
+    rings->list_old = true;
+    if (got >= 0) {
+        struct source *source = source_new(memory, bytes, &identity, false, why, sizeof said);
+        if (source != NULL)
+            rings->pipeline[shard] = pipeline_new(&rings->shared, source);
+        else /* its header is invalid: the plugin must begin another ring */
+            spool_want_rotation(memory);
+    }
+    if (rings->pipeline[shard] != NULL) {
+        why[0] = '\0';
+        log_line(LOG_LEVEL_INFO, "ring opened", "shard=%u ring=%016" PRIx64, shard,
+                 identity.ring_id);
+        session_look(rings->shared.session);
+    } else if (strcmp(said, why) != 0) {
+        log_line(LOG_LEVEL_WARNING, "no ring", "shard=%u reason=%s", shard, why);
+    }
+}
+
+static bool is_known(const struct rings *rings, const struct spool_old *file)
+{
+    const struct pipeline *pipeline = rings->pipeline[file->shard];
+    for (int i = 0; i < rings->olds; i++)
+        if (rings->old[i].file.shard == file->shard && rings->old[i].file.ring_id == file->ring_id)
+            return true;
+    /* Renamed a moment ago; the switch to the next one is still due. */
+    return pipeline != NULL && source_identity(pipeline_source(pipeline))->ring_id == file->ring_id;
+}
+
+enum opened { OPENED, UNREADABLE, NOT_NOW };
+
+/* A shortage in this process (descriptors, memory) proves nothing about the ring. */
+static enum opened open_old(struct rings *rings, const struct spool_old *file, char *why,
+                            size_t why_bytes)
+{
+    struct old *old = &rings->old[rings->olds];
+    struct spool_identity identity;
+    enum opened result = UNREADABLE;
+    *old = (struct old){.file = *file};
+    int mapped = spool_old_map(file, &old->memory, &old->bytes, why, why_bytes);
+    if (mapped != 0)
+        return mapped < 0 ? UNREADABLE : NOT_NOW;
+    if (spool_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
+        goto fail;
+    if (identity.shard != file->shard) {
+        snprintf(why, why_bytes, "it is of shard %u", identity.shard);
+        goto fail;
+    }
+    struct source *source = source_new(old->memory, old->bytes, &identity, true, why, why_bytes);
+    old->pipeline = source == NULL ? NULL : pipeline_new(&rings->shared, source);
+    if (old->pipeline == NULL) {
+        result = NOT_NOW;
+        goto fail;
+    }
+    rings->olds++;
+    return OPENED;
+fail:
+    spool_old_unmap(old->memory, old->bytes);
+    return result;
+}
+
+static bool is_listed(const struct spool_old *file, const struct spool_old *list, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (list[i].shard == file->shard && list[i].ring_id == file->ring_id)
+            return true;
+    return false;
+}
+
+/* Counted and logged when found. Until it can be moved away, it is found every second. */
+static void put_away(struct rings *rings, const struct spool_old *file, const char *why)
+{
+    bool first = !is_listed(file, rings->unreadable, rings->unreadables);
+    if (first) {
+        rings->shared.counts->damaged++;
+        log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
+                 file->path, why);
+    }
+    if (spool_dir_put_away(rings->shared.spool, file) >= 0 || !first)
+        return;
+    log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away: it is tried each second", "path=%s",
+             file->path);
+    if (rings->unreadables < OLD_MAX)
+        rings->unreadable[rings->unreadables++] = *file;
+}
+
+/* Forgets rings that no longer exist because they were moved or removed. */
+static void forget_unreadable(struct rings *rings, const struct spool_old *list, int n)
+{
+    for (int i = rings->unreadables - 1; i >= 0; i--)
+        if (!is_listed(&rings->unreadable[i], list, n))
+            rings->unreadable[i] = rings->unreadable[--rings->unreadables];
+}
+
+static void find_old(struct rings *rings)
+{
+    struct spool_old file[OLD_MAX];
+    char why[APPLY_HELD_BYTES] = "no memory";
+    int n = spool_dir_list_old(rings->shared.spool, file, OLD_MAX);
+    rings->list_old = false;
+    rings->missed_old = n < 0;
+    if (n >= 0)
+        forget_unreadable(rings, file, n);
+    for (int i = 0; i < n && rings->olds < OLD_MAX; i++) {
+        if (file[i].shard >= rings->shards || is_known(rings, &file[i]))
+            continue;
+        switch (open_old(rings, &file[i], why, sizeof why)) {
+        case OPENED:
+            log_line(LOG_LEVEL_WARNING, "an old ring is to be drained", "shard=%u ring=%016" PRIx64,
+                     file[i].shard, file[i].ring_id);
+            session_look(rings->shared.session);
+            break;
+        case NOT_NOW:
+            rings->missed_old = true;
+            log_line(LOG_LEVEL_WARNING, "an old ring cannot be opened yet", "path=%s reason=%s",
+                     file[i].path, why);
+            break;
+        case UNREADABLE:
+            put_away(rings, &file[i], why);
+            break;
+        }
+    }
+}
+
+static void close_old(struct rings *rings, int i)
+{
+    pipeline_free(rings->old[i].pipeline);
+    spool_old_unmap(rings->old[i].memory, rings->old[i].bytes);
+    rings->old[i] = rings->old[--rings->olds];
+}
+
+/* Only its rings tell which store this edge belongs to (rings_accept). The last ring therefore
+ * stays until there is another, which the plugin is about to begin. */
+static bool is_last_ring(const struct rings *rings)
+{
+    for (unsigned i = 0; i < rings->shards; i++)
+        if (rings->pipeline[i] != NULL)
+            return false;
+    return rings->olds == 1;
+}
+
+/* First the file, then the numbers. In the reverse order, a crash in between would drain the file
+ * again with its position unknown, and the books would count it twice. */
+static void finish_old(struct rings *rings, int i)
+{
+    struct old *old = &rings->old[i];
+    uint64_t damaged = source_damaged(pipeline_source(old->pipeline));
+    if (is_last_ring(rings))
+        return;
+    if (spool_old_delete(&old->file) != 0) {
+        if (!old->told)
+            log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted: it is tried each second",
+                     "path=%s error=%s", old->file.path, strerror(errno));
+        old->told = true;
+        old->drained_ms = clock_monotonic_ms() - OLD_KEEP_MS + AGAIN_MS;
+        return;
+    }
+    rings->shared.counts->damaged += damaged;
+    log_line(damaged > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "an old ring is drained",
+             "shard=%u ring=%016" PRIx64 " damaged=%" PRIu64, old->file.shard, old->file.ring_id,
+             damaged);
+    ledger_fold(rings->ledger, old->file.shard, old->file.ring_id);
+    close_old(rings, i);
+}
+
+/* --- the ledger's callbacks --- */
+
+static bool on_here(void *user, unsigned shard, uint64_t ring_id)
+{
+    const struct spool_old file = {.shard = shard, .ring_id = ring_id};
+    return is_known(user, &file);
+}
+
+static bool on_complete(void *user)
+{
+    const struct rings *rings = user;
+    if (rings->list_old || rings->missed_old)
+        return false;
+    for (unsigned i = 0; i < rings->shards; i++)
+        if (rings->pipeline[i] == NULL || spool_dir_ring_replaced(rings->shared.spool, i))
+            return false;
+    return true;
+}
+
+/* --- pumping --- */
+
+/* Whether this ring's turn has come: any earlier ring of the same shard in the list is drained
+ * first. */
+static bool has_turn(const struct rings *rings, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (rings->old[k].file.shard == rings->old[i].file.shard && rings->old[k].drained_ms == 0)
+            return false;
+    return true;
+}
+
+/* Drains an old ring, and deletes it once Redis has had all of it long enough to have it durably.
+ * If Redis lost data meanwhile, the position is requested again and the rest is sent again. */
+static void pump_old(struct rings *rings, int i)
+{
+    struct old *old = &rings->old[i];
+    pipeline_pump(old->pipeline);
+    if (!session_ready(rings->shared.session))
+        return;
+    if (!pipeline_drained(old->pipeline))
+        old->drained_ms = 0;
+    else if (old->drained_ms == 0)
+        old->drained_ms = clock_monotonic_ms();
+    else if (clock_monotonic_ms() - old->drained_ms >= OLD_KEEP_MS)
+        finish_old(rings, i);
+}
+
+void rings_pump(struct rings *rings)
+{
+    struct spool_dir *spool = rings->shared.spool;
+    for (unsigned i = 0; i < rings->shards; i++)
+        follow_ring(rings, i);
+    if (rings->list_old)
+        find_old(rings);
+    ledger_sweep(rings->ledger, rings->shards, spool_dir_edge_id(spool), clock_monotonic_ms());
+    for (unsigned i = 0; i < rings->shards; i++)
+        if (rings->pipeline[i] != NULL && !spool_dir_ring_replaced(spool, i))
+            pipeline_pump(rings->pipeline[i]);
+    for (int i = rings->olds - 1; i >= 0; i--)
+        if (has_turn(rings, i))
+            pump_old(rings, i);
+}
+
+void rings_look_again(struct rings *rings)
+{
+    rings->list_old = rings->shared.spool != NULL;
+    for (unsigned i = 0; i < rings->shards; i++)
+        if (rings->pipeline[i] == NULL)
+            spool_dir_look_again(rings->shared.spool, i);
+}
+
+bool rings_idle(const struct rings *rings)
+{
+    for (unsigned i = 0; i < pipelines(rings); i++)
+        if (pipeline_at(rings, i) != NULL && !pipeline_idle(pipeline_at(rings, i)))
+            return false;
+    return true;
+}
+
+bool rings_have_more(const struct rings *rings)
+{
+    for (unsigned i = 0; i < rings->shards; i++)
+        if (rings->pipeline[i] != NULL && pipeline_has_more(rings->pipeline[i]))
+            return true;
+    for (int i = 0; i < rings->olds; i++)
+        if (has_turn(rings, i) && pipeline_has_more(rings->old[i].pipeline))
+            return true;
+    return false;
+}
+
+bool rings_gather(const struct rings *rings)
+{
+    for (unsigned i = 0; i < pipelines(rings); i++)
+        if (pipeline_at(rings, i) != NULL && pipeline_gathers(pipeline_at(rings, i)))
+            return true;
+    return false;
+}
+
+uint64_t rings_paused_ms(const struct rings *rings)
+{
+    uint64_t first = UINT64_MAX;
+    for (unsigned i = 0; i < pipelines(rings); i++)
+        if (pipeline_at(rings, i) != NULL && pipeline_paused_ms(pipeline_at(rings, i)) < first)
+            first = pipeline_paused_ms(pipeline_at(rings, i));
+    return first;
+}
+
+/* --- the store --- */
+
+void rings_describe(const struct rings *rings, struct store_rings *out)
+{
+    for (unsigned i = 0; i < pipelines(rings); i++) {
+        if (pipeline_at(rings, i) == NULL)
+            continue;
+        const struct source *source = pipeline_source(pipeline_at(rings, i));
+        store_rings_add(out, source_identity(source), spool_store_id(source_memory(source)));
+    }
+}
+
+void rings_adopt(struct rings *rings)
+{
+    for (unsigned i = 0; i < rings->shards; i++)
+        rings->adopt[i] = true;
+}
+
+void rings_accept(struct rings *rings, uint64_t store_id, bool adopted)
+{
+    struct store_rings described;
+    store_rings_init(&described);
+    rings_describe(rings, &described);
+    if (described.applied == 0 && !adopted)
+        return;
+    for (unsigned i = 0; i < pipelines(rings); i++)
+        if (pipeline_at(rings, i) != NULL)
+            spool_set_store_id(source_memory(pipeline_source(pipeline_at(rings, i))), store_id);
+}
+
+/* --- what is reported --- */
+
+void rings_reason(const struct rings *rings, char *reason, size_t bytes)
+{
+    reason[0] = '\0';
+    for (unsigned i = 0; reason[0] == '\0' && i < rings->shards; i++) {
+        const char *held =
+            rings->pipeline[i] != NULL ? pipeline_held(rings->pipeline[i]) : rings->shard_why[i];
+        if (strncmp(held, "OOM ", 4) == 0)
+            snprintf(reason, bytes, STATUS_FULL);
+        else if (held[0] != '\0' || rings->pipeline[i] == NULL)
+            snprintf(reason, bytes, "shard %u: %s", i, held[0] != '\0' ? held : "no ring yet");
+    }
+    for (int i = 0; reason[0] == '\0' && i < rings->olds; i++)
+        if (pipeline_held(rings->old[i].pipeline)[0] != '\0')
+            snprintf(reason, bytes, "shard %u, an old ring: %s", rings->old[i].file.shard,
+                     pipeline_held(rings->old[i].pipeline));
+}
+
+void rings_fill_status(const struct rings *rings, struct status *status)
+{
+    uint64_t waiting, bytes;
+    status->shards = rings->shards;
+    for (unsigned i = 0; i < rings->shards; i++) {
+        struct status_shard *shard = &status->shard[i];
+        struct pipeline *pipeline = rings->pipeline[i];
+        snprintf(shard->held, sizeof shard->held, "%s",
+                 pipeline != NULL ? pipeline_held(pipeline) : rings->shard_why[i]);
+        if (pipeline != NULL)
+            source_waiting(pipeline_source(pipeline), &shard->waiting, &shard->backlog_bytes);
+    }
+    for (int i = 0; i < rings->olds; i++) {
+        struct status_shard *shard = &status->shard[rings->old[i].file.shard];
+        source_waiting(pipeline_source(rings->old[i].pipeline), &waiting, &bytes);
+        shard->waiting += waiting;
+        shard->backlog_bytes += bytes;
+        shard->old_rings++;
+        if (shard->held[0] == '\0')
+            snprintf(shard->held, sizeof shard->held, "%s", pipeline_held(rings->old[i].pipeline));
+    }
+}
+
+/* --- making and ending --- */
+
+struct rings *rings_new(const struct pipeline_shared *shared)
+{
+    struct rings *rings = calloc(1, sizeof *rings);
+    if (rings == NULL)
+        return NULL;
+    const struct ledger_config ledger = {
+        .session = shared->session,
+        .complete = on_complete,
+        .here = on_here,
+        .user = rings,
+    };
+    rings->shared = *shared;
+    rings->shared.spool = NULL;
+    rings->shared.adopt = rings->adopt;
+    rings->shared.pool = pipeline_pool_new(shared->batch_records);
+    rings->ledger = ledger_new(&ledger);
+    if (rings->shared.pool == NULL || rings->ledger == NULL) {
+        rings_free(rings);
+        return NULL;
+    }
+    return rings;
+}
+
+void rings_open(struct rings *rings, struct spool_dir *spool)
+{
+    rings->shared.spool = spool;
+    rings->shards = spool_dir_shards(spool);
+    rings->list_old = true;
+}
+
+void rings_free(struct rings *rings)
+{
+    if (rings == NULL)
+        return;
+    ledger_free(rings->ledger);
+    for (unsigned i = 0; i < rings->shards; i++)
+        pipeline_free(rings->pipeline[i]);
+    while (rings->olds > 0)
+        close_old(rings, rings->olds - 1);
+    pipeline_pool_free(rings->shared.pool);
+    free(rings);
+}

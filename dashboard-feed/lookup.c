@@ -1,0 +1,204 @@
+/* Asks each shard once for all that a lookup wants of it, and calls back when the last shard has
+ * answered. */
+#include "lookup.h"
+
+#include "query.h"
+#include "reply.h"
+
+#include "core/article.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOKUP_KEYS 3 /* heads, base, states */
+
+_Static_assert(LOOKUP_KEYS <= QUERY_COMMANDS_MAX, "a command a key");
+_Static_assert((LOOKUP_ARTICLES_MAX + 3) * LOOKUP_KEYS + 6 <= QUERY_WORDS_MAX,
+               "a query holds the largest lookup");
+
+struct lookup {
+    struct store_link *link;
+    lookup_cb callback;
+    void *user;
+    unsigned pending; /* shards whose reply has not come */
+    bool failed;
+    size_t n;
+    char *text; /* the articles, one after another */
+    struct lookup_total total[];
+};
+
+struct part {
+    struct lookup *lookup;
+    uint32_t shard;
+};
+
+static void lookup_finish(struct lookup *lookup)
+{
+    if (lookup->failed)
+        lookup->callback(lookup->user, NULL, lookup->n);
+    else
+        lookup->callback(lookup->user, lookup->total, lookup->n);
+    for (size_t i = 0; i < lookup->n; i++)
+        free((void *)lookup->total[i].state);
+    free(lookup->text);
+    free(lookup);
+}
+
+/* The state, to be freed; NULL where it is none (*bad), or for no memory. */
+static struct article_state *read_state(const struct lookup_total *total, const redisReply *stored,
+                                        bool *is_bad)
+{
+    struct article_state *state = malloc(sizeof *state);
+    *is_bad = state == NULL ||
+              article_state_parse(state, total->article, total->article_bytes, stored->str,
+                                  (size_t)stored->len) != 0 ||
+              state->version == 0;
+    if (*is_bad) {
+        free(state);
+        return NULL;
+    }
+    return state;
+}
+
+static void read_total(struct store_link *link, struct lookup_total *total, const redisReply *head,
+                       const redisReply *base, const redisReply *state)
+{
+    bool bad_state = false;
+    if (reply_is_string(state)) /* few have one */
+        total->state = read_state(total, state, &bad_state);
+    total->outcome = LOOKUP_NONE;
+    memset(&total->total, 0, sizeof total->total);
+    if (reply_is_string(head)) {
+        total->outcome = LOOKUP_FOUND;
+        if (total_parse_head(&total->total, head->str, (size_t)head->len) != 0)
+            goto wrong;
+    }
+    if (total->total.forgotten)
+        memset(total->total.count, 0, sizeof total->total.count);
+    if (reply_is_string(base) && total_add_base(&total->total, base->str, (size_t)base->len) != 0)
+        goto wrong;
+    if (bad_state)
+        goto wrong;
+    return;
+wrong:
+    total->outcome = LOOKUP_BAD;
+    store_link_bad(link, "head, base or state of no known format", total->article,
+                   total->article_bytes);
+}
+
+static void on_part(redisAsyncContext *redis, void *data, void *user)
+{
+    struct part *part = user;
+    struct lookup *lookup = part->lookup;
+    struct store_link *link = lookup->link;
+    static const char why[] = "no heads, bases and states in a reply";
+    size_t n = 0, at = 0;
+    (void)redis;
+    redisReply *const *answer = query_answers(link, data, LOOKUP_KEYS, why);
+    for (size_t i = 0; i < lookup->n; i++)
+        n += lookup->total[i].shard == part->shard;
+    bool good = answer != NULL && reply_is_array(answer[0], n) && reply_is_array(answer[1], n) &&
+                reply_is_array(answer[2], n);
+    if (answer != NULL && !good)
+        store_link_refuse(link, answer[0], why);
+    for (size_t i = 0; i < lookup->n && good; i++) {
+        if (lookup->total[i].shard != part->shard)
+            continue;
+        read_total(link, &lookup->total[i], answer[0]->element[at], answer[1]->element[at],
+                   answer[2]->element[at]);
+        at++;
+    }
+    lookup->failed = lookup->failed || !good;
+    free(part);
+    if (--lookup->pending == 0)
+        lookup_finish(lookup);
+}
+
+/* Read it all in one step: between two commands a count may move from the head to the base, or a
+ * state may change to hide what was already read. */
+static int send_part(struct lookup *lookup, uint32_t shard)
+{
+    static const char *const names[LOOKUP_KEYS] = {"heads", "base", "states"};
+    struct store_link *link = lookup->link;
+    char key[LOOKUP_KEYS][STORE_LINK_KEY_BYTES];
+    struct query query;
+    int n = 0;
+    struct part *part = malloc(sizeof *part);
+    if (part == NULL)
+        return -1;
+    *part = (struct part){.lookup = lookup, .shard = shard};
+    for (size_t i = 0; i < lookup->n; i++)
+        n += lookup->total[i].shard == shard;
+    for (int k = 0; k < LOOKUP_KEYS; k++) {
+        store_link_key(key[k], shard, names[k]);
+        if (k == 0)
+            query_init(&query, link, key[k]);
+        query_command(&query, n + 2);
+        query_text(&query, "HMGET");
+        query_text(&query, key[k]);
+        for (size_t i = 0; i < lookup->n; i++)
+            if (lookup->total[i].shard == shard)
+                query_word(&query, lookup->total[i].article, lookup->total[i].article_bytes);
+    }
+    if (query_send(&query, link, on_part, part) != 0) {
+        free(part);
+        return -1;
+    }
+    lookup->pending++;
+    return 0;
+}
+
+static struct lookup *make_lookup(struct store_link *link, const struct lookup_article *articles,
+                                  size_t n)
+{
+    size_t text_bytes = 1, used = 0;
+    for (size_t i = 0; i < n; i++)
+        text_bytes += articles[i].bytes;
+    struct lookup *lookup = calloc(1, sizeof *lookup + n * sizeof lookup->total[0]);
+    char *text = malloc(text_bytes);
+    if (lookup == NULL || text == NULL) {
+        free(lookup);
+        free(text);
+        return NULL;
+    }
+    lookup->link = link;
+    lookup->n = n;
+    lookup->text = text;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(text + used, articles[i].id, articles[i].bytes);
+        lookup->total[i].article = text + used;
+        lookup->total[i].article_bytes = articles[i].bytes;
+        lookup->total[i].shard =
+            article_shard(articles[i].id, articles[i].bytes, store_link_shards(link));
+        used += articles[i].bytes;
+    }
+    return lookup;
+}
+
+int lookup_totals(struct store_link *link, const struct lookup_article *articles, size_t n,
+                  lookup_cb callback, void *user)
+{
+    if (!store_link_ready(link) || n == 0 || n > LOOKUP_ARTICLES_MAX)
+        return -1;
+    struct lookup *lookup = make_lookup(link, articles, n);
+    if (lookup == NULL)
+        return -1;
+    lookup->callback = callback;
+    lookup->user = user;
+    uint64_t seen = 0; /* a bit a shard */
+    for (size_t i = 0; i < n && !lookup->failed; i++) {
+        uint32_t shard = lookup->total[i].shard;
+        if (seen & UINT64_C(1) << shard)
+            continue;
+        seen |= UINT64_C(1) << shard;
+        lookup->failed = send_part(lookup, shard) != 0;
+    }
+    if (lookup->pending == 0) { /* nothing was sent */
+        free(lookup->text);
+        free(lookup);
+        return -1;
+    }
+    store_link_counters(link)->lookups++;
+    return 0;
+}

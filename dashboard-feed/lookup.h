@@ -1,0 +1,44 @@
+/* Reads articles' totals and states: heads, bases and states (FORMATS.md 5), each shard's in one
+ * step. Loop thread only. */
+#ifndef TALLY_FEED_LOOKUP_H
+#define TALLY_FEED_LOOKUP_H
+
+#include "store_link.h"
+
+#include "core/article_state.h"
+#include "core/total.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOOKUP_ARTICLES_MAX 256 /* a request */
+
+enum lookup_outcome {
+    LOOKUP_FOUND,
+    LOOKUP_NONE, /* nobody reacted to the article: all zero */
+    LOOKUP_BAD,  /* the head or base is no head or base of format 1, or the state is none */
+};
+
+struct lookup_total {
+    const char *article; /* valid during the callback */
+    size_t article_bytes;
+    uint32_t shard;
+    enum lookup_outcome outcome;
+    struct total total;
+    const struct article_state *state; /* NULL: none; valid during the callback */
+};
+
+/* The result of lookup_totals; `totals` in the order asked for, NULL where the request failed. */
+typedef void (*lookup_cb)(void *user, const struct lookup_total *totals, size_t n);
+
+struct lookup_article {
+    const char *id; /* a valid article id; copied */
+    size_t bytes;
+};
+
+/* Asks for the totals of up to LOOKUP_ARTICLES_MAX articles. Returns 0, and calls back exactly
+ * once, or -1 while the link is not ready. */
+int lookup_totals(struct store_link *link, const struct lookup_article *articles, size_t n,
+                  lookup_cb callback, void *user);
+
+#endif

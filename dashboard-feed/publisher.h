@@ -1,0 +1,108 @@
+/* Moves totals from Redis to the broker: changes reports them, conflate and cover decide what is
+ * due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop thread
+ * only.
+ *
+ * It works while both sides are ready. When both have become ready, it asks each shard for its
+ * newest change and follows from there. It republishes what lies between the broker's mark and that
+ * change, newest first, at a bounded rate.
+ *
+ * Redis may have lost published totals if it is in another run than the mark or this publisher
+ * knows, or if it holds another store. The publisher then compares every retained or published
+ * article with Redis, at the same rate. It touches an article whose version in Redis is lower
+ * (article_write_version). The article gets a higher version, which every feed publishes. The mark
+ * names Redis's run only once every article is compared. */
+#ifndef TALLY_FEED_PUBLISHER_H
+#define TALLY_FEED_PUBLISHER_H
+
+#include "conflate.h"
+#include "lookup.h"
+#include "publish.h"
+#include "store_link.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct publisher;
+
+/* What to do with a total. */
+enum publisher_view {
+    PUBLISHER_SHOW,
+    PUBLISHER_HIDDEN, /* hidden, and the broker retains none */
+    PUBLISHER_LATER,  /* cannot be done now */
+};
+
+struct publisher_config {
+    uint64_t interval_ms;
+    uint64_t publish_rate; /* totals a second, changed ones and repeats */
+    uint64_t repeat_ms;
+    uint64_t republish_rate; /* totals a second */
+    size_t max_articles;
+    unsigned char seed[ARTICLE_SEED_BYTES];
+    /* After publisher_stop: what was due is out, and the mark is with the broker. */
+    void (*on_stopped)(void *user);
+    /* A total was fetched, with its article's state; `repeat`: once more. NULL: all are shown. */
+    enum publisher_view (*on_total)(void *user, const struct lookup_total *total, bool repeat);
+    void *user;
+};
+
+struct publisher_stats {
+    uint64_t changed;     /* totals published because they changed */
+    uint64_t repeated;    /* once more, some time after their last change */
+    uint64_t republished; /* because the broker may have lacked them */
+    uint64_t outdated;    /* not published: lower than what was published before */
+    uint64_t touched;     /* given a newer version in Redis for that */
+    bool comparing;       /* not all that was published is known to be in Redis */
+    uint64_t held_back;   /* times that the broker took nothing */
+    uint64_t over_rate;   /* times that totals waited as publish_rate was reached */
+    uint64_t delay_us;    /* Σ from change to publication of `delays` changed totals */
+    uint64_t delays;
+    uint32_t open_shards; /* with changes that are still to be published again */
+    struct conflate_stats conflate;
+};
+
+/* NULL on no memory. */
+struct publisher *publisher_new(struct event_base *base, const struct publisher_config *config);
+
+/* Before this, and after the store link and publish are freed, no other function may be called but
+ * publisher_free. */
+void publisher_connect(struct publisher *publisher, struct store_link *link,
+                       struct publish *publish);
+
+void publisher_free(struct publisher *publisher);
+
+/* From store_link. */
+void publisher_store_ready(struct publisher *publisher);
+void publisher_store_away(struct publisher *publisher);
+void publisher_hint(struct publisher *publisher, uint32_t shard);
+
+/* From publish. */
+void publisher_broker_ready(struct publisher *publisher, const struct publish_mark *mark);
+void publisher_broker_away(struct publisher *publisher);
+/* After publish_list: a total that the broker retains, each; and that these were all. */
+void publisher_retained(struct publisher *publisher, const char *article, size_t bytes,
+                        uint64_t version);
+void publisher_listed(struct publisher *publisher);
+void publisher_marked(struct publisher *publisher);
+
+/* What readers see of the article's total has changed, although the total has not. Does nothing
+ * while the publisher does not work. */
+void publisher_renew(struct publisher *publisher, const char *article, size_t bytes);
+
+/* Publishes every waiting total, then the mark, then calls on_stopped; at once if a side is away.
+ */
+void publisher_stop(struct publisher *publisher);
+
+/* The version from which Redis may have lost what the broker had of a shard, according to the mark;
+ * UINT64_MAX where nothing is lost. Ask only while the publisher works. */
+uint64_t publisher_lost_from(const struct publisher *publisher, uint32_t shard);
+
+/* Whether the broker may hold what another store had. */
+bool publisher_another(const struct publisher *publisher);
+
+/* Whether the publisher works. */
+bool publisher_running(const struct publisher *publisher);
+
+struct publisher_stats publisher_stats(const struct publisher *publisher);
+
+#endif

@@ -1,0 +1,327 @@
+/* From a changed set to the broker: hints and a poll each second read what changed; conflate says
+ * when each article is due; a batch of lookups at a time fetches and publishes them. */
+#include "publisher_live.h"
+#include "changes.h"
+
+#include "daemon/clock.h"
+#include "daemon/events.h"
+#include "publisher_state.h"
+
+#include <stdlib.h>
+
+#define POLL_MS 1000
+#define POLL_LIMIT 500  /* changes a poll */
+#define POLL_SPACE_MS 3 /* between two polls of a shard, however many hints come */
+#define BATCHES_MAX 4   /* lookups under way */
+#define RETRY_MS 20     /* after the broker or Redis took nothing */
+
+/* A lookup of articles that are due. */
+struct lookup {
+    struct publisher_asked asked;
+    uint32_t batch;
+    bool repeat[PUBLISHER_BATCH], compare[PUBLISHER_BATCH], silent[PUBLISHER_BATCH];
+};
+
+static struct publisher_asked *live_ask(struct publisher *publisher)
+{
+    struct publisher_asked *asked = malloc(sizeof *asked);
+    if (asked != NULL)
+        *asked = (struct publisher_asked){publisher, publisher->run};
+    return asked;
+}
+
+bool publisher_live_follows(const struct publisher *publisher)
+{
+    for (uint32_t i = 0; i < publisher->cover.shards; i++)
+        if (!publisher->live.shard[i].followed)
+            return false;
+    return true;
+}
+
+/* ---- publishing what is due ---- */
+
+static void count_sent(struct publisher *publisher, const struct lookup_total *found, bool repeat)
+{
+    if (repeat) {
+        publisher->stats.repeated++;
+        return;
+    }
+    publisher->stats.changed++;
+    uint64_t now_us = clock_unix_us();
+    if (now_us >= found->total.version) { /* else the clocks differ */
+        publisher->stats.delay_us += now_us - found->total.version;
+        publisher->stats.delays++;
+    }
+}
+
+static void on_totals(void *user, const struct lookup_total *totals, size_t n)
+{
+    struct lookup *lookup = user;
+    struct publisher *publisher = lookup->asked.publisher;
+    bool refused = totals == NULL;
+    if (!publisher_state_current(&lookup->asked))
+        goto out;
+    publisher->live.fetching--;
+    if (totals == NULL) /* no memory, or the connection is about to end */
+        conflate_give_back_batch(publisher->table, lookup->batch);
+    for (size_t i = 0; i < n && totals != NULL; i++) {
+        const struct lookup_total *one = &totals[i];
+        switch (publisher_send_total(publisher, one, lookup->repeat[i], lookup->compare[i],
+                                     lookup->silent[i])) {
+        case PUBLISHER_SEND_SENT:
+            count_sent(publisher, one, lookup->repeat[i]);
+            break;
+        case PUBLISHER_SEND_HIDDEN:
+        case PUBLISHER_SEND_STALE:
+            break;
+        case PUBLISHER_SEND_SKIPPED:
+            conflate_drop(publisher->table, one->article, one->article_bytes);
+            break;
+        case PUBLISHER_SEND_REFUSED:
+            conflate_give_back(publisher->table, one->article, one->article_bytes);
+            refused = true;
+            break;
+        }
+    }
+    if (refused)
+        events_arm(publisher->live.pump, RETRY_MS);
+    else
+        publisher_live_pump(publisher);
+out:
+    free(lookup);
+}
+
+/* How many totals may go out now. If thousands of articles change at once, one total of each per
+ * publish_interval_ms would cost the broker more than the reactions, and nobody could read them. */
+static size_t may_publish(struct publisher *publisher)
+{
+    if (publisher->stopping) /* what waits goes out now, or after the next start */
+        return PUBLISHER_BATCH;
+    size_t left = token_bucket_refill(&publisher->live.due, clock_monotonic_ms());
+    return left < PUBLISHER_BATCH ? left : PUBLISHER_BATCH;
+}
+
+/* Fetches a batch of what is due. False where there is nothing, or it cannot be fetched now
+ * (*retry). */
+static bool live_fetch(struct publisher *publisher, bool *retry)
+{
+    struct conflate_due due[PUBLISHER_BATCH];
+    struct lookup_article articles[PUBLISHER_BATCH];
+    size_t most = may_publish(publisher);
+    if (most == 0 && conflate_next_ms(publisher->table, clock_monotonic_ms()) == 0) {
+        publisher->stats.over_rate++;
+        *retry = true;
+    }
+    size_t n = conflate_take(publisher->table, clock_monotonic_ms(), due, most);
+    if (n == 0)
+        return false;
+    token_bucket_take(&publisher->live.due, n);
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    if (lookup != NULL)
+        lookup->asked = (struct publisher_asked){publisher, publisher->run};
+    for (size_t i = 0; i < n; i++) {
+        articles[i] = (struct lookup_article){.id = due[i].article, .bytes = due[i].article_bytes};
+        if (lookup == NULL)
+            continue;
+        lookup->batch = due[i].batch;
+        lookup->repeat[i] = due[i].repeat;
+        lookup->compare[i] = due[i].compare;
+        lookup->silent[i] = due[i].silent;
+    }
+    if (lookup == NULL || lookup_totals(publisher->link, articles, n, on_totals, lookup) != 0) {
+        for (size_t i = n; i-- > 0;)
+            conflate_give_back(publisher->table, articles[i].id, articles[i].bytes);
+        token_bucket_give_back(&publisher->live.due, n);
+        free(lookup);
+        *retry = true;
+        return false;
+    }
+    publisher->live.fetching++;
+    return true;
+}
+
+void publisher_live_pump(struct publisher *publisher)
+{
+    bool retry = false;
+    if (!publisher->running)
+        return;
+    while (publisher->live.fetching < BATCHES_MAX) {
+        if (publish_backed_up(publisher->publish)) {
+            publisher->stats.held_back++;
+            retry = true;
+            break;
+        }
+        if (!live_fetch(publisher, &retry))
+            break;
+    }
+    publisher->stats.conflate = conflate_stats(publisher->table);
+    uint64_t next_ms = retry ? RETRY_MS
+                       : publisher->live.fetching == BATCHES_MAX
+                           ? UINT64_MAX
+                           : conflate_next_ms(publisher->table, clock_monotonic_ms());
+    if (next_ms == UINT64_MAX)
+        event_del(publisher->live.pump);
+    else
+        events_arm(publisher->live.pump, next_ms > 0 ? next_ms : 1);
+    publisher_mark_check_stopped(publisher);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd;
+    (void)what;
+    publisher_live_pump(user);
+}
+
+void publisher_live_pump_soon(struct publisher *publisher)
+{
+    events_arm(publisher->live.pump, 1);
+}
+
+/* ---- following ---- */
+
+static void on_changes(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
+                       long got)
+{
+    struct publisher_asked *asked = user;
+    struct publisher *publisher = asked->publisher;
+    bool full = false;
+    if (!publisher_state_current(asked))
+        goto out;
+    struct publisher_live_shard *shard = &publisher->live.shard[number];
+    shard->asking = false;
+    for (size_t i = 0; i < n && !full; i++) {
+        const struct changes_entry *one = &changes[i];
+        full = one->article_bytes > 0 &&
+               conflate_note(publisher->table, number, one->article, one->article_bytes,
+                             one->version, clock_monotonic_ms()) == CONFLATE_FULL;
+        if (!full)
+            cover_heard(&publisher->cover, number, one->version);
+    }
+    bool more = shard->again || (n > 0 && got == POLL_LIMIT);
+    shard->again = false;
+    if (more && got >= 0 && !full) /* where the table is full, the next second's poll goes on */
+        publisher_live_poll(publisher, number);
+    publisher_live_pump(publisher);
+out:
+    free(asked);
+}
+
+void publisher_live_poll(struct publisher *publisher, uint32_t number)
+{
+    struct publisher_live_shard *shard = &publisher->live.shard[number];
+    uint64_t now = clock_monotonic_ms();
+    if (!publisher->running || !shard->followed || publisher->stopping)
+        return;
+    if (shard->asking || now - shard->asked_ms < POLL_SPACE_MS) {
+        shard->again = true;
+        if (!shard->asking && !event_pending(publisher->live.soon, EV_TIMEOUT, NULL))
+            events_arm(publisher->live.soon, shard->asked_ms + POLL_SPACE_MS - now);
+        return;
+    }
+    struct publisher_asked *asked = live_ask(publisher);
+    if (asked == NULL)
+        return;
+    if (changes_range(publisher->link, number, publisher->cover.shard[number].live, UINT64_MAX,
+                      false, POLL_LIMIT, on_changes, asked) != 0) {
+        free(asked);
+        return;
+    }
+    shard->asking = true;
+    shard->again = false;
+    shard->asked_ms = now;
+}
+
+static void on_top(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
+                   long got)
+{
+    struct publisher_asked *asked = user;
+    struct publisher *publisher = asked->publisher;
+    if (!publisher_state_current(asked))
+        goto out;
+    publisher->live.shard[number].asking = false;
+    if (got < 0) /* no memory: each second's poll asks again; or the connection is about to end */
+        goto out;
+    cover_follow(&publisher->cover, number, publisher->mark.low[number],
+                 n > 0 ? changes[0].version : 0);
+    publisher->live.shard[number].followed = true;
+    publisher_resync_start(publisher);
+    publisher_live_poll(publisher, number);
+out:
+    free(asked);
+}
+
+/* Asks for its newest change. Where that cannot be sent, each second's poll does. */
+static void follow_shard(struct publisher *publisher, uint32_t number)
+{
+    struct publisher_asked *asked = live_ask(publisher);
+    if (asked == NULL ||
+        changes_range(publisher->link, number, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
+        free(asked);
+    else
+        publisher->live.shard[number].asking = true;
+}
+
+static void on_soon(evutil_socket_t fd, short what, void *user)
+{
+    struct publisher *publisher = user;
+    (void)fd;
+    (void)what;
+    for (uint32_t i = 0; i < publisher->cover.shards; i++)
+        if (publisher->live.shard[i].again && !publisher->live.shard[i].asking)
+            publisher_live_poll(publisher, i);
+}
+
+static void on_poll(evutil_socket_t fd, short what, void *user)
+{
+    struct publisher *publisher = user;
+    (void)fd;
+    (void)what;
+    for (uint32_t i = 0; i < publisher->cover.shards; i++)
+        if (publisher->running && !publisher->live.shard[i].followed &&
+            !publisher->live.shard[i].asking)
+            follow_shard(publisher, i);
+        else
+            publisher_live_poll(publisher, i);
+}
+
+/* ---- beginning and pausing ---- */
+
+void publisher_live_begin(struct publisher *publisher)
+{
+    publisher->live.fetching = 0;
+    for (uint32_t i = 0; i < publisher->cover.shards; i++) {
+        publisher->live.shard[i] = (struct publisher_live_shard){0};
+        follow_shard(publisher, i);
+    }
+    publisher_live_pump(publisher);
+}
+
+void publisher_live_pause(struct publisher *publisher)
+{
+    event_del(publisher->live.pump);
+    event_del(publisher->live.soon);
+}
+
+int publisher_live_init(struct publisher *publisher, struct event_base *base)
+{
+    struct publisher_live *live = &publisher->live;
+    double rate = (double)publisher->config.publish_rate;
+    double most = rate * (double)publisher->config.interval_ms / 1000;
+    if (most < rate * 2 * RETRY_MS / 1000) /* who waits looks again each RETRY_MS */
+        most = rate * 2 * RETRY_MS / 1000;
+    token_bucket_init(&live->due, rate, most > 1 ? most : 1);
+    live->poll = event_new(base, -1, EV_PERSIST, on_poll, publisher);
+    live->soon = evtimer_new(base, on_soon, publisher);
+    live->pump = evtimer_new(base, on_pump, publisher);
+    if (live->poll == NULL || live->soon == NULL || live->pump == NULL)
+        return -1;
+    return events_arm(live->poll, POLL_MS);
+}
+
+void publisher_live_fini(struct publisher *publisher)
+{
+    events_free(publisher->live.poll);
+    events_free(publisher->live.soon);
+    events_free(publisher->live.pump);
+}

@@ -1,0 +1,68 @@
+/* What the broker is known to hold: reads its mark, judges what Redis may have lost since, and
+ * writes the mark. A part of publisher. Loop thread only. */
+#ifndef TALLY_FEED_PUBLISHER_MARK_H
+#define TALLY_FEED_PUBLISHER_MARK_H
+
+#include "cover.h"
+#include "publish.h"
+#include "store_link.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct publisher;
+
+struct publisher_mark {
+    char store[STORE_IDENTITY_ID_BYTES + 1];  /* in the last run */
+    char redis_run[STORE_LINK_RUN_BYTES + 1]; /* likewise */
+    bool new_broker;                          /* what it holds is what its mark says */
+    bool has_read;
+    struct publish_mark read; /* the mark when the broker became ready */
+    bool listing;             /* the broker tells what it retains … */
+    bool listed;              /* … and did, over this connection */
+    uint64_t retained;        /* totals that it told of */
+    bool another;             /* the broker may hold what another store had */
+    bool raise;               /* … and the floor is to be put above all of it */
+    bool compared;            /* all that was published is known to be in this run of Redis */
+    uint64_t floor;           /* every article of this store gets a version above it */
+    uint64_t lost_from[COVER_MAX_SHARDS];       /* publisher_lost_from */
+    uint64_t low[COVER_MAX_SHARDS];             /* begin: the broker lacks nothing up to here */
+    uint64_t written[COVER_MAX_SHARDS];         /* as the mark says */
+    char written_run[STORE_LINK_RUN_BYTES + 1]; /* likewise */
+    struct event *marker;                       /* each second */
+};
+
+/* 0, or -1 on no memory; call publisher_mark_fini in both cases. */
+int publisher_mark_init(struct publisher *publisher, struct event_base *base);
+void publisher_mark_fini(struct publisher *publisher);
+
+/* The broker became ready, with this mark; NULL: none. */
+void publisher_mark_read(struct publisher *publisher, const struct publish_mark *mark);
+
+/* The broker is away: it lists nothing any more. */
+void publisher_mark_away(struct publisher *publisher);
+
+/* A run begins: decides from where to publish again and what to compare. False where the broker
+ * must list first what it retains: then call it once more after publisher_mark_listed. */
+bool publisher_mark_begin(struct publisher *publisher);
+
+/* The run is about to end. */
+void publisher_mark_pause(struct publisher *publisher);
+
+/* A total that the broker retains. */
+void publisher_mark_retained(struct publisher *publisher, const char *article, size_t bytes,
+                             uint64_t version);
+
+/* These were all. False where no list was asked for. */
+bool publisher_mark_listed(struct publisher *publisher);
+
+/* Notes whether all that was published is known to be in Redis, as it is now. The mark names this
+ * run of Redis only then. */
+void publisher_mark_check_compared(struct publisher *publisher);
+
+/* After publisher_stop: once everything is out and the last mark is with the broker, or a side is
+ * away, calls on_stopped. Call it whenever this may have become so. */
+void publisher_mark_check_stopped(struct publisher *publisher);
+
+#endif

@@ -1,0 +1,32 @@
+/* Pages through the ranges of changes that the broker may lack, newest first, and has what was
+ * published compared with Redis: together at most republish_rate totals a second. A part of
+ * publisher. Loop thread only. */
+#ifndef TALLY_FEED_PUBLISHER_RESYNC_H
+#define TALLY_FEED_PUBLISHER_RESYNC_H
+
+#include "core/token_bucket.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct publisher;
+
+struct publisher_resync {
+    bool paging;               /* a page is under way */
+    struct token_bucket again; /* totals that may be published again, or compared */
+    uint64_t ticks_ms;         /* the time of `again`, which fills only while `tick` is pending */
+    struct event *tick;        /* while something is to be published again */
+};
+
+/* 0, or -1 on no memory; call publisher_resync_fini in both cases. */
+int publisher_resync_init(struct publisher *publisher, struct event_base *base);
+void publisher_resync_fini(struct publisher *publisher);
+
+void publisher_resync_begin(struct publisher *publisher);
+void publisher_resync_pause(struct publisher *publisher);
+
+/* Something is to be published again, or compared. */
+void publisher_resync_start(struct publisher *publisher);
+
+#endif

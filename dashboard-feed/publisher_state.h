@@ -1,0 +1,51 @@
+/* What the parts of the publisher share. Only publisher*.c and their headers include this.
+ *
+ *   publisher_send    one total: publishes it, or touches the article if it is stale
+ *   publisher_live    changed totals: follows the shards, fetches what is due
+ *   publisher_resync  pages through the ranges that the broker may lack, and compares
+ *   publisher_mark    what the broker is known to hold: reads, judges and writes the mark
+ *   publisher         puts them together: begins, pauses, stops
+ *
+ * Each part writes only its own struct, the statistics, the table and the ranges. The others read
+ * what they need. */
+#ifndef TALLY_FEED_PUBLISHER_STATE_H
+#define TALLY_FEED_PUBLISHER_STATE_H
+
+#include "cover.h"
+#include "publisher.h"
+#include "publisher_live.h"
+#include "publisher_mark.h"
+#include "publisher_resync.h"
+#include "publisher_send.h"
+
+#define PUBLISHER_BATCH 200 /* totals a lookup */
+
+struct publisher {
+    struct publisher_config config;
+    struct store_link *link;
+    struct publish *publish;
+    struct conflate *table;
+    struct cover cover;
+    bool running;
+    bool stopping;
+    uint32_t run; /* answers of an earlier run are ignored */
+    struct publisher_send send;
+    struct publisher_live live;
+    struct publisher_resync resync;
+    struct publisher_mark mark;
+    struct publisher_stats stats;
+};
+
+/* Of one request: who made it, and in which run. */
+struct publisher_asked {
+    struct publisher *publisher;
+    uint32_t run;
+};
+
+/* Whether the answer is to a request of this run. */
+static inline bool publisher_state_current(const struct publisher_asked *asked)
+{
+    return asked->publisher->running && asked->run == asked->publisher->run;
+}
+
+#endif

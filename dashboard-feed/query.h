@@ -1,0 +1,40 @@
+/* Several reads of one store in one step (read.lua, FORMATS.md 5). A query is built on the stack,
+ * sent, and forgotten. Loop thread only. */
+#ifndef TALLY_FEED_QUERY_H
+#define TALLY_FEED_QUERY_H
+
+#include "store_link.h"
+
+#include <hiredis/async.h>
+#include <stddef.h>
+
+#define QUERY_COMMANDS_MAX 3
+#define QUERY_WORDS_MAX 1024 /* of all commands */
+
+struct query {
+    const char *word[QUERY_WORDS_MAX];
+    size_t bytes[QUERY_WORDS_MAX];
+    int n;
+    char count[QUERY_COMMANDS_MAX][12]; /* words of each command */
+    int commands;
+};
+
+/* Begins a query of the store that `link` follows, for `key` of a shard and others of it. A query
+ * keeps the pointers that it is given, and must not be moved. */
+void query_init(struct query *query, const struct store_link *link, const char *key);
+
+/* A command of this many words follows. */
+void query_command(struct query *query, int words);
+void query_word(struct query *query, const char *word, size_t bytes);
+void query_text(struct query *query, const char *word);
+
+/* store_link_send. */
+int query_send(struct query *query, struct store_link *link, redisCallbackFn *callback, void *user);
+
+/* Called first in the callback: notes the reply, and returns what the `commands` of the query
+ * answered. NULL where there is nothing to be read: no connection, another store (the link then is
+ * away), or no such reply (the connection then ends, for `why`). */
+redisReply *const *query_answers(struct store_link *link, const redisReply *reply, size_t commands,
+                                 const char *why);
+
+#endif

@@ -1,0 +1,460 @@
+/* Moves states between two sides that come and go. The table (states.h) decides what; this file
+ * asks Redis, publishes, and waits. */
+#include "state_sync.h"
+
+#include "article_write.h"
+#include "core/article.h"
+#include "core/token_bucket.h"
+#include "daemon/clock.h"
+#include "daemon/events.h"
+#include "daemon/log.h"
+#include "stored_states.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MS 20        /* after the broker took nothing, or all that may go out at once */
+#define RETRY_STORE_MS 100 /* after Redis took nothing */
+#define STORING_MAX 16     /* wishes under way */
+#define LOOKING_MAX 64     /* states asked for under way; others are found with their totals */
+#define LOOK_MS 1000       /* at the clock, at least: it may be set */
+#define SAY_MS 10000       /* between two lines about the same */
+#define LOST_S 10 /* Redis may lose what it took so long before it was away: 2 s, and skew */
+#define NOTHING_LOST UINT64_MAX
+
+struct state_sync {
+    struct state_sync_config config;
+    struct store_link *link;
+    struct publish *publish;
+    const struct publisher *publisher;
+    struct states *states;
+    struct event *pump;                     /* more may be published */
+    struct event *clock;                    /* a state opens or closes */
+    struct event *store;                    /* wishes are to be tried again, or the load is */
+    char kept[STORE_IDENTITY_ID_BYTES + 1]; /* the store whose states are in the table */
+    bool loaded;
+    bool another;   /* the broker may hold what another store had */
+    uint32_t run;   /* of the store's presence: answers of an earlier one are ignored */
+    bool loading;   /* a page was asked for */
+    uint32_t shard; /* that is being loaded */
+    char cursor[24];
+    uint64_t lost_from_us; /* what Redis may have lost since it was away */
+    unsigned storing, looking;
+    struct token_bucket due; /* states that may be published */
+    uint64_t said_ms;
+    struct state_sync_stats stats;
+};
+
+/* One request. */
+struct asked {
+    struct state_sync *sync;
+    uint32_t run;
+    size_t bytes;
+    char article[ARTICLE_MAX_BYTES];
+};
+
+static struct asked *state_sync_ask(struct state_sync *sync, const char *article, size_t bytes)
+{
+    struct asked *asked = calloc(1, sizeof *asked);
+    if (asked == NULL)
+        return NULL;
+    asked->sync = sync;
+    asked->run = sync->run;
+    asked->bytes = bytes;
+    memcpy(asked->article, article, bytes);
+    return asked;
+}
+
+/* A line each SAY_MS. */
+static void state_sync_say(struct state_sync *sync, const char *msg, const char *article,
+                           size_t bytes)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (sync->said_ms != 0 && now_ms - sync->said_ms < SAY_MS)
+        return;
+    sync->said_ms = now_ms;
+    log_line(LOG_LEVEL_WARNING, msg, "article=%.*s", (int)bytes, article);
+}
+
+static void state_sync_say_full(struct state_sync *sync, const char *article, size_t bytes)
+{
+    state_sync_say(sync, "option max_states is reached: a state is neither stored nor published",
+                   article, bytes);
+}
+
+/* ---- publishing ---- */
+
+static int publish_due(struct state_sync *sync, const struct states_due *due)
+{
+    char json[ARTICLE_STATE_TEXT_MAX_BYTES] = "";
+    if (due->state != NULL)
+        article_state_write(due->state, due->article, due->bytes, due->open, json, sizeof json);
+    return publish_state(sync->publish, due->article, due->bytes, json);
+}
+
+static bool may_publish(struct state_sync *sync)
+{
+    return token_bucket_refill(&sync->due, clock_monotonic_ms()) >= 1 &&
+           !publish_backed_up(sync->publish);
+}
+
+static void state_sync_pump(struct state_sync *sync)
+{
+    struct states_due due;
+    while (publish_ready(sync->publish) && states_next_due(sync->states, clock_unix_ms(), &due)) {
+        if (!may_publish(sync) || publish_due(sync, &due) != 0) {
+            events_arm(sync->pump, RETRY_MS);
+            return;
+        }
+        token_bucket_take(&sync->due, 1);
+        sync->stats.published++;
+        states_published(sync->states);
+    }
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd;
+    (void)what;
+    state_sync_pump(user);
+}
+
+/* ---- time ---- */
+
+static void state_sync_shows(void *user, const char *article, size_t bytes)
+{
+    struct state_sync *sync = user;
+    sync->config.on_shown(sync->config.user, article, bytes);
+}
+
+static void watch_clock(struct state_sync *sync)
+{
+    uint64_t next_ms = states_next_ms(sync->states, clock_unix_ms());
+    if (next_ms == UINT64_MAX)
+        event_del(sync->clock);
+    else
+        events_arm(sync->clock, next_ms < LOOK_MS ? next_ms : LOOK_MS);
+}
+
+static void on_clock(evutil_socket_t fd, short what, void *user)
+{
+    struct state_sync *sync = user;
+    (void)fd;
+    (void)what;
+    states_expire(sync->states, clock_unix_ms(), state_sync_shows, sync);
+    watch_clock(sync);
+    state_sync_pump(sync);
+}
+
+/* The table has changed. */
+static void state_sync_table_changed(struct state_sync *sync)
+{
+    watch_clock(sync);
+    state_sync_pump(sync);
+}
+
+/* ---- storing what operators say ---- */
+
+static void state_sync_store(struct state_sync *sync);
+
+static void on_kept(void *user, uint64_t version, uint32_t later_ms)
+{
+    struct asked *asked = user;
+    struct state_sync *sync = asked->sync;
+    sync->storing--;
+    if (later_ms > 0) {
+        states_wish_back(sync->states, asked->article, asked->bytes);
+        if (!evtimer_pending(sync->store, NULL))
+            events_arm(sync->store, later_ms);
+    } else {
+        sync->stats.stored++;
+        states_wish_stored(sync->states, asked->article, asked->bytes, version, clock_unix_ms());
+        state_sync_table_changed(sync);
+        state_sync_store(sync);
+    }
+    free(asked);
+}
+
+static void state_sync_store(struct state_sync *sync)
+{
+    struct states_wish wish;
+    while (sync->storing < STORING_MAX && store_link_ready(sync->link) &&
+           states_take_wish(sync->states, &wish)) {
+        char json[ARTICLE_STATE_TEXT_MAX_BYTES] = "";
+        struct asked *asked = state_sync_ask(sync, wish.article, wish.bytes);
+        if (!wish.away)
+            article_state_write(&wish.state, NULL, 0, false, json, sizeof json);
+        if (asked == NULL || article_write_state(sync->link, wish.article, wish.bytes, json,
+                                                 wish.above, on_kept, asked) != 0) {
+            free(asked);
+            states_wish_back(sync->states, wish.article, wish.bytes);
+            events_arm(sync->store, RETRY_STORE_MS);
+            return;
+        }
+        sync->storing++;
+    }
+}
+
+/* ---- loading what Redis has ---- */
+
+static void state_sync_load(struct state_sync *sync);
+
+static void state_sync_loaded(struct state_sync *sync)
+{
+    sync->loaded = true;
+    states_load_end(sync->states, sync->lost_from_us, clock_unix_ms());
+    sync->lost_from_us = NOTHING_LOST;
+    log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu", states_stats(sync->states).articles);
+    state_sync_judge(sync);
+    state_sync_store(sync);
+    states_shown(sync->states, clock_unix_ms(), state_sync_shows, sync);
+    state_sync_table_changed(sync);
+}
+
+static void on_states(void *user, uint32_t shard, const struct stored_states_entry *states,
+                      size_t n, const char *cursor)
+{
+    struct asked *asked = user;
+    struct state_sync *sync = asked->sync;
+    bool current = asked->run == sync->run;
+    (void)shard;
+    free(asked);
+    if (!current)
+        return;
+    sync->loading = false;
+    if (cursor == NULL) {
+        events_arm(sync->store, RETRY_STORE_MS);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct stored_states_entry *one = &states[i];
+        if (one->state == NULL)
+            states_load_skip(sync->states, one->article, one->article_bytes);
+        else if (!states_stored(sync->states, one->article, one->article_bytes, one->state,
+                                clock_unix_ms()))
+            state_sync_say_full(sync, one->article, one->article_bytes);
+    }
+    snprintf(sync->cursor, sizeof sync->cursor, "%s", cursor);
+    if (strcmp(cursor, "0") == 0)
+        sync->shard++;
+    state_sync_table_changed(sync);
+    state_sync_load(sync);
+}
+
+/* The next page, or the end. */
+static void state_sync_load(struct state_sync *sync)
+{
+    if (sync->loaded || sync->loading || !store_link_ready(sync->link))
+        return;
+    if (sync->shard == store_link_shards(sync->link)) {
+        state_sync_loaded(sync);
+        return;
+    }
+    struct asked *asked = state_sync_ask(sync, "", 0);
+    if (asked == NULL ||
+        stored_states_page(sync->link, sync->shard, sync->cursor, on_states, asked) != 0) {
+        free(asked);
+        events_arm(sync->store, RETRY_STORE_MS);
+        return;
+    }
+    sync->loading = true;
+}
+
+static void on_store(evutil_socket_t fd, short what, void *user)
+{
+    struct state_sync *sync = user;
+    (void)fd;
+    (void)what;
+    states_retry_wishes(sync->states);
+    state_sync_load(sync);
+    state_sync_store(sync);
+}
+
+/* ---- the contract ---- */
+
+void state_sync_store_ready(struct state_sync *sync)
+{
+    bool another = strcmp(sync->kept, store_link_id(sync->link)) != 0;
+    snprintf(sync->kept, sizeof sync->kept, "%s", store_link_id(sync->link));
+    sync->run++;
+    sync->loaded = sync->loading = false;
+    sync->shard = 0;
+    snprintf(sync->cursor, sizeof sync->cursor, "0");
+    states_load_begin(sync->states, another);
+    if (another)
+        sync->lost_from_us = NOTHING_LOST;
+    states_retry_wishes(sync->states);
+    state_sync_judge(sync);
+    state_sync_load(sync);
+    state_sync_store(sync);
+}
+
+void state_sync_judge(struct state_sync *sync)
+{
+    uint64_t lost_from_us[STORE_IDENTITY_MAX_SHARDS];
+    if (!publisher_running(sync->publisher))
+        return;
+    sync->another = sync->another || publisher_another(sync->publisher);
+    if (!sync->loaded)
+        return;
+    for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
+        lost_from_us[i] = publisher_lost_from(sync->publisher, i);
+    states_judge(sync->states, sync->another, lost_from_us, store_link_shards(sync->link),
+                 clock_unix_ms());
+    sync->another = false;
+    state_sync_store(sync);
+    state_sync_table_changed(sync);
+}
+
+void state_sync_store_away(struct state_sync *sync)
+{
+    uint64_t from_us = clock_unix_us() - (uint64_t)LOST_S * 1000000;
+    sync->run++;
+    sync->loading = false;
+    if (sync->loaded && from_us < sync->lost_from_us)
+        sync->lost_from_us = from_us;
+}
+
+void state_sync_broker_connected(struct state_sync *sync)
+{
+    states_new_broker(sync->states, clock_unix_ms());
+}
+
+void state_sync_heard(struct state_sync *sync, const char *article, const char *payload,
+                      size_t bytes)
+{
+    struct article_state state;
+    size_t article_bytes = strlen(article);
+    bool good = true, room;
+    if (!article_valid(article, article_bytes))
+        return;
+    if (bytes > 0)
+        good = article_state_parse(&state, article, article_bytes, payload, bytes) == 0;
+    if (bytes == 0)
+        room = states_heard_nothing(sync->states, article, article_bytes);
+    else
+        room = states_heard(sync->states, article, article_bytes, good ? &state : NULL,
+                            clock_unix_ms());
+    if (!room)
+        state_sync_say_full(sync, article, article_bytes);
+    if (!good) {
+        sync->stats.bad++;
+        state_sync_say(sync, "the broker retains an invalid state of an article", article,
+                       article_bytes);
+    }
+    state_sync_store(sync);
+    state_sync_pump(sync);
+}
+
+void state_sync_broker_ready(struct state_sync *sync)
+{
+    if (sync->loaded)
+        states_shown(sync->states, clock_unix_ms(), state_sync_shows, sync);
+    state_sync_judge(sync);
+    state_sync_table_changed(sync);
+}
+
+enum publisher_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
+                                     bool repeat)
+{
+    const char *article = total->article;
+    size_t bytes = total->article_bytes;
+    uint64_t now_ms;
+
+    if (total->state == NULL && states_stats(sync->states).articles == 0)
+        return PUBLISHER_SHOW;
+    now_ms = clock_unix_ms();
+    if (!states_stored(sync->states, article, bytes, total->state, now_ms))
+        state_sync_say_full(sync, article, bytes);
+    if (repeat)
+        states_again(sync->states, article, bytes);
+    if (states_stats(sync->states).due > 0 || total->state != NULL)
+        state_sync_table_changed(sync);
+    if (states_stats(sync->states).wishes > 0)
+        state_sync_store(sync);
+    if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
+        states_set_total_retained(sync->states, article, bytes, true);
+        return PUBLISHER_SHOW;
+    }
+    if (!states_total_retained(sync->states, article, bytes))
+        return PUBLISHER_HIDDEN;
+    if (publish_no_total(sync->publish, article, bytes) != 0)
+        return PUBLISHER_LATER;
+    states_set_total_retained(sync->states, article, bytes, false);
+    return PUBLISHER_HIDDEN;
+}
+
+/* The answer to a state requested out of turn. */
+static void on_looked(void *user, const struct lookup_total *totals, size_t n)
+{
+    struct asked *asked = user;
+    struct state_sync *sync = asked->sync;
+    sync->looking--;
+    if (asked->run == sync->run && totals != NULL && n == 1 && totals[0].outcome != LOOKUP_BAD)
+        (void)state_sync_total(sync, &totals[0], false);
+    free(asked);
+}
+
+void state_sync_changed(struct state_sync *sync, const char *article, size_t bytes)
+{
+    const struct lookup_article one = {.id = article, .bytes = bytes};
+    struct asked *asked = sync->looking < LOOKING_MAX ? state_sync_ask(sync, article, bytes) : NULL;
+    if (asked == NULL)
+        return;
+    if (lookup_totals(sync->link, &one, 1, on_looked, asked) != 0) {
+        free(asked);
+        return;
+    }
+    sync->looking++;
+}
+
+struct state_sync_stats state_sync_stats(const struct state_sync *sync)
+{
+    struct state_sync_stats stats = sync->stats;
+    stats.states = states_stats(sync->states);
+    return stats;
+}
+
+/* ---- making ---- */
+
+struct state_sync *state_sync_new(struct event_base *base, const struct state_sync_config *config)
+{
+    struct states_config states = {.max = config->max_states};
+    struct state_sync *sync = calloc(1, sizeof *sync);
+    double rate = (double)config->publish_rate;
+    if (sync == NULL)
+        return NULL;
+    memcpy(states.seed, config->seed, sizeof states.seed);
+    sync->config = *config;
+    token_bucket_init(&sync->due, rate, rate / 10 > 1 ? rate / 10 : 1);
+    sync->lost_from_us = NOTHING_LOST;
+    sync->states = states_new(&states);
+    sync->pump = evtimer_new(base, on_pump, sync);
+    sync->clock = evtimer_new(base, on_clock, sync);
+    sync->store = evtimer_new(base, on_store, sync);
+    if (sync->states == NULL || sync->pump == NULL || sync->clock == NULL || sync->store == NULL) {
+        state_sync_free(sync);
+        return NULL;
+    }
+    return sync;
+}
+
+void state_sync_connect(struct state_sync *sync, struct store_link *link, struct publish *publish,
+                        const struct publisher *publisher)
+{
+    sync->publisher = publisher;
+    sync->link = link;
+    sync->publish = publish;
+}
+
+void state_sync_free(struct state_sync *sync)
+{
+    if (sync == NULL)
+        return;
+    events_free(sync->pump);
+    events_free(sync->clock);
+    events_free(sync->store);
+    states_free(sync->states);
+    free(sync);
+}

@@ -1,3 +1,0 @@
-# collector/lane.c
-# A connection that comes back is believed to lead to the Redis of before.
-s/^        apply_doubt(&lane->apply);//
