@@ -1,7 +1,7 @@
 /* What pages, storage, networks and other programs do to the bar that nobody planned: odd attributes, odd items, odd answers. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { BROKER, Bar, SITE, launch, profile, serve, until, wishOf } from './support/browser.mjs';
+import { BROKER, Bar, SITE, hostPage, launch, profile, serve, until, wishOf } from './support/browser.mjs';
 import { ScriptedBroker } from './support/broker.mjs';
 
 const ARTICLE = 'world/migrant-caravan';
@@ -14,13 +14,13 @@ before(async () => {
 });
 after(() => browser.close());
 
-async function setUp(t, { clock, ...options } = {}) {
+async function setUp(t, { clock, pages, ...options } = {}) {
   const context = await profile(t, browser, { hosts: ['tally.test', 'tally.test:9001'], ...options });
   const broker = new ScriptedBroker();
   if (clock) {
     await context.clock.install();
   }
-  await serve(context);
+  await serve(context, pages);
   await broker.route(context, BROKER);
   broker.total(ARTICLE, FEW);
   return { context, broker };
@@ -222,4 +222,28 @@ describe('a bar', () => {
     await until(async () => assert.deepEqual(await twins.locator('[part=count]').allTextContents(), ['1', '1']));
     assert.equal(broker.sessions.length, 1);
   });
+});
+
+test('a frame that may run no script says so, instead of being blank', async (t) => {
+  const { context } = await setUp(t, { tolerate: /Blocked script execution/ });
+  const body = `<!doctype html><html lang="en"><title>Parent</title><link rel="icon" href="data:,"><iframe sandbox="" src="${SITE}/embed?article=${ARTICLE}"></iframe></html>`;
+  await context.route('**/parent', (route) => route.fulfill({ contentType: 'text/html', body }));
+  const page = await context.newPage();
+  await page.goto(`${SITE}/parent`);
+  await page.frameLocator('iframe').getByText('JavaScript').waitFor({ state: 'visible' });
+});
+
+describe('a count in a list', () => {
+  for (const answer of ['null', '"x"', '[]', '{"totals":{}}', '{"totals":"ab"}', '{"totals":[null,{"article":"a"},{"article":"a","total":"<b>"}]}', '<!doctype html>']) {
+    test(`stays what it was where ${answer} is the answer, which is on the console`, async (t) => {
+      const list = (url) => hostPage(url, SITE).replaceAll('tally.js', 'tally-count.js');
+      const { context } = await setUp(t, { pages: { '/totals': ['application/json', answer], '/list': ['text/html; charset=utf-8', list] } });
+      const said = [];
+      context.on('console', (message) => said.push(message.text()));
+      const page = await context.newPage();
+      await page.goto(`${SITE}/list?body=${encodeURIComponent('<tally-count article="a">12</tally-count>')}`);
+      await until(() => assert.ok(said.some((text) => text.startsWith('tally-count: no count of article "a"')), String(said)));
+      assert.equal(await page.locator('tally-count').innerText(), '12');
+    });
+  }
 });
