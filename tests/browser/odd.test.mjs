@@ -230,7 +230,7 @@ test('a frame that may run no script says so, instead of being blank', async (t)
   await context.route('**/parent', (route) => route.fulfill({ contentType: 'text/html', body }));
   const page = await context.newPage();
   await page.goto(`${SITE}/parent`);
-  await page.frameLocator('iframe').getByText('JavaScript').waitFor({ state: 'visible' });
+  await page.frameLocator('iframe').locator('noscript p').waitFor({ state: 'visible' });
 });
 
 describe('a count in a list', () => {
