@@ -1,13 +1,15 @@
+/* Opens the connections, keeps each as busy as its window or the rate allows, and counts the
+ * answers. */
 #include "drive.h"
 
 #include "choice.h"
 #include "connection.h"
 #include "core/error.h"
+#include "load_message.h"
 #include "meter.h"
 #include "pace.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +24,6 @@
 #define PUBACK_LEAST_BYTES 4
 #define OUT_BYTES 8192
 #define IN_BYTES 4096
-#define NAME_BYTES 40
-#define PAYLOAD_BYTES 128
-#define TOPIC_ROOM 96 /* beside the prefix of 64 bytes at most */
-
-struct topic {
-    uint8_t bytes;
-    char text[TOPIC_ROOM];
-};
 
 struct peer {
     struct drive *drive;
@@ -46,7 +40,7 @@ struct drive {
     const struct load_settings *settings;
     const volatile sig_atomic_t *stop;
     struct choice *choice;
-    struct topic *topic;
+    struct load_messages *messages;
     int epoll;
     unsigned window;
     struct peer *peer;
@@ -61,35 +55,14 @@ struct drive {
 
 /* --- making and ending --- */
 
-static int make_topics(struct drive *drive)
-{
-    const struct load_settings *settings = drive->settings;
-    drive->topic = calloc(settings->articles, sizeof *drive->topic);
-    if (drive->topic == NULL)
-        return -1;
-    for (uint64_t i = 0; i < settings->articles; i++) {
-        struct topic *topic = &drive->topic[i];
-        topic->bytes =
-            (uint8_t)snprintf(topic->text, sizeof topic->text, "%.64sreactions/bench/post-%" PRIu64,
-                              settings->topic_prefix, 1000 + i);
-    }
-    return 0;
-}
-
-/* 32 bytes: of another seed, it is another reader. */
-static void name_reader(char out[NAME_BYTES], uint64_t seed, uint64_t number)
-{
-    snprintf(out, NAME_BYTES, "reader-%012" PRIx64 "-%012" PRIx64, seed, number);
-}
-
 static int open_peer(struct drive *drive, const struct addrinfo *addresses, size_t i, char *error,
                      size_t error_bytes)
 {
     const struct load_settings *settings = drive->settings;
     struct peer *peer = &drive->peer[i];
-    char id[NAME_BYTES], reader[NAME_BYTES];
+    char id[LOAD_MESSAGE_READER_BYTES], reader[LOAD_MESSAGE_READER_BYTES];
     bool gateway = settings->reader_in_payload;
-    name_reader(reader, settings->seed, settings->readers > 0 ? i % settings->readers : i);
+    load_message_reader(reader, settings->seed, settings->readers > 0 ? i % settings->readers : i);
     snprintf(id, sizeof id, "load-%d-%zu", (int)getpid(), i);
     const struct wire_login login = {
         .version = settings->version,
@@ -173,7 +146,8 @@ struct drive *drive_new(const struct load_settings *settings, const volatile sig
     drive->epoll = epoll_create1(EPOLL_CLOEXEC);
     drive->choice = choice_new(&choice);
     drive->peer = calloc(drive->peers, sizeof *drive->peer);
-    if (drive->epoll < 0 || drive->choice == NULL || drive->peer == NULL || make_topics(drive) != 0)
+    drive->messages = load_message_new(settings);
+    if (drive->epoll < 0 || drive->choice == NULL || drive->peer == NULL || drive->messages == NULL)
         goto no_memory;
     if (open_peers(drive, error, error_bytes) != 0)
         goto fail;
@@ -198,7 +172,7 @@ void drive_free(struct drive *drive)
     }
     free(drive->peer);
     choice_free(drive->choice);
-    free(drive->topic);
+    load_message_free(drive->messages);
     if (drive->epoll >= 0)
         close(drive->epoll);
     free(drive);
@@ -212,7 +186,7 @@ unsigned drive_window(const struct drive *drive)
 /* --- a peer --- */
 
 /* It is broken, and sends nothing more. What it had under way stays unanswered. */
-static void lose(struct peer *peer)
+static void drive_lose(struct peer *peer)
 {
     struct drive *drive = peer->drive;
     connection_free(peer->connection);
@@ -240,37 +214,23 @@ static void await_room(struct peer *peer, bool awaits)
     (void)epoll_ctl(peer->drive->epoll, EPOLL_CTL_MOD, connection_socket(peer->connection), &event);
 }
 
-static size_t write_payload(const struct drive *drive, const struct choice_reaction *reaction,
-                            char out[PAYLOAD_BYTES])
-{
-    char reader[NAME_BYTES];
-    const char *kind = choice_kind(reaction->kind);
-    if (!drive->settings->reader_in_payload) {
-        size_t bytes = strlen(kind);
-        memcpy(out, kind, bytes);
-        return bytes;
-    }
-    name_reader(reader, drive->settings->seed, reaction->reader);
-    return (size_t)snprintf(out, PAYLOAD_BYTES, "{\"reaction\":\"%s\",\"reader\":\"%s\"}", kind,
-                            reader);
-}
-
 /* Puts the peer's next reaction into its buffer. False where there is no room. */
 static bool put_reaction(struct peer *peer)
 {
     struct drive *drive = peer->drive;
-    char payload[PAYLOAD_BYTES];
+    char payload[LOAD_MESSAGE_PAYLOAD_MAX_BYTES];
     size_t room;
     unsigned char *out = connection_room(peer->connection, &room);
-    if (room < PAYLOAD_BYTES + TOPIC_ROOM + 16)
+    if (room < LOAD_MESSAGE_PAYLOAD_MAX_BYTES + LOAD_MESSAGE_TOPIC_MAX_BYTES + 16)
         return false;
     struct choice_reaction reaction = choice_next(drive->choice, &peer->memory);
-    const struct topic *topic = &drive->topic[reaction.article];
+    size_t topic_bytes;
+    const char *topic = load_message_topic(drive->messages, reaction.article, &topic_bytes);
     struct wire_message message = {
-        .topic = topic->text,
-        .topic_bytes = topic->bytes,
+        .topic = topic,
+        .topic_bytes = topic_bytes,
         .payload = payload,
-        .payload_bytes = write_payload(drive, &reaction, payload),
+        .payload_bytes = load_message_payload(drive->messages, &reaction, payload),
         .qos = (int)drive->settings->qos,
     };
     if (message.qos > 0) {
@@ -339,7 +299,7 @@ static void advance(struct peer *peer)
         flushed = connection_flush(peer->connection);
     }
     if (flushed < 0) {
-        lose(peer);
+        drive_lose(peer);
         return;
     }
     await_answers(peer);
@@ -393,7 +353,7 @@ static void on_event(struct peer *peer, uint32_t events)
     drive->now_ns = meter_now_ns();
     if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 &&
         connection_read(peer->connection, on_frame, peer) != 0) {
-        lose(peer);
+        drive_lose(peer);
         return;
     }
     if (!peer->done)
@@ -446,7 +406,7 @@ static int wait_ms(const struct drive *drive)
 
 /* --- a run --- */
 
-static void begin(struct drive *drive, uint64_t reactions, struct drive_counts *counts)
+static void drive_begin(struct drive *drive, uint64_t reactions, struct drive_counts *counts)
 {
     memset(counts, 0, sizeof *counts);
     drive->counts = counts;
@@ -488,7 +448,7 @@ static bool must_end(const struct drive *drive, uint64_t stop_sending_ns)
 void drive_run(struct drive *drive, uint64_t reactions, struct drive_counts *counts)
 {
     struct epoll_event event[EVENTS];
-    begin(drive, reactions, counts);
+    drive_begin(drive, reactions, counts);
     uint64_t stop_sending_ns = counts->begun_ns + drive->settings->seconds * UINT64_C(1000000000);
     uint64_t stop_ns = stop_sending_ns + DRIVE_DRAIN_S * UINT64_C(1000000000);
     bool sending = true;

@@ -329,7 +329,7 @@ def main():
         play(options)
     folder = tempfile.mkdtemp(prefix="tally-flood-")
     edge = Edge(folder, limits="on" if options.trouble in FLOODERS else "off", build=os.path.abspath(options.build),
-                plugin={"max_articles": 1000, "ring_bytes": 32 << 20, "open_wildcards": "on"})
+                plugin={"max_articles": 1000, "ring_bytes": 32 << 20, "allow_wildcards": "on"})
     try:
         run(edge.start(), options)
     finally:

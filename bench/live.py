@@ -57,7 +57,7 @@ class Limited(Edge):
         with open(data + "/mosquitto.conf") as conf:
             text = conf.read()
         with open(data + "/mosquitto.conf", "w") as conf:
-            conf.write(text.replace("plugin_opt_limits on\n", "plugin_opt_limits on\nplugin_opt_proxies 127.0.0.1\n"))
+            conf.write(text.replace("plugin_opt_limits on\n", "plugin_opt_limits on\nplugin_opt_trusted_proxies 127.0.0.1\n"))
         return data
 
 

@@ -1,4 +1,8 @@
+/* Judges a request step by step, cheapest first, and appends what it admits. Tokens are taken only
+ * at the end. */
 #include "admit.h"
+
+#include "registry_state.h"
 
 #include "core/article.h"
 #include "core/reaction.h"
@@ -15,12 +19,12 @@ void admit_set_prefix(struct admit *admit, const char *prefix)
     admit->receipts_bytes = strlen(admit->receipts);
 }
 
-static enum reason find_article(const struct admit *admit, const struct admit_wish *wish,
+static enum reason find_article(const struct admit *admit, const struct admit_request *request,
                                 struct admit_verdict *verdict)
 {
-    if (strncmp(wish->topic, admit->reactions, admit->reactions_bytes) != 0)
+    if (strncmp(request->topic, admit->reactions, admit->reactions_bytes) != 0)
         return REASON_BAD_TOPIC;
-    const char *slash = wish->topic + admit->reactions_bytes;
+    const char *slash = request->topic + admit->reactions_bytes;
     if (slash[0] != '/' || slash[1] == '\0')
         return REASON_BAD_TOPIC;
     size_t bytes = strlen(slash + 1);
@@ -32,28 +36,29 @@ static enum reason find_article(const struct admit *admit, const struct admit_wi
 }
 
 /* Whether the response topic is the client's own receipt topic. */
-static bool is_own_receipts(const struct admit *admit, const struct admit_wish *wish)
+static bool is_own_receipts(const struct admit *admit, const struct admit_request *request)
 {
-    size_t client_id_bytes = strlen(wish->client_id);
+    size_t client_id_bytes = strlen(request->client_id);
     return client_id_bytes > 0 && client_id_bytes <= RECORD_CLIENT_ID_MAX_BYTES &&
-           wish->response_topic_bytes == admit->receipts_bytes + client_id_bytes &&
-           memcmp(wish->response_topic, admit->receipts, admit->receipts_bytes) == 0 &&
-           memcmp(wish->response_topic + admit->receipts_bytes, wish->client_id, client_id_bytes) ==
-               0;
+           request->response_topic_bytes == admit->receipts_bytes + client_id_bytes &&
+           memcmp(request->response_topic, admit->receipts, admit->receipts_bytes) == 0 &&
+           memcmp(request->response_topic + admit->receipts_bytes, request->client_id,
+                  client_id_bytes) == 0;
 }
 
-static enum reason read_payload(const struct admit *admit, const struct admit_wish *wish,
+static enum reason read_payload(const struct admit *admit, const struct admit_request *request,
                                 struct admit_verdict *verdict, struct reaction *reaction)
 {
-    if (wish->payload_bytes > REACTION_PAYLOAD_MAX_BYTES)
+    if (request->payload_bytes > REACTION_PAYLOAD_MAX_BYTES)
         return REASON_BAD_PAYLOAD;
     enum reason reason =
-        reaction_parse(wish->payload, wish->payload_bytes, &admit->kinds, reaction);
+        reaction_parse(request->payload, request->payload_bytes, &admit->kinds, reaction);
     if (reason != REASON_NONE)
         return reason;
     verdict->kind = reaction->kind;
     /* Correlation data without a response topic is ignored. */
-    if (wish->response_topic != NULL && wish->correlation_bytes > RECORD_CORRELATION_MAX_BYTES)
+    if (request->response_topic != NULL &&
+        request->correlation_bytes > RECORD_CORRELATION_MAX_BYTES)
         return REASON_BAD_PAYLOAD;
     return REASON_NONE;
 }
@@ -66,20 +71,21 @@ struct reader {
     size_t bytes;
 };
 
-static struct reader reader_of(const struct admit_wish *wish, const struct reaction *reaction)
+static struct reader reader_of(const struct admit_request *request, const struct reaction *reaction)
 {
-    if (wish->gateway)
+    if (request->gateway)
         return (struct reader){'t', reaction->reader, reaction->reader_bytes};
-    return (struct reader){wish->source, wish->reader, wish->reader_bytes};
+    return (struct reader){request->source, request->reader, request->reader_bytes};
 }
 
-static bool is_forbidden(const struct admit_wish *wish, const struct admit_verdict *verdict,
+static bool is_forbidden(const struct admit_request *request, const struct admit_verdict *verdict,
                          const struct reaction *reaction)
 {
-    struct reader reader = reader_of(wish, reaction);
-    return wish->retain || !wish->may_react || reader.source == 0 || reader.bytes == 0 ||
-           reader.bytes > READER_NAME_MAX_BYTES || (reaction->reader_bytes > 0 && !wish->gateway) ||
-           (wish->response_topic != NULL && !verdict->wants_receipt);
+    struct reader reader = reader_of(request, reaction);
+    return request->retain || !request->may_react || reader.source == 0 || reader.bytes == 0 ||
+           reader.bytes > READER_NAME_MAX_BYTES ||
+           (reaction->reader_bytes > 0 && !request->gateway) ||
+           (request->response_topic != NULL && !verdict->wants_receipt);
 }
 
 uint64_t admit_reader_key(const struct admit *admit, char source, const char *reader,
@@ -90,36 +96,37 @@ uint64_t admit_reader_key(const struct admit *admit, char source, const char *re
 
 /* The tokens that an admitted reaction takes. */
 struct allowance {
-    struct known_answer known;
+    struct registry_answer article;
     uint64_t *reader, *address; /* buckets; NULL: no limit */
     uint64_t *reader_create, *address_create;
     uint64_t reader_key;
 };
 
-static enum reason no_article(struct admit *admit, enum known_why why)
+static enum reason no_article(struct admit *admit, enum registry_why why)
 {
-    uint64_t *counts[] = {[KNOWN_OFF] = &admit->creations.off,
-                          [KNOWN_RATE] = &admit->creations.rate,
-                          [KNOWN_FULL] = &admit->creations.full};
+    uint64_t *counts[] = {[REGISTRY_OFF] = &admit->creations.off,
+                          [REGISTRY_RATE] = &admit->creations.rate,
+                          [REGISTRY_FULL] = &admit->creations.full};
     ++*counts[why];
     return REASON_UNKNOWN_ARTICLE;
 }
 
 /* Whether this reader and this address may register an article. The address is checked first, so
  * that one address does not fill the readers' table. */
-static enum reason judge_creation(struct admit *admit, const struct admit_wish *wish,
+static enum reason judge_creation(struct admit *admit, const struct admit_request *request,
                                   struct allowance *allowance)
 {
-    if (admit->address_creates != NULL && wish->address_limited) {
-        allowance->address_create = limit_table_bucket(admit->address_creates, wish->address_key);
-        if (!limit_table_left(admit->address_creates, allowance->address_create, wish->now_ns)) {
+    if (admit->address_creates != NULL && request->address_limited) {
+        allowance->address_create =
+            limit_table_bucket(admit->address_creates, request->address_key);
+        if (!limit_table_left(admit->address_creates, allowance->address_create, request->now_ns)) {
             admit->creations.address++;
             return REASON_RATE_ADDRESS;
         }
     }
     if (admit->reader_creates != NULL) {
         allowance->reader_create = limit_table_bucket(admit->reader_creates, allowance->reader_key);
-        if (!limit_table_left(admit->reader_creates, allowance->reader_create, wish->now_ns)) {
+        if (!limit_table_left(admit->reader_creates, allowance->reader_create, request->now_ns)) {
             admit->creations.reader++;
             return REASON_RATE_READER;
         }
@@ -127,89 +134,90 @@ static enum reason judge_creation(struct admit *admit, const struct admit_wish *
     return REASON_NONE;
 }
 
-static enum reason judge_limits(struct admit *admit, const struct admit_wish *wish,
+static enum reason judge_limits(struct admit *admit, const struct admit_request *request,
                                 const struct reaction *reaction, struct allowance *allowance)
 {
-    if (admit->known != NULL && allowance->known.verdict == KNOWN_NO)
-        return no_article(admit, allowance->known.why);
-    if (allowance->known.state != NULL && !known_takes(allowance->known.state, wish->unix_ms))
+    if (admit->registry != NULL && allowance->article.verdict == REGISTRY_UNKNOWN)
+        return no_article(admit, allowance->article.why);
+    if (allowance->article.state != NULL &&
+        !registry_state_accepts(allowance->article.state, request->unix_ms))
         return REASON_CLOSED;
     allowance->reader_key =
-        wish->gateway ? admit_reader_key(admit, 't', reaction->reader, reaction->reader_bytes)
-                      : wish->reader_key;
+        request->gateway ? admit_reader_key(admit, 't', reaction->reader, reaction->reader_bytes)
+                         : request->reader_key;
     if (admit->readers != NULL) {
         allowance->reader = limit_table_bucket(admit->readers, allowance->reader_key);
-        if (!limit_table_left(admit->readers, allowance->reader, wish->now_ns))
+        if (!limit_table_left(admit->readers, allowance->reader, request->now_ns))
             return REASON_RATE_READER;
     }
-    if (admit->addresses != NULL && wish->address_limited) {
-        allowance->address = limit_table_bucket(admit->addresses, wish->address_key);
-        if (!limit_table_left(admit->addresses, allowance->address, wish->now_ns))
+    if (admit->addresses != NULL && request->address_limited) {
+        allowance->address = limit_table_bucket(admit->addresses, request->address_key);
+        if (!limit_table_left(admit->addresses, allowance->address, request->now_ns))
             return REASON_RATE_ADDRESS;
     }
-    if (admit->known != NULL && allowance->known.verdict == KNOWN_MAY_BE)
-        return judge_creation(admit, wish, allowance);
+    if (admit->registry != NULL && allowance->article.verdict == REGISTRY_MAY_REGISTER)
+        return judge_creation(admit, request, allowance);
     return REASON_NONE;
 }
 
-struct known_who admit_who(bool address_limited, uint64_t address_key, uint64_t reader_key)
+struct registry_actor admit_actor(bool address_limited, uint64_t address_key, uint64_t reader_key)
 {
-    return (struct known_who){.key = address_limited ? address_key : reader_key,
-                              .address = address_limited};
+    return (struct registry_actor){.key = address_limited ? address_key : reader_key,
+                                   .address = address_limited};
 }
 
-static void take(struct admit *admit, const struct admit_wish *wish,
-                 const struct admit_verdict *verdict, const struct allowance *allowance)
+static void admit_take(struct admit *admit, const struct admit_request *request,
+                       const struct admit_verdict *verdict, const struct allowance *allowance)
 {
-    struct known_who who =
-        admit_who(wish->address_limited, wish->address_key, allowance->reader_key);
-    who.reader = verdict->record.reader;
-    if (admit->known != NULL)
-        known_use(admit->known, &allowance->known, verdict->article, verdict->article_bytes, &who,
-                  wish->now_ns, wish->unix_ms);
-    if (allowance->known.verdict == KNOWN_MAY_BE)
+    struct registry_actor actor =
+        admit_actor(request->address_limited, request->address_key, allowance->reader_key);
+    actor.reader = verdict->record.reader;
+    if (admit->registry != NULL)
+        registry_use(admit->registry, &allowance->article, verdict->article, verdict->article_bytes,
+                     &actor, request->now_ns, request->unix_ms);
+    if (allowance->article.verdict == REGISTRY_MAY_REGISTER)
         admit->creations.made++;
     if (allowance->address_create != NULL)
-        limit_table_take(admit->address_creates, allowance->address_create, wish->now_ns);
+        limit_table_take(admit->address_creates, allowance->address_create, request->now_ns);
     if (allowance->reader_create != NULL)
-        limit_table_take(admit->reader_creates, allowance->reader_create, wish->now_ns);
+        limit_table_take(admit->reader_creates, allowance->reader_create, request->now_ns);
     if (allowance->reader != NULL)
-        limit_table_take(admit->readers, allowance->reader, wish->now_ns);
+        limit_table_take(admit->readers, allowance->reader, request->now_ns);
     if (allowance->address != NULL)
-        limit_table_take(admit->addresses, allowance->address, wish->now_ns);
+        limit_table_take(admit->addresses, allowance->address, request->now_ns);
 }
 
 /* Stamps and appends. The stamp is taken even if the ring turns out to be full: it only has to
  * never go back. */
-static enum reason append(struct admit *admit, const struct admit_wish *wish,
-                          const struct reaction *reaction, struct admit_verdict *verdict)
+static enum reason admit_append(struct admit *admit, const struct admit_request *request,
+                                const struct reaction *reaction, struct admit_verdict *verdict)
 {
     uint32_t shard = article_shard(verdict->article, verdict->article_bytes, admit->shards);
-    struct spool_producer *ring = admit->ring(admit->ring_user, shard);
+    struct ring_producer *ring = admit->ring(admit->ring_user, shard);
     if (ring == NULL)
         return REASON_BUSY;
-    struct reader reader = reader_of(wish, reaction);
+    struct reader reader = reader_of(request, reaction);
     struct record *record = &verdict->record;
     memset(record, 0, sizeof *record);
     record->kind = (uint8_t)reaction->kind;
     record->article = verdict->article;
     record->article_bytes = (uint8_t)verdict->article_bytes;
     if (verdict->wants_receipt) {
-        record->client_id = wish->client_id;
-        record->client_id_bytes = (uint8_t)strlen(wish->client_id);
-        record->correlation = wish->correlation;
-        record->correlation_bytes = (uint8_t)wish->correlation_bytes;
+        record->client_id = request->client_id;
+        record->client_id_bytes = (uint8_t)strlen(request->client_id);
+        record->correlation = request->correlation;
+        record->correlation_bytes = (uint8_t)request->correlation_bytes;
     }
     record->reader = reader_hash(&admit->key, verdict->article, verdict->article_bytes,
                                  reader.source, reader.name, reader.bytes);
     record->stamp = reaction->age_ms == 0
-                        ? stamp_next(admit->last_stamp, wish->unix_ms)
-                        : stamp_late(admit->late_counter, wish->unix_ms, reaction->age_ms);
+                        ? stamp_next(admit->last_stamp, request->unix_ms)
+                        : stamp_late(admit->late_counter, request->unix_ms, reaction->age_ms);
     verdict->shard = shard;
-    return spool_append(ring, record) == 0 ? REASON_NONE : REASON_BUSY;
+    return ring_producer_append(ring, record) == 0 ? REASON_NONE : REASON_BUSY;
 }
 
-void admit_reaction(struct admit *admit, const struct admit_wish *wish,
+void admit_reaction(struct admit *admit, const struct admit_request *request,
                     struct admit_verdict *verdict)
 {
     struct reaction reaction;
@@ -219,37 +227,39 @@ void admit_reaction(struct admit *admit, const struct admit_wish *wish,
     verdict->article_bytes = 0;
     verdict->known = false;
     verdict->kind = KIND_UNKNOWN;
-    verdict->wants_receipt = wish->response_topic != NULL && is_own_receipts(admit, wish);
+    verdict->wants_receipt = request->response_topic != NULL && is_own_receipts(admit, request);
     verdict->correlation_bytes =
-        verdict->wants_receipt && wish->correlation_bytes <= RECORD_CORRELATION_MAX_BYTES
-            ? wish->correlation_bytes
+        verdict->wants_receipt && request->correlation_bytes <= RECORD_CORRELATION_MAX_BYTES
+            ? request->correlation_bytes
             : 0;
 
     /* The payload is parsed even if the topic is wrong: a receipt reports which parts were
      * valid. */
-    enum reason topic = find_article(admit, wish, verdict);
-    enum reason payload = read_payload(admit, wish, verdict, &reaction);
-    if (topic == REASON_NONE && admit->known != NULL)
-        allowance.known = known_judge(admit->known, verdict->article, verdict->article_bytes,
-                                      wish->now_ns, wish->unix_ms);
-    verdict->known =
-        topic == REASON_NONE && (admit->known == NULL || allowance.known.verdict == KNOWN_YES);
+    enum reason topic = find_article(admit, request, verdict);
+    enum reason payload = read_payload(admit, request, verdict, &reaction);
+    if (topic == REASON_NONE && admit->registry != NULL)
+        allowance.article =
+            registry_judge(admit->registry, verdict->article, verdict->article_bytes,
+                           request->now_ns, request->unix_ms);
+    verdict->known = topic == REASON_NONE &&
+                     (admit->registry == NULL || allowance.article.verdict == REGISTRY_KNOWN);
     if (topic != REASON_NONE)
         verdict->reason = topic;
     else if (payload != REASON_NONE)
         verdict->reason = payload;
-    else if (allowance.known.state != NULL && !known_offers(allowance.known.state, reaction.kind))
+    else if (allowance.article.state != NULL &&
+             !registry_state_offers(allowance.article.state, reaction.kind))
         verdict->reason = REASON_UNKNOWN_KIND;
-    else if (is_forbidden(wish, verdict, &reaction))
+    else if (is_forbidden(request, verdict, &reaction))
         verdict->reason = REASON_FORBIDDEN;
     else
-        verdict->reason = judge_limits(admit, wish, &reaction, &allowance);
-    if (verdict->reason == REASON_NONE && wish->clock_bad)
+        verdict->reason = judge_limits(admit, request, &reaction, &allowance);
+    if (verdict->reason == REASON_NONE && request->clock_bad)
         verdict->reason = REASON_CLOCK;
     if (verdict->reason == REASON_NONE)
-        verdict->reason = append(admit, wish, &reaction, verdict);
+        verdict->reason = admit_append(admit, request, &reaction, verdict);
     if (verdict->reason == REASON_NONE)
-        take(admit, wish, verdict, &allowance);
+        admit_take(admit, request, verdict, &allowance);
 }
 
 enum admit_answer admit_answer(enum reason reason, int protocol_version, int qos)

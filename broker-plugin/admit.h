@@ -4,13 +4,14 @@
 #ifndef TALLY_BROKER_PLUGIN_ADMIT_H
 #define TALLY_BROKER_PLUGIN_ADMIT_H
 
-#include "known.h"
-#include "limit.h"
+#include "core/limit.h"
+#include "registry.h"
 
 #include "core/kind.h"
 #include "core/reader.h"
 #include "core/reason.h"
-#include "spool/spool.h"
+#include "core/record.h"
+#include "spool/ring_producer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 #define ADMIT_TOPIC_MAX_BYTES 96 /* a prefix of 64 and "reactions" or "receipts/" */
 
 /* The ring of a shard, or NULL if it has none yet. */
-typedef struct spool_producer *(*admit_ring_fn)(void *user, uint32_t shard);
+typedef struct ring_producer *(*admit_ring_fn)(void *user, uint32_t shard);
 
 /* Counts articles that reactions registered, and reactions refused before they could register one,
  * by reason. */
@@ -39,8 +40,8 @@ struct admit {
     uint64_t *late_counter; /* likewise */
     admit_ring_fn ring;
     void *ring_user;
-    struct known *known;                 /* NULL: every article is known, and none has a
-                                            state */
+    struct registry *registry;           /* NULL: every article is known, and none has a
+                                         state */
     struct limit_table *readers;         /* NULL: readers have no limit */
     struct limit_table *addresses;       /* NULL: addresses have no limit */
     struct limit_table *reader_creates;  /* articles that a reader may make known; NULL: …  */
@@ -56,7 +57,7 @@ struct admit {
 void admit_set_prefix(struct admit *admit, const char *prefix);
 
 /* A message as received. All pointers are borrowed; only strings marked so are NUL-terminated. */
-struct admit_wish {
+struct admit_request {
     const char *topic; /* NUL-terminated */
     const void *payload;
     size_t payload_bytes;
@@ -98,13 +99,13 @@ uint64_t admit_reader_key(const struct admit *admit, char source, const char *re
                           size_t reader_bytes);
 
 /* Who touches an article: an address, or a reader if there is no address; `reader` is 0. */
-struct known_who admit_who(bool address_limited, uint64_t address_key, uint64_t reader_key);
+struct registry_actor admit_actor(bool address_limited, uint64_t address_key, uint64_t reader_key);
 
 /* Judges in this order: bad_topic, bad_article, bad_payload, unknown_kind, forbidden,
  * unknown_article, closed, rate_reader, rate_address, clock, busy. A reaction that would register
  * an article is also refused as rate_reader or rate_address if its reader or address has registered
  * too many. A refused reaction costs no token and registers no article. */
-void admit_reaction(struct admit *admit, const struct admit_wish *wish,
+void admit_reaction(struct admit *admit, const struct admit_request *request,
                     struct admit_verdict *verdict);
 
 enum admit_answer {

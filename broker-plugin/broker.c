@@ -1,3 +1,5 @@
+/* Writes to the broker's log in logfmt, so that Mosquitto does not take a value for a format, and
+ * so that the level survives. */
 #include "broker.h"
 
 #include "line.h"

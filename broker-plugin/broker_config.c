@@ -1,3 +1,5 @@
+/* Reads the broker's own configuration files, and finds settings under which Tally could not keep
+ * its promise. */
 #include "broker_config.h"
 
 #include "core/error.h"
@@ -184,31 +186,9 @@ int broker_config_read_own(struct broker_config *config, char *error, size_t err
     return result;
 }
 
-int broker_config_judge(const struct broker_config *config, bool auto_id_may_react,
-                        broker_config_say_fn say, void *user)
+/* Settings with which Tally keeps its promise, at a cost. */
+static void advise(const struct broker_config *config, broker_config_say_fn say, void *user)
 {
-    int fatal = 0;
-    char sentence[512];
-
-    if (config->per_listener_settings) {
-        say(user, true,
-            "per_listener_settings true: a listener without this plugin would acknowledge "
-            "reactions "
-            "that nobody counts; set it to false, or leave it out");
-        fatal++;
-    }
-    if (config->foreign_auto_id && !auto_id_may_react) {
-        snprintf(sentence, sizeof sentence,
-                 "auto_id_prefix %s: ids that the broker made could not be told from readers' own; "
-                 "it must begin with auto-, or plugin_opt_auto_id_may_react be on",
-                 config->auto_id_prefix);
-        say(user, true, sentence);
-        fatal++;
-    }
-    if (config->retain_unavailable) {
-        say(user, true, "retain_available false: totals are retained messages; set it to true");
-        fatal++;
-    }
     if (config->persistence)
         say(user, false,
             "persistence true: after a restart the broker brings old totals back until the feed "
@@ -234,5 +214,32 @@ int broker_config_judge(const struct broker_config *config, bool auto_id_may_rea
         say(user, false,
             "mount_point: topics of that listener are Tally's only where it agrees with "
             "plugin_opt_topic_prefix");
+}
+
+int broker_config_judge(const struct broker_config *config, bool auto_id_may_react,
+                        broker_config_say_fn say, void *user)
+{
+    int fatal = 0;
+    char sentence[512];
+
+    if (config->per_listener_settings) {
+        say(user, true,
+            "per_listener_settings true: a listener without this plugin would acknowledge "
+            "reactions that nobody counts; set it to false, or leave it out");
+        fatal++;
+    }
+    if (config->foreign_auto_id && !auto_id_may_react) {
+        snprintf(sentence, sizeof sentence,
+                 "auto_id_prefix %s: ids that the broker made could not be told from readers' own; "
+                 "it must begin with auto-, or plugin_opt_auto_id_may_react be on",
+                 config->auto_id_prefix);
+        say(user, true, sentence);
+        fatal++;
+    }
+    if (config->retain_unavailable) {
+        say(user, true, "retain_available false: totals are retained messages; set it to true");
+        fatal++;
+    }
+    advise(config, say, user);
     return fatal;
 }

@@ -1,3 +1,5 @@
+/* Counts what each connection and each address costs, in the buckets of limit.c, and ends the
+ * connections that flood. */
 #include "charge.h"
 
 #include "peek.h"
@@ -200,8 +202,8 @@ static uint32_t pending_of(const struct charge *charge, const struct mosquitto *
 }
 
 /* Ends a connection that received `unexplained` packets since the last check. */
-static void end(struct charge *charge, struct client *client, const struct mosquitto *connection,
-                uint64_t unexplained, uint64_t now_ns)
+static void charge_end(struct charge *charge, struct client *client,
+                       const struct mosquitto *connection, uint64_t unexplained, uint64_t now_ns)
 {
     char client_id[ROLE_CLIENT_ID_MAX_BYTES + 1];
     const char *id = mosquitto_client_id(connection);
@@ -225,7 +227,8 @@ static void look_at(struct charge *charge, struct client *client, uint64_t now_n
     uint64_t came;
     uint32_t unread;
 
-    if (!limited(charge, client) || client->ended || !wire_look(&client->wire, &came, &unread))
+    if (!limited(charge, client) || client->phase == CLIENT_ENDED ||
+        !wire_look(&client->wire, &came, &unread))
         return;
     /* Its socket is open, so the broker still holds it, and the pointer is valid. */
     const struct mosquitto *connection = client->key;
@@ -234,13 +237,14 @@ static void look_at(struct charge *charge, struct client *client, uint64_t now_n
         return;
     client->wire.bucket = limit_charged(rate, client->wire.bucket, packets, now_ns);
     if (!limit_left(rate, client->wire.bucket, now_ns))
-        end(charge, client, connection, rate->burst + packets, now_ns); /* all that it took */
+        charge_end(charge, client, connection, rate->burst + packets,
+                   now_ns); /* all that it took */
 }
 
 static bool is_there(void *user, const void *holder)
 {
     const struct client *client = client_find(user, holder);
-    return client != NULL && !client->ended;
+    return client != NULL && client->phase != CLIENT_ENDED;
 }
 
 void charge_look(struct charge *charge, uint64_t now_ns)
@@ -301,12 +305,13 @@ bool charge_session(struct charge *charge, const struct mosquitto_evt_basic_auth
 }
 
 void charge_session_begun(struct charge *charge, const struct mosquitto *connection,
-                          const struct charge_session *session, bool unsure, uint64_t now_ns)
+                          const struct charge_session *session, bool unauthenticated,
+                          uint64_t now_ns)
 {
     if (session->counted && session->lasts)
         session_begin(charge->edge->sessions, session->id, session->address, connection,
                       session->lifetime_s, now_ns / LIMIT_SECOND_NS);
-    else if (session->counted && session->clean && !unsure)
+    else if (session->counted && session->clean && !unauthenticated)
         session_over(charge->edge->sessions, session->id, connection);
 }
 

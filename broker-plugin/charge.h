@@ -67,9 +67,10 @@ struct charge_session {
 bool charge_session(struct charge *charge, const struct mosquitto_evt_basic_auth *asked,
                     struct charge_session *session, uint64_t now_ns);
 
-/* The connection has begun. `unsure`: the broker may still refuse it. */
+/* The connection has begun. `unauthenticated`: the broker may still refuse it. */
 void charge_session_begun(struct charge *charge, const struct mosquitto *connection,
-                          const struct charge_session *session, bool unsure, uint64_t now_ns);
+                          const struct charge_session *session, bool unauthenticated,
+                          uint64_t now_ns);
 
 /* The connection is now certain: if it begins clean, the session that had its id is over. */
 void charge_session_over(struct charge *charge, const struct mosquitto *connection);

@@ -1,3 +1,5 @@
+/* The table of connections, by the broker's pointer; and of those with a token, by client id and by
+ * expiry. */
 #include "client.h"
 
 #include "core/heap.h"
@@ -95,7 +97,7 @@ size_t client_table_count(const struct client_table *table)
     return HASH_COUNT(table->entries);
 }
 
-static struct entry *find(struct client_table *table, const void *key)
+static struct entry *client_find_entry(struct client_table *table, const void *key)
 {
     struct entry *entry;
 
@@ -109,12 +111,12 @@ static struct entry *find(struct client_table *table, const void *key)
 
 struct client *client_find(struct client_table *table, const void *key)
 {
-    struct entry *entry = find(table, key);
+    struct entry *entry = client_find_entry(table, key);
     return entry == NULL ? NULL : &entry->client;
 }
 
 /* An entry of this many bytes, which begin with a struct entry. */
-static struct entry *add(struct client_table *table, const void *key, size_t bytes)
+static struct entry *client_add(struct client_table *table, const void *key, size_t bytes)
 {
     if (HASH_COUNT(table->entries) >= table->max)
         return NULL;
@@ -137,27 +139,27 @@ static void revive(struct client_table *table, struct entry *entry)
     for (size_t i = 0; i < CLIENT_ENDED_MAX; i++)
         if (table->ended[i] == entry->client.key)
             table->ended[i] = NULL;
-    entry->client.ended = false;
 }
 
 /* The key's entry for a new connection: one of `bytes` bytes, as `proved` says. */
-static struct entry *begin(struct client_table *table, const void *key,
-                           const struct role_facts *facts, bool proved, size_t bytes)
+static struct entry *client_begin_entry(struct client_table *table, const void *key,
+                                        const struct role_facts *facts, bool proved, size_t bytes)
 {
-    struct entry *entry = find(table, key);
-    if (entry != NULL && entry->client.ended)
+    struct entry *entry = client_find_entry(table, key);
+    if (entry != NULL && entry->client.phase == CLIENT_ENDED)
         revive(table, entry);
     if (entry != NULL && (proved || entry->client.proved)) { /* of a different size */
         delete (table, entry);
         entry = NULL;
     }
     if (entry == NULL)
-        entry = add(table, key, bytes);
+        entry = client_add(table, key, bytes);
     if (entry == NULL)
         return NULL;
     entry->client.facts = *facts;
     entry->client.subscriptions = entry->client.filters = 0;
-    entry->client.keyed = entry->client.unsure = entry->client.lasting = false;
+    entry->client.phase = CLIENT_CONNECTED;
+    entry->client.keyed = entry->client.lasting = false;
     wire_none(&entry->client.wire);
     entry->client.receipts = entry->client.refusals = 0;
     return entry;
@@ -166,7 +168,7 @@ static struct entry *begin(struct client_table *table, const void *key,
 struct client *client_begin(struct client_table *table, const void *key,
                             const struct role_facts *facts)
 {
-    struct entry *entry = begin(table, key, facts, false, sizeof *entry);
+    struct entry *entry = client_begin_entry(table, key, facts, false, sizeof *entry);
     return entry == NULL ? NULL : &entry->client;
 }
 
@@ -177,8 +179,8 @@ struct client *client_begin_proved(struct client_table *table, const void *key,
                                    const struct token *token)
 {
     size_t id_bytes = strlen(client_id);
-    struct entry *entry =
-        begin(table, key, facts, true, sizeof(struct proved) + token->reader_bytes + id_bytes + 1);
+    struct entry *entry = client_begin_entry(
+        table, key, facts, true, sizeof(struct proved) + token->reader_bytes + id_bytes + 1);
     if (entry == NULL)
         return NULL;
     struct proved *proved = proved_of(entry);
@@ -242,8 +244,8 @@ bool client_next_expired(struct client_table *table, uint64_t now_s,
 
 void client_end(struct client_table *table, const void *key)
 {
-    struct entry *entry = find(table, key);
-    if (entry == NULL || entry->client.ended)
+    struct entry *entry = client_find_entry(table, key);
+    if (entry == NULL || entry->client.phase == CLIENT_ENDED)
         return;
     if (entry->client.facts.service == NULL) {
         delete (table, entry);
@@ -252,10 +254,10 @@ void client_end(struct client_table *table, const void *key)
     const void **slot = &table->ended[table->ended_next];
     table->ended_next = (table->ended_next + 1) % CLIENT_ENDED_MAX;
     const void *oldest = *slot;
-    entry->client.ended = true;
+    entry->client.phase = CLIENT_ENDED;
     *slot = key;
     if (oldest != NULL)
-        delete (table, find(table, oldest));
+        delete (table, client_find_entry(table, oldest));
 }
 
 struct client *client_next(struct client_table *table)

@@ -20,6 +20,13 @@
 
 struct client_table;
 
+/* What a record is of. */
+enum client_phase {
+    CLIENT_CONNECTED,
+    CLIENT_UNAUTHENTICATED, /* the broker may still refuse it: it has done nothing so far */
+    CLIENT_ENDED,           /* a service that has gone: kept for its will */
+};
+
 /* One per connected reader, so small fields are packed together. */
 struct client {
     const void *key;
@@ -31,11 +38,10 @@ struct client {
     uint32_t subscriptions; /* requests so far */
     uint32_t filters;       /* subscribed or unsubscribed, each a piece of work */
     bool keyed;             /* the keys of its limits are known: from its first reaction on */
-    bool address_limited;   /* as in struct admit_wish */
-    bool ended : 1;         /* a service that has gone: kept for its will */
-    bool unsure : 1;        /* the broker may still refuse it: it has done nothing so far */
-    bool lasting : 1;       /* its session outlives it */
-    bool proved;            /* a token identifies its reader: some 150 bytes more */
+    bool address_limited;   /* as in struct admit_request */
+    enum client_phase phase : 2;
+    bool lasting : 1; /* its session outlives it */
+    bool proved;      /* a token identifies its reader: some 150 bytes more */
 };
 
 /* NULL if memory is short. */
@@ -51,7 +57,7 @@ struct client *client_find(struct client_table *table, const void *key);
 struct client *client_begin(struct client_table *table, const void *key,
                             const struct role_facts *facts);
 
-/* The connection has ended. A reader is forgotten. A service is kept, as `ended`, until
+/* The connection has ended. A reader is forgotten. A service is kept, as CLIENT_ENDED, until
  * CLIENT_ENDED_MAX others have ended after it, because the broker asks only now for the right to
  * publish its will. Unknown keys and repeats are fine. */
 void client_end(struct client_table *table, const void *key);

@@ -1,6 +1,7 @@
+/* The bytes of a note, and the count of notes for each creator. */
 #include "creator.h"
 
-#include "slots.h"
+#include "core/slots.h"
 
 #include "core/bytes.h"
 #include "core/crc32c.h"

@@ -1,3 +1,4 @@
+/* Opens everything that admission needs, each part after those that it needs. */
 #include "edge.h"
 
 #include "core/error.h"
@@ -23,7 +24,7 @@ int edge_configure(struct edge *edge, const char *const *names, const char *cons
     edge->rules = (struct role_rules){
         .prefix = settings->topic_prefix,
         .prefix_bytes = strlen(settings->topic_prefix),
-        .open_wildcards = settings->open_wildcards,
+        .allow_wildcards = settings->allow_wildcards,
         .auto_id_may_react = settings->auto_id_may_react,
         .by_token = settings->by_token,
         .by_username = settings->by_username,
@@ -32,9 +33,9 @@ int edge_configure(struct edge *edge, const char *const *names, const char *cons
     return 0;
 }
 
-static struct spool_producer *ring_of(void *user, uint32_t shard)
+static struct ring_producer *ring_of(void *user, uint32_t shard)
 {
-    return spool_dir_producer(user, shard);
+    return spool_producer_ring(user, shard);
 }
 
 static int load_secrets(struct edge *edge, char *error, size_t error_bytes)
@@ -75,10 +76,10 @@ static struct limit_table *table_of(uint32_t max, uint64_t rate, uint64_t period
 }
 
 /* The known articles and their states, which apply even where limits are off. */
-static int open_known(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
+static int open_registry(struct edge *edge, uint64_t seed, char *error, size_t error_bytes)
 {
     const struct settings *settings = &edge->settings;
-    struct known_rules rules = {
+    struct registry_rules rules = {
         .max = (uint32_t)settings->max_articles,
         .everything = !settings->limits,
         .auto_create = settings->auto_create,
@@ -93,13 +94,13 @@ static int open_known(struct edge *edge, uint64_t seed, char *error, size_t erro
     if (getrandom(&rules.creator_key, sizeof rules.creator_key, 0) !=
         (ssize_t)sizeof rules.creator_key)
         return error_say(error, error_bytes, "the kernel gives no random numbers");
-    edge->known =
-        known_file_open(settings->spool, &rules, edge->note, sizeof edge->note, error, error_bytes);
+    edge->registry = registry_file_open(settings->spool, &rules, edge->note, sizeof edge->note,
+                                        error, error_bytes);
     explicit_bzero(&rules.key, sizeof rules.key);
     explicit_bzero(&rules.creator_key, sizeof rules.creator_key);
-    if (edge->known == NULL)
+    if (edge->registry == NULL)
         return -1;
-    edge->admit.known = known_file_known(edge->known);
+    edge->admit.registry = registry_file_contents(edge->registry);
     return 0;
 }
 
@@ -135,7 +136,7 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
 {
     const struct settings *settings = &edge->settings;
     uint64_t seed;
-    struct spool_dir_want want = {
+    struct spool_producer_want want = {
         .shards = (uint32_t)settings->shards,
         .ring_bytes = settings->ring_bytes,
         .kinds = settings->kind_table,
@@ -150,26 +151,26 @@ int edge_open(struct edge *edge, char *error, size_t error_bytes)
     if (edge->clients == NULL || edge->refusals == NULL)
         return error_say(error, error_bytes, "no memory");
     reader_fingerprint(&edge->admit.key, want.fingerprint);
-    edge->spool = spool_dir_produce(settings->spool, &want, error, error_bytes);
+    edge->spool = spool_producer_open(settings->spool, &want, error, error_bytes);
     if (edge->spool == NULL)
         return -1;
     edge->admit.kinds = settings->kind_table;
     edge->admit.shards = want.shards;
-    edge->admit.last_stamp = spool_dir_last_stamp(edge->spool);
-    edge->admit.late_counter = spool_dir_late_counter(edge->spool);
+    edge->admit.last_stamp = spool_producer_last_stamp(edge->spool);
+    edge->admit.late_counter = spool_producer_late_counter(edge->spool);
     edge->admit.ring = ring_of;
     edge->admit.ring_user = edge->spool;
     admit_set_prefix(&edge->admit, settings->topic_prefix);
-    if (open_known(edge, seed, error, error_bytes) != 0)
+    if (open_registry(edge, seed, error, error_bytes) != 0)
         return -1;
     return settings->limits ? open_limits(edge, seed, error, error_bytes) : 0;
 }
 
 void edge_close(struct edge *edge)
 {
-    spool_dir_free(edge->spool);
+    spool_free(edge->spool);
     client_table_free(edge->clients);
-    known_file_close(edge->known);
+    registry_file_close(edge->registry);
     limit_table_free(edge->admit.readers);
     limit_table_free(edge->admit.addresses);
     limit_table_free(edge->admit.reader_creates);

@@ -6,24 +6,24 @@
 
 #include "admit.h"
 #include "client.h"
-#include "known_file.h"
 #include "refusals.h"
+#include "registry_file.h"
 #include "role.h"
 #include "session.h"
 #include "settings.h"
 #include "token_keys.h"
 
 #include "core/services.h"
-#include "spool/spool_file.h"
+#include "spool/spool_producer.h"
 
 struct edge {
     struct settings settings;
     struct services services;
     struct role_rules rules; /* points into settings, so an edge must not be moved */
     struct admit admit;
-    struct spool_dir *spool;
+    struct spool *spool;
     struct client_table *clients;
-    struct known_file *known;
+    struct registry_file *registry;
     struct limit_table *connections; /* by address; NULL where limits are off, as what admit has of
                                         them */
     struct limit_rate refusals_rate; /* of a connection; where limits are on */

@@ -1,3 +1,4 @@
+/* Runs each background task at its own pace, and logs what was refused since the last look. */
 #include "housekeeping.h"
 
 #include "broker.h"
@@ -41,16 +42,16 @@ struct housekeeping {
     char refusals_json[REFUSALS_JSON_MAX_BYTES];
 };
 
-static struct watch look(const struct housekeeping *house)
+static struct watch housekeeping_look(const struct housekeeping *house)
 {
     uint64_t flooded = 0;
 
     for (int flood = 0; flood < FLOOD_COUNT; flood++)
         flooded += house->counts->flooded[flood];
     return (struct watch){
-        .busy = spool_dir_refused(house->edge->spool, REASON_BUSY),
-        .clock = spool_dir_refused(house->edge->spool, REASON_CLOCK),
-        .receipts_dropped = spool_dir_receipts_dropped(house->edge->spool),
+        .busy = spool_refused(house->edge->spool, REASON_BUSY),
+        .clock = spool_refused(house->edge->spool, REASON_CLOCK),
+        .receipts_dropped = spool_receipts_dropped(house->edge->spool),
         .turned_away = house->counts->turned_away,
         .too_fast = house->counts->too_fast + house->counts->unchecked,
         .flooded = flooded,
@@ -66,7 +67,7 @@ static struct watch look(const struct housekeeping *house)
  * refusal. */
 static void watch(struct housekeeping *house)
 {
-    struct watch now = look(house);
+    struct watch now = housekeeping_look(house);
     const struct watch *last = &house->watch;
     if (memcmp(&now, last, sizeof now) != 0)
         broker_say(MOSQ_LOG_WARNING, "refused in the last seconds",
@@ -89,24 +90,24 @@ static void watch(struct housekeeping *house)
 /* Publishes ops/refusals, if it would say something new. */
 static void tell_refusals(struct housekeeping *house, uint64_t now_ms, uint64_t unix_ms)
 {
-    struct known *known = house->edge->admit.known;
+    struct registry *registry = house->edge->admit.registry;
     struct refusals_sums sums = {
         .creations = house->edge->admit.creations,
-        .known = known_count(known),
+        .known = registry_count(registry),
         .known_max = (uint32_t)house->edge->settings.max_articles,
-        .provisional = known_provisional(known),
-        .forgotten = known_forgotten(known),
+        .provisional = registry_provisional(registry),
+        .forgotten = registry_forgotten(registry),
         .connections_rate = house->counts->too_fast,
         .connections_no_room = house->counts->turned_away,
         .connections_sessions = house->counts->sessions,
         .connections_token = house->counts->bad_tokens,
         .connections_rate_signature = house->counts->unchecked,
-        .receipts_dropped = spool_dir_receipts_dropped(house->edge->spool),
+        .receipts_dropped = spool_receipts_dropped(house->edge->spool),
     };
 
     memcpy(sums.flooded, house->counts->flooded, sizeof sums.flooded);
     for (int reason = 0; reason < REASON_COUNT; reason++)
-        sums.refused[reason] = spool_dir_refused(house->edge->spool, (enum reason)reason);
+        sums.refused[reason] = spool_refused(house->edge->spool, (enum reason)reason);
     if (house->refusals_told &&
         !refusals_differ(&sums, &house->told, now_ms - house->told_ms >= CREATION_MS))
         return;
@@ -122,7 +123,7 @@ static void tell_refusals(struct housekeeping *house, uint64_t now_ms, uint64_t 
 /* Asks the feed which of the articles that hardly anyone touched may be forgotten. */
 static void ask_for_quiet_ones(struct housekeeping *house, uint64_t now_ms, uint64_t unix_ms)
 {
-    if (quiet_look(&house->quiet, house->edge->admit.known,
+    if (quiet_look(&house->quiet, house->edge->admit.registry,
                    house->edge->settings.forget_hours * 3600u, now_ms, unix_ms))
         (void)mosquitto_broker_publish_copy(NULL, house->quiet_topic, (int)house->quiet.bytes,
                                             house->quiet.json, 0, false, NULL); /* else later */
@@ -140,7 +141,7 @@ static void say_unpassed_states(struct housekeeping *house)
     size_t bytes;
 
     for (int i = 0; i < UNPASSED_AT_ONCE &&
-                    known_next_unpassed(house->edge->admit.known, &article, &bytes, &state);
+                    registry_next_unpassed(house->edge->admit.registry, &article, &bytes, &state);
          i++) {
         snprintf(topic, sizeof topic, "%.*sarticles/%.*s", ARTICLE_PREFIX_MAX_BYTES,
                  house->edge->settings.topic_prefix, (int)bytes, article);
@@ -196,7 +197,7 @@ struct housekeeping *housekeeping_new(struct edge *edge, const struct housekeepi
         return NULL;
     house->edge = edge;
     house->counts = counts;
-    house->watch = look(house);
+    house->watch = housekeeping_look(house);
     snprintf(house->refusals_topic, sizeof house->refusals_topic, "%.*sops/refusals",
              ARTICLE_PREFIX_MAX_BYTES, edge->settings.topic_prefix);
     snprintf(house->quiet_topic, sizeof house->quiet_topic, "%.*sops/quiet",
@@ -213,7 +214,7 @@ void housekeeping_tend(struct housekeeping *house, uint64_t now_ms, uint64_t uni
 {
     char note[ERROR_MAX_BYTES];
 
-    spool_dir_tend(house->edge->spool, note, sizeof note);
+    spool_producer_tend(house->edge->spool, note, sizeof note);
     if (note[0] != '\0')
         broker_say(MOSQ_LOG_WARNING, note, "%s", "");
     say_unpassed_states(house);

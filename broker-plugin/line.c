@@ -1,3 +1,4 @@
+/* Formats a log line as logfmt, and doubles its % because the broker takes it for a format. */
 #include "line.h"
 
 #include "core/logfmt.h"

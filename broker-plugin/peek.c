@@ -1,3 +1,4 @@
+/* Finds a client's CONNECT and socket in the broker's memory, and verifies them before use. */
 #include "peek.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Reads MQTT 5 properties where the broker has them, without a copy. */
 #include "property.h"
 
 #include <stdint.h>

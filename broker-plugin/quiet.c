@@ -1,12 +1,14 @@
+/* Collects the lists on ops/quiet, and decides when the next one is due. */
 #include "quiet.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-static void add(struct quiet *quiet, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void quiet_add(struct quiet *quiet, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static void add(struct quiet *quiet, const char *format, ...)
+static void quiet_add(struct quiet *quiet, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -17,35 +19,35 @@ static void add(struct quiet *quiet, const char *format, ...)
         quiet->bytes += (size_t)n;
 }
 
-static void add_article(struct quiet *quiet, const struct known_quiet *one)
+static void add_article(struct quiet *quiet, const struct registry_quiet *one)
 {
-    add(quiet, "%s{\"article\":\"%.*s\",\"readers\":[", quiet->n > 0 ? "," : "",
-        (int)one->article_bytes, one->article);
+    quiet_add(quiet, "%s{\"article\":\"%.*s\",\"readers\":[", quiet->n > 0 ? "," : "",
+              (int)one->article_bytes, one->article);
     for (int i = 0; i < one->readers; i++)
-        add(quiet, "%s\"%08" PRIx32 "\"", i > 0 ? "," : "", one->reader[i]);
-    add(quiet, "]}");
+        quiet_add(quiet, "%s\"%08" PRIx32 "\"", i > 0 ? "," : "", one->reader[i]);
+    quiet_add(quiet, "]}");
     quiet->n++;
 }
 
-bool quiet_look(struct quiet *quiet, struct known *known, uint64_t forget_s, uint64_t now_ms,
+bool quiet_look(struct quiet *quiet, struct registry *registry, uint64_t forget_s, uint64_t now_ms,
                 uint64_t unix_ms)
 {
     uint32_t looks = QUIET_LOOKS;
-    struct known_quiet one;
-    enum known_search found = KNOWN_FOUND;
+    struct registry_quiet one;
+    enum registry_search found = REGISTRY_FOUND;
 
     if (now_ms < quiet->next_ms)
         return false;
     if (quiet->n == 0) {
         quiet->bytes = 0;
-        add(quiet, "{\"quiet_s\":%" PRIu64 ",\"articles\":[", forget_s);
+        quiet_add(quiet, "{\"quiet_s\":%" PRIu64 ",\"articles\":[", forget_s);
     }
     while (quiet->n < QUIET_LIST_MAX &&
-           (found = known_next_quiet(known, unix_ms, &looks, &one)) == KNOWN_FOUND)
+           (found = registry_next_quiet(registry, unix_ms, &looks, &one)) == REGISTRY_FOUND)
         add_article(quiet, &one);
-    if (quiet->n == 0 || found == KNOWN_LATER)
+    if (quiet->n == 0 || found == REGISTRY_LATER)
         return false;
-    add(quiet, "]}");
+    quiet_add(quiet, "]}");
     quiet->n = 0;
     quiet->next_ms = now_ms + QUIET_SPACE_MS;
     return true;

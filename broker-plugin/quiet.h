@@ -4,7 +4,7 @@
 #ifndef TALLY_BROKER_PLUGIN_QUIET_H
 #define TALLY_BROKER_PLUGIN_QUIET_H
 
-#include "known.h"
+#include "registry.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ struct quiet {
 };
 
 /* Continues. True if `json`, `bytes` long, is a list to be sent; the next call begins another. */
-bool quiet_look(struct quiet *quiet, struct known *known, uint64_t forget_s, uint64_t now_ms,
+bool quiet_look(struct quiet *quiet, struct registry *registry, uint64_t forget_s, uint64_t now_ms,
                 uint64_t unix_ms);
 
 #endif

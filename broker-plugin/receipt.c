@@ -1,3 +1,4 @@
+/* Writes the JSON of a refusal. */
 #include "receipt.h"
 
 #include <stdio.h>

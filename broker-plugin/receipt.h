@@ -2,7 +2,7 @@
 #ifndef TALLY_BROKER_PLUGIN_RECEIPT_H
 #define TALLY_BROKER_PLUGIN_RECEIPT_H
 
-#include "limit.h"
+#include "core/limit.h"
 
 #include "core/reason.h"
 

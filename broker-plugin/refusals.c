@@ -1,6 +1,7 @@
+/* Counts refusals by article in two bounded tables, and writes the JSON of ops/refusals. */
 #include "refusals.h"
 
-#include "slots.h"
+#include "core/slots.h"
 
 #include "core/article.h"
 
@@ -78,9 +79,10 @@ struct text {
     size_t used, bytes;
 };
 
-static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void refusals_add(struct text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static void add(struct text *text, const char *format, ...)
+static void refusals_add(struct text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -99,7 +101,7 @@ static void add_reasons(struct text *text, const uint64_t refused[REASON_COUNT],
     for (int reason = 0; reason < REASON_COUNT; reason++) {
         if (refused[reason] == 0 && !all)
             continue;
-        add(text, "%s\"%s\":%" PRIu64, comma, reason_name(reason), refused[reason]);
+        refusals_add(text, "%s\"%s\":%" PRIu64, comma, reason_name(reason), refused[reason]);
         comma = ",";
     }
 }
@@ -123,11 +125,12 @@ static void add_articles(struct text *text, const struct refusals *refusals)
     qsort(sorted, ENTRIES, sizeof sorted[0], compare_last);
     for (size_t i = 0; i < ENTRIES && sorted[i].last > 0; i++) {
         const struct entry *entry = sorted[i].entry;
-        add(text, "%s{\"article\":\"%s\",\"known\":%s,\"since_ms\":%" PRIu64 ",\"refused\":{",
-            i > 0 ? "," : "", entry->article,
-            entry < refusals->entry + REFUSALS_KNOWN ? "true" : "false", entry->since_ms);
+        refusals_add(text,
+                     "%s{\"article\":\"%s\",\"known\":%s,\"since_ms\":%" PRIu64 ",\"refused\":{",
+                     i > 0 ? "," : "", entry->article,
+                     entry < refusals->entry + REFUSALS_KNOWN ? "true" : "false", entry->since_ms);
         add_reasons(text, entry->refused, false);
-        add(text, "}}");
+        refusals_add(text, "}}");
     }
 }
 
@@ -146,13 +149,14 @@ bool refusals_differ(const struct refusals_sums *one, const struct refusals_sums
 static void add_creation(struct text *text, const struct refusals_sums *sums)
 {
     const struct admit_creations *creations = &sums->creations;
-    add(text,
-        ",\"creation\":{\"known\":%" PRIu64 ",\"max\":%" PRIu64 ",\"provisional\":%" PRIu64
-        ",\"made\":%" PRIu64 ",\"forgotten\":%" PRIu64 ",\"refused\":{\"off\":%" PRIu64
-        ",\"reader\":%" PRIu64 ",\"address\":%" PRIu64 ",\"rate\":%" PRIu64 ",\"full\":%" PRIu64
-        "}}",
-        sums->known, sums->known_max, sums->provisional, creations->made, sums->forgotten,
-        creations->off, creations->reader, creations->address, creations->rate, creations->full);
+    refusals_add(text,
+                 ",\"creation\":{\"known\":%" PRIu64 ",\"max\":%" PRIu64 ",\"provisional\":%" PRIu64
+                 ",\"made\":%" PRIu64 ",\"forgotten\":%" PRIu64 ",\"refused\":{\"off\":%" PRIu64
+                 ",\"reader\":%" PRIu64 ",\"address\":%" PRIu64 ",\"rate\":%" PRIu64
+                 ",\"full\":%" PRIu64 "}}",
+                 sums->known, sums->known_max, sums->provisional, creations->made, sums->forgotten,
+                 creations->off, creations->reader, creations->address, creations->rate,
+                 creations->full);
 }
 
 size_t refusals_write(const struct refusals *refusals, const struct refusals_sums *sums,
@@ -161,12 +165,13 @@ size_t refusals_write(const struct refusals *refusals, const struct refusals_sum
     struct text text = {.bytes = REFUSALS_JSON_MAX_BYTES};
 
     text.out = out;
-    add(&text, "{\"at_ms\":%" PRIu64 ",\"refused\":{", unix_ms);
+    refusals_add(&text, "{\"at_ms\":%" PRIu64 ",\"refused\":{", unix_ms);
     add_reasons(&text, sums->refused, true);
     uint64_t flooded = 0;
     for (int flood = 0; flood < FLOOD_COUNT; flood++)
         flooded += sums->flooded[flood];
-    add(&text,
+    refusals_add(
+        &text,
         "},\"connections\":{\"rate_address\":%" PRIu64 ",\"no_room\":%" PRIu64 ",\"flood\":%" PRIu64
         ",\"token\":%" PRIu64 ",\"rate_signature\":%" PRIu64 ",\"sessions\":%" PRIu64
         "},\"floods\":{\"reactions\":%" PRIu64 ",\"publish\":%" PRIu64 ",\"subscribe\":%" PRIu64
@@ -176,8 +181,8 @@ size_t refusals_write(const struct refusals *refusals, const struct refusals_sum
         sums->flooded[FLOOD_REACTIONS], sums->flooded[FLOOD_PUBLISH],
         sums->flooded[FLOOD_SUBSCRIBE], sums->flooded[FLOOD_PACKETS], sums->receipts_dropped);
     add_creation(&text, sums);
-    add(&text, ",\"articles\":[");
+    refusals_add(&text, ",\"articles\":[");
     add_articles(&text, refusals);
-    add(&text, "]}");
+    refusals_add(&text, "]}");
     return text.used;
 }

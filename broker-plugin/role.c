@@ -1,3 +1,5 @@
+/* Roles: their client ids, the topics that each may read and write, and the filters that each may
+ * subscribe to. */
 #include "role.h"
 
 #include "core/article.h"
@@ -5,14 +7,15 @@
 #include <string.h>
 
 #define AUTO_ID_PREFIX "auto-"
-#define REACTIONS "reactions"
+#define OPS_MAX 3
 
 static const struct {
     const char *word;
     enum role_area area;
 } areas[] = {
-    {REACTIONS, AREA_REACTIONS}, {"totals", AREA_TOTALS},     {"receipts", AREA_RECEIPTS},
-    {"top", AREA_TOP},           {"articles", AREA_ARTICLES}, {"ops", AREA_OPS},
+    {"reactions", AREA_REACTIONS}, {"totals", AREA_TOTALS},
+    {"receipts", AREA_RECEIPTS},   {"top", AREA_TOP},
+    {"articles", AREA_ARTICLES},   {"ops", AREA_OPS},
 };
 
 static bool begins_with(const char *text, const char *with)
@@ -80,8 +83,8 @@ const char *role_connect(const struct role_rules *rules, const struct services *
     return NULL;
 }
 
-void role_unasked(const struct role_rules *rules, const struct services *services,
-                  const char *client_id, const char *username, struct role_facts *facts)
+void role_unauthenticated(const struct role_rules *rules, const struct services *services,
+                          const char *client_id, const char *username, struct role_facts *facts)
 {
     facts->role = ROLE_READER;
     facts->service = NULL;
@@ -105,7 +108,8 @@ static enum role_area area_of_word(const char *word, size_t bytes)
 enum role_area role_area(const struct role_rules *rules, const char *topic, const char **rest)
 {
     *rest = NULL;
-    if (strncmp(topic, rules->prefix, rules->prefix_bytes) != 0)
+    /* Most deployments have no prefix. */
+    if (rules->prefix_bytes > 0 && strncmp(topic, rules->prefix, rules->prefix_bytes) != 0)
         return AREA_FOREIGN;
     const char *word = topic + rules->prefix_bytes;
     size_t bytes = strcspn(word, "/");
@@ -115,15 +119,44 @@ enum role_area role_area(const struct role_rules *rules, const char *topic, cons
     return area;
 }
 
-static bool is(const char *rest, const char *what)
+static bool role_rest_is(const char *rest, const char *what)
 {
     return strcmp(rest, what) == 0;
+}
+
+#define WHOLE(area) (1u << (area))
+
+/* What each role may write (INTERFACES.md 3): whole areas, and single topics of ops/. */
+static const struct {
+    unsigned areas;
+    const char *ops[OPS_MAX + 1];
+} writes[] = {
+    [ROLE_READER] = {WHOLE(AREA_REACTIONS), {NULL}},
+    [ROLE_NEWSROOM] = {WHOLE(AREA_REACTIONS), {NULL}},
+    [ROLE_GATEWAY] = {WHOLE(AREA_REACTIONS), {NULL}},
+    [ROLE_OPERATOR] = {WHOLE(AREA_ARTICLES), {NULL}},
+    [ROLE_COLLECTOR] = {WHOLE(AREA_RECEIPTS), {"collector", "audit"}},
+    [ROLE_FEED] = {WHOLE(AREA_TOTALS) | WHOLE(AREA_TOP) | WHOLE(AREA_ARTICLES),
+                   {"feed", "health", "real"}},
+};
+
+static bool writes_area(enum role role, enum role_area area)
+{
+    return (writes[role].areas & WHOLE(area)) != 0;
+}
+
+static bool writes_ops(enum role role, const char *rest)
+{
+    for (const char *const *topic = writes[role].ops; *topic != NULL; topic++)
+        if (role_rest_is(rest, *topic))
+            return true;
+    return false;
 }
 
 /* For itself, or for the readers that it names. */
 static bool reacts(enum role role)
 {
-    return role == ROLE_READER || role == ROLE_NEWSROOM || role == ROLE_GATEWAY;
+    return writes_area(role, AREA_REACTIONS);
 }
 
 static bool sees_everything(enum role role)
@@ -133,34 +166,15 @@ static bool sees_everything(enum role role)
 
 enum role_answer role_write(const struct role_facts *facts, enum role_area area, const char *rest)
 {
-    bool may = false;
-
     if (area == AREA_FOREIGN)
         return ROLE_DEFER;
     if (!facts->admitted)
         return ROLE_DENY;
     /* "reactions" without an article passes, so that admission can say what is wrong with it. */
-    if (area == AREA_REACTIONS)
-        return reacts(facts->role) ? ROLE_ALLOW : ROLE_DENY;
-    if (rest == NULL || *rest == '\0')
+    if (area != AREA_REACTIONS && (rest == NULL || *rest == '\0'))
         return ROLE_DENY;
-    switch (facts->role) {
-    case ROLE_READER:
-    case ROLE_NEWSROOM:
-    case ROLE_GATEWAY:
-        break;
-    case ROLE_OPERATOR:
-        may = area == AREA_ARTICLES;
-        break;
-    case ROLE_COLLECTOR:
-        may = area == AREA_RECEIPTS ||
-              (area == AREA_OPS && (is(rest, "collector") || is(rest, "audit")));
-        break;
-    case ROLE_FEED:
-        may = area == AREA_TOTALS || area == AREA_TOP || area == AREA_ARTICLES ||
-              (area == AREA_OPS && (is(rest, "feed") || is(rest, "health") || is(rest, "real")));
-        break;
-    }
+    bool may =
+        writes_area(facts->role, area) || (area == AREA_OPS && writes_ops(facts->role, rest));
     return may ? ROLE_ALLOW : ROLE_DENY;
 }
 
@@ -185,7 +199,7 @@ enum role_answer role_read(const struct role_facts *facts, const char *client_id
     if (area == AREA_REACTIONS || rest == NULL || !facts->admitted)
         return ROLE_DENY;
     bool may = sees_everything(facts->role) || role_read_public(area, rest);
-    if (area == AREA_RECEIPTS && client_id != NULL && is(rest, client_id))
+    if (area == AREA_RECEIPTS && client_id != NULL && role_rest_is(rest, client_id))
         may = true;
     if (area == AREA_OPS && facts->role == ROLE_COLLECTOR)
         may = true;
@@ -243,7 +257,7 @@ static bool may_subscribe(const struct role_rules *rules, const struct role_fact
                           const char *client_id, enum role_area area, const char *rest)
 {
     bool wildcard = strpbrk(rest, "+#") != NULL;
-    bool may_wildcard = facts->role != ROLE_READER || rules->open_wildcards;
+    bool may_wildcard = facts->role != ROLE_READER || rules->allow_wildcards;
 
     switch (area) {
     case AREA_TOTALS:
@@ -252,7 +266,7 @@ static bool may_subscribe(const struct role_rules *rules, const struct role_fact
     case AREA_TOP:
         return wildcard ? may_wildcard : *rest != '\0';
     case AREA_RECEIPTS:
-        return client_id != NULL && is(rest, client_id);
+        return client_id != NULL && role_rest_is(rest, client_id);
     case AREA_OPS:
         return facts->role == ROLE_COLLECTOR;
     default:

@@ -16,7 +16,7 @@
 struct role_rules {
     const char *prefix; /* before every topic: "" or "news/" */
     size_t prefix_bytes;
-    bool open_wildcards;    /* everybody may use the newsroom's wildcards */
+    bool allow_wildcards;   /* everybody may use the newsroom's wildcards */
     bool auto_id_may_react; /* a broker-made client id is an identity */
     bool by_token;          /* a token may identify a reader: a password is one … */
     bool by_username;       /* … by the username … */
@@ -46,8 +46,8 @@ const char *role_connect(const struct role_rules *rules, const struct services *
 /* The facts of an unauthenticated client (a listener that takes the identity from the certificate,
  * a bridge, a session whose client is away): a reader, or not admitted if role_connect would have
  * refused it. Never a service. */
-void role_unasked(const struct role_rules *rules, const struct services *services,
-                  const char *client_id, const char *username, struct role_facts *facts);
+void role_unauthenticated(const struct role_rules *rules, const struct services *services,
+                          const char *client_id, const char *username, struct role_facts *facts);
 
 enum role_area {
     AREA_FOREIGN, /* not Tally's */

@@ -1,3 +1,4 @@
+/* A bounded table of the sessions that readers leave behind, and a count for each address. */
 #include "session.h"
 
 #include "core/heap.h"

@@ -1,11 +1,12 @@
+/* The table of the plugin's options, and the checks that the table cannot express. */
 #include "settings.h"
 
-#include "known.h"
+#include "registry.h"
 #include "token_keys.h"
 
 #include "core/article.h"
 #include "core/error.h"
-#include "spool/spool_file.h"
+#include "spool/spool.h"
 
 #include <string.h>
 
@@ -36,7 +37,7 @@ const struct option settings_options[] = {
      "1 to 15 names of 1 to 16 of a-z, 0-9, _ and -, with commas between", "the reactions"},
     {"topic_prefix", TEXT_OF(topic_prefix), 0, OPTION_TEXT_MAX_BYTES, "", ARTICLE_PREFIX_ACCEPTS,
      "prefix of every topic"},
-    {"open_wildcards", SWITCH_OF(open_wildcards), 0, 0, "off", "on or off",
+    {"allow_wildcards", SWITCH_OF(allow_wildcards), 0, 0, "off", "on or off",
      "everybody may subscribe to wildcards under totals/, top/ and articles/"},
     {"auto_id_may_react", SWITCH_OF(auto_id_may_react), 0, 0, "off", "on or off",
      "clients known only by an id that the broker made may react"},
@@ -74,7 +75,7 @@ const struct option settings_options[] = {
      "signatures of readers' tokens checked a second, of all"},
     {"signature_burst", NUMBER_OF(signature_burst), TOKEN_KEYS_MAX, 1000000, "2000",
      "16 to 1000000", "signatures checked at once"},
-    {"proxies", TEXT_OF(proxies), 0, OPTION_TEXT_MAX_BYTES, "", ACCEPTS_PROXIES,
+    {"trusted_proxies", TEXT_OF(trusted_proxies), 0, OPTION_TEXT_MAX_BYTES, "", ACCEPTS_PROXIES,
      "addresses shared by many readers: exempt from the limits of an address"},
     {"auto_create", SWITCH_OF(auto_create), 0, 0, "on", "on or off",
      "a reaction makes its article known; off: only an operator does"},
@@ -90,7 +91,7 @@ const struct option settings_options[] = {
      "articles that one address may make known at once"},
     {"forget_hours", NUMBER_OF(forget_hours), 0, 87600, "6", "0 to 87600",
      "hours until an article that hardly anyone touched is forgotten; 0: never"},
-    {"max_articles", NUMBER_OF(max_articles), 1, KNOWN_MAX, "100000", "1 to 1000000",
+    {"max_articles", NUMBER_OF(max_articles), 1, REGISTRY_MAX, "100000", "1 to 1000000",
      "known articles; at the bound one that was quiet for 7 days gives way"},
 };
 const size_t settings_options_n = sizeof settings_options / sizeof settings_options[0];
@@ -163,9 +164,9 @@ static int understand(struct settings *settings, char *error, size_t error_bytes
     if (parse_identities(settings) != 0)
         return error_say(error, error_bytes, "option identities: %s is not %s",
                          settings->identities, ACCEPTS_IDENTITIES);
-    if (address_nets_parse(&settings->proxy_nets, settings->proxies) != 0)
-        return error_say(error, error_bytes, "option proxies: %s is not %s", settings->proxies,
-                         ACCEPTS_PROXIES);
+    if (address_nets_parse(&settings->proxy_nets, settings->trusted_proxies) != 0)
+        return error_say(error, error_bytes, "option trusted_proxies: %s is not %s",
+                         settings->trusted_proxies, ACCEPTS_PROXIES);
     return check_tokens(settings, error, error_bytes);
 }
 

@@ -2,7 +2,7 @@
 #ifndef TALLY_BROKER_PLUGIN_SETTINGS_H
 #define TALLY_BROKER_PLUGIN_SETTINGS_H
 
-#include "address.h"
+#include "core/address.h"
 
 #include "core/kind.h"
 #include "core/option.h"
@@ -22,7 +22,7 @@ struct settings {
     char token_keys[OPTION_TEXT_MAX_BYTES + 1]; /* not empty where by_token */
     char token_issuer[OPTION_TEXT_MAX_BYTES + 1];
     char token_audience[OPTION_TEXT_MAX_BYTES + 1];
-    char proxies[OPTION_TEXT_MAX_BYTES + 1];
+    char trusted_proxies[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t shards, ring_bytes, max_subscriptions;
     uint64_t reader_rate, reader_burst, address_rate, address_burst, connect_rate, connect_burst;
     uint64_t refusal_rate, refusal_burst;
@@ -31,7 +31,7 @@ struct settings {
     uint64_t auto_create_rate, max_articles;
     uint64_t reader_create_rate, reader_create_burst, address_create_rate, address_create_burst;
     uint64_t forget_hours;
-    bool open_wildcards, auto_id_may_react, limits, auto_create;
+    bool allow_wildcards, auto_id_may_react, limits, auto_create;
     /* parsed */
     struct kind_table kind_table;
     bool by_token, by_username, by_client_id;

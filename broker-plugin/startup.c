@@ -1,3 +1,5 @@
+/* Reads the broker's options and configuration, and refuses to start where a promise would break.
+ */
 #include "startup.h"
 
 #include "broker_config.h"
@@ -79,15 +81,14 @@ void startup_say_ready(const struct edge *edge)
 {
     const struct settings *settings = &edge->settings;
     bool safe, survives_reboot;
-    const char *kind = spool_dir_file_system(settings->spool, &safe, &survives_reboot);
+    const char *kind = spool_file_system(settings->spool, &safe, &survives_reboot);
 
     broker_say(MOSQ_LOG_NOTICE, "ready",
                "spool=\"%s\" file_system=%s survives_reboot=%s edge=%016" PRIx64 " shards=%" PRIu64
                " ring_bytes=%" PRIu64 " kinds=%s topic_prefix=\"%s\" identities=%s limits=%s",
-               settings->spool, kind, survives_reboot ? "yes" : "no",
-               spool_dir_edge_id(edge->spool), settings->shards, settings->ring_bytes,
-               settings->kinds, settings->topic_prefix, settings->identities,
-               settings->limits ? "on" : "off");
+               settings->spool, kind, survives_reboot ? "yes" : "no", spool_id(edge->spool),
+               settings->shards, settings->ring_bytes, settings->kinds, settings->topic_prefix,
+               settings->identities, settings->limits ? "on" : "off");
     if (settings->by_token)
         housekeeping_say_token_keys(edge);
     if (edge->note[0] != '\0')

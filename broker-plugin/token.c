@@ -1,3 +1,4 @@
+/* Checks a JSON Web Token step by step, cheapest first, and finds whose it is. */
 #include "token.h"
 
 #include "token_base64.h"

@@ -1,3 +1,4 @@
+/* Decodes base64url in its one form: libsodium takes other bytes for '_'. */
 #include "token_base64.h"
 
 #include <sodium.h>

@@ -1,3 +1,5 @@
+/* Parses the JSON of tokens and keys with cJSON, and refuses what versions of cJSON read
+ * differently. */
 #include "token_json.h"
 
 #include "core/scan.h"

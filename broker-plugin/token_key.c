@@ -1,3 +1,4 @@
+/* Builds a key from a JWK or from PEM, and verifies signatures with it. */
 #include "token_key.h"
 
 #include "token_base64.h"

@@ -1,3 +1,5 @@
+/* Loads the keys that verify tokens: a JWKS or one public key in PEM, read whole and checked
+ * before it replaces the keys in use. */
 #include "token_keys.h"
 
 #include "token_json.h"

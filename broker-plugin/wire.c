@@ -1,6 +1,7 @@
+/* Compares the bytes that a socket received with those of the packets that events reported. */
 #include "wire.h"
 
-#include "address.h"
+#include "core/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

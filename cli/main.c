@@ -1,5 +1,6 @@
 /* tally: the operator's command. Each row is a sub-command; see DESIGN for the rest. */
 #include "audit.h"
+#include "check_edge.h"
 #include "erase.h"
 #include "export.h"
 #include "import.h"
@@ -19,6 +20,8 @@ static const struct {
                char **argv); /* argv[0] is the sub-command's name; returns the exit status */
 } commands[] = {
     {"audit", "prove that no reaction was lost or counted twice, while the system runs", audit_run},
+    {"check-edge", "compare what must agree before this edge joins others on one Redis",
+     check_edge_run},
     {"article", "show or set an article's state: open, closed, its kinds and times", set_state_run},
     {"reset", "start an article again; late reactions from before count for nothing", reset_run},
     {"archive", "keep a closed article's counts as numbers alone", reset_archive_run},
@@ -32,7 +35,7 @@ static void usage(FILE *out)
     fprintf(out, "usage: tally COMMAND [ARTICLE] [--option=value …]; tally COMMAND --help lists "
                  "its options\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
 }
 
 int main(int argc, char **argv)

@@ -18,7 +18,7 @@
 #define BIT(command) (1u << OPERATE_##command)
 #define ARTICLE BIT(ARTICLE)
 #define CHANGING (BIT(RESET) | BIT(ARCHIVE) | BIT(IMPORT) | BIT(ERASE))
-#define ALL (ARTICLE | CHANGING | BIT(EXPORT))
+#define ALL (ARTICLE | CHANGING | BIT(EXPORT) | BIT(CHECK_EDGE))
 
 static const struct {
     unsigned of; /* a bit for each command that has it */
@@ -61,6 +61,12 @@ static const struct {
           "whether the reader's reactions go from the totals, too, or stay as a number")},
     {BIT(ERASE), TEXT(key_file, NULL, "a file of mode 0600 or 0640",
                       "the key by which readers are hashed: 32 hex digits")},
+    {BIT(CHECK_EDGE), TEXT(broker_config, NULL, "a file", "this edge's mosquitto.conf")},
+    {BIT(CHECK_EDGE),
+     TEXT(other_host, NULL, "a name or address", "an edge that counts into the store already")},
+    {BIT(CHECK_EDGE),
+     {"other_port", OPTION_NUMBER, AT(other_port), 1, 65535, "8080", "1 to 65535",
+      "the port of that edge's feed"}},
     {CHANGING, SWITCH(dry_run, "say what would be done, and do nothing")},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -76,7 +82,8 @@ static size_t rows_of(enum operate_command command, struct option table[ROWS])
 
 const char *operate_settings_name(enum operate_command command)
 {
-    static const char *const names[] = {"article", "reset", "archive", "export", "import", "erase"};
+    static const char *const names[] = {"article", "reset", "archive",   "export",
+                                        "import",  "erase", "check-edge"};
     return names[command];
 }
 

@@ -18,7 +18,8 @@ enum operate_command {
     OPERATE_ARCHIVE,
     OPERATE_EXPORT,
     OPERATE_IMPORT,
-    OPERATE_ERASE
+    OPERATE_ERASE,
+    OPERATE_CHECK_EDGE
 };
 
 #define OPERATE_TEXT(field) char field[OPTION_TEXT_MAX_BYTES + 1]
@@ -41,6 +42,9 @@ struct operate_settings {
     OPERATE_TEXT(source);
     OPERATE_TEXT(counts);
     OPERATE_TEXT(key_file);
+    OPERATE_TEXT(broker_config);
+    OPERATE_TEXT(other_host);
+    uint64_t other_port;
 
     struct article_list list; /* of `articles` */
     enum rows_format rows;    /* of `format` */

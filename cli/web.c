@@ -120,9 +120,16 @@ int web_total(struct web *web, const char *article, int *status, char body[WEB_B
               char *error, size_t error_bytes)
 {
     char path[PATH_BYTES];
-    long code = 0;
 
     (void)web_path(path, sizeof path, article);
+    return web_get(web, path, status, body, error, error_bytes);
+}
+
+int web_get(struct web *web, const char *path, int *status, char body[WEB_BODY_MAX_BYTES + 1],
+            char *error, size_t error_bytes)
+{
+    long code = 0;
+
     web->why[0] = '\0';
     web->head = (struct taken){.max_bytes = HEAD_MAX_BYTES};
     web->body = (struct taken){.out = body, .max_bytes = WEB_BODY_MAX_BYTES};

@@ -9,7 +9,7 @@
 
 struct web;
 
-/* Strings are copied. NULL on no memory; connects at the first web_total. */
+/* Strings are copied. NULL on no memory; connects at the first request. */
 struct web *web_new(const char *host, int port);
 void web_free(struct web *web);
 
@@ -18,6 +18,10 @@ void web_free(struct web *web);
  * a head longer than 8,192 bytes. */
 int web_total(struct web *web, const char *article, int *status, char body[WEB_BODY_MAX_BYTES + 1],
               char *error, size_t error_bytes);
+
+/* The same for any path, with each % in it written as %25 already. */
+int web_get(struct web *web, const char *path, int *status, char body[WEB_BODY_MAX_BYTES + 1],
+            char *error, size_t error_bytes);
 
 /* The path /totals/<article>, its % as %25. Returns its length. Pure. */
 size_t web_path(char *out, size_t out_bytes, const char *article);

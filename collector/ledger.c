@@ -5,7 +5,7 @@
 #include "apply.h"
 
 #include "daemon/log.h"
-#include "spool/spool_file.h"
+#include "spool/spool.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -150,7 +150,7 @@ static void give_up(struct pipeline *pipeline, const char *why)
 {
     log_line(LOG_LEVEL_ERROR, "the ring is given up: it shall be renamed and drained",
              "shard=%s ring=%s reason=%s", pipeline->call.shard, pipeline->call.ring, why);
-    spool_want_rotation(source_memory(pipeline->source));
+    ring_want_rotation(source_memory(pipeline->source));
     apply_rotate(&pipeline->apply, why);
 }
 
@@ -349,7 +349,7 @@ static void on_batch(redisAsyncContext *redis, void *answer, void *user)
 static int quarantine_record(struct pipeline *pipeline, struct batch *batch,
                              const struct record *record, const char *why)
 {
-    int written = spool_dir_quarantine(pipeline->shared.spool, record, why);
+    int written = spool_consumer_quarantine(pipeline->shared.spool, record, why);
     if (written < 0)
         return -1;
     if (written == 0)
@@ -418,8 +418,8 @@ static void mark_ring(struct pipeline *pipeline)
 {
     void *memory = source_memory(pipeline->source);
     uint64_t id = session_store(pipeline->shared.session)->id;
-    if (spool_store_id(memory) != id)
-        spool_set_store_id(memory, id);
+    if (ring_store_id(memory) != id)
+        ring_set_store_id(memory, id);
 }
 
 /* Returns 0, or -1 if the connection is closing, which ends the calls under way. */

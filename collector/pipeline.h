@@ -8,7 +8,8 @@
 #include "source.h"
 #include "status.h"
 
-#include "spool/spool_file.h"
+#include "spool/ring.h"
+#include "spool/spool_consumer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@
 /* What all pipelines share; it outlives them. */
 struct pipeline_shared {
     struct session *session;
-    struct spool_dir *spool;
+    struct spool *spool;
     struct receipt_box *receipts;
     struct status_counts *counts;
     size_t batch_records;

@@ -16,7 +16,7 @@
 extern const unsigned char position_lua[];
 extern const unsigned long position_lua_bytes;
 
-void register_call_init(struct register_call *call, const struct spool_identity *identity)
+void register_call_init(struct register_call *call, const struct ring_identity *identity)
 {
     static const char *const names[] = {"heads", "changed", "meta", "rings"};
     memset(call, 0, sizeof *call);

@@ -5,7 +5,7 @@
 
 #include "apply.h"
 #include "batch.h"
-#include "spool/spool.h"
+#include "spool/ring.h"
 
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
@@ -26,7 +26,7 @@ struct register_call {
     char quarantined[24], lost[24], split[12], store[17];
 };
 
-void register_call_init(struct register_call *call, const struct spool_identity *identity);
+void register_call_init(struct register_call *call, const struct ring_identity *identity);
 
 struct register_call_terms {
     const char *script; /* its SHA1 in hex */

@@ -5,7 +5,8 @@
 
 #include "daemon/clock.h"
 #include "daemon/log.h"
-#include "spool/spool_file.h"
+#include "spool/ring.h"
+#include "spool/spool_consumer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +22,7 @@
 /* An old ring that is being drained, or waits for its turn (one per shard at a time), or has been
  * drained and is kept for a while. */
 struct old {
-    struct spool_old file;
+    struct spool_consumer_old file;
     uint64_t drained_ms; /* 0: not drained */
     bool told;           /* the failure to delete it was logged */
     void *memory;
@@ -38,7 +39,7 @@ struct rings {
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
-    struct spool_old unreadable[OLD_MAX]; /* counted, not yet moved away */
+    struct spool_consumer_old unreadable[OLD_MAX]; /* counted, not yet moved away */
     int unreadables;
     bool list_old;   /* there may be unknown old rings */
     bool missed_old; /* there are, or listing them failed: try again */
@@ -60,18 +61,18 @@ static struct pipeline *pipeline_at(const struct rings *rings, unsigned i)
 /* Switches to the shard's current ring file, once nothing of the former one is under way. */
 static void follow_ring(struct rings *rings, unsigned shard)
 {
-    struct spool_identity identity;
+    struct ring_identity identity;
     struct pipeline *pipeline = rings->pipeline[shard];
     char *why = rings->shard_why[shard];
     char said[APPLY_HELD_BYTES];
     void *memory;
     uint64_t bytes;
-    if (!spool_dir_ring_replaced(rings->shared.spool, shard) ||
+    if (!spool_consumer_ring_replaced(rings->shared.spool, shard) ||
         (pipeline != NULL && !pipeline_idle(pipeline)))
         return;
     memcpy(said, why, sizeof said);
-    int got =
-        spool_dir_ring(rings->shared.spool, shard, &memory, &bytes, &identity, why, sizeof said);
+    int got = spool_consumer_ring(rings->shared.spool, shard, &memory, &bytes, &identity, why,
+                                  sizeof said);
     if (got == 0 && pipeline != NULL)
         return;
     pipeline_free(pipeline);
@@ -82,7 +83,7 @@ static void follow_ring(struct rings *rings, unsigned shard)
         if (source != NULL)
             rings->pipeline[shard] = pipeline_new(&rings->shared, source);
         else /* its header is invalid: the plugin must begin another ring */
-            spool_want_rotation(memory);
+            ring_want_rotation(memory);
     }
     if (rings->pipeline[shard] != NULL) {
         why[0] = '\0';
@@ -94,7 +95,7 @@ static void follow_ring(struct rings *rings, unsigned shard)
     }
 }
 
-static bool is_known(const struct rings *rings, const struct spool_old *file)
+static bool is_known(const struct rings *rings, const struct spool_consumer_old *file)
 {
     const struct pipeline *pipeline = rings->pipeline[file->shard];
     for (int i = 0; i < rings->olds; i++)
@@ -107,17 +108,17 @@ static bool is_known(const struct rings *rings, const struct spool_old *file)
 enum opened { OPENED, UNREADABLE, NOT_NOW };
 
 /* A shortage in this process (descriptors, memory) proves nothing about the ring. */
-static enum opened open_old(struct rings *rings, const struct spool_old *file, char *why,
+static enum opened open_old(struct rings *rings, const struct spool_consumer_old *file, char *why,
                             size_t why_bytes)
 {
     struct old *old = &rings->old[rings->olds];
-    struct spool_identity identity;
+    struct ring_identity identity;
     enum opened result = UNREADABLE;
     *old = (struct old){.file = *file};
-    int mapped = spool_old_map(file, &old->memory, &old->bytes, why, why_bytes);
+    int mapped = spool_consumer_map_old(file, &old->memory, &old->bytes, why, why_bytes);
     if (mapped != 0)
         return mapped < 0 ? UNREADABLE : NOT_NOW;
-    if (spool_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
+    if (ring_identify(old->memory, old->bytes, &identity, why, why_bytes) != 0)
         goto fail;
     if (identity.shard != file->shard) {
         snprintf(why, why_bytes, "it is of shard %u", identity.shard);
@@ -132,11 +133,12 @@ static enum opened open_old(struct rings *rings, const struct spool_old *file, c
     rings->olds++;
     return OPENED;
 fail:
-    spool_old_unmap(old->memory, old->bytes);
+    spool_consumer_unmap_old(old->memory, old->bytes);
     return result;
 }
 
-static bool is_listed(const struct spool_old *file, const struct spool_old *list, int n)
+static bool is_listed(const struct spool_consumer_old *file, const struct spool_consumer_old *list,
+                      int n)
 {
     for (int i = 0; i < n; i++)
         if (list[i].shard == file->shard && list[i].ring_id == file->ring_id)
@@ -145,7 +147,7 @@ static bool is_listed(const struct spool_old *file, const struct spool_old *list
 }
 
 /* Counted and logged when found. Until it can be moved away, it is found every second. */
-static void put_away(struct rings *rings, const struct spool_old *file, const char *why)
+static void put_away(struct rings *rings, const struct spool_consumer_old *file, const char *why)
 {
     bool first = !is_listed(file, rings->unreadable, rings->unreadables);
     if (first) {
@@ -153,7 +155,7 @@ static void put_away(struct rings *rings, const struct spool_old *file, const ch
         log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
                  file->path, why);
     }
-    if (spool_dir_put_away(rings->shared.spool, file) >= 0 || !first)
+    if (spool_consumer_put_away(rings->shared.spool, file) >= 0 || !first)
         return;
     log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away: it is tried each second", "path=%s",
              file->path);
@@ -162,7 +164,7 @@ static void put_away(struct rings *rings, const struct spool_old *file, const ch
 }
 
 /* Forgets rings that no longer exist because they were moved or removed. */
-static void forget_unreadable(struct rings *rings, const struct spool_old *list, int n)
+static void forget_unreadable(struct rings *rings, const struct spool_consumer_old *list, int n)
 {
     for (int i = rings->unreadables - 1; i >= 0; i--)
         if (!is_listed(&rings->unreadable[i], list, n))
@@ -171,9 +173,9 @@ static void forget_unreadable(struct rings *rings, const struct spool_old *list,
 
 static void find_old(struct rings *rings)
 {
-    struct spool_old file[OLD_MAX];
+    struct spool_consumer_old file[OLD_MAX];
     char why[APPLY_HELD_BYTES] = "no memory";
-    int n = spool_dir_list_old(rings->shared.spool, file, OLD_MAX);
+    int n = spool_consumer_list_old(rings->shared.spool, file, OLD_MAX);
     rings->list_old = false;
     rings->missed_old = n < 0;
     if (n >= 0)
@@ -202,7 +204,7 @@ static void find_old(struct rings *rings)
 static void close_old(struct rings *rings, int i)
 {
     pipeline_free(rings->old[i].pipeline);
-    spool_old_unmap(rings->old[i].memory, rings->old[i].bytes);
+    spool_consumer_unmap_old(rings->old[i].memory, rings->old[i].bytes);
     rings->old[i] = rings->old[--rings->olds];
 }
 
@@ -224,7 +226,7 @@ static void finish_old(struct rings *rings, int i)
     uint64_t damaged = source_damaged(pipeline_source(old->pipeline));
     if (is_last_ring(rings))
         return;
-    if (spool_old_delete(&old->file) != 0) {
+    if (spool_consumer_delete_old(&old->file) != 0) {
         if (!old->told)
             log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted: it is tried each second",
                      "path=%s error=%s", old->file.path, strerror(errno));
@@ -244,7 +246,7 @@ static void finish_old(struct rings *rings, int i)
 
 static bool on_here(void *user, unsigned shard, uint64_t ring_id)
 {
-    const struct spool_old file = {.shard = shard, .ring_id = ring_id};
+    const struct spool_consumer_old file = {.shard = shard, .ring_id = ring_id};
     return is_known(user, &file);
 }
 
@@ -254,7 +256,7 @@ static bool on_complete(void *user)
     if (rings->list_old || rings->missed_old)
         return false;
     for (unsigned i = 0; i < rings->shards; i++)
-        if (rings->pipeline[i] == NULL || spool_dir_ring_replaced(rings->shared.spool, i))
+        if (rings->pipeline[i] == NULL || spool_consumer_ring_replaced(rings->shared.spool, i))
             return false;
     return true;
 }
@@ -289,14 +291,14 @@ static void pump_old(struct rings *rings, int i)
 
 void rings_pump(struct rings *rings)
 {
-    struct spool_dir *spool = rings->shared.spool;
+    struct spool *spool = rings->shared.spool;
     for (unsigned i = 0; i < rings->shards; i++)
         follow_ring(rings, i);
     if (rings->list_old)
         find_old(rings);
-    ledger_sweep(rings->ledger, rings->shards, spool_dir_edge_id(spool), clock_monotonic_ms());
+    ledger_sweep(rings->ledger, rings->shards, spool_id(spool), clock_monotonic_ms());
     for (unsigned i = 0; i < rings->shards; i++)
-        if (rings->pipeline[i] != NULL && !spool_dir_ring_replaced(spool, i))
+        if (rings->pipeline[i] != NULL && !spool_consumer_ring_replaced(spool, i))
             pipeline_pump(rings->pipeline[i]);
     for (int i = rings->olds - 1; i >= 0; i--)
         if (has_turn(rings, i))
@@ -308,7 +310,7 @@ void rings_look_again(struct rings *rings)
     rings->list_old = rings->shared.spool != NULL;
     for (unsigned i = 0; i < rings->shards; i++)
         if (rings->pipeline[i] == NULL)
-            spool_dir_look_again(rings->shared.spool, i);
+            spool_consumer_look_again(rings->shared.spool, i);
 }
 
 bool rings_idle(const struct rings *rings)
@@ -355,7 +357,7 @@ void rings_describe(const struct rings *rings, struct store_rings *out)
         if (pipeline_at(rings, i) == NULL)
             continue;
         const struct source *source = pipeline_source(pipeline_at(rings, i));
-        store_rings_add(out, source_identity(source), spool_store_id(source_memory(source)));
+        store_rings_add(out, source_identity(source), ring_store_id(source_memory(source)));
     }
 }
 
@@ -374,7 +376,7 @@ void rings_accept(struct rings *rings, uint64_t store_id, bool adopted)
         return;
     for (unsigned i = 0; i < pipelines(rings); i++)
         if (pipeline_at(rings, i) != NULL)
-            spool_set_store_id(source_memory(pipeline_source(pipeline_at(rings, i))), store_id);
+            ring_set_store_id(source_memory(pipeline_source(pipeline_at(rings, i))), store_id);
 }
 
 /* --- what is reported --- */
@@ -394,6 +396,18 @@ void rings_reason(const struct rings *rings, char *reason, size_t bytes)
         if (pipeline_held(rings->old[i].pipeline)[0] != '\0')
             snprintf(reason, bytes, "shard %u, an old ring: %s", rings->old[i].file.shard,
                      pipeline_held(rings->old[i].pipeline));
+}
+
+void rings_count_full(const struct rings *rings, uint64_t room_bytes, unsigned *current,
+                      unsigned *full)
+{
+    *current = *full = 0;
+    for (unsigned i = 0; i < rings->shards; i++) {
+        if (rings->pipeline[i] == NULL)
+            continue;
+        ++*current;
+        *full += source_room_bytes(pipeline_source(rings->pipeline[i])) < room_bytes;
+    }
 }
 
 void rings_fill_status(const struct rings *rings, struct status *status)
@@ -444,10 +458,10 @@ struct rings *rings_new(const struct pipeline_shared *shared)
     return rings;
 }
 
-void rings_open(struct rings *rings, struct spool_dir *spool)
+void rings_open(struct rings *rings, struct spool *spool)
 {
     rings->shared.spool = spool;
-    rings->shards = spool_dir_shards(spool);
+    rings->shards = spool_shards(spool);
     rings->list_old = true;
 }
 

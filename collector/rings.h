@@ -22,7 +22,7 @@ struct rings *rings_new(const struct pipeline_shared *shared);
 void rings_free(struct rings *rings);
 
 /* The spool is open. Until then there are no rings. */
-void rings_open(struct rings *rings, struct spool_dir *spool);
+void rings_open(struct rings *rings, struct spool *spool);
 
 /* For rings that may have been created since, or can be opened only now: call every second. */
 void rings_look_again(struct rings *rings);
@@ -53,6 +53,10 @@ void rings_adopt(struct rings *rings);
 
 /* The first reason why a ring applies nothing, or "". */
 void rings_reason(const struct rings *rings, char *reason, size_t bytes);
+
+/* How many rings are current, and how many of them have less room than `room_bytes`. */
+void rings_count_full(const struct rings *rings, uint64_t room_bytes, unsigned *current,
+                      unsigned *full);
 
 /* Fills the status's shards. */
 void rings_fill_status(const struct rings *rings, struct status *status);

@@ -1,6 +1,7 @@
 /* The loop, and the wiring of the parts to it: spool, Redis, broker, rings, audit, status. */
 #include "serve.h"
 
+#include "admission.h"
 #include "receipt.h"
 #include "rings.h"
 #include "self_audit.h"
@@ -12,7 +13,8 @@
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
 #include "daemon/reload.h"
-#include "spool/spool_file.h"
+#include "spool/ring.h"
+#include "spool/spool_consumer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,7 +42,7 @@ struct serve {
     struct event *resume; /* to check an audit's pause again */
 
     struct rings *rings;
-    struct spool_dir *spool;
+    struct spool *spool;
     char spool_why[256];
     bool failed;
     bool asleep; /* as the plugin sees it */
@@ -49,6 +51,7 @@ struct serve {
     uint64_t stop_ms, second_ms;
     int64_t clock_skew_ms;
     bool clock_bad;
+    bool joined; /* a store has accepted this edge, now or before */
     struct status_counts counts;
     bool ready; /* as last reported */
     char reason[STATUS_REASON_BYTES];
@@ -65,6 +68,7 @@ static void on_judge(void *user, struct store_rings *out)
 static void on_ready(void *user, bool adopted)
 {
     struct serve *serve = user;
+    serve->joined = true;
     if (!serve->ready)
         event_active(serve->tick, EV_TIMEOUT, 0);
     rings_accept(serve->rings, session_store(serve->session)->id, adopted);
@@ -83,8 +87,8 @@ static void on_clock(void *user, int64_t skew_ms, bool bad)
                  bad ? "the clock is not Redis's: reactions are refused" : "the clocks agree",
                  "skew_ms=%" PRId64, skew_ms);
     serve->clock_bad = bad;
-    if (spool_dir_clock_bad(serve->spool) != bad)
-        spool_dir_set_clock_bad(serve->spool, bad);
+    if (spool_clock_bad(serve->spool) != bad)
+        spool_consumer_set_clock_bad(serve->spool, bad);
 }
 
 /* --- the status --- */
@@ -96,7 +100,7 @@ static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
     if (serve->spool == NULL)
         snprintf(reason, STATUS_REASON_BYTES, "%s",
                  serve->spool_why[0] != '\0' ? serve->spool_why : "spool: not open yet");
-    else if (!spool_dir_has_producer(serve->spool))
+    else if (!spool_consumer_has_producer(serve->spool))
         snprintf(reason, STATUS_REASON_BYTES, "broker: away, nobody writes the spool");
     else if (!session_up(serve->session))
         snprintf(reason, STATUS_REASON_BYTES, "redis: away: %s", session_why(serve->session));
@@ -115,11 +119,31 @@ static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
         snprintf(reason, STATUS_REASON_BYTES, "redis: being looked at");
 }
 
+/* For the load balancer. */
+static void find_refusal(struct serve *serve, char why[STATUS_REASON_BYTES])
+{
+    struct admission edge = {
+        .spool = serve->spool != NULL,
+        .producer = serve->spool != NULL && spool_consumer_has_producer(serve->spool),
+        .clock_bad = serve->clock_bad,
+        .clock_skew_ms = serve->clock_skew_ms,
+        .joined = serve->joined,
+        .store_why = session_why(serve->session),
+    };
+    rings_count_full(serve->rings, ADMISSION_ROOM_BYTES, &edge.rings, &edge.full);
+    struct store_rings rings;
+    store_rings_init(&rings);
+    on_judge(serve, &rings);
+    edge.joined = edge.joined || rings.applied != 0;
+    admission_judge(&edge, why, STATUS_REASON_BYTES);
+}
+
 static void fill_status(struct serve *serve, struct status *status)
 {
     memset(status, 0, sizeof *status);
     status->ready = serve->ready;
     memcpy(status->reason, serve->reason, sizeof status->reason);
+    find_refusal(serve, status->refuses);
     status->at_ms = clock_unix_ms();
     status->redis = session_up(serve->session);
     if (session_ready(serve->session))
@@ -134,12 +158,12 @@ static void fill_status(struct serve *serve, struct status *status)
     status->audit_skipped = self_audit_counts(serve->audit)->skipped;
     if (serve->spool == NULL)
         return;
-    status->producer = spool_dir_has_producer(serve->spool);
-    status->edge = spool_dir_edge_id(serve->spool);
-    status->admitted = spool_dir_admitted(serve->spool);
+    status->producer = spool_consumer_has_producer(serve->spool);
+    status->edge = spool_id(serve->spool);
+    status->admitted = spool_admitted(serve->spool);
     for (int i = 0; i < REASON_COUNT; i++)
-        status->refused[i] = spool_dir_refused(serve->spool, (enum reason)i);
-    status->refusal_receipts_dropped = spool_dir_receipts_dropped(serve->spool);
+        status->refused[i] = spool_refused(serve->spool, (enum reason)i);
+    status->refusal_receipts_dropped = spool_receipts_dropped(serve->spool);
     rings_fill_status(serve->rings, status);
 }
 
@@ -196,14 +220,14 @@ static void on_wake(evutil_socket_t fd, short what, void *user)
     struct serve *serve = user;
     (void)fd;
     (void)what;
-    spool_dir_wake_clear(serve->spool);
+    spool_consumer_wake_clear(serve->spool);
     serve->counts.wakeups++;
 }
 
 static void say_file_system(const char *path)
 {
     bool safe, survives;
-    const char *name = spool_dir_file_system(path, &safe, &survives);
+    const char *name = spool_file_system(path, &safe, &survives);
     if (!safe)
         log_line(LOG_LEVEL_WARNING, "the spool's file system is not safe for it", "file_system=%s",
                  name);
@@ -216,13 +240,13 @@ static void open_spool(struct serve *serve)
 {
     bool retry;
     char why[sizeof serve->spool_why];
-    serve->spool = spool_dir_consume(serve->settings->spool, &retry, why, sizeof why);
+    serve->spool = spool_consumer_open(serve->settings->spool, &retry, why, sizeof why);
     if (serve->spool != NULL) {
-        serve->wake = event_new(serve->base, spool_dir_wake_fd(serve->spool), EV_READ | EV_PERSIST,
-                                on_wake, serve);
+        serve->wake = event_new(serve->base, spool_consumer_wake_fd(serve->spool),
+                                EV_READ | EV_PERSIST, on_wake, serve);
         if (serve->wake != NULL && event_add(serve->wake, NULL) == 0) {
             rings_open(serve->rings, serve->spool);
-            serve->clock_bad = spool_dir_clock_bad(serve->spool);
+            serve->clock_bad = spool_clock_bad(serve->spool);
             say_file_system(serve->settings->spool);
             return;
         }
@@ -293,7 +317,7 @@ static bool lie_down(struct serve *serve)
     }
     serve->asleep = serving;
     if (serving)
-        spool_dir_asleep(serve->spool);
+        spool_consumer_asleep(serve->spool);
     return !serving || !rings_have_more(serve->rings);
 }
 
@@ -311,7 +335,7 @@ bool serve_works(struct serve *serve)
 void serve_waited(struct serve *serve)
 {
     if (serve->asleep)
-        spool_dir_awake(serve->spool);
+        spool_consumer_awake(serve->spool);
     serve->asleep = false;
 }
 
@@ -356,7 +380,9 @@ void serve_stop(struct serve *serve)
 
 /* --- making and ending --- */
 
-static int open_links(struct serve *serve, const char *mqtt_secret, const char *redis_password)
+/* Comes after the spool's lock: the broker would end the connection of the collector that has the
+ * spool, because both have the same client id. */
+static int open_broker(struct serve *serve, const char *mqtt_secret)
 {
     const struct settings *settings = serve->settings;
     char topic[OPTION_TEXT_MAX_BYTES + sizeof TOPIC];
@@ -372,6 +398,16 @@ static int open_links(struct serve *serve, const char *mqtt_secret, const char *
         .on_up = on_mqtt_up,
         .user = serve,
     };
+    open_spool(serve);
+    if (serve->failed)
+        return -1;
+    serve->mqtt = mqtt_link_new(serve->base, &mqtt);
+    return serve->mqtt == NULL ? -1 : 0;
+}
+
+static int open_store(struct serve *serve, const char *redis_password)
+{
+    const struct settings *settings = serve->settings;
     const struct session_config session = {
         .link = {.host = settings->links.redis_host,
                  .port = (int)settings->links.redis_port,
@@ -383,9 +419,8 @@ static int open_links(struct serve *serve, const char *mqtt_secret, const char *
         .on_clock = on_clock,
         .user = serve,
     };
-    serve->mqtt = mqtt_link_new(serve->base, &mqtt);
     serve->session = session_new(serve->base, &session);
-    return serve->mqtt == NULL || serve->session == NULL ? -1 : 0;
+    return serve->session == NULL ? -1 : 0;
 }
 
 static int make_parts(struct serve *serve)
@@ -421,8 +456,8 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
     serve->resume = event_new(base, -1, 0, on_resume, serve);
     if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
-        open_links(serve, mqtt_secret, redis_password) != 0 || make_parts(serve) != 0 ||
-        events_arm(serve->tick, TICK_MS) != 0) {
+        open_store(serve, redis_password) != 0 || make_parts(serve) != 0 ||
+        open_broker(serve, mqtt_secret) != 0 || events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);
         return NULL;
     }
@@ -447,6 +482,6 @@ void serve_free(struct serve *serve)
     events_free(serve->wake);
     events_free(serve->tick);
     events_free(serve->resume);
-    spool_dir_free(serve->spool);
+    spool_free(serve->spool);
     free(serve);
 }

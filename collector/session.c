@@ -13,7 +13,7 @@
 
 #define LOOK_MS 1000
 #define LOOK_DEEP 10 /* every n-th look includes the configuration */
-#define ANSWER_MAX_MS 5000
+#define ANSWER_MAX_MS 2000
 #define CLOCK_MAX_MS 2000
 #define SHA_DIGITS 40
 
@@ -312,7 +312,7 @@ void session_tick(struct session *session)
 {
     uint64_t now = clock_monotonic_ms();
     if (session->awaited > 0 && now - session->answered_ms > ANSWER_MAX_MS)
-        redis_link_reset(session->link, "no answer for 5 s");
+        redis_link_reset(session->link, "no answer for 2 s");
     if (session->looking || now - session->looked_ms < LOOK_MS)
         return;
     begin_look(session, !session->ready || session->looks++ % LOOK_DEEP == 0);

@@ -2,6 +2,8 @@
 #include "source.h"
 
 #include "core/error.h"
+#include "spool/ring_consumer.h"
+#include "spool/ring_scan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +13,12 @@
 struct source {
     void *memory;
     uint64_t bytes;
-    struct spool_identity identity;
+    struct ring_identity identity;
     bool old;
 
     struct batch_point acknowledged, released;
-    struct spool_consumer consumer;
-    struct spool_consumer counter; /* walks ahead, so that what waits can be counted */
+    struct ring_consumer consumer;
+    struct ring_consumer counter; /* walks ahead, so that what waits can be counted */
 
     uint64_t *position; /* of an old ring's records, in order */
     size_t n, room, next;
@@ -28,19 +30,19 @@ struct source {
  * held back. The sequence there is known only from the record before it or after it. */
 static void note_acknowledged(struct source *source)
 {
-    struct spool_consumer ahead = source->consumer;
+    struct ring_consumer ahead = source->consumer;
     struct record record;
     bool same = source->consumer.next == source->acknowledged.position;
     source->counter = source->consumer;
     source->acknowledged =
         (struct batch_point){source->consumer.next, source->consumer.next_sequence};
-    if (!source->consumer.sequence_known && spool_take(&ahead, &record) == 1)
+    if (!source->consumer.sequence_known && ring_consumer_next(&ahead, &record) == 1)
         source->acknowledged.sequence = record.sequence;
     if (!same || source->released.position >= source->acknowledged.position)
         source->released = source->acknowledged;
 }
 
-struct source *source_new(void *memory, uint64_t bytes, const struct spool_identity *identity,
+struct source *source_new(void *memory, uint64_t bytes, const struct ring_identity *identity,
                           bool old, char *error, size_t error_bytes)
 {
     struct source *source = calloc(1, sizeof *source);
@@ -52,14 +54,14 @@ struct source *source_new(void *memory, uint64_t bytes, const struct spool_ident
     source->bytes = bytes;
     source->identity = *identity;
     source->old = old;
-    source->acknowledged.position = source->released.position = spool_applied_position(memory);
+    source->acknowledged.position = source->released.position = ring_applied_position(memory);
     if (old)
         return source;
-    if (spool_consumer_open(&source->consumer, memory, bytes, error, error_bytes) != 0) {
+    if (ring_consumer_open(&source->consumer, memory, bytes, error, error_bytes) != 0) {
         free(source);
         return NULL;
     }
-    (void)spool_seek(&source->consumer, source->acknowledged.position);
+    (void)ring_consumer_seek(&source->consumer, source->acknowledged.position);
     note_acknowledged(source);
     return source;
 }
@@ -77,7 +79,7 @@ void *source_memory(const struct source *source)
     return source->memory;
 }
 
-const struct spool_identity *source_identity(const struct source *source)
+const struct ring_identity *source_identity(const struct source *source)
 {
     return &source->identity;
 }
@@ -99,11 +101,11 @@ static int source_keep(void *user, const struct record *record)
 
 int source_scan(struct source *source)
 {
-    struct spool_scan found;
+    struct ring_scan found;
     if (!source->old || source->scanned)
         return 0;
     source->n = 0;
-    if (spool_scan(source->memory, source->bytes, source_keep, source, &found) != 0)
+    if (ring_scan(source->memory, source->bytes, source_keep, source, &found) != 0)
         return -1;
     source->end = found.end;
     source->damaged = found.damaged;
@@ -124,7 +126,7 @@ struct apply_ring source_ring(const struct source *source)
         ring.end = source->end;
     } else {
         ring.oldest = source->consumer.read;
-        ring.end = spool_write_position(source->memory);
+        ring.end = ring_write_position(source->memory);
     }
     return ring;
 }
@@ -134,7 +136,7 @@ struct apply_ring source_ring(const struct source *source)
 static int read_old(const struct source *source, size_t i, struct record *out, uint64_t *end)
 {
     uint64_t offset = source->position[i] % source->identity.capacity_bytes;
-    size_t bytes = record_read((const unsigned char *)source->memory + SPOOL_HEADER_BYTES + offset,
+    size_t bytes = record_read((const unsigned char *)source->memory + RING_HEADER_BYTES + offset,
                                source->identity.capacity_bytes - offset, source->position[i],
                                source->identity.ring_id, out);
     *end = source->position[i] + bytes;
@@ -171,7 +173,7 @@ int source_seek(struct source *source, uint64_t position)
 {
     if (source->old)
         return seek_old(source, position);
-    if (spool_seek(&source->consumer, position) != 0)
+    if (ring_consumer_seek(&source->consumer, position) != 0)
         return -1;
     note_acknowledged(source);
     return 0;
@@ -190,7 +192,7 @@ int source_next(struct source *source, struct record *out)
 {
     uint64_t end;
     if (!source->old)
-        return spool_take(&source->consumer, out);
+        return ring_consumer_next(&source->consumer, out);
     while (source->next < source->n) {
         if (read_old(source, source->next, out, &end) == 1) {
             source->next++;
@@ -221,14 +223,14 @@ void source_release(struct source *source, struct batch_point point)
 {
     source->released = point;
     if (!source->old)
-        spool_applied(&source->consumer, point.position);
+        ring_consumer_applied(&source->consumer, point.position);
 }
 
 uint64_t source_backlog_bytes(const struct source *source)
 {
     if (source->old)
         return source->next < source->n ? source->end - source->position[source->next] : 0;
-    return spool_write_position(source->memory) - source->consumer.next;
+    return ring_write_position(source->memory) - source->consumer.next;
 }
 
 /* Walks each record once, and skips those taken meanwhile. */
@@ -237,7 +239,8 @@ static void count_current(struct source *source)
     struct record record;
     if (source->counter.next < source->consumer.next)
         source->counter = source->consumer;
-    for (int i = 0; i < COUNT_MAX_RECORDS && spool_take(&source->counter, &record) == 1; i++)
+    for (int i = 0; i < COUNT_MAX_RECORDS && ring_consumer_next(&source->counter, &record) == 1;
+         i++)
         ;
 }
 
@@ -249,7 +252,7 @@ static void waiting_old(const struct source *source, uint64_t *records, uint64_t
         *bytes = i < source->n ? source->end - source->position[i] : 0;
         return;
     }
-    uint64_t write = spool_write_position(source->memory);
+    uint64_t write = ring_write_position(source->memory);
     *records = 0;
     *bytes = write > source->released.position ? write - source->released.position : 0;
     if (*bytes > source->identity.capacity_bytes)
@@ -263,9 +266,16 @@ void source_waiting(struct source *source, uint64_t *records, uint64_t *bytes)
         return;
     }
     count_current(source);
-    *bytes = spool_write_position(source->memory) - source->released.position;
+    *bytes = ring_write_position(source->memory) - source->released.position;
     *records = source->counter.next > source->released.position &&
                        source->counter.next_sequence > source->released.sequence
                    ? source->counter.next_sequence - source->released.sequence
                    : 0;
+}
+
+uint64_t source_room_bytes(const struct source *source)
+{
+    uint64_t used = ring_write_position(source->memory) - source->acknowledged.position;
+    uint64_t capacity = source->identity.capacity_bytes;
+    return used < capacity ? capacity - used : 0;
 }

@@ -4,7 +4,7 @@
 #define TALLY_COLLECTOR_SOURCE_H
 
 #include "apply.h"
-#include "spool/spool.h"
+#include "spool/ring.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,12 +14,12 @@ struct source;
 
 /* A mapped ring. The caller owns `memory`, which must outlive the source and all views. NULL with a
  * sentence in `error`: damaged, or no memory. */
-struct source *source_new(void *memory, uint64_t bytes, const struct spool_identity *identity,
+struct source *source_new(void *memory, uint64_t bytes, const struct ring_identity *identity,
                           bool old, char *error, size_t error_bytes);
 void source_free(struct source *source);
 
 void *source_memory(const struct source *source);
-const struct spool_identity *source_identity(const struct source *source);
+const struct ring_identity *source_identity(const struct source *source);
 
 /* An old ring: finds its whole records, once (this reads all of it). 0, or -1 for no memory. */
 int source_scan(struct source *source);
@@ -48,6 +48,10 @@ void source_release(struct source *source, struct batch_point point);
 
 /* Bytes not taken yet. */
 uint64_t source_backlog_bytes(const struct source *source);
+
+/* The bytes that the plugin may still write: what is not released fills the rest. A record may
+ * not fit although it is shorter, if it would run over the end of the ring. */
+uint64_t source_room_bytes(const struct source *source);
 
 /* Records and bytes that are not released yet. The records of a current ring are counted as
  * they arrive, 100,000 at a time; those of an old one are known once it is scanned. */

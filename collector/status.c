@@ -62,6 +62,7 @@ char *status_write(const struct status *status)
     cJSON_AddBoolToObject(json, "online", true);
     cJSON_AddBoolToObject(json, "ready", status->ready);
     cJSON_AddStringToObject(json, "reason", status->reason);
+    cJSON_AddStringToObject(json, "refuses", status->refuses);
     status_number(json, "at_ms", status->at_ms);
     cJSON_AddStringToObject(json, "edge", status->edge != 0 ? edge : "");
     cJSON_AddStringToObject(json, "store", status->store != 0 ? store : "");

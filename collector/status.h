@@ -4,7 +4,7 @@
 
 #include "apply.h"
 #include "core/reason.h"
-#include "spool/spool_file.h"
+#include "spool/spool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +30,8 @@ struct status_shard {
 struct status {
     bool ready, producer, redis;
     char reason[STATUS_REASON_BYTES];
-    uint64_t at_ms; /* since 1970 */
+    char refuses[STATUS_REASON_BYTES]; /* why readers should go elsewhere (admission.h), or "" */
+    uint64_t at_ms;                    /* since 1970 */
     uint64_t edge;
     uint64_t store; /* the accepted one, 0 none */
     int64_t clock_skew_ms;

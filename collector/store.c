@@ -70,11 +70,10 @@ static void add_kind(struct store_rings *rings, const char *name)
     snprintf(rings->kind[rings->kinds++], KIND_NAME_MAX_BYTES + 1, "%s", name);
 }
 
-void store_rings_add(struct store_rings *rings, const struct spool_identity *ring,
-                     uint64_t store_id)
+void store_rings_add(struct store_rings *rings, const struct ring_identity *ring, uint64_t store_id)
 {
     char key[STORE_KEY_DIGITS + 1];
-    for (int i = 0; i < SPOOL_FINGERPRINT_BYTES; i++)
+    for (int i = 0; i < RING_FINGERPRINT_BYTES; i++)
         snprintf(key + 2 * i, sizeof key - 2 * (size_t)i, "%02x", ring->fingerprint[i]);
     if (rings->rings++ == 0) {
         memcpy(rings->key, key, sizeof key);

@@ -3,7 +3,7 @@
 #ifndef TALLY_COLLECTOR_STORE_H
 #define TALLY_COLLECTOR_STORE_H
 
-#include "spool/spool.h"
+#include "spool/ring.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #define STORE_KEY "tally:store"
 /* Voters per bucket in a store created here: bench/register_memory.py measures the cost. */
 #define STORE_SPLIT_VOTERS 36
-#define STORE_KEY_DIGITS (2 * SPOOL_FINGERPRINT_BYTES)
+#define STORE_KEY_DIGITS (2 * RING_FINGERPRINT_BYTES)
 #define STORE_WHY_BYTES 200
 
 /* What Redis holds. */
@@ -43,7 +43,7 @@ void store_field(struct store *store, const char *name, size_t name_bytes, const
                  size_t value_bytes);
 
 void store_rings_init(struct store_rings *rings);
-void store_rings_add(struct store_rings *rings, const struct spool_identity *ring,
+void store_rings_add(struct store_rings *rings, const struct ring_identity *ring,
                      uint64_t store_id);
 
 enum store_verdict {

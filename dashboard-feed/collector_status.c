@@ -60,6 +60,13 @@ static void copy_words(char *out, size_t size, const char *words)
     memcpy(out + bytes, more, sizeof more);
 }
 
+/* 16 hex digits, or "". */
+static void copy_id(char out[17], const char *id)
+{
+    size_t bytes = strspn(id, "0123456789abcdef");
+    snprintf(out, 17, "%s", bytes == 16 && id[bytes] == '\0' ? id : "");
+}
+
 int collector_status_parse(struct collector_status *status, const char *json, size_t bytes)
 {
     memset(status, 0, sizeof *status);
@@ -74,7 +81,9 @@ int collector_status_parse(struct collector_status *status, const char *json, si
         status->ready = cJSON_IsTrue(member(object, "ready"));
         status->producer = cJSON_IsTrue(member(object, "producer"));
         copy_words(status->reason, sizeof status->reason, text(object, "reason"));
-        snprintf(status->store, sizeof status->store, "%s", text(object, "store"));
+        copy_words(status->refuses, sizeof status->refuses, text(object, "refuses"));
+        copy_id(status->edge, text(object, "edge"));
+        copy_id(status->store, text(object, "store"));
         status->clock_skew_ms = number(object, "clock_skew_ms");
         status->admitted = number(object, "admitted");
         for (int reason = 0; reason < REASON_COUNT; reason++)

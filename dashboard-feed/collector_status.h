@@ -25,6 +25,9 @@ struct collector_status {
     bool ready;
     bool producer;                                      /* the broker has the spool */
     char reason[COLLECTOR_STATUS_REASON_MAX_BYTES + 1]; /* a longer one ends between two words, … */
+    /* Why readers should go to another edge, or ""; cut like the reason. */
+    char refuses[COLLECTOR_STATUS_REASON_MAX_BYTES + 1];
+    char edge[17];  /* 16 hex digits, or "" */
     char store[17]; /* that the collector is ready with: 16 hex digits, or "" */
     double clock_skew_ms;
     double admitted;

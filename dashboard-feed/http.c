@@ -11,9 +11,11 @@
 
 #include <errno.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define ALL_METHODS                                                                                \
     (EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |     \
@@ -93,9 +95,13 @@ static int listen_http(struct http *http, char *error, size_t error_bytes)
     evhttp_set_max_headers_size(http->server, HTTP_MAX_HEADER_BYTES);
     evhttp_set_max_body_size(http->server, HTTP_MAX_BODY_BYTES);
     errno = 0;
-    if (evhttp_bind_socket_with_handle(http->server, config->address, config->port) != NULL)
-        return 0;
+    struct evhttp_bound_socket *bound =
+        evhttp_bind_socket_with_handle(http->server, config->address, config->port);
     int why = errno;
+    if (bound != NULL && listen(evhttp_bound_socket_get_fd(bound), HTTP_BACKLOG) == 0) {
+        http_connections_listen(http->connections, evhttp_bound_socket_get_listener(bound));
+        return 0;
+    }
     return error_say(error, error_bytes, "option %s: cannot listen on %s port %u: %s",
                      why == EADDRINUSE || why == EACCES ? "http_port" : "http_address",
                      config->address, config->port,
@@ -104,8 +110,13 @@ static int listen_http(struct http *http, char *error, size_t error_bytes)
 
 static int make_parts(struct http *http, struct event_base *base)
 {
-    const struct http_connections_config connections = {
-        .on_replaced = on_replaced, .on_turn = on_turn, .on_dropped = on_dropped, .user = http};
+    const struct http_connections_config connections = {.on_replaced = on_replaced,
+                                                        .on_turn = on_turn,
+                                                        .on_dropped = on_dropped,
+                                                        .user = http,
+                                                        .rate = http->config.rate,
+                                                        .proxies = http->config.proxies,
+                                                        .seed = http->config.seed};
     http->server = evhttp_new(base);
     http->connections = http_connections_new(base, &connections);
     http->files = http_files_new(&http->config);
@@ -134,6 +145,7 @@ struct http *http_new(struct event_base *base, const struct http_config *config,
         goto fail;
     /* Not ours to keep. */
     http->config.address = http->config.websocket_url = http->config.topic_prefix = NULL;
+    http->config.proxies = NULL;
     return http;
 fail:
     http_free(http);
@@ -160,6 +172,7 @@ struct http_stats http_stats(const struct http *http)
         .connections = connections.open,
         .waiting = connections.waiting,
         .connections_dropped = connections.dropped,
+        .rests = connections.rests,
         .lookups_refused = http->totals.refused,
         .body_bytes = http->answers.body_bytes,
     };

@@ -4,10 +4,12 @@
  * Readers' clients must not be able to hinder the feed. Connections, lookups, headers and bodies
  * are bounded. The server closes a connection that takes too long over a request or its answer. At
  * the bound of connections it closes the longest idle one of the address that has the most.
- * Addresses take turns (visitors.h). */
+ * Addresses take turns (visitors.h), and each has a budget (http_budget.h). One that has used it up
+ * rests: nothing is read of its connections, and its requests wait. */
 #ifndef TALLY_FEED_HTTP_H
 #define TALLY_FEED_HTTP_H
 
+#include "core/address.h"
 #include "route.h"
 #include "store_link.h"
 
@@ -27,6 +29,8 @@
 #define HTTP_TURN_US 1000    /* of answering, before what has come meanwhile is read */
 #define HTTP_MAX_BODY_BYTES 1024 /* no request needs one */
 #define HTTP_MAX_WAIT_MS 20000   /* for a request, or until its answer is taken */
+#define HTTP_MAX_ACCEPTS 32      /* connections at once, before others are served */
+#define HTTP_BACKLOG 1024        /* connections that the kernel keeps until they are accepted */
 
 struct http;
 
@@ -36,8 +40,12 @@ struct http_config {
     const char *websocket_url; /* "" : the page's host, at websocket_port */
     uint16_t websocket_port;
     const char *topic_prefix;
+    uint64_t rate;                      /* of an address: requests a second */
+    const struct address_nets *proxies; /* that no budget bounds */
+    uint64_t seed;                      /* random, of the budgets' table */
     struct store_link *link;
     const char *(*health)(void *user, bool *ok);       /* JSON */
+    const char *(*ready)(void *user, bool *ok);        /* JSON */
     void (*metrics)(void *user, struct evbuffer *out); /* Prometheus text */
     void *user;
 };
@@ -54,6 +62,7 @@ struct http_stats {
     size_t connections;
     size_t waiting;               /* requests, for their turn */
     uint64_t connections_dropped; /* over the bound, or too slow */
+    uint64_t rests;               /* times that an address used up its budget */
     uint64_t lookups_refused;
     uint64_t body_bytes;
 };

@@ -2,21 +2,21 @@
  * the lines of a request, and answers in the order in which requests come. */
 #include "http_connections.h"
 
+#include "core/address.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "error_page.h"
 #include "http.h"
+#include "http_budget.h"
 
 #include <event2/buffer.h>
 #include <event2/util.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <utlist.h>
 
 #define SWEEP_MS 250
+#define REST_MS 20 /* between two looks at whether an address that rests may go on */
 #define STRING_OF(number) #number
 #define STRING(number) STRING_OF(number)
 _Static_assert(HTTP_MAX_HEADER_BYTES == 68492, "what SIZES says");
@@ -37,7 +37,10 @@ struct connection {
     size_t lines;                     /* of the request that is being read */
     bool answering;                   /* what goes out is this server's, not evhttp's own */
     uint64_t since_ms;                /* accepted, or last request or answer */
+    bool admitted;                    /* charged for */
     bool dropped;
+    bool paused;                    /* nothing is read of it until its address can pay */
+    bool paid;                      /* its next read is charged already */
     struct connection *prev, *next; /* longest idle first */
 };
 
@@ -47,6 +50,11 @@ struct http_connections {
     struct visitors visitors;
     struct event *sweep;
     struct event *turn; /* requests wait */
+    struct http_budget *budget;
+    struct event *admit; /* connections were accepted */
+    struct event *rest;  /* an address rests */
+    struct evconnlistener *listener;
+    unsigned accepted; /* since `admit` */
     struct http_connections_stats stats;
 };
 
@@ -56,8 +64,10 @@ static void release_connection(struct http_connections *connections, struct conn
 {
     if (one->count != NULL)
         evbuffer_remove_cb_entry(bufferevent_get_input(one->socket), one->count);
-    if (one->visitor != NULL)
+    if (one->visitor != NULL) {
+        one->visitor->paused -= one->paused;
         visitors_leave(&connections->visitors, one->visitor);
+    }
     if (one->watch != NULL)
         evbuffer_remove_cb_entry(bufferevent_get_output(one->socket), one->watch);
     DL_DELETE(connections->first, one);
@@ -86,6 +96,8 @@ static void drop_connection(struct http_connections *connections, struct connect
     connections->stats.dropped++;
     if (fd >= 0)
         shutdown(fd, SHUT_RDWR);
+    if (one->paused && !one->answering)
+        bufferevent_enable(one->socket, EV_READ); /* the end is read */
     forget_waiting(connections, one);
 }
 
@@ -119,6 +131,111 @@ static void on_sweep(evutil_socket_t fd, short what, void *user)
     sweep_connections(user);
 }
 
+/* ---- addresses, and their budgets ---- */
+
+/* The key of the address that a connection is from. A peer that is already gone counts as having no
+ * address. */
+static uint64_t key_of(const struct connection *one, bool *exempt)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t bytes = sizeof peer;
+    struct address address = {{0}};
+    evutil_socket_t fd = bufferevent_getfd(one->socket);
+    if (fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0)
+        address_of_peer(&address, (struct sockaddr *)&peer);
+    *exempt = http_budget_exempts(one->owner->budget, &address);
+    return address_key(&address);
+}
+
+/* evhttp does not report the address of a connection it accepts: it is looked up when needed. */
+static struct visitor *visitor_of(struct http_connections *connections, struct connection *one)
+{
+    if (one->visitor == NULL) {
+        bool exempt;
+        uint64_t key = key_of(one, &exempt);
+        one->visitor = visitors_enter(&connections->visitors, key, exempt);
+    }
+    return one->visitor;
+}
+
+/* Charges an address. At the end of its budget it rests. */
+static void charge(struct http_connections *connections, struct visitor *visitor, uint64_t tokens)
+{
+    if (visitor->exempt ||
+        http_budget_charge(connections->budget, visitor->key, tokens, clock_monotonic_ns()))
+        return;
+    connections->stats.rests += !visitor->resting;
+    visitor->resting = true;
+    if (!event_pending(connections->rest, EV_TIMEOUT, NULL))
+        events_arm(connections->rest, REST_MS);
+}
+
+/* Stops reading a connection, if its address rests. */
+static void pause_if_resting(struct connection *one)
+{
+    if (!one->visitor->resting)
+        return;
+    bufferevent_disable(one->socket, EV_READ);
+    one->visitor->paused += !one->paused;
+    one->paused = true;
+}
+
+/* Something was read of a connection. The read that ends the budget is used, but no more is read.
+ * evhttp enables reading when it has answered, so one more read may follow each answer. */
+static void charge_read(struct http_connections *connections, struct connection *one)
+{
+    if (visitor_of(connections, one) == NULL)
+        return;
+    if (!one->paid)
+        charge(connections, one->visitor, HTTP_BUDGET_READ);
+    one->paid = false;
+    pause_if_resting(one);
+}
+
+/* Reads an address's connections again, longest idle first, for as long as it can pay. */
+static void resume(struct http_connections *connections, struct visitor *visitor)
+{
+    struct connection *one;
+    DL_FOREACH(connections->first, one)
+    {
+        if (visitor->resting || visitor->paused == 0)
+            return;
+        if (one->visitor != visitor || !one->paused)
+            continue;
+        one->paused = false;
+        visitor->paused--;
+        if (one->answering) /* evhttp reads on after the answer */
+            continue;
+        charge(connections, visitor, HTTP_BUDGET_READ);
+        one->paid = true;
+        bufferevent_enable(one->socket, EV_READ);
+    }
+}
+
+/* Addresses that can pay again go on: with the requests that wait before anything is read. */
+static void on_rest(evutil_socket_t fd, short what, void *user)
+{
+    struct http_connections *connections = user;
+    struct visitor *one;
+    bool any = false;
+    (void)fd;
+    (void)what;
+    DL_FOREACH(connections->visitors.first, one)
+    {
+        if ((one->resting || one->paused > 0) &&
+            http_budget_left(connections->budget, one->key, clock_monotonic_ns())) {
+            one->resting = false;
+            if (one->plain != NULL || one->asking != NULL)
+                events_arm(connections->turn, 0);
+            else
+                resume(connections, one);
+        }
+        any = any || one->resting || one->paused > 0;
+    }
+    if (any)
+        events_arm(connections->rest, REST_MS);
+}
+
 /* ---- what goes out and comes in ---- */
 
 /* Something was added to a connection's output, or taken. */
@@ -140,7 +257,14 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
 {
     struct connection *one = user;
     struct evbuffer_ptr at;
-    if (info->n_added == 0 || one->lines > HTTP_MAX_LINES ||
+    if (info->n_added == 0)
+        return;
+    if (one->dropped) { /* what the kernel still held is read up to its end, and not parsed */
+        evbuffer_drain(input, evbuffer_get_length(input));
+        return;
+    }
+    charge_read(one->owner, one);
+    if (one->lines > HTTP_MAX_LINES ||
         evbuffer_ptr_set(input, &at, evbuffer_get_length(input) - info->n_added,
                          EVBUFFER_PTR_SET) != 0)
         return;
@@ -159,37 +283,6 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
 }
 
 /* ---- beginnings of connections ---- */
-
-/* The address that a connection is from: IPv4, or /64 of IPv6. False: it has none any more. */
-static bool address_of(const struct connection *one, unsigned char address[16])
-{
-    struct sockaddr_storage peer = {0};
-    socklen_t bytes = sizeof peer;
-    evutil_socket_t fd = bufferevent_getfd(one->socket);
-    memset(address, 0, 16);
-    if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &bytes) != 0)
-        return false;
-    if (peer.ss_family == AF_INET) {
-        address[10] = address[11] = 0xff;
-        memcpy(address + 12, &((const struct sockaddr_in *)&peer)->sin_addr, 4);
-    } else if (peer.ss_family == AF_INET6) {
-        const struct in6_addr *from = &((const struct sockaddr_in6 *)&peer)->sin6_addr;
-        memcpy(address, from, IN6_IS_ADDR_V4MAPPED(from) ? 16 : 8);
-    }
-    return true;
-}
-
-/* evhttp does not report the address of a connection it accepts: it is looked up when needed. A
- * peer that is already gone counts as having no address. */
-static struct visitor *visitor_of(struct http_connections *connections, struct connection *one)
-{
-    unsigned char address[16];
-    if (one->visitor == NULL) {
-        address_of(one, address);
-        one->visitor = visitors_enter(&connections->visitors, address);
-    }
-    return one->visitor;
-}
 
 /* Makes room for a connection: closes the longest idle one of the visitor with the most. */
 static void make_room(struct http_connections *connections)
@@ -216,6 +309,26 @@ static void make_room(struct http_connections *connections)
     }
 }
 
+/* Connections were accepted, and evhttp has set their sockets. */
+static void on_admit(evutil_socket_t fd, short what, void *user)
+{
+    struct http_connections *connections = user;
+    struct connection *one;
+    (void)fd;
+    (void)what;
+    DL_FOREACH(connections->first, one)
+    {
+        if (one->admitted || one->dropped || visitor_of(connections, one) == NULL)
+            continue;
+        one->admitted = true;
+        charge(connections, one->visitor, HTTP_BUDGET_CONNECTION);
+        if (!one->answering) /* else its request came with it */
+            pause_if_resting(one);
+    }
+    connections->accepted = 0;
+    evconnlistener_enable(connections->listener);
+}
+
 struct bufferevent *http_connections_accept(struct event_base *base, void *user)
 {
     struct http_connections *connections = user;
@@ -238,6 +351,9 @@ struct bufferevent *http_connections_accept(struct event_base *base, void *user)
     made->since_ms = clock_monotonic_ms();
     DL_APPEND(connections->first, made);
     connections->stats.open++;
+    events_arm(connections->admit, 0);
+    if (++connections->accepted >= HTTP_MAX_ACCEPTS)
+        evconnlistener_disable(connections->listener);
     return socket;
 }
 
@@ -270,6 +386,11 @@ void http_connections_touch(struct http_connections *connections, struct evhttp_
     DL_APPEND(connections->first, one);
 }
 
+void http_connections_listen(struct http_connections *connections, struct evconnlistener *listener)
+{
+    connections->listener = listener;
+}
+
 /* ---- turns ---- */
 
 bool http_connections_wait(struct http_connections *connections, struct evhttp_request *request,
@@ -300,24 +421,18 @@ static void stop_waiting(struct http_connections *connections,
     }
 }
 
-static uint64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void on_turn(evutil_socket_t fd, short what, void *user)
 {
     struct http_connections *connections = user;
     struct visitors_request *next;
-    uint64_t began_us = monotonic_us();
+    uint64_t began_ns = clock_monotonic_ns();
     (void)fd;
     (void)what;
     while ((next = visitors_next(&connections->visitors)) != NULL) {
         stop_waiting(connections, next);
+        charge(connections, next->visitor, http_budget_request(next->articles));
         connections->config.on_turn(connections->config.user, next);
-        if (monotonic_us() - began_us >= HTTP_TURN_US) {
+        if (clock_monotonic_ns() - began_ns >= HTTP_TURN_US * UINT64_C(1000)) {
             events_arm(connections->turn, 0);
             return;
         }
@@ -343,8 +458,6 @@ void http_connections_drop_waiting(struct http_connections *connections)
     }
 }
 
-/* ---- making ---- */
-
 struct http_connections *http_connections_new(struct event_base *base,
                                               const struct http_connections_config *config)
 {
@@ -354,7 +467,11 @@ struct http_connections *http_connections_new(struct event_base *base,
     connections->config = *config;
     connections->sweep = event_new(base, -1, EV_PERSIST, on_sweep, connections);
     connections->turn = evtimer_new(base, on_turn, connections);
-    if (connections->sweep == NULL || connections->turn == NULL ||
+    connections->admit = evtimer_new(base, on_admit, connections);
+    connections->rest = evtimer_new(base, on_rest, connections);
+    connections->budget = http_budget_new(config->rate, config->proxies, config->seed);
+    if (connections->sweep == NULL || connections->turn == NULL || connections->admit == NULL ||
+        connections->rest == NULL || connections->budget == NULL ||
         events_arm(connections->sweep, SWEEP_MS) != 0) {
         http_connections_free(connections);
         return NULL;
@@ -370,6 +487,9 @@ void http_connections_free(struct http_connections *connections)
         release_connection(connections, connections->first);
     events_free(connections->sweep);
     events_free(connections->turn);
+    events_free(connections->admit);
+    events_free(connections->rest);
+    http_budget_free(connections->budget);
     free(connections);
 }
 

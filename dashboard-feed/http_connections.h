@@ -1,14 +1,16 @@
 /* The HTTP server's connections: how many there may be and of whom, how long each may take, and
- * whose request is answered next. Every address pays for what it causes (visitors.h). A part of
- * http. Loop thread only. */
+ * whose request is answered next. Every address pays for what it causes (visitors.h,
+ * http_budget.h). A part of http. Loop thread only. */
 #ifndef TALLY_FEED_HTTP_CONNECTIONS_H
 #define TALLY_FEED_HTTP_CONNECTIONS_H
 
+#include "core/address.h"
 #include "visitors.h"
 
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,12 +24,16 @@ struct http_connections_config {
     /* The connection of a request that waited is closed: it gets no turn. */
     void (*on_dropped)(void *user, struct visitors_request *request);
     void *user;
+    uint64_t rate;                      /* as in struct http_config */
+    const struct address_nets *proxies; /* read by http_connections_new only */
+    uint64_t seed;
 };
 
 struct http_connections_stats {
     size_t open;
     size_t waiting;   /* requests, for their turn */
     uint64_t dropped; /* over the bound, or too slow */
+    uint64_t rests;   /* times that an address used up its budget */
 };
 
 /* NULL on no memory. */
@@ -36,6 +42,9 @@ struct http_connections *http_connections_new(struct event_base *base,
 
 /* Call it after the evhttp is freed. */
 void http_connections_free(struct http_connections *connections);
+
+/* Whose connections these are: it accepts in parts. Call it before the loop runs. */
+void http_connections_listen(struct http_connections *connections, struct evconnlistener *listener);
 
 /* evhttp's callback for a connection that it accepts; `user` is the connections. */
 struct bufferevent *http_connections_accept(struct event_base *base, void *user);

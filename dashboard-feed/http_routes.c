@@ -32,10 +32,12 @@ static void answer_options(const struct http_routes *routes, struct evhttp_reque
     http_answers_send(routes->answers, request, 204, "No Content", NULL, NULL, 0);
 }
 
-static void answer_health(const struct http_routes *routes, struct evhttp_request *request)
+/* /healthz and /readyz: `ask` is the configuration's. */
+static void answer_probe(const struct http_routes *routes, struct evhttp_request *request,
+                         const char *(*ask)(void *user, bool *ok))
 {
     bool ok = false;
-    const char *json = routes->config->health(routes->config->user, &ok);
+    const char *json = ask(routes->config->user, &ok);
     http_answers_header(request, "Cache-Control", "no-store");
     http_answers_send(routes->answers, request, ok ? 200 : 503, ok ? "OK" : "Service Unavailable",
                       HTTP_ANSWERS_JSON, json, strlen(json));
@@ -68,7 +70,10 @@ static void answer_route(const struct http_routes *routes, struct evhttp_request
         answer_metrics(routes, request);
         return;
     case ROUTE_HEALTH:
-        answer_health(routes, request);
+        answer_probe(routes, request, routes->config->health);
+        return;
+    case ROUTE_READY:
+        answer_probe(routes, request, routes->config->ready);
         return;
     case ROUTE_EMBED:
         if (http_files_answer(routes->files, routes->answers, request, "embed.html", true))
@@ -86,7 +91,7 @@ static void answer_route(const struct http_routes *routes, struct evhttp_request
     http_answers_error(routes->answers, request, 404, "Not Found",
                        "known are /, /dashboard, /tally.js, /embed?article=, /totals/<article>, "
                        "/totals?articles=a,b,c, "
-                       "/metrics and /healthz");
+                       "/metrics, /healthz and /readyz");
 }
 
 void http_routes_answer(const struct http_routes *routes, struct evhttp_request *request,

@@ -11,6 +11,7 @@
 #include "metrics.h"
 #include "publish.h"
 #include "publisher.h"
+#include "ready.h"
 #include "settings.h"
 #include "state_sync.h"
 #include "store_link.h"
@@ -39,6 +40,7 @@ struct feed {
     struct creation creation;
     struct http *http;
     struct health health;
+    struct ready ready;
     double started_at_s;
     bool stopping;
 };
@@ -72,11 +74,25 @@ static const char *on_health(void *user, bool *ok)
     return feed->health.json;
 }
 
+static const char *on_ready(void *user, bool *ok)
+{
+    struct feed *feed = user;
+    const struct ready_now now = {
+        .broker = publish_why(feed->publish),
+        .collector_fresh = health_collector_fresh(&feed->health, clock_monotonic_ms()),
+        .states_loaded = state_sync_is_loaded(feed->state_sync),
+        .stopping = feed->stopping,
+    };
+    *ok = ready_check(&feed->ready, &now);
+    return feed->ready.json;
+}
+
 static void on_metrics(void *user, struct evbuffer *out)
 {
     struct feed *feed = user;
     struct metrics metrics = {
         .started_at_s = feed->started_at_s,
+        .topic_prefix = feed->settings->links.topic_prefix,
         .healthy = feed->health.ok,
         .redis_up = store_link_ready(feed->link),
         .broker_up = publish_ready(feed->publish),
@@ -183,6 +199,7 @@ static void on_collector(void *user, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
     health_collector(&feed->health, payload, bytes, clock_monotonic_ms());
+    ready_collector(&feed->ready, &feed->health.collector);
     store_link_collector(feed->link, feed->health.collector.store);
 }
 
@@ -196,6 +213,7 @@ static void on_refusals(void *user, const char *payload, size_t bytes)
 {
     struct feed *feed = user;
     (void)creation_parse(&feed->creation, payload, bytes);
+    ready_refusals(&feed->ready, payload, bytes);
 }
 
 static void on_marked(void *user)
@@ -376,10 +394,14 @@ static int make_http(struct feed *feed, const struct settings *settings, char *e
         .websocket_port = (uint16_t)settings->websocket_port,
         .topic_prefix = settings->links.topic_prefix,
         .link = feed->link,
+        .rate = settings->http_rate,
+        .proxies = &settings->proxy_nets,
         .health = on_health,
+        .ready = on_ready,
         .metrics = on_metrics,
         .user = feed,
     };
+    randombytes_buf(&config.seed, sizeof config.seed);
     feed->http = http_new(feed->base, &config, error, error_bytes);
     return feed->http == NULL ? -1 : 0;
 }
@@ -410,6 +432,7 @@ static int feed_run(struct feed *feed, struct settings *settings)
     feed->started_at_s = (double)time(NULL);
     feed->settings = settings;
     health_init(&feed->health);
+    ready_init(&feed->ready);
     feed->base = event_base_new();
     if (feed->base == NULL || make_events(feed) != 0 || make_publisher(feed, settings) != 0 ||
         make_links(feed, settings) != 0 || make_http(feed, settings, error, sizeof error) != 0) {

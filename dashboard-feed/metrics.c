@@ -36,6 +36,10 @@ static void gauge(struct evbuffer *out, const char *name, double value, const ch
 static void write_process(struct evbuffer *out, const struct metrics *in)
 {
     gauge(out, "tally_healthy", in->healthy, "1 while no part of the edge is away, as /healthz.");
+    head(out, "tally_edge_info", GAUGE, "1; its labels say which edge, store and topic prefix.");
+    evbuffer_add_printf(out, "tally_edge_info{edge=\"%s\",store=\"%s\",topic_prefix=\"%s\"} 1\n",
+                        in->collector != NULL ? in->collector->edge : "",
+                        in->collector != NULL ? in->collector->store : "", in->topic_prefix);
     gauge(out, "tally_feed_start_time_seconds", in->started_at_s,
           "When the feed started, since 1970.");
     one(out, "tally_feed_cpu_seconds_total", COUNTER, in->cpu_s,
@@ -145,6 +149,8 @@ static void write_http(struct evbuffer *out, const struct metrics *in)
           "HTTP requests that wait for their address's turn.");
     counter(out, "tally_http_dropped_connections_total", http->connections_dropped,
             "HTTP connections closed because they were too slow or too many.");
+    counter(out, "tally_http_rests_total", http->rests,
+            "Times that an address had used up its budget and its HTTP requests had to wait.");
     counter(out, "tally_http_refused_lookups_total", http->lookups_refused,
             "Requests for totals refused because too many waited for Redis.");
 }

@@ -19,6 +19,7 @@ struct metrics {
     double started_at_s; /* since 1970 */
     double cpu_s;
     double resident_bytes;
+    const char *topic_prefix;
     bool healthy;
     bool redis_up;
     bool broker_up;

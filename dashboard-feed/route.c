@@ -204,6 +204,8 @@ void route_parse(struct route *route, const char *path, const char *query)
         route->kind = ROUTE_METRICS;
     } else if (strcmp(decoded, "/healthz") == 0) {
         route->kind = ROUTE_HEALTH;
+    } else if (strcmp(decoded, "/readyz") == 0) {
+        route->kind = ROUTE_READY;
     } else if (strlen(decoded + 1) <= ROUTE_FILE_MAX_BYTES) {
         const char *file = strcmp(decoded, "/") == 0            ? "index.html"
                            : strcmp(decoded, "/dashboard") == 0 ? "dashboard.html"

@@ -23,6 +23,7 @@ enum route_kind {
     ROUTE_TOTALS,  /* n articles */
     ROUTE_METRICS,
     ROUTE_HEALTH,
+    ROUTE_READY,
 };
 
 struct route_article {

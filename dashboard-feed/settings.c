@@ -20,6 +20,11 @@ const struct option settings_table[] = {
      "an address of this machine", "where HTTP is served"},
     {"http_port", OPTION_NUMBER, AT(http_port), PORT, "8080", "1 to 65535",
      "port of pages, totals, metrics and health"},
+    {"http_rate", OPTION_NUMBER, AT(http_rate), 1, 50000, "200", "1 to 50000",
+     "HTTP requests a second of an address; what is over waits"},
+    {"trusted_proxies", OPTION_TEXT, AT(trusted_proxies), 0, OPTION_TEXT_MAX_BYTES, "127.0.0.1,::1",
+     "empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between",
+     "addresses shared by many readers: exempt from http_rate"},
     {"websocket_port", OPTION_NUMBER, AT(websocket_port), PORT, "9001", "1 to 65535",
      "the broker's WebSocket port, for the pages"},
     {"websocket_url", OPTION_TEXT, AT(websocket_url), 0, 0, "", "empty, or a ws:// or wss:// URL",
@@ -95,6 +100,8 @@ int settings_read(struct settings *settings, int argc, char **argv, char *error,
         return -1;
     if (!url_valid(settings->websocket_url))
         return wrong("websocket_url", settings->websocket_url, error, error_bytes);
+    if (address_nets_parse(&settings->proxy_nets, settings->trusted_proxies) != 0)
+        return wrong("trusted_proxies", settings->trusted_proxies, error, error_bytes);
     if (start_log_level(settings->log_level_name, &settings->log_level) != 0)
         return wrong("log_level", settings->log_level_name, error, error_bytes);
     return links_secrets_load(&settings->secrets, &settings->links, ROLE_FEED, error, error_bytes);

@@ -2,6 +2,7 @@
 #ifndef TALLY_FEED_SETTINGS_H
 #define TALLY_FEED_SETTINGS_H
 
+#include "core/address.h"
 #include "core/option.h"
 #include "daemon/links.h"
 #include "daemon/log.h"
@@ -13,6 +14,8 @@ struct settings {
     struct links links;
     char http_address[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t http_port;
+    uint64_t http_rate;
+    char trusted_proxies[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t websocket_port;
     char websocket_url[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t publish_interval_ms;
@@ -24,6 +27,7 @@ struct settings {
     uint64_t forgotten_s;
     char log_level_name[OPTION_TEXT_MAX_BYTES + 1];
     /* Out of the files and names above: */
+    struct address_nets proxy_nets;
     enum log_level log_level;
     struct links_secrets secrets;
 };

@@ -458,3 +458,8 @@ void state_sync_free(struct state_sync *sync)
     states_free(sync->states);
     free(sync);
 }
+
+bool state_sync_is_loaded(const struct state_sync *sync)
+{
+    return sync->loaded;
+}

@@ -64,6 +64,9 @@ void state_sync_judge(struct state_sync *sync);
 enum publisher_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
                                      bool repeat);
 
+/* Whether it has read the stored states and follows them. */
+bool state_sync_is_loaded(const struct state_sync *sync);
+
 struct state_sync_stats state_sync_stats(const struct state_sync *sync);
 
 #endif

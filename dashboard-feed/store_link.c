@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define CHECK_MS 1000
-#define REPLY_MAX_MS 3000
+#define REPLY_MAX_MS 2000
 #define REREAD_MS 1000
 #define RUN_PART_BYTES 12 /* of Redis's run id, and of its replication id */
 #define SAY_MS 10000      /* between two lines about the same */

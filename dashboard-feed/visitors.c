@@ -1,15 +1,14 @@
 #include "visitors.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
-struct visitor *visitors_enter(struct visitors *visitors, const unsigned char address[16])
+struct visitor *visitors_enter(struct visitors *visitors, uint64_t key, bool exempt)
 {
     struct visitor *one;
     DL_FOREACH(visitors->first, one)
     {
-        if (memcmp(one->address, address, sizeof one->address) == 0) {
+        if (one->key == key && one->exempt == exempt) {
             one->connections++;
             return one;
         }
@@ -17,7 +16,8 @@ struct visitor *visitors_enter(struct visitors *visitors, const unsigned char ad
     one = calloc(1, sizeof *one);
     if (one == NULL)
         return NULL;
-    memcpy(one->address, address, sizeof one->address);
+    one->key = key;
+    one->exempt = exempt;
     one->connections = 1;
     DL_APPEND(visitors->first, one);
     return one;
@@ -64,6 +64,8 @@ void visitors_forget(struct visitors_request *request)
 static struct visitors_request *take(struct visitor *visitor)
 {
     struct visitors_request *one = visitor->plain;
+    if (visitor->resting)
+        return NULL;
     if (one != NULL) {
         DL_DELETE(visitor->plain, one);
         return one;

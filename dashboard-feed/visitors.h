@@ -1,7 +1,8 @@
 /* HTTP clients by address, so that whichever address causes a cost pays for it. Each address has
  * its own queue of requests, addresses take turns, and each has a bounded number of articles looked
- * up in Redis at a time. When there are too many connections, an address that has the most gives
- * one up. A request without a lookup never waits for one. Pure; one thread. */
+ * up in Redis at a time. An address that rests has no turns. When there are too many connections,
+ * an address that has the most gives one up. A request without a lookup never waits for one. Pure;
+ * one thread. */
 #ifndef TALLY_FEED_VISITORS_H
 #define TALLY_FEED_VISITORS_H
 
@@ -13,7 +14,10 @@
 #define VISITORS_LOOKUPS_MOST 300
 
 struct visitor {
-    unsigned char address[16]; /* IPv6, of it the first 64 bits; IPv4 mapped */
+    uint64_t key;  /* address_key() of its address */
+    bool exempt;   /* a proxy: no budget bounds it, and others with its key are another visitor */
+    bool resting;  /* its budget is used up (http_budget.h): it has no turns */
+    size_t paused; /* connections of it that are not read until it can pay */
     size_t connections;
     size_t looked_up;                /* articles, now */
     struct visitors_request *asking; /* requests that look something up, the oldest first */
@@ -32,8 +36,8 @@ struct visitors {
     struct visitor *first;
 };
 
-/* A connection from there begins. NULL on no memory. */
-struct visitor *visitors_enter(struct visitors *visitors, const unsigned char address[16]);
+/* A connection begins, from the address with this address_key(). NULL on no memory. */
+struct visitor *visitors_enter(struct visitors *visitors, uint64_t key, bool exempt);
 
 /* It ends; then nothing of it waits. */
 void visitors_leave(struct visitors *visitors, struct visitor *visitor);

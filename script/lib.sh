@@ -14,11 +14,11 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS'
-# TALLY_BIND   address that the listeners bind to; only containers need one other than loopback
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_PASSWORD_FILE TALLY_BIND'
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
-tally_known_inner='TALLY_BIND TALLY_BUILD TALLY_HTTP'
+# TALLY_SETTLED_MS  how long a program must run before script/server counts it as started; the tests shorten it
+tally_known_inner='TALLY_BUILD TALLY_HTTP TALLY_SETTLED_MS'
 
 tally_port() { # NAME DEFAULT
     local value=${!1-$2}
@@ -36,6 +36,17 @@ tally_path() { # NAME VALUE
     printf -v "$1" %s "$path"
 }
 
+# Where Redis is. With TALLY_REDIS_HOST it is somebody else's: nothing here starts, configures or checks it.
+tally_redis() {
+    TALLY_REDIS_HOST=${TALLY_REDIS_HOST-}
+    [[ $TALLY_REDIS_HOST =~ ^[A-Za-z0-9._:/-]*$ ]] ||
+        die "TALLY_REDIS_HOST: '$TALLY_REDIS_HOST' is not empty, or a name, an address, or a socket's path"
+    if [[ $TALLY_REDIS_HOST ]]; then tally_port TALLY_REDIS_PORT 6379; else tally_port TALLY_REDIS_PORT 6390; fi
+    TALLY_REDIS_PASSWORD_FILE=${TALLY_REDIS_PASSWORD_FILE-}
+    [[ ! $TALLY_REDIS_PASSWORD_FILE || ($TALLY_REDIS_HOST && $TALLY_REDIS_PASSWORD_FILE == /* && -f $TALLY_REDIS_PASSWORD_FILE) ]] ||
+        die "TALLY_REDIS_PASSWORD_FILE: '$TALLY_REDIS_PASSWORD_FILE' is not empty, or (with TALLY_REDIS_HOST) the absolute path of a file"
+}
+
 # Checks every TALLY_ variable and fills in the defaults.
 tally_environment() {
     local name other
@@ -46,10 +57,10 @@ tally_environment() {
     tally_port TALLY_MQTT_PORT 1883
     tally_port TALLY_WS_PORT 9001
     tally_port TALLY_HTTP_PORT 8080
-    tally_port TALLY_REDIS_PORT 6390
+    tally_redis
     for name in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
         for other in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
-            [[ $name == "$other" || ${!name} != "${!other}" ]] ||
+            [[ $name == "$other" || ${!name} != "${!other}" || ($TALLY_REDIS_HOST && $name$other == *TALLY_REDIS_PORT*) ]] ||
                 die "$name and $other are both ${!name}: each needs a port of its own, 1 to 65535"
         done
     done
@@ -57,15 +68,16 @@ tally_environment() {
     tally_path TALLY_BUILD "${TALLY_BUILD-$tally_project/build/release}"
     TALLY_LIMITS=${TALLY_LIMITS-on}
     [[ $TALLY_LIMITS == on || $TALLY_LIMITS == off ]] || die "TALLY_LIMITS: '$TALLY_LIMITS' is not on or off (default on)"
-    TALLY_PROXIES=${TALLY_PROXIES-}
-    [[ $TALLY_PROXIES =~ ^[0-9A-Fa-f.:/,]*$ ]] ||
-        die "TALLY_PROXIES: '$TALLY_PROXIES' is not empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
+    TALLY_TRUSTED_PROXIES=${TALLY_TRUSTED_PROXIES-}
+    [[ $TALLY_TRUSTED_PROXIES =~ ^[0-9A-Fa-f.:/,]*$ ]] ||
+        die "TALLY_TRUSTED_PROXIES: '$TALLY_TRUSTED_PROXIES' is not empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
     TALLY_WEBSOCKET_URL=${TALLY_WEBSOCKET_URL-}
     [[ ! $TALLY_WEBSOCKET_URL || $TALLY_WEBSOCKET_URL =~ ^wss?://[^[:space:]]+$ ]] ||
         die "TALLY_WEBSOCKET_URL: '$TALLY_WEBSOCKET_URL' is not empty, or a ws:// or wss:// URL"
     TALLY_TOKEN_KEYS=${TALLY_TOKEN_KEYS-}
     [[ ! $TALLY_TOKEN_KEYS || ($TALLY_TOKEN_KEYS =~ ^/[^[:space:]]+$ && -f $TALLY_TOKEN_KEYS) ]] ||
         die "TALLY_TOKEN_KEYS: '$TALLY_TOKEN_KEYS' is not empty, or the absolute path of a file"
+    [[ ${TALLY_SETTLED_MS-1} =~ ^[1-9][0-9]{0,6}$ ]] || die "TALLY_SETTLED_MS: '$TALLY_SETTLED_MS' is not 1 to 9999999"
     TALLY_BIND=${TALLY_BIND-127.0.0.1}
     [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
 }

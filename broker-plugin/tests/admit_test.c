@@ -1,9 +1,12 @@
 #include "unit.h"
 
 #include "admit.h"
+#include "registry_layout.h"
 
 #include "core/article.h"
 #include "core/stamp.h"
+#include "spool/ring.h"
+#include "spool/ring_consumer.h"
 
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -46,16 +49,16 @@ void *__wrap_realloc(void *memory, size_t bytes)
 
 /* --- an edge in memory --- */
 
-static unsigned char memory[SHARDS][SPOOL_HEADER_BYTES + CAPACITY] __attribute__((aligned(4096)));
-static struct spool_producer rings[SHARDS];
+static unsigned char memory[SHARDS][RING_HEADER_BYTES + CAPACITY] __attribute__((aligned(4096)));
+static struct ring_producer rings[SHARDS];
 static bool ring_missing;
 static uint64_t last_stamp, late_counter;
 static struct admit admit;
-static struct admit_wish wish;
+static struct admit_request request;
 static struct admit_verdict verdict;
 static unsigned char *known_memory;
 
-static struct spool_producer *ring_of(void *user, uint32_t shard)
+static struct ring_producer *ring_of(void *user, uint32_t shard)
 {
     assert_ptr_equal(user, rings);
     assert_true(shard < SHARDS);
@@ -67,7 +70,7 @@ static int begin(void **state)
     char error[256];
     (void)state;
     memset(&admit, 0, sizeof admit);
-    memset(&wish, 0, sizeof wish);
+    memset(&request, 0, sizeof request);
     memset(&verdict, 0x55, sizeof verdict);
     memset(memory, 0, sizeof memory);
     ring_missing = false;
@@ -82,25 +85,25 @@ static int begin(void **state)
     admit.ring_user = rings;
     admit_set_prefix(&admit, "");
     for (uint32_t i = 0; i < SHARDS; i++) {
-        struct spool_identity identity = {.capacity_bytes = CAPACITY,
-                                          .shard = i,
-                                          .shards = SHARDS,
-                                          .ring_id = 100 + i,
-                                          .edge_id = 7,
-                                          .kinds = admit.kinds};
-        spool_format(memory[i], &identity);
-        if (spool_producer_open(&rings[i], memory[i], sizeof memory[i], error, sizeof error) != 0)
+        struct ring_identity identity = {.capacity_bytes = CAPACITY,
+                                         .shard = i,
+                                         .shards = SHARDS,
+                                         .ring_id = 100 + i,
+                                         .edge_id = 7,
+                                         .kinds = admit.kinds};
+        ring_format(memory[i], &identity);
+        if (ring_producer_open(&rings[i], memory[i], sizeof memory[i], error, sizeof error) != 0)
             return -1;
     }
-    wish.topic = "reactions/world/x";
-    wish.payload = "angry";
-    wish.payload_bytes = 5;
-    wish.may_react = true;
-    wish.source = 'c';
-    wish.reader = "reader-1";
-    wish.reader_bytes = 8;
-    wish.client_id = "reader-1";
-    wish.unix_ms = NOW_MS;
+    request.topic = "reactions/world/x";
+    request.payload = "angry";
+    request.payload_bytes = 5;
+    request.may_react = true;
+    request.source = 'c';
+    request.reader = "reader-1";
+    request.reader_bytes = 8;
+    request.client_id = "reader-1";
+    request.unix_ms = NOW_MS;
     return 0;
 }
 
@@ -114,7 +117,7 @@ static int begin_limited(void **state)
 {
     struct limit_rate reader = limit_rate_of(5, LIMIT_SECOND_NS, READER_BURST);
     struct limit_rate address = limit_rate_of(10, LIMIT_SECOND_NS, ADDRESS_BURST);
-    struct known_rules rules = {
+    struct registry_rules rules = {
         .max = KNOWN_ROOM,
         .auto_create = true,
         .auto_create_rate = limit_rate_of(60, 60 * LIMIT_SECOND_NS, NEW_AT_ONCE),
@@ -123,22 +126,22 @@ static int begin_limited(void **state)
     if (begin(state) != 0)
         return -1;
     rules.kinds = admit.kinds;
-    known_memory = calloc(1, known_bytes(KNOWN_ROOM));
-    known_format(known_memory, KNOWN_ROOM, &admit.kinds);
-    admit.known = known_new(known_memory, &rules);
+    known_memory = calloc(1, registry_layout_bytes(KNOWN_ROOM));
+    registry_layout_format(known_memory, KNOWN_ROOM, &admit.kinds);
+    admit.registry = registry_new(known_memory, &rules);
     admit.readers = limit_table_new(16, &reader, 2);
     admit.addresses = limit_table_new(16, &address, 3);
-    wish.now_ns = 1000 * LIMIT_SECOND_NS;
-    wish.reader_key = 1;
-    wish.address_key = 1;
-    wish.address_limited = true;
-    return admit.known != NULL && admit.readers != NULL && admit.addresses != NULL ? 0 : -1;
+    request.now_ns = 1000 * LIMIT_SECOND_NS;
+    request.reader_key = 1;
+    request.address_key = 1;
+    request.address_limited = true;
+    return admit.registry != NULL && admit.readers != NULL && admit.addresses != NULL ? 0 : -1;
 }
 
 static int end_limited(void **state)
 {
     (void)state;
-    known_free(admit.known);
+    registry_free(admit.registry);
     limit_table_free(admit.readers);
     limit_table_free(admit.addresses);
     limit_table_free(admit.reader_creates);
@@ -149,21 +152,21 @@ static int end_limited(void **state)
 
 static void set_payload(const char *text)
 {
-    wish.payload = text;
-    wish.payload_bytes = strlen(text);
+    request.payload = text;
+    request.payload_bytes = strlen(text);
 }
 
 static void set_response(const char *topic, const char *correlation)
 {
-    wish.response_topic = topic;
-    wish.response_topic_bytes = strlen(topic);
-    wish.correlation = (const unsigned char *)correlation;
-    wish.correlation_bytes = strlen(correlation);
+    request.response_topic = topic;
+    request.response_topic_bytes = strlen(topic);
+    request.correlation = (const unsigned char *)correlation;
+    request.correlation_bytes = strlen(correlation);
 }
 
 static enum reason judge(void)
 {
-    admit_reaction(&admit, &wish, &verdict);
+    admit_reaction(&admit, &request, &verdict);
     return verdict.reason;
 }
 
@@ -171,24 +174,23 @@ static enum reason judge(void)
 static struct record only_record(void)
 {
     struct record record, second;
-    struct spool_consumer consumer;
+    struct ring_consumer consumer;
     char error[256];
     uint32_t shard = article_shard(verdict.article, verdict.article_bytes, SHARDS);
     for (uint32_t i = 0; i < SHARDS; i++)
-        assert_int_equal(spool_write_position(memory[i]) > 0, i == shard);
+        assert_int_equal(ring_write_position(memory[i]) > 0, i == shard);
     assert_int_equal(verdict.shard, shard);
     assert_int_equal(
-        spool_consumer_open(&consumer, memory[shard], sizeof memory[shard], error, sizeof error),
-        0);
-    assert_int_equal(spool_take(&consumer, &record), 1);
-    assert_int_equal(spool_take(&consumer, &second), 0);
+        ring_consumer_open(&consumer, memory[shard], sizeof memory[shard], error, sizeof error), 0);
+    assert_int_equal(ring_consumer_next(&consumer, &record), 1);
+    assert_int_equal(ring_consumer_next(&consumer, &second), 0);
     return record;
 }
 
 static void assert_nothing_appended(void)
 {
     for (uint32_t i = 0; i < SHARDS; i++)
-        assert_int_equal(spool_write_position(memory[i]), 0);
+        assert_int_equal(ring_write_position(memory[i]), 0);
 }
 
 /* --- tests --- */
@@ -214,7 +216,7 @@ static void appends_what_it_admits(void **state)
 static void tells_sources_apart(void **state)
 {
     (void)state;
-    wish.source = 'u';
+    request.source = 'u';
     assert_int_equal(judge(), REASON_NONE);
     struct record record = only_record();
     assert_int_equal(record.reader, reader_hash(&admit.key, "world/x", 7, 'u', "reader-1", 8));
@@ -224,8 +226,8 @@ static void tells_sources_apart(void **state)
 static void keeps_no_client_id_without_response_topic(void **state)
 {
     (void)state;
-    wish.correlation = (const unsigned char *)"ignored, however long it may be";
-    wish.correlation_bytes = 1000;
+    request.correlation = (const unsigned char *)"ignored, however long it may be";
+    request.correlation_bytes = 1000;
     assert_int_equal(judge(), REASON_NONE);
     assert_false(verdict.wants_receipt);
     struct record record = only_record();
@@ -250,7 +252,7 @@ static void stamps_never_repeat(void **state)
     (void)state;
     assert_int_equal(judge(), REASON_NONE);
     uint64_t first = verdict.record.stamp;
-    wish.unix_ms -= 100; /* the clock was set back a little */
+    request.unix_ms -= 100; /* the clock was set back a little */
     assert_int_equal(judge(), REASON_NONE);
     assert_int_equal(verdict.record.stamp, first + 1);
 }
@@ -260,7 +262,7 @@ static void heeds_the_prefix(void **state)
     (void)state;
     admit_set_prefix(&admit, "news/");
     assert_int_equal(judge(), REASON_BAD_TOPIC);
-    wish.topic = "news/reactions/world/x";
+    request.topic = "news/reactions/world/x";
     set_response("receipts/reader-1", "");
     assert_int_equal(judge(), REASON_FORBIDDEN);
     set_response("news/receipts/reader-1", "");
@@ -271,10 +273,10 @@ static void heeds_the_prefix(void **state)
 static void lets_a_gateway_name_the_reader(void **state)
 {
     (void)state;
-    wish.gateway = true;
-    wish.source = 't';
-    wish.reader = NULL;
-    wish.reader_bytes = 0;
+    request.gateway = true;
+    request.source = 't';
+    request.reader = NULL;
+    request.reader_bytes = 0;
     set_payload("{\"reaction\":\"sad\",\"reader\":\"jos\\u00e9\"}");
     assert_int_equal(judge(), REASON_NONE);
     struct record record = only_record();
@@ -285,8 +287,8 @@ static void lets_a_gateway_name_the_reader(void **state)
 static void wants_a_gateway_to_name_the_reader(void **state)
 {
     (void)state;
-    wish.gateway = true;
-    wish.source = 't';
+    request.gateway = true;
+    request.source = 't';
     assert_int_equal(judge(), REASON_FORBIDDEN); /* its own name is no reader's */
     set_payload("{\"reaction\":\"sad\"}");
     assert_int_equal(judge(), REASON_FORBIDDEN);
@@ -346,9 +348,9 @@ static void refuses_each_wrong_form(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
-        wish.topic = refused[i].topic;
+        request.topic = refused[i].topic;
         set_payload(refused[i].payload);
-        wish.response_topic = NULL;
+        request.response_topic = NULL;
         if (refused[i].response[0] != '\0')
             set_response(refused[i].response, refused[i].correlation);
         enum reason got = judge();
@@ -378,31 +380,31 @@ static void forbids_by_what_is_known_of_the_client(void **state)
     char long_name[READER_NAME_MAX_BYTES + 1];
     memset(long_name, 'a', sizeof long_name);
 
-    wish.retain = true;
+    request.retain = true;
     assert_int_equal(judge(), REASON_FORBIDDEN);
     begin(state);
-    wish.may_react = false;
+    request.may_react = false;
     assert_int_equal(judge(), REASON_FORBIDDEN);
     begin(state);
-    wish.source = 0;
+    request.source = 0;
     assert_int_equal(judge(), REASON_FORBIDDEN);
     begin(state);
-    wish.reader = NULL;
-    wish.reader_bytes = 0;
+    request.reader = NULL;
+    request.reader_bytes = 0;
     assert_int_equal(judge(), REASON_FORBIDDEN);
     begin(state);
-    wish.reader = long_name;
-    wish.reader_bytes = sizeof long_name;
+    request.reader = long_name;
+    request.reader_bytes = sizeof long_name;
     assert_int_equal(judge(), REASON_FORBIDDEN);
     assert_nothing_appended();
-    wish.reader_bytes--;
+    request.reader_bytes--;
     assert_int_equal(judge(), REASON_NONE);
 }
 
 static void refuses_by_the_clock_before_it_stamps(void **state)
 {
     (void)state;
-    wish.clock_bad = true;
+    request.clock_bad = true;
     assert_int_equal(judge(), REASON_CLOCK);
     assert_int_equal(last_stamp, 0);
     assert_nothing_appended();
@@ -413,9 +415,9 @@ static void refuses_by_the_clock_before_it_stamps(void **state)
 static void limits_each_reader_of_a_gateway(void **state)
 {
     (void)state;
-    wish.gateway = true;
-    wish.source = 't';
-    wish.address_limited = false;
+    request.gateway = true;
+    request.source = 't';
+    request.address_limited = false;
     for (int i = 0; i < READER_BURST; i++) {
         set_payload("{\"reaction\":\"sad\",\"reader\":\"one\"}");
         assert_int_equal(judge(), REASON_NONE);
@@ -434,9 +436,9 @@ static void is_busy_when_the_ring_is_full_or_missing(void **state)
     assert_int_equal(verdict.reason, REASON_BUSY);
     assert_int_equal(admitted, CAPACITY / 48); /* 40 + "world/x", to a multiple of 16 */
     uint32_t full = article_shard("world/x", 7, SHARDS);
-    uint64_t position = spool_write_position(memory[full]);
+    uint64_t position = ring_write_position(memory[full]);
     assert_int_equal(judge(), REASON_BUSY);
-    assert_int_equal(spool_write_position(memory[full]), position);
+    assert_int_equal(ring_write_position(memory[full]), position);
     /* The others' articles are not concerned. */
     char topic[32];
     for (unsigned i = 0;; i++) {
@@ -444,7 +446,7 @@ static void is_busy_when_the_ring_is_full_or_missing(void **state)
         if (article_shard(topic + 10, strlen(topic + 10), SHARDS) != full)
             break;
     }
-    wish.topic = topic;
+    request.topic = topic;
     assert_int_equal(judge(), REASON_NONE);
     ring_missing = true;
     assert_int_equal(judge(), REASON_BUSY);
@@ -475,7 +477,7 @@ static void takes_correlation_data_of_64_bytes_at_most(void **state)
     memset(correlation, 'c', sizeof correlation);
     correlation[RECORD_CORRELATION_MAX_BYTES + 1] = '\0';
     set_response("receipts/reader-1", correlation);
-    assert_int_equal(wish.correlation_bytes, 65);
+    assert_int_equal(request.correlation_bytes, 65);
     assert_int_equal(judge(), REASON_BAD_PAYLOAD);
     assert_true(verdict.wants_receipt);
     assert_int_equal(verdict.correlation_bytes, 0);
@@ -508,12 +510,12 @@ static void limits_a_reader(void **state)
     for (int i = 0; i < READER_BURST; i++)
         assert_int_equal(judge(), REASON_NONE);
     assert_int_equal(judge(), REASON_RATE_READER);
-    wish.topic = "reactions/another"; /* on whatever article */
+    request.topic = "reactions/another"; /* on whatever article */
     assert_int_equal(judge(), REASON_RATE_READER);
-    wish.reader_key = 2; /* from another address or not */
+    request.reader_key = 2; /* from another address or not */
     assert_int_equal(judge(), REASON_NONE);
-    wish.reader_key = 1;
-    wish.now_ns += LIMIT_SECOND_NS / 5;
+    request.reader_key = 1;
+    request.now_ns += LIMIT_SECOND_NS / 5;
     assert_int_equal(judge(), REASON_NONE);
     assert_int_equal(judge(), REASON_RATE_READER);
 }
@@ -522,14 +524,14 @@ static void limits_an_address(void **state)
 {
     (void)state;
     for (int i = 0; i < ADDRESS_BURST; i++) {
-        wish.reader_key = (uint64_t)i;
+        request.reader_key = (uint64_t)i;
         assert_int_equal(judge(), REASON_NONE);
     }
     assert_int_equal(judge(), REASON_RATE_ADDRESS);
-    wish.address_limited = false;
+    request.address_limited = false;
     assert_int_equal(judge(), REASON_NONE);
-    wish.address_limited = true;
-    wish.address_key = 2;
+    request.address_limited = true;
+    request.address_key = 2;
     assert_int_equal(judge(), REASON_NONE);
 }
 
@@ -539,14 +541,14 @@ static void limits_new_articles(void **state)
                                          "reactions/e"};
     (void)state;
     for (int i = 0; i < NEW_AT_ONCE; i++) {
-        wish.topic = topics[i];
+        request.topic = topics[i];
         assert_int_equal(judge(), REASON_NONE);
         assert_false(verdict.known); /* it was not, before */
     }
-    wish.topic = topics[NEW_AT_ONCE];
+    request.topic = topics[NEW_AT_ONCE];
     assert_int_equal(judge(), REASON_UNKNOWN_ARTICLE);
     assert_false(verdict.known);
-    wish.topic = topics[0];
+    request.topic = topics[0];
     assert_int_equal(judge(), REASON_NONE);
     assert_true(verdict.known);
 }
@@ -556,14 +558,15 @@ static void tell(const char *article, const char *payload)
     struct article_state said;
     assert_int_equal(article_state_parse(&said, article, strlen(article), payload, strlen(payload)),
                      0);
-    assert_int_equal(known_by_operator(admit.known, article, strlen(article), &said, wish.unix_ms),
-                     KNOWN_TOLD);
+    assert_int_equal(
+        registry_set_state(admit.registry, article, strlen(article), &said, request.unix_ms),
+        REGISTRY_APPLIED);
 }
 
 static void an_articles_state_is_judged(void **state)
 {
     (void)state;
-    wish.topic = "reactions/shut";
+    request.topic = "reactions/shut";
     tell("shut", "closed");
     assert_int_equal(judge(), REASON_CLOSED);
     assert_true(verdict.known);
@@ -574,66 +577,66 @@ static void an_articles_state_is_judged(void **state)
     set_payload("angry");
     assert_int_equal(judge(), REASON_UNKNOWN_KIND);
     assert_int_equal(verdict.kind, 2);
-    wish.may_react = false; /* what will never be admitted is said first */
+    request.may_react = false; /* what will never be admitted is said first */
     assert_int_equal(judge(), REASON_UNKNOWN_KIND);
-    wish.may_react = true;
+    request.may_react = true;
     set_payload("sad");
     assert_int_equal(judge(), REASON_NONE);
     set_payload("none");
     assert_int_equal(judge(), REASON_NONE);
-    wish.topic = "reactions/other";
+    request.topic = "reactions/other";
     set_payload("angry");
     assert_int_equal(judge(), REASON_NONE);
     /* by the time of arrival, not of the click */
-    wish.topic = "reactions/shut";
+    request.topic = "reactions/shut";
     tell("shut", "{\"closes_at\":\"2024-01-01T00:16:40Z\"}"); /* NOW_MS */
     set_payload("{\"reaction\":\"sad\",\"age_ms\":5000}");
     assert_int_equal(judge(), REASON_CLOSED);
-    wish.unix_ms--;
+    request.unix_ms--;
     assert_int_equal(judge(), REASON_NONE);
 }
 
-/* Each reason before the next, of a wish that all of them would refuse. */
+/* Each reason before the next, of a request that all of them would refuse. */
 static void judges_in_this_order(void **state)
 {
     (void)state;
     for (int i = 0; i < READER_BURST; i++)
         assert_int_equal(judge(), REASON_NONE);
-    wish.reader_key = 2;
+    request.reader_key = 2;
     for (int i = READER_BURST; i < ADDRESS_BURST; i++)
         assert_int_equal(judge(), REASON_NONE);
-    wish.reader_key = 1;
-    known_free(admit.known);
-    struct known_rules none = {
+    request.reader_key = 1;
+    registry_free(admit.registry);
+    struct registry_rules none = {
         .max = KNOWN_ROOM, .auto_create = false, .seed = 1, .kinds = admit.kinds};
-    admit.known = known_new(known_memory, &none);
-    wish.clock_bad = true;
-    wish.may_react = false;
+    admit.registry = registry_new(known_memory, &none);
+    request.clock_bad = true;
+    request.may_react = false;
     ring_missing = true;
 
     set_payload("meh");
-    wish.topic = "reactions/";
+    request.topic = "reactions/";
     assert_int_equal(judge(), REASON_BAD_TOPIC);
-    wish.topic = "reactions//x";
+    request.topic = "reactions//x";
     assert_int_equal(judge(), REASON_BAD_ARTICLE);
-    wish.topic = "reactions/new";
+    request.topic = "reactions/new";
     set_payload("no kind");
     assert_int_equal(judge(), REASON_BAD_PAYLOAD);
     set_payload("meh");
     assert_int_equal(judge(), REASON_UNKNOWN_KIND);
     set_payload("sad");
     assert_int_equal(judge(), REASON_FORBIDDEN);
-    wish.may_react = true;
+    request.may_react = true;
     assert_int_equal(judge(), REASON_UNKNOWN_ARTICLE);
     tell("new", "closed");
     assert_int_equal(judge(), REASON_CLOSED);
     tell("new", "open");
     assert_int_equal(judge(), REASON_RATE_READER);
-    wish.reader_key = 3;
+    request.reader_key = 3;
     assert_int_equal(judge(), REASON_RATE_ADDRESS);
-    wish.address_key = 3;
+    request.address_key = 3;
     assert_int_equal(judge(), REASON_CLOCK);
-    wish.clock_bad = false;
+    request.clock_bad = false;
     assert_int_equal(judge(), REASON_BUSY);
     ring_missing = false;
     assert_int_equal(judge(), REASON_NONE);
@@ -642,18 +645,18 @@ static void judges_in_this_order(void **state)
 static void what_is_refused_changes_nothing(void **state)
 {
     (void)state;
-    wish.topic = "reactions/new";
+    request.topic = "reactions/new";
     for (int i = 0; i < 100; i++) {
-        wish.clock_bad = i % 2 == 0;
-        ring_missing = !wish.clock_bad;
+        request.clock_bad = i % 2 == 0;
+        ring_missing = !request.clock_bad;
         assert_int_equal(judge(), i % 2 == 0 ? REASON_CLOCK : REASON_BUSY);
         assert_false(verdict.known);
     }
-    assert_int_equal(known_count(admit.known), 0);
-    wish.clock_bad = ring_missing = false;
+    assert_int_equal(registry_count(admit.registry), 0);
+    request.clock_bad = ring_missing = false;
     for (int i = 0; i < READER_BURST; i++) /* no token was taken */
         assert_int_equal(judge(), REASON_NONE);
-    assert_int_equal(known_count(admit.known), 1);
+    assert_int_equal(registry_count(admit.registry), 1);
 }
 
 static void a_reader_is_one_on_all_articles(void **state)
@@ -665,31 +668,33 @@ static void a_reader_is_one_on_all_articles(void **state)
     assert_true(key != admit_reader_key(&admit, 'u', "reader", 5));
 }
 
-/* Every kind of wish, admitted and refused. */
+/* Every kind of request, admitted and refused. */
 static void judge_all_kinds(void)
 {
-    if (admit.known != NULL) {
+    if (admit.registry != NULL) {
         tell("y", "closed");
         tell("z", "{\"kinds\":[\"like\",\"angry\"],\"closes_at\":\"2026-12-01T08:00:00Z\"}");
     }
     set_response("receipts/reader-1", "abc");
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
-        wish.topic = "reactions/world/x";
+        request.topic = "reactions/world/x";
         set_payload(i % 2 == 0 ? "{\"reaction\":\"sad\",\"age_ms\":77}" : "angry");
         judge();
-        wish.topic = refused[i].topic;
+        request.topic = refused[i].topic;
         set_payload(refused[i].payload);
         judge();
     }
     for (unsigned i = 0; i < 100; i++) { /* more readers and addresses than the tables hold */
-        wish.topic = i % 3 == 0 ? "reactions/y" : i % 3 == 1 ? "reactions/z" : "reactions/world/x";
-        wish.reader_key = wish.address_key = i / 3;
+        request.topic = i % 3 == 0   ? "reactions/y"
+                        : i % 3 == 1 ? "reactions/z"
+                                     : "reactions/world/x";
+        request.reader_key = request.address_key = i / 3;
         judge();
         judge();
     }
     for (unsigned i = 0; i < 2 * CAPACITY / 48; i++) { /* up to full, and further */
-        wish.topic = "reactions/world/x";
-        wish.now_ns += LIMIT_SECOND_NS;
+        request.topic = "reactions/world/x";
+        request.now_ns += LIMIT_SECOND_NS;
         judge();
     }
 }
@@ -731,7 +736,7 @@ static enum reason invent(int i)
 {
     static char topic[64];
     snprintf(topic, sizeof topic, "reactions/new-%d", i);
-    wish.topic = topic;
+    request.topic = topic;
     return judge();
 }
 
@@ -745,20 +750,20 @@ static void new_articles_are_charged_to_address_and_reader_first(void **state)
     assert_int_equal(invent(0), REASON_NONE);
     assert_int_equal(invent(1), REASON_RATE_READER);
     assert_int_equal(invent(0), REASON_NONE); /* what is known costs nothing */
-    wish.reader_key = 2;
+    request.reader_key = 2;
     assert_int_equal(invent(2), REASON_NONE);
-    wish.reader_key = 3;
+    request.reader_key = 3;
     for (int i = 0; i < 3 * NEW_AT_ONCE; i++)
         assert_int_equal(invent(10 + i), REASON_RATE_ADDRESS);
     assert_false(verdict.known);
     /* What was refused took nothing of what others share. */
-    wish.address_key = 2;
-    wish.reader_key = 4;
+    request.address_key = 2;
+    request.reader_key = 4;
     assert_int_equal(invent(3), REASON_NONE);
-    wish.reader_key = 5;
+    request.reader_key = 5;
     assert_int_equal(invent(4), REASON_NONE);
-    wish.address_key = 3;
-    wish.reader_key = 6;
+    request.address_key = 3;
+    request.reader_key = 6;
     assert_int_equal(invent(5), REASON_UNKNOWN_ARTICLE);
     assert_int_equal(admit.creations.made, NEW_AT_ONCE);
     assert_int_equal(admit.creations.reader, 1);
@@ -773,9 +778,9 @@ static void where_there_is_no_address_a_reader_pays(void **state)
     (void)state;
     admit.reader_creates = limit_table_new(16, &one, 4);
     admit.address_creates = limit_table_new(16, &one, 5);
-    wish.address_limited = false;
+    request.address_limited = false;
     for (uint64_t reader = 1; reader <= 2; reader++) {
-        wish.reader_key = reader;
+        request.reader_key = reader;
         assert_int_equal(invent((int)reader), REASON_NONE);
         assert_int_equal(invent(10 + (int)reader), REASON_RATE_READER);
     }
@@ -784,10 +789,10 @@ static void where_there_is_no_address_a_reader_pays(void **state)
 static void a_full_table_is_counted(void **state)
 {
     (void)state;
-    wish.address_limited = false;
+    request.address_limited = false;
     for (int i = 0; i < KNOWN_ROOM; i++) {
         assert_int_equal(invent(i), REASON_NONE);
-        wish.now_ns += 60 * LIMIT_SECOND_NS;
+        request.now_ns += 60 * LIMIT_SECOND_NS;
     }
     assert_int_equal(invent(KNOWN_ROOM), REASON_UNKNOWN_ARTICLE);
     assert_int_equal(admit.creations.full, 1);

@@ -46,29 +46,29 @@ static int open_edge(struct edge *which)
 static void admits_into_a_spool_of_files(void **state)
 {
     struct admit_verdict verdict;
-    struct admit_wish wish = {.topic = "news/reactions/a",
-                              .payload = "sad",
-                              .payload_bytes = 3,
-                              .may_react = true,
-                              .source = 'c',
-                              .reader = "r",
-                              .reader_bytes = 1,
-                              .client_id = "r",
-                              .unix_ms = 1795510800123u};
+    struct admit_request request = {.topic = "news/reactions/a",
+                                    .payload = "sad",
+                                    .payload_bytes = 3,
+                                    .may_react = true,
+                                    .source = 'c',
+                                    .reader = "r",
+                                    .reader_bytes = 1,
+                                    .client_id = "r",
+                                    .unix_ms = 1795510800123u};
     (void)state;
     assert_int_equal(open_edge(&edge), 0);
-    admit_reaction(&edge.admit, &wish, &verdict);
+    admit_reaction(&edge.admit, &request, &verdict);
     assert_int_equal(verdict.reason, REASON_NONE);
-    assert_int_equal(spool_dir_producer(edge.spool, verdict.shard)->sequence, 1);
+    assert_int_equal(spool_producer_ring(edge.spool, verdict.shard)->sequence, 1);
     uint64_t stamp = verdict.record.stamp;
-    assert_int_equal(*spool_dir_last_stamp(edge.spool), stamp);
+    assert_int_equal(*spool_producer_last_stamp(edge.spool), stamp);
     /* The admission clock goes on where it was, when the broker begins again. */
     edge_close(&edge);
     assert_int_equal(open_edge(&edge), 0);
-    admit_reaction(&edge.admit, &wish, &verdict);
+    admit_reaction(&edge.admit, &request, &verdict);
     assert_int_equal(verdict.reason, REASON_NONE);
     assert_int_equal(verdict.record.stamp, stamp + 1);
-    assert_int_equal(spool_dir_producer(edge.spool, verdict.shard)->sequence, 2);
+    assert_int_equal(spool_producer_ring(edge.spool, verdict.shard)->sequence, 2);
 }
 
 static void knows_after_a_restart_what_it_knew(void **state)
@@ -76,11 +76,11 @@ static void knows_after_a_restart_what_it_knew(void **state)
     (void)state;
     assert_int_equal(open_edge(&edge), 0);
     const struct article_state closed = {.closed = true};
-    assert_int_equal(known_by_operator(edge.admit.known, "a", 1, &closed, 1795510800123u),
-                     KNOWN_TOLD);
+    assert_int_equal(registry_set_state(edge.admit.registry, "a", 1, &closed, 1795510800123u),
+                     REGISTRY_APPLIED);
     edge_close(&edge);
     assert_int_equal(open_edge(&edge), 0);
-    assert_int_equal(known_count(edge.admit.known), 1);
+    assert_int_equal(registry_count(edge.admit.registry), 1);
     assert_string_equal(edge.note, "");
 }
 
@@ -89,8 +89,8 @@ static void has_no_limits_where_they_are_off(void **state)
     (void)state;
     limits = "off";
     assert_int_equal(open_edge(&edge), 0);
-    assert_non_null(edge.admit.known); /* states hold all the same */
-    assert_int_equal(known_judge(edge.admit.known, "a", 1, 0, 0).verdict, KNOWN_YES);
+    assert_non_null(edge.admit.registry); /* states hold all the same */
+    assert_int_equal(registry_judge(edge.admit.registry, "a", 1, 0, 0).verdict, REGISTRY_KNOWN);
     assert_null(edge.admit.readers);
     assert_null(edge.admit.addresses);
     assert_null(edge.connections);

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "quiet.h"
+#include "registry_layout.h"
 
 #include "core/article.h"
 
@@ -8,8 +9,8 @@
 #define FORGET_S 3600
 #define ROOM 4000
 
-static struct known_rules rules;
-static struct known *known;
+static struct registry_rules rules;
+static struct registry *registry;
 static unsigned char *memory;
 static struct quiet quiet;
 static uint64_t unix_ms, now_ms;
@@ -18,7 +19,7 @@ static int begin(void **state)
 {
     (void)state;
     memset(&quiet, 0, sizeof quiet);
-    rules = (struct known_rules){
+    rules = (struct registry_rules){
         .max = ROOM,
         .auto_create = true,
         .auto_create_rate = limit_rate_of(1000000, LIMIT_SECOND_NS, 1000000),
@@ -29,26 +30,26 @@ static int begin(void **state)
         return -1;
     unix_ms = 500000 * HOUR_MS;
     now_ms = 5;
-    memory = calloc(1, known_bytes(ROOM));
-    known_format(memory, ROOM, &rules.kinds);
-    known = known_new(memory, &rules);
-    return known == NULL ? -1 : 0;
+    memory = calloc(1, registry_layout_bytes(ROOM));
+    registry_layout_format(memory, ROOM, &rules.kinds);
+    registry = registry_new(memory, &rules);
+    return registry == NULL ? -1 : 0;
 }
 
 static int end(void **state)
 {
     (void)state;
-    known_free(known);
+    registry_free(registry);
     free(memory);
     return 0;
 }
 
 static void react(const char *article, uint64_t reader)
 {
-    struct known_who who = {.key = 1, .address = true, .reader = reader << 32};
-    struct known_answer answer = known_judge(known, article, strlen(article), 1, unix_ms);
-    assert_int_not_equal(answer.verdict, KNOWN_NO);
-    known_use(known, &answer, article, strlen(article), &who, 1, unix_ms);
+    struct registry_actor who = {.key = 1, .address = true, .reader = reader << 32};
+    struct registry_answer answer = registry_judge(registry, article, strlen(article), 1, unix_ms);
+    assert_int_not_equal(answer.verdict, REGISTRY_UNKNOWN);
+    registry_use(registry, &answer, article, strlen(article), &who, 1, unix_ms);
 }
 
 static void invent(int from, int to)
@@ -65,7 +66,7 @@ static void invent(int from, int to)
 
 static bool look(void)
 {
-    return quiet_look(&quiet, known, FORGET_S, now_ms, unix_ms);
+    return quiet_look(&quiet, registry, FORGET_S, now_ms, unix_ms);
 }
 
 static void a_list_names_who_reacted(void **state)

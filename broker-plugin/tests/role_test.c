@@ -159,14 +159,14 @@ static void takes_a_readers_password_for_a_token(void **state)
             require(facts.source == rows[i].source && facts.role == rows[i].role, "row %zu", i);
     }
     struct role_facts facts;
-    role_unasked(&rules, &services, "c", SIXTEEN, &facts);
+    role_unauthenticated(&rules, &services, "c", SIXTEEN, &facts);
     assert_int_equal(facts.source, 0);
     rules.by_username = rules.by_client_id = true;
     assert_int_equal(source_of("c", SIXTEEN), 'u');
     assert_int_equal(source_of("c", NULL), 'c');
 }
 
-static void gives_nobody_a_role_unasked(void **state)
+static void gives_nobody_a_role_unauthenticated(void **state)
 {
     static const struct {
         const char *client_id, *username;
@@ -182,7 +182,7 @@ static void gives_nobody_a_role_unasked(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct role_facts facts;
-        role_unasked(&rules, &services, rows[i].client_id, rows[i].username, &facts);
+        role_unauthenticated(&rules, &services, rows[i].client_id, rows[i].username, &facts);
         require(facts.role == ROLE_READER && facts.service == NULL, "row %zu", i);
         require(facts.admitted == rows[i].admitted, "row %zu", i);
         require(facts.source == rows[i].source, "row %zu", i);
@@ -341,7 +341,7 @@ static void opens_wildcards_to_everybody(void **state)
         {"reactions/#", "nnnnnn"}, {"#", "nnynyn"},          {"+/x", "nnynyn"},
     };
     (void)state;
-    rules.open_wildcards = true;
+    rules.allow_wildcards = true;
     check(rows, COUNT_OF(rows), may_subscribe);
 }
 
@@ -396,7 +396,7 @@ int main(void)
         cmocka_unit_test_setup(admits_connections, begin),
         cmocka_unit_test_setup(knows_readers_as_the_deployment_wants, begin),
         cmocka_unit_test_setup(takes_a_readers_password_for_a_token, begin),
-        cmocka_unit_test_setup(gives_nobody_a_role_unasked, begin),
+        cmocka_unit_test_setup(gives_nobody_a_role_unauthenticated, begin),
         cmocka_unit_test_setup(lets_each_role_write_its_own, begin),
         cmocka_unit_test_setup(delivers_to_whom_it_concerns, begin),
         cmocka_unit_test_setup(lets_each_role_subscribe, begin),

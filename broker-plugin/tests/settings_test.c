@@ -28,7 +28,7 @@ static void has_defaults(void **state)
     assert_string_equal(settings.kind_table.name[1], "like");
     assert_string_equal(settings.kind_table.name[7], "wow");
     assert_string_equal(settings.topic_prefix, "");
-    assert_false(settings.open_wildcards);
+    assert_false(settings.allow_wildcards);
     assert_false(settings.auto_id_may_react);
     assert_int_equal(settings.max_subscriptions, 256);
     assert_true(settings.by_username);
@@ -69,7 +69,7 @@ static void takes_what_is_right(void **state)
         {"kinds", "up,down"},
         {"topic_prefix", "news/"},
         {"topic_prefix", ""},
-        {"open_wildcards", "on"},
+        {"allow_wildcards", "on"},
         {"auto_id_may_react", "true"},
         {"max_subscriptions", "65536"},
         {"identities", "client_id,username"},
@@ -78,7 +78,7 @@ static void takes_what_is_right(void **state)
         {"reader_burst", "1"},
         {"address_rate", "1000000"},
         {"connect_burst", "1000000"},
-        {"proxies", ""},
+        {"trusted_proxies", ""},
         {"auto_create", "off"},
         {"auto_create_rate", "1"},
         {"max_articles", "1000000"},
@@ -94,7 +94,7 @@ static void takes_what_is_right(void **state)
     assert_true(settings.by_client_id);
     assert_int_equal(load_with("limits", "off"), 0);
     assert_false(settings.limits);
-    assert_int_equal(load_with("proxies", "10.0.0.0/8,2001:db8::1"), 0);
+    assert_int_equal(load_with("trusted_proxies", "10.0.0.0/8,2001:db8::1"), 0);
     assert_int_equal(settings.proxy_nets.n, 2);
     assert_int_equal(settings.proxy_nets.net[1].bits, 128);
 }
@@ -150,7 +150,7 @@ static void names_what_is_wrong(void **state)
         {"kinds", "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p", "15"},
         {"topic_prefix", "news", "end with /"},
         {"topic_prefix", "#/", "end with /"},
-        {"open_wildcards", "perhaps", "on or off"},
+        {"allow_wildcards", "perhaps", "on or off"},
         {"auto_id_may_react", "", "on or off"},
         {"max_subscriptions", "0", "1 to 65536"},
         {"max_subscriptions", "65537", "1 to 65536"},
@@ -170,7 +170,7 @@ static void names_what_is_wrong(void **state)
         {"address_burst", "", "1 to 1000000"},
         {"connect_rate", "fast", "1 to 1000000"},
         {"connect_burst", "-1", "1 to 1000000"},
-        {"proxies", "10.0.0.1/8", "networks"},
+        {"trusted_proxies", "10.0.0.1/8", "networks"},
         {"auto_create", "sometimes", "on or off"},
         {"auto_create_rate", "0", "1 to 1000000"},
         {"max_articles", "1000001", "1 to 1000000"},

@@ -5,7 +5,7 @@
 
 /* --- packing --- */
 
-static const struct spool_identity identity = {
+static const struct ring_identity identity = {
     .shard = 3,
     .ring_id = 0x1122334455667788,
     .edge_id = 0x99aabbccddeeff01,

@@ -1,20 +1,20 @@
 #include "unit.h"
 
-#include "ring.h"
 #include "source.h"
+#include "test_ring.h"
 
 /* A small ring with a producer of ours, and sources over it. */
 struct world {
-    struct ring ring;
-    struct spool_producer producer;
-    struct spool_identity identity;
+    struct test_ring ring;
+    struct ring_producer producer;
+    struct ring_identity identity;
 };
 
 static void setup(struct world *world)
 {
-    world->ring = ring_new(4096);
-    world->producer = ring_producer(&world->ring);
-    world->identity = ring_identity(4096);
+    world->ring = test_ring_new(4096);
+    world->producer = test_ring_producer(&world->ring);
+    world->identity = test_ring_identity(4096);
 }
 
 /* Records of 64 and 112 bytes, so that some fillers are needed. */
@@ -29,7 +29,7 @@ static bool append(struct world *world, uint64_t reader)
                             .client_id_bytes = reader % 3 == 0 ? 23 : 0,
                             .correlation = (const unsigned char *)"0123456789",
                             .correlation_bytes = reader % 3 == 0 ? 10 : 0};
-    return spool_append(&world->producer, &record) == 0;
+    return ring_producer_append(&world->producer, &record) == 0;
 }
 
 static struct source *open_source(struct world *world, bool old)
@@ -71,7 +71,7 @@ static void test_current(void **state)
     uint64_t end = record.position + record_bytes(&record);
     source_acknowledged(source, (struct batch_point){end, 3});
     source_release(source, (struct batch_point){end, 3});
-    assert_int_equal(spool_applied_position(world.ring.memory), end);
+    assert_int_equal(ring_applied_position(world.ring.memory), end);
     assert_waiting(source, 2, world.producer.write - end);
     struct apply_ring ring = source_ring(source);
     assert_false(ring.old);
@@ -83,7 +83,7 @@ static void test_current(void **state)
     assert_int_equal(record.reader, 3);
     assert_int_equal(source_seek(source, end + 16), -1);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 /* Many laps; a second source opened in their midst goes on where the first had an acknowledgement.
@@ -113,7 +113,7 @@ static void test_current_wraps_and_opens_again(void **state)
     }
     assert_true(source_ring(source).oldest > 0);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 /* What was acknowledged and is not released still waits: the next process that opens the ring gets
@@ -132,7 +132,7 @@ static void test_acknowledged_but_not_released(void **state)
     source_release(source, (struct batch_point){48, 1});
     source_acknowledged(source, (struct batch_point){192, 4});
     assert_int_equal(source_ring(source).acknowledged, 192);
-    assert_int_equal(spool_applied_position(world.ring.memory), 48);
+    assert_int_equal(ring_applied_position(world.ring.memory), 48);
     assert_waiting(source, 4, 192);
     assert_int_equal(source_seek(source, 192), 0); /* Redis has all that was acknowledged */
     assert_waiting(source, 4, 192);
@@ -146,7 +146,7 @@ static void test_acknowledged_but_not_released(void **state)
     assert_int_equal(source_ring(source).acknowledged, 96);
     assert_waiting(source, 3, 144);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 /* A ring that is opened anew in its midst, where the record before is gone: how many came before is
@@ -177,7 +177,7 @@ static void test_opens_at_its_oldest_record(void **state)
     source = open_source(&world, false);
     assert_waiting(source, kept, write - oldest);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 static void test_old(void **state)
@@ -222,7 +222,7 @@ static void test_old(void **state)
     assert_int_equal(source_next(source, &record), 0);
     assert_int_equal(source_damaged(source), 0);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 /* A position before a filler, where no record begins, is a position all the same. */
@@ -231,19 +231,19 @@ static void test_old_before_a_filler(void **state)
     (void)state;
     struct world world;
     struct record record;
-    struct spool_consumer consumer;
+    struct ring_consumer consumer;
     uint64_t end = 0, n = 0, before_filler = 0;
     setup(&world);
-    consumer = ring_consumer(&world.ring);
+    consumer = test_ring_consumer(&world.ring);
     for (uint64_t i = 0; i < 200; i++) {
         assert_true(append(&world, i));
-        assert_int_equal(spool_take(&consumer, &record), 1);
+        assert_int_equal(ring_consumer_next(&consumer, &record), 1);
         if (record.position != end) {
             before_filler = end;
             n = i;
         }
         end = record.position + record_bytes(&record);
-        spool_applied(&consumer, end);
+        ring_consumer_applied(&consumer, end);
     }
     assert_true(before_filler > 0);
     struct source *source = open_source(&world, true);
@@ -253,7 +253,7 @@ static void test_old_before_a_filler(void **state)
     assert_int_equal(source_next(source, &record), 1);
     assert_int_equal(record.reader, n);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 static void test_old_with_damage(void **state)
@@ -264,7 +264,7 @@ static void test_old_with_damage(void **state)
     setup(&world);
     for (uint64_t i = 0; i < 10; i++)
         assert_true(append(&world, i * 3 + 1)); /* 64 bytes each */
-    ring_data(&world.ring)[64 * 4 + 30] ^= 1;
+    test_ring_data(&world.ring)[64 * 4 + 30] ^= 1;
     struct source *source = open_source(&world, true);
     assert_int_equal(source_scan(source), 0);
     assert_int_equal(source_damaged(source), 1);
@@ -273,7 +273,7 @@ static void test_old_with_damage(void **state)
         assert_int_equal(source_next(source, &record), 1);
     assert_int_equal(source_next(source, &record), 0);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 /* Gone bad after it was scanned: counted once, however often the ring is gone through again. */
@@ -287,7 +287,7 @@ static void test_old_that_goes_bad(void **state)
         assert_true(append(&world, i * 3 + 1)); /* 48 bytes each */
     struct source *source = open_source(&world, true);
     assert_int_equal(source_scan(source), 0);
-    ring_data(&world.ring)[48 * 4 + 30] ^= 1;
+    test_ring_data(&world.ring)[48 * 4 + 30] ^= 1;
     for (int round = 0; round < 3; round++) {
         assert_int_equal(source_seek(source, 0), 0);
         for (uint64_t i = 0; i < 10; i++) {
@@ -301,7 +301,7 @@ static void test_old_that_goes_bad(void **state)
         assert_int_equal(source_damaged(source), 1);
     }
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 /* What a header claims after a power loss is no more than a ring holds. */
@@ -318,7 +318,7 @@ static void test_old_claims_no_more_than_its_capacity(void **state)
     bytes_put_u64(world.ring.memory + RING_WRITE, 4096 + 48);
     assert_waiting(source, 0, 4096);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 /* Nobody asked how many wait while the ring was gone through several times. */
@@ -343,7 +343,7 @@ static void test_counts_after_many_laps(void **state)
     source_waiting(source, &records, &bytes);
     assert_int_equal(records, 3);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 /* A record given back keeps its place: one of another sequence in it is damage. */
@@ -361,10 +361,10 @@ static void test_back_keeps_the_sequence(void **state)
     struct record forged = record;
     forged.sequence--;
     source_back(source, &record);
-    record_write(&forged, RING_ID, ring_data(&world.ring) + forged.position);
+    record_write(&forged, RING_ID, test_ring_data(&world.ring) + forged.position);
     assert_int_equal(source_next(source, &record), -1);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 static void test_old_without_a_record(void **state)
@@ -381,7 +381,7 @@ static void test_old_without_a_record(void **state)
     assert_int_equal(source_next(source, &record), 0);
     assert_waiting(source, 0, 0);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 static void test_damage_in_the_current_ring(void **state)
@@ -393,12 +393,12 @@ static void test_damage_in_the_current_ring(void **state)
     assert_true(append(&world, 1));
     assert_true(append(&world, 1));
     struct source *source = open_source(&world, false);
-    ring_data(&world.ring)[64 + 30] ^= 1;
+    test_ring_data(&world.ring)[64 + 30] ^= 1;
     assert_int_equal(source_next(source, &record), 1);
     assert_int_equal(source_next(source, &record), -1);
     assert_int_equal(source_next(source, &record), -1);
     source_free(source);
-    ring_free(&world.ring);
+    test_ring_free(&world.ring);
 }
 
 int main(void)

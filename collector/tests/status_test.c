@@ -18,6 +18,7 @@ static void test_members(void **state)
         .ready = false,
         .producer = true,
         .reason = "store: a \"quoted\" reason",
+        .refuses = "clock: bad",
         .at_ms = 1795510800123,
         .edge = 0x0f3c000000000001,
         .store = 0x00b1d00000000002,
@@ -68,6 +69,7 @@ static void test_members(void **state)
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "producer")));
     assert_true(cJSON_IsFalse(cJSON_GetObjectItem(json, "redis")));
     assert_string_equal(cJSON_GetObjectItem(json, "reason")->valuestring, status.reason);
+    assert_string_equal(cJSON_GetObjectItem(json, "refuses")->valuestring, status.refuses);
     assert_string_equal(cJSON_GetObjectItem(json, "edge")->valuestring, "0f3c000000000001");
     assert_string_equal(cJSON_GetObjectItem(json, "store")->valuestring, "00b1d00000000002");
     const cJSON *refused = cJSON_GetObjectItem(json, "refused");

@@ -23,10 +23,10 @@ static struct store a_store(void)
     return store;
 }
 
-static struct spool_identity a_ring(const char *kinds)
+static struct ring_identity a_ring(const char *kinds)
 {
-    struct spool_identity ring = {.shard = 3, .shards = 8, .ring_id = 5};
-    for (int i = 0; i < SPOOL_FINGERPRINT_BYTES; i++)
+    struct ring_identity ring = {.shard = 3, .shards = 8, .ring_id = 5};
+    for (int i = 0; i < RING_FINGERPRINT_BYTES; i++)
         ring.fingerprint[i] = (unsigned char)(i + 1);
     assert_int_equal(kind_table_parse(&ring.kinds, kinds, NULL, 0), 0);
     return ring;
@@ -35,7 +35,7 @@ static struct spool_identity a_ring(const char *kinds)
 static struct store_rings rings_of(const char *kinds, uint64_t applied)
 {
     struct store_rings rings;
-    struct spool_identity ring = a_ring(kinds);
+    struct ring_identity ring = a_ring(kinds);
     store_rings_init(&rings);
     store_rings_add(&rings, &ring, 0);
     store_rings_add(&rings, &ring, applied);
@@ -74,7 +74,7 @@ static void test_rings_of_several_stores(void **state)
     (void)state;
     struct store store = a_store();
     struct store_rings rings = rings_of("like", HERE);
-    struct spool_identity ring = a_ring("like");
+    struct ring_identity ring = a_ring("like");
     store_rings_add(&rings, &ring, ELSEWHERE);
     judge(&store, &rings, false, STORE_HOLD, "--adopt");
     judge(&store, &rings, true, STORE_SERVE, "");
@@ -105,7 +105,7 @@ static void test_rings_that_do_not_agree(void **state)
 {
     (void)state;
     struct store store = a_store();
-    struct spool_identity ring = a_ring("like");
+    struct ring_identity ring = a_ring("like");
     struct store_rings rings = rings_of("like", 0);
     ring.fingerprint[7]++;
     store_rings_add(&rings, &ring, 0);
@@ -132,7 +132,7 @@ static void test_kinds(void **state)
     judge(&store, &rings, false, STORE_HOLD, "kind");
     judge(&none, &rings, false, STORE_MAKE, "");
     /* Two rings of different configurations, more than 15 together. */
-    struct spool_identity more = a_ring("o,p");
+    struct ring_identity more = a_ring("o,p");
     store_rings_add(&rings, &more, 0);
     judge(&none, &rings, false, STORE_HOLD, "kind");
     /* An id that was given stays given, though the one before it is unknown. */
@@ -145,7 +145,7 @@ static void test_maps_kinds_by_name(void **state)
 {
     (void)state;
     struct store store = a_store();
-    struct spool_identity ring = a_ring("sad,like");
+    struct ring_identity ring = a_ring("sad,like");
     uint8_t ids[KIND_MAX + 1];
     assert_int_equal(store_map(&store, &ring.kinds, ids), 0);
     assert_int_equal(ids[0], 0);

@@ -25,7 +25,8 @@ static void whole_status(void **state)
     (void)state;
     assert_int_equal(
         parse(
-            "{\"online\":true,\"ready\":true,\"reason\":\"\",\"at_ms\":1795510800123,\"edge\":"
+            "{\"online\":true,\"ready\":true,\"reason\":\"\",\"refuses\":\"clock: "
+            "bad\",\"at_ms\":1795510800123,\"edge\":"
             "\"0f3c\",\"store\":\"9b1d000000000003\",\"producer\":true,\"redis\":true,\"clock_skew_"
             "ms\":-12,\"admitted\":120,"
             "\"refused\":{\"bad_topic\":1,\"forbidden\":11},\"refusal_receipts_dropped\":2,"
@@ -39,6 +40,7 @@ static void whole_status(void **state)
         0);
     assert_true(status.online && status.ready && status.producer);
     assert_string_equal(status.reason, "");
+    assert_string_equal(status.refuses, "clock: bad");
     assert_string_equal(status.store, "9b1d000000000003");
     assert_true(status.clock_skew_ms == -12 && status.admitted == 120 && status.applied == 119);
     assert_true(status.refused[REASON_BAD_TOPIC] == 1 && status.refused[REASON_FORBIDDEN] == 11 &&

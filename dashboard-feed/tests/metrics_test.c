@@ -23,8 +23,10 @@ static struct named said[MAX_METRICS], listed[MAX_METRICS];
 static size_t said_n, listed_n;
 static struct collector_status collector = {
     .online = true, .ready = true, .clock_skew_ms = -1500, .admitted = 123456789012.0, .n = 2};
-static struct metrics metrics = {
-    .started_at_s = 1795510800.5, .collector = &collector, .creation = {.heard = true}};
+static struct metrics metrics = {.started_at_s = 1795510800.5,
+                                 .topic_prefix = "news/",
+                                 .collector = &collector,
+                                 .creation = {.heard = true}};
 
 static char *text_of(const struct metrics *of)
 {

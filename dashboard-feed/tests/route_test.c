@@ -38,6 +38,7 @@ static void known_paths(void **state)
     assert_string_equal(route.file, "tally.js");
     expect("/metrics", NULL, ROUTE_METRICS);
     expect("/healthz", NULL, ROUTE_HEALTH);
+    expect("/readyz", NULL, ROUTE_READY);
 }
 
 static void pages_for_frames(void **state)

@@ -12,8 +12,7 @@ static struct visitors visitors;
 
 static struct visitor *enter(unsigned char last)
 {
-    const unsigned char address[16] = {[15] = last};
-    struct visitor *visitor = visitors_enter(&visitors, address);
+    struct visitor *visitor = visitors_enter(&visitors, last, false);
     assert_non_null(visitor);
     return visitor;
 }
@@ -89,11 +88,45 @@ static void the_heaviest_has_the_most_connections(void **state)
     assert_null(visitors_heaviest(&visitors));
 }
 
+static void one_that_rests_has_no_turn(void **state)
+{
+    struct visitor *tired = enter(1), *one = enter(2);
+    struct visitors_request plain, list, honest;
+    (void)state;
+    wait_for(&plain, tired, 0);
+    wait_for(&list, tired, 1);
+    wait_for(&honest, one, 0);
+    tired->resting = true;
+    assert_ptr_equal(visitors_next(&visitors), &honest);
+    assert_null(visitors_next(&visitors));
+    tired->resting = false;
+    assert_ptr_equal(visitors_next(&visitors), &plain);
+    assert_ptr_equal(visitors_next(&visitors), &list);
+    visitors_looked_up(tired, 1);
+    visitors_leave(&visitors, tired);
+    visitors_leave(&visitors, one);
+}
+
+static void a_proxy_is_not_its_network(void **state)
+{
+    struct visitor *network = enter(1);
+    struct visitor *proxy = visitors_enter(&visitors, 1, true);
+    (void)state;
+    assert_non_null(proxy);
+    assert_ptr_not_equal(proxy, network);
+    assert_ptr_equal(visitors_enter(&visitors, 1, true), proxy);
+    visitors_leave(&visitors, proxy);
+    visitors_leave(&visitors, proxy);
+    visitors_leave(&visitors, network);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_take_turns),
         cmocka_unit_test(lookups_are_bounded_for_each),
+        cmocka_unit_test(a_proxy_is_not_its_network),
+        cmocka_unit_test(one_that_rests_has_no_turn),
         cmocka_unit_test(the_heaviest_has_the_most_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -517,7 +517,7 @@ const [open, , subscribe] = mqtt(
     setHeard(live);
     live
       ? sayState('live', 'Live')
-      : sayState('refused', 'The broker lets only the newsroom watch all articles: its option open_wildcards is off.');
+      : sayState('refused', 'The broker lets only the newsroom watch all articles: its option allow_wildcards is off.');
   },
   (what) => console.warn('Tally: refused', what),
 );

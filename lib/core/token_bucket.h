@@ -1,7 +1,7 @@
 /* A token bucket: tokens accrue at a constant rate up to a maximum, and each unit of work takes
  * one. Time comes in, in milliseconds of a clock that never goes back. Pure; one thread.
  *
- * broker-plugin/limit.h has token buckets of another shape: eight bytes each, for many keys. */
+ * core/limit.h has token buckets of another shape: eight bytes each, for many keys. */
 #ifndef TALLY_CORE_TOKEN_BUCKET_H
 #define TALLY_CORE_TOKEN_BUCKET_H
 

@@ -22,8 +22,8 @@
     5 /* the least that libmosquitto allows; a silent broker is noticed within twice that */
 #define CONNACK_WAIT_S 5
 #define PAUSE_MIN_MS 100
-#define PAUSE_MAX_MS 5000
-#define STEADY_S 5 /* after a connection this long, the next pause is the shortest again */
+#define PAUSE_MAX_MS 500 /* the broker may be back at any moment */
+#define STEADY_S 5       /* after a connection this long, the next pause is the shortest again */
 #define BACKED_UP_BYTES (256 * 1024) /* held in memory, beyond what the kernel has taken */
 #define FLUSH_MS 500                 /* at most, before DISCONNECT */
 

@@ -1,5 +1,5 @@
 /* A libmosquitto connection (MQTT 5) on a libevent loop. Reconnects by itself with a growing pause
- * (0.1 to 5 s) and jitter. Loop thread only. Owns the mosquitto client. */
+ * (0.1 to 0.5 s) and jitter. Loop thread only. Owns the mosquitto client. */
 #ifndef TALLY_DAEMON_MQTT_LINK_H
 #define TALLY_DAEMON_MQTT_LINK_H
 

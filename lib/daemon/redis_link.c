@@ -27,7 +27,7 @@
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 500          /* the primary may be back at any moment */
 #define BLOCKED_PAUSE_MAX_MS 5000 /* after an attempt that blocked the loop */
-#define CONNECT_MAX_MS 2000       /* to connect, authenticate and report the role */
+#define CONNECT_MAX_MS 1000       /* to connect, authenticate and report the role */
 #define ROLE_EVERY_MS 1000
 #define SELDOM_MS 2000 /* between two drops for an answer that another server might not give */
 #define STEADY_MS 1000 /* after a connection this long, the next pause is the shortest again */

@@ -1,3 +1,4 @@
+/* The edge file: its bytes, locks and counters. */
 #include "spool/spool_edge.h"
 
 #include "core/bytes.h"

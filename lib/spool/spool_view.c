@@ -1,8 +1,13 @@
+/* Reads a spool in use, from outside: maps all of it read-only, and compares rings with positions.
+ */
 #include "spool/spool_view.h"
 
 #include "core/error.h"
+#include "spool/ring.h"
+#include "spool/ring_consumer.h"
+#include "spool/ring_file.h"
+#include "spool/ring_scan.h"
 #include "spool/spool_edge.h"
-#include "spool/spool_ring.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,8 +22,8 @@
 
 struct mapped {
     struct spool_view_ring ring;
-    struct spool_ring file;
-    struct spool_identity identity;
+    struct ring_file file;
+    struct ring_identity identity;
 };
 
 struct spool_view {
@@ -37,18 +42,18 @@ static int add_ring(struct spool_view *view, const char *name, uint32_t shard, u
     if (view->n == SPOOL_VIEW_RINGS_MAX)
         return error_say(error, error_bytes, "more rings than there can be");
     *one = (struct mapped){.ring = {.shard = shard, .ring_id = ring_id, .old = old}};
-    if (spool_ring_look(&one->file, view->fd, name, error, error_bytes) != 0)
+    if (ring_file_look(&one->file, view->fd, name, error, error_bytes) != 0)
         return -1;
     view->n++;
-    if (spool_identify(one->file.memory, one->file.bytes, &one->identity, NULL, 0) != 0 ||
+    if (ring_identify(one->file.memory, one->file.bytes, &one->identity, NULL, 0) != 0 ||
         one->identity.shard != shard || one->identity.edge_id != view->edge.id) {
         one->ring.damaged = true;
         return 0;
     }
     one->ring.ring_id = one->identity.ring_id;
-    one->ring.write = spool_write_position(one->file.memory);
-    one->ring.applied = spool_applied_position(one->file.memory);
-    one->ring.store_id = spool_store_id(one->file.memory);
+    one->ring.write = ring_write_position(one->file.memory);
+    one->ring.applied = ring_applied_position(one->file.memory);
+    one->ring.store_id = ring_store_id(one->file.memory);
     return 0;
 }
 
@@ -69,7 +74,7 @@ static int each_old(const struct spool_view *view,
         return -1;
     }
     for (struct dirent *entry; answer == 0 && (entry = readdir(entries)) != NULL;)
-        if (spool_ring_parse_name(entry->d_name, "old", &shard, &ring_id))
+        if (ring_file_parse_name(entry->d_name, "old", &shard, &ring_id))
             answer = fn(user, entry->d_name, shard, ring_id);
     closedir(entries);
     return answer;
@@ -90,10 +95,10 @@ static int add_old(void *user, const char *name, uint32_t shard, uint64_t ring_i
 static int map_all(struct spool_view *view, char *error, size_t error_bytes)
 {
     struct adding adding = {view, error, error_bytes};
-    char name[SPOOL_RING_NAME_BYTES];
+    char name[RING_FILE_NAME_BYTES];
     for (uint32_t shard = 0; shard < view->edge.shards; shard++) {
         view->generation[shard] = spool_edge_generation(&view->edge, shard);
-        spool_ring_name(name, shard);
+        ring_file_name(name, shard);
         if (add_ring(view, name, shard, 0, false, error, error_bytes) != 0 && errno != ENOENT)
             return -1;
     }
@@ -137,7 +142,7 @@ void spool_view_free(struct spool_view *view)
     if (view == NULL)
         return;
     for (size_t i = 0; i < view->n; i++)
-        spool_ring_unmap(&view->of[i].file);
+        ring_file_unmap(&view->of[i].file);
     spool_edge_close(&view->edge);
     if (view->fd >= 0)
         close(view->fd);
@@ -162,7 +167,7 @@ static bool note_writes(struct spool_view *view)
         struct spool_view_ring *ring = &view->of[i].ring;
         if (ring->damaged)
             continue;
-        uint64_t write = spool_write_position(view->of[i].file.memory);
+        uint64_t write = ring_write_position(view->of[i].file.memory);
         same = same && write == ring->write;
         ring->write = write;
     }
@@ -226,14 +231,14 @@ const struct spool_view_ring *spool_view_ring(const struct spool_view *view, siz
 static int compare_current(const struct mapped *one, uint64_t position, uint64_t sequence,
                            struct spool_view_rest *out)
 {
-    struct spool_consumer walk;
+    struct ring_consumer walk;
     struct record record;
     uint64_t expected = sequence, write = one->ring.write;
     if (position > write) {
         out->beyond = true;
         return 0;
     }
-    if (spool_consumer_open(&walk, one->file.memory, one->file.bytes, NULL, 0) != 0) {
+    if (ring_consumer_open(&walk, one->file.memory, one->file.bytes, NULL, 0) != 0) {
         out->between = true;
         return 0;
     }
@@ -244,7 +249,7 @@ static int compare_current(const struct mapped *one, uint64_t position, uint64_t
     walk.write_seen = write;
     out->end = sequence;
     while (walk.next < write) {
-        if (spool_take(&walk, &record) != 1) {
+        if (ring_consumer_next(&walk, &record) != 1) {
             out->between = true;
             break;
         }
@@ -259,7 +264,7 @@ static int compare_current(const struct mapped *one, uint64_t position, uint64_t
         expected = out->end = record.sequence + 1;
     }
     /* Records that are not freed were not overwritten. */
-    return spool_read_position(one->file.memory) > from ? -1 : 0;
+    return ring_read_position(one->file.memory) > from ? -1 : 0;
 }
 
 struct scanning {
@@ -278,8 +283,8 @@ static void compare_old(const struct mapped *one, uint64_t position, uint64_t se
                         struct spool_view_rest *out)
 {
     struct scanning scanning = {.position = position};
-    struct spool_scan found;
-    if (spool_scan(one->file.memory, one->file.bytes, count_behind, &scanning, &found) != 0) {
+    struct ring_scan found;
+    if (ring_scan(one->file.memory, one->file.bytes, count_behind, &scanning, &found) != 0) {
         out->between = true;
         return;
     }

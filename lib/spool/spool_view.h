@@ -4,7 +4,7 @@
 #ifndef TALLY_SPOOL_SPOOL_VIEW_H
 #define TALLY_SPOOL_SPOOL_VIEW_H
 
-#include "spool/spool_file.h"
+#include "spool/spool.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -244,7 +244,7 @@ test('a broker that forbids the wildcard is quoted in words', async (t) => {
   const { context, broker } = await setUp(t, {});
   broker.suback = (filter) => (filter.startsWith('totals/') ? 0x87 : 0);
   const page = await openDashboard(context);
-  await until(async () => assert.match(await page.locator('#state').innerText(), /only the newsroom.*open_wildcards/));
+  await until(async () => assert.match(await page.locator('#state').innerText(), /only the newsroom.*allow_wildcards/));
   assert.equal(await page.locator('#empty').innerText(), 'No reaction has come yet.');
 });
 

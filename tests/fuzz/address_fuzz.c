@@ -1,6 +1,6 @@
 /* Client addresses and lists of networks. What is read is read the same when inet_ntop writes it; a
  * network contains its own address and no other /64 by its key. */
-#include "address.h"
+#include "core/address.h"
 #include "fuzz.h"
 
 #include <arpa/inet.h>

@@ -5,11 +5,12 @@
 
 #include "core/bytes.h"
 #include "core/crc32c.h"
+#include "core/record.h"
 #include "fuzz.h"
-#include "spool/spool.h"
+#include "spool/ring.h"
 
 #define RING_CAPACITY 4096u
-#define RING_BYTES (SPOOL_HEADER_BYTES + RING_CAPACITY)
+#define RING_BYTES (RING_HEADER_BYTES + RING_CAPACITY)
 #define RING_CRC_AT 336u
 
 enum ring_fit {
@@ -23,7 +24,7 @@ static inline void ring_fit_records(unsigned char *memory)
     unsigned char seed[8];
     memcpy(seed, memory + 32, sizeof seed);
     for (size_t offset = 0; offset + RECORD_FILLER_BYTES <= RING_CAPACITY;) {
-        unsigned char *in = memory + SPOOL_HEADER_BYTES + offset;
+        unsigned char *in = memory + RING_HEADER_BYTES + offset;
         size_t length = bytes_get_u16(in + 4);
         if (length == 0 && bytes_get_u64(in + 8) != 0)
             length = RECORD_FILLER_BYTES;
@@ -38,12 +39,12 @@ static inline void ring_fit_records(unsigned char *memory)
 }
 
 /* The input is a list of patches: where (u16), how many bytes (u8), the bytes. */
-static inline void ring_lay_out(unsigned char *memory, const struct spool_identity *identity,
+static inline void ring_lay_out(unsigned char *memory, const struct ring_identity *identity,
                                 unsigned fit, struct fuzz_input *in)
 {
     memset(memory, 0, RING_BYTES);
     if (fit & RING_FORMATTED)
-        spool_format(memory, identity);
+        ring_format(memory, identity);
     while (in->left > 0) {
         size_t at = fuzz_number(in, 2) % RING_BYTES, n = fuzz_number(in, 1);
         fuzz_take(in, memory + at, n < RING_BYTES - at ? n : RING_BYTES - at);
@@ -54,7 +55,7 @@ static inline void ring_lay_out(unsigned char *memory, const struct spool_identi
         ring_fit_records(memory);
 }
 
-static inline void ring_identity(struct spool_identity *identity)
+static inline void ring_identity(struct ring_identity *identity)
 {
     memset(identity, 0, sizeof *identity);
     identity->capacity_bytes = RING_CAPACITY;

@@ -56,7 +56,7 @@ static void check_filter(const struct role_rules *rules, const char *filter)
         int n = 0;
         for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++)
             n += matches(seen, rules->prefix, wide[i]);
-        if (role == ROLE_READER && !rules->open_wildcards)
+        if (role == ROLE_READER && !rules->allow_wildcards)
             FUZZ_CHECK(n <= 1 && strpbrk(seen, "+#") == NULL);
     }
 }
@@ -100,15 +100,16 @@ static void check_connect(const struct role_rules *rules, const char *client_id,
                           const char *username)
 {
     static const struct services none;
-    struct role_facts facts = {0}, unasked;
+    struct role_facts facts = {0}, unauthenticated;
     const char *why = role_connect(rules, &none, client_id, username, NULL, &facts);
-    role_unasked(rules, &none, client_id, username, &unasked);
-    FUZZ_CHECK(facts.admitted == (why == NULL) && facts.service == NULL && unasked.service == NULL);
-    FUZZ_CHECK(facts.role == ROLE_READER && unasked.role == ROLE_READER);
+    role_unauthenticated(rules, &none, client_id, username, &unauthenticated);
+    FUZZ_CHECK(facts.admitted == (why == NULL) && facts.service == NULL &&
+               unauthenticated.service == NULL);
+    FUZZ_CHECK(facts.role == ROLE_READER && unauthenticated.role == ROLE_READER);
     check_token(rules, client_id, username, &facts);
     if (why != NULL)
         return;
-    FUZZ_CHECK(unasked.admitted && unasked.source == facts.source);
+    FUZZ_CHECK(unauthenticated.admitted && unauthenticated.source == facts.source);
     FUZZ_CHECK(strlen(client_id) <= 128 && strpbrk(client_id, "+#/") == NULL &&
                strncmp(client_id, "tally-", 6) != 0);
 }
@@ -119,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     unsigned how = (unsigned)fuzz_number(&in, 1);
     char *line = fuzz_line(&in), *more = fuzz_line(&in);
     struct role_rules rules = {.prefix = how & 1 ? "news/de/" : "",
-                               .open_wildcards = (how & 2) != 0,
+                               .allow_wildcards = (how & 2) != 0,
                                .auto_id_may_react = (how & 4) != 0,
                                .by_token = (how & 16) != 0,
                                .by_username = true,

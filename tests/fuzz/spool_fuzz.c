@@ -2,8 +2,11 @@
  * start. The broker always gets a ring that can be written; what was in the damaged one is in an
  * old one, and is scanned. */
 #include "ring_layout.h"
+#include "spool/ring_consumer.h"
+#include "spool/ring_scan.h"
+#include "spool/spool_consumer.h"
 #include "spool/spool_edge.h"
-#include "spool/spool_file.h"
+#include "spool/spool_producer.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -55,51 +58,51 @@ static bool put_edge(struct fuzz_input *in, unsigned fit)
     return whole;
 }
 
-static void check_old(struct spool_dir *dir)
+static void check_old(struct spool *dir)
 {
-    struct spool_old old[8];
-    int n = spool_dir_list_old(dir, old, 8);
+    struct spool_consumer_old old[8];
+    int n = spool_consumer_list_old(dir, old, 8);
     FUZZ_CHECK(n >= 0 && n <= 1);
     for (int i = 0; i < n; i++) {
         void *memory;
         uint64_t bytes;
-        struct spool_scan scan;
-        if (spool_old_map(&old[i], &memory, &bytes, NULL, 0) != 0) {
-            FUZZ_CHECK(spool_dir_put_away(dir, &old[i]) >= 0);
+        struct ring_scan scan;
+        if (spool_consumer_map_old(&old[i], &memory, &bytes, NULL, 0) != 0) {
+            FUZZ_CHECK(spool_consumer_put_away(dir, &old[i]) >= 0);
             continue;
         }
-        (void)spool_scan(memory, bytes, NULL, NULL, &scan);
-        spool_old_unmap(memory, bytes);
-        FUZZ_CHECK(spool_old_delete(&old[i]) == 0);
+        (void)ring_scan(memory, bytes, NULL, NULL, &scan);
+        spool_consumer_unmap_old(memory, bytes);
+        FUZZ_CHECK(spool_consumer_delete_old(&old[i]) == 0);
     }
-    FUZZ_CHECK(spool_dir_list_old(dir, old, 8) == 0);
+    FUZZ_CHECK(spool_consumer_list_old(dir, old, 8) == 0);
 }
 
 static void check_consumer(void)
 {
-    struct spool_identity identity;
-    struct spool_consumer consumer;
+    struct ring_identity identity;
+    struct ring_consumer consumer;
     struct record record;
     void *memory;
     uint64_t bytes;
     bool retry, found = false;
-    struct spool_dir *dir = spool_dir_consume(folder, &retry, NULL, 0);
+    struct spool *dir = spool_consumer_open(folder, &retry, NULL, 0);
     FUZZ_CHECK(dir != NULL);
-    FUZZ_CHECK(spool_dir_ring(dir, 0, &memory, &bytes, &identity, NULL, 0) == 1);
-    FUZZ_CHECK(spool_consumer_open(&consumer, memory, bytes, NULL, 0) == 0);
-    for (int i = 0; i < 256 && spool_take(&consumer, &record) == 1; i++)
+    FUZZ_CHECK(spool_consumer_ring(dir, 0, &memory, &bytes, &identity, NULL, 0) == 1);
+    FUZZ_CHECK(ring_consumer_open(&consumer, memory, bytes, NULL, 0) == 0);
+    for (int i = 0; i < 256 && ring_consumer_next(&consumer, &record) == 1; i++)
         found = record.article_bytes == 3 && memcmp(record.article, "new", 3) == 0;
     FUZZ_CHECK(found); /* it is the last */
     check_old(dir);
-    spool_dir_free(dir);
+    spool_free(dir);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static unsigned char memory[RING_BYTES];
     struct fuzz_input in = {data, bytes};
-    struct spool_identity identity;
-    struct spool_dir_want want = {.shards = 1, .ring_bytes = RING_CAPACITY};
+    struct ring_identity identity;
+    struct spool_producer_want want = {.shards = 1, .ring_bytes = RING_CAPACITY};
     struct record record = {.article = "new", .article_bytes = 3, .kind = 1, .stamp = 1};
     char error[512] = "";
 
@@ -118,12 +121,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     ring_lay_out(memory, &identity, fit, &in);
     put("ring-0", memory, length);
 
-    struct spool_dir *dir = spool_dir_produce(folder, &want, error, sizeof error);
+    struct spool *dir = spool_producer_open(folder, &want, error, sizeof error);
     FUZZ_CHECK((dir != NULL) == whole && (dir != NULL) == (error[0] == '\0'));
     if (dir != NULL) {
-        struct spool_producer *producer = spool_dir_producer(dir, 0);
-        FUZZ_CHECK(producer != NULL && spool_append(producer, &record) == 0);
-        spool_dir_free(dir);
+        struct ring_producer *producer = spool_producer_ring(dir, 0);
+        FUZZ_CHECK(producer != NULL && ring_producer_append(producer, &record) == 0);
+        spool_free(dir);
         check_consumer();
     }
     remove_folder();

@@ -352,7 +352,7 @@ void broker_killed(const struct event_base *process)
 
 /* --- admission --- */
 
-static struct spool_producer *ring_of(void *user, uint32_t shard)
+static struct ring_producer *ring_of(void *user, uint32_t shard)
 {
     return files_producer((unsigned)(uintptr_t)user, shard);
 }
@@ -375,8 +375,8 @@ static void fill_admit(struct admit *admit, unsigned edge)
 static void tear(struct files_ring *file, const unsigned char *before)
 {
     unsigned char *now = file->memory;
-    memcpy(now, before, SPOOL_HEADER_BYTES);
-    for (uint64_t at = SPOOL_HEADER_BYTES; at < file->bytes; at += 8)
+    memcpy(now, before, RING_HEADER_BYTES);
+    for (uint64_t at = RING_HEADER_BYTES; at < file->bytes; at += 8)
         if (memcmp(now + at, before + at, 8) != 0 && dice_percent(&world.dice, 50))
             memcpy(now + at, before + at, 8);
 }
@@ -409,7 +409,7 @@ bool broker_admit(const struct broker_message *message, bool torn)
     snprintf(client, sizeof client, "web-%u", message->reader);
     snprintf(response, sizeof response, "receipts/web-%u", message->reader);
     memcpy(correlation, &message->send, sizeof correlation);
-    struct admit_wish wish = {
+    struct admit_request request = {
         .topic = topic,
         .payload = payload,
         .payload_bytes = strlen(payload),
@@ -428,7 +428,7 @@ bool broker_admit(const struct broker_message *message, bool torn)
     if (torn && file >= 0)
         memcpy(before, files[file].memory, files[file].bytes);
     uint64_t last = *admit.last_stamp;
-    admit_reaction(&admit, &wish, &verdict);
+    admit_reaction(&admit, &request, &verdict);
     if (verdict.reason != REASON_NONE) {
         count_refused(edge, message, verdict.reason);
         return false;

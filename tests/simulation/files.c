@@ -5,6 +5,7 @@
 
 #include "core/bytes.h"
 #include "core/error.h"
+#include "spool/ring_scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,10 +73,10 @@ static struct files_ring *of_memory(const void *memory)
 
 struct files_ring *files_find(uint64_t ring_id)
 {
-    struct spool_identity identity;
+    struct ring_identity identity;
     for (int i = 0; i < FILES_MAX; i++)
         if (files[i].used && (files[i].name == FILES_RING || files[i].name == FILES_OLD) &&
-            spool_identify(files[i].memory, files[i].bytes, &identity, NULL, 0) == 0 &&
+            ring_identify(files[i].memory, files[i].bytes, &identity, NULL, 0) == 0 &&
             identity.ring_id == ring_id)
             return &files[i];
     return NULL;
@@ -93,15 +94,15 @@ static bool step(int *steps)
     return true;
 }
 
-static void boot_id(unsigned edge, unsigned char out[SPOOL_BOOT_ID_BYTES])
+static void boot_id(unsigned edge, unsigned char out[RING_BOOT_ID_BYTES])
 {
-    memset(out, 0, SPOOL_BOOT_ID_BYTES);
+    memset(out, 0, RING_BOOT_ID_BYTES);
     out[0] = (unsigned char)(edge + 1);
     out[1] = (unsigned char)files_edge[edge].boot;
 }
 
 static void adopt(unsigned edge, unsigned shard, struct files_ring *file,
-                  const struct spool_producer *producer)
+                  const struct ring_producer *producer)
 {
     struct files_edge *own = &files_edge[edge];
     if (own->file[shard] >= 0)
@@ -111,9 +112,9 @@ static void adopt(unsigned edge, unsigned shard, struct files_ring *file,
     file->maps++;
 }
 
-static bool fits(unsigned edge, unsigned shard, const struct spool_identity *identity)
+static bool fits(unsigned edge, unsigned shard, const struct ring_identity *identity)
 {
-    unsigned char boot[SPOOL_BOOT_ID_BYTES];
+    unsigned char boot[RING_BOOT_ID_BYTES];
     boot_id(edge, boot);
     return identity->capacity_bytes == world.ring_bytes && identity->shard == shard &&
            identity->edge_id == files_edge[edge].edge.id &&
@@ -123,11 +124,11 @@ static bool fits(unsigned edge, unsigned shard, const struct spool_identity *ide
 static bool continue_ring(unsigned edge, unsigned shard)
 {
     struct files_ring *file = find_name(edge, shard, FILES_RING);
-    struct spool_identity identity;
-    struct spool_producer producer;
-    if (file == NULL || spool_identify(file->memory, file->bytes, &identity, NULL, 0) != 0 ||
-        !fits(edge, shard, &identity) || spool_rotate_wanted(file->memory) ||
-        spool_producer_open(&producer, file->memory, file->bytes, NULL, 0) != 0)
+    struct ring_identity identity;
+    struct ring_producer producer;
+    if (file == NULL || ring_identify(file->memory, file->bytes, &identity, NULL, 0) != 0 ||
+        !fits(edge, shard, &identity) || ring_rotation_wanted(file->memory) ||
+        ring_producer_open(&producer, file->memory, file->bytes, NULL, 0) != 0)
         return false;
     adopt(edge, shard, file, &producer);
     spool_edge_raise_generation(&files_edge[edge].edge, shard);
@@ -136,7 +137,7 @@ static bool continue_ring(unsigned edge, unsigned shard)
 
 static struct files_ring *make_ring(unsigned edge, unsigned shard)
 {
-    struct spool_identity identity = {
+    struct ring_identity identity = {
         .capacity_bytes = world.ring_bytes,
         .shard = shard,
         .shards = world.shards,
@@ -159,10 +160,10 @@ static struct files_ring *make_ring(unsigned edge, unsigned shard)
     file->shard = shard;
     file->maps = 0;
     file->id = identity.ring_id;
-    file->bytes = SPOOL_HEADER_BYTES + world.ring_bytes;
+    file->bytes = RING_HEADER_BYTES + world.ring_bytes;
     file->power_lost = false;
     memset(file->memory, 0, file->bytes);
-    spool_format(file->memory, &identity);
+    ring_format(file->memory, &identity);
     memcpy(file->disk, file->memory, file->bytes);
     return file;
 }
@@ -172,17 +173,17 @@ static struct files_ring *make_ring(unsigned edge, unsigned shard)
 static void retire(unsigned edge, unsigned shard, uint64_t *store_id)
 {
     struct files_ring *file = find_name(edge, shard, FILES_RING);
-    struct spool_identity identity;
-    struct spool_scan found;
+    struct ring_identity identity;
+    struct ring_scan found;
     uint64_t id = world_id();
     *store_id = 0;
     if (file == NULL)
         return;
-    if (spool_identify(file->memory, file->bytes, &identity, NULL, 0) == 0) {
+    if (ring_identify(file->memory, file->bytes, &identity, NULL, 0) == 0) {
         id = identity.ring_id;
-        *store_id = spool_store_id(file->memory);
-        if (spool_write_position(file->memory) == 0 &&
-            spool_scan(file->memory, file->bytes, NULL, NULL, &found) == 0 && found.records == 0)
+        *store_id = ring_store_id(file->memory);
+        if (ring_write_position(file->memory) == 0 &&
+            ring_scan(file->memory, file->bytes, NULL, NULL, &found) == 0 && found.records == 0)
             return;
     }
     file->name = FILES_OLD;
@@ -203,7 +204,7 @@ static void install(unsigned edge, unsigned shard, struct files_ring *file)
 static bool begin_ring(unsigned edge, unsigned shard, int *steps)
 {
     struct files_edge *own = &files_edge[edge];
-    struct spool_producer producer;
+    struct ring_producer producer;
     uint64_t store_id;
     char error[160];
     if (count_name(edge, shard, FILES_OLD) >= SPOOL_OLD_MAX)
@@ -214,14 +215,14 @@ static bool begin_ring(unsigned edge, unsigned shard, int *steps)
     if (!step(steps))
         return false;
     retire(edge, shard, &store_id);
-    spool_set_store_id(file->memory, store_id);
+    ring_set_store_id(file->memory, store_id);
     if (own->file[shard] >= 0)
         unmap(&files[own->file[shard]]);
     own->file[shard] = -1;
     if (!step(steps))
         return false;
     install(edge, shard, file);
-    if (spool_producer_open(&producer, file->memory, file->bytes, error, sizeof error) != 0)
+    if (ring_producer_open(&producer, file->memory, file->bytes, error, sizeof error) != 0)
         world_wrong("a new ring cannot be opened: %s", error);
     adopt(edge, shard, file, &producer);
     if (!step(steps))
@@ -259,7 +260,7 @@ bool files_tend(unsigned edge, int steps)
 {
     struct files_edge *own = &files_edge[edge];
     for (unsigned shard = 0; shard < world.shards; shard++)
-        if ((own->file[shard] < 0 || spool_rotate_wanted(files[own->file[shard]].memory)) &&
+        if ((own->file[shard] < 0 || ring_rotation_wanted(files[own->file[shard]].memory)) &&
             !begin_ring(edge, shard, &steps))
             return false;
     return true;
@@ -276,7 +277,7 @@ void files_producer_dies(unsigned edge)
     }
 }
 
-struct spool_producer *files_producer(unsigned edge, unsigned shard)
+struct ring_producer *files_producer(unsigned edge, unsigned shard)
 {
     struct files_edge *own = &files_edge[edge];
     return own->producer && own->file[shard] >= 0 ? &own->ring[shard] : NULL;
@@ -328,44 +329,44 @@ bool files_damage(unsigned edge)
     uint32_t n = 0;
     for (int i = 0; i < FILES_MAX; i++)
         if (files[i].used && files[i].edge == edge && files[i].name != FILES_NEW &&
-            spool_write_position(files[i].memory) > 0)
+            ring_write_position(files[i].memory) > 0)
             with[n++] = &files[i];
     if (n == 0)
         return false;
     struct files_ring *file = with[dice_below(&world.dice, n)];
-    uint64_t capacity = file->bytes - SPOOL_HEADER_BYTES;
-    uint64_t written = spool_write_position(file->memory);
+    uint64_t capacity = file->bytes - RING_HEADER_BYTES;
+    uint64_t written = ring_write_position(file->memory);
     uint64_t reach = written < capacity ? written : capacity;
     uint32_t at = dice_below(&world.dice, (uint32_t)reach);
     uint32_t bytes = 1 + dice_below(&world.dice, 64);
     for (uint32_t i = at; i < at + bytes && i < reach; i++)
-        file->memory[SPOOL_HEADER_BYTES + i] ^= (unsigned char)(1 + dice_below(&world.dice, 255));
+        file->memory[RING_HEADER_BYTES + i] ^= (unsigned char)(1 + dice_below(&world.dice, 255));
     memcpy(file->disk, file->memory, file->bytes);
     return true;
 }
 
-/* --- the consumer: spool_file.h --- */
+/* --- the consumer: spool_consumer.h --- */
 
-struct spool_dir {
+struct spool {
     unsigned edge;
     struct {
         struct files_ring *ring;
-        struct spool_identity identity;
+        struct ring_identity identity;
         uint32_t generation;
         bool looked;
     } shard[WORLD_SHARDS];
 };
 
-static struct spool_dir opened[WORLD_EDGES];
+static struct spool opened[WORLD_EDGES];
 
-static struct spool_edge *edge_of(const struct spool_dir *dir)
+static struct spool_edge *edge_of(const struct spool *dir)
 {
     return &files_edge[dir->edge].edge;
 }
 
-struct spool_dir *spool_dir_consume(const char *path, bool *retry, char *error, size_t error_bytes)
+struct spool *spool_consumer_open(const char *path, bool *retry, char *error, size_t error_bytes)
 {
-    struct spool_dir *dir = &opened[platform_now->edge];
+    struct spool *dir = &opened[platform_now->edge];
     platform_point();
     *retry = false;
     if (files_edge[platform_now->edge].consumer) {
@@ -395,25 +396,25 @@ void files_consumer_dies(unsigned edge)
     }
 }
 
-bool spool_dir_ring_replaced(const struct spool_dir *dir, uint32_t shard)
+bool spool_consumer_ring_replaced(const struct spool *dir, uint32_t shard)
 {
     return !dir->shard[shard].looked ||
            spool_edge_generation(edge_of(dir), shard) != dir->shard[shard].generation;
 }
 
-int spool_dir_ring(struct spool_dir *dir, uint32_t shard, void **memory, uint64_t *bytes,
-                   struct spool_identity *identity, char *error, size_t error_bytes)
+int spool_consumer_ring(struct spool *dir, uint32_t shard, void **memory, uint64_t *bytes,
+                        struct ring_identity *identity, char *error, size_t error_bytes)
 {
     platform_point();
-    bool stale = dir->shard[shard].ring == NULL || spool_dir_ring_replaced(dir, shard);
+    bool stale = dir->shard[shard].ring == NULL || spool_consumer_ring_replaced(dir, shard);
     bool another = false;
     if (stale) {
-        struct spool_identity found;
+        struct ring_identity found;
         struct files_ring *file = find_name(dir->edge, shard, FILES_RING);
         struct files_ring *had = dir->shard[shard].ring;
         dir->shard[shard].generation = spool_edge_generation(edge_of(dir), shard);
         dir->shard[shard].looked = true;
-        if (file == NULL || spool_identify(file->memory, file->bytes, &found, error, error_bytes)) {
+        if (file == NULL || ring_identify(file->memory, file->bytes, &found, error, error_bytes)) {
             if (had != NULL)
                 unmap(had);
             dir->shard[shard].ring = NULL;
@@ -434,12 +435,12 @@ int spool_dir_ring(struct spool_dir *dir, uint32_t shard, void **memory, uint64_
     return another;
 }
 
-void spool_dir_look_again(struct spool_dir *dir, uint32_t shard)
+void spool_consumer_look_again(struct spool *dir, uint32_t shard)
 {
     dir->shard[shard].looked = false;
 }
 
-int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max)
+int spool_consumer_list_old(struct spool *dir, struct spool_consumer_old *out, int max)
 {
     int n = 0;
     platform_point();
@@ -454,14 +455,14 @@ int spool_dir_list_old(struct spool_dir *dir, struct spool_old *out, int max)
 }
 
 /* The path is the file's number. */
-static struct files_ring *of_path(const struct spool_old *old)
+static struct files_ring *of_path(const struct spool_consumer_old *old)
 {
     struct files_ring *file = &files[atoi(old->path)];
     return file->used && file->name == FILES_OLD && file->id == old->ring_id ? file : NULL;
 }
 
-int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, char *error,
-                  size_t error_bytes)
+int spool_consumer_map_old(const struct spool_consumer_old *old, void **memory, uint64_t *bytes,
+                           char *error, size_t error_bytes)
 {
     struct files_ring *file = of_path(old);
     platform_point();
@@ -475,13 +476,13 @@ int spool_old_map(const struct spool_old *old, void **memory, uint64_t *bytes, c
     return 0;
 }
 
-void spool_old_unmap(void *memory, uint64_t bytes)
+void spool_consumer_unmap_old(void *memory, uint64_t bytes)
 {
     (void)bytes;
     unmap(of_memory(memory));
 }
 
-int spool_old_delete(const struct spool_old *old)
+int spool_consumer_delete_old(const struct spool_consumer_old *old)
 {
     struct files_ring *file = of_path(old);
     platform_point();
@@ -490,7 +491,7 @@ int spool_old_delete(const struct spool_old *old)
     return 0;
 }
 
-int spool_dir_put_away(struct spool_dir *dir, const struct spool_old *old)
+int spool_consumer_put_away(struct spool *dir, const struct spool_consumer_old *old)
 {
     struct files_ring *file = of_path(old);
     (void)dir;
@@ -500,23 +501,23 @@ int spool_dir_put_away(struct spool_dir *dir, const struct spool_old *old)
     return 0;
 }
 
-bool spool_dir_has_producer(struct spool_dir *dir)
+bool spool_consumer_has_producer(struct spool *dir)
 {
     return files_edge[dir->edge].producer;
 }
 
-int spool_dir_wake_fd(const struct spool_dir *dir)
+int spool_consumer_wake_fd(const struct spool *dir)
 {
     (void)dir;
     return FILES_WAKE_FD;
 }
 
-void spool_dir_wake_clear(struct spool_dir *dir)
+void spool_consumer_wake_clear(struct spool *dir)
 {
     files_edge[dir->edge].wake_bytes = 0;
 }
 
-void spool_dir_asleep(struct spool_dir *dir)
+void spool_consumer_asleep(struct spool *dir)
 {
     platform_point();
     if (platform_on_nap != NULL)
@@ -525,50 +526,50 @@ void spool_dir_asleep(struct spool_dir *dir)
     spool_edge_set_asleep(edge_of(dir), true);
 }
 
-void spool_dir_awake(struct spool_dir *dir)
+void spool_consumer_awake(struct spool *dir)
 {
     platform_point();
     files_edge[dir->edge].asleep = false;
     spool_edge_set_asleep(edge_of(dir), false);
 }
 
-uint64_t spool_dir_edge_id(const struct spool_dir *dir)
+uint64_t spool_id(const struct spool *dir)
 {
     return edge_of(dir)->id;
 }
 
-uint32_t spool_dir_shards(const struct spool_dir *dir)
+uint32_t spool_shards(const struct spool *dir)
 {
     return edge_of(dir)->shards;
 }
 
-uint64_t spool_dir_admitted(const struct spool_dir *dir)
+uint64_t spool_admitted(const struct spool *dir)
 {
     return spool_edge_counted(spool_edge_admitted(edge_of(dir)));
 }
 
-uint64_t spool_dir_refused(const struct spool_dir *dir, enum reason reason)
+uint64_t spool_refused(const struct spool *dir, enum reason reason)
 {
     return spool_edge_counted(spool_edge_refused(edge_of(dir), reason));
 }
 
-uint64_t spool_dir_receipts_dropped(const struct spool_dir *dir)
+uint64_t spool_receipts_dropped(const struct spool *dir)
 {
     return spool_edge_counted(spool_edge_receipts_dropped(edge_of(dir)));
 }
 
-bool spool_dir_clock_bad(const struct spool_dir *dir)
+bool spool_clock_bad(const struct spool *dir)
 {
     return spool_edge_clock_bad(edge_of(dir));
 }
 
-void spool_dir_set_clock_bad(struct spool_dir *dir, bool bad)
+void spool_consumer_set_clock_bad(struct spool *dir, bool bad)
 {
     platform_point();
     spool_edge_set_clock_bad(edge_of(dir), bad);
 }
 
-int spool_dir_quarantine(struct spool_dir *dir, const struct record *record, const char *why)
+int spool_consumer_quarantine(struct spool *dir, const struct record *record, const char *why)
 {
     platform_point();
     world_tell("  quarantined at %llu: %s", (unsigned long long)record->position, why);
@@ -576,14 +577,14 @@ int spool_dir_quarantine(struct spool_dir *dir, const struct record *record, con
     return 0;
 }
 
-const char *spool_dir_file_system(const char *path, bool *safe, bool *survives_reboot)
+const char *spool_file_system(const char *path, bool *safe, bool *survives_reboot)
 {
     (void)path;
     *safe = *survives_reboot = true;
     return "ext4";
 }
 
-void spool_dir_free(struct spool_dir *dir)
+void spool_free(struct spool *dir)
 {
     if (dir != NULL)
         files_consumer_dies(dir->edge);

@@ -1,6 +1,6 @@
 /* The spool's directories: ring files as memory and as they are on the disk, what the producer does
- * with them (after lib/spool/spool_dir_produce.c and spool_ring.c), and the consumer's functions of
- * spool_file.h, which the real collector calls (after spool_dir_consume.c). A producer can be
+ * with them (after lib/spool/spool_producer.c and ring_file.c), and the consumer's functions of
+ * spool_consumer.h, which the real collector calls (after spool_consumer.c). A producer can be
  * killed between any two steps; a power loss leaves each sector as it is on the disk or in memory.
  */
 #ifndef TALLY_SIMULATION_FILES_H
@@ -8,15 +8,16 @@
 
 #include "world.h"
 
-#include "spool/spool.h"
+#include "spool/ring.h"
+#include "spool/ring_producer.h"
+#include "spool/spool_consumer.h"
 #include "spool/spool_edge.h"
-#include "spool/spool_file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define FILES_MAX 40
-#define FILES_RING_MAX_BYTES (SPOOL_HEADER_BYTES + 8192u)
+#define FILES_RING_MAX_BYTES (RING_HEADER_BYTES + 8192u)
 #define FILES_WAKE_FD 7
 
 enum files_name { FILES_NONE, FILES_RING, FILES_NEW, FILES_OLD, FILES_BAD };
@@ -41,7 +42,7 @@ struct files_edge {
     bool producer;       /* the broker has the spool */
     bool consumer;       /* a collector has it … */
     bool asleep;         /* … and lay down to be woken */
-    struct spool_producer ring[WORLD_SHARDS];
+    struct ring_producer ring[WORLD_SHARDS];
     int file[WORLD_SHARDS]; /* that the producer writes; -1 none */
 };
 
@@ -58,7 +59,7 @@ void files_producer_dies(unsigned edge);
 void files_consumer_dies(unsigned edge);
 
 /* The producer's ring of a shard, or NULL; and the wake-up after an append. */
-struct spool_producer *files_producer(unsigned edge, unsigned shard);
+struct ring_producer *files_producer(unsigned edge, unsigned shard);
 void files_wake(unsigned edge);
 
 /* Some sectors reach the disk. */

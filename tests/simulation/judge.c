@@ -138,8 +138,7 @@ void judge_admitted(const struct broker_message *message, const struct record *r
     if (message->age_ms == 0 && message->sent_us != message->click_us)
         request->clock_good = false;
     memcpy(request->copy,
-           file->memory + SPOOL_HEADER_BYTES +
-               record->position % (file->bytes - SPOOL_HEADER_BYTES),
+           file->memory + RING_HEADER_BYTES + record->position % (file->bytes - RING_HEADER_BYTES),
            request->bytes);
     for (unsigned i = 0; i + 1 < n_requests; i++)
         if (requests[i].ring_id == request->ring_id && requests[i].value == request->value &&
@@ -174,8 +173,8 @@ void judge_quarantine(unsigned edge, const struct record *record)
 
 static bool lies_whole(const struct request *request, const struct files_ring *file)
 {
-    uint64_t capacity = file->bytes - SPOOL_HEADER_BYTES;
-    return memcmp(file->memory + SPOOL_HEADER_BYTES + request->position % capacity, request->copy,
+    uint64_t capacity = file->bytes - RING_HEADER_BYTES;
+    return memcmp(file->memory + RING_HEADER_BYTES + request->position % capacity, request->copy,
                   request->bytes) == 0;
 }
 
@@ -493,7 +492,7 @@ static bool is_held(const struct request *request)
     if (!lies_whole(request, file))
         return false;
     return file->name != FILES_RING || file->power_lost ||
-           request->position >= spool_read_position(file->memory);
+           request->position >= ring_read_position(file->memory);
 }
 
 static bool is_applied(const struct request *request)
@@ -531,7 +530,7 @@ static void check_freed(void)
         const struct files_ring *file = &files[i];
         if (!file->used || (file->name != FILES_RING && file->name != FILES_OLD))
             continue;
-        uint64_t read = spool_read_position(file->memory);
+        uint64_t read = ring_read_position(file->memory);
         if (read > 0 && read > find_ring(file->id)->highest && !happened[JUDGE_POWER])
             world_wrong("a ring of edge %u frees up to %" PRIu64
                         " what Redis has only up to %" PRIu64,
@@ -553,7 +552,7 @@ static void check_awake(unsigned edge)
     for (unsigned s = 0; s < world.shards; s++) {
         const struct going *pipeline = &pipelines[edge][s];
         if (pipeline->going && own->file[s] >= 0 && files[own->file[s]].id == pipeline->ring_id &&
-            spool_write_position(files[own->file[s]].memory) > pipeline->sent_to)
+            ring_write_position(files[own->file[s]].memory) > pipeline->sent_to)
             world_wrong("the collector of edge %u sleeps though a reaction waits", edge);
     }
 }
@@ -589,7 +588,7 @@ static bool rings_done(char *why, size_t why_bytes)
         }
         if (file->name != FILES_RING)
             continue;
-        uint64_t write = spool_write_position(file->memory);
+        uint64_t write = ring_write_position(file->memory);
         const struct redis_ring *ring = redis_find_ring(file->shard, file->id);
         if (write != (ring != NULL ? ring->position : 0)) {
             snprintf(why, why_bytes, "a ring of edge %u is not applied: %s", file->edge,

@@ -9,7 +9,7 @@ HOUR_S = 3600
 def age(edge, seconds):
     """What was done so far on this edge was done so long ago: in its broker's file (FORMATS.md 4.5), and in Redis. Broker and feed must be
     down, and all of the spool applied."""
-    path = os.path.join(edge.spool, "known")
+    path = os.path.join(edge.spool, "registry")
     with open(path, "r+b") as known:
         held = bytearray(known.read())
         for at in range(4096, len(held), 296):

@@ -24,7 +24,7 @@ from store import Store
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MARK = "EDGE_OF_TALLY"  # in the environment of every process, so that none is left unseen
-SMALL = {"shards": 4, "ring_bytes": 1 << 20, "open_wildcards": "off", "auto_id_may_react": "off"}
+SMALL = {"shards": 4, "ring_bytes": 1 << 20, "allow_wildcards": "off", "auto_id_may_react": "off"}
 SBIN = ":/usr/sbin:/usr/local/sbin"
 PROGRAMS = ("redis", "broker", "collector", "feed")
 REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|AddressSanitizer:DEADLYSIGNAL")
@@ -203,9 +203,10 @@ class Process:
 
 
 class Edge:
-    """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}."""
+    """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}.
+    `redis_of`: the edge whose Redis, reader key and services this one shares; it then has no Redis of its own to start."""
 
-    def __init__(self, directory, plugin=None, collector=None, feed=None, limits="off", build=None):
+    def __init__(self, directory, plugin=None, collector=None, feed=None, limits="off", build=None, redis_of=None):
         self.directory = str(directory)
         self.build = build or build_dir()
         self.plugin_options = dict(SMALL, **(plugin or {}))
@@ -214,10 +215,16 @@ class Edge:
         self.spool = os.path.join(self.data, "spool")
         self.mark = secrets.token_hex(8)
         self.sanitized = is_sanitized(self.build)
-        self.mqtt_port, self.ws_port, self.http_port, self.redis_port = free_ports(4)
+        self.redis_of = redis_of
+        self.ports = free_ports(4)
+        self.mqtt_port, self.ws_port, self.http_port, self.redis_port = self.ports
+        if redis_of is not None:
+            self.redis_port = redis_of.redis_port
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env = dict(inherited, TALLY_MQTT_PORT=str(self.mqtt_port), TALLY_WS_PORT=str(self.ws_port),
                         TALLY_HTTP_PORT=str(self.http_port), TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits)
+        if redis_of is not None:
+            self.env.update(TALLY_REDIS_HOST="127.0.0.1")
         self.env[MARK] = self.mark
         self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         self.clients = []
@@ -237,6 +244,10 @@ class Edge:
 
     def _configure(self):
         os.makedirs(self.directory, exist_ok=True)
+        if self.redis_of is not None:
+            os.makedirs(self.data, mode=0o700)
+            for name in ("reader.key", "services"):
+                shutil.copy(self.redis_of.path(name), self.path(name))
         made = subprocess.run([os.path.join(ROOT, "script", "config"), self.data, self.build], env=self.env,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if made.returncode != 0:
@@ -249,6 +260,8 @@ class Edge:
             "feed": [self.program("tally-feed"), "--http-port", str(self.http_port), "--websocket-port", str(self.ws_port)]
                     + self._common() + self._options("feed"),
         }
+        if self.redis_of is not None:
+            del argvs["redis"]
         for name, argv in argvs.items():
             argv[0] = shutil.which(argv[0], path=os.environ.get("PATH", "") + SBIN) or argv[0]
             self.processes[name] = Process(name, argv, os.path.join(self.directory, name + ".log"), self._env_of(name))
@@ -300,7 +313,7 @@ class Edge:
     def start(self, *names, ready=True):
         """Starts those named (all by default) in the order in which they need each other. `ready`: waits for 200 of /healthz."""
         for name in PROGRAMS:
-            if names and name not in names:
+            if name not in self.processes or (names and name not in names):
                 continue
             self[name].start()
             if name == "redis":
@@ -332,7 +345,7 @@ class Edge:
         """Waits until /healthz says 200."""
         last = [None]
         def ready():
-            for name in PROGRAMS:
+            for name in self.processes:
                 if self[name].child is not None and not self[name].running():
                     raise EdgeError("%s ended with %r:\n%s" % (name, self[name].child.returncode, self[name].text()[-3000:]))
             last[0] = self.health()
@@ -382,13 +395,13 @@ class Edge:
         if left:
             problems.append("processes left: %r" % left)
         problems += self.reports()
-        release_ports([self.mqtt_port, self.ws_port, self.http_port, self.redis_port])
+        release_ports(self.ports)
         if problems:
             raise EdgeError("\n".join(problems) + "\n" + self.logs())
 
     def left(self):
         """Pids that carry this edge's mark, or (Redis overwrites its environment) name its Redis."""
-        return list(marked_processes(("%s=%s" % (MARK, self.mark)).encode(), self.redis_port))
+        return list(marked_processes(("%s=%s" % (MARK, self.mark)).encode(), self.redis_port if self.redis_of is None else None))
 
     def command_argv(self, name, *more):
         """The operator's command with what it needs of this edge."""

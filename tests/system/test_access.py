@@ -120,8 +120,8 @@ def test_roles_subscribe_to_theirs(edge, role, granted, version):
         assert not _ask(client, "receipts/#") and not _ask(client, "$SYS/#") and not _ask(client, "#")
 
 
-def test_open_wildcards_open_totals_and_nothing_else(make_edge):
-    edge = make_edge(plugin={"open_wildcards": "on"}).start()
+def test_allow_wildcards_open_totals_and_nothing_else(make_edge):
+    edge = make_edge(plugin={"allow_wildcards": "on"}).start()
     client = _as(edge, "reader")
     opened = [f for f in WILD if not f.startswith("$share")]
     assert _answers(client, opened + EXACT) == dict.fromkeys(opened + EXACT, True)

@@ -126,8 +126,8 @@ def _retained(edge):
 
 def _known(edge):
     """The articles in the broker's file."""
-    with open(os.path.join(edge.spool, "known"), "rb") as known:
-        held = known.read()
+    with open(os.path.join(edge.spool, "registry"), "rb") as registry:
+        held = registry.read()
     return {held[at + 13:at + 13 + held[at + 12]].decode() for at in range(4096, len(held), 296) if held[at + 12]}
 
 

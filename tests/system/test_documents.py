@@ -19,7 +19,7 @@ def _read(*parts):
 
 # What a heading says in `…` whose program's options are below it.
 PROGRAMS = {"plugin": "plugin_opt_", "collector": "tally-collector", "feed": "tally-feed", "audit": "tally audit"}
-COMMANDS = ["article", "reset", "archive", "export", "import", "erase"]  # their options share one table, which names the command of each
+COMMANDS = ["article", "reset", "archive", "export", "import", "erase", "check-edge"]  # their options share one table, which names the command of each
 
 
 def _rows(text):
@@ -106,6 +106,15 @@ def test_every_meaning_of_an_option_is_a_sentence():
     assert [text for text in meanings if not re.fullmatch(r"[A-Z][^|]* [^|]*\.", text)] == []
 
 
+def test_the_operators_command_assumes_the_plugins_own_defaults():
+    """`tally check-edge` reads the broker's configuration, where an option may be absent."""
+    header = _read("cli", "broker_options.h")
+    plugin = {name: default for heading, name, default, _accepts, _of in _rows(_read("docs", "reference", "options.md")) if "plugin" in heading}
+    plugin = {name.strip("`"): default for name, default in plugin.items()}
+    assert re.search(r"#define BROKER_OPTIONS_SHARDS (\d+)", header).group(1) == plugin["shards"]
+    assert re.search(r'#define BROKER_OPTIONS_KINDS "([^"]+)"', header).group(1) == plugin["kinds"]
+
+
 @pytest.mark.parametrize("program", ["tally-load", "tally-crowd"])
 def test_every_option_of_the_benchs_generators_is_in_its_readme(program):
     built = _of_help(os.path.join(build_dir(), "bench", program))
@@ -115,9 +124,9 @@ def test_every_option_of_the_benchs_generators_is_in_its_readme(program):
 
 def test_every_command_is_on_its_page_and_nothing_else(make_edge):
     said = subprocess.run([make_edge().program("tally"), "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    built = re.findall(r"^  (\w+) ", said, re.MULTILINE)
+    built = re.findall(r"^  ([\w-]+) ", said, re.MULTILINE)
     assert sorted(built) == sorted(COMMANDS + ["audit"])
-    written = re.findall(r"^\| `tally (\w+)", _read("docs", "operating.md"), re.MULTILINE)
+    written = re.findall(r"^\| `tally ([\w-]+)", _read("docs", "operating.md"), re.MULTILINE)
     assert sorted(written) == sorted(COMMANDS)
 
 

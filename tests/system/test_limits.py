@@ -139,7 +139,7 @@ def test_an_address_has_a_bucket_of_its_own(make_edge):
 
 
 def test_a_listed_proxy_has_no_limit_of_an_address(make_edge):
-    edge = _edge(make_edge, address_rate=1, address_burst=1, connect_rate=1, connect_burst=1, proxies="127.0.0.1,10.0.0.0/8").start()
+    edge = _edge(make_edge, address_rate=1, address_burst=1, connect_rate=1, connect_burst=1, trusted_proxies="127.0.0.1,10.0.0.0/8").start()
     for flavour in FLAVOURS:
         for _ in range(5):
             assert edge.client(username=reader_name(), flavour=flavour).say("reactions/x", b"like") in OK
@@ -339,7 +339,7 @@ def test_a_killed_broker_knows_what_it_knew(make_edge):
     edge.start("broker")
     known_without_a_token()
     edge.kill("broker")
-    os.unlink(os.path.join(edge.spool, "known"))
+    os.unlink(os.path.join(edge.spool, "registry"))
     edge.start("broker")
     edge.start("feed")
     operator = edge.service("operator")

@@ -1,5 +1,6 @@
 """The files under deploy/ as they are copied, with other ports, folders and certificate, before a real broker and feed."""
 
+import collections
 import http.client
 import os
 import re
@@ -16,7 +17,7 @@ from edge import ROOT, SBIN, Process, free_ports, release_ports, wait_until
 
 OURS, OTHER = "https://www.example.org", "https://evil.example.net"
 # One connection of an address a second: what a listed proxy is exempt from.
-EDGE = {"limits": "on", "plugin": {"proxies": "127.0.0.1", "connect_rate": 1, "connect_burst": 1},
+EDGE = {"limits": "on", "plugin": {"trusted_proxies": "127.0.0.1", "connect_rate": 1, "connect_burst": 1},
         "feed": {"websocket_url": "wss://tally.example.org/mqtt"}}
 
 
@@ -63,6 +64,17 @@ class Proxy:
             return answer.status, answer.headers, b"" if answer.status == 101 else answer.read()
         finally:
             connection.close()
+
+    def ask_at_once(self, address, path, n):
+        """The statuses of n requests that an address sends without waiting; fewer where the proxy ends the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), 30, source_address=(address, 0)) as plain, \
+                self.context.wrap_socket(plain, server_hostname="tally.example.org") as one:
+            one.sendall((b"GET %s HTTP/1.1\r\nHost: tally.example.org\r\n\r\n" % path) * (n - 1) +
+                        b"GET %s HTTP/1.1\r\nHost: tally.example.org\r\nConnection: close\r\n\r\n" % path)
+            held = b""
+            while part := one.recv(1 << 16):
+                held += part
+        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", held)]
 
     def handshake(self, origin):
         """The status of a WebSocket's handshake from a page of an origin; None: a client that says none."""
@@ -149,7 +161,7 @@ def test_what_pages_need_is_public_and_as_the_feed_says_it(edge, proxy):
     assert b"wss://tally.example.org/mqtt" in proxy.get("/tally.js")[2]
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard", "/dashboard.js", "/metrics", "/healthz"])
+@pytest.mark.parametrize("path", ["/", "/dashboard", "/dashboard.js", "/metrics", "/healthz", "/readyz"])
 def test_what_is_the_houses_stays_inside(edge, proxy, path):
     assert edge.get(path)[0] == 200
     assert proxy.get(path)[0] == 403
@@ -162,6 +174,17 @@ def test_no_other_spelling_leads_inside(edge, proxy, path):
     status, _headers, body = proxy.get(path)
     assert status in (400, 403, 404)
     assert b"tally_" not in body and b'"status"' not in body and b"<title>Newsroom" not in body
+
+
+def test_totals_are_bounded_by_address(proxy):
+    """An address that asks for more than it may is told so, and another one, beside it, is answered."""
+    path = b"/totals/proxies/bounded"
+    statuses = []
+    while 429 not in statuses and len(statuses) < 4000:
+        statuses += proxy.ask_at_once("127.0.0.4", path, 600)
+    assert set(statuses) == {200, 429}, collections.Counter(statuses)
+    assert statuses.index(429) >= 400
+    assert proxy.ask_at_once("127.0.0.5", path, 2) == [200, 200]
 
 
 def test_a_file_is_asked_of_the_feed_once(edge, proxy):

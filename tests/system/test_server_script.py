@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -166,11 +167,14 @@ def listen(address="127.0.0.1"):
     *[(port, value, "1 to 65535") for port in PORTS for value in ("0", "65536", "1883x", "", "-1", "http")],
     ("TALLY_LIMITS", "yes", "on or off"),
     ("TALLY_LIMITS", "", "on or off"),
-    ("TALLY_PROXIES", "proxy.example.org", "addresses or networks"),
+    ("TALLY_TRUSTED_PROXIES", "proxy.example.org", "addresses or networks"),
     ("TALLY_WEBSOCKET_URL", "https://tally.example.org/", "ws:// or wss:// URL"),
     ("TALLY_TOKEN_KEYS", "/no/such/file", "absolute path of a file"),
     ("TALLY_TOKEN_KEYS", "README.md", "absolute path of a file"),
     ("TALLY_BIND", "localhost", "IPv4 address"),
+    ("TALLY_REDIS_HOST", "redis host", "a name, an address, or a socket's path"),
+    ("TALLY_REDIS_PASSWORD_FILE", "/no/such/file", "absolute path of a file"),
+    ("TALLY_REDIS_PASSWORD_FILE", "/etc/hostname", "with TALLY_REDIS_HOST"),
     ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
 ])
 def test_a_wrong_variable_is_named(server, script, name, value, accepts):
@@ -286,10 +290,10 @@ def test_it_counts_shows_ends_and_remembers(server):
 
 
 def test_what_a_proxy_needs_reaches_broker_and_feed(server):
-    server.env.update(TALLY_PROXIES="127.0.0.1,10.0.0.0/8", TALLY_WEBSOCKET_URL="wss://tally.example.org/mqtt")
+    server.env.update(TALLY_TRUSTED_PROXIES="127.0.0.1,10.0.0.0/8", TALLY_WEBSOCKET_URL="wss://tally.example.org/mqtt")
     server.start()
     with open(os.path.join(server.data, "mosquitto.conf")) as conf:
-        assert "plugin_opt_proxies 127.0.0.1,10.0.0.0/8\n" in conf.read()
+        assert "plugin_opt_trusted_proxies 127.0.0.1,10.0.0.0/8\n" in conf.read()
     assert "wss://tally.example.org/mqtt" in server.get("/tally.js")
 
 
@@ -309,13 +313,13 @@ def test_the_operators_own_options_of_the_plugin_stand_before_the_scripts(server
     os.makedirs(server.data)
     own = os.path.join(server.data, "plugin.conf")
     with open(own, "w") as conf:
-        conf.write("# ours\n\nplugin_opt_open_wildcards  off\nplugin_opt_kinds like,dislike")
+        conf.write("# ours\n\nplugin_opt_allow_wildcards  off\nplugin_opt_kinds like,dislike")
     server.start()
     with open(os.path.join(server.data, "log", "mosquitto.log")) as log:
         assert "kinds=like,dislike " in log.read()
     with open(os.path.join(server.data, "mosquitto.conf")) as conf:
         options = [line.split()[:2] for line in conf if line.startswith("plugin_opt_")]
-    assert ["plugin_opt_open_wildcards", "off"] in options and ["plugin_opt_limits", "on"] in options
+    assert ["plugin_opt_allow_wildcards", "off"] in options and ["plugin_opt_limits", "on"] in options
     assert len({name for name, _value in options}) == len(options)
 
 
@@ -324,7 +328,7 @@ def test_anything_else_among_the_operators_own_options_is_named(server, line):
     os.makedirs(server.data)
     own = os.path.join(server.data, "plugin.conf")
     with open(own, "w") as conf:
-        conf.write("plugin_opt_open_wildcards off\n" + line + "\n")
+        conf.write("plugin_opt_allow_wildcards off\n" + line + "\n")
     said = server.refuse(server.data, edges.build_dir(), script="config")
     assert said.count("\n") == 1 and own in said and line in said and "plugin_opt_" in said
 
@@ -401,7 +405,83 @@ def test_a_killed_program_is_started_again_and_that_is_said(server, name):
     server.nothing_left()
 
 
+# --- a Redis that several edges share ---
+
+@pytest.fixture
+def shared_redis(tmp_path):
+    """(port, password, process) of a Redis with a password, which nobody's script/server started."""
+    ports = edges.free_ports(1)
+    password = "the-password-of-the-tests"
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    conf = folder / "redis.conf"
+    conf.write_text("bind 127.0.0.1\nport %d\ndir %s\nsave \"\"\nappendonly yes\nmaxmemory-policy noeviction\nrequirepass %s\n"
+                    % (ports[0], folder, password))
+    process = edges.Process("redis", ["redis-server", str(conf)], str(folder / "log"), dict(os.environ))
+    process.start()
+    yield ports[0], password, process
+    process.kill()
+    edges.release_ports(ports)
+
+
+def use(server, shared, folder):
+    port, password, _process = shared
+    secret = folder / "redis.password"
+    secret.write_text(password + "\n")
+    secret.chmod(0o600)
+    server.env.update(TALLY_REDIS_HOST="127.0.0.1", TALLY_REDIS_PORT=str(port), TALLY_REDIS_PASSWORD_FILE=str(secret))
+
+
+def test_a_redis_of_its_own_is_not_started_beside_another(server, shared_redis, tmp_path):
+    use(server, shared_redis, tmp_path)
+    server.start()
+    assert server.pid("redis") is None and not os.path.exists(os.path.join(server.data, "redis.conf"))
+    server.react_and_see("world/shared")
+    with edges.redis_py.Redis(host="127.0.0.1", port=shared_redis[0], password=shared_redis[1]) as redis:
+        assert redis.exists("tally:store")
+    commands = "\n".join(marked_processes(server.mark).values())
+    assert "tally-collector" in commands and "tally-feed" in commands and shared_redis[1] not in commands
+    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
+        text = conf.read()
+    assert "plugin_opt_allow_wildcards off\n" in text and "plugin_opt_auto_id_may_react off\n" in text
+    assert server.end() == 0
+    assert shared_redis[2].running()
+
+
+def test_it_listens_where_a_balancer_reaches_it(server, shared_redis, tmp_path):
+    use(server, shared_redis, tmp_path)
+    server.env.update(TALLY_BIND="0.0.0.0")
+    server.start()
+    server.react_and_see("world/bound")
+    listening = subprocess.run(["ss", "-Hltn"], stdout=subprocess.PIPE, text=True).stdout if shutil.which("ss") else None
+    assert listening is None or "0.0.0.0:%d" % server.ports["TALLY_HTTP_PORT"] in listening
+    assert server.end() == 0
+
+
 # --- programs that cannot run ---
+
+@pytest.mark.slow
+def test_a_program_that_takes_long_to_fail_is_given_up_too(server, tmp_path):
+    """Each try counts as a start, so that the tries in a row never become too many."""
+    build = tmp_path / "build"
+    build.mkdir()
+    for name in os.listdir(edges.build_dir()):
+        if name != "dashboard-feed":
+            os.symlink(os.path.join(edges.build_dir(), name), build / name)
+    (build / "dashboard-feed").mkdir()
+    feed = build / "dashboard-feed" / "tally-feed"
+    feed.write_text("#!/bin/bash\nsleep 0.4\necho level=error msg=late\nexit 3\n")
+    feed.chmod(0o755)
+    server.env.update(TALLY_BUILD=str(build), TALLY_SETTLED_MS="300")
+    server.output = os.path.join(server.directory, "server.out")
+    with open(server.output, "wb") as output:
+        server.child = subprocess.Popen([os.path.join(SCRIPTS, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    assert server.child.wait(4 * TIMEOUT_S) == 1, server.story()
+    server.child = None
+    assert [line for line in server.said() if line.startswith("server: feed cannot run: it ended 10 times within 600 s. Its last line: ")
+            and "msg=late" in line], server.story()
+    server.nothing_left()
+
 
 def gives_up(server, culprits, says):
     """Starts it and waits until it gives up, without a signal from anybody, because of one of the CULPRITS. Returns its lines."""

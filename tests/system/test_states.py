@@ -643,6 +643,6 @@ def test_states_hold_where_limits_are_on(make_edge):
     edge.kill("broker")
     edge.start("broker")
     assert takes(edge, article) and not takes(edge, article, b"sad")
-    assert os.path.getsize(os.path.join(edge.spool, "known")) == 4096 + 100000 * 296
+    assert os.path.getsize(os.path.join(edge.spool, "registry")) == 4096 + 100000 * 296
     write(edge, article, b"")
     assert not takes(edge, article)

@@ -402,7 +402,7 @@ def test_signatures_have_a_limit_in_all(make_edge):
     jwks = json.dumps({"keys": [dict(key, kid="%s-%d" % (key["kid"], i)) for i, keys in enumerate(many)
                                 for key in json.loads(tokens.jwks(keys, algorithms=["ES256"]))["keys"]]})
     edge = make_edge(limits="on", plugin={"identities": "token,client_id", "signature_rate": 1, "signature_burst": 40,
-                                          "proxies": "127.0.0.1"})
+                                          "trusted_proxies": "127.0.0.1"})
     prepare(edge, jwks)
     edge.start("broker", ready=False)
     there = _bearer(edge, many[0].token(unique("reader"), "ES256", kid=False))

@@ -10,7 +10,7 @@ struct settings {
     uint64_t shards;
     uint64_t port;
     uint64_t any;
-    bool open_wildcards;
+    bool allow_wildcards;
 };
 
 static const struct option table[] = {
@@ -21,7 +21,7 @@ static const struct option table[] = {
     {"shards", OPTION_NUMBER, offsetof(struct settings, shards), 1, 64, "8", "1 to 64", "rings"},
     {"port", OPTION_NUMBER, offsetof(struct settings, port), 1, 65535, NULL, "1 to 65535", "port"},
     {"any", OPTION_NUMBER, offsetof(struct settings, any), 0, UINT64_MAX, "0", "a number", "any"},
-    {"open_wildcards", OPTION_SWITCH, offsetof(struct settings, open_wildcards), 0, 1, "off",
+    {"allow_wildcards", OPTION_SWITCH, offsetof(struct settings, allow_wildcards), 0, 1, "off",
      "on or off", "who may watch"},
 };
 #define N COUNT_OF(table)
@@ -52,26 +52,26 @@ static void sets_defaults(void **state)
     assert_int_equal(settings.shards, 8);
     assert_string_equal(settings.prefix, "");
     assert_string_equal(settings.spool, "");
-    assert_false(settings.open_wildcards);
+    assert_false(settings.allow_wildcards);
 }
 
 static void parses_a_command_line(void **state)
 {
     (void)state;
     assert_int_equal(PARSE("--spool=/var/lib/tally", "--port", "1883", "--topic-prefix=news/",
-                           "--shards=64", "--open-wildcards"),
+                           "--shards=64", "--allow-wildcards"),
                      0);
     assert_string_equal(settings.spool, "/var/lib/tally");
     assert_string_equal(settings.prefix, "news/");
     assert_int_equal(settings.port, 1883);
     assert_int_equal(settings.shards, 64);
-    assert_true(settings.open_wildcards);
+    assert_true(settings.allow_wildcards);
 
-    assert_int_equal(PARSE("--open_wildcards", "--spool", "a=b", "--port=1"), 0);
-    assert_true(settings.open_wildcards);
+    assert_int_equal(PARSE("--allow_wildcards", "--spool", "a=b", "--port=1"), 0);
+    assert_true(settings.allow_wildcards);
     assert_string_equal(settings.spool, "a=b");
-    assert_int_equal(PARSE("--open-wildcards", "off", "--spool", "x", "--port=1"), 0);
-    assert_false(settings.open_wildcards);
+    assert_int_equal(PARSE("--allow-wildcards", "off", "--spool", "x", "--port=1"), 0);
+    assert_false(settings.allow_wildcards);
     assert_int_equal(PARSE("--spool", "-", "--port=1", "--topic-prefix="), 0);
     assert_string_equal(settings.spool, "-");
     assert_string_equal(settings.prefix, "");
@@ -98,9 +98,9 @@ static void says_what_is_wrong(void **state)
         {{"--shards="}, "option shards:  is not 1 to 64"},
         {{"--shards=18446744073709551617"}, "18446744073709551617 is not 1 to 64"},
         {{"--any=18446744073709551616"}, "18446744073709551616 is not a number"},
-        {{"--open-wildcards=yes"}, "option open_wildcards: yes is not on or off"},
-        {{"--open-wildcards="}, "option open_wildcards:  is not on or off"},
-        {{"--open-wildcards", "yes"}, "yes is not an option"},
+        {{"--allow-wildcards=yes"}, "option allow_wildcards: yes is not on or off"},
+        {{"--allow-wildcards="}, "option allow_wildcards:  is not on or off"},
+        {{"--allow-wildcards", "yes"}, "yes is not an option"},
         {{"--shards=2", "--shards=2"}, "option shards is given twice"},
         {{"--topic-prefix=a", "--topic_prefix=b"}, "option topic_prefix is given twice"},
         {{"--shard=2"}, "unknown option shard; known: spool, topic_prefix, shards, port"},
@@ -151,11 +151,11 @@ static void knows_every_switch_word(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         bool given[N] = {false};
-        settings.open_wildcards = !words[i].on;
-        assert_int_equal(option_set(table, N, &settings, given, "open-wildcards", words[i].word,
+        settings.allow_wildcards = !words[i].on;
+        assert_int_equal(option_set(table, N, &settings, given, "allow-wildcards", words[i].word,
                                     error, sizeof error),
                          0);
-        assert_int_equal(settings.open_wildcards, words[i].on);
+        assert_int_equal(settings.allow_wildcards, words[i].on);
         assert_true(given[5]);
     }
 }

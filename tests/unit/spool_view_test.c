@@ -1,13 +1,15 @@
 #include "unit.h"
 
-#include "ring.h"
-#include "spool/spool_dir.h"
+#include "spool/spool_consumer.h"
+#include "spool/spool_internal.h"
+#include "spool/spool_producer.h"
 #include "spool/spool_view.h"
 #include "temp.h"
+#include "test_ring.h"
 
 #define SHARDS 3u
 #define RING_BYTES 16384u
-#define RECORD_BYTES 64u /* of ring_plain */
+#define RECORD_BYTES 64u /* of test_ring_plain */
 
 static char error[512], note[1024];
 
@@ -16,31 +18,31 @@ static const char *spool(void)
     return temp_path("spool");
 }
 
-static struct spool_dir *produce(void)
+static struct spool *produce(void)
 {
-    struct spool_dir_want want = {
+    struct spool_producer_want want = {
         .shards = SHARDS, .ring_bytes = RING_BYTES, .fingerprint = {1, 2, 3}};
     assert_int_equal(kind_table_parse(&want.kinds, "like,sad", NULL, 0), 0);
-    struct spool_dir *dir = spool_dir_produce(spool(), &want, error, sizeof error);
+    struct spool *dir = spool_producer_open(spool(), &want, error, sizeof error);
     require(dir != NULL, "%s", error);
     return dir;
 }
 
-static struct spool_dir *consume(void)
+static struct spool *consume(void)
 {
     bool retry;
-    struct spool_dir *dir = spool_dir_consume(spool(), &retry, error, sizeof error);
+    struct spool *dir = spool_consumer_open(spool(), &retry, error, sizeof error);
     require(dir != NULL, "%s", error);
     return dir;
 }
 
-static void append(struct spool_dir *dir, uint32_t shard, unsigned n)
+static void append(struct spool *dir, uint32_t shard, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        struct ring_text text;
-        struct record record = ring_plain(i, &text);
-        assert_int_equal(spool_append(spool_dir_producer(dir, shard), &record), 0);
-        spool_dir_count_admitted(dir);
+        struct test_ring_text text;
+        struct record record = test_ring_plain(i, &text);
+        assert_int_equal(ring_producer_append(spool_producer_ring(dir, shard), &record), 0);
+        spool_producer_count_admitted(dir);
     }
 }
 
@@ -70,31 +72,31 @@ static struct spool_view_rest rest(const struct spool_view *view, size_t i, uint
 }
 
 /* Takes from a shard's ring and notes what was taken as applied. */
-static void apply(struct spool_dir *consumer, uint32_t shard, unsigned n)
+static void apply(struct spool *consumer, uint32_t shard, unsigned n)
 {
-    struct spool_identity identity;
-    struct spool_consumer walk;
+    struct ring_identity identity;
+    struct ring_consumer walk;
     struct record record;
     uint64_t bytes;
     void *memory;
-    assert_true(spool_dir_ring(consumer, shard, &memory, &bytes, &identity, error, sizeof error) >=
-                0);
-    assert_int_equal(spool_consumer_open(&walk, memory, bytes, error, sizeof error), 0);
-    assert_int_equal(spool_seek(&walk, spool_applied_position(memory)), 0);
+    assert_true(
+        spool_consumer_ring(consumer, shard, &memory, &bytes, &identity, error, sizeof error) >= 0);
+    assert_int_equal(ring_consumer_open(&walk, memory, bytes, error, sizeof error), 0);
+    assert_int_equal(ring_consumer_seek(&walk, ring_applied_position(memory)), 0);
     for (unsigned i = 0; i < n; i++)
-        assert_int_equal(spool_take(&walk, &record), 1);
-    spool_applied(&walk, walk.next);
+        assert_int_equal(ring_consumer_next(&walk, &record), 1);
+    ring_consumer_applied(&walk, walk.next);
 }
 
 static void shows_one_moment(void **state)
 {
     (void)state;
-    struct spool_dir *producer = produce(), *consumer = consume();
+    struct spool *producer = produce(), *consumer = consume();
     append(producer, 0, 5);
     append(producer, 2, 7);
     apply(consumer, 2, 3);
     struct spool_view *view = look();
-    assert_int_equal(spool_view_edge_id(view), spool_dir_edge_id(producer));
+    assert_int_equal(spool_view_edge_id(view), spool_id(producer));
     assert_int_equal(spool_view_shards(view), SHARDS);
     assert_int_equal(spool_view_rings(view), SHARDS);
     assert_int_equal(spool_view_take(view), 0);
@@ -110,14 +112,14 @@ static void shows_one_moment(void **state)
     assert_true(found.waiting == 0 && found.end == 0 && !found.between && !found.beyond);
     assert_true(spool_view_same(view));
     spool_view_free(view);
-    spool_dir_free(consumer);
-    spool_dir_free(producer);
+    spool_free(consumer);
+    spool_free(producer);
 }
 
 static void tells_what_a_position_does_not_fit(void **state)
 {
     (void)state;
-    struct spool_dir *producer = produce();
+    struct spool *producer = produce();
     append(producer, 0, 5);
     struct spool_view *view = look();
     assert_int_equal(spool_view_take(view), 0);
@@ -129,14 +131,14 @@ static void tells_what_a_position_does_not_fit(void **state)
     struct spool_view_rest found = rest(view, i, 5 * RECORD_BYTES, 5);
     assert_true(found.waiting == 0 && found.end == 5 && !found.between && !found.beyond);
     spool_view_free(view);
-    spool_dir_free(producer);
+    spool_free(producer);
 }
 
 /* What lies before the oldest record and was not applied is missing. */
 static void counts_what_the_ring_holds_no_more(void **state)
 {
     (void)state;
-    struct spool_dir *producer = produce(), *consumer = consume();
+    struct spool *producer = produce(), *consumer = consume();
     append(producer, 1, 200);
     apply(consumer, 1, 200);
     append(producer, 1, 20);
@@ -148,19 +150,19 @@ static void counts_what_the_ring_holds_no_more(void **state)
     found = rest(view, i, 10 * RECORD_BYTES, 10);
     assert_true(found.missing > 0 && found.waiting + found.missing == 210 && found.end == 220);
     spool_view_free(view);
-    spool_dir_free(consumer);
-    spool_dir_free(producer);
+    spool_free(consumer);
+    spool_free(producer);
 }
 
 static void sees_old_rings_come_and_go(void **state)
 {
     (void)state;
-    struct spool_dir *producer = produce(), *consumer = consume();
-    struct spool_old old[4];
+    struct spool *producer = produce(), *consumer = consume();
+    struct spool_consumer_old old[4];
     append(producer, 0, 6);
     struct spool_view *before = look();
-    spool_want_rotation(spool_dir_producer(producer, 0)->memory);
-    spool_dir_tend(producer, note, sizeof note);
+    ring_want_rotation(spool_producer_ring(producer, 0)->memory);
+    spool_producer_tend(producer, note, sizeof note);
     append(producer, 0, 2);
     assert_int_equal(spool_view_take(before), -1); /* the ring was replaced */
     assert_false(spool_view_same(before));
@@ -173,13 +175,13 @@ static void sees_old_rings_come_and_go(void **state)
     found = rest(view, find(view, 0, false), 0, 0);
     assert_true(found.waiting == 2 && found.end == 2);
     assert_true(spool_view_same(view));
-    assert_int_equal(spool_dir_list_old(consumer, old, 4), 1);
-    assert_int_equal(spool_old_delete(&old[0]), 0);
+    assert_int_equal(spool_consumer_list_old(consumer, old, 4), 1);
+    assert_int_equal(spool_consumer_delete_old(&old[0]), 0);
     assert_false(spool_view_same(view));
     spool_view_free(before);
     spool_view_free(view);
-    spool_dir_free(consumer);
-    spool_dir_free(producer);
+    spool_free(consumer);
+    spool_free(producer);
 }
 
 static void says_what_is_damaged_or_not_there(void **state)
@@ -188,7 +190,7 @@ static void says_what_is_damaged_or_not_there(void **state)
     bool retry;
     assert_null(spool_view_open(spool(), &retry, error, sizeof error));
     assert_non_null(strstr(error, "spool"));
-    struct spool_dir *producer = produce();
+    struct spool *producer = produce();
     append(producer, 0, 1);
     int fd = open(temp_path("spool/ring-0"), O_RDWR);
     assert_int_equal(pwrite(fd, "x", 1, 0), 1);
@@ -198,23 +200,23 @@ static void says_what_is_damaged_or_not_there(void **state)
     assert_int_equal(spool_view_take(view), 0);
     assert_true(rest(view, find(view, 0, false), 0, 0).between);
     spool_view_free(view);
-    spool_dir_free(producer);
+    spool_free(producer);
 }
 
 /* It needs no right to write, and takes no lock. */
 static void only_looks(void **state)
 {
     (void)state;
-    struct spool_dir *producer = produce(), *consumer = consume();
+    struct spool *producer = produce(), *consumer = consume();
     struct spool_view *view = look();
-    assert_true(spool_dir_has_producer(consumer));
+    assert_true(spool_consumer_has_producer(consumer));
     spool_view_free(view);
-    spool_dir_free(consumer);
+    spool_free(consumer);
     view = look();
     consumer = consume(); /* the consumer's lock is free */
     spool_view_free(view);
-    spool_dir_free(consumer);
-    spool_dir_free(producer);
+    spool_free(consumer);
+    spool_free(producer);
 }
 
 int main(void)

@@ -1,3 +1,3 @@
-# lib/spool/spool.c
+# lib/spool/ring_producer.c
 # A full ring is written over what was not applied.
-/^int spool_append/,/^}/ s/            return -1;/            producer->read_seen = producer->write;/
+/^int ring_producer_append/,/^}/ s/            return -1;/            producer->read_seen = producer->write;/

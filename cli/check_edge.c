@@ -1,0 +1,217 @@
+/* Compares, before an edge joins, what must agree: reader key, shards, kinds, topic prefix, store
+ * and clock. Each is a line; a line that differs has both values. */
+#include "check_edge.h"
+
+#include "broker_options.h"
+#include "command.h"
+#include "web.h"
+
+#include "core/reader.h"
+#include "daemon/clock.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLOCK_MAX_MS 2000 /* DESIGN.md, decision 2 */
+#define KINDS_BYTES ((KIND_MAX + 1) * (KIND_NAME_MAX_BYTES + 1))
+#define WHY_BYTES 1024
+
+struct checking {
+    const struct operate_settings *settings;
+    struct broker_options here;
+    struct store_view *store;
+    int differing;
+};
+
+static void line(struct checking *checking, bool agrees, const char *what, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void line(struct checking *checking, bool agrees, const char *what, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    printf("%-12s %-8s ", what, agrees ? "agrees" : "differs");
+    vprintf(format, arguments);
+    putchar('\n');
+    va_end(arguments);
+    checking->differing += !agrees;
+}
+
+static int check_key(struct checking *checking)
+{
+    struct reader_key key;
+    unsigned char print[READER_FINGERPRINT_BYTES];
+    char here[2 * READER_FINGERPRINT_BYTES + 1], why[WHY_BYTES];
+    if (reader_key_load(&key, checking->here.key_file, why, sizeof why) != 0)
+        return command_failed(checking->settings, "plugin_opt_key_file: %s", why);
+    reader_fingerprint(&key, print);
+    sodium_memzero(&key, sizeof key);
+    sodium_bin2hex(here, sizeof here, print, sizeof print);
+    const char *there = store_view_key(checking->store);
+    if (strcmp(here, there) == 0)
+        line(checking, true, "reader key", "fingerprint %s", here);
+    else
+        line(checking, false, "reader key",
+             "%s has fingerprint %s, the store was made with %s: copy reader.key from an edge that "
+             "counts",
+             checking->here.key_file, here, there);
+    return 0;
+}
+
+static void check_shards(struct checking *checking)
+{
+    uint32_t there = store_view_shards(checking->store);
+    if (checking->here.shards == there)
+        line(checking, true, "shards", "%" PRIu32, there);
+    else
+        line(checking, false, "shards",
+             "this edge has %" PRIu32 ", the store has %" PRIu32 ": set plugin_opt_shards %" PRIu32,
+             checking->here.shards, there, there);
+}
+
+static void add_name(char list[KINDS_BYTES], const char *name)
+{
+    size_t used = strlen(list);
+    snprintf(list + used, KINDS_BYTES - used, "%s%s", used > 0 ? "," : "", name);
+}
+
+/* The order may differ: it is only the one in which an edge names them. */
+static void check_kinds(struct checking *checking)
+{
+    char here[KINDS_BYTES] = "", there[KINDS_BYTES] = "";
+    const struct kind_table *ours = &checking->here.kinds;
+    const struct audit_kinds *stored = store_view_kinds(checking->store);
+    int alike = 0, theirs = 0;
+    for (int i = 1; i <= ours->n; i++)
+        add_name(here, ours->name[i]);
+    for (int i = 1; i <= KIND_MAX; i++) {
+        if (stored->name[i][0] == '\0')
+            continue;
+        theirs++;
+        add_name(there, stored->name[i]);
+        alike += kind_find(ours, stored->name[i], strlen(stored->name[i])) > 0;
+    }
+    if (alike == theirs && ours->n == theirs)
+        line(checking, true, "kinds", "%s", here);
+    else
+        line(checking, false, "kinds", "this edge has %s, the store has %s", here, there);
+}
+
+/* The value of a label of the metric tally_edge_info. Returns 0, or -1 if it is not there. */
+static int label_of(const char *metrics, const char *label, char *out, size_t out_bytes)
+{
+    static const char name[] = "\ntally_edge_info{";
+    const char *at = strstr(metrics, name);
+    if (at == NULL)
+        return -1;
+    const char *end = at + 1 + strcspn(at + 1, "\n");
+    at = strstr(at, label);
+    if (at == NULL || at > end || at[strlen(label)] != '=' || at[strlen(label) + 1] != '"')
+        return -1;
+    at += strlen(label) + 2;
+    size_t bytes = strcspn(at, "\"\n");
+    if (at[bytes] != '"' || bytes >= out_bytes)
+        return -1;
+    memcpy(out, at, bytes);
+    out[bytes] = '\0';
+    return 0;
+}
+
+static void compare_other(struct checking *checking, const char *prefix, const char *store)
+{
+    char here[17];
+    snprintf(here, sizeof here, "%016" PRIx64, store_view_id(checking->store));
+    if (strcmp(prefix, checking->here.topic_prefix) == 0)
+        line(checking, true, "topic prefix", "\"%s\"", prefix);
+    else
+        line(checking, false, "topic prefix", "this edge has \"%s\", %s has \"%s\"",
+             checking->here.topic_prefix, checking->settings->other_host, prefix);
+    if (strcmp(store, here) == 0)
+        line(checking, true, "store", "%s", here);
+    else
+        line(checking, false, "store", "this Redis holds %s, %s counts into %s: another Redis",
+             here, checking->settings->other_host, store);
+}
+
+static int check_other(struct checking *checking)
+{
+    const struct operate_settings *settings = checking->settings;
+    static char body[WEB_BODY_MAX_BYTES + 1];
+    char prefix[OPTION_TEXT_MAX_BYTES + 1], store[17], why[WHY_BYTES];
+    int status = 0, result = 0;
+    struct web *web = web_new(settings->other_host, (int)settings->other_port);
+    if (web == NULL)
+        return command_failed(settings, "no memory");
+    if (web_get(web, "/metrics", &status, body, why, sizeof why) < 0)
+        result = command_failed(settings, "the other edge: %s", why);
+    else if (status != 200 || label_of(body, "topic_prefix", prefix, sizeof prefix) != 0 ||
+             label_of(body, "store", store, sizeof store) != 0)
+        result = command_failed(settings,
+                                "the other edge: http %s:%d: /metrics answers %d without "
+                                "tally_edge_info: is it a feed of this version?",
+                                settings->other_host, (int)settings->other_port, status);
+    else if (store[0] == '\0')
+        result = command_failed(settings,
+                                "the other edge: http %s:%d: its collector is away, or not ready",
+                                settings->other_host, (int)settings->other_port);
+    else
+        compare_other(checking, prefix, store);
+    web_free(web);
+    return result;
+}
+
+/* Redis read its clock at some point between the question and its answer, so the tolerance is half
+ * of that time on either side, as the collector's is. */
+static int check_clock(struct checking *checking)
+{
+    const char *argv[] = {"TIME"};
+    const size_t bytes[] = {4};
+    int64_t sent_ms = (int64_t)clock_unix_ms();
+    redisReply *reply = store_view_ask(checking->store, 1, argv, bytes);
+    int64_t half_ms = ((int64_t)clock_unix_ms() - sent_ms) / 2;
+    if (reply == NULL)
+        return command_failed(checking->settings, "%s", store_view_error(checking->store));
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || half_ms < 0) {
+        freeReplyObject(reply);
+        return command_failed(checking->settings, "redis: TIME: no such answer");
+    }
+    int64_t redis_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
+                       strtoll(reply->element[1]->str, NULL, 10) / 1000;
+    int64_t ahead_ms = sent_ms + half_ms - redis_ms;
+    freeReplyObject(reply);
+    line(checking, llabs(ahead_ms) - half_ms <= CLOCK_MAX_MS, "clock",
+         "this host is %lld ms %s Redis; at most %d", llabs((long long)ahead_ms),
+         ahead_ms < 0 ? "behind" : "ahead of", CLOCK_MAX_MS);
+    return 0;
+}
+
+static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+{
+    static struct checking checking; /* large */
+    char why[WHY_BYTES];
+    checking.settings = settings;
+    if (broker_options_load(&checking.here, settings->broker_config, why, sizeof why) != 0)
+        return command_failed(settings, "%s", why);
+    checking.store = command_open(settings, secrets, NULL);
+    if (checking.store == NULL)
+        return COMMAND_FAILED;
+    int key = check_key(&checking);
+    check_shards(&checking);
+    check_kinds(&checking);
+    int other = check_other(&checking);
+    int clock = check_clock(&checking);
+    command_close(checking.store, NULL);
+    int status = key != 0 || other != 0 || clock != 0 ? COMMAND_FAILED
+                 : checking.differing > 0             ? COMMAND_REFUSED
+                                                      : COMMAND_DONE;
+    return command_printed(settings, status);
+}
+
+int check_edge_run(int argc, char **argv)
+{
+    return command_run(OPERATE_CHECK_EDGE, argc, argv, run);
+}
