@@ -101,11 +101,11 @@ describe('storage', () => {
   const wish = (more) => ({ kind: 'like', was: 'none', at: 9e12, via: BROKER, settled: 0, sent: 0, due: 0, ...more });
   const huge = 'x'.repeat(200_000);
   for (const [what, list] of [
-    ['a kind that is no text', [['a', wish({ kind: { toString: 5 } })], ['b', wish({ kind: [['sad']] })], ['c', wish({ kind: null })]]],
+    ['a kind that is not text', [['a', wish({ kind: { toString: 5 } })], ['b', wish({ kind: [['sad']] })], ['c', wish({ kind: null })]]],
     ['a kind as long as a book', [['a', wish({ kind: huge })], ['b', wish({ at: 1, kind: huge })]]],
     ['a kind in other letters', [['a', wish({ kind: 'Gefällt' })], ['b', wish({ kind: '読' })]]],
-    ['an article that is no text', [[['a/b'], wish()], [{ length: 3, toString: 5 }, wish()]]],
-    ['news that are no text', [[ARTICLE, wish({ at: 1, settled: 1, news: { 0: 1, toString: 5 } })]]],
+    ['an article that is not text', [[['a/b'], wish()], [{ length: 3, toString: 5 }, wish()]]],
+    ['news that are not text', [[ARTICLE, wish({ at: 1, settled: 1, news: { 0: 1, toString: 5 } })]]],
     ['numbers that are none', [['a', wish({ sent: { valueOf: 5 }, due: [1], was: {} })], ['b', wish({ at: {} })], ['c', wish({ settled: 'x' })]]],
   ]) {
     test(`with ${what} keeps no reaction from being counted`, async (t) => {
@@ -169,7 +169,7 @@ describe('the sending code', () => {
 describe('a connection', () => {
   for (const [what, greeting] of [
     ['text', 'hello'], ['the beginning of a packet', Buffer.from([0x20])], ['a packet of which the rest never comes', Buffer.from('hello, world')],
-    ['a packet that is no CONNACK', Buffer.from([0xd0, 0])], ['nothing in a frame', Buffer.alloc(0)],
+    ['a packet other than CONNACK', Buffer.from([0xd0, 0])], ['nothing in a frame', Buffer.alloc(0)],
   ]) {
     test(`whose peer says ${what} and then nothing is given up and made anew`, async (t) => {
       const { context, broker } = await setUp(t, { clock: true, tolerate: LOST_CONNECTION });
