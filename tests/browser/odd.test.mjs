@@ -171,7 +171,7 @@ describe('a connection', () => {
     ['text', 'hello'], ['the beginning of a packet', Buffer.from([0x20])], ['a packet of which the rest never comes', Buffer.from('hello, world')],
     ['a packet other than CONNACK', Buffer.from([0xd0, 0])], ['nothing in a frame', Buffer.alloc(0)],
   ]) {
-    test(`whose peer says ${what} and then nothing is given up and made anew`, async (t) => {
+    test(`whose peer says ${what} and then nothing is given up, and the bar connects again`, async (t) => {
       const { context, broker } = await setUp(t, { clock: true, tolerate: LOST_CONNECTION });
       broker.greeting = greeting;
       const { page, bar } = await openPage(context);
