@@ -5,6 +5,7 @@
 #include "assets.h"
 #include "fnv.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,10 +104,11 @@ static const struct file *find_file(const struct http_files *files, const char *
 /* Whether the client says that it takes gzip (RFC 9110, 12.5.3), of weight 0 not. */
 static bool takes_gzip(struct evhttp_request *request)
 {
-    const char *at =
+    const char *list =
         evhttp_find_header(evhttp_request_get_input_headers(request), "Accept-Encoding");
-    at = at != NULL ? strcasestr(at, "gzip") : NULL;
-    if (at == NULL)
+    const char *at = list != NULL ? strcasestr(list, "gzip") : NULL;
+    if (at == NULL || (at > list && isalnum((unsigned char)at[-1])) ||
+        isalnum((unsigned char)at[strlen("gzip")]))
         return false;
     at += strcspn(at, ",;");
     const char *weight = *at == ';' ? strchr(at, '=') : NULL;

@@ -11,6 +11,7 @@ import mqtt from './mqtt.js';
 const ARTICLES_MOST = 20_000; // kept; what comes beyond is left out, and said
 const PAGE_ROWS = 100;
 const TICK_MS = 1_000;
+const SLEEP_MS = 5_000; // without a tick: the machine slept, or the page was frozen
 const BUCKET_MS = 5_000;
 const BUCKETS = 60; // the sparkline: five minutes
 const HEAT_MS = 120_000; // heat fades to a third in this time
@@ -51,7 +52,7 @@ function setText(node, text) {
 
 /* ---- The model --------------------------------------------------------------------------------------------------- */
 
-const openedAt = Date.now();
+const openedAt = Date.now(); // to compare with versions; all else is measured by a clock that nobody sets
 const articles = new Map(); // id → model
 const kinds = Object.keys(icons);
 const sums = { reactions: 0, gained: 0 };
@@ -64,16 +65,25 @@ function heatOf(model, now) {
 }
 
 /* For how much of the time the page has heard what moves, faded as heat is: heat divided by it is a rate that is right from the beginning. */
-const heard = { ms: 0, at: Date.now(), on: false };
+const heard = { ms: 0, at: performance.now(), on: false };
+let tickedAt = performance.now();
 
 function heardMs(now) {
   const kept = Math.exp((heard.at - now) / HEAT_MS);
   return heard.ms * kept + (heard.on ? HEAT_MS * (1 - kept) : 0);
 }
 
-function setHeard(on) {
-  const now = Date.now();
+function setHeard(on, now = performance.now()) {
   Object.assign(heard, { ms: heardMs(now), at: now, on });
+}
+
+/** Nothing was heard in a time without ticks. */
+function skipSleep(now) {
+  if (heard.on && now - tickedAt > SLEEP_MS) {
+    setHeard(false, Math.max(tickedAt, heard.at));
+    setHeard(true, now);
+  }
+  tickedAt = now;
 }
 
 function aMinute(heat, now) {
@@ -114,7 +124,7 @@ function parse(text) {
 
 /** A total has come. `retained`: it is what stood when this page subscribed, and no movement. */
 function take(id, { counts, version }, retained) {
-  const now = Date.now();
+  const now = performance.now();
   let model = articles.get(id);
   if (!model) {
     if (articles.size >= ARTICLES_MOST) {
@@ -183,7 +193,7 @@ const onScreen = new IntersectionObserver(
       target.model.visible = isIntersecting;
       if (isIntersecting) {
         mark(target.model);
-        drawSpark(target.model, Date.now());
+        drawSpark(target.model, performance.now());
       }
     }),
   { rootMargin: '200px' },
@@ -389,7 +399,7 @@ function wantedOrder(now) {
 
 function reorder() {
   orderIsOld = false;
-  const wanted = wantedOrder(Date.now());
+  const wanted = wantedOrder(performance.now());
   const shown = wanted.slice(0, rowsMost);
   const before = new Map();
   if (!calm.matches) {
@@ -426,10 +436,11 @@ function slide(before) {
 }
 
 function tick() {
+  const now = performance.now();
+  skipSleep(now);
   if (document.hidden) {
     return;
   }
-  const now = Date.now();
   const held = whyHeld();
   if (!held) {
     reorder();
@@ -508,6 +519,7 @@ const [open, , subscribe] = mqtt(
       ? sayState('live', 'Live')
       : sayState('refused', 'The broker lets only the newsroom watch all articles: its option allow_wildcards is off.');
   },
+  (what) => console.warn('Tally: refused', what),
 );
 subscribe(['totals/#']);
 open();

@@ -13,7 +13,6 @@ let up, password, painting, timer, lost, loading;
 export let say; // and the rest of what tally.send.js makes
 let step, receipt, acknowledged, begin;
 
-const shows = (article) => [...bars.values()].includes(article);
 const tell = () => bars.forEach((_, bar) => bar());
 
 /** Shows and sends what there is now. */
@@ -23,7 +22,7 @@ const refresh = () => {
     tell();
   });
   // A wish that was for another address of the broker is for this one where a bar shows it.
-  const waiting = [...wishes].filter(([article, wish]) => (shows(article) ? !wish.settled || wish.news : !wish.settled && wish.via === url));
+  const waiting = [...wishes].filter(([article, wish]) => ([...bars.values()].includes(article) ? !wish.settled || wish.news : !wish.settled && wish.via === url));
   clearTimeout(timer);
   if (waiting[0]) {
     load();
@@ -38,7 +37,6 @@ const refresh = () => {
 export const load = () => {
   loading ||=
     up &&
-    navigator.onLine &&
     import('./tally.send.js').then(
       (made) => {
         [say, step, receipt, acknowledged, begin] = made.default(publish, connect, close, () => up, tell, sync, refresh);
@@ -48,13 +46,13 @@ export const load = () => {
     );
 };
 
-const connect = () => (password ? open(reader, password) : open(reader));
+const connect = () => open(reader, ...(password && [password]));
 
 export const react = (bar, article, kind) => {
   bars = new Map([[bar, article], ...bars]);
   const last = wishes.get(article);
   const was = last?.[last.settled ? 'kind' : 'was'] ?? 'none';
-  wishes.set(article, { kind, at: Math.max(Date.now(), (last?.at ?? 0) + 1), was, via: url, settled: 0, sent: 0, due: 0, base: seen.get('totals/' + article) });
+  wishes.set(article, { kind, was, at: Math.max(Date.now(), (last?.at ?? 0) + 1), via: url, settled: 0, base: seen.get('totals/' + article) });
   sync(1);
   refresh();
 };
@@ -87,9 +85,9 @@ const onMessage = (topic, text, correlation) => {
   const message = parse(text);
   const old = seen.get(topic);
   const [what] = topic.split('/');
-  if (/^rec/.test(topic)) {
+  if (/^r/.test(topic)) {
     receipt?.(wishes, message, correlation);
-  } else if (!(message.version < old?.version)) {
+  } else if (!text || message.version >= (old?.version ?? 0)) { // an operator's own message has no version: the feed's follows
     seen.set(topic, message);
     bars.forEach((article, bar) => {
       if (topic === what + '/' + article) {
@@ -111,7 +109,7 @@ const onWhole = (filters) => {
 const onRejected = (filter, full) => warn(full ? 'too many bars' : 'refused', filter);
 
 const rewatch = () =>
-  watch?.([...bars.values()].filter((article) => article).flatMap((article) => ['articles/' + article, 'totals/' + article]));
+  watch?.([...bars.values()].flatMap((article) => (article ? ['articles/' + article, 'totals/' + article] : [])));
 
 /** A bar is no longer near the screen. A broker bounds how much one connection may watch, so only bars near the screen are watched. */
 export const park = (bar) => {

@@ -13,7 +13,7 @@ export const pause = (failures, random) => 200 + random * Math.min(6e4, 2e3 * 2 
  *
  * It calls: up(); down(), at each attempt and loss; message(topic, text, correlation, retained); acknowledged(reason code);
  * whole(filters) when all that was retained has come: the filters that the broker granted; and rejected(filter, full) for one
- * that the broker refuses: `full` where it refuses any, as this connection asks for more than it may.
+ * that the broker refuses: `full` where it refuses any, as this connection asks for more than it may; or the error of an impossible address.
  *
  * Returns [open(username?, password?): connects, if it is not or was as somebody else; close(); watch(filters): these alone from now on;
  * publish(topic, payload, correlation)]. Filters outlive connections, and the client's receipts are always one. Publish only while it is
@@ -54,7 +54,7 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
     answers.push((codes) => then(list.filter((filter, i) => codes.at(i - list.length) > 127 || !granted.add(filter))));
   };
   const judge = (not) =>
-    not[0] && subscribe([receipts], ([full]) => (full && gaveUp ? open() : not.forEach((filter) => rejected?.(filter, full))));
+    not[0] && subscribe([receipts], ([full]) => (full && gaveUp ? open() : not.forEach((filter) => rejected(filter, full))));
   // Asks for what is wanted and not asked for yet, and gives up what is not wanted any more. A broker works through packets in their order:
   // what is retained comes before the answer to the ping.
   const ask = () => {
@@ -105,15 +105,14 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
         send(0x10, data('MQTT'), 5, [2, 0x82, 0xc2][login.length], 0, 60, 5, 0x27, 0, 1, 0, 0, data(receipts.slice(9)), ...login.map(data));
       mine.onmessage = (event) => mine === socket && receive(event.data);
       mine.onclose = () => mine === socket && lose();
-    } catch {
-      lose(); // an https page and a ws address, or a policy that forbids it
+    } catch (error) {
+      rejected(error);
+      lose(); // no broker's address, an https page and a ws address, or a policy that forbids it
     }
   };
 
   // A frame may hold several packets, and a packet come in several frames.
   const receive = (chunk) => {
-    clearTimeout(answer);
-    answer = 0;
     left = new Uint8Array([...left, ...new Uint8Array(chunk)]);
     for (const mine = socket; mine === socket; ) {
       let bytes = left;
@@ -127,11 +126,12 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
       left = bytes.subarray(end);
       bytes = bytes.subarray(0, end);
       const type = bytes[0] >> 4;
+      connected ||= type === 2;
+      connected && (answer = clearTimeout(answer)); // what is said before is not MQTT, or not all there
       if (type === 2) { // CONNACK
         if (bytes[at + 1] > 127) {
           return lose();
         }
-        connected = 1;
         beat = setInterval(() => {
           failures = 0; // it has lasted: the next pause is short again
           ping();

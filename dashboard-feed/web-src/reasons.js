@@ -1,9 +1,11 @@
 /*
- * What is said of wishes that are not simply counted, in English; other languages have it among their words. A reason (INTERFACES.md 2.1,
+ * What is said of wishes once the sending code is there, in English; other languages have it among their words. A reason (INTERFACES.md 2.1,
  * and `too_old`) has the key of its name with a capital, and `Bad` is for any other.
  */
 export default {
   __proto__: null,
+  none: 'no reaction',
+  Counted: 'Counted: ',
   Received: 'Received, soon to be counted.',
   Later: 'Your later reaction counts: ',
   Refused: 'Not counted. ',

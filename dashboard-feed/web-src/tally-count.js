@@ -20,10 +20,10 @@ const encode = (id) => encodeURIComponent(id).replaceAll('%2F', '/');
 async function ask(ids) {
   const answer = await fetch(new URL(`totals?articles=${ids.map(encode)}`, import.meta.url));
   const { totals, error } = await answer.json().catch(() => ({}));
-  if (!totals) {
-    throw new Error(error ?? `${answer.status} ${answer.statusText}`);
+  if (!Array.isArray(totals)) {
+    throw new Error(error ?? `the answer ${answer.status} ${answer.statusText} has no totals`);
   }
-  return totals;
+  return totals.filter((total) => total?.article);
 }
 
 async function show(ids, elements) {
@@ -34,8 +34,8 @@ async function show(ids, elements) {
     ids.forEach((id) => complain(id, error.message)); // what stood there stays
   }
   for (const total of totals) {
-    if (total.error) {
-      complain(total.article, total.error);
+    if (!total.hidden && !Number.isFinite(total.total)) {
+      complain(total.article, total.error ?? 'the answer has no number');
       continue;
     }
     for (const element of elements) {

@@ -27,7 +27,8 @@ const make = (tag, part, ...children) => {
   return node;
 };
 
-customElements.get('tally-reactions') ||
+// Another copy of this script may have defined it.
+attempt(() =>
   customElements.define(
     'tally-reactions',
     class extends HTMLElement {
@@ -76,8 +77,9 @@ customElements.get('tally-reactions') ||
         const render = () => {
           const wish = wishes.get(article) ?? {};
           const waits = wish.settled === 0;
-          const [totals, state] = ['totals/', 'articles/'].map((what) => seen.get(what + article) ?? {});
-          const kinds = (read('kinds').match(/[^\s,]+/g) ?? state.kinds ?? Object.keys(icons)).filter((kind) => state.kinds?.includes(kind) ?? 1);
+          const totals = seen.get('totals/' + article) ?? {};
+          const state = seen.get('articles/' + article) ?? {};
+          const kinds = [...new Set(read('kinds').match(/[^\s,]+/g) ?? state.kinds ?? Object.keys(icons))].filter((kind) => state.kinds?.includes(kind) ?? 1);
           closed = state.open === false;
           const hidden = state.results === 'after_close' && !(closed && totals.version);
           const shown = totals.counts && !hidden;
@@ -95,8 +97,8 @@ customElements.get('tally-reactions') ||
             bar.replaceChildren(title, ...kinds.map((kind) => (buttons[kind] ??= button(kind))[0]));
           }
           kinds.forEach((kind, i) => {
-            const [node, name, number, share] = buttons[kind];
             const part = counts[i] / all || 0;
+            const [node, name, number, share] = buttons[kind];
             put(name, label(kind));
             put(number, shown ? (counts[i] < 1e5 ? whole : short)(counts[i]) : '–');
             put(share, shown ? percent(part) : '');
@@ -137,9 +139,9 @@ customElements.get('tally-reactions') ||
           near.disconnect();
           article && leave(hear);
           article = told = '';
-          const tag = read('lang').toLowerCase().replace('_', '-');
+          const tag = read('lang').replace(/_/g, '-').split(/[.@]/)[0]; // fr_FR.UTF-8
           const locale = attempt(() => Intl.getCanonicalLocales(tag)); // else the reader's
-          const lang = /^(fr|es|ar)\b/.exec(tag)?.[0];
+          const lang = /^(fr|es|ar)\b/.exec(locale)?.[0];
           const file = './tally.' + lang + '.js'; // not for a bundler to look into
           [whole, short, percent] = [{}, { notation: 'compact', maximumFractionDigits: 1 }, { style: 'percent' }].map(
             (options) => new Intl.NumberFormat(locale, options).format,
@@ -147,7 +149,8 @@ customElements.get('tally-reactions') ||
           root.replaceChildren(isArticle(id()) ? card : make('slot', ''));
           near.observe(this); // which never sees one that is in no page
           use();
-          lang && import(file).then(use, () => {});
+          const mine = words;
+          lang && import(file).then((more) => words === mine && use(more), () => {}); // unless something has changed since
         };
         this.react = (kind) => {
           attach();
@@ -167,4 +170,5 @@ customElements.get('tally-reactions') ||
         this.change();
       }
     },
-  );
+  ),
+);

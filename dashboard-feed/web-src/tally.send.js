@@ -40,7 +40,7 @@ export default (publish, connect, close, isUp, tell, sync, refresh) => {
     const payload = wish.sent || age > 1_000 ? JSON.stringify({ reaction: wish.kind, age_ms: age }) : wish.kind;
     publish('reactions/' + article, payload, '' + wish.at);
     busy = wish;
-    wish.sent = Math.min(20, +wish.sent || 0) + 1;
+    wish.sent = Math.min(20, Number.isInteger(wish.sent) ? wish.sent : 0) + 1;
     wish.due = now + Math.min(AGAIN_MOST_MS, (AGAIN_MS / 2) * 2 ** wish.sent);
     sync(1);
   };
@@ -49,16 +49,19 @@ export default (publish, connect, close, isUp, tell, sync, refresh) => {
   const say = (wish, said, words, label) => {
     const [key, about] = String(wish.settled ? said : wish.why ? ['Again', wish.why] : wish.slow ? 'Received' : '').split(','); // whatever was stored
     const word = (of) => words[of] ?? reasons[of] ?? '';
-    return word(key) + (about === undefined ? '' : /^[RA]/.test(key) ? word(capital(about)) || word('Bad') : label(about) + '.');
+    return word(key) + (about === undefined ? '' : /^[RA]/.test(key) ? word(capital(about)) || word('Bad') : (about === 'none' ? word(about) : label(about)) + '.');
   };
+
+  /** No later time than this is set: beyond it, the clock was set back since. */
+  const isDue = (wish, now) => !(wish.due > now && wish.due <= now + AGAIN_MOST_MS);
 
   // One publication is under way at a time, so that wishes arrive in the order of the clicks, and a burst of clicks is sent as its first and
   // its last.
   /** Sends what is due of [article, wish] pairs. */
   const step = (waiting) => {
     const now = Date.now();
-    const next = waiting.find(([, wish]) => !wish.settled && !(wish.due > now));
-    if (busy ? busy.due <= now : next) {
+    const next = waiting.find(([, wish]) => !wish.settled && isDue(wish, now));
+    if (busy ? isDue(busy, now) : next) {
       busy && close(); // the broker forgot it
       connect(); // again, also where another tab stored its id after this connection began
       isUp() && send(...next, now);

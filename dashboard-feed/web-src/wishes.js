@@ -8,7 +8,7 @@
  * The newest click wins, and a settled wish does not go back.
  *
  * A page may be forbidden to store anything: then all is kept in memory, and forgotten with the page. What is found there may be
- * anything: an item without a reader's id, article or time is skipped, and the broker refuses a nonsensical wish, which settles it.
+ * anything: an item without a reader's id, article, kind or time is skipped, and the broker refuses a nonsensical wish, which settles it.
  */
 import { unique } from './mqtt.js';
 
@@ -37,8 +37,9 @@ export const sync = (write) => {
     reader = id.match(/^[\w-]{16,128}$/)?.[0] ?? reader;
     for (const entry of list) {
       attempt(() => {
-        const [article, wish] = entry;
-        if (isArticle(article) && rank(wish) > rank(wishes.get(article))) {
+        const wish = entry[1];
+        const article = entry[0] + ''; // throws where it cannot be text, as of a kind and news
+        if (isArticle(article) && /^.{1,16} /.test(wish.kind + ' ' + wish.news) && rank(wish) > rank(wishes.get(article))) {
           wish.due = Date.now() + 15e3; // its own wish another tab sends itself; if it is gone by then, this one does
           wish.base = 0;
           wishes.set(article, wish);

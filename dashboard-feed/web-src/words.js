@@ -5,10 +5,8 @@
 export default {
   Title: 'What’s your reaction?',
   Sum: 'Reactions: ',
-  Counted: 'Counted: ',
   Kept: 'Kept here, and sent once connected.',
   Away: 'Not connected: the numbers may be old',
   Hidden: 'Results come after closing',
   Closed: 'Closed',
-  none: 'no reaction',
 };

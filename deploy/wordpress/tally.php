@@ -62,10 +62,16 @@ add_filter(
 	100
 );
 
+// The room of the bar as in docs/embedding.md, so that nothing moves when the script arrives.
+const TALLY_ROOM = 'tally-reactions { display: block; min-height: 12.5em; }
+@media (max-width: 37em) { tally-reactions { min-height: 19.4em; } }
+@media (max-width: 20.9em) { tally-reactions { min-height: 26.3em; } }';
+
 add_action(
 	'wp_head',
 	function () {
 		if ( '' !== tally_article_of_page() ) {
+			echo "<style>\n" . TALLY_ROOM . "\n</style>\n"; // phpcs:ignore WordPress.Security.EscapeOutput -- a constant
 			wp_print_script_tag(
 				array(
 					'type' => 'module',

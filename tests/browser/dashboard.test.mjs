@@ -208,6 +208,38 @@ test('the rate is the truth from the first seconds, and says over what time', as
   near(await rate(), last, 'while away');
 });
 
+for (const [what, jump] of [
+  ['set forward by an hour', (clock, now) => clock.setSystemTime(now + 3_600_000)], ['set back by an hour', (clock, now) => clock.setSystemTime(now - 3_600_000)],
+  ['set back by a minute', (clock, now) => clock.setSystemTime(now - 60_000)], ['that goes on while the machine sleeps', (clock) => clock.fastForward(600_000)],
+]) {
+  test(`the rate and the curve survive a clock ${what}`, async (t) => {
+    const { context, broker } = await setUp(t, { articles: 2, tolerate: LOST_CONNECTION });
+    await context.clock.install();
+    const page = await openDashboard(context);
+    await equal(() => page.locator('#state').innerText(), 'Live');
+    let sum = 0;
+    const run = async (seconds) => {
+      for (let i = 0; i < seconds; i++) {
+        react(broker, name(0), 'like', 10);
+        sum += 10;
+        await equal(() => cell(page, name(0), 'gained'), `+${sum}`);
+        await page.clock.runFor(1_000);
+      }
+    };
+    const near = async (when) => {
+      const shown = Number((await figure(page, 'rate')).replaceAll(',', ''));
+      assert.ok(shown > 600 * 0.7 && shown < 600 * 1.3, `${shown} a minute, and not 600, ${when}`);
+    };
+    await run(10);
+    await near('before');
+    await jump(page.clock, await page.evaluate(() => Date.now()));
+    await equal(() => page.locator('#state').innerText(), 'Live');
+    await run(10);
+    await near('after');
+    assert.notEqual(await page.locator(`.row[data-article="${name(0)}"] path.line`).getAttribute('d'), '');
+  });
+}
+
 test('a broker that forbids the wildcard is quoted in words', async (t) => {
   const { context, broker } = await setUp(t, {});
   broker.suback = (filter) => (filter.startsWith('totals/') ? 0x87 : 0);

@@ -392,7 +392,7 @@ describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does 
 
   test('of a tab that went away before the receipt is sent by another tab, of another article', async (t) => {
     const article = newArticle();
-    const context = await reader(t);
+    const context = await reader(t, { tolerate: /ERR_INTERNET_DISCONNECTED/ }); // of the sending code, which is loaded again
     await context.clock.install();
     const sent = reactionsOf(context);
     const { page: staying, bar: elsewhere } = await openArticle(context, newArticle());

@@ -71,7 +71,7 @@ def attack(folder, port):
 
 
 def ruleset(folder, port):
-    """The file as it is copied, but for the port, the smaller room, and that it holds for the loopback, too."""
+    """The file as it is copied, except for the port, the smaller room, and that it also covers the loopback."""
     with open(os.path.join(ROOT, "deploy", "nftables", "tally.nft")) as f:
         text = f.read()
     for old, new, times in (("{ 1883, 8443 }", "{ %d }" % port, 1), ("ct count over 2000", "ct count over %d" % EACH, 2),

@@ -140,7 +140,7 @@ def test_another_store_needs_adopt(make_edge):
 
 
 def _exchange(redis, content, keep=()):
-    """Replaces what Redis holds in one step, but for the keys `keep`. Connections stay."""
+    """Replaces what Redis holds in one step, except the keys `keep`. Connections stay."""
     step = redis.pipeline(transaction=True)
     for key in redis.keys():
         if key not in keep:

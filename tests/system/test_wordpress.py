@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -16,6 +17,15 @@ PAGE = {"url": "https://tally.example.org/", "post": {"ID": 4, "post_type": "pos
 TEXT = {"text": "<p>Text</p>", "ID": 4, "loop": True, "main": True, "excerpt": False}
 
 
+def room():
+    """What docs/embedding.md says of the room for a bar."""
+    with open(os.path.join(ROOT, "docs", "embedding.md"), encoding="utf-8") as file:
+        return "\n".join(line.strip() for line in file if re.search(r"min-height: [\d.]+em", line))
+
+
+HEAD = f'<style>\n{room()}\n</style>\n<script src="https://tally.example.org/tally.js"></script>'
+
+
 def shown(*texts, **page):
     """What becomes of the texts of a page, and whether its head has the script."""
     asked = dict(PAGE, texts=[dict(TEXT, **text) for text in texts or ({},)], **page)
@@ -24,7 +34,7 @@ def shown(*texts, **page):
                           input=json.dumps(asked), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     answer = json.loads(done.stdout)
-    assert answer["head"] in ("", '<script src="https://tally.example.org/tally.js"></script>')
+    assert answer["head"] in ("", HEAD)
     return answer["texts"], answer["head"] != ""
 
 

@@ -25,7 +25,7 @@ static int end(void **state)
     return 0;
 }
 
-/* How many tokens are to be had at this time, up to `most`. */
+/* How many tokens are left at this time, up to `most`. */
 static int take(int most, uint64_t now_ns)
 {
     int taken = 0;

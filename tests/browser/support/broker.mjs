@@ -97,6 +97,10 @@ class Session {
   }
 
   greet() {
+    if (this.broker.greeting) {
+      this.socket.send(this.broker.greeting);
+      return;
+    }
     const most = this.broker.receiveMaximum;
     this.send(packet(0x20, Buffer.from([0, this.broker.connack]), most ? Buffer.from([3, 0x21, 0, most]) : Buffer.from([0])));
   }
@@ -192,6 +196,7 @@ export class ScriptedBroker {
   version = 1_000;
 
   connack = 0;
+  greeting = null; // what is said instead of CONNACK
   receiveMaximum = 0;
   away = false; // refuses connections
   mute = false; // is connected, and says nothing
