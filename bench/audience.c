@@ -280,8 +280,8 @@ static void lose(struct seat *seat)
 
 /* --- tasks --- */
 
-static void publish(struct seat *seat, const char *topic, const char *payload, size_t bytes,
-                    int qos)
+static void audience_publish(struct seat *seat, const char *topic, const char *payload,
+                             size_t bytes, int qos)
 {
     struct audience *audience = seat->audience;
     size_t room;
@@ -319,7 +319,8 @@ static void publish_totals(struct audience *audience)
         const struct total total = {.total = n, .count = n, .version = n};
         size_t bytes = total_write(payload, sizeof payload,
                                    slash == NULL ? settings->filter : slash + 1, &total);
-        publish(&audience->seat[audience->subscribers], settings->filter, payload, bytes, 0);
+        audience_publish(&audience->seat[audience->subscribers], settings->filter, payload, bytes,
+                         0);
     }
 }
 
@@ -348,15 +349,16 @@ static void send_probes(struct audience *audience)
     audience->next_ns = settings->sequential ? 0 : now_ns + pause_ns(audience);
     struct seat *seat = &audience->seat[audience->subscribers + counts->sent];
     audience->probe_ns[counts->sent++] = now_ns;
-    publish(seat, settings->reactions, settings->kind, strlen(settings->kind), 1);
+    audience_publish(seat, settings->reactions, settings->kind, strlen(settings->kind), 1);
 }
 
-static void react(struct audience *audience)
+static void audience_react(struct audience *audience)
 {
     const struct crowd_settings *settings = audience->settings;
     for (size_t i = 0; i < audience->subscribers; i++) {
         audience->counts.sent++;
-        publish(&audience->seat[i], settings->reactions, settings->kind, strlen(settings->kind), 1);
+        audience_publish(&audience->seat[i], settings->reactions, settings->kind,
+                         strlen(settings->kind), 1);
     }
 }
 
@@ -397,7 +399,7 @@ void audience_begin(struct audience *audience)
     audience->begun = true;
     audience->next_ns = counts->begun_ns + pause_ns(audience);
     if (audience->settings->react)
-        react(audience);
+        audience_react(audience);
     go_on(audience);
 }
 

@@ -73,7 +73,7 @@ static bool has_task(const struct crowd_settings *settings)
 
 /* Goes on until it is told to end, its time is over, or it has what it came for. Without hold the
  * task begins at once; with it, each `go` begins it and is answered by a report when it is done. */
-static void run(const struct crowd_settings *settings, struct audience *audience)
+static void crowd_run(const struct crowd_settings *settings, struct audience *audience)
 {
     const struct audience_counts *counts = audience_counts(audience);
     uint64_t stop_ns = meter_now_ns() + settings->seconds * UINT64_C(1000000000);
@@ -102,7 +102,7 @@ static void run(const struct crowd_settings *settings, struct audience *audience
     }
 }
 
-static int fail(const char *error)
+static int crowd_fail(const char *error)
 {
     fprintf(stderr, "tally-crowd: %s\n", error);
     return 1;
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
     int help;
     int parsed = crowd_settings_parse(&settings, argc, argv, &help, &error);
     if (parsed < 0)
-        return fail(error.text);
+        return crowd_fail(error.text);
     if (parsed == 1) {
         printf("tally-crowd " TALLY_VERSION ": subscribers to one article's totals\n");
         if (help == 'h')
@@ -126,9 +126,9 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     struct audience *audience = audience_new(&settings, &stop, &error);
     if (audience == NULL)
-        return fail(error.text);
+        return crowd_fail(error.text);
     printf("ready\n");
-    run(&settings, audience);
+    crowd_run(&settings, audience);
     print_report(&settings, audience);
     const struct audience_counts *counts = audience_counts(audience);
     bool failed = counts->connections_lost > 0 || (counts->begun_ns > 0 && counts->done_ns == 0);

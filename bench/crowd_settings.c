@@ -63,7 +63,7 @@ static int check_topic(const char *option, const char *topic, struct error *erro
                            topic);
 }
 
-static int check(struct crowd_settings *settings, struct error *error)
+static int crowd_settings_check(struct crowd_settings *settings, struct error *error)
 {
     bool named = settings->username[0] != '\0';
     if (checked_protocol(settings->protocol, &settings->version, error) != 0 ||
@@ -89,7 +89,7 @@ int crowd_settings_parse(struct crowd_settings *settings, int argc, char **argv,
 {
     memset(settings, 0, sizeof *settings);
     int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error);
-    return parsed == 0 ? check(settings, error) : parsed;
+    return parsed == 0 ? crowd_settings_check(settings, error) : parsed;
 }
 
 void crowd_settings_print(void *out)

@@ -233,7 +233,7 @@ static void leave(struct reader *reader)
     reader->link = NULL;
 }
 
-static void react(struct reader *reader)
+static void demo_react(struct reader *reader)
 {
     struct demo *demo = reader->demo;
     unsigned percent = (unsigned)random_below(demo, 100);
@@ -264,7 +264,7 @@ static void next_cb(evutil_socket_t fd, short what, void *user)
     else if (reader->left == 0)
         leave(reader);
     else
-        react(reader);
+        demo_react(reader);
     do_next_in(reader, pause_ms(reader->demo));
 }
 

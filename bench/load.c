@@ -73,7 +73,7 @@ static void print_report(const struct load_settings *settings, unsigned window,
            counts->ended_ns, meter_system_call_ns());
 }
 
-static int fail(const char *error)
+static int load_fail(const char *error)
 {
     fprintf(stderr, "tally-load: %s\n", error);
     return 1;
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
     int help;
     int parsed = load_settings_parse(&settings, argc, argv, &help, &error);
     if (parsed < 0)
-        return fail(error.text);
+        return load_fail(error.text);
     if (parsed == 1) {
         printf("tally-load " TALLY_VERSION
                ": reactions, as fast as the broker takes them, or at a rate\n");
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     catch_signals();
     struct drive *drive = drive_new(&settings, &stop, &error);
     if (drive == NULL)
-        return fail(error.text);
+        return load_fail(error.text);
     if (settings.warmup > 0)
         drive_run(drive, settings.warmup, &warmup);
     if (settings.hold)

@@ -79,7 +79,7 @@ static int check_readers(struct load_settings *settings, struct error *error)
     return named ? checked_password(settings->password_file, settings->password, error) : 0;
 }
 
-static int check(struct load_settings *settings, struct error *error)
+static int load_settings_check(struct load_settings *settings, struct error *error)
 {
     if (checked_protocol(settings->protocol, &settings->version, error) != 0)
         return -1;
@@ -106,7 +106,7 @@ int load_settings_parse(struct load_settings *settings, int argc, char **argv, i
 {
     memset(settings, 0, sizeof *settings);
     int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error);
-    return parsed == 0 ? check(settings, error) : parsed;
+    return parsed == 0 ? load_settings_check(settings, error) : parsed;
 }
 
 void load_settings_print(void *out)

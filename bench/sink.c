@@ -93,7 +93,7 @@ static int on_frame(void *user, const struct wire_frame *frame)
 }
 
 /* Reads and answers until `stop_ns`. -1 where the connection broke. */
-static int look(struct sink *sink)
+static int sink_look(struct sink *sink)
 {
     bool waiting = connection_waiting(sink->connection) > 0;
     struct pollfd fd = {.fd = connection_socket(sink->connection),
@@ -111,7 +111,7 @@ static int look(struct sink *sink)
     return connection_flush(sink->connection) < 0 ? -1 : 0;
 }
 
-static int subscribe(struct sink *sink, struct error *error)
+static int sink_subscribe(struct sink *sink, struct error *error)
 {
     const struct settings *settings = sink->settings;
     const struct wire_login login = {.version = sink->version, .client_id = "sink-of-the-bench"};
@@ -133,15 +133,15 @@ static int subscribe(struct sink *sink, struct error *error)
     return 0;
 }
 
-static int run(struct sink *sink, struct error *error)
+static int sink_run(struct sink *sink, struct error *error)
 {
     uint64_t stop_ns = meter_now_ns() + sink->settings->seconds * UINT64_C(1000000000);
     bool said = false;
-    if (subscribe(sink, error) != 0)
+    if (sink_subscribe(sink, error) != 0)
         return -1;
     sink->now_ns = meter_now_ns();
     while (stop == 0 && sink->counted < sink->settings->messages && sink->now_ns < stop_ns) {
-        if (look(sink) != 0)
+        if (sink_look(sink) != 0)
             return error_set(error,
                              "the broker ended the connection, or refused the subscription, after "
                              "%" PRIu64 " messages",
@@ -154,8 +154,8 @@ static int run(struct sink *sink, struct error *error)
     return said ? 0 : error_set(error, "no answer to SUBSCRIBE");
 }
 
-static int parse(struct settings *settings, struct sink *sink, int argc, char **argv, int *help,
-                 struct error *error)
+static int sink_parse(struct settings *settings, struct sink *sink, int argc, char **argv,
+                      int *help, struct error *error)
 {
     memset(settings, 0, sizeof *settings);
     int parsed = option_parse(OPTIONS, OPTIONS_N, settings, argc, argv, help, error);
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     struct error error;
     int help;
-    int answer = parse(&settings, &sink, argc, argv, &help, &error);
+    int answer = sink_parse(&settings, &sink, argc, argv, &help, &error);
     if (answer == 1) {
         printf("tally-sink " TALLY_VERSION ": a subscriber that only counts\n");
         if (help == 'h')
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     if (answer == 0)
-        answer = run(&sink, &error);
+        answer = sink_run(&sink, &error);
     if (answer != 0)
         fprintf(stderr, "tally-sink: %s\n", error.text);
     else

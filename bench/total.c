@@ -7,7 +7,7 @@
 #define DIGITS_MAX 19
 
 /* The whole number behind `"name":`. */
-static int member(const char *payload, size_t bytes, const char *name, uint64_t *out)
+static int total_member(const char *payload, size_t bytes, const char *name, uint64_t *out)
 {
     char wanted[TOTAL_KIND_MAX_BYTES + 4];
     size_t n = (size_t)snprintf(wanted, sizeof wanted, "\"%.*s\":", TOTAL_KIND_MAX_BYTES, name);
@@ -23,9 +23,9 @@ static int member(const char *payload, size_t bytes, const char *name, uint64_t 
 
 int total_read(const char *payload, size_t bytes, const char *kind, struct total *out)
 {
-    return member(payload, bytes, "total", &out->total) == 0 &&
-                   member(payload, bytes, kind, &out->count) == 0 &&
-                   member(payload, bytes, "version", &out->version) == 0
+    return total_member(payload, bytes, "total", &out->total) == 0 &&
+                   total_member(payload, bytes, kind, &out->count) == 0 &&
+                   total_member(payload, bytes, "version", &out->version) == 0
                ? 0
                : -1;
 }

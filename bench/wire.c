@@ -14,7 +14,7 @@
 #define HAS_USERNAME 0x80
 
 /* Where the next byte goes; the writers know before that all of them fit. */
-static void put(unsigned char **at, const void *bytes, size_t n)
+static void wire_put(unsigned char **at, const void *bytes, size_t n)
 {
     memcpy(*at, bytes, n);
     *at += n;
@@ -34,7 +34,7 @@ static void put_u16(unsigned char **at, size_t value)
 static void put_text(unsigned char **at, const char *text, size_t bytes)
 {
     put_u16(at, bytes);
-    put(at, text, bytes);
+    wire_put(at, text, bytes);
 }
 
 static size_t length_bytes(size_t length)
@@ -44,7 +44,7 @@ static size_t length_bytes(size_t length)
 
 /* First byte and remaining length, where the whole packet fits. Returns the whole packet's bytes.
  */
-static size_t begin(unsigned char **at, size_t room, unsigned first, size_t remaining)
+static size_t wire_begin_packet(unsigned char **at, size_t room, unsigned first, size_t remaining)
 {
     size_t bytes = 1 + length_bytes(remaining) + remaining;
     if (bytes > room)
@@ -63,7 +63,8 @@ size_t wire_connect(unsigned char *out, size_t room, const struct wire_login *lo
     size_t username = login->username == NULL ? 0 : 2 + strlen(login->username);
     size_t password = login->password == NULL ? 0 : 2 + strlen(login->password);
     size_t properties = login->version == WIRE_5 ? 1 : 0;
-    size_t bytes = begin(&out, room, FIRST_CONNECT, 10 + properties + 2 + id + username + password);
+    size_t bytes = wire_begin_packet(&out, room, FIRST_CONNECT,
+                                     10 + properties + 2 + id + username + password);
     if (bytes == 0)
         return 0;
     put_text(&out, "MQTT", 4);
@@ -84,9 +85,9 @@ size_t wire_publish(unsigned char *out, size_t room, enum wire_version version,
                     const struct wire_message *message)
 {
     size_t id = message->qos > 0 ? 2 : 0, properties = version == WIRE_5 ? 1 : 0;
-    size_t bytes =
-        begin(&out, room, FIRST_PUBLISH | (unsigned)message->qos << 1 | (message->retain ? 1u : 0u),
-              2 + message->topic_bytes + id + properties + message->payload_bytes);
+    size_t bytes = wire_begin_packet(
+        &out, room, FIRST_PUBLISH | (unsigned)message->qos << 1 | (message->retain ? 1u : 0u),
+        2 + message->topic_bytes + id + properties + message->payload_bytes);
     if (bytes == 0)
         return 0;
     put_text(&out, message->topic, message->topic_bytes);
@@ -94,7 +95,7 @@ size_t wire_publish(unsigned char *out, size_t room, enum wire_version version,
         put_u16(&out, message->id);
     if (properties > 0)
         put_u8(&out, 0);
-    put(&out, message->payload, message->payload_bytes);
+    wire_put(&out, message->payload, message->payload_bytes);
     return bytes;
 }
 
@@ -102,7 +103,8 @@ size_t wire_subscribe(unsigned char *out, size_t room, enum wire_version version
                       const char *filter, int qos)
 {
     size_t properties = version == WIRE_5 ? 1 : 0, filter_bytes = strlen(filter);
-    size_t bytes = begin(&out, room, FIRST_SUBSCRIBE, 2 + properties + 2 + filter_bytes + 1);
+    size_t bytes =
+        wire_begin_packet(&out, room, FIRST_SUBSCRIBE, 2 + properties + 2 + filter_bytes + 1);
     if (bytes == 0)
         return 0;
     put_u16(&out, id);
@@ -115,7 +117,7 @@ size_t wire_subscribe(unsigned char *out, size_t room, enum wire_version version
 
 size_t wire_puback(unsigned char *out, size_t room, uint16_t id)
 {
-    size_t bytes = begin(&out, room, FIRST_PUBACK, 2);
+    size_t bytes = wire_begin_packet(&out, room, FIRST_PUBACK, 2);
     if (bytes > 0)
         put_u16(&out, id);
     return bytes;
@@ -123,12 +125,12 @@ size_t wire_puback(unsigned char *out, size_t room, uint16_t id)
 
 size_t wire_pingreq(unsigned char *out, size_t room)
 {
-    return begin(&out, room, FIRST_PINGREQ, 0);
+    return wire_begin_packet(&out, room, FIRST_PINGREQ, 0);
 }
 
 size_t wire_disconnect(unsigned char *out, size_t room)
 {
-    return begin(&out, room, FIRST_DISCONNECT, 0);
+    return wire_begin_packet(&out, room, FIRST_DISCONNECT, 0);
 }
 
 /* A variable byte integer. Returns its bytes, 0 where more are needed, -1 where it is too long. */

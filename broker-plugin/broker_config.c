@@ -14,14 +14,14 @@
 #define PATH_MAX_BYTES 4096
 #define CMDLINE_MAX_BYTES 65536
 
-static bool is(const char *word, const char *what)
+static bool broker_config_is(const char *word, const char *what)
 {
     return strcmp(word, what) == 0;
 }
 
 static bool is_true(const char *value)
 {
-    return is(value, "true") || is(value, "1");
+    return broker_config_is(value, "true") || broker_config_is(value, "1");
 }
 
 /* A duration as the broker parses it (conf.c): a number and one of h, d, w, m and y. 0: none. */
@@ -44,24 +44,25 @@ static uint64_t seconds_of(const char *value)
  * may have of its own counts wherever it appears. */
 static void take_setting(struct broker_config *config, const char *key, const char *value)
 {
-    if (is(key, "per_listener_settings"))
+    if (broker_config_is(key, "per_listener_settings"))
         config->per_listener_settings = is_true(value);
-    else if (is(key, "persistence"))
+    else if (broker_config_is(key, "persistence"))
         config->persistence = is_true(value);
-    else if (is(key, "queue_qos0_messages"))
+    else if (broker_config_is(key, "queue_qos0_messages"))
         config->queue_qos0_messages = is_true(value);
-    else if (is(key, "retain_available"))
+    else if (broker_config_is(key, "retain_available"))
         config->retain_unavailable = !is_true(value);
-    else if (is(key, "mount_point"))
+    else if (broker_config_is(key, "mount_point"))
         config->mount_point = true;
-    else if (is(key, "max_queued_messages"))
+    else if (broker_config_is(key, "max_queued_messages"))
         config->queue_unbounded = strtol(value, NULL, 10) == 0;
-    else if (is(key, "persistent_client_expiration"))
+    else if (broker_config_is(key, "persistent_client_expiration"))
         config->expiration_s = seconds_of(value);
-    else if (is(key, "message_size_limit")) {
+    else if (broker_config_is(key, "message_size_limit")) {
         long limit = strtol(value, NULL, 10); /* 0: none */
         config->message_limit_low = limit > 0 && limit < REACTION_PAYLOAD_MAX_BYTES;
-    } else if ((is(key, "auto_id_prefix") || is(key, "listener_auto_id_prefix")) &&
+    } else if ((broker_config_is(key, "auto_id_prefix") ||
+                broker_config_is(key, "listener_auto_id_prefix")) &&
                strncmp(value, "auto-", strlen("auto-")) != 0) {
         config->foreign_auto_id = true;
         snprintf(config->auto_id_prefix, sizeof config->auto_id_prefix, "%s", value);
@@ -83,8 +84,8 @@ static int read_include_dir(struct broker_config *config, const char *path, stru
     for (int i = 0; i < n; i++) {
         char file[PATH_MAX_BYTES];
         size_t bytes = strlen(names[i]->d_name);
-        bool included =
-            bytes >= sizeof ending && is(names[i]->d_name + bytes - (sizeof ending - 1), ending);
+        bool included = bytes >= sizeof ending &&
+                        broker_config_is(names[i]->d_name + bytes - (sizeof ending - 1), ending);
         if (included && result == 0) {
             int needed = snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
             if (needed < 0 || (size_t)needed >= sizeof file)
@@ -112,7 +113,7 @@ static int take_line(struct broker_config *config, char *line, bool main_file, s
     if (*value != '\0')
         *value++ = '\0';
     value += strspn(value, " ");
-    if (is(line, "include_dir"))
+    if (broker_config_is(line, "include_dir"))
         return main_file ? read_include_dir(config, value, error) : 0;
     /* A trailing blank must not make "true " false. */
     bytes = strlen(value);
@@ -157,7 +158,8 @@ int broker_config_read(struct broker_config *config, const char *cmdline, size_t
                 return -1;
             found = true;
         }
-        is_file = !is_file && (is(argument, "-c") || is(argument, "--config-file"));
+        is_file = !is_file &&
+                  (broker_config_is(argument, "-c") || broker_config_is(argument, "--config-file"));
     }
     config->no_expiration = config->expiration_s == 0;
     if (!found)

@@ -48,7 +48,7 @@ size_t session_table_count(const struct session_table *table)
     return HASH_COUNT(table->sessions);
 }
 
-static struct session *find(const struct session_table *table, uint64_t id)
+static struct session *session_find(const struct session_table *table, uint64_t id)
 {
     struct session *session;
     HASH_FIND(hh, table->sessions, &id, sizeof id, session);
@@ -122,7 +122,7 @@ static bool has_room(const struct session_table *table, uint64_t address)
 
 bool session_may_begin(const struct session_table *table, uint64_t id, uint64_t address)
 {
-    return find(table, id) != NULL || has_room(table, address);
+    return session_find(table, id) != NULL || has_room(table, address);
 }
 
 /* When it will have expired if its client leaves now. */
@@ -132,7 +132,7 @@ static uint64_t expiry_of(const struct session *session, uint64_t now_s)
                                                 : now_s + session->lifetime_s + SESSION_GRACE_S;
 }
 
-static struct session *add(struct session_table *table, uint64_t id, uint64_t address)
+static struct session *session_add(struct session_table *table, uint64_t id, uint64_t address)
 {
     struct owner *owner = has_room(table, address) ? owner_of(table, address) : NULL;
     struct session *session = owner == NULL ? NULL : calloc(1, sizeof *session);
@@ -169,10 +169,10 @@ static void set_expiry(struct session_table *table, struct session *session, uin
 bool session_begin(struct session_table *table, uint64_t id, uint64_t address, const void *holder,
                    uint32_t lifetime_s, uint64_t now_s)
 {
-    struct session *session = find(table, id);
+    struct session *session = session_find(table, id);
 
     if (session == NULL)
-        session = add(table, id, address);
+        session = session_add(table, id, address);
     if (session == NULL)
         return false;
     session->holder = holder;
@@ -183,7 +183,7 @@ bool session_begin(struct session_table *table, uint64_t id, uint64_t address, c
 
 void session_leave(struct session_table *table, uint64_t id, const void *holder, uint64_t now_s)
 {
-    struct session *session = find(table, id);
+    struct session *session = session_find(table, id);
 
     if (session == NULL || session->holder != holder)
         return;
@@ -193,7 +193,7 @@ void session_leave(struct session_table *table, uint64_t id, const void *holder,
 
 void session_over(struct session_table *table, uint64_t id, const void *holder)
 {
-    struct session *session = find(table, id);
+    struct session *session = session_find(table, id);
     if (session != NULL && session->holder != holder)
         delete (table, session);
 }

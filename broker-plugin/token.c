@@ -38,7 +38,7 @@ static bool split(const char *text, size_t bytes, struct part parts[PARTS])
 }
 
 /* Of base64url without padding, in its one form. */
-static bool decode(const struct part *part, struct content *content)
+static bool token_decode(const struct part *part, struct content *content)
 {
     return part->bytes > 0 && token_base64_decode(part->text, part->bytes, content->bytes,
                                                   sizeof content->bytes, &content->n);
@@ -173,7 +173,7 @@ const char *token_check(struct token_keys *keys, const struct token_rules *rules
     if (!split(text, bytes, parts))
         return "it has not three parts";
     for (int i = 0; i < PARTS; i++)
-        if (!decode(&parts[i], &content[i])) {
+        if (!token_decode(&parts[i], &content[i])) {
             wrong = "a part is not base64url";
             goto out;
         }

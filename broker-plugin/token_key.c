@@ -154,7 +154,7 @@ const char *token_key_take_jwk(struct token_key *key, const cJSON *jwk)
 
 /* --- from PEM --- */
 
-static const char *find(const char *text, size_t bytes, const char *what)
+static const char *token_key_find(const char *text, size_t bytes, const char *what)
 {
     return memmem(text, bytes, what, strlen(what));
 }
@@ -180,14 +180,14 @@ static const char *move_ed25519(struct token_key *key)
 const char *token_key_take_pem(struct token_key *key, const char *text, size_t bytes)
 {
     static const char begin[] = "-----BEGIN ";
-    const char *first = find(text, bytes, begin);
+    const char *first = token_key_find(text, bytes, begin);
     const char *behind = first + sizeof begin - 1;
     const gnutls_datum_t pem = {(unsigned char *)text,
                                 (unsigned)bytes}; /* GnuTLS changes nothing */
 
-    if (find(text, bytes, "PRIVATE KEY-----") != NULL)
+    if (token_key_find(text, bytes, "PRIVATE KEY-----") != NULL)
         return "holds a private key: only the public part of a key pair belongs here";
-    if (find(behind, (size_t)(text + bytes - behind), begin) != NULL)
+    if (token_key_find(behind, (size_t)(text + bytes - behind), begin) != NULL)
         return "holds more than one key: several go into a JWKS";
     if (gnutls_pubkey_init(&key->public) != 0 ||
         gnutls_pubkey_import(key->public, &pem, GNUTLS_X509_FMT_PEM) != 0)

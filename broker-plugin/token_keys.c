@@ -47,7 +47,7 @@ bool token_keys_algorithm(const char *name, enum token_algorithm *algorithm)
 
 /* --- a JWKS --- */
 
-static bool is(const char *text, const char *what)
+static bool token_keys_is(const char *text, const char *what)
 {
     return text != NULL && strcmp(text, what) == 0;
 }
@@ -58,7 +58,7 @@ static bool is_for_signatures(const cJSON *jwk)
     const cJSON *use = token_json_member(jwk, "use");
     const cJSON *operations = token_json_member(jwk, "key_ops"), *one;
 
-    if (use != NULL && !is(cJSON_GetStringValue(use), "sig"))
+    if (use != NULL && !token_keys_is(cJSON_GetStringValue(use), "sig"))
         return false;
     if (operations == NULL)
         return true;
@@ -66,7 +66,7 @@ static bool is_for_signatures(const cJSON *jwk)
         return false;
     cJSON_ArrayForEach(one, operations)
     {
-        if (is(cJSON_GetStringValue(one), "verify"))
+        if (token_keys_is(cJSON_GetStringValue(one), "verify"))
             return true;
     }
     return false;
@@ -78,12 +78,12 @@ static bool algorithm_of(const cJSON *jwk, enum token_algorithm *algorithm)
     const cJSON *name = token_json_member(jwk, "alg");
 
     for (size_t i = 0; i < ALGORITHMS_N; i++) {
-        if (!is(token_json_string(jwk, "kty"), algorithms[i].type))
+        if (!token_keys_is(token_json_string(jwk, "kty"), algorithms[i].type))
             continue;
         *algorithm = (enum token_algorithm)i;
         return (algorithms[i].curve == NULL ||
-                is(token_json_string(jwk, "crv"), algorithms[i].curve)) &&
-               (name == NULL || is(cJSON_GetStringValue(name), algorithms[i].name));
+                token_keys_is(token_json_string(jwk, "crv"), algorithms[i].curve)) &&
+               (name == NULL || token_keys_is(cJSON_GetStringValue(name), algorithms[i].name));
     }
     return false;
 }

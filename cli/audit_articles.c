@@ -50,7 +50,7 @@ struct look {
 
 /* --- which articles --- */
 
-static int add(void *user, const char *article, size_t bytes)
+static int audit_articles_add(void *user, const char *article, size_t bytes)
 {
     struct run *run = user;
     struct subject *found;
@@ -81,7 +81,7 @@ static void add_retained(void *user, const char *article, const char *payload, s
 {
     (void)payload;
     (void)bytes;
-    (void)add(user, article, strlen(article));
+    (void)audit_articles_add(user, article, strlen(article));
 }
 
 static void breaks(struct run *run, const char *what, const char *why)
@@ -95,7 +95,7 @@ static void breaks(struct run *run, const char *what, const char *why)
 static void find_all(struct run *run)
 {
     for (uint32_t i = 0; i < store_view_shards(run->audit->store); i++)
-        if (store_view_articles(run->audit->store, i, add, run) != 0) {
+        if (store_view_articles(run->audit->store, i, audit_articles_add, run) != 0) {
             breaks(run, "articles", store_view_error(run->audit->store));
             return;
         }
@@ -288,7 +288,7 @@ static bool settled(const struct run *run, uint32_t shard)
     return true;
 }
 
-static void nap(unsigned ms)
+static void audit_articles_nap(unsigned ms)
 {
     const struct timespec pause = {.tv_nsec = (long)ms * 1000000};
     nanosleep(&pause, NULL);
@@ -309,7 +309,7 @@ static size_t look_paused(struct run *run, uint32_t shard, size_t pending)
            clock_monotonic_ms() < run->paused_at_ms + LAST_LOOK_MS) {
         pending = round_of(run, shard, run->paused_at_ms + LAST_LOOK_MS);
         if (pending > 0)
-            nap(PAUSED_LOOK_MS);
+            audit_articles_nap(PAUSED_LOOK_MS);
     }
     run->paused_at_ms = 0;
     if (store_view_resume(store, shard) != 0)
@@ -346,14 +346,14 @@ void audit_articles_run(const struct audit_articles *audit, const char *const *l
     struct run run = {.audit = audit};
     struct subject *one, *next;
     for (size_t i = 0; i < n; i++)
-        (void)add(&run, list[i], strlen(list[i]));
+        (void)audit_articles_add(&run, list[i], strlen(list[i]));
     if (n == 0)
         find_all(&run);
     audit->report->audited = run.n;
     size_t pending = round_of(&run, ANY_SHARD, UINT64_MAX);
     uint64_t limit_ms = clock_monotonic_ms() + audit->settle_ms;
     while (pending > 0 && !run.broken && clock_monotonic_ms() < limit_ms) {
-        nap(LOOK_AGAIN_MS);
+        audit_articles_nap(LOOK_AGAIN_MS);
         pending = round_of(&run, ANY_SHARD, UINT64_MAX);
     }
     for (uint32_t i = 0; i < store_view_shards(audit->store) && pending > 0 && !run.broken; i++)

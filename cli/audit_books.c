@@ -80,8 +80,8 @@ static enum taken take_with(struct books *books, struct spool_view *view, struct
     return TAKEN;
 }
 
-static enum taken take(struct books *books, const char *spool, struct store_view *store,
-                       struct error *why)
+static enum taken audit_books_take(struct books *books, const char *spool, struct store_view *store,
+                                   struct error *why)
 {
     bool retry;
     struct spool_view *view = spool_view_open(spool, &retry, why);
@@ -115,7 +115,7 @@ void audit_books_run(struct report *report, struct store_view *store, const char
     struct error why;
     for (;;) {
         size_t differences = 0;
-        enum taken taken = take(&report->books, spool, store, &why);
+        enum taken taken = audit_books_take(&report->books, spool, store, &why);
         if (taken == TAKEN)
             books_compare(&report->books, store_view_id(store), count_one, &differences);
         bool late = clock_monotonic_ms() >= limit_ms;

@@ -36,8 +36,8 @@ static int take_shards(struct broker_options *options, const char *text, struct 
     return 0;
 }
 
-static int take(struct broker_options *options, const char *name, size_t name_bytes,
-                const char *value, size_t bytes, struct error *error)
+static int broker_options_take(struct broker_options *options, const char *name, size_t name_bytes,
+                               const char *value, size_t bytes, struct error *error)
 {
     char text[OPTION_TEXT_MAX_BYTES + 1];
     struct error why;
@@ -78,8 +78,8 @@ int broker_options_parse(struct broker_options *options, const char *text, struc
             const char *value = name + name_bytes + strspn(name + name_bytes, " \t");
             while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
                 end--;
-            if (take(options, name, name_bytes, value, value < end ? (size_t)(end - value) : 0,
-                     error) != 0)
+            if (broker_options_take(options, name, name_bytes, value,
+                                    value < end ? (size_t)(end - value) : 0, error) != 0)
                 return -1;
         }
         text += line_bytes;

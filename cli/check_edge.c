@@ -190,7 +190,8 @@ static int check_clock(struct checking *checking)
     return 0;
 }
 
-static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+static int check_edge_perform(const struct operate_settings *settings,
+                              const struct links_secrets *secrets)
 {
     static struct checking checking; /* large */
     struct error why;
@@ -214,5 +215,5 @@ static int run(const struct operate_settings *settings, const struct links_secre
 
 int check_edge_run(int argc, char **argv)
 {
-    return command_run(OPERATE_CHECK_EDGE, argc, argv, run);
+    return command_run(OPERATE_CHECK_EDGE, argc, argv, check_edge_perform);
 }

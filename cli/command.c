@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void say(enum operate_command command, const char *format, va_list arguments)
+static void command_say(enum operate_command command, const char *format, va_list arguments)
 {
     fprintf(stderr, "tally %s: ", operate_settings_name(command));
     vfprintf(stderr, format, arguments);
@@ -18,7 +18,7 @@ int command_refused(const struct operate_settings *settings, const char *format,
 {
     va_list arguments;
     va_start(arguments, format);
-    say(settings->command, format, arguments);
+    command_say(settings->command, format, arguments);
     va_end(arguments);
     return COMMAND_REFUSED;
 }
@@ -27,7 +27,7 @@ int command_failed(const struct operate_settings *settings, const char *format, 
 {
     va_list arguments;
     va_start(arguments, format);
-    say(settings->command, format, arguments);
+    command_say(settings->command, format, arguments);
     va_end(arguments);
     return COMMAND_FAILED;
 }

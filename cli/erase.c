@@ -149,7 +149,7 @@ static int all_articles(struct erasing *erasing)
     return status;
 }
 
-static int say(const struct erasing *erasing)
+static int erase_say(const struct erasing *erasing)
 {
     const bool keep = strcmp(erasing->settings->counts, "keep") == 0,
                dry = erasing->settings->dry_run;
@@ -166,15 +166,16 @@ static int say(const struct erasing *erasing)
     return COMMAND_DONE;
 }
 
-static int work(struct erasing *erasing)
+static int erase_work(struct erasing *erasing)
 {
     int status = check_key(erasing);
     if (status == COMMAND_DONE)
         status = all_articles(erasing);
-    return status == COMMAND_DONE ? say(erasing) : status;
+    return status == COMMAND_DONE ? erase_say(erasing) : status;
 }
 
-static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+static int erase_perform(const struct operate_settings *settings,
+                         const struct links_secrets *secrets)
 {
     static struct erasing erasing; /* large */
     struct error why;
@@ -191,7 +192,7 @@ static int run(const struct operate_settings *settings, const struct links_secre
     erasing.store = command_open(settings, secrets, &erasing.edit);
     if (erasing.store == NULL)
         goto out;
-    status = work(&erasing);
+    status = erase_work(&erasing);
     command_close(erasing.store, erasing.edit);
 out:
     sodium_memzero(&erasing, sizeof erasing);
@@ -200,5 +201,5 @@ out:
 
 int erase_run(int argc, char **argv)
 {
-    return command_run(OPERATE_ERASE, argc, argv, run);
+    return command_run(OPERATE_ERASE, argc, argv, erase_perform);
 }

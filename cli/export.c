@@ -106,7 +106,7 @@ static int flush_batch(struct exporting *exporting)
 }
 
 /* `article` must stay valid until the flush. */
-static int add(struct exporting *exporting, const char *article, size_t bytes)
+static int export_add(struct exporting *exporting, const char *article, size_t bytes)
 {
     exporting->article[exporting->n] = article;
     exporting->bytes[exporting->n++] = bytes;
@@ -133,7 +133,7 @@ static int on_article(void *user, const char *article, size_t bytes)
     }
     if (added == 0)
         return 0;
-    return add(exporting, table_last(exporting->seen)->article, bytes) == 0 ? 0 : 1;
+    return export_add(exporting, table_last(exporting->seen)->article, bytes) == 0 ? 0 : 1;
 }
 
 static void shard_of_all(struct exporting *exporting)
@@ -160,12 +160,13 @@ static void listed(struct exporting *exporting)
     const uint32_t shards = store_view_shards(exporting->store);
     for (size_t i = 0; i < list->n && exporting->status != COMMAND_FAILED; i++) {
         exporting->shard = article_shard(list->of[i], strlen(list->of[i]), shards);
-        if (add(exporting, list->of[i], strlen(list->of[i])) == 0)
+        if (export_add(exporting, list->of[i], strlen(list->of[i])) == 0)
             (void)flush_batch(exporting);
     }
 }
 
-static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+static int export_perform(const struct operate_settings *settings,
+                          const struct links_secrets *secrets)
 {
     static struct exporting exporting; /* large */
     exporting.settings = settings;
@@ -187,5 +188,5 @@ static int run(const struct operate_settings *settings, const struct links_secre
 
 int export_run(int argc, char **argv)
 {
-    return command_run(OPERATE_EXPORT, argc, argv, run);
+    return command_run(OPERATE_EXPORT, argc, argv, export_perform);
 }

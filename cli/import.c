@@ -136,7 +136,7 @@ static int read_file(const struct importing *importing)
                                      standard ? "standard input" : settings->file, why.text);
 }
 
-static int work(struct importing *importing)
+static int import_work(struct importing *importing)
 {
     const bool dry = importing->settings->dry_run;
     int status = read_file(importing);
@@ -150,14 +150,16 @@ static int work(struct importing *importing)
     return status;
 }
 
-static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+static int import_perform(const struct operate_settings *settings,
+                          const struct links_secrets *secrets)
 {
     struct importing importing = {.settings = settings};
     importing.store = command_open(settings, secrets, &importing.edit);
     if (importing.store == NULL)
         return COMMAND_FAILED;
     importing.table = table_new();
-    int status = importing.table == NULL ? command_failed(settings, "no memory") : work(&importing);
+    int status =
+        importing.table == NULL ? command_failed(settings, "no memory") : import_work(&importing);
     table_free(importing.table);
     command_close(importing.store, importing.edit);
     return command_printed(settings, status);
@@ -165,5 +167,5 @@ static int run(const struct operate_settings *settings, const struct links_secre
 
 int import_run(int argc, char **argv)
 {
-    return command_run(OPERATE_IMPORT, argc, argv, run);
+    return command_run(OPERATE_IMPORT, argc, argv, import_perform);
 }

@@ -135,7 +135,7 @@ static int check_words(const struct operate_settings *settings, struct error *er
     return 0;
 }
 
-static int check(struct operate_settings *settings, struct error *error)
+static int operate_settings_check(struct operate_settings *settings, struct error *error)
 {
     if (names_an_article(settings->command) && settings->article[0] == '\0')
         return error_set(error, "an article is missing: tally %s ARTICLE --option=value …",
@@ -168,5 +168,5 @@ int operate_settings_parse(struct operate_settings *settings, enum operate_comma
         argv++;
     }
     int rc = option_parse(table, n, settings, argc, argv, help, error);
-    return rc == 0 ? check(settings, error) : rc;
+    return rc == 0 ? operate_settings_check(settings, error) : rc;
 }

@@ -51,7 +51,7 @@ static int judge_closed(const struct resetting *resetting, struct store_view_sto
     return COMMAND_DONE;
 }
 
-static void say(const struct operate_settings *settings, const struct store_edit_call *call)
+static void reset_say(const struct operate_settings *settings, const struct store_edit_call *call)
 {
     bool archive = settings->command == OPERATE_ARCHIVE;
     const char *would = settings->dry_run ? "would be " : "";
@@ -98,12 +98,13 @@ static int once(const struct resetting *resetting, bool *again)
         status = command_refused(settings, "%s: its base and counts are over 2^53 - 1 together",
                                  settings->article);
     else if (!*again)
-        say(settings, &call);
+        reset_say(settings, &call);
     store_edit_release(&call, 1);
     return status;
 }
 
-static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+static int reset_perform(const struct operate_settings *settings,
+                         const struct links_secrets *secrets)
 {
     struct resetting resetting = {.settings = settings};
     bool again = true;
@@ -128,10 +129,10 @@ static int run(const struct operate_settings *settings, const struct links_secre
 
 int reset_run(int argc, char **argv)
 {
-    return command_run(OPERATE_RESET, argc, argv, run);
+    return command_run(OPERATE_RESET, argc, argv, reset_perform);
 }
 
 int reset_archive_run(int argc, char **argv)
 {
-    return command_run(OPERATE_ARCHIVE, argc, argv, run);
+    return command_run(OPERATE_ARCHIVE, argc, argv, reset_perform);
 }

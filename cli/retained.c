@@ -104,7 +104,7 @@ static void on_message(struct mosquitto *client, void *user,
 
 /* --- waiting --- */
 
-static int fail(struct retained *retained, int rc)
+static int retained_fail(struct retained *retained, int rc)
 {
     if (retained->error.text[0] == '\0')
         error_set(&retained->error, "broker: %s", mosquitto_strerror(rc));
@@ -132,7 +132,7 @@ static int turn_until(struct retained *retained, bool (*done)(const struct retai
     while (!done(retained)) {
         int rc = mosquitto_loop(retained->client, TURN_MS, 1);
         if (rc != MOSQ_ERR_SUCCESS || retained->down)
-            return fail(retained, rc);
+            return retained_fail(retained, rc);
         if (clock_monotonic_ms() > limit_ms) {
             error_set(&retained->error, "broker: no answer in %d s", ANSWER_MS / 1000);
             return -1;
@@ -178,7 +178,7 @@ struct retained *retained_open(const struct retained_config *config, struct erro
     int rc = mosquitto_connect(retained->client, config->host, config->port, KEEPALIVE_S);
     if (rc == MOSQ_ERR_SUCCESS && turn_until(retained, connected) == 0)
         return retained;
-    (void)fail(retained, rc);
+    (void)retained_fail(retained, rc);
     error_set(error, "%s (%s:%d)", retained->error.text, config->host, config->port);
 refused:
     retained_free(retained);
@@ -205,7 +205,7 @@ const char *retained_error(const struct retained *retained)
 
 /* --- asking --- */
 
-static int ask(struct retained *retained, int n, char *const *filters)
+static int retained_ask(struct retained *retained, int n, char *const *filters)
 {
     char fence[TOPIC_BYTES], *fence_filter = fence;
     int rc = mosquitto_subscribe_multiple(retained->client, NULL, n, filters, 0, 0, NULL);
@@ -214,13 +214,13 @@ static int ask(struct retained *retained, int n, char *const *filters)
         rc = mosquitto_subscribe_multiple(retained->client, &retained->awaited, 1, &fence_filter, 0,
                                           0, NULL);
     if (rc != MOSQ_ERR_SUCCESS)
-        return fail(retained, rc);
+        return retained_fail(retained, rc);
     retained->acknowledged = 0;
     if (turn_until(retained, acknowledged) != 0)
         return -1;
     rc = mosquitto_unsubscribe_multiple(retained->client, NULL, n, filters, NULL);
     if (rc != MOSQ_ERR_SUCCESS)
-        return fail(retained, rc);
+        return retained_fail(retained, rc);
     if (retained->refused) {
         error_set(&retained->error, "broker: this user may not see %s", retained->area);
         return -1;
@@ -234,7 +234,7 @@ static int ask_for(struct retained *retained, const char *area, int n, char *con
     retained->area = area;
     retained->fn = fn;
     retained->user = user;
-    int result = ask(retained, n, filters);
+    int result = retained_ask(retained, n, filters);
     retained->fn = NULL;
     return result;
 }
@@ -247,7 +247,7 @@ int retained_get(struct retained *retained, const char *const *articles, size_t 
     if (n == 0)
         return 0;
     if (n > RETAINED_BATCH_MAX)
-        return fail(retained, MOSQ_ERR_INVAL);
+        return retained_fail(retained, MOSQ_ERR_INVAL);
     for (size_t i = 0; i < n; i++) {
         snprintf(topic[i], sizeof topic[i], "%stotals/%s", retained->prefix, articles[i]);
         filters[i] = topic[i];
@@ -280,7 +280,7 @@ int retained_put_state(struct retained *retained, const char *article, const cha
     int rc = mosquitto_publish_v5(retained->client, &retained->awaited, topic, (int)bytes, payload,
                                   1, true, NULL);
     if (rc != MOSQ_ERR_SUCCESS)
-        return fail(retained, rc);
+        return retained_fail(retained, rc);
     if (turn_until(retained, published) != 0)
         return -1;
     *reason = retained->reason;

@@ -44,7 +44,8 @@ static int take_article(struct rows_line *out, const char *text, size_t bytes, s
     return 0;
 }
 
-static int add(struct rows_line *out, int kind, bool registers, int64_t count, struct error *error)
+static int rows_add(struct rows_line *out, int kind, bool registers, int64_t count,
+                    struct error *error)
 {
     if (count > ROWS_COUNT_MAX - out->count[kind])
         return error_set(error, "the counts of a kind are over %" PRId64 " together",
@@ -161,7 +162,7 @@ static int csv_value(const struct rows_reader *reader, int i, const struct csv_f
     if (is == ROWS_TOTAL)
         *total = number;
     if (is == ROWS_REGISTERS || is == ROWS_BASE)
-        return add(out, reader->column[i].kind, is == ROWS_REGISTERS, number, error);
+        return rows_add(out, reader->column[i].kind, is == ROWS_REGISTERS, number, error);
     if (is == ROWS_COUNT) /* of a kind whose column may follow */
         out->count[0] = number;
     return 0;
@@ -238,7 +239,7 @@ static int json_by_kind(const struct rows_reader *reader, const cJSON *counts, b
             return unknown_kind(one->string, error);
         if (!whole_number(one, &number))
             return not_a_number(one, error);
-        if (add(out, kind, registers, number, error) != 0)
+        if (rows_add(out, kind, registers, number, error) != 0)
             return -1;
     }
     return 0;

@@ -110,8 +110,9 @@ static bool changes_all(const struct operate_settings *settings)
     return settings->clear || parts_given(settings) == PARTS;
 }
 
-static int look(const struct operate_settings *settings, const struct links_secrets *secrets,
-                struct retained *retained, struct seen *seen)
+static int set_state_look(const struct operate_settings *settings,
+                          const struct links_secrets *secrets, struct retained *retained,
+                          struct seen *seen)
 {
     if (look_at_broker(settings, retained, seen) != COMMAND_DONE)
         return COMMAND_FAILED;
@@ -136,8 +137,8 @@ static void show(const struct operate_settings *settings, const struct seen *see
 }
 
 /* The state to retain: the present one with the changes of the options. */
-static int make(const struct operate_settings *settings, const struct seen *seen,
-                char out[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1], size_t *out_bytes)
+static int set_state_make(const struct operate_settings *settings, const struct seen *seen,
+                          char out[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1], size_t *out_bytes)
 {
     const struct state_change change = {
         .state = settings->state,
@@ -164,8 +165,8 @@ static int make(const struct operate_settings *settings, const struct seen *seen
     return COMMAND_DONE;
 }
 
-static int publish(const struct operate_settings *settings, struct retained *retained,
-                   const char *payload, size_t bytes)
+static int set_state_publish(const struct operate_settings *settings, struct retained *retained,
+                             const char *payload, size_t bytes)
 {
     int reason;
     if (retained_put_state(retained, settings->article, payload, bytes, &reason) != 0)
@@ -180,24 +181,25 @@ static int publish(const struct operate_settings *settings, struct retained *ret
     return COMMAND_DONE;
 }
 
-static int work(const struct operate_settings *settings, const struct links_secrets *secrets,
-                struct retained *retained)
+static int set_state_work(const struct operate_settings *settings,
+                          const struct links_secrets *secrets, struct retained *retained)
 {
     struct seen seen = {.article = settings->article};
     char payload[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1];
     size_t bytes;
-    int status = look(settings, secrets, retained, &seen);
+    int status = set_state_look(settings, secrets, retained, &seen);
     if (status != COMMAND_DONE)
         return status;
     if (!changes_some(settings)) {
         show(settings, &seen);
         return COMMAND_DONE;
     }
-    status = make(settings, &seen, payload, &bytes);
-    return status == COMMAND_DONE ? publish(settings, retained, payload, bytes) : status;
+    status = set_state_make(settings, &seen, payload, &bytes);
+    return status == COMMAND_DONE ? set_state_publish(settings, retained, payload, bytes) : status;
 }
 
-static int run(const struct operate_settings *settings, const struct links_secrets *secrets)
+static int set_state_perform(const struct operate_settings *settings,
+                             const struct links_secrets *secrets)
 {
     struct error why;
     const struct retained_config broker = {
@@ -210,12 +212,12 @@ static int run(const struct operate_settings *settings, const struct links_secre
     struct retained *retained = retained_open(&broker, &why);
     if (retained == NULL)
         return command_failed(settings, "%s", why.text);
-    int status = work(settings, secrets, retained);
+    int status = set_state_work(settings, secrets, retained);
     retained_free(retained);
     return command_printed(settings, status);
 }
 
 int set_state_run(int argc, char **argv)
 {
-    return command_run(OPERATE_ARTICLE, argc, argv, run);
+    return command_run(OPERATE_ARTICLE, argc, argv, set_state_perform);
 }

@@ -7,7 +7,7 @@
 #define WHOLE_MAX 9007199254740992.0
 
 /* A whole number that a double holds exactly. */
-static bool whole(const cJSON *item, int64_t *out)
+static bool shown_whole(const cJSON *item, int64_t *out)
 {
     if (!cJSON_IsNumber(item) || fabs(item->valuedouble) > WHOLE_MAX ||
         item->valuedouble != floor(item->valuedouble))
@@ -33,7 +33,7 @@ static bool read_counts(struct audit_shown *out, const struct audit_kinds *kinds
     cJSON_ArrayForEach(one, counts)
     {
         int64_t value;
-        if (!whole(one, &value))
+        if (!shown_whole(one, &value))
             return false;
         int id = kind_id(kinds, one->string);
         if (id != 0)
@@ -59,8 +59,8 @@ void shown_read(struct audit_shown *out, const char *article, const struct audit
         goto out;
     }
     out->understood =
-        of_it && whole(cJSON_GetObjectItemCaseSensitive(object, "version"), &version) &&
-        version >= 0 && whole(cJSON_GetObjectItemCaseSensitive(object, "total"), &out->sum) &&
+        of_it && shown_whole(cJSON_GetObjectItemCaseSensitive(object, "version"), &version) &&
+        version >= 0 && shown_whole(cJSON_GetObjectItemCaseSensitive(object, "total"), &out->sum) &&
         read_counts(out, kinds, cJSON_GetObjectItemCaseSensitive(object, "counts"));
     out->version = (uint64_t)version;
 out:

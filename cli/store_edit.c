@@ -26,17 +26,17 @@ struct store_edit {
 
 /* --- making --- */
 
-static int fail(struct store_edit *edit, const char *why)
+static int store_edit_fail(struct store_edit *edit, const char *why)
 {
     error_set(&edit->error, "%s", why);
     return -1;
 }
 
-static int load(struct store_edit *edit, enum store_edit_script which, const unsigned char *script,
-                size_t bytes)
+static int store_edit_load(struct store_edit *edit, enum store_edit_script which,
+                           const unsigned char *script, size_t bytes)
 {
     int rc = store_view_load(edit->store, (const char *)script, bytes, edit->sha[which]);
-    return rc == 0 ? 0 : fail(edit, store_view_error(edit->store));
+    return rc == 0 ? 0 : store_edit_fail(edit, store_view_error(edit->store));
 }
 
 struct store_edit *store_edit_new(struct store_view *store, struct error *error)
@@ -47,10 +47,10 @@ struct store_edit *store_edit_new(struct store_view *store, struct error *error)
         return NULL;
     }
     edit->store = store;
-    if (load(edit, STORE_EDIT_RESET, reset_lua, reset_lua_bytes) != 0 ||
-        load(edit, STORE_EDIT_BASE, base_lua, base_lua_bytes) != 0 ||
-        load(edit, STORE_EDIT_ERASE, erase_lua, erase_lua_bytes) != 0 ||
-        load(edit, STORE_EDIT_DROP, drop_lua, drop_lua_bytes) != 0) {
+    if (store_edit_load(edit, STORE_EDIT_RESET, reset_lua, reset_lua_bytes) != 0 ||
+        store_edit_load(edit, STORE_EDIT_BASE, base_lua, base_lua_bytes) != 0 ||
+        store_edit_load(edit, STORE_EDIT_ERASE, erase_lua, erase_lua_bytes) != 0 ||
+        store_edit_load(edit, STORE_EDIT_DROP, drop_lua, drop_lua_bytes) != 0) {
         error_set(error, "%s", edit->error.text);
         free(edit);
         return NULL;
@@ -99,11 +99,11 @@ static int pull(struct store_edit *edit, struct store_edit_call *call, unsigned 
 {
     redisReply *reply = store_view_pull(edit->store);
     if (reply == NULL)
-        return fail(edit, store_view_error(edit->store));
+        return store_edit_fail(edit, store_view_error(edit->store));
     call->reply = reply;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
         reply->element[0]->type != REDIS_REPLY_STRING)
-        return fail(edit, "redis: unexpected reply");
+        return store_edit_fail(edit, "redis: unexpected reply");
     if (strcmp(reply->element[0]->str, "paused") == 0) {
         unsigned ms = (unsigned)store_edit_number(call, 1);
         if (ms >= *wait_ms)
@@ -113,7 +113,7 @@ static int pull(struct store_edit *edit, struct store_edit_call *call, unsigned 
     return 0;
 }
 
-static void nap(unsigned ms)
+static void store_edit_nap(unsigned ms)
 {
     const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     nanosleep(&pause, NULL);
@@ -129,7 +129,7 @@ static int call_all(struct store_edit *edit, enum store_edit_script script,
         for (size_t i = 0; i < n; i++) {
             asked[i] = calls[i].reply == NULL;
             if (asked[i] && push(edit, script, &calls[i]) != 0)
-                return fail(edit, store_view_error(edit->store));
+                return store_edit_fail(edit, store_view_error(edit->store));
         }
         for (size_t i = 0; i < n; i++)
             if (asked[i] && pull(edit, &calls[i], &wait_ms) != 0)
@@ -137,8 +137,8 @@ static int call_all(struct store_edit *edit, enum store_edit_script script,
         if (wait_ms == 0)
             return 0;
         if (clock_monotonic_ms() + wait_ms > limit_ms)
-            return fail(edit, "the shard's applying is paused, and again and again");
-        nap(wait_ms);
+            return store_edit_fail(edit, "the shard's applying is paused, and again and again");
+        store_edit_nap(wait_ms);
     }
 }
 
@@ -212,6 +212,6 @@ int store_edit_drop(struct store_edit *edit)
     struct dropping dropping = {.edit = edit};
     for (uint32_t i = 0; i < store_view_shards(edit->store) && dropping.result == 0; i++)
         if (store_view_hash(edit->store, i, "dropped", drop_one, &dropping) != 0)
-            return fail(edit, store_view_error(edit->store));
+            return store_edit_fail(edit, store_view_error(edit->store));
     return dropping.result;
 }

@@ -48,7 +48,8 @@ static redisReply *checked(struct store_view *view, redisReply *reply, const cha
     return reply;
 }
 
-static redisReply *ask(struct store_view *view, int argc, const char **argv, const size_t *bytes)
+static redisReply *store_view_send(struct store_view *view, int argc, const char **argv,
+                                   const size_t *bytes)
 {
     return checked(view, redisCommandArgv(view->redis, argc, argv, bytes), argv[0]);
 }
@@ -58,7 +59,7 @@ static redisReply *ask_words(struct store_view *view, int argc, const char **arg
     size_t bytes[16];
     for (int i = 0; i < argc; i++)
         bytes[i] = strlen(argv[i]);
-    return ask(view, argc, argv, bytes);
+    return store_view_send(view, argc, argv, bytes);
 }
 
 static int strange(struct store_view *view, redisReply *reply, const char *what)
@@ -75,7 +76,7 @@ int store_view_load(struct store_view *view, const char *script, size_t script_b
 {
     const char *argv[] = {"SCRIPT", "LOAD", script};
     const size_t bytes[] = {6, 4, script_bytes};
-    redisReply *reply = ask(view, 3, argv, bytes);
+    redisReply *reply = store_view_send(view, 3, argv, bytes);
     if (reply == NULL)
         return -1;
     if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_DIGITS)
@@ -85,8 +86,8 @@ int store_view_load(struct store_view *view, const char *script, size_t script_b
     return 0;
 }
 
-static int load(struct store_view *view, const unsigned char *script, unsigned long script_bytes,
-                char sha[STORE_VIEW_SHA_BYTES])
+static int store_view_load_script(struct store_view *view, const unsigned char *script,
+                                  unsigned long script_bytes, char sha[STORE_VIEW_SHA_BYTES])
 {
     return store_view_load(view, (const char *)script, script_bytes, sha);
 }
@@ -130,7 +131,7 @@ static int read_store(struct store_view *view)
     return 0;
 }
 
-static int greet(struct store_view *view, const char *password)
+static int store_view_greet(struct store_view *view, const char *password)
 {
     const char *argv[] = {"AUTH", password};
     if (password == NULL)
@@ -179,10 +180,11 @@ struct store_view *store_view_open(const char *host, int port, const char *passw
                   view->redis == NULL ? "no memory" : view->redis->errstr, host, at);
         goto fail;
     }
-    if (redisSetTimeout(view->redis, limit) != REDIS_OK || greet(view, password) != 0 ||
+    if (redisSetTimeout(view->redis, limit) != REDIS_OK || store_view_greet(view, password) != 0 ||
         check_role(view, host, port) != 0 ||
-        load(view, count_lua, count_lua_bytes, view->count_sha) != 0 ||
-        load(view, pause_lua, pause_lua_bytes, view->pause_sha) != 0 || read_store(view) != 0) {
+        store_view_load_script(view, count_lua, count_lua_bytes, view->count_sha) != 0 ||
+        store_view_load_script(view, pause_lua, pause_lua_bytes, view->pause_sha) != 0 ||
+        read_store(view) != 0) {
         error_set(error, "%s",
                   view->error.text[0] != '\0' ? view->error.text : "redis: no timeout can be set");
         goto fail;
@@ -237,7 +239,7 @@ struct store_view_stats store_view_stats(const struct store_view *view)
 redisReply *store_view_ask(struct store_view *view, int argc, const char **argv,
                            const size_t *bytes)
 {
-    return ask(view, argc, argv, bytes);
+    return store_view_send(view, argc, argv, bytes);
 }
 
 int store_view_push(struct store_view *view, int argc, const char **argv, const size_t *bytes)
@@ -307,7 +309,7 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
     snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", shard);
     const char *argv[] = {"HGET", key, article};
     const size_t argv_bytes[] = {4, strlen(key), bytes};
-    redisReply *reply = ask(view, 3, argv, argv_bytes);
+    redisReply *reply = store_view_send(view, 3, argv, argv_bytes);
     if (reply == NULL)
         return -1;
     stored->text_bytes = 0;
@@ -393,7 +395,7 @@ static int count_once(struct store_view *view, const char *article, size_t artic
     audit_count_begin(count, article, article_bytes, shard, SLICE);
     do {
         audit_count_arguments(count, argv + 2, bytes + 2);
-        redisReply *reply = ask(view, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
+        redisReply *reply = store_view_send(view, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
         if (reply == NULL)
             return -1;
         *step = audit_count_answer(count, reply);

@@ -40,14 +40,14 @@ size_t table_size(const struct table *table)
     return HASH_COUNT(table->rows);
 }
 
-static struct row *find(const struct table *table, const char *article, size_t bytes)
+static struct row *table_find(const struct table *table, const char *article, size_t bytes)
 {
     struct row *row;
     HASH_FIND(hh, table->rows, article, bytes, row);
     return row;
 }
 
-static struct row *make(struct table *table, const char *article, size_t bytes)
+static struct row *table_make(struct table *table, const char *article, size_t bytes)
 {
     struct row *row =
         table_size(table) < TABLE_ARTICLES_MAX ? calloc(1, sizeof *row + bytes + 1) : NULL;
@@ -63,9 +63,9 @@ static struct row *make(struct table *table, const char *article, size_t bytes)
 
 int table_add(struct table *table, const char *article, size_t bytes)
 {
-    if (find(table, article, bytes) != NULL)
+    if (table_find(table, article, bytes) != NULL)
         return 0;
-    return make(table, article, bytes) == NULL ? -1 : 1;
+    return table_make(table, article, bytes) == NULL ? -1 : 1;
 }
 
 const struct table_entry *table_last(const struct table *table)
@@ -77,9 +77,9 @@ int table_add_line(struct table *table, const struct rows_line *line, uint64_t n
                    struct error *error)
 {
     const uint32_t kinds = line->whole ? UINT32_MAX : 1u << line->kind;
-    struct row *row = find(table, line->article, line->article_bytes);
+    struct row *row = table_find(table, line->article, line->article_bytes);
     if (row == NULL)
-        row = make(table, line->article, line->article_bytes);
+        row = table_make(table, line->article, line->article_bytes);
     if (row == NULL)
         return error_set(error, "more than %d articles, or no memory", TABLE_ARTICLES_MAX);
     struct table_entry *entry = &row->entry;

@@ -42,7 +42,7 @@ static void write_url(char out[URL_BYTES], const char *host, int port)
     (void)snprintf(out + used, URL_BYTES - used, "%s:%d/", is_ipv6 ? "]" : "", port);
 }
 
-static size_t take(char *bytes, size_t size, size_t n, void *argument)
+static size_t web_take(char *bytes, size_t size, size_t n, void *argument)
 {
     struct taken *taken = argument;
 
@@ -68,9 +68,9 @@ static bool set_up(struct web *web, const char *url)
            curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_S) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, web->why) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, web_take) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_HEADERDATA, &web->head) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, web_take) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_WRITEDATA, &web->body) == CURLE_OK;
 }
 

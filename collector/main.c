@@ -25,7 +25,7 @@ static void on_hang_up(evutil_socket_t signal_number, short what, void *serve)
     serve_reload(serve);
 }
 
-static int run(const struct settings *settings, const char *secret, const char *password)
+static int main_run(const struct settings *settings, const char *secret, const char *password)
 {
     int rc = -1;
     struct event *term = NULL, *interrupt = NULL, *hang_up = NULL;
@@ -77,7 +77,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    rc = run(&settings, secrets.mqtt, secrets.redis[0] != '\0' ? secrets.redis : NULL);
+    rc = main_run(&settings, secrets.mqtt, secrets.redis[0] != '\0' ? secrets.redis : NULL);
     links_wipe(&secrets);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

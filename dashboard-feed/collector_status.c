@@ -5,27 +5,27 @@
 #include <stdio.h>
 #include <string.h>
 
-static const cJSON *member(const cJSON *object, const char *name)
+static const cJSON *collector_status_member(const cJSON *object, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
-static double number(const cJSON *object, const char *name)
+static double collector_status_number(const cJSON *object, const char *name)
 {
-    const cJSON *item = member(object, name);
+    const cJSON *item = collector_status_member(object, name);
     /* cJSON reads 1e999 as infinite, which no metric is. */
     return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : 0;
 }
 
-static uint64_t whole(const cJSON *object, const char *name)
+static uint64_t collector_status_whole(const cJSON *object, const char *name)
 {
-    double value = number(object, name);
+    double value = collector_status_number(object, name);
     return value > 0 && value < 9007199254740992.0 ? (uint64_t)value : 0;
 }
 
 static const char *text(const cJSON *object, const char *name)
 {
-    const cJSON *item = member(object, name);
+    const cJSON *item = collector_status_member(object, name);
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
@@ -37,9 +37,9 @@ static void read_shards(struct collector_status *status, const cJSON *shards)
         if (status->n == COVER_MAX_SHARDS)
             return;
         status->shard[status->n++] = (struct collector_shard){
-            .shard = (uint32_t)whole(one, "shard"),
-            .backlog_bytes = whole(one, "backlog_bytes"),
-            .old_rings = whole(one, "old_rings"),
+            .shard = (uint32_t)collector_status_whole(one, "shard"),
+            .backlog_bytes = collector_status_whole(one, "backlog_bytes"),
+            .old_rings = collector_status_whole(one, "old_rings"),
             .held = text(one, "held")[0] != '\0',
         };
     }
@@ -75,39 +75,40 @@ int collector_status_parse(struct collector_status *status, const char *json, si
         cJSON_Delete(object);
         return -1;
     }
-    status->online = cJSON_IsTrue(member(object, "online"));
+    status->online = cJSON_IsTrue(collector_status_member(object, "online"));
     if (status->online) {
-        const cJSON *refused = member(object, "refused");
-        status->ready = cJSON_IsTrue(member(object, "ready"));
-        status->producer = cJSON_IsTrue(member(object, "producer"));
+        const cJSON *refused = collector_status_member(object, "refused");
+        status->ready = cJSON_IsTrue(collector_status_member(object, "ready"));
+        status->producer = cJSON_IsTrue(collector_status_member(object, "producer"));
         copy_words(status->reason, sizeof status->reason, text(object, "reason"));
         copy_words(status->refuses, sizeof status->refuses, text(object, "refuses"));
         copy_id(status->edge, text(object, "edge"));
         copy_id(status->store, text(object, "store"));
-        status->clock_skew_ms = number(object, "clock_skew_ms");
-        status->admitted = number(object, "admitted");
+        status->clock_skew_ms = collector_status_number(object, "clock_skew_ms");
+        status->admitted = collector_status_number(object, "admitted");
         for (int reason = 0; reason < REASON_COUNT; reason++)
-            status->refused[reason] = number(refused, reason_name(reason));
-        status->applied = number(object, "applied");
-        status->fresh = number(object, "new");
-        status->changed = number(object, "changed");
-        status->repeated = number(object, "repeated");
-        status->superseded = number(object, "superseded");
-        status->quarantined = number(object, "quarantined");
-        status->lost = number(object, "lost");
-        status->damaged = number(object, "damaged");
-        status->in_spool = number(object, "in_spool");
-        status->in_spool_bytes = number(object, "in_spool_bytes");
-        status->batches = number(object, "batches");
-        status->receipts = number(object, "receipts");
-        status->receipts_dropped = number(object, "receipts_dropped");
-        status->refusal_receipts_dropped = number(object, "refusal_receipts_dropped");
-        status->wakeups = number(object, "wakeups");
-        status->redis_reconnects = number(object, "redis_reconnects");
-        status->audited = number(object, "audited");
-        status->audit_differing = number(object, "audit_differing");
-        status->audit_skipped = number(object, "audit_skipped");
-        read_shards(status, member(object, "shards"));
+            status->refused[reason] = collector_status_number(refused, reason_name(reason));
+        status->applied = collector_status_number(object, "applied");
+        status->fresh = collector_status_number(object, "new");
+        status->changed = collector_status_number(object, "changed");
+        status->repeated = collector_status_number(object, "repeated");
+        status->superseded = collector_status_number(object, "superseded");
+        status->quarantined = collector_status_number(object, "quarantined");
+        status->lost = collector_status_number(object, "lost");
+        status->damaged = collector_status_number(object, "damaged");
+        status->in_spool = collector_status_number(object, "in_spool");
+        status->in_spool_bytes = collector_status_number(object, "in_spool_bytes");
+        status->batches = collector_status_number(object, "batches");
+        status->receipts = collector_status_number(object, "receipts");
+        status->receipts_dropped = collector_status_number(object, "receipts_dropped");
+        status->refusal_receipts_dropped =
+            collector_status_number(object, "refusal_receipts_dropped");
+        status->wakeups = collector_status_number(object, "wakeups");
+        status->redis_reconnects = collector_status_number(object, "redis_reconnects");
+        status->audited = collector_status_number(object, "audited");
+        status->audit_differing = collector_status_number(object, "audit_differing");
+        status->audit_skipped = collector_status_number(object, "audit_skipped");
+        read_shards(status, collector_status_member(object, "shards"));
     }
     cJSON_Delete(object);
     return 0;

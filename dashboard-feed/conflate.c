@@ -63,7 +63,7 @@ struct conflate {
     struct conflate_stats stats;
 };
 
-static struct entry *find(const struct conflate *table, const char *article, size_t bytes)
+static struct entry *conflate_find(const struct conflate *table, const char *article, size_t bytes)
 {
     struct entry *entry = NULL;
     HASH_FIND(hh, table->by_article, article, bytes, entry);
@@ -117,7 +117,7 @@ static void clear_waiting(struct conflate *table, struct entry *entry)
     table->stats.waiting--;
 }
 
-static void forget(struct conflate *table, struct entry *entry)
+static void conflate_forget(struct conflate *table, struct entry *entry)
 {
     clear_waiting(table, entry);
     set_doubtful(table, entry, false);
@@ -142,11 +142,12 @@ static bool make_room(struct conflate *table)
         table->stats.repeats_lost++;
     }
     table->stats.evicted++;
-    forget(table, victim);
+    conflate_forget(table, victim);
     return true;
 }
 
-static struct entry *add(struct conflate *table, uint32_t shard, const char *article, size_t bytes)
+static struct entry *conflate_add(struct conflate *table, uint32_t shard, const char *article,
+                                  size_t bytes)
 {
     if (!make_room(table))
         return NULL;
@@ -193,7 +194,7 @@ void conflate_free(struct conflate *table)
         return;
     for (int place = 0; place < PLACES; place++)
         while (table->list[place] != NULL)
-            forget(table, table->list[place]);
+            conflate_forget(table, table->list[place]);
     free(table->waiting);
     free(table);
 }
@@ -202,9 +203,9 @@ enum conflate_answer conflate_note(struct conflate *table, uint32_t shard, const
                                    size_t bytes, uint64_t version, uint64_t now_ms)
 {
     (void)now_ms;
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry == NULL)
-        entry = add(table, shard, article, bytes);
+        entry = conflate_add(table, shard, article, bytes);
     if (entry == NULL) {
         table->stats.refused++;
         return CONFLATE_FULL;
@@ -262,7 +263,7 @@ size_t conflate_take(struct conflate *table, uint64_t now_ms, struct conflate_du
 
 uint64_t conflate_version(const struct conflate *table, const char *article, size_t bytes)
 {
-    const struct entry *entry = find(table, article, bytes);
+    const struct entry *entry = conflate_find(table, article, bytes);
     return entry == NULL ? 0 : entry->published;
 }
 
@@ -283,7 +284,7 @@ static void set_published(struct conflate *table, struct entry *entry, uint64_t 
 bool conflate_knows(const struct conflate *table, const char *article, size_t bytes,
                     uint64_t version)
 {
-    const struct entry *entry = find(table, article, bytes);
+    const struct entry *entry = conflate_find(table, article, bytes);
     return entry != NULL && is_known(table, entry, version);
 }
 
@@ -297,9 +298,9 @@ static bool is_settled(const struct entry *entry)
 void conflate_published(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                         uint64_t version, uint64_t now_ms)
 {
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry == NULL)
-        entry = add(table, shard, article, bytes);
+        entry = conflate_add(table, shard, article, bytes);
     if (entry == NULL)
         return; /* full: this version is not remembered */
     /* A repeat may find something new, before it was heard that the article changed. */
@@ -317,29 +318,29 @@ void conflate_published(struct conflate *table, uint32_t shard, const char *arti
 
 void conflate_gone(struct conflate *table, const char *article, size_t bytes)
 {
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry != NULL)
         entry->gone = true;
 }
 
 bool conflate_is_gone(const struct conflate *table, const char *article, size_t bytes)
 {
-    const struct entry *entry = find(table, article, bytes);
+    const struct entry *entry = conflate_find(table, article, bytes);
     return entry != NULL && entry->gone;
 }
 
 void conflate_repeat(struct conflate *table, const char *article, size_t bytes)
 {
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry != NULL && entry->place == COOLING)
         entry->repeat = true;
 }
 
 void conflate_again(struct conflate *table, uint32_t shard, const char *article, size_t bytes)
 {
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry == NULL)
-        entry = add(table, shard, article, bytes);
+        entry = conflate_add(table, shard, article, bytes);
     if (entry == NULL)
         return; /* all in the table wait; counted where they are noted */
     entry->repeat = true;
@@ -351,7 +352,7 @@ void conflate_again(struct conflate *table, uint32_t shard, const char *article,
 
 void conflate_drop(struct conflate *table, const char *article, size_t bytes)
 {
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry == NULL || entry->place != TAKEN)
         return;
     bool settled = is_settled(entry);
@@ -365,7 +366,7 @@ void conflate_drop(struct conflate *table, const char *article, size_t bytes)
 
 void conflate_give_back(struct conflate *table, const char *article, size_t bytes)
 {
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry == NULL || entry->place != TAKEN)
         return;
     DL_DELETE(table->list[TAKEN], entry);
@@ -404,9 +405,9 @@ void conflate_reset(struct conflate *table, bool forget_published)
 void conflate_retained(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                        uint64_t version)
 {
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry == NULL)
-        entry = add(table, shard, article, bytes);
+        entry = conflate_add(table, shard, article, bytes);
     if (entry != NULL)
         set_published(table, entry, version);
     else if (version > table->highest)
@@ -444,9 +445,9 @@ bool conflate_doubts(const struct conflate *table)
 bool conflate_stale(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                     uint64_t now_ms)
 {
-    struct entry *entry = find(table, article, bytes);
+    struct entry *entry = conflate_find(table, article, bytes);
     if (entry == NULL)
-        entry = add(table, shard, article, bytes);
+        entry = conflate_add(table, shard, article, bytes);
     if (entry == NULL) {
         table->stats.refused++;
         return false;

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static double number(const cJSON *object, const char *name)
+static double creation_number(const cJSON *object, const char *name)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     /* cJSON reads 1e999 as infinite, which no metric is. */
@@ -25,14 +25,14 @@ int creation_parse(struct creation *creation, const char *json, size_t bytes)
     if (cJSON_IsObject(told)) {
         const cJSON *refused = cJSON_GetObjectItemCaseSensitive(told, "refused");
         creation->heard = true;
-        creation->known = number(told, "known");
-        creation->max = number(told, "max");
-        creation->provisional = number(told, "provisional");
-        creation->made = number(told, "made");
-        creation->forgotten = number(told, "forgotten");
+        creation->known = creation_number(told, "known");
+        creation->max = creation_number(told, "max");
+        creation->provisional = creation_number(told, "provisional");
+        creation->made = creation_number(told, "made");
+        creation->forgotten = creation_number(told, "forgotten");
         for (int cause = 0; cause < CREATION_CAUSES; cause++)
             creation->refused[cause] =
-                number(refused, creation_cause_name((enum creation_cause)cause));
+                creation_number(refused, creation_cause_name((enum creation_cause)cause));
         result = 0;
     }
     cJSON_Delete(object);

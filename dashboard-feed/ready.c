@@ -33,7 +33,7 @@ void ready_refusals(struct ready *ready, const char *payload, size_t bytes)
     cJSON_Delete(object);
 }
 
-static void add(cJSON *reasons, const char *part, const char *why)
+static void ready_add(cJSON *reasons, const char *part, const char *why)
 {
     char text[COLLECTOR_STATUS_REASON_MAX_BYTES + 32];
     snprintf(text, sizeof text, "%s%s", part, why);
@@ -47,15 +47,15 @@ bool ready_check(struct ready *ready, const struct ready_now *now)
     cJSON *status = cJSON_AddStringToObject(object, "status", "ready");
     cJSON *reasons = cJSON_AddArrayToObject(object, "reasons");
     if (now->stopping)
-        add(reasons, "feed: ", "stopping");
+        ready_add(reasons, "feed: ", "stopping");
     if (now->broker[0] != '\0')
-        add(reasons, "broker: ", now->broker);
+        ready_add(reasons, "broker: ", now->broker);
     if (ready->refuses[0] != '\0')
-        add(reasons, "", ready->refuses);
+        ready_add(reasons, "", ready->refuses);
     if (!now->collector_fresh && ready->busy_known && ready->busy > ready->busy_then)
-        add(reasons, "spool: ", "a ring is full, and no collector empties it");
+        ready_add(reasons, "spool: ", "a ring is full, and no collector empties it");
     if (now->collector_fresh && ready->has_store && !ready->states_read)
-        add(reasons, "feed: ", "the states of articles are not read yet");
+        ready_add(reasons, "feed: ", "the states of articles are not read yet");
     bool ok = status != NULL && reasons != NULL && cJSON_GetArraySize(reasons) == 0;
     if (!ok && status != NULL)
         cJSON_SetValuestring(status, "not ready");

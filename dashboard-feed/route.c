@@ -13,7 +13,7 @@ static const char bad_list[] =
 static const char bad_embed[] =
     "/embed?article=<article>: one article id; a % in it is written %25";
 
-static int hex(char digit)
+static int route_hex(char digit)
 {
     return digit >= '0' && digit <= '9'   ? digit - '0'
            : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
@@ -23,14 +23,14 @@ static int hex(char digit)
 
 /* Percent-decodes once into a NUL-terminated `out` of `max` + 1 bytes. False where it is too long,
  * or a % is followed by no two digits or by %00. */
-static bool decode(const char *in, size_t bytes, char *out, size_t max)
+static bool route_decode(const char *in, size_t bytes, char *out, size_t max)
 {
     size_t used = 0;
     for (size_t i = 0; i < bytes; i++) {
         char byte = in[i];
         if (byte == '%') {
-            int high = i + 2 < bytes ? hex(in[i + 1]) : -1;
-            int low = high >= 0 ? hex(in[i + 2]) : -1;
+            int high = i + 2 < bytes ? route_hex(in[i + 1]) : -1;
+            int low = high >= 0 ? route_hex(in[i + 2]) : -1;
             if (low < 0 || high * 16 + low == 0)
                 return false;
             byte = (char)(high * 16 + low);
@@ -50,7 +50,7 @@ static size_t decode_some(const char *in, size_t bytes, char *out, size_t max)
 {
     size_t used = 0;
     for (size_t i = 0; i < bytes && used < max; used++) {
-        size_t n = in[i] == '%' && bytes - i >= 3 && decode(in + i, 3, out + used, 1) ? 3 : 1;
+        size_t n = in[i] == '%' && bytes - i >= 3 && route_decode(in + i, 3, out + used, 1) ? 3 : 1;
         if (n == 1)
             out[used] = in[i];
         i += n;
@@ -89,7 +89,7 @@ static void add_item(struct route *route, const char *raw, size_t bytes)
 {
     struct route_article *one = &route->article[route->n++];
     one->bad = true;
-    if (decode(raw, bytes, one->id, ARTICLE_MAX_BYTES)) {
+    if (route_decode(raw, bytes, one->id, ARTICLE_MAX_BYTES)) {
         one->bytes = strlen(one->id);
         one->bad = !article_valid(one->id, one->bytes);
     } else {
@@ -122,7 +122,7 @@ static bool read_parameter(const char *query, const char *name, char *out, size_
 {
     const char *value;
     size_t bytes;
-    return find_parameter(query, name, &value, &bytes) && decode(value, bytes, out, max);
+    return find_parameter(query, name, &value, &bytes) && route_decode(value, bytes, out, max);
 }
 
 static void parse_one(struct route *route, const char *id)
@@ -143,7 +143,9 @@ static void parse_one(struct route *route, const char *id)
 /* How many bytes separate two items here: a comma, or one that is percent-encoded. */
 static size_t comma(const char *at, size_t left)
 {
-    return *at == ',' ? 1 : left >= 3 && at[0] == '%' && at[1] == '2' && hex(at[2]) == 12 ? 3 : 0;
+    return *at == ','                                                            ? 1
+           : left >= 3 && at[0] == '%' && at[1] == '2' && route_hex(at[2]) == 12 ? 3
+                                                                                 : 0;
 }
 
 static void parse_list(struct route *route, const char *query)
@@ -190,7 +192,7 @@ void route_parse(struct route *route, const char *path, const char *query)
     route->n = 0;
     if (path == NULL || path[0] != '/')
         return;
-    if (!decode(path, strlen(path), decoded, sizeof decoded - 1)) {
+    if (!route_decode(path, strlen(path), decoded, sizeof decoded - 1)) {
         refuse(route, strncmp(path, "/totals/", 8) == 0 ? bad_article : bad_encoding);
         return;
     }

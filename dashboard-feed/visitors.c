@@ -61,7 +61,7 @@ void visitors_forget(struct visitors_request *request)
 }
 
 /* The visitor's first request that may go. */
-static struct visitors_request *take(struct visitor *visitor)
+static struct visitors_request *visitors_take(struct visitor *visitor)
 {
     struct visitors_request *one = visitor->plain;
     if (visitor->resting)
@@ -84,7 +84,7 @@ struct visitors_request *visitors_next(struct visitors *visitors)
     struct visitor *one;
     DL_FOREACH(visitors->first, one)
     {
-        struct visitors_request *request = take(one);
+        struct visitors_request *request = visitors_take(one);
         if (request == NULL)
             continue;
         DL_DELETE(visitors->first, one);

@@ -138,7 +138,7 @@ static void cork(const struct peer *peer, int on)
 
 /* The most that the library reads in a call is one packet, of which it does not tell: so it is
  * asked until no message comes. */
-static int take(struct peer *peer)
+static int peer_take(struct peer *peer)
 {
     int code = MOSQ_ERR_SUCCESS;
     uint64_t begun = peer->received, before = UINT64_MAX;
@@ -169,7 +169,7 @@ static int answers(struct peer *peer)
 /* What is to be done for the broker's connection; `ready` says what its socket is ready for. */
 static int serve_broker(struct peer *peer, short ready)
 {
-    if ((ready & ~POLLOUT) != 0 && take(peer) != 0)
+    if ((ready & ~POLLOUT) != 0 && peer_take(peer) != 0)
         return -1;
     int code = (ready & POLLOUT) != 0 ? mosquitto_loop_write(peer->mosquitto, 1) : MOSQ_ERR_SUCCESS;
     if (code == MOSQ_ERR_SUCCESS)
@@ -182,7 +182,7 @@ static int serve_broker(struct peer *peer, short ready)
 }
 
 /* One look at both sockets; at the broker's only where `taking`. */
-static int look(struct peer *peer, bool taking)
+static int peer_look(struct peer *peer, bool taking)
 {
     bool sends = pipeline_waiting(peer->pipeline), writes = mosquitto_want_write(peer->mosquitto);
     struct pollfd fds[] = {
@@ -223,7 +223,7 @@ static int connect_broker(struct peer *peer)
 }
 
 /* Takes until it is time to end, then only waits for the answers to what it has. */
-static int run(struct peer *peer)
+static int peer_run(struct peer *peer)
 {
     const struct settings *settings = peer->settings;
     const struct timespec nap = {.tv_nsec = NAP_NS};
@@ -234,7 +234,7 @@ static int run(struct peer *peer)
     if (peer->pipeline == NULL || connect_broker(peer) != 0)
         return -1;
     while (peer->counted + peer->bad < (taking ? settings->messages : peer->received)) {
-        if (look(peer, taking) != 0)
+        if (peer_look(peer, taking) != 0)
             return -1;
         if (peer->subscribed && !said) {
             printf("ready\n");
@@ -278,7 +278,7 @@ int main(int argc, char **argv)
     (void)sigaction(SIGPIPE, &action, NULL);
     mosquitto_lib_init();
     if (answer == 0)
-        answer = run(&peer);
+        answer = peer_run(&peer);
     if (answer == 0)
         report(&peer);
     else

@@ -121,7 +121,7 @@ static int reserve(struct pipeline *pipeline, size_t bytes)
     return 0;
 }
 
-static void put(struct pipeline *pipeline, const char *text, size_t bytes)
+static void pipeline_put(struct pipeline *pipeline, const char *text, size_t bytes)
 {
     memcpy(pipeline->out + pipeline->end, text, bytes);
     pipeline->end += bytes;
@@ -137,10 +137,10 @@ static void put_bulk(struct pipeline *pipeline, const char *first, size_t first_
     for (size_t n = first_bytes + second_bytes; n > 0 || digit[0] == '\r'; n /= 10)
         *--digit = (char)('0' + n % 10);
     *--digit = '$';
-    put(pipeline, digit, (size_t)(digits + sizeof digits - digit));
-    put(pipeline, first, first_bytes);
-    put(pipeline, second, second_bytes);
-    put(pipeline, "\r\n", 2);
+    pipeline_put(pipeline, digit, (size_t)(digits + sizeof digits - digit));
+    pipeline_put(pipeline, first, first_bytes);
+    pipeline_put(pipeline, second, second_bytes);
+    pipeline_put(pipeline, "\r\n", 2);
 }
 
 /* Written here and not by redisAppendCommandArgv, which makes every call in memory of its own
@@ -154,7 +154,7 @@ int pipeline_add(struct pipeline *pipeline, const char *article, const char *rea
                   2 * article_bytes + reader_bytes + kind_bytes;
     if (reserve(pipeline, most) != 0)
         return -1;
-    put(pipeline, pipeline->head, pipeline->head_bytes);
+    pipeline_put(pipeline, pipeline->head, pipeline->head_bytes);
     put_bulk(pipeline, TOTALS, sizeof TOTALS - 1, article, article_bytes);
     put_bulk(pipeline, READERS, sizeof READERS - 1, article, article_bytes);
     put_bulk(pipeline, "", 0, reader, reader_bytes);

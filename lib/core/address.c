@@ -12,7 +12,8 @@
 static const unsigned char mapped[MAPPED_BYTES] = {[10] = 0xff, [11] = 0xff};
 
 /* An IPv4 or IPv6 address of `bytes` bytes. */
-static bool parse(struct address *address, const char *text, size_t bytes, bool *is_v4)
+static bool parse_address_or_v4(struct address *address, const char *text, size_t bytes,
+                                bool *is_v4)
 {
     char copy[TEXT_MAX_BYTES + 1];
     if (bytes == 0 || bytes > TEXT_MAX_BYTES)
@@ -34,7 +35,7 @@ bool address_parse(struct address *address, const char *text)
     size_t bytes = strlen(text);
     while (bytes > 0 && (text[bytes - 1] == ' ' || text[bytes - 1] == '\t'))
         bytes--;
-    return parse(address, text, bytes, &is_v4);
+    return parse_address_or_v4(address, text, bytes, &is_v4);
 }
 
 bool address_of_peer(struct address *address, const struct sockaddr *peer)
@@ -99,7 +100,7 @@ static bool parse_net(struct address_net *net, const char *text, size_t bytes)
     const char *slash = memchr(text, '/', bytes);
     size_t address_bytes = slash == NULL ? bytes : (size_t)(slash - text);
 
-    if (!parse(&net->address, text, address_bytes, &is_v4) ||
+    if (!parse_address_or_v4(&net->address, text, address_bytes, &is_v4) ||
         !parse_bits(text + address_bytes, bytes - address_bytes, is_v4 ? 32 : 128, &net->bits))
         return false;
     if (is_v4)

@@ -122,7 +122,7 @@ static bool text_is(const struct scan_text *text, const char *word)
     return bytes_are(text->bytes, text->n, word);
 }
 
-static unsigned member(const struct scan_text *name)
+static unsigned article_state_member(const struct scan_text *name)
 {
     static const struct {
         const char *name;
@@ -231,7 +231,7 @@ static bool take_member(struct reading *reading)
     struct scan_text name = {buffer, 0, sizeof buffer};
     if (!scan_string(&reading->in, &name))
         return false;
-    unsigned which = member(&name);
+    unsigned which = article_state_member(&name);
     scan_space(&reading->in);
     if (which == 0 || (reading->seen & which) || !scan_take(&reading->in, ':'))
         return false;
@@ -304,7 +304,7 @@ static void put_bytes(struct writing *writing, const char *text, size_t n)
     writing->out[writing->used] = '\0';
 }
 
-static void put(struct writing *writing, const char *text)
+static void article_state_put(struct writing *writing, const char *text)
 {
     put_bytes(writing, text, strlen(text));
 }
@@ -315,9 +315,9 @@ static void put_time(struct writing *writing, const char *name, uint64_t unix_ms
     if (unix_ms == 0)
         return;
     write_time(unix_ms, text);
-    put(writing, name);
-    put(writing, text);
-    put(writing, "\"");
+    article_state_put(writing, name);
+    article_state_put(writing, text);
+    article_state_put(writing, "\"");
 }
 
 /* An article's id and a kind's name need no escaping. */
@@ -331,26 +331,27 @@ size_t article_state_write(const struct article_state *state, const char *articl
         return 0;
     out[0] = '\0';
     if (article != NULL) {
-        put(&writing, "{\"article\":\"");
+        article_state_put(&writing, "{\"article\":\"");
         put_bytes(&writing, article, article_bytes);
-        put(&writing, open ? "\",\"open\":true," : "\",\"open\":false,");
+        article_state_put(&writing, open ? "\",\"open\":true," : "\",\"open\":false,");
     } else
-        put(&writing, "{");
-    put(&writing, state->closed ? "\"state\":\"closed\"" : "\"state\":\"open\"");
+        article_state_put(&writing, "{");
+    article_state_put(&writing, state->closed ? "\"state\":\"closed\"" : "\"state\":\"open\"");
     for (int i = 0; i < state->kinds; i++) {
-        put(&writing, i == 0 ? ",\"kinds\":[\"" : "\",\"");
-        put(&writing, state->kind[i]);
+        article_state_put(&writing, i == 0 ? ",\"kinds\":[\"" : "\",\"");
+        article_state_put(&writing, state->kind[i]);
     }
     if (state->kinds > 0)
-        put(&writing, "\"]");
+        article_state_put(&writing, "\"]");
     put_time(&writing, ",\"opens_at\":\"", state->opens_at_ms);
     put_time(&writing, ",\"closes_at\":\"", state->closes_at_ms);
-    put(&writing, state->after_close ? ",\"results\":\"after_close\"" : ",\"results\":\"always\"");
+    article_state_put(&writing, state->after_close ? ",\"results\":\"after_close\""
+                                                   : ",\"results\":\"always\"");
     if (state->version > 0) {
         snprintf(number, sizeof number, ",\"version\":%" PRIu64, state->version);
-        put(&writing, number);
+        article_state_put(&writing, number);
     }
-    put(&writing, "}");
+    article_state_put(&writing, "}");
     return writing.used < writing.bytes ? writing.used : 0;
 }
 

@@ -10,7 +10,7 @@ void heap_fini(struct heap *heap)
     *heap = (struct heap){0};
 }
 
-static void put(struct heap *heap, size_t i, struct heap_node *node)
+static void heap_put(struct heap *heap, size_t i, struct heap_node *node)
 {
     heap->node[i] = node;
     node->place = i + 1;
@@ -20,10 +20,10 @@ static void put(struct heap *heap, size_t i, struct heap_node *node)
 static void rise(struct heap *heap, size_t i, struct heap_node *node)
 {
     while (i > 0 && heap->node[(i - 1) / 2]->due > node->due) {
-        put(heap, i, heap->node[(i - 1) / 2]);
+        heap_put(heap, i, heap->node[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
-    put(heap, i, node);
+    heap_put(heap, i, node);
 }
 
 /* Puts the node at place i, or further down while a child is due earlier. */
@@ -34,10 +34,10 @@ static void sink(struct heap *heap, size_t i, struct heap_node *node)
             below++;
         if (heap->node[below]->due >= node->due)
             break;
-        put(heap, i, heap->node[below]);
+        heap_put(heap, i, heap->node[below]);
         i = below;
     }
-    put(heap, i, node);
+    heap_put(heap, i, node);
 }
 
 bool heap_reserve(struct heap *heap, size_t n)

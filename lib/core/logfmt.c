@@ -15,7 +15,7 @@ void logfmt_begin(struct logfmt *line, char *text, size_t bytes)
 }
 
 /* Returns whether there was room. A closing quote always has room. */
-static bool add(struct logfmt *line, const char *text, size_t bytes)
+static bool logfmt_add(struct logfmt *line, const char *text, size_t bytes)
 {
     if (line->used + bytes + TAIL_BYTES > line->bytes)
         return false;
@@ -29,7 +29,7 @@ static bool add(struct logfmt *line, const char *text, size_t bytes)
  * ASCII. Other bytes are shown as text, \x9f, because their encoding is unknown. */
 static void add_quoted(struct logfmt *line, const char *text, size_t bytes)
 {
-    bool room = add(line, "\"", 1);
+    bool room = logfmt_add(line, "\"", 1);
     for (size_t i = 0; i < bytes && room; i++) {
         const unsigned char c = (unsigned char)text[i];
         char one[8];
@@ -44,7 +44,7 @@ static void add_quoted(struct logfmt *line, const char *text, size_t bytes)
             n = snprintf(one, sizeof one, "\\\\x%02x", c);
         else
             n = snprintf(one, sizeof one, "%c", c);
-        room = add(line, one, (size_t)n);
+        room = logfmt_add(line, one, (size_t)n);
     }
     line->text[line->used++] = '"';
     line->text[line->used] = '\0';
@@ -64,8 +64,8 @@ static bool add_key(struct logfmt *line, const char *key, size_t bytes)
     if (line->used + bytes + 3 + TAIL_BYTES > line->bytes)
         return false;
     if (line->used > 0)
-        (void)add(line, " ", 1);
-    return add(line, key, bytes);
+        (void)logfmt_add(line, " ", 1);
+    return logfmt_add(line, key, bytes);
 }
 
 void logfmt_quoted(struct logfmt *line, const char *key, const char *value)
@@ -90,7 +90,7 @@ static void add_pair(struct logfmt *line, const char *pair, size_t bytes, bool i
     }
     if (!add_key(line, pair, key_bytes))
         return;
-    if (!plain(value, value_bytes) || !add(line, value, value_bytes))
+    if (!plain(value, value_bytes) || !logfmt_add(line, value, value_bytes))
         add_quoted(line, value, value_bytes);
 }
 

@@ -75,7 +75,7 @@ static bool same_name(const char *name, const char *given, size_t given_bytes)
     return true;
 }
 
-static size_t find(const struct option *table, size_t n, const char *name, size_t bytes)
+static size_t option_find(const struct option *table, size_t n, const char *name, size_t bytes)
 {
     size_t i = 0;
     while (i < n && !same_name(table[i].name, name, bytes))
@@ -108,7 +108,7 @@ int option_defaults(const struct option *table, size_t n, void *settings, struct
         const struct option *option = &table[i];
         if (option->name == NULL || option->accepts == NULL || option->help == NULL)
             return error_set(error, "option table: entry %zu is incomplete", i);
-        if (find(table, n, option->name, strlen(option->name)) != i)
+        if (option_find(table, n, option->name, strlen(option->name)) != i)
             return error_set(error, "option table: %s appears twice", option->name);
         if (option->initial == NULL) {
             if (option->type == OPTION_TEXT)
@@ -126,7 +126,7 @@ int option_defaults(const struct option *table, size_t n, void *settings, struct
 static int set(const struct option *table, size_t n, void *settings, bool *given, const char *name,
                size_t name_bytes, const char *value, struct error *error)
 {
-    size_t i = find(table, n, name, name_bytes);
+    size_t i = option_find(table, n, name, name_bytes);
     if (i == n)
         return unknown(table, n, name, name_bytes, error);
     if (given[i])
@@ -184,7 +184,7 @@ int option_parse(const struct option *table, size_t n, void *settings, int argc,
                              SHOWN_MAX_BYTES, argv[i]);
         const char *name = argv[i] + 2;
         size_t name_bytes = strcspn(name, "=");
-        size_t which = find(table, n, name, name_bytes);
+        size_t which = option_find(table, n, name, name_bytes);
         if (which == n)
             return unknown(table, n, name, name_bytes, error);
         const char *value = value_of(&table[which], argc, argv, &i, name + name_bytes);

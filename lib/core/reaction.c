@@ -7,7 +7,7 @@
 
 enum { MEMBER_REACTION = 1, MEMBER_AGE = 2, MEMBER_READER = 4 };
 
-static unsigned member(const struct scan_text *name)
+static unsigned reaction_member(const struct scan_text *name)
 {
     static const struct {
         const char *name;
@@ -31,7 +31,7 @@ static bool take_member(struct scan *in, unsigned *seen, struct scan_text *kind,
 
     if (!scan_string(in, &name))
         return false;
-    unsigned which = member(&name);
+    unsigned which = reaction_member(&name);
     scan_space(in);
     if (which == 0 || (*seen & which) || !scan_take(in, ':'))
         return false;

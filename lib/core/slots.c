@@ -92,7 +92,7 @@ void slots_touch(struct slots *slots, uint32_t slot)
 }
 
 /* Removes the key of a slot. */
-static void forget(struct slots *slots, uint32_t slot)
+static void slots_forget(struct slots *slots, uint32_t slot)
 {
     struct slot *used = &slots->slot[slot];
     if (!used->used)
@@ -110,7 +110,7 @@ void slots_place(struct slots *slots, uint32_t slot, uint64_t key)
     struct slot *given = &slots->slot[slot];
     uint32_t *head = head_of(slots, key);
 
-    forget(slots, slot);
+    slots_forget(slots, slot);
     given->key = key;
     given->used = true;
     given->chain = *head;
@@ -129,7 +129,7 @@ uint32_t slots_add(struct slots *slots, uint64_t key)
 void slots_remove(struct slots *slots, uint32_t slot)
 {
     struct slot *freed = &slots->slot[slot];
-    forget(slots, slot);
+    slots_forget(slots, slot);
     if (slots->oldest == slot)
         return;
     unlist(slots, freed);

@@ -470,7 +470,7 @@ int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *pay
     return after_sending(link, rc);
 }
 
-static int subscribe(struct mqtt_link *link, const char *filter, int qos, int options)
+static int subscribe_with_options(struct mqtt_link *link, const char *filter, int qos, int options)
 {
     if (!mqtt_link_up(link))
         return -1;
@@ -480,12 +480,12 @@ static int subscribe(struct mqtt_link *link, const char *filter, int qos, int op
 
 int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos)
 {
-    return subscribe(link, filter, qos, 0);
+    return subscribe_with_options(link, filter, qos, 0);
 }
 
 int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int qos)
 {
-    return subscribe(link, filter, qos, MQTT_SUB_OPT_NO_LOCAL);
+    return subscribe_with_options(link, filter, qos, MQTT_SUB_OPT_NO_LOCAL);
 }
 
 int mqtt_link_unsubscribe(struct mqtt_link *link, const char *filter)

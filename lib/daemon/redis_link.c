@@ -257,7 +257,7 @@ static void on_greeted(redisAsyncContext *redis, void *data, void *user)
         up(link);
 }
 
-static void greet(struct redis_link *link)
+static void redis_link_greet(struct redis_link *link)
 {
     if (link->password != NULL) {
         const char *words[] = {"AUTH", link->password};
@@ -281,7 +281,7 @@ static void on_connect(const redisAsyncContext *redis, int status)
         return;
     }
     if (link->state == LINK_CONNECTING)
-        greet(link);
+        redis_link_greet(link);
 }
 
 /* Called after every pending reply was called back with NULL. */
@@ -309,7 +309,7 @@ static void drop(struct redis_link *link)
     gone(link, link->why);
 }
 
-static void begin(struct redis_link *link)
+static void redis_link_begin(struct redis_link *link)
 {
     bool path = link->host[0] == '/';
     uint64_t begun_ms = clock_monotonic_ms();
@@ -346,7 +346,7 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
     if (link->state == LINK_CONNECTING)
         snprintf(link->why, sizeof link->why, "no answer within %d ms", CONNECT_MAX_MS);
     if (link->state == LINK_PAUSE) {
-        begin(link);
+        redis_link_begin(link);
     } else if (link->state == LINK_UP) {
         events_arm(link->timer, ROLE_EVERY_MS);
         ask_role(link);
@@ -355,7 +355,7 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
     }
 }
 
-static void forget(char *secret)
+static void redis_link_forget(char *secret)
 {
     if (secret != NULL)
         explicit_bzero(secret, strlen(secret));
@@ -394,7 +394,7 @@ void redis_link_free(struct redis_link *link)
         redisAsyncFree(link->redis);
     }
     events_free(link->timer);
-    forget(link->password);
+    redis_link_forget(link->password);
     free(link->host);
     free(link);
 }
@@ -421,7 +421,7 @@ int redis_link_set_password(struct redis_link *link, const char *password)
     char *own = password != NULL ? strdup(password) : NULL;
     if (password != NULL && own == NULL)
         return -1;
-    forget(link->password);
+    redis_link_forget(link->password);
     link->password = own;
     redis_link_reset(link, "another password is to be used");
     return 1;
