@@ -24,7 +24,7 @@ from store import Store
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MARK = "EDGE_OF_TALLY"  # in the environment of every process, so that none is left unseen
-SMALL = {"shards": 4, "ring_bytes": 1 << 20, "allow_wildcards": "off", "auto_id_may_react": "off"}
+SMALL = {"shards": 4, "ring_bytes": 1 << 20, "max_articles": 10000, "allow_wildcards": "off", "auto_id_may_react": "off"}
 SBIN = ":/usr/sbin:/usr/local/sbin"
 PROGRAMS = ("redis", "broker", "collector", "feed")
 REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|AddressSanitizer:DEADLYSIGNAL")

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from clients import FLAVOUR_NAMES, FLAVOURS, TIMEOUT_S, V5, unique
-from edge import ROOT, wait_until
+from edge import SMALL, ROOT, wait_until
 from scripts import script_text
 from store import article_shard, parse_head
 
@@ -643,6 +643,6 @@ def test_states_hold_where_limits_are_on(make_edge):
     edge.kill("broker")
     edge.start("broker")
     assert takes(edge, article) and not takes(edge, article, b"sad")
-    assert os.path.getsize(os.path.join(edge.spool, "registry")) == 4096 + 100000 * 296
+    assert os.path.getsize(os.path.join(edge.spool, "registry")) == 4096 + SMALL["max_articles"] * 296
     write(edge, article, b"")
     assert not takes(edge, article)
