@@ -15,6 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests", folder) for folder in ("system", "faults")]
 
 from child import dying_with_parent  # noqa: E402
+from edge import free_ports  # noqa: E402
 from tools import PATH  # noqa: E402
 
 START_S, SETTLE_S, STOP_S = 20.0, 120.0, 5.0
@@ -84,24 +85,24 @@ def listens(port):
 
 
 class Ports:
-    """Free ports of 127.0.0.1, none twice; from `base` on where that is given."""
+    """Free ports of 127.0.0.1, none twice: from `base` on if that is given, else below those that the kernel gives to outgoing connections."""
 
     def __init__(self, base=0):
-        self.next, self.taken = base, set()
+        self.next, self.block = base, []
 
     def take(self):
+        if not self.next:
+            self.block = self.block or free_ports(8)
+            return self.block.pop()
         while True:
+            port, self.next = self.next, self.next + 1
             with socket.socket() as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    s.bind(("127.0.0.1", self.next))
-                    port = s.getsockname()[1]
+                    s.bind(("127.0.0.1", port))
+                    return port
                 except OSError:
-                    port = None
-            self.next = self.next and self.next + 1
-            if port and port not in self.taken:
-                self.taken.add(port)
-                return port
+                    continue
 
 
 class Contender:
