@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import struct
 import subprocess
 import threading
@@ -79,20 +78,14 @@ FORGETFUL = {"reader_create_burst": WIDE, "address_create_burst": WIDE, "auto_cr
 QUICK = {"feed": {"publish_interval_ms": 20, "repeat_ms": 200}}
 
 
-def _forgetful(make_edge, feed=None, **plugin):
+def _forgetful(make_edge, feed=None, redis_of=None, **plugin):
     return make_edge(limits="on", plugin=dict(FORGETFUL, max_articles=1000, **plugin), feed=dict(QUICK["feed"], **(feed or {})),
-                     collector={"audit_per_minute": 0})
+                     collector={"audit_per_minute": 0}, redis_of=redis_of)
 
 
 def _beside(make_edge, first):
     """Another edge on the first one's Redis."""
-    edge = _forgetful(make_edge)
-    for name in ("collector", "feed"):
-        argv = edge[name].argv
-        argv[argv.index("--redis-port") + 1] = str(first.redis_port)
-    edge._redis = first.redis
-    shutil.copyfile(first.path("reader.key"), edge.path("reader.key"))
-    return edge.start("broker", "collector", "feed")
+    return _forgetful(make_edge, redis_of=first).start()
 
 
 def _age(edge, seconds, beside=()):

@@ -21,6 +21,7 @@ from test_recovery import _articles, _check
 sys.path.append(os.path.join(ROOT, "tests", "faults"))
 
 import failover as failovers  # noqa: E402
+import judge  # noqa: E402
 
 DAEMONS = ("broker", "collector", "feed")
 
@@ -82,18 +83,6 @@ def wait_equal(edges, articles):
     wait_until(equal, "equal retained totals", every_s=0.01)
 
 
-def books(edges):
-    """(admitted by the edges, applied, quarantined, lost)."""
-    store = edges[0].store
-    gone = store.books()
-    applied, quarantined, lost = gone["applied"], gone["quarantined"], gone["lost"]
-    for _position, sequence, ring_aside, ring_lost, _edge in store.rings().values():
-        applied += sequence - ring_aside - ring_lost
-        quarantined += ring_aside
-        lost += ring_lost
-    return sum(edge.header.admitted() for edge in edges), applied, quarantined, lost
-
-
 def test_each_edge_is_killed_under_load(fleet):
     """kill -9 of a whole edge, one after another, while readers react at all: what was acknowledged is counted once, and every edge shows the
     same bytes."""
@@ -137,7 +126,8 @@ def test_each_edge_is_killed_under_load(fleet):
             expected[article].update(held)
     found = edges[0].store.registers(articles)
     assert {a: {r: kind for r, (_stamp, kind) in held.items()} for a, held in found.items()} == expected
-    admitted, applied, quarantined, lost = books(edges)
+    _of_one, applied, quarantined, lost = judge.books(edges[0])
+    admitted = sum(edge.header.admitted() for edge in edges)
     assert (applied, quarantined, lost) == (admitted, 0, 0)
     assert sum(load.total() for load in loads) <= admitted
     for edge in edges:

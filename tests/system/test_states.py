@@ -4,7 +4,6 @@ any part; totals are shown when the state lets them be; whatever is not a state 
 import datetime
 import json
 import os
-import shutil
 import struct
 import subprocess
 import time
@@ -389,13 +388,7 @@ def test_the_script_does_nothing_where_it_cannot(edge):
 
 def beside(make_edge, first, **more):
     """Another edge on the first one's Redis."""
-    edge = make_edge(**dict(EDGE, **more))
-    for name in ("collector", "feed"):
-        argv = edge[name].argv
-        argv[argv.index("--redis-port") + 1] = str(first.redis_port)
-    edge._redis = first.redis
-    shutil.copyfile(first.path("reader.key"), edge.path("reader.key"))
-    return edge.start("broker", "collector", "feed")
+    return make_edge(redis_of=first, **dict(EDGE, **more)).start()
 
 
 def test_closed_on_one_edge_it_is_closed_on_all(make_edge):
