@@ -2,7 +2,7 @@
 
 #include "core/error.h"
 #include "daemon/clock.h"
-#include "daemon/redis_link.h"
+#include "redis/redis_link.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -44,12 +44,9 @@ void ledger_free(struct ledger *ledger)
     free(ledger);
 }
 
-static void on_folded(redisAsyncContext *redis, void *answer, void *user)
+static void on_folded(void *user, const redisReply *reply)
 {
     struct ledger *ledger = user;
-    const redisReply *reply = answer;
-    (void)redis;
-    session_answered(ledger->config.session);
     if (reply == NULL)
         ledger->swept = false; /* the next sweep finds out whether it was done */
     else if (reply->type == REDIS_REPLY_ERROR)
@@ -99,13 +96,10 @@ static void fold_gone(const struct question *question, const redisReply *reply)
             ledger_fold(question->ledger, question->shard, ring_id);
 }
 
-static void on_rings(redisAsyncContext *redis, void *answer, void *user)
+static void on_rings(void *user, const redisReply *reply)
 {
     struct question *question = user;
     struct ledger *ledger = question->ledger;
-    const redisReply *reply = answer;
-    (void)redis;
-    session_answered(ledger->config.session);
     ledger->awaited--;
     bool good = reply != NULL && reply->type == REDIS_REPLY_ARRAY && is_current(question);
     if (!good)

@@ -199,13 +199,11 @@ static void go_on(struct pipeline *pipeline, const struct apply_position *stored
         apply_caught_up(&pipeline->apply);
 }
 
-static void on_position(redisAsyncContext *redis, void *answer, void *user)
+static void on_position(void *user, const redisReply *answer)
 {
     struct pipeline *pipeline = user;
     struct apply_position stored;
     const char *why = NULL;
-    (void)redis;
-    session_answered(pipeline->shared.session);
     pipeline->asking = false;
     if (answer != NULL)
         why = register_call_read_position(&stored, answer);
@@ -319,14 +317,12 @@ static void acknowledge_batch(struct pipeline *pipeline, struct batch_point end)
     release_sent(pipeline);
 }
 
-static void on_batch(redisAsyncContext *redis, void *answer, void *user)
+static void on_batch(void *user, const redisReply *answer)
 {
     struct flight *flight = user;
     struct pipeline *pipeline = flight->pipeline;
     const struct batch_range *range = batch_range(flight->batch);
     struct register_call_reply reply;
-    (void)redis;
-    session_answered(pipeline->shared.session);
     register_call_read(&reply, answer);
     if (reply.answer == APPLY_OK) {
         count_applied(pipeline, range, &reply);

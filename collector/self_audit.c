@@ -96,7 +96,7 @@ static void self_audit_note(struct self_audit *audit, const struct audit_differe
 
 /* --- calls --- */
 
-static int self_audit_ask(struct self_audit *audit, redisCallbackFn *fn, enum phase phase, int argc,
+static int self_audit_ask(struct self_audit *audit, redis_link_cb *fn, enum phase phase, int argc,
                           const char **argv, const size_t *bytes)
 {
     audit->phase = phase;
@@ -107,7 +107,7 @@ static int self_audit_ask(struct self_audit *audit, redisCallbackFn *fn, enum ph
     return -1;
 }
 
-static void on_pause(redisAsyncContext *redis, void *answer, void *user);
+static void on_pause(void *user, const redisReply *answer);
 
 static void ask_pause(struct self_audit *audit, unsigned ms, enum phase phase)
 {
@@ -120,7 +120,7 @@ static void ask_pause(struct self_audit *audit, unsigned ms, enum phase phase)
     (void)self_audit_ask(audit, on_pause, phase, 6, argv, bytes);
 }
 
-static void on_count(redisAsyncContext *redis, void *answer, void *user);
+static void on_count(void *user, const redisReply *answer);
 
 static void ask_slice(struct self_audit *audit)
 {
@@ -218,11 +218,9 @@ static void self_audit_disturbed(struct self_audit *audit)
 
 /* --- answers --- */
 
-static void on_count(redisAsyncContext *redis, void *answer, void *user)
+static void on_count(void *user, const redisReply *answer)
 {
     struct self_audit *audit = user;
-    (void)redis;
-    session_answered(audit->config.session);
     enum audit_count_step step = audit_count_answer(&audit->count, answer);
     switch (step) {
     case AUDIT_COUNT_MORE:
@@ -246,12 +244,9 @@ static void on_count(redisAsyncContext *redis, void *answer, void *user)
     }
 }
 
-static void on_pause(redisAsyncContext *redis, void *answer, void *user)
+static void on_pause(void *user, const redisReply *reply)
 {
     struct self_audit *audit = user;
-    const redisReply *reply = answer;
-    (void)redis;
-    session_answered(audit->config.session);
     bool pausing = audit->phase == PAUSING;
     audit->phase = IDLE;
     if (!pausing)
@@ -265,13 +260,10 @@ static void on_pause(redisAsyncContext *redis, void *answer, void *user)
         self_audit_skip(audit); /* another auditor pauses the shard */
 }
 
-static void on_picked(redisAsyncContext *redis, void *answer, void *user)
+static void on_picked(void *user, const redisReply *reply)
 {
     struct self_audit *audit = user;
-    const redisReply *reply = answer;
     uint32_t shards = session_store(audit->config.session)->shards;
-    (void)redis;
-    session_answered(audit->config.session);
     audit->phase = IDLE;
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
         return;

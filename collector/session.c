@@ -13,7 +13,6 @@
 
 #define LOOK_MS 1000
 #define LOOK_DEEP 10 /* every n-th look includes the configuration */
-#define ANSWER_MAX_MS 2000
 #define CLOCK_MAX_MS 2000
 #define SHA_DIGITS 40
 
@@ -23,8 +22,6 @@ extern const unsigned long register_lua_bytes, store_lua_bytes;
 struct session {
     struct session_config config;
     struct redis_link *link;
-    unsigned awaited;
-    uint64_t answered_ms; /* time of the last answer, or of a request on an idle connection */
     uint64_t reconnects;
 
     bool ready;
@@ -42,20 +39,10 @@ struct session {
     char trouble[STORE_WHY_BYTES];
 };
 
-void session_answered(struct session *session)
-{
-    session->awaited--;
-    session->answered_ms = clock_monotonic_ms();
-}
-
-int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
+int session_send(struct session *session, redis_link_cb *fn, void *user, int argc,
                  const char **argv, const size_t *bytes)
 {
-    if (redis_link_send(session->link, fn, user, argc, argv, bytes) != 0)
-        return -1;
-    if (session->awaited++ == 0)
-        session->answered_ms = clock_monotonic_ms();
-    return 0;
+    return redis_link_send(session->link, fn, user, argc, argv, bytes);
 }
 
 /* --- the verdict --- */
@@ -89,7 +76,7 @@ static void serve(struct session *session, const struct store_rings *rings)
     session->adopt = false;
 }
 
-static void on_store(redisAsyncContext *redis, void *answer, void *user);
+static void on_store(void *user, const redisReply *answer);
 
 /* Creates the store, or adds kinds; the answer is judged like any other. */
 static void ask_store_script(struct session *session, const struct store_rings *rings, bool make)
@@ -164,11 +151,9 @@ static const redisReply *good(struct session *session, const redisReply *reply, 
     return NULL;
 }
 
-static void on_info(redisAsyncContext *redis, void *answer, void *user)
+static void on_info(void *user, const redisReply *answer)
 {
     struct session *session = user;
-    (void)redis;
-    session_answered(session);
     const redisReply *reply = good(session, answer, REDIS_REPLY_STRING, "redis: INFO: ");
     if (reply == NULL)
         return;
@@ -184,15 +169,12 @@ static uint64_t info_number(const char *info, const char *name)
     return at != NULL ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-static void on_memory(redisAsyncContext *redis, void *answer, void *user)
+static void on_memory(void *user, const redisReply *reply)
 {
     struct session *session = user;
-    const redisReply *reply = answer;
     const bool accepts = session->config.volatile_redis;
-    (void)redis;
-    session_answered(session);
     if (!accepts)
-        reply = good(session, answer, REDIS_REPLY_STRING, "redis: INFO: ");
+        reply = good(session, reply, REDIS_REPLY_STRING, "redis: INFO: ");
     if (reply == NULL || reply->type != REDIS_REPLY_STRING)
         return;
     const char *policy = strstr(reply->str, "maxmemory_policy:");
@@ -209,11 +191,9 @@ static void on_memory(redisAsyncContext *redis, void *answer, void *user)
                 "");
 }
 
-static void on_loaded(redisAsyncContext *redis, void *answer, void *user)
+static void on_loaded(void *user, const redisReply *answer)
 {
     struct session *session = user;
-    (void)redis;
-    session_answered(session);
     const redisReply *reply = good(session, answer, REDIS_REPLY_STRING, "redis: SCRIPT LOAD: ");
     if (reply != NULL)
         snprintf(session->script, sizeof session->script, "%s", reply->str);
@@ -221,11 +201,9 @@ static void on_loaded(redisAsyncContext *redis, void *answer, void *user)
 
 /* Redis read its clock at some point between our request and its answer, so the tolerance is half
  * of that time on either side. */
-static void on_time(redisAsyncContext *redis, void *answer, void *user)
+static void on_time(void *user, const redisReply *answer)
 {
     struct session *session = user;
-    (void)redis;
-    session_answered(session);
     const redisReply *reply = good(session, answer, REDIS_REPLY_ARRAY, "redis: TIME: ");
     if (reply == NULL || reply->elements != 2)
         return;
@@ -255,26 +233,22 @@ static void finish_look(struct session *session, const redisReply *reply, bool a
         session_look(session);
 }
 
-static void on_fields(redisAsyncContext *redis, void *answer, void *user)
+static void on_fields(void *user, const redisReply *answer)
 {
     struct session *session = user;
-    (void)redis;
-    session_answered(session);
     if (answer != NULL)
         finish_look(session, good(session, answer, REDIS_REPLY_ARRAY, "store: "), false);
 }
 
-static void on_store(redisAsyncContext *redis, void *answer, void *user)
+static void on_store(void *user, const redisReply *answer)
 {
     struct session *session = user;
-    (void)redis;
-    session_answered(session);
     if (answer != NULL)
         finish_look(session, good(session, answer, REDIS_REPLY_ARRAY, "store: "), true);
 }
 
 /* A command of plain words. */
-static void session_ask(struct session *session, redisCallbackFn *fn, const char *a, const char *b,
+static void session_ask(struct session *session, redis_link_cb *fn, const char *a, const char *b,
                         const char *c, size_t c_bytes)
 {
     const char *argv[] = {a, b, c};
@@ -284,7 +258,7 @@ static void session_ask(struct session *session, redisCallbackFn *fn, const char
 
 static void begin_look(struct session *session, bool deep)
 {
-    if (redis_link_context(session->link) == NULL)
+    if (!redis_link_up(session->link))
         return;
     session->looking = true;
     session->look_again = false;
@@ -313,8 +287,6 @@ void session_look(struct session *session)
 void session_tick(struct session *session)
 {
     uint64_t now = clock_monotonic_ms();
-    if (session->awaited > 0 && now - session->answered_ms > ANSWER_MAX_MS)
-        redis_link_reset(session->link, "no answer for 2 s");
     if (session->looking || now - session->looked_ms < LOOK_MS)
         return;
     begin_look(session, !session->ready || session->looks++ % LOOK_DEEP == 0);
@@ -322,10 +294,9 @@ void session_tick(struct session *session)
 
 /* --- the connection --- */
 
-static void on_up(void *user, redisAsyncContext *redis)
+static void on_up(void *user)
 {
     struct session *session = user;
-    (void)redis;
     session->looking = false;
     session->script[0] = '\0';
     session_look(session);
@@ -371,7 +342,7 @@ void session_free(struct session *session)
 
 bool session_up(const struct session *session)
 {
-    return redis_link_context(session->link) != NULL;
+    return redis_link_up(session->link);
 }
 
 bool session_ready(const struct session *session)
@@ -411,7 +382,7 @@ uint64_t session_reconnects(const struct session *session)
 
 unsigned session_awaited(const struct session *session)
 {
-    return session->awaited;
+    return redis_link_awaited(session->link);
 }
 
 const char *session_script(const struct session *session)

@@ -6,7 +6,7 @@
 
 #include "store.h"
 
-#include "daemon/redis_link.h"
+#include "redis/redis_link.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,11 +52,10 @@ uint64_t session_reconnects(const struct session *session);
 /* Commands under way. */
 unsigned session_awaited(const struct session *session);
 
-/* Sends a command. `fn` is called once, with NULL if the connection ends, and must begin with
- * session_answered. Returns 0, or -1 while disconnected: then fn is not called. */
-int session_send(struct session *session, redisCallbackFn *fn, void *user, int argc,
+/* Sends a command. `fn` is called once, with NULL if the connection ends. Returns 0, or -1 while
+ * disconnected: then fn is not called. */
+int session_send(struct session *session, redis_link_cb *fn, void *user, int argc,
                  const char **argv, const size_t *bytes);
-void session_answered(struct session *session);
 
 /* register.lua's SHA1 in hex, while ready. */
 const char *session_script(const struct session *session);

@@ -53,14 +53,13 @@ static size_t read_changes(struct store_link *link, const redisReply *pairs,
     return n;
 }
 
-static void on_range(redisAsyncContext *redis, void *data, void *user)
+static void on_range(void *user, const redisReply *data)
 {
     static const char why[] = "no range in a reply";
     struct range *range = user;
     struct changes_entry changes[CHANGES_RANGE_MAX];
     size_t n = 0;
     long got = -1;
-    (void)redis;
     redisReply *const *answer = query_answers(range->link, data, 2, why);
     if (answer != NULL && answer[1]->type != REDIS_REPLY_ARRAY) {
         store_link_refuse(range->link, answer[1], why);

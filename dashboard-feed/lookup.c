@@ -87,14 +87,13 @@ wrong:
                    total->article_bytes);
 }
 
-static void on_part(redisAsyncContext *redis, void *data, void *user)
+static void on_part(void *user, const redisReply *data)
 {
     struct part *part = user;
     struct lookup *lookup = part->lookup;
     struct store_link *link = lookup->link;
     static const char why[] = "no heads, bases and states in a reply";
     size_t n = 0, at = 0;
-    (void)redis;
     redisReply *const *answer = query_answers(link, data, LOOKUP_KEYS, why);
     for (size_t i = 0; i < lookup->n; i++)
         n += lookup->total[i].shard == part->shard;

@@ -39,7 +39,7 @@ void query_command(struct query *query, int words)
     query_text(query, count);
 }
 
-int query_send(struct query *query, struct store_link *link, redisCallbackFn *callback, void *user)
+int query_send(struct query *query, struct store_link *link, redis_link_cb *callback, void *user)
 {
     return store_link_send(link, callback, user, query->n, query->word, query->bytes);
 }
@@ -47,7 +47,6 @@ int query_send(struct query *query, struct store_link *link, redisCallbackFn *ca
 redisReply *const *query_answers(struct store_link *link, const redisReply *reply, size_t commands,
                                  const char *why)
 {
-    store_link_replied(link);
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
         reply_is_string(reply->element[0])) {
         if (strcmp(reply->element[0]->str, "ok") == 0 && reply->elements == commands + 1)

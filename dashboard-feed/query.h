@@ -5,7 +5,6 @@
 
 #include "store_link.h"
 
-#include <hiredis/async.h>
 #include <stddef.h>
 
 #define QUERY_COMMANDS_MAX 3
@@ -29,7 +28,7 @@ void query_word(struct query *query, const char *word, size_t bytes);
 void query_text(struct query *query, const char *word);
 
 /* store_link_send. */
-int query_send(struct query *query, struct store_link *link, redisCallbackFn *callback, void *user);
+int query_send(struct query *query, struct store_link *link, redis_link_cb *callback, void *user);
 
 /* Called first in the callback: notes the reply, and returns what the `commands` of the query
  * answered. NULL where there is nothing to be read: no connection, another store (the link then is

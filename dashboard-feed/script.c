@@ -4,7 +4,6 @@
 
 #include "reply.h"
 
-#include <hiredis/async.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +38,9 @@ static struct script_answer read_answer(struct store_link *link, const redisRepl
     return answer;
 }
 
-static void on_reply(redisAsyncContext *redis, void *data, void *user)
+static void on_reply(void *user, const redisReply *data)
 {
     struct run *run = user;
-    (void)redis;
-    store_link_replied(run->link);
     const struct script_answer answer = read_answer(run->link, data);
     run->callback(run->user, &answer);
     free(run);

@@ -5,7 +5,6 @@
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
-#include "daemon/redis_link.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +12,6 @@
 #include <string.h>
 
 #define CHECK_MS 1000
-#define REPLY_MAX_MS 2000
 #define REREAD_MS 1000
 #define RUN_PART_BYTES 12 /* of Redis's run id, and of its replication id */
 #define SAY_MS 10000      /* between two lines about the same */
@@ -27,16 +25,14 @@ enum state {
 struct store_link {
     struct store_link_config config;
     struct redis_link *redis;
-    struct event *tick; /* each second: looks for the store, and for replies that do not come */
-    enum state state;   /* set by enter_ functions only */
-    char why[96];       /* it does not follow */
-    bool checking;      /* the store is being read */
+    struct event *tick;                          /* each second: looks for the store */
+    enum state state;                            /* set by enter_ functions only */
+    char why[96];                                /* it does not follow */
+    bool checking;                               /* the store is being read */
     struct store_identity identity;              /* once one was found, only this one is followed */
     char run[STORE_LINK_RUN_BYTES + 1];          /* of Redis */
     uint64_t version[STORE_IDENTITY_MAX_SHARDS]; /* that its shards had at least, in this run */
     char collector[STORE_IDENTITY_ID_BYTES + 1]; /* the store that the collector is ready with */
-    unsigned outstanding;                        /* requests without a reply */
-    uint64_t progress_ms; /* when a reply came last, or the first request went out */
     uint64_t reread_ms;
     uint64_t bad_said_ms, not_written_said_ms;
     struct store_link_stats stats;
@@ -50,7 +46,7 @@ static void store_link_leave(struct store_link *link, enum state to, const char 
     link->state = to;
     if (strcmp(link->why, why) != 0) {
         snprintf(link->why, sizeof link->why, "%s", why);
-        if (redis_link_context(link->redis) != NULL)
+        if (redis_link_up(link->redis))
             log_line(LOG_LEVEL_WARNING, "not following", "why=%s", why);
     }
     if (followed)
@@ -84,25 +80,15 @@ bool store_link_ready(const struct store_link *link)
 
 const char *store_link_why(const struct store_link *link)
 {
-    return redis_link_context(link->redis) != NULL ? link->why : redis_link_why(link->redis);
+    return redis_link_up(link->redis) ? link->why : redis_link_why(link->redis);
 }
 
 /* ---- requests ---- */
 
-void store_link_replied(struct store_link *link)
-{
-    link->outstanding--;
-    link->progress_ms = clock_monotonic_ms();
-}
-
-int store_link_send(struct store_link *link, redisCallbackFn *callback, void *user, int n,
+int store_link_send(struct store_link *link, redis_link_cb *callback, void *user, int n,
                     const char **words, const size_t *bytes)
 {
-    if (redis_link_send(link->redis, callback, user, n, words, bytes) != 0)
-        return -1;
-    if (link->outstanding++ == 0)
-        link->progress_ms = clock_monotonic_ms();
-    return 0;
+    return redis_link_send(link->redis, callback, user, n, words, bytes);
 }
 
 void store_link_refuse(struct store_link *link, const redisReply *reply, const char *why)
@@ -138,14 +124,12 @@ static void take_identity(struct store_link *link, const struct store_identity *
         enter_following(link);
 }
 
-static void on_store(redisAsyncContext *redis, void *data, void *user)
+static void on_store(void *user, const redisReply *data)
 {
     struct store_link *link = user;
     const redisReply *reply = data;
     struct store_identity found;
-    (void)redis;
     link->checking = false;
-    store_link_replied(link);
     if (reply == NULL)
         return;
     const char *why = store_identity_read(&found, reply);
@@ -215,14 +199,12 @@ static void read_info(const char *info, const char *name, char out[RUN_PART_BYTE
     out[n] = '\0';
 }
 
-static void on_info(redisAsyncContext *redis, void *data, void *user)
+static void on_info(void *user, const redisReply *data)
 {
     struct store_link *link = user;
     const redisReply *reply = data;
     char run[RUN_PART_BYTES + 1] = "", replication[RUN_PART_BYTES + 1] = "",
                               was[STORE_LINK_RUN_BYTES + 1];
-    (void)redis;
-    store_link_replied(link);
     if (reply == NULL)
         return;
     if (reply->type != REDIS_REPLY_ERROR && reply->str != NULL) {
@@ -239,13 +221,11 @@ static void on_info(redisAsyncContext *redis, void *data, void *user)
 
 /* ---- the connection ---- */
 
-static void on_up(void *user, redisAsyncContext *redis)
+static void on_up(void *user)
 {
     const char *words[] = {"INFO"};
     const size_t bytes[] = {strlen(words[0])};
     struct store_link *link = user;
-    (void)redis;
-    link->outstanding = 0;
     link->checking = false;
     enter_away(link, link->why); /* until the store was read */
     (void)store_link_send(link, on_info, link, 1, words, bytes);
@@ -267,11 +247,6 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     struct store_link *link = user;
     (void)fd;
     (void)what;
-    if (link->outstanding > 0 && clock_monotonic_ms() - link->progress_ms > REPLY_MAX_MS) {
-        link->stats.timeouts++;
-        redis_link_reset(link->redis, "no reply in time");
-        return;
-    }
     check_store(link);
 }
 
@@ -339,7 +314,9 @@ const struct kinds *store_link_kinds(const struct store_link *link)
 
 struct store_link_stats store_link_stats(const struct store_link *link)
 {
-    return link->stats;
+    struct store_link_stats stats = link->stats;
+    stats.timeouts = redis_link_timeouts(link->redis);
+    return stats;
 }
 
 struct store_link_stats *store_link_counters(struct store_link *link)

@@ -11,8 +11,9 @@
 
 #include "store_identity.h"
 
+#include "redis/redis_link.h"
+
 #include <event2/event.h>
-#include <hiredis/async.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -80,14 +81,10 @@ struct store_link_stats store_link_stats(const struct store_link *link);
 
 /* --- for what sends requests --- */
 
-/* Sends one command. `callback` is called once, with NULL if the connection ends, and calls
- * store_link_replied first. Returns 0, or -1 while there is no connection or no memory: it is then
- * not called. */
-int store_link_send(struct store_link *link, redisCallbackFn *callback, void *user, int n,
+/* Sends one command. `callback` is called once, with NULL if the connection ends. Returns 0, or -1
+ * while there is no connection or no memory: it is then not called. */
+int store_link_send(struct store_link *link, redis_link_cb *callback, void *user, int n,
                     const char **words, const size_t *bytes);
-
-/* A reply arrived, or will not. */
-void store_link_replied(struct store_link *link);
 
 /* Ends the connection because this reply makes no sense. NULL: nothing happens. */
 void store_link_refuse(struct store_link *link, const redisReply *reply, const char *why);

@@ -45,7 +45,7 @@ static size_t read_states(struct store_link *link, const redisReply *pairs,
     return n;
 }
 
-static void on_page(redisAsyncContext *redis, void *data, void *user)
+static void on_page(void *user, const redisReply *data)
 {
     struct page *page = user;
     struct store_link *link = page->link;
@@ -54,7 +54,6 @@ static void on_page(redisAsyncContext *redis, void *data, void *user)
     struct article_state *state = NULL;
     const char *cursor = NULL;
     size_t n = 0;
-    (void)redis;
     redisReply *const *answer = query_answers(link, data, 1, why);
     const redisReply *reply = answer != NULL ? answer[0] : NULL;
     if (reply != NULL && reply_is_array(reply, 2) && reply_is_string(reply->element[0]) &&

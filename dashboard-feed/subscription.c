@@ -5,7 +5,7 @@
 #include "reply.h"
 
 #include "core/article.h"
-#include "daemon/redis_link.h"
+#include "redis/redis_link.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,29 +24,21 @@ static const redisReply *message_of(const struct subscription *subscription,
                                     const redisReply *reply)
 {
     if (!reply_is_array(reply, 3) || !reply_is_string(reply->element[0]) ||
-        !reply_is_string(reply->element[2]) || strcmp(reply->element[0]->str, "message") != 0 ||
-        !store_link_ready(subscription->store))
+        !reply_is_string(reply->element[1]) || !reply_is_string(reply->element[2]) ||
+        strcmp(reply->element[0]->str, "message") != 0 || !store_link_ready(subscription->store))
         return NULL;
     return reply->element[2];
 }
 
-static void on_state_hint(redisAsyncContext *redis, void *data, void *user)
+static void hint_state(struct subscription *subscription, const redisReply *article)
 {
-    struct subscription *subscription = user;
-    const redisReply *article = message_of(subscription, data);
-    (void)redis;
-    if (article != NULL && article_valid(article->str, (size_t)article->len))
+    if (subscription->config.on_state != NULL && article_valid(article->str, (size_t)article->len))
         subscription->config.on_state(subscription->config.user, article->str,
                                       (size_t)article->len);
 }
 
-static void on_changed_hint(redisAsyncContext *redis, void *data, void *user)
+static void hint_change(struct subscription *subscription, const redisReply *number)
 {
-    struct subscription *subscription = user;
-    const redisReply *number = message_of(subscription, data);
-    (void)redis;
-    if (number == NULL)
-        return;
     char *end;
     unsigned long shard = strtoul(number->str, &end, 10);
     if (*end != '\0' || end == number->str || shard >= store_link_shards(subscription->store))
@@ -55,12 +47,25 @@ static void on_changed_hint(redisAsyncContext *redis, void *data, void *user)
     subscription->config.on_hint(subscription->config.user, (uint32_t)shard);
 }
 
-static void on_up(void *user, redisAsyncContext *redis)
+static void on_message(void *user, const redisReply *reply)
+{
+    struct subscription *subscription = user;
+    const redisReply *said = message_of(subscription, reply);
+    if (said == NULL)
+        return;
+    if (strcmp(reply->element[1]->str, CHANGED_CHANNEL) == 0)
+        hint_change(subscription, said);
+    else if (strcmp(reply->element[1]->str, STATES_CHANNEL) == 0)
+        hint_state(subscription, said);
+}
+
+static void on_up(void *user)
 {
     const struct subscription *subscription = user;
-    redisAsyncCommand(redis, on_changed_hint, user, "SUBSCRIBE " CHANGED_CHANNEL);
-    if (subscription->config.on_state != NULL)
-        redisAsyncCommand(redis, on_state_hint, user, "SUBSCRIBE " STATES_CHANNEL);
+    const char *words[] = {"SUBSCRIBE", CHANGED_CHANNEL, STATES_CHANNEL};
+    const size_t bytes[] = {strlen(words[0]), strlen(words[1]), strlen(words[2])};
+    (void)redis_link_send(subscription->redis, NULL, NULL,
+                          subscription->config.on_state != NULL ? 3 : 2, words, bytes);
 }
 
 struct subscription *subscription_new(struct event_base *base, struct store_link *store,
@@ -75,7 +80,7 @@ struct subscription *subscription_new(struct event_base *base, struct store_link
         .host = config->host,
         .port = config->port,
         .password = config->password,
-        .subscribes = true,
+        .on_message = on_message,
         .on_up = on_up,
         .user = subscription,
     };

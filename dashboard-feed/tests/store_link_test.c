@@ -1,7 +1,7 @@
 /* The link's states, with a connection to Redis that the test plays. */
 #include "unit.h"
 
-#include "daemon/redis_link.h"
+#include "redis/redis_link.h"
 #include "store_link.h"
 #include "store_reply.h"
 
@@ -13,11 +13,10 @@
 
 static struct {
     struct redis_link_config config;
-    redisAsyncContext context;
     bool up;
     char reset[64]; /* why it was */
     struct {
-        redisCallbackFn *callback;
+        redis_link_cb *callback;
         void *user;
         char word[16];
     } sent[SENT_MAX]; /* not replied to */
@@ -36,10 +35,16 @@ void redis_link_free(struct redis_link *link)
     (void)link;
 }
 
-redisAsyncContext *redis_link_context(struct redis_link *link)
+bool redis_link_up(const struct redis_link *link)
 {
     (void)link;
-    return redis.up ? &redis.context : NULL;
+    return redis.up;
+}
+
+uint64_t redis_link_timeouts(const struct redis_link *link)
+{
+    (void)link;
+    return 0;
 }
 
 const char *redis_link_why(const struct redis_link *link)
@@ -61,7 +66,7 @@ void redis_link_reset(struct redis_link *link, const char *why)
     snprintf(redis.reset, sizeof redis.reset, "%s", why);
 }
 
-int redis_link_send(struct redis_link *link, redisCallbackFn *fn, void *user, int argc,
+int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
                     const char **argv, const size_t *bytes)
 {
     (void)link;
@@ -79,10 +84,10 @@ static void reply(const char *word, const redisReply *with)
 {
     assert_true(redis.n > 0);
     assert_string_equal(redis.sent[0].word, word);
-    redisCallbackFn *callback = redis.sent[0].callback;
+    redis_link_cb *callback = redis.sent[0].callback;
     void *user = redis.sent[0].user;
     memmove(redis.sent, redis.sent + 1, --redis.n * sizeof redis.sent[0]);
-    callback(&redis.context, (void *)with, user);
+    callback(user, with);
 }
 
 /* ---- the link ---- */
@@ -149,7 +154,7 @@ static void connect_redis(const char *run)
     redisReply info = {.type = REDIS_REPLY_STRING, .str = text};
     snprintf(text, sizeof text, "# Server\r\nrun_id:%s\r\nmaster_replid:r\r\n", run);
     redis.up = true;
-    redis.config.on_up(redis.config.user, &redis.context);
+    redis.config.on_up(redis.config.user);
     reply("INFO", &info);
 }
 

@@ -4,7 +4,7 @@
 #include "redis.h"
 #include "world.h"
 
-#include "daemon/redis_link.h"
+#include "redis/redis_link.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,10 @@
 #define SLOTS 64
 #define SLOT_TEXT 3072
 #define PAUSE_US 100000u
+#define SILENCE_US 2000000u
 
 struct slot {
-    redisCallbackFn *fn; /* NULL: nobody waits for the reply */
+    redis_link_cb *fn; /* NULL: nobody waits for the reply */
     void *user;
     struct redis_words words;
     char text[SLOT_TEXT];
@@ -38,10 +39,8 @@ struct redis_link {
     enum state state;
     bool subscribed;
     bool hints[WORLD_SHARDS]; /* messages on the way */
-    redisCallbackFn *on_hint;
-    void *hint_user;
     uint64_t retry_us;
-    redisAsyncContext context;
+    uint64_t heard_us; /* the last reply, or the first command on an idle connection */
     struct queue queue;
     struct queue left; /* of a process that was killed */
 };
@@ -150,6 +149,11 @@ bool wire_idle(const struct event_base *process)
 
 /* --- the process's side --- */
 
+static bool is_silent(const struct redis_link *link)
+{
+    return link->queue.delivered < link->queue.sent && world.us - link->heard_us > SILENCE_US;
+}
+
 static bool link_due(const struct redis_link *link)
 {
     const struct queue *queue = &link->queue;
@@ -160,6 +164,8 @@ static bool link_due(const struct redis_link *link)
     case DROPPED:
         return true;
     case UP:
+        if (is_silent(link))
+            return true;
         for (unsigned s = 0; s < WORLD_SHARDS; s++)
             if (link->hints[s])
                 return true;
@@ -185,8 +191,9 @@ static void reply_one(struct redis_link *link)
     if (slot->fn == NULL)
         return;
     platform_point();
+    link->heard_us = world.us;
     judge_reply(&slot->words, &slot->reply.node[0]);
-    slot->fn(&link->context, &slot->reply.node[0], slot->user);
+    slot->fn(slot->user, &slot->reply.node[0]);
 }
 
 /* As hiredis: all that is under way is called back with nothing, then the link tells. */
@@ -200,7 +207,7 @@ static void lose(struct redis_link *link, const char *why)
         struct slot *slot = slot_at(queue, queue->delivered++);
         if (slot->fn != NULL) {
             judge_reply(&slot->words, NULL);
-            slot->fn(&link->context, NULL, slot->user);
+            slot->fn(slot->user, NULL);
         }
     }
     empty(queue);
@@ -224,7 +231,7 @@ static void deliver_hints(struct redis_link *link)
             continue;
         link->hints[s] = false;
         snprintf(number, sizeof number, "%u", s);
-        link->on_hint(&link->context, &all, link->hint_user);
+        link->config.on_message(link->config.user, &all);
     }
 }
 
@@ -234,12 +241,14 @@ static void deliver(struct redis_link *link, unsigned n)
     if (link->state == PAUSED && redis.up && world.us >= link->retry_us) {
         link->state = UP;
         memset(link->hints, 0, sizeof link->hints);
-        link->config.on_up(link->config.user, &link->context);
+        link->config.on_up(link->config.user);
         return;
     }
     bool lost = link->state == LOST || link->state == DROPPED;
     for (unsigned i = 0; i < n && queue->delivered < queue->executed; i++)
         reply_one(link);
+    if (link->state == UP && is_silent(link))
+        link->state = DROPPED;
     if (link->state == UP && link->subscribed)
         deliver_hints(link);
     if (queue->delivered == queue->sent)
@@ -276,7 +285,7 @@ void wire_killed(const struct event_base *process)
     }
 }
 
-/* --- redis_link.h and hiredis --- */
+/* --- redis_link.h --- */
 
 struct redis_link *redis_link_new(struct event_base *base, const struct redis_link_config *config)
 {
@@ -289,8 +298,6 @@ struct redis_link *redis_link_new(struct event_base *base, const struct redis_li
     link->state = PAUSED;
     link->subscribed = false;
     link->retry_us = world.us;
-    memset(&link->context, 0, sizeof link->context);
-    link->context.data = link;
     empty(&link->queue);
     return link;
 }
@@ -300,9 +307,20 @@ void redis_link_free(struct redis_link *link)
     (void)link; /* processes end by being killed only */
 }
 
-redisAsyncContext *redis_link_context(struct redis_link *link)
+bool redis_link_up(const struct redis_link *link)
 {
-    return link->state == UP || link->state == LOST ? &link->context : NULL;
+    return link->state == UP || link->state == LOST;
+}
+
+unsigned redis_link_awaited(const struct redis_link *link)
+{
+    return link->queue.sent - link->queue.delivered;
+}
+
+uint64_t redis_link_timeouts(const struct redis_link *link)
+{
+    (void)link;
+    return 0;
 }
 
 void redis_link_reset(struct redis_link *link, const char *why)
@@ -315,7 +333,7 @@ void redis_link_reset(struct redis_link *link, const char *why)
 
 const char *redis_link_why(const struct redis_link *link)
 {
-    return redis_link_context((struct redis_link *)link) != NULL ? "" : "not connected";
+    return redis_link_up(link) ? "" : "not connected";
 }
 
 /* Secrets do not change here. */
@@ -326,22 +344,21 @@ int redis_link_set_password(struct redis_link *link, const char *password)
     return 0;
 }
 
-int redis_link_send(struct redis_link *link, redisCallbackFn *fn, void *user, int argc,
+int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
                     const char **argv, const size_t *bytes)
 {
-    return redis_link_context(link) != NULL
-               ? redisAsyncCommandArgv(&link->context, fn, user, argc, argv, bytes)
-               : -1;
-}
-
-int redisAsyncCommandArgv(redisAsyncContext *context, redisCallbackFn *fn, void *user, int argc,
-                          const char **argv, const size_t *bytes)
-{
-    struct redis_link *link = context->data;
     struct queue *queue = &link->queue;
+    if (!redis_link_up(link))
+        return -1;
     platform_point();
+    if (link->config.on_message != NULL) { /* only ever SUBSCRIBE */
+        link->subscribed = true;
+        return 0;
+    }
     if (queue->sent - queue->delivered >= SLOTS - 2)
-        return REDIS_ERR;
+        return -1;
+    if (queue->sent == queue->delivered)
+        link->heard_us = world.us;
     struct slot *slot = slot_at(queue, queue->sent);
     size_t used = 0;
     slot->fn = fn;
@@ -358,18 +375,5 @@ int redisAsyncCommandArgv(redisAsyncContext *context, redisCallbackFn *fn, void 
     }
     queue->sent++;
     judge_sent(&slot->words);
-    return REDIS_OK;
-}
-
-/* Only ever SUBSCRIBE. */
-int redisAsyncCommand(redisAsyncContext *context, redisCallbackFn *fn, void *user,
-                      const char *format, ...)
-{
-    struct redis_link *link = context->data;
-    (void)format;
-    platform_point();
-    link->subscribed = true;
-    link->on_hint = fn;
-    link->hint_user = user;
-    return REDIS_OK;
+    return 0;
 }

@@ -1,5 +1,5 @@
-/* The connections between the daemons and Redis: redis_link.h and the two functions of hiredis that
- * its users call. Commands wait on the way, are run in their order, and their replies wait on the
+/* The connections between the daemons and Redis: plays redis_link.h. Commands wait on the way, are
+ * run in their order, and their replies wait on the
  * way back. What a killed process has sent may still be run later. One thread. */
 #ifndef TALLY_SIMULATION_WIRE_H
 #define TALLY_SIMULATION_WIRE_H

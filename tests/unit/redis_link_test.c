@@ -2,7 +2,7 @@
 
 #include "daemon/events.h"
 #include "daemon/log.h"
-#include "daemon/redis_link.h"
+#include "redis/redis_link.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -73,10 +73,9 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     bufferevent_enable(peer, EV_READ | EV_WRITE);
 }
 
-static void on_reply(redisAsyncContext *redis, void *data, void *user)
+static void on_reply(void *user, const redisReply *data)
 {
     struct fake *fake = user;
-    (void)redis;
     fake->replies += data != NULL;
 }
 
@@ -87,10 +86,9 @@ static void ask(struct fake *fake)
     assert_int_equal(redis_link_send(fake->link, on_reply, fake, 2, words, bytes), 0);
 }
 
-static void on_up(void *user, redisAsyncContext *redis)
+static void on_up(void *user)
 {
     struct fake *fake = user;
-    (void)redis;
     fake->ups++;
 }
 
@@ -227,7 +225,7 @@ static void stays_for_all_else(void **state)
         ask(&fake);
         UNTIL(&fake, fake.replies == i + 1);
         event_base_loop(fake.base, EVLOOP_NONBLOCK);
-        assert_non_null(redis_link_context(fake.link));
+        assert_true(redis_link_up(fake.link));
     }
     assert_int_equal(fake.downs, 0);
     stop(&fake);

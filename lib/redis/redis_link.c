@@ -9,7 +9,7 @@
  * After an error hiredis frees a context by itself, and makes callbacks while it does. A context
  * must not be freed inside its callbacks (0.14 does not guard the connection callback). So
  * redis_link_reset only marks the context and leaves the freeing to the loop. */
-#include "daemon/redis_link.h"
+#include "redis/redis_link.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 
@@ -17,6 +17,7 @@
 
 #include <event2/util.h>
 #include <hiredis/adapters/libevent.h>
+#include <hiredis/async.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,8 +30,9 @@
 #define BLOCKED_PAUSE_MAX_MS 5000 /* after an attempt that blocked the loop */
 #define CONNECT_MAX_MS 1000       /* to connect, authenticate and report the role */
 #define ROLE_EVERY_MS 1000
-#define SELDOM_MS 2000 /* between two drops for an answer that another server might not give */
-#define STEADY_MS 1000 /* after a connection this long, the next pause is the shortest again */
+#define SELDOM_MS 2000      /* between two drops for an answer that another server might not give */
+#define STEADY_MS 1000      /* after a connection this long, the next pause is the shortest again */
+#define SILENCE_MAX_MS 2000 /* since the last answer, while one is awaited */
 #define WHY_MAX_BYTES 160
 
 enum link_state { LINK_PAUSE, LINK_CONNECTING, LINK_UP, LINK_DROPPING };
@@ -49,6 +51,9 @@ struct redis_link {
     int pause_ms;
     uint64_t blocked_ms; /* how long the last attempt blocked the loop */
     uint64_t up_since_ms;
+    unsigned awaited;  /* answers to the owner */
+    uint64_t heard_ms; /* time of the last answer, or of a command on an idle connection */
+    uint64_t timeouts;
     uint64_t seldom_ms;           /* the last drop for such an answer; 0 none */
     char why[WHY_MAX_BYTES];      /* the reason for the drop */
     char last_why[WHY_MAX_BYTES]; /* as last logged; "" while up */
@@ -57,7 +62,7 @@ struct redis_link {
 /* The owner's command, until it is answered. */
 struct asked {
     struct redis_link *link;
-    redisCallbackFn *fn;
+    redis_link_cb *fn;
     void *user;
 };
 
@@ -97,14 +102,14 @@ static void up(struct redis_link *link)
 {
     link->state = LINK_UP;
     link->was_up = true;
-    link->up_since_ms = clock_monotonic_ms();
+    link->up_since_ms = link->heard_ms = clock_monotonic_ms();
     link->last_why[0] = 0;
     event_del(link->timer);
-    if (!link->config.subscribes)
+    if (link->config.on_message == NULL)
         events_arm(link->timer, ROLE_EVERY_MS);
     log_line(LOG_LEVEL_INFO, "redis connected", "host=%s port=%d", link->host, link->config.port);
     if (link->config.on_up != NULL)
-        link->config.on_up(link->config.user, link->redis);
+        link->config.on_up(link->config.user);
 }
 
 /* --- what an answer says about the server --- */
@@ -151,25 +156,45 @@ static void on_answer(redisAsyncContext *redis, void *data, void *user)
 {
     struct asked asked = *(struct asked *)user;
     const char *error = data != NULL ? error_of(data) : NULL;
+    (void)redis;
     free(user);
+    asked.link->awaited--;
+    asked.link->heard_ms = clock_monotonic_ms();
     if (error != NULL && leaves(asked.link, error))
         redis_link_reset(asked.link, error);
-    asked.fn(redis, data, asked.user);
+    if (asked.fn != NULL)
+        asked.fn(asked.user, data);
 }
 
-int redis_link_send(struct redis_link *link, redisCallbackFn *fn, void *user, int argc,
+/* hiredis calls this for each message of the channel. */
+static void on_message(redisAsyncContext *redis, void *data, void *user)
+{
+    struct redis_link *link = user;
+    (void)redis;
+    if (data != NULL)
+        link->config.on_message(link->config.user, data);
+}
+
+int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
                     const char **argv, const size_t *bytes)
 {
-    if (redis_link_context(link) == NULL)
+    if (!redis_link_up(link))
         return -1;
+    if (link->config.on_message != NULL)
+        return redisAsyncCommandArgv(link->redis, on_message, link, argc, argv, bytes) == REDIS_OK
+                   ? 0
+                   : -1;
     struct asked *asked = malloc(sizeof *asked);
     if (asked == NULL)
         return -1;
     *asked = (struct asked){.link = link, .fn = fn, .user = user};
-    if (redisAsyncCommandArgv(link->redis, on_answer, asked, argc, argv, bytes) == REDIS_OK)
-        return 0;
-    free(asked);
-    return -1;
+    if (redisAsyncCommandArgv(link->redis, on_answer, asked, argc, argv, bytes) != REDIS_OK) {
+        free(asked);
+        return -1;
+    }
+    if (link->awaited++ == 0)
+        link->heard_ms = clock_monotonic_ms();
+    return 0;
 }
 
 /* --- the role --- */
@@ -205,6 +230,7 @@ static void on_role(redisAsyncContext *redis, void *data, void *user)
     struct error why;
     (void)redis;
     link->asks_role = false;
+    link->heard_ms = clock_monotonic_ms();
     if (reply == NULL || (link->state != LINK_CONNECTING && link->state != LINK_UP))
         return;
     int role = redis_link_judge_role(reply, &why);
@@ -338,6 +364,19 @@ static void redis_link_begin(struct redis_link *link)
     redisAsyncSetDisconnectCallback(redis, on_disconnect);
 }
 
+/* Each second while it is up. */
+static void keep_up(struct redis_link *link)
+{
+    if ((link->awaited > 0 || link->asks_role) &&
+        clock_monotonic_ms() - link->heard_ms > SILENCE_MAX_MS) {
+        link->timeouts++;
+        redis_link_reset(link, "no answer for 2 s");
+        return;
+    }
+    events_arm(link->timer, ROLE_EVERY_MS);
+    ask_role(link);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *user)
 {
     struct redis_link *link = user;
@@ -348,8 +387,7 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
     if (link->state == LINK_PAUSE) {
         redis_link_begin(link);
     } else if (link->state == LINK_UP) {
-        events_arm(link->timer, ROLE_EVERY_MS);
-        ask_role(link);
+        keep_up(link);
     } else if (link->redis != NULL) {
         drop(link);
     }
@@ -399,9 +437,19 @@ void redis_link_free(struct redis_link *link)
     free(link);
 }
 
-redisAsyncContext *redis_link_context(struct redis_link *link)
+bool redis_link_up(const struct redis_link *link)
 {
-    return link->state == LINK_UP ? link->redis : NULL;
+    return link->state == LINK_UP;
+}
+
+unsigned redis_link_awaited(const struct redis_link *link)
+{
+    return link->awaited;
+}
+
+uint64_t redis_link_timeouts(const struct redis_link *link)
+{
+    return link->timeouts;
 }
 
 void redis_link_reset(struct redis_link *link, const char *why)

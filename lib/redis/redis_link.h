@@ -1,0 +1,75 @@
+/* A connection to a primary on a libevent loop. Reconnects by itself with a growing pause (0.1 to
+ * 0.5 s) and jitter, and resolves the name each time. Loop thread only.
+ *
+ * The link is up when the server says that it is a primary (ROLE) and is not loading. The link asks
+ * again each second. It drops a server that has stopped being a primary, because another one may
+ * now answer to the name. It does the same if the answer to anything sent by redis_link_send begins
+ * with READONLY, LOADING, MASTERDOWN, CLUSTERDOWN or UNBLOCKED, and, at most once in 2 s, if it
+ * begins with NOREPLICAS. All other errors (TRYAGAIN, OOM, MISCONF, BUSY, …) would either pass or
+ * be the same after a reconnection, so the owner handles them. An answer that does not come
+ * within 2 s after the one before ends the connection, too. */
+#ifndef TALLY_REDIS_REDIS_LINK_H
+#define TALLY_REDIS_REDIS_LINK_H
+
+#include "core/error.h"
+
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct redis_link;
+
+/* An answer, or a message of a channel; valid during the call. NULL: the connection ended, and the
+ * answer will not come. */
+typedef void redis_link_cb(void *user, const redisReply *reply);
+
+struct redis_link_config {
+    const char
+        *host; /* host name, address, or a path that begins with / for a Unix socket; copied */
+    int port;
+    const char *password;      /* NULL none; copied */
+    redis_link_cb *on_message; /* not NULL: the link is for subscribing. on_up subscribes, and this
+                                  is called with each message and each confirmation, never with
+                                  NULL. Such a link cannot ask for the role: the owner of another
+                                  connection to the same server resets this one with it */
+    void (*on_up)(void *user); /* connected and authenticated; may be NULL */
+    void (*on_down)(void *user, const char *why); /* after an on_up; every answer under way has been
+                                                     called back with NULL before; may be NULL */
+    void *user;
+};
+
+struct redis_link *redis_link_new(struct event_base *base, const struct redis_link_config *config);
+void redis_link_free(struct redis_link *link);
+
+bool redis_link_up(const struct redis_link *link);
+
+/* Sends a command. `fn` is called once with its answer (on a subscribing link: never). NULL: nobody
+ * waits for it. Returns 0, or -1 while it is not up or when out of memory; `fn` is then not
+ * called. */
+int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
+                    const char **argv, const size_t *bytes);
+
+/* The owner's commands whose answers have not come. */
+unsigned redis_link_awaited(const struct redis_link *link);
+
+/* Connections that ended because an answer did not come in time. */
+uint64_t redis_link_timeouts(const struct redis_link *link);
+
+/* Why it is not up, in a few words; "" while it is up. Valid until the loop turns. */
+const char *redis_link_why(const struct redis_link *link);
+
+/* Sets the password (NULL none; copied). If it differs, reconnects. Returns 1, 0 if it is the same,
+ * or -1 when out of memory. */
+int redis_link_set_password(struct redis_link *link, const char *password);
+
+/* What an answer to ROLE means: 0 a primary; -1 anything else, and `why` names it; 1 not an answer
+ * to ROLE. Pure. */
+int redis_link_judge_role(const redisReply *reply, struct error *why);
+
+/* Drops the connection and reconnects after the pause: for a reply that makes no sense, or a
+ * subscription whose server is to be left. */
+void redis_link_reset(struct redis_link *link, const char *why);
+
+#endif

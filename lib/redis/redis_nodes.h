@@ -1,0 +1,90 @@
+/* The servers of one store, and which of them has what: a single Redis, or the nodes of a Redis or
+ * Valkey Cluster, each with a link of its own (redis_link.h). Loop thread only.
+ *
+ * A place is what a command is about: a shard, or the store itself (`tally:store`). Each place has
+ * an owner, the node that has its keys. A single Redis owns them all. Where there is a cluster, the
+ * nodes are asked in turns, each second and soon after an answer that shows that a place has moved,
+ * which places they own.
+ *
+ * The owner of a place may change, or lose its link, and what was written there last may be lost
+ * with it. So each place has a generation, which rises whenever another node, or the same one after
+ * a lost link, becomes its owner. Whoever keeps books about a place compares generations and begins
+ * anew where they differ: nothing else is remembered across them. Answers under way are called
+ * back, with NULL where they will not come, before the owner's new generation is announced. An
+ * answer from a former owner can still come after it: compare the generation first, then judge. */
+#ifndef TALLY_REDIS_REDIS_NODES_H
+#define TALLY_REDIS_REDIS_NODES_H
+
+#include "redis/redis_link.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REDIS_NODES_MAX 64   /* owners at a time */
+#define REDIS_PLACE_STORE 64 /* places 0 to 63 are shards */
+#define REDIS_PLACES 65
+
+struct redis_nodes;
+
+struct redis_nodes_config {
+    struct redis_link_config
+        link; /* how to reach a server; its callbacks and `user` are not used */
+
+    /* A node's link is up, or it is down again. Between the two calls the number means this node;
+     * later it may mean another one. Called before on_place. May be NULL. */
+    void (*on_node)(void *user, unsigned node, bool up);
+
+    /* The place has an owner whose link is up, in a new generation; or it has none any more. */
+    void (*on_place)(void *user, unsigned place, bool up);
+    void *user;
+};
+
+struct redis_nodes *redis_nodes_new(struct event_base *base,
+                                    const struct redis_nodes_config *config);
+
+/* Commands under way are called back with NULL; on_node and on_place are not called. */
+void redis_nodes_free(struct redis_nodes *nodes);
+
+/* --- places --- */
+
+/* The number of the place's owner while its link is up; -1 while there is none. */
+int redis_nodes_owner(const struct redis_nodes *nodes, unsigned place);
+
+/* Rises with each new owner and each lost link; 0 before the first owner was up. */
+uint64_t redis_nodes_generation(const struct redis_nodes *nodes, unsigned place);
+
+/* Why the place has no owner, in a few words; "" while it has one. Valid until the loop turns. */
+const char *redis_nodes_why(const struct redis_nodes *nodes, unsigned place);
+
+/* Sends a command about this place to its owner, as redis_link_send. */
+int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *fn, void *user,
+                     int argc, const char **argv, const size_t *bytes);
+
+/* Whether this error says that the place is elsewhere, is on its way elsewhere, or that its owner
+ * is not ready for it: MOVED, ASK, TRYAGAIN, CLUSTERDOWN, and a script's access to a non local key.
+ * The place then waits; the nodes are asked soon who has it. `error` NULL: false. */
+bool redis_nodes_moving(struct redis_nodes *nodes, const char *error);
+
+/* --- nodes: what is asked of each server, whatever it owns --- */
+
+bool redis_nodes_up(const struct redis_nodes *nodes, unsigned node);
+int redis_nodes_send_node(struct redis_nodes *nodes, unsigned node, redis_link_cb *fn, void *user,
+                          int argc, const char **argv, const size_t *bytes);
+const char *redis_nodes_name(const struct redis_nodes *nodes, unsigned node); /* host:port */
+
+/* --- all --- */
+
+bool redis_nodes_cluster(const struct redis_nodes *nodes); /* it is a cluster, as far as is known */
+unsigned redis_nodes_awaited(const struct redis_nodes *nodes);  /* of all nodes */
+uint64_t redis_nodes_timeouts(const struct redis_nodes *nodes); /* redis_link_timeouts, summed up */
+uint64_t redis_nodes_reconnects(const struct redis_nodes *nodes); /* links that were up and lost */
+
+/* Ends the connection to the place's owner, which gave an answer that makes no sense. */
+void redis_nodes_reset(struct redis_nodes *nodes, unsigned place, const char *why);
+
+/* redis_link_set_password, for all nodes, now and later. */
+int redis_nodes_set_password(struct redis_nodes *nodes, const char *password);
+
+#endif
