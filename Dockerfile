@@ -44,3 +44,10 @@ RUN apt-get update && apt-get install -y --no-install-recommends redis-server &&
 COPY script/redis-start script/lib.sh /usr/lib/tally/script/
 USER tally
 CMD ["/usr/lib/tally/script/redis-start", "/var/lib/tally/redis.conf"]
+
+# Before several edges (deploy/cluster/compose.yaml).
+FROM debian:${SUITE}-slim AS balancer
+RUN apt-get update && apt-get install -y --no-install-recommends haproxy && rm -rf /var/lib/apt/lists/* && \
+    groupadd --system --gid 901 tally && useradd --system --uid 901 --gid 901 --no-create-home --home-dir /nonexistent tally
+USER tally
+CMD ["haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]

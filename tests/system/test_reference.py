@@ -36,6 +36,9 @@ def described_topics():
 
 # --- form ---
 
+KUBERNETES = sorted(glob.glob(os.path.join(ROOT, "deploy", "kubernetes", "*.yaml")))
+
+
 def check_form(*paths):
     if not os.path.isdir(os.path.join(reference.FORM, "node_modules")):
         raise AssertionError("the schemas of OpenAPI and AsyncAPI are missing: cd tests/reference && npm ci --ignore-scripts")
@@ -44,7 +47,7 @@ def check_form(*paths):
 
 
 def test_the_documents_have_the_form_of_their_standards():
-    done = check_form(*map(reference.path_of, DOCUMENTS))
+    done = check_form(*map(reference.path_of, DOCUMENTS), *KUBERNETES)
     assert done.returncode == 0, done.stdout
 
 
