@@ -29,7 +29,9 @@ struct redis_link_config {
     const char
         *host; /* host name, address, or a path that begins with / for a Unix socket; copied */
     int port;
-    const char *password;      /* NULL none; copied */
+    const char *password; /* NULL none; copied */
+    bool any_role; /* only to ask a server who owns what: it is up whatever the server is, and no
+                      answer ends it. It logs nothing above debug */
     redis_link_cb *on_message; /* not NULL: the link is for subscribing. on_up subscribes, and this
                                   is called with each message and each confirmation, never with
                                   NULL. Such a link cannot ask for the role: the owner of another
