@@ -51,11 +51,8 @@ unsigned redis_map_slot(const char *key, size_t bytes)
 void redis_map_slots(unsigned slots[REDIS_PLACES], const char *prefix)
 {
     for (unsigned place = 0; place < REDIS_PLACES; place++) {
-        char key[128];
-        if (place == REDIS_PLACE_STORE)
-            snprintf(key, sizeof key, "%sstore", prefix);
-        else
-            snprintf(key, sizeof key, "%s{%u}:meta", prefix, place);
+        char key[REDIS_KEY_BYTES];
+        redis_key(key, prefix, place, "meta");
         slots[place] = redis_map_slot(key, strlen(key));
     }
 }

@@ -8,16 +8,14 @@
 #define TALLY_REDIS_REDIS_MAP_H
 
 #include "core/error.h"
+#include "redis/redis_key.h"
 
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDIS_NODES_MAX 64   /* owners at a time */
-#define REDIS_PLACE_STORE 64 /* places 0 to 63 are shards */
-#define REDIS_PLACES 65
-
+#define REDIS_NODES_MAX 64 /* owners at a time */
 #define REDIS_MAP_SLOTS 16384
 #define REDIS_MAP_KNOWN_MAX 64
 #define REDIS_HOST_BYTES 256
