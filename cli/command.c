@@ -67,13 +67,22 @@ int command_run(enum operate_command command, int argc, char **argv,
     return rc;
 }
 
+struct redis_link_config command_redis(const struct links *links,
+                                       const struct links_secrets *secrets)
+{
+    return (struct redis_link_config){
+        .host = links->redis_host,
+        .port = (int)links->redis_port,
+        .password = secrets->redis[0] != '\0' ? secrets->redis : NULL,
+    };
+}
+
 struct store_view *command_open(const struct operate_settings *settings,
                                 const struct links_secrets *secrets, struct store_edit **edit)
 {
     struct error why;
-    struct store_view *store =
-        store_view_open(settings->links.redis_host, (int)settings->links.redis_port,
-                        secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
+    const struct redis_link_config redis = command_redis(&settings->links, secrets);
+    struct store_view *store = store_view_open(&redis, &why);
     if (store == NULL) {
         (void)command_failed(settings, "%s", why.text);
         return NULL;
@@ -99,4 +108,11 @@ void command_close(struct store_view *store, struct store_edit *edit)
 {
     store_edit_free(edit);
     store_view_free(store);
+}
+
+int command_replicated(const struct operate_settings *settings, struct store_edit *edit, int status)
+{
+    if (settings->dry_run || store_edit_replicate(edit) == 0)
+        return status;
+    return command_failed(settings, "%s", store_edit_error(edit));
 }

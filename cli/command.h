@@ -24,11 +24,20 @@ int command_refused(const struct operate_settings *settings, const char *format,
 int command_failed(const struct operate_settings *settings, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* How to reach Redis by these options. It points into both arguments. */
+struct redis_link_config command_redis(const struct links *links,
+                                       const struct links_secrets *secrets);
+
 /* Opens the store, and (edit not NULL) what changes it. First deletes dropped registers that a
  * killed command left, unless nothing is to be changed. NULL on failure, which it has reported. */
 struct store_view *command_open(const struct operate_settings *settings,
                                 const struct links_secrets *secrets, struct store_edit **edit);
 void command_close(struct store_view *store, struct store_edit *edit);
+
+/* After a command that changed something: waits for a replica (store_edit_replicate). Returns
+ * `status`, or COMMAND_FAILED after reporting that it is not replicated. */
+int command_replicated(const struct operate_settings *settings, struct store_edit *edit,
+                       int status);
 
 /* Call after the last line: COMMAND_FAILED if standard output did not take everything, else
  * `status`. */

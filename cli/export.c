@@ -73,7 +73,7 @@ static redisReply *ask_batch(struct exporting *exporting)
         argv[5 + i] = exporting->article[i];
         bytes[5 + i] = exporting->bytes[i];
     }
-    return store_view_ask(exporting->store, (int)(5 + exporting->n), argv, bytes);
+    return store_view_ask(exporting->store, exporting->shard, (int)(5 + exporting->n), argv, bytes);
 }
 
 static bool is_array(const redisReply *reply, size_t elements)

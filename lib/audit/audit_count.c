@@ -88,6 +88,9 @@ enum audit_count_step audit_count_answer(struct audit_count *count, const redisR
         reply->element[0]->type != REDIS_REPLY_STRING)
         return AUDIT_COUNT_FAILED;
     const char *word = reply->element[0]->str;
+    count->moving = strcmp(word, "moving") == 0;
+    if (count->moving)
+        return AUDIT_COUNT_CHANGED;
     if (strcmp(word, "none") == 0)
         return count->slices == 0 ? AUDIT_COUNT_ABSENT : AUDIT_COUNT_CHANGED;
     if (strcmp(word, "changed") == 0)

@@ -36,6 +36,7 @@ struct audit_count {
     uint64_t registers, misplaced, malformed;
     uint64_t slices, largest_slice; /* calls, and registers of the largest */
 
+    bool moving; /* of the last answer: the shard is on its way to another node (_CHANGED) */
     uint64_t buckets, counted; /* the article's buckets, and how many have been counted */
     char cursor[24];           /* the cursor in the next bucket */
     char key[AUDIT_COUNT_KEYS][AUDIT_COUNT_KEY_BYTES];
@@ -46,7 +47,7 @@ enum audit_count_step {
     AUDIT_COUNT_MORE,    /* ask for another slice */
     AUDIT_COUNT_DONE,    /* all above is valid */
     AUDIT_COUNT_ABSENT,  /* Redis has no such article */
-    AUDIT_COUNT_CHANGED, /* it changed meanwhile: start again */
+    AUDIT_COUNT_CHANGED, /* it changed meanwhile, or its shard is moving: start again */
     AUDIT_COUNT_DAMAGED, /* its head is invalid */
     AUDIT_COUNT_FAILED,  /* an error from Redis, or an answer that cannot be parsed */
 };
