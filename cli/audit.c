@@ -3,7 +3,6 @@
 #include "audit_articles.h"
 #include "audit_books.h"
 #include "audit_settings.h"
-#include "command.h"
 #include "report.h"
 
 #include "daemon/clock.h"
@@ -50,8 +49,8 @@ static int audit(const struct audit_settings *settings, const struct links_secre
     if (report_init(&report) != 0)
         return COULD_NOT_CHECK;
     report.at_ms = clock_unix_ms();
-    const struct redis_link_config redis = command_redis(&settings->links, secrets);
-    struct store_view *store = store_view_open(&redis, &why);
+    struct store_view *store =
+        store_view_open(&settings->links, secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
     if (store == NULL) {
         report_fails(&report, "store", why.text);
     } else {

@@ -67,22 +67,12 @@ int command_run(enum operate_command command, int argc, char **argv,
     return rc;
 }
 
-struct redis_link_config command_redis(const struct links *links,
-                                       const struct links_secrets *secrets)
-{
-    return (struct redis_link_config){
-        .host = links->redis_host,
-        .port = (int)links->redis_port,
-        .password = secrets->redis[0] != '\0' ? secrets->redis : NULL,
-    };
-}
-
 struct store_view *command_open(const struct operate_settings *settings,
                                 const struct links_secrets *secrets, struct store_edit **edit)
 {
     struct error why;
-    const struct redis_link_config redis = command_redis(&settings->links, secrets);
-    struct store_view *store = store_view_open(&redis, &why);
+    struct store_view *store =
+        store_view_open(&settings->links, secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
     if (store == NULL) {
         (void)command_failed(settings, "%s", why.text);
         return NULL;

@@ -24,10 +24,6 @@ int command_refused(const struct operate_settings *settings, const char *format,
 int command_failed(const struct operate_settings *settings, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* How to reach Redis by these options. It points into both arguments. */
-struct redis_link_config command_redis(const struct links *links,
-                                       const struct links_secrets *secrets);
-
 /* Opens the store, and (edit not NULL) what changes it. First deletes dropped registers that a
  * killed command left, unless nothing is to be changed. NULL on failure, which it has reported. */
 struct store_view *command_open(const struct operate_settings *settings,

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 struct replication {
-    uint32_t replicas;      /* connected */
-    uint64_t offset;        /* of all that it wrote */
-    uint64_t best_replica;  /* the highest offset that an online replica has confirmed; 0 none */
+    uint32_t replicas;     /* connected */
+    uint64_t offset;       /* of all that it wrote */
+    uint64_t best_replica; /* the highest offset that an online replica has confirmed; 0 none */
 };
 
 /* Returns 0, or -1 if the text lacks a primary's fields. */

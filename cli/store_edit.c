@@ -14,7 +14,6 @@
 
 #define SCRIPTS 4
 #define KEYS 6
-#define KEY_BYTES 32
 #define PAUSED_MAX_MS 30000 /* a pause lasts 2 s at most, with as long a gap between two */
 #define DROP_BUCKETS "250"  /* a call: 0.3 ms of Redis */
 #define REPLICATE_MS "1000"
@@ -84,11 +83,11 @@ static int push(struct store_edit *edit, enum store_edit_script script,
 {
     static const char *const names[KEYS] = {"heads", "base",   "changed",
                                             "meta",  "states", "dropped"};
-    char key[KEYS][KEY_BYTES], shard[12];
+    char key[KEYS][REDIS_KEY_BYTES], shard[12];
     const char *argv[3 + KEYS + 1 + STORE_EDIT_ARGUMENTS_MAX] = {"EVALSHA", edit->sha[script], "6"};
     size_t bytes[3 + KEYS + 1 + STORE_EDIT_ARGUMENTS_MAX], n = 3;
     for (int i = 0; i < KEYS; i++) {
-        snprintf(key[i], sizeof key[i], "tally:{%" PRIu32 "}:%s", call->shard, names[i]);
+        store_link_key(edit->link, key[i], call->shard, names[i]);
         argv[n++] = key[i];
     }
     snprintf(shard, sizeof shard, "%" PRIu32, call->shard);
@@ -200,8 +199,7 @@ static int call_all(struct store_edit *edit, enum store_edit_script script,
     const uint64_t away_limit_ms = begun_ms + STORE_LINK_WAIT_MS;
     for (;;) {
         struct waiting waiting = {0};
-        if (wait_for_nodes(edit, calls, n) != 0 ||
-            call_some(edit, script, calls, n, &waiting) != 0)
+        if (wait_for_nodes(edit, calls, n) != 0 || call_some(edit, script, calls, n, &waiting) != 0)
             return -1;
         if (!waiting.away && waiting.paused_ms == 0)
             return 0;
@@ -264,7 +262,8 @@ static int replicas_of(struct store_edit *edit, uint32_t shard)
     redisReply *reply = store_link_ask(edit->link, shard, 2, argv, bytes);
     if (reply == NULL)
         return -1;
-    bool known = reply->type == REDIS_REPLY_STRING && replication_read(&replication, reply->str) == 0;
+    bool known =
+        reply->type == REDIS_REPLY_STRING && replication_read(&replication, reply->str) == 0;
     freeReplyObject(reply);
     return known ? (int)replication.replicas : -1;
 }

@@ -1,8 +1,9 @@
-/* Blocking calls over redis_nodes. Each command under way has a slot on the heap, because its answer
- * may come after the caller has given up waiting for it. */
+/* Blocking calls over redis_nodes. Each command under way has a slot on the heap, because its
+ * answer may come after the caller has given up waiting for it. */
 #include "store_link.h"
 
 #include "daemon/clock.h"
+#include "redis/redis_config.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct script {
 struct store_link {
     struct event_base *base;
     struct event *timer;
+    struct redis_config config;
     struct redis_nodes *nodes;
     struct slot *first, **last; /* pushed and not pulled */
     uint64_t serial;
@@ -73,7 +75,8 @@ static void on_place(void *user, unsigned place, bool up)
 
 /* --- making --- */
 
-struct store_link *store_link_new(const struct redis_link_config *config, struct error *error)
+struct store_link *store_link_new(const struct links *links, const char *password,
+                                  struct error *error)
 {
     struct store_link *link = calloc(1, sizeof *link);
     if (link == NULL) {
@@ -81,8 +84,12 @@ struct store_link *store_link_new(const struct redis_link_config *config, struct
         return NULL;
     }
     link->last = &link->first;
+    if (redis_config_init(&link->config, links, password, error) != 0) {
+        store_link_free(link);
+        return NULL;
+    }
     const struct redis_nodes_config nodes = {
-        .link = *config, .on_node = NULL, .on_place = on_place, .user = link};
+        .link = link->config.link, .on_place = on_place, .user = link};
     link->base = event_base_new();
     if (link->base != NULL) {
         link->timer = evtimer_new(link->base, on_timer, link);
@@ -116,6 +123,7 @@ void store_link_free(struct store_link *link)
         event_free(link->timer);
     if (link->base != NULL)
         event_base_free(link->base);
+    redis_config_fini(&link->config);
     free(link);
 }
 
@@ -127,6 +135,26 @@ const char *store_link_error(const struct store_link *link)
 struct redis_nodes *store_link_nodes(struct store_link *link)
 {
     return link->nodes;
+}
+
+const char *store_link_prefix(const struct store_link *link)
+{
+    return link->config.link.prefix;
+}
+
+void store_link_key(const struct store_link *link, char key[REDIS_KEY_BYTES], unsigned place,
+                    const char *name)
+{
+    redis_key(key, link->config.link.prefix, place, name);
+}
+
+void store_link_seed(const struct store_link *link, char *out, size_t out_bytes)
+{
+    const struct redis_link_config *config = &link->config.link;
+    if (config->host[0] == '/')
+        snprintf(out, out_bytes, "%s", config->host);
+    else
+        snprintf(out, out_bytes, "%s:%d", config->host, config->port);
 }
 
 /* --- waiting --- */

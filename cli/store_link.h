@@ -7,6 +7,7 @@
 #define TALLY_CLI_STORE_LINK_H
 
 #include "core/error.h"
+#include "daemon/links.h"
 #include "redis/redis_nodes.h"
 
 #include <hiredis/hiredis.h>
@@ -21,8 +22,10 @@
 
 struct store_link;
 
-/* `config` as for redis_nodes; its callbacks and `user` are not used. NULL with a sentence. */
-struct store_link *store_link_new(const struct redis_link_config *config, struct error *error);
+/* `links` must have passed links_check and outlive the link; `password` NULL: none. NULL with a
+ * sentence. */
+struct store_link *store_link_new(const struct links *links, const char *password,
+                                  struct error *error);
 void store_link_free(struct store_link *link);
 
 /* Why the last call failed. */
@@ -30,6 +33,16 @@ const char *store_link_error(const struct store_link *link);
 
 /* The nodes, to look at: owners, generations, names. They change only during calls. */
 struct redis_nodes *store_link_nodes(struct store_link *link);
+
+/* The prefix of every key. */
+const char *store_link_prefix(const struct store_link *link);
+
+/* The name of a key in Redis, as redis_key. */
+void store_link_key(const struct store_link *link, char key[REDIS_KEY_BYTES], unsigned place,
+                    const char *name);
+
+/* The first server of the options, as host:port or as a path. */
+void store_link_seed(const struct store_link *link, char *out, size_t out_bytes);
 
 /* Waits until the place has an owner. Returns 0, or -1 with a sentence that names the place and
  * why. */

@@ -82,7 +82,9 @@ static void take_field(struct store_view *view, const char *name, const char *va
 
 static int read_store(struct store_view *view)
 {
-    const char *argv[] = {"HGETALL", "tally:store"};
+    char key[REDIS_KEY_BYTES];
+    store_link_key(view->link, key, REDIS_PLACE_STORE, NULL);
+    const char *argv[] = {"HGETALL", key};
     redisReply *reply = ask_words(view, REDIS_PLACE_STORE, 2, argv);
     if (reply == NULL)
         return -1;
@@ -110,18 +112,18 @@ static int store_view_load(struct store_view *view, const unsigned char *script,
     return error_set(&view->error, "%s", store_link_error(view->link));
 }
 
-/* The first of all waits: which server it is about is not clear from anything before. */
-static int wait_for_store(struct store_view *view, const struct redis_link_config *config)
+/* The first of all waits: the error names the server. */
+static int wait_for_store(struct store_view *view)
 {
+    char seed[REDIS_URL_HOST_BYTES + 8];
     if (store_link_wait(view->link, REDIS_PLACE_STORE) == 0)
         return 0;
-    if (config->host[0] == '/')
-        return error_set(&view->error, "%s (%s)", store_link_error(view->link), config->host);
-    return error_set(&view->error, "%s (%s:%d)", store_link_error(view->link), config->host,
-                     config->port);
+    store_link_seed(view->link, seed, sizeof seed);
+    return error_set(&view->error, "%s (%s)", store_link_error(view->link), seed);
 }
 
-struct store_view *store_view_open(const struct redis_link_config *config, struct error *error)
+struct store_view *store_view_open(const struct links *links, const char *password,
+                                   struct error *error)
 {
     uint64_t whose = 0;
     struct store_view *view = calloc(1, sizeof *view);
@@ -131,10 +133,10 @@ struct store_view *store_view_open(const struct redis_link_config *config, struc
         return NULL;
     }
     snprintf(view->whose, sizeof view->whose, "%016" PRIx64, whose);
-    view->link = store_link_new(config, error);
+    view->link = store_link_new(links, password, error);
     if (view->link == NULL)
         goto fail;
-    if (wait_for_store(view, config) != 0 || read_store(view) != 0 ||
+    if (wait_for_store(view) != 0 || read_store(view) != 0 ||
         store_view_load(view, count_lua, count_lua_bytes, view->count_sha) != 0 ||
         store_view_load(view, pause_lua, pause_lua_bytes, view->pause_sha) != 0) {
         *error = view->error;
@@ -211,9 +213,9 @@ uint64_t store_view_changes(struct store_view *view)
 static int list_some(struct store_view *view, uint32_t shard, char cursor[24],
                      int (*fn)(void *user, const char *article, size_t bytes), void *user)
 {
-    char key[32];
+    char key[REDIS_KEY_BYTES];
     int answer = 0;
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:heads", shard);
+    store_link_key(view->link, key, shard, "heads");
     const char *argv[] = {"HSCAN", key, cursor, "COUNT", SCAN};
     redisReply *reply = ask_words(view, shard, 5, argv);
     if (reply == NULL)
@@ -253,8 +255,8 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
                                size_t value_bytes),
                     void *user)
 {
-    char key[48];
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:%s", shard, name);
+    char key[REDIS_KEY_BYTES];
+    store_link_key(view->link, key, shard, name);
     const char *argv[] = {"HGETALL", key};
     redisReply *reply = ask_words(view, shard, 2, argv);
     if (reply == NULL)
@@ -271,8 +273,8 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
 int store_view_state(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
                      struct store_view_stored *stored)
 {
-    char key[32];
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", shard);
+    char key[REDIS_KEY_BYTES];
+    store_link_key(view->link, key, shard, "states");
     const char *argv[] = {"HGET", key, article};
     const size_t argv_bytes[] = {4, strlen(key), bytes};
     redisReply *reply = ask(view, shard, 3, argv, argv_bytes);
@@ -301,8 +303,8 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
 /* The answer of pause.lua: its word's first letter and how many ms; 0 if it failed. */
 static char ask_pause(struct store_view *view, uint32_t shard, unsigned ms, unsigned *answered_ms)
 {
-    char key[32], text[12];
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:meta", shard);
+    char key[REDIS_KEY_BYTES], text[12];
+    store_link_key(view->link, key, shard, "meta");
     snprintf(text, sizeof text, "%u", ms);
     const char *argv[] = {"EVALSHA", view->pause_sha, "1", key, view->whose, text};
     redisReply *reply = ask_words(view, shard, 6, argv);
@@ -390,7 +392,8 @@ static int count_once(struct store_view *view, const char *article, size_t artic
     if (store_link_wait(view->link, shard) != 0)
         return error_set(&view->error, "%s", store_link_error(view->link));
     const uint64_t begun = generation(view, shard);
-    audit_count_begin(count, article, article_bytes, shard, SLICE);
+    audit_count_begin_in(count, store_link_prefix(view->link), article, article_bytes, shard,
+                         SLICE);
     do {
         if (count_slice(view, shard, count, step) != 0)
             return -1;

@@ -1,6 +1,6 @@
 /* The store, in Redis or a cluster, for the operator's command: each call waits for its answer
- * (store_link.h). Calls take a few ms, or a few seconds while a shard is on its way to another node.
- * Every function returns 0, or -1 with a sentence from store_view_error. One thread. */
+ * (store_link.h). Calls take a few ms, or a few seconds while a shard is on its way to another
+ * node. Every function returns 0, or -1 with a sentence from store_view_error. One thread. */
 #ifndef TALLY_CLI_STORE_VIEW_H
 #define TALLY_CLI_STORE_VIEW_H
 
@@ -19,9 +19,10 @@
 
 struct store_view;
 
-/* Waits until the node of `tally:store` is there, and reads what it says. NULL with a sentence in
- * `error`. */
-struct store_view *store_view_open(const struct redis_link_config *config, struct error *error);
+/* Waits until the node of `tally:store` is there, and reads what it says. `links` and `password` as
+ * for store_link_new. NULL with a sentence in `error`. */
+struct store_view *store_view_open(const struct links *links, const char *password,
+                                   struct error *error);
 void store_view_free(struct store_view *view);
 const char *store_view_error(const struct store_view *view);
 
@@ -54,9 +55,10 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
                                size_t value_bytes),
                     void *user);
 
-/* Counts an article's registers. Waits while its shard is on its way to another node. If the article changes meanwhile and needs several slices, pauses
- * its shard, unless the caller has paused it. *step is AUDIT_COUNT_DONE, _ABSENT, _DAMAGED, or
- * _CHANGED if it could not be counted within a pause. */
+/* Counts an article's registers. Waits while its shard is on its way to another node. If the
+ * article changes meanwhile and needs several slices, pauses its shard, unless the caller has
+ * paused it. *step is AUDIT_COUNT_DONE, _ABSENT, _DAMAGED, or _CHANGED if it could not be counted
+ * within a pause. */
 int store_view_count(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
                      struct audit_count *count, enum audit_count_step *step);
 

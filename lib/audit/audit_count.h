@@ -8,6 +8,7 @@
 #include "core/article.h"
 #include "core/kind.h"
 #include "core/total.h"
+#include "redis/redis_key.h"
 
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
@@ -18,7 +19,7 @@
 #define AUDIT_COUNT_ARGUMENTS (1 + AUDIT_COUNT_KEYS + 5) /* after the script's name */
 #define AUDIT_COUNT_SLICE_MAX 4000
 #define AUDIT_COUNT_BASE_MAX_BYTES (2 + 9 * KIND_MAX)
-#define AUDIT_COUNT_KEY_BYTES 32
+#define AUDIT_COUNT_KEY_BYTES REDIS_KEY_BYTES
 
 /* The scripts, to be loaded under their SHA1. */
 extern const unsigned char count_lua[], pause_lua[];
@@ -56,6 +57,10 @@ enum audit_count_step {
  * most. */
 void audit_count_begin(struct audit_count *count, const char *article, size_t article_bytes,
                        uint32_t shard, unsigned slice);
+
+/* The same where the prefix of the keys may be another one than REDIS_KEY_PREFIX. */
+void audit_count_begin_in(struct audit_count *count, const char *prefix, const char *article,
+                          size_t article_bytes, uint32_t shard, unsigned slice);
 
 /* The arguments of the next slice, after `EVALSHA sha`: AUDIT_COUNT_ARGUMENTS of them. They point
  * into `count`. */
