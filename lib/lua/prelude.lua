@@ -50,6 +50,12 @@ local function next_version(last, above)
     end
 end
 
+-- Whether the shard of this key is on its way to another node of a cluster, key by key. The node refuses a key that it does not have, because
+-- the other one may have it. `moving` is never stored.
+local function moving(heads_key)
+    return type(try('EXISTS', sub(heads_key, 1, -6) .. 'moving')) == 'table'
+end
+
 -- Returns version, article number, voters, level, split position, floor (nil without one), the end of the counts, and whether the
 -- article is forgotten (5.5). The counts begin at byte 25: id and number of each kind with a count, in the order of the ids. Returns nil
 -- for a head of any other form.
@@ -81,6 +87,21 @@ local function write_head(version, number, voters, level, split, floor, before, 
     local n = (#before + #its + #behind) / 5
     return pack(HEAD, 1, floor and 1 or forgotten and 2 or 0, version, number, voters, level, split, n) .. before .. its .. behind ..
            (floor and pack('<I8', floor) or '')
+end
+
+-- Writes an article's head, which has this version: head, changed set, version and article number move together (FORMATS.md 5). `number` is
+-- the shard's last article number. Returns the version as text.
+local function write_article(heads_key, changed_key, meta_key, article, head, version, number)
+    local text = format('%.0f', version)
+    call('HSET', heads_key, article, head)
+    call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
+    call('ZADD', changed_key, text, article)
+    return text
+end
+
+-- Tells who listens that something in a shard changed. It is a hint: a failure does no harm.
+local function hint_change(shard)
+    try('PUBLISH', 'tally:changed', shard)
 end
 
 -- The kind that a register's value counts for: 0 if none. A value has 56 bits, and a Lua number holds 53.
