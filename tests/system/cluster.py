@@ -166,8 +166,6 @@ class Servers:
                          for node in self.all())
 
     def options(self):
-        if not os.environ.get("HAVE_URL"):
-            return ["--redis-host=127.0.0.1", "--redis-port=%d" % self.first_port()]
         return ["--redis-url=" + self.url()]
 
     def first_port(self):
