@@ -172,7 +172,7 @@ static int check_clock(struct checking *checking)
     const char *argv[] = {"TIME"};
     const size_t bytes[] = {4};
     int64_t sent_ms = (int64_t)clock_unix_ms();
-    redisReply *reply = store_view_ask(checking->store, 1, argv, bytes);
+    redisReply *reply = store_view_ask(checking->store, 0, 1, argv, bytes);
     int64_t half_ms = ((int64_t)clock_unix_ms() - sent_ms) / 2;
     if (reply == NULL)
         return command_failed(checking->settings, "%s", store_view_error(checking->store));
