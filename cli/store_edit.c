@@ -2,7 +2,7 @@
  * the replicas of what they wrote. */
 #include "store_edit.h"
 
-#include "replication.h"
+#include "server_info.h"
 
 #include "core/error.h"
 #include "daemon/clock.h"
@@ -102,7 +102,7 @@ static int push(struct store_edit *edit, enum store_edit_script script,
 }
 
 /* If several generations of a shard were written to, the first counts: the others may lack it. */
-static void note_write(struct store_edit *edit, uint32_t shard)
+void store_edit_note_write(struct store_edit *edit, uint32_t shard)
 {
     if (edit->written[shard])
         return;
@@ -161,7 +161,7 @@ static int call_some(struct store_edit *edit, enum store_edit_script script,
             continue;
         result = push(edit, script, &calls[i]);
         asked[i] = result == 0;
-        note_write(edit, calls[i].shard);
+        store_edit_note_write(edit, calls[i].shard);
         if (result != 0)
             error_set(&first, "%s", store_link_error(edit->link));
     }
@@ -256,16 +256,10 @@ const char *store_edit_text(const struct store_edit_call *call, size_t i)
 /* The node's replicas; -1 if it does not say. */
 static int replicas_of(struct store_edit *edit, uint32_t shard)
 {
-    const char *argv[] = {"INFO", "replication"};
-    const size_t bytes[] = {4, 11};
-    struct replication replication;
-    redisReply *reply = store_link_ask(edit->link, shard, 2, argv, bytes);
-    if (reply == NULL)
+    struct server_info_replication replication;
+    if (store_view_replication(edit->store, shard, &replication) != 0)
         return -1;
-    bool known =
-        reply->type == REDIS_REPLY_STRING && replication_read(&replication, reply->str) == 0;
-    freeReplyObject(reply);
-    return known ? (int)replication.replicas : -1;
+    return (int)replication.replicas;
 }
 
 static int store_edit_not_replicated(struct store_edit *edit, uint32_t shard, const char *why)
@@ -284,7 +278,7 @@ static int replicate_shard(struct store_edit *edit, uint32_t shard)
     const size_t bytes[] = {4, 1, strlen(REPLICATE_MS)};
     int replicas = replicas_of(edit, shard);
     if (replicas < 0)
-        return store_edit_not_replicated(edit, shard, store_link_error(edit->link));
+        return store_edit_not_replicated(edit, shard, store_view_error(edit->store));
     if (redis_nodes_generation(nodes, shard) != edit->generation[shard])
         return store_edit_not_replicated(edit, shard, "its node is another one by now");
     if (replicas == 0)

@@ -48,7 +48,10 @@ const char *store_edit_text(const struct store_edit_call *call, size_t i);
 /* Deletes all registers noted as dropped, slice by slice. */
 int store_edit_drop(struct store_edit *edit);
 
-/* Waits until a replica has what the calls since the last such wait wrote, for each node that has
+/* Call before writing to a shard by other means than a script of these. */
+void store_edit_note_write(struct store_edit *edit, uint32_t shard);
+
+/* Waits until a replica has what was written since the last such wait, for each node that has
  * replicas. Returns 0, or -1: a node may lose it in a failover. */
 int store_edit_replicate(struct store_edit *edit);
 

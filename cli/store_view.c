@@ -26,7 +26,7 @@ struct store_view {
     char key[STORE_VIEW_KEY_BYTES];
     uint32_t shards;
     struct audit_kinds kinds;
-    bool paused;
+    bool placed, paused;
     uint64_t paused_at_ms, paused_generation;
     struct store_view_stats stats;
 };
@@ -71,6 +71,8 @@ static void take_field(struct store_view *view, const char *name, const char *va
         view->shards = (uint32_t)strtoul(value, NULL, 10);
     else if (strcmp(name, "format") == 0)
         view->format = strtoul(value, NULL, 10);
+    else if (strcmp(name, "placed") == 0)
+        view->placed = strcmp(value, "1") == 0;
     else if (strcmp(name, "key") == 0)
         snprintf(view->key, sizeof view->key, "%s", value);
     else if (strncmp(name, "kind:", 5) == 0) {
@@ -176,6 +178,11 @@ const struct audit_kinds *store_view_kinds(const struct store_view *view)
     return &view->kinds;
 }
 
+bool store_view_placed(const struct store_view *view)
+{
+    return view->placed;
+}
+
 const char *store_view_key(const struct store_view *view)
 {
     return view->key;
@@ -197,6 +204,14 @@ redisReply *store_view_ask(struct store_view *view, uint32_t shard, int argc, co
                            const size_t *bytes)
 {
     return ask(view, shard, argc, argv, bytes);
+}
+
+int store_view_wait(struct store_view *view)
+{
+    for (uint32_t shard = 0; shard < view->shards; shard++)
+        if (store_link_wait(view->link, shard) != 0)
+            return error_set(&view->error, "%s", store_link_error(view->link));
+    return 0;
 }
 
 uint64_t store_view_changes(struct store_view *view)
@@ -266,6 +281,19 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
     for (size_t i = 0; i + 1 < reply->elements; i += 2)
         fn(user, shard, reply->element[i]->str, reply->element[i + 1]->str,
            (size_t)reply->element[i + 1]->len);
+    freeReplyObject(reply);
+    return 0;
+}
+
+int store_view_replication(struct store_view *view, uint32_t shard,
+                           struct server_info_replication *out)
+{
+    const char *argv[] = {"INFO", "replication"};
+    redisReply *reply = ask_words(view, shard, 2, argv);
+    if (reply == NULL)
+        return -1;
+    if (reply->type != REDIS_REPLY_STRING || server_info_replication(out, reply->str) != 0)
+        return strange(view, reply, "INFO replication");
     freeReplyObject(reply);
     return 0;
 }

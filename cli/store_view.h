@@ -8,6 +8,7 @@
 #include "audit/audit_count.h"
 #include "core/article_state.h"
 #include "core/error.h"
+#include "server_info.h"
 #include "store_link.h"
 
 #include <stdbool.h>
@@ -30,6 +31,8 @@ const char *store_view_error(const struct store_view *view);
 uint64_t store_view_id(const struct store_view *view);
 uint32_t store_view_shards(const struct store_view *view);
 const struct audit_kinds *store_view_kinds(const struct store_view *view);
+/* Whether each shard names the store (FORMATS.md 5): one that does not has lost its data. */
+bool store_view_placed(const struct store_view *view);
 /* The fingerprint of the reader key used for counting: 16 hex digits. */
 const char *store_view_key(const struct store_view *view);
 
@@ -39,6 +42,9 @@ struct store_link *store_view_link(struct store_view *view);
 /* A command about a shard, as store_link_ask: it may be given twice. NULL: it failed. */
 redisReply *store_view_ask(struct store_view *view, uint32_t shard, int argc, const char **argv,
                            const size_t *bytes);
+
+/* Waits until every shard has a node. */
+int store_view_wait(struct store_view *view);
 
 /* Rises whenever any shard gets another node, or its link was lost: what was seen of it before may
  * not hold any more. */
@@ -61,6 +67,10 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
  * within a pause. */
 int store_view_count(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
                      struct audit_count *count, enum audit_count_step *step);
+
+/* What the shard's node says of its replicas. */
+int store_view_replication(struct store_view *view, uint32_t shard,
+                           struct server_info_replication *out);
 
 enum store_view_state { STORE_VIEW_NO_STATE, STORE_VIEW_STATE, STORE_VIEW_BAD_STATE };
 

@@ -1,7 +1,7 @@
-/* Parses the section `replication` of INFO: lines of name:value, and one a replica. */
-#include "replication.h"
+/* Parses sections of INFO: lines of name:value. The section `replication` has one for each replica.
+ */
+#include "server_info.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static uint64_t offset_of(const char *line, size_t bytes)
     return is_online && at != NULL ? strtoull(at + sizeof offset - 1, NULL, 10) : 0;
 }
 
-int replication_read(struct replication *out, const char *info)
+int server_info_replication(struct server_info_replication *out, const char *info)
 {
     const char *role = value_of(info, "role"), *replicas = value_of(info, "connected_slaves"),
                *offset = value_of(info, "master_repl_offset");
@@ -45,5 +45,23 @@ int replication_read(struct replication *out, const char *info)
         line += bytes;
         line += *line == '\n';
     }
+    return 0;
+}
+
+int server_info_aof(bool *on, const char *info)
+{
+    const char *enabled = value_of(info, "aof_enabled");
+    if (enabled == NULL)
+        return -1;
+    *on = *enabled == '1';
+    return 0;
+}
+
+int server_info_noeviction(bool *noeviction, const char *info)
+{
+    const char *policy = value_of(info, "maxmemory_policy");
+    if (policy == NULL)
+        return -1;
+    *noeviction = strncmp(policy, "noeviction", strlen("noeviction")) == 0;
     return 0;
 }
