@@ -42,7 +42,7 @@ struct feed {
     struct health health;
     struct ready ready;
     double started_at_s;
-    bool stopping, follows;
+    bool stopping;
 };
 
 /* ---- health ---- */
@@ -113,27 +113,22 @@ static void on_metrics(void *user, struct evbuffer *out)
 
 static void on_store_ready(void *user)
 {
-    (void)user;
+    struct feed *feed = user;
+    publisher_store_ready(feed->publisher);
+    state_sync_store_ready(feed->state_sync);
 }
 
 static void on_store_away(void *user)
 {
-    (void)user;
+    struct feed *feed = user;
+    publisher_store_away(feed->publisher);
 }
 
 static void on_shard(void *user, uint32_t shard, bool ready)
 {
     struct feed *feed = user;
-    (void)shard;
-    if (ready && store_link_shards_away(feed->link) == 0) {
-        feed->follows = true;
-        publisher_store_ready(feed->publisher);
-        state_sync_store_ready(feed->state_sync);
-    } else if (!ready && feed->follows) {
-        feed->follows = false;
-        publisher_store_away(feed->publisher);
-        state_sync_store_away(feed->state_sync);
-    }
+    publisher_shard(feed->publisher, shard, ready);
+    state_sync_shard(feed->state_sync, shard, ready);
 }
 
 static void on_store_lost(void *user)

@@ -73,7 +73,8 @@ static int send_call(struct run *run, const struct script_call *call)
 int script_run(struct store_link *link, const struct script_call *call, script_cb callback,
                void *user)
 {
-    if (!store_link_shard_ready(link, call->shard) || call->keys > SCRIPT_KEYS_MAX || call->n > SCRIPT_ARGUMENTS_MAX)
+    if (!store_link_shard_ready(link, call->shard) || call->keys > SCRIPT_KEYS_MAX ||
+        call->n > SCRIPT_ARGUMENTS_MAX)
         return -1;
     struct run *run = malloc(sizeof *run);
     if (run == NULL)

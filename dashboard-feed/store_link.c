@@ -27,6 +27,7 @@ struct shard {
     struct store_link *link;
     bool ready;
     bool asked;          /* its meta is being read */
+    bool foreign;        /* its meta names another store, or none */
     uint64_t version;    /* that it had at least, in this run */
     char why[WHY_BYTES]; /* it is not ready although its server is there */
     char run[STORE_LINK_RUN_BYTES + 1];
@@ -70,9 +71,14 @@ bool store_link_shard_ready(const struct store_link *link, uint32_t shard)
     return shard < link->identity.shards && link->shard[shard].ready;
 }
 
-bool store_link_shard_there(const struct store_link *link, uint32_t shard)
+static bool has_owner(const struct store_link *link, uint32_t shard)
 {
     return redis_nodes_owner(link->nodes, shard) >= 0;
+}
+
+bool store_link_shard_there(const struct store_link *link, uint32_t shard)
+{
+    return has_owner(link, shard) && !link->shard[shard].foreign;
 }
 
 uint32_t store_link_shards_away(const struct store_link *link)
@@ -85,7 +91,7 @@ uint32_t store_link_shards_away(const struct store_link *link)
 
 static const char *why_shard(const struct store_link *link, uint32_t shard)
 {
-    if (!store_link_shard_there(link, shard))
+    if (!has_owner(link, shard))
         return redis_nodes_why(link->nodes, shard);
     return link->shard[shard].why;
 }
@@ -250,7 +256,9 @@ static void on_meta(void *user, const redisReply *reply)
     one->asked = false;
     if (reply == NULL || !link->followed)
         return; /* the next generation, or on_again, asks */
-    if (reply_is_string(reply) && strcmp(reply->str, link->identity.id) == 0)
+    one->foreign = reply->type != REDIS_REPLY_ERROR &&
+                   (!reply_is_string(reply) || strcmp(reply->str, link->identity.id) != 0);
+    if (reply_is_string(reply) && !one->foreign)
         shard_enter(link, shard);
     else if (reply_is_string(reply))
         shard_wait(link, shard, "its data belongs to another store");
@@ -269,7 +277,7 @@ static void shard_probe(struct store_link *link, uint32_t shard)
     const size_t bytes[] = {strlen(words[0]), strlen(words[1]), strlen(words[2])};
     struct shard *one = &link->shard[shard];
     if (!link->followed || shard >= link->identity.shards || one->ready || one->asked ||
-        !store_link_shard_there(link, shard))
+        !has_owner(link, shard))
         return;
     one->asked = store_request_send(&link->request, shard, on_meta, one, 3, words, bytes) == 0;
 }
@@ -414,7 +422,7 @@ static void on_place(void *user, unsigned place, bool up)
         return;
     }
     shard_leave(link, place, up ? "its store is being read" : "its server is away");
-    link->shard[place].asked = false;
+    link->shard[place].asked = link->shard[place].foreign = false;
     link->again_ms = PROBE_MIN_MS;
     if (up)
         shard_probe(link, place);
@@ -430,7 +438,8 @@ static void say_why(struct store_link *link)
     if (why[0] == '\0')
         log_line(LOG_LEVEL_INFO, "following all shards", "store=%s", link->identity.id);
     else
-        log_line(LOG_LEVEL_WARNING, link->followed ? "following in part" : "not following",
+        log_line(LOG_LEVEL_WARNING,
+                 store_link_shards_away(link) < link->identity.shards ? "following in part" : "not following",
                  "why=%s", why);
 }
 

@@ -63,7 +63,7 @@ bool store_link_ready(const struct store_link *link);
  * ready. */
 bool store_link_shard_ready(const struct store_link *link, uint32_t shard);
 
-/* Whether the shard's server is there, ready or not. */
+/* Whether the shard is ready, or its server is there and nothing is known against the shard. */
 bool store_link_shard_there(const struct store_link *link, uint32_t shard);
 
 /* The shards of the store followed that are not ready; 0 while none is followed. */
