@@ -50,6 +50,12 @@ local function next_version(last, above)
     end
 end
 
+-- Whether the shard of this key is on its way to another node of a cluster, key by key. The node refuses a key that it does not have, because
+-- the other one may have it. `moving` is never stored.
+local function moving(heads_key)
+    return type(try('EXISTS', sub(heads_key, 1, -6) .. 'moving')) == 'table'
+end
+
 -- Returns version, article number, voters, level, split position, floor (nil without one), the end of the counts, and whether the
 -- article is forgotten (5.5). The counts begin at byte 25: id and number of each kind with a count, in the order of the ids. Returns nil
 -- for a head of any other form.
@@ -93,9 +99,9 @@ local function write_article(heads_key, changed_key, meta_key, article, head, ve
     return text
 end
 
--- Tells who listens that something in a shard changed. It is a hint: a failure does no harm.
-local function hint_change(shard)
-    try('PUBLISH', 'tally:changed', shard)
+-- Tells the feeds what changed: `what` goes out on the channel that is named like the key. It is a hint: a failure does no harm.
+local function hint(key, what)
+    try('SPUBLISH', key, what)
 end
 
 -- The kind that a register's value counts for: 0 if none. A value has 56 bits, and a Lua number holds 53.
