@@ -66,6 +66,12 @@ const char *redis_nodes_why(const struct redis_nodes *nodes, unsigned place)
     return redis.owner[place] < 0 ? "the server is away" : "";
 }
 
+const char *redis_nodes_prefix(const struct redis_nodes *nodes)
+{
+    (void)nodes;
+    return REDIS_KEY_PREFIX;
+}
+
 uint64_t redis_nodes_timeouts(const struct redis_nodes *nodes)
 {
     (void)nodes;
@@ -152,7 +158,7 @@ static bool is_sent(const char *text)
 
 static struct event_base *base;
 static struct store_link *store;
-static char told[64]; /* R ready, A away, L lost; +2, -2 a shard */
+static char told[64]; /* R ready, A away; +2, -2 a shard */
 
 static void tell(const char *what)
 {
@@ -174,12 +180,6 @@ static void on_away(void *user)
     tell("A");
 }
 
-static void on_lost(void *user)
-{
-    (void)user;
-    tell("L");
-}
-
 static void on_shard(void *user, uint32_t shard, bool ready)
 {
     char what[8];
@@ -191,11 +191,8 @@ static void on_shard(void *user, uint32_t shard, bool ready)
 
 static int setup(void **state)
 {
-    const struct store_link_config config = {.redis.host = "redis",
-                                             .on_ready = on_ready,
-                                             .on_away = on_away,
-                                             .on_shard = on_shard,
-                                             .on_lost = on_lost};
+    const struct store_link_config config = {
+        .redis.host = "redis", .on_ready = on_ready, .on_away = on_away, .on_shard = on_shard};
     (void)state;
     memset(&redis, 0, sizeof redis);
     memset(told, 0, sizeof told);
@@ -439,7 +436,7 @@ static void another_owner_begins_its_shards_anew(void **state)
     own(0, -1);
     own(1, -1);
     redis.config.on_node(redis.config.user, 0, false);
-    says("-0-1L");
+    says("-0-1");
     assert_string_equal(store_link_why(store), "2 of 4 shards away: the server is away");
     node_up(2, "three");
     own(0, 2);
@@ -523,13 +520,13 @@ static void a_shard_that_moves_waits(void **state)
     assert_int_equal(redis.moves, 5);
 }
 
-static void lost_connections_are_away_then_lost(void **state)
+static void lost_connections_take_the_shards_with_them(void **state)
 {
     (void)state;
     follow();
     store_link_reread(store);
     lose_redis();
-    says("-0-1-2-3LL");
+    says("-0-1-2-3");
     assert_true(store_link_ready(store));
     assert_string_equal(store_link_why(store), "the server is away");
     assert_string_equal(store_link_id(store), FIRST);
@@ -602,7 +599,7 @@ int main(void)
         TEST(another_owner_begins_its_shards_anew),
         TEST(a_former_owners_answer_is_none),
         TEST(a_shard_that_moves_waits),
-        TEST(lost_connections_are_away_then_lost),
+        TEST(lost_connections_take_the_shards_with_them),
         TEST(a_version_that_goes_back_begins_another_run),
         TEST(what_makes_no_sense_ends_the_connection),
     };
