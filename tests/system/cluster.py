@@ -55,7 +55,7 @@ class Node:
             file.write(conf)
         argv = [shutil.which(program) or program, self.conf] + (["--sentinel"] if sentinel else [])
         self.process = Process("redis", argv, os.path.join(folder, "redis.log"), env or dict(os.environ))
-        self.redis, self._raw = [redis_py.Redis(host="127.0.0.1", port=port, socket_timeout=1.0, socket_connect_timeout=1.0) for _ in range(2)]
+        self.redis, self._raw = [redis_py.Redis(host="127.0.0.1", port=port, socket_timeout=5.0, socket_connect_timeout=5.0) for _ in range(2)]
         self._raw.response_callbacks.clear()
         self.stopped = False
 
@@ -241,7 +241,7 @@ class Cluster(Servers):
             first, *others = [self.slots(node) for node in self.nodes]
             seen = sum(last - start + 1 for start, last, _master, replicas in first if replicas)
             return seen == SLOTS and all(other == first for other in others) and all(
-                len(self._known(node)) == len(self.nodes) and (node.is_master() or node.follows()) for node in self.nodes)
+                len(self._known(node)) == len(self.nodes) and b"cluster_state:ok" in node.ask("CLUSTER", "INFO") and (node.is_master() or node.follows()) for node in self.nodes)
         except REDIS_ERROR:
             return False
 

@@ -36,6 +36,7 @@ def edges_on(make, servers, n=2, collector=None, plugin=None):
         edge.start(ready=False)
     for edge in edges:
         edge.wait_ready()
+    wait_until(lambda: servers.redis.hget("tally:store", "placed") == b"1", "every shard to name the store")
     return edges
 
 
