@@ -5,6 +5,7 @@
 #include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/start.h"
+#include "redis/redis_config.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -57,8 +58,8 @@ done:
 int main(int argc, char **argv)
 {
     static struct settings settings;
-    struct links_secrets secrets = {0};
-    struct redis_config redis;
+    static struct redis_config redis; /* large */
+    struct links_secrets secrets;
     struct error error;
     int help = 0;
     start_hold_signals(true);
@@ -74,12 +75,14 @@ int main(int argc, char **argv)
     log_init("tally-collector", rc == 0 ? settings.level : LOG_LEVEL_INFO);
     if (rc == 0)
         rc = links_secrets_load(&secrets, &settings.links, ROLE_COLLECTOR, &error);
-    if (rc == 0)
+    if (rc == 0) {
         rc = redis_config_init(&redis, &settings.links,
                                secrets.redis[0] != '\0' ? secrets.redis : NULL, &error);
+        if (rc != 0)
+            links_wipe(&secrets);
+    }
     if (rc != 0) {
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
-        links_wipe(&secrets);
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);

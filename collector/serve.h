@@ -5,15 +5,14 @@
 
 #include "settings.h"
 
-#include "redis/redis_config.h"
-
 #include <event2/event.h>
 #include <stdbool.h>
 
+struct redis_config;
 struct serve;
 
-/* `mqtt_secret` is copied, and what `redis` points to is, but for its TLS, which must outlive it as
- * `settings` must. NULL on no memory. */
+/* `mqtt_secret` and what `redis` says are copied (NULL: redis_host and redis_port alone); its TLS
+ * and `settings` must outlive the program. NULL on no memory. */
 struct serve *serve_new(struct event_base *base, const struct settings *settings,
                         const char *mqtt_secret, const struct redis_config *redis);
 

@@ -66,11 +66,13 @@ struct servers *servers_new(struct event_base *base, const struct servers_config
     if (servers == NULL)
         return NULL;
     servers->config = *config;
-    const struct redis_nodes_config nodes = {.link = config->link,
-                                             .url = config->url,
-                                             .on_node = on_node,
-                                             .on_place = on_place,
-                                             .user = servers};
+    const struct redis_nodes_config nodes = {
+        .link = config->link,
+        .url = config->url,
+        .on_node = on_node,
+        .on_place = on_place,
+        .user = servers,
+    };
     servers->nodes = redis_nodes_new(base, &nodes);
     if (servers->nodes == NULL) {
         free(servers);
@@ -94,6 +96,14 @@ void servers_tick(struct servers *servers, uint64_t now_ms)
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
         if (servers->node[i] != NULL)
             node_tick(servers->node[i], now_ms);
+}
+
+bool servers_late(const struct servers *servers, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+        if (servers->node[i] != NULL && node_late(servers->node[i], now_ms))
+            return true;
+    return false;
 }
 
 struct redis_nodes *servers_nodes(struct servers *servers)

@@ -12,8 +12,8 @@
 struct servers;
 
 struct servers_config {
-    struct redis_link_config link; /* its callbacks and user are not used */
-    const struct redis_url *url;   /* the servers; NULL: the one in `link` */
+    struct redis_link_config link; /* as redis_nodes_config's */
+    const struct redis_url *url;   /* the same */
     enum node_durability durability;
     void (*on_looked)(void *user); /* one of them was looked at, or again */
     /* The clock was compared: how far one of theirs is ahead of ours at most, and how many of them
@@ -30,6 +30,9 @@ void servers_free(struct servers *servers);
 
 /* Call every 100 ms or so. */
 void servers_tick(struct servers *servers, uint64_t now_ms);
+
+/* An answer of one of them is late (node_late). */
+bool servers_late(const struct servers *servers, uint64_t now_ms);
 
 struct redis_nodes *servers_nodes(struct servers *servers);
 

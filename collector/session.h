@@ -19,8 +19,8 @@
 struct session;
 
 struct session_config {
-    struct redis_link_config link; /* its callbacks and user are not used */
-    const struct redis_url *url;   /* the servers; NULL: the one in `link` */
+    struct redis_link_config link; /* as redis_nodes_config's */
+    const struct redis_url *url;   /* the same */
     bool adopt;                    /* accept another store, once */
     enum node_durability durability;
     /* What the rings hold. Called before each judgement. */
@@ -52,8 +52,10 @@ int session_set_password(struct session *session, const char *password);
 const char *session_why(const struct session *session); /* why it is not accepted; "" */
 bool session_accepted(const struct session *session);
 const struct store *session_store(const struct session *session); /* as accepted last */
+const char *session_prefix(const struct session *session);        /* of every key */
 uint64_t session_reconnects(const struct session *session);
-unsigned session_awaited(const struct session *session); /* commands under way */
+unsigned session_awaited(const struct session *session);           /* commands under way */
+bool session_late(const struct session *session, uint64_t now_ms); /* a server may be hanging */
 
 /* --- a shard --- */
 
