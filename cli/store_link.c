@@ -89,7 +89,7 @@ struct store_link *store_link_new(const struct links *links, const char *passwor
         return NULL;
     }
     const struct redis_nodes_config nodes = {
-        .link = link->config.link, .on_place = on_place, .user = link};
+        .link = link->config.link, .url = &link->config.url, .on_place = on_place, .user = link};
     link->base = event_base_new();
     if (link->base != NULL) {
         link->timer = evtimer_new(link->base, on_timer, link);

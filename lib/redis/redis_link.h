@@ -35,6 +35,8 @@ struct redis_link_config {
     int db;                    /* number of the database */
     const char *prefix;        /* of Tally's keys; NULL: "tally:"; copied */
     struct redis_tls *tls;     /* NULL: without TLS; outlives the link */
+    bool any_role;             /* only to ask a server who owns what: up whatever its role is; no
+                                  answer ends the link; logs nothing above debug */
     redis_link_cb *on_message; /* not NULL: the link is for subscribing. on_up subscribes, and this
                                   is called with each message and each confirmation, never with
                                   NULL. Such a link cannot ask for the role: the owner of another
