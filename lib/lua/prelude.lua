@@ -22,10 +22,10 @@ local function clock()
     return clock_us
 end
 
--- The store that is there, if it is another one than the caller's: its id, '' if there is none. Returns nil if it is the caller's. The last
--- key of such a script is tally:store, and its last argument is the id of the caller's store.
-local function another_store()
-    local id = call('HGET', KEYS[#KEYS], 'id') or ''
+-- The store that a shard's data belongs to, if it is another one than the caller's: its id, '' if it names none. Returns nil if it is the
+-- caller's. The last argument of such a script is the id of the caller's store.
+local function another_store(meta_key)
+    local id = call('HGET', meta_key, 'store') or ''
     if id ~= ARGV[#ARGV] then
         return id
     end
@@ -87,6 +87,21 @@ local function write_head(version, number, voters, level, split, floor, before, 
     local n = (#before + #its + #behind) / 5
     return pack(HEAD, 1, floor and 1 or forgotten and 2 or 0, version, number, voters, level, split, n) .. before .. its .. behind ..
            (floor and pack('<I8', floor) or '')
+end
+
+-- Writes an article's head, which has this version: head, changed set, version and article number move together (FORMATS.md 5). `number` is
+-- the shard's last article number. Returns the version as text.
+local function write_article(heads_key, changed_key, meta_key, article, head, version, number)
+    local text = format('%.0f', version)
+    call('HSET', heads_key, article, head)
+    call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
+    call('ZADD', changed_key, text, article)
+    return text
+end
+
+-- Tells who listens that something in a shard changed. It is a hint: a failure does no harm.
+local function hint_change(shard)
+    try('PUBLISH', 'tally:changed', shard)
 end
 
 -- The kind that a register's value counts for: 0 if none. A value has 56 bits, and a Lua number holds 53.

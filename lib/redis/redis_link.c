@@ -250,9 +250,10 @@ static void on_role(void *user, const redisReply *reply)
     if (reply == NULL || (link->state != LINK_CONNECTING && link->state != LINK_UP))
         return;
     int role = redis_link_judge_role(reply, &why);
-    if (role != 0 && link->config.any_role)
-        return;
-    if (role < 0) {
+    if (link->config.any_role) {
+        if (reply->type == REDIS_REPLY_ERROR && redis_answer_is(reply->str, "NOAUTH"))
+            redis_link_reset(link, reply->str);
+    } else if (role < 0) {
         redis_link_reset(link, why.text);
     } else if (role > 0 && reply->type == REDIS_REPLY_ERROR &&
                (redis_answer_is(reply->str, "NOAUTH") || leaves(link, reply->str))) {
