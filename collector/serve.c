@@ -52,7 +52,7 @@ struct serve {
     int64_t clock_skew_ms;
     bool clock_bad;      /* as the plugin sees it */
     unsigned clocks_off; /* servers whose clock is not ours */
-    bool joined; /* a store has accepted this edge, now or before */
+    bool joined;         /* a store has accepted this edge, now or before */
     struct status_counts counts;
     bool ready; /* as last reported */
     char reason[STATUS_REASON_BYTES];
@@ -347,8 +347,8 @@ bool serve_works(struct serve *serve)
     bool gathering = rings_gather(serve->rings);
     arm_resume(serve, gathering);
     /* An answer comes soon and wakes the loop. If it is late, reactions of other shards have to. */
-    bool soon = session_awaited(serve->session) > 0 &&
-                !rings_late(serve->rings, clock_monotonic_ms());
+    bool soon =
+        session_awaited(serve->session) > 0 && !rings_late(serve->rings, clock_monotonic_ms());
     return soon || gathering || lie_down(serve);
 }
 
@@ -425,13 +425,12 @@ static int open_broker(struct serve *serve, const char *mqtt_secret)
     return serve->mqtt == NULL ? -1 : 0;
 }
 
-static int open_store(struct serve *serve, const char *redis_password)
+static int open_store(struct serve *serve, const struct redis_config *redis)
 {
     const struct settings *settings = serve->settings;
     const struct session_config session = {
-        .link = {.host = settings->links.redis_host,
-                 .port = (int)settings->links.redis_port,
-                 .password = redis_password},
+        .link = redis->link,
+        .url = &redis->url,
         .adopt = settings->adopt,
         .durability = settings->durability_level,
         .rings = on_judge,
@@ -465,7 +464,7 @@ static int make_parts(struct serve *serve)
 }
 
 struct serve *serve_new(struct event_base *base, const struct settings *settings,
-                        const char *mqtt_secret, const char *redis_password)
+                        const char *mqtt_secret, const struct redis_config *redis)
 {
     struct serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL)
@@ -476,7 +475,7 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
     serve->resume = event_new(base, -1, 0, on_resume, serve);
     if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
-        open_store(serve, redis_password) != 0 || make_parts(serve) != 0 ||
+        open_store(serve, redis) != 0 || make_parts(serve) != 0 ||
         open_broker(serve, mqtt_secret) != 0 || events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);
         return NULL;

@@ -5,15 +5,17 @@
 
 #include "settings.h"
 
+#include "redis/redis_config.h"
+
 #include <event2/event.h>
 #include <stdbool.h>
 
 struct serve;
 
-/* `mqtt_secret` and `redis_password` (NULL none) are copied; `settings` must outlive it. NULL on no
- * memory. */
+/* `mqtt_secret` is copied, and what `redis` points to is, but for its TLS, which must outlive it as
+ * `settings` must. NULL on no memory. */
 struct serve *serve_new(struct event_base *base, const struct settings *settings,
-                        const char *mqtt_secret, const char *redis_password);
+                        const char *mqtt_secret, const struct redis_config *redis);
 
 /* Runs until serve_stop, and then until everything under way is answered, 2 s at most. Returns 0,
  * or -1 if the spool is unavailable (another collector has it, or it is not a spool); the reason is

@@ -66,8 +66,11 @@ struct servers *servers_new(struct event_base *base, const struct servers_config
     if (servers == NULL)
         return NULL;
     servers->config = *config;
-    const struct redis_nodes_config nodes = {
-        .link = config->link, .on_node = on_node, .on_place = on_place, .user = servers};
+    const struct redis_nodes_config nodes = {.link = config->link,
+                                             .url = config->url,
+                                             .on_node = on_node,
+                                             .on_place = on_place,
+                                             .user = servers};
     servers->nodes = redis_nodes_new(base, &nodes);
     if (servers->nodes == NULL) {
         free(servers);
@@ -113,8 +116,7 @@ unsigned servers_away(const struct servers *servers, unsigned shards)
 }
 
 /* Why the place's node cannot be used, or is a risk. */
-static void node_reason(const struct servers *servers, unsigned place,
-                        char reason[REASON_BYTES])
+static void node_reason(const struct servers *servers, unsigned place, char reason[REASON_BYTES])
 {
     const struct node *node = servers_owner(servers, place);
     reason[0] = '\0';

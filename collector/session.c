@@ -64,8 +64,8 @@ static void session_ask(struct session *session, redis_link_cb *fn, int argc, co
     for (int i = 0; i < argc; i++)
         bytes[i] = strlen(argv[i]);
     session->generation = redis_nodes_generation(session->nodes, REDIS_PLACE_STORE);
-    session->looking = redis_nodes_send(session->nodes, REDIS_PLACE_STORE, fn, session, argc, argv,
-                                        bytes) == 0;
+    session->looking =
+        redis_nodes_send(session->nodes, REDIS_PLACE_STORE, fn, session, argc, argv, bytes) == 0;
 }
 
 /* An answer of a former owner, or none, is not to be judged. */
@@ -89,12 +89,11 @@ static void session_accept(struct session *session, const struct store_rings *ri
 {
     const struct store *store = &session->store;
     session->store = session->found;
-    bool adopted = session->adopt && (rings->of_stores ||
-                                      (rings->applied != 0 && rings->applied != store->id));
+    bool adopted = session->adopt &&
+                   (rings->of_stores || (rings->applied != 0 && rings->applied != store->id));
     if (adopted || store->id != session->said_id || session->why[0] != '\0')
         log_line(LOG_LEVEL_INFO, adopted ? "store adopted" : "store accepted",
-                 "store=%016" PRIx64 " shards=%u split=%u", store->id, store->shards,
-                 store->split);
+                 "store=%016" PRIx64 " shards=%u split=%u", store->id, store->shards, store->split);
     session->said_id = store->id;
     session->accepted = true;
     session->why[0] = '\0';
@@ -109,7 +108,8 @@ static void on_script(void *user, const redisReply *answer);
 
 /* Adds the kinds: first those that had an id, with it, then the rings'. */
 static int add_kinds(const struct session *session, const struct store_rings *rings,
-                     uint64_t store_id, int n, const char **argv, char known[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 8])
+                     uint64_t store_id, int n, const char **argv,
+                     char known[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 8])
 {
     const struct store *store = &session->store;
     for (unsigned id = 1; id <= KIND_MAX && store->id == store_id; id++)
@@ -267,7 +267,8 @@ static void on_replicated(void *user, const redisReply *answer)
     if (!is_current(session, answer))
         return;
     session->looking = false;
-    bool error = answer->type == REDIS_REPLY_ERROR; /* no right to WAIT: nothing more can be known */
+    bool error =
+        answer->type == REDIS_REPLY_ERROR; /* no right to WAIT: nothing more can be known */
     if (error || (answer->type == REDIS_REPLY_INTEGER && answer->integer > 0)) {
         session->unreplicated = false;
         session_judge(session, true);
@@ -374,6 +375,7 @@ struct session *session_new(struct event_base *base, const struct session_config
     store_init(&session->found);
     const struct servers_config servers = {
         .link = config->link,
+        .url = config->url,
         .durability = config->durability,
         .on_looked = on_looked,
         .on_clock = on_clock,

@@ -1,7 +1,7 @@
 /* The store in Redis, which is one server or several (redis_nodes.h): whose it is, and which of its
- * shards may be applied to. A shard may be if the store is this edge's, the shard belongs to it, and
- * the shard's node is ready (node.h). What happens to one node stops no other node's shards. Looks
- * again every second. One thread, on a libevent loop. */
+ * shards may be applied to. A shard may be if the store is this edge's, the shard belongs to it,
+ * and the shard's node is ready (node.h). What happens to one node stops no other node's shards.
+ * Looks again every second. One thread, on a libevent loop. */
 #ifndef TALLY_COLLECTOR_SESSION_H
 #define TALLY_COLLECTOR_SESSION_H
 
@@ -20,6 +20,7 @@ struct session;
 
 struct session_config {
     struct redis_link_config link; /* its callbacks and user are not used */
+    const struct redis_url *url;   /* the servers; NULL: the one in `link` */
     bool adopt;                    /* accept another store, once */
     enum node_durability durability;
     /* What the rings hold. Called before each judgement. */

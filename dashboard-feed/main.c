@@ -12,6 +12,7 @@
 #include "publish.h"
 #include "publisher.h"
 #include "ready.h"
+#include "redis/redis_config.h"
 #include "settings.h"
 #include "state_sync.h"
 #include "store_link.h"
@@ -43,6 +44,7 @@ struct feed {
     struct ready ready;
     double started_at_s;
     bool stopping, follows;
+    struct redis_config redis;
 };
 
 /* ---- health ---- */
@@ -334,13 +336,11 @@ static int make_publisher(struct feed *feed, const struct settings *settings)
     return feed->publisher == NULL || feed->state_sync == NULL || feed->forget == NULL ? -1 : 0;
 }
 
-static int make_redis_links(struct feed *feed, const struct settings *settings)
+static int make_redis_links(struct feed *feed)
 {
-    const char *password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL;
     const struct store_link_config link = {
-        .redis = {.host = settings->links.redis_host,
-                  .port = (int)settings->links.redis_port,
-                  .password = password},
+        .redis = feed->redis.link,
+        .url = &feed->redis.url,
         .on_ready = on_store_ready,
         .on_away = on_store_away,
         .on_shard = on_shard,
@@ -348,9 +348,7 @@ static int make_redis_links(struct feed *feed, const struct settings *settings)
         .user = feed,
     };
     const struct subscription_config subscription = {
-        .host = link.redis.host,
-        .port = link.redis.port,
-        .password = password,
+        .redis = feed->redis.link,
         .on_hint = on_hint,
         .on_state = on_state,
         .user = feed,
@@ -385,7 +383,7 @@ static int make_links(struct feed *feed, const struct settings *settings)
     };
     randombytes_buf(epoch, sizeof epoch);
     sodium_bin2hex(publish.epoch, sizeof publish.epoch, epoch, sizeof epoch);
-    if (make_redis_links(feed, settings) != 0)
+    if (make_redis_links(feed) != 0)
         return -1;
     feed->publish = publish_new(feed->base, &publish, feed->health.json);
     if (feed->publish == NULL)
@@ -422,6 +420,7 @@ static void take_down(struct feed *feed)
     subscription_free(feed->subscription);
     /* Next: it answers what http, publisher, state_sync and forget have asked. */
     store_link_free(feed->link);
+    redis_config_fini(&feed->redis);
     http_free(feed->http);
     publish_free(feed->publish);
     publisher_free(feed->publisher);
@@ -438,6 +437,7 @@ static void take_down(struct feed *feed)
 
 static int feed_run(struct feed *feed, struct settings *settings)
 {
+    const char *password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL;
     struct error error = {"no memory"};
     int result = -1;
     feed->started_at_s = (double)time(NULL);
@@ -445,8 +445,10 @@ static int feed_run(struct feed *feed, struct settings *settings)
     health_init(&feed->health);
     ready_init(&feed->ready);
     feed->base = event_base_new();
-    if (feed->base == NULL || make_events(feed) != 0 || make_publisher(feed, settings) != 0 ||
-        make_links(feed, settings) != 0 || make_http(feed, settings, &error) != 0) {
+    if (feed->base == NULL || make_events(feed) != 0 ||
+        redis_config_init(&feed->redis, &settings->links, password, &error) != 0 ||
+        make_publisher(feed, settings) != 0 || make_links(feed, settings) != 0 ||
+        make_http(feed, settings, &error) != 0) {
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
         goto out;
     }

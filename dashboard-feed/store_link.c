@@ -457,8 +457,11 @@ struct store_link *store_link_new(struct event_base *base, const struct store_li
     snprintf(link->why, sizeof link->why, "the store is being read");
     for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS; i++)
         link->shard[i].link = link;
-    const struct redis_nodes_config nodes = {
-        .link = config->redis, .on_node = on_node, .on_place = on_place, .user = link};
+    const struct redis_nodes_config nodes = {.link = config->redis,
+                                             .url = config->url,
+                                             .on_node = on_node,
+                                             .on_place = on_place,
+                                             .user = link};
     link->nodes = redis_nodes_new(base, &nodes);
     link->request = (struct store_request_config){link->nodes, on_moving, link};
     link->tick = event_new(base, -1, EV_PERSIST, on_tick, link);

@@ -29,6 +29,7 @@ struct store_link;
 
 struct store_link_config {
     struct redis_link_config redis; /* how to reach a server; its callbacks are not used */
+    const struct redis_url *url;    /* the servers; NULL: the one in `redis` */
     void (*on_ready)(void *user);   /* a store is followed; its shards become ready one by one */
     void (*on_away)(void *user);    /* it is followed no longer; all its shards were away before */
     void (*on_shard)(void *user, uint32_t shard, bool ready); /* requests under way were or will be

@@ -76,14 +76,11 @@ struct subscription *subscription_new(struct event_base *base, struct store_link
         return NULL;
     subscription->config = *config;
     subscription->store = store;
-    const struct redis_link_config redis = {
-        .host = config->host,
-        .port = config->port,
-        .password = config->password,
-        .on_message = on_message,
-        .on_up = on_up,
-        .user = subscription,
-    };
+    struct redis_link_config redis = config->redis;
+    redis.on_message = on_message;
+    redis.on_up = on_up;
+    redis.on_down = NULL;
+    redis.user = subscription;
     subscription->redis = redis_link_new(base, &redis);
     if (subscription->redis == NULL) {
         free(subscription);

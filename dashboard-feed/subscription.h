@@ -13,9 +13,7 @@
 struct subscription;
 
 struct subscription_config {
-    const char *host; /* or a path; copied */
-    int port;
-    const char *password; /* NULL none; copied */
+    struct redis_link_config redis; /* how to reach it; its callbacks are not used */
     /* Something in this shard changed; only while the store link is ready. */
     void (*on_hint)(void *user, uint32_t shard);
     /* The state of this article (a valid id) changed; only while the store link is ready. NULL: not
