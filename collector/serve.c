@@ -1,8 +1,8 @@
 /* The loop, and the wiring of the parts to it: spool, Redis, broker, rings, audit, status. */
 #include "serve.h"
 
-#include "admission.h"
 #include "receipt.h"
+#include "report.h"
 #include "rings.h"
 #include "self_audit.h"
 #include "session.h"
@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
 #include "daemon/reload.h"
+#include "redis/redis_config.h"
 #include "spool/ring.h"
 #include "spool/spool_consumer.h"
 
@@ -50,8 +51,9 @@ struct serve {
     bool stopping;
     uint64_t stop_ms, second_ms;
     int64_t clock_skew_ms;
-    bool clock_bad;
-    bool joined; /* a store has accepted this edge, now or before */
+    bool clock_bad;      /* as the plugin sees it */
+    unsigned clocks_off; /* servers whose clock is not ours */
+    bool joined;         /* a store has accepted this edge, now or before */
     struct status_counts counts;
     bool ready; /* as last reported */
     char reason[STATUS_REASON_BYTES];
@@ -72,14 +74,14 @@ static void on_ready(void *user, bool adopted)
     if (!serve->ready)
         event_active(serve->tick, EV_TIMEOUT, 0);
     rings_accept(serve->rings, session_store(serve->session)->id, adopted);
-    if (session_adopts(serve->session))
-        rings_adopt(serve->rings);
 }
 
-static void on_clock(void *user, int64_t skew_ms, bool bad)
+static void on_clock(void *user, int64_t skew_ms, unsigned off, unsigned servers)
 {
     struct serve *serve = user;
+    bool bad = 2 * off >= servers; /* then it is ours, not one server's */
     serve->clock_skew_ms = skew_ms;
+    serve->clocks_off = off;
     if (serve->spool == NULL)
         return;
     if (bad != serve->clock_bad)
@@ -93,80 +95,34 @@ static void on_clock(void *user, int64_t skew_ms, bool bad)
 
 /* --- the status --- */
 
-/* The first missing condition, or "". */
-static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
+static struct report report_of(const struct serve *serve)
 {
-    reason[0] = '\0';
-    if (serve->spool == NULL)
-        snprintf(reason, STATUS_REASON_BYTES, "%s",
-                 serve->spool_why[0] != '\0' ? serve->spool_why : "spool: not open yet");
-    else if (!spool_consumer_has_producer(serve->spool))
-        snprintf(reason, STATUS_REASON_BYTES, "broker: away, nobody writes the spool");
-    else if (!session_up(serve->session))
-        snprintf(reason, STATUS_REASON_BYTES, "redis: away: %s", session_why(serve->session));
-    else if (!session_ready(serve->session) && session_why(serve->session)[0] != '\0')
-        snprintf(reason, STATUS_REASON_BYTES, "%s", session_why(serve->session));
-    else if (session_full(serve->session))
-        snprintf(reason, STATUS_REASON_BYTES, STATUS_FULL);
-    else if (serve->clock_bad)
-        snprintf(reason, STATUS_REASON_BYTES, "clock: %" PRId64 " ms from Redis's",
-                 serve->clock_skew_ms);
-    if (reason[0] == '\0')
-        rings_reason(serve->rings, reason, STATUS_REASON_BYTES);
-    /* A repeated look under way is not a reason; a first one is, because it has not succeeded yet.
-     */
-    if (reason[0] == '\0' && !session_ready(serve->session) && !serve->ready)
-        snprintf(reason, STATUS_REASON_BYTES, "redis: being looked at");
-}
-
-/* For the load balancer. */
-static void find_refusal(struct serve *serve, char why[STATUS_REASON_BYTES])
-{
-    struct admission edge = {
-        .spool = serve->spool != NULL,
-        .producer = serve->spool != NULL && spool_consumer_has_producer(serve->spool),
-        .clock_bad = serve->clock_bad,
+    return (struct report){
+        .spool = serve->spool,
+        .session = serve->session,
+        .rings = serve->rings,
+        .spool_why = serve->spool_why,
         .clock_skew_ms = serve->clock_skew_ms,
+        .clock_bad = serve->clock_bad,
+        .clocks_off = serve->clocks_off,
         .joined = serve->joined,
-        .store_why = session_why(serve->session),
+        .ready = serve->ready,
     };
-    rings_count_full(serve->rings, ADMISSION_ROOM_BYTES, &edge.rings, &edge.full);
-    struct store_rings rings;
-    store_rings_init(&rings);
-    on_judge(serve, &rings);
-    edge.joined = edge.joined || rings.applied != 0;
-    struct error refusal;
-    admission_judge(&edge, &refusal);
-    error_copy(&refusal, why, STATUS_REASON_BYTES);
 }
 
 static void fill_status(struct serve *serve, struct status *status)
 {
+    const struct report report = report_of(serve);
     memset(status, 0, sizeof *status);
-    status->ready = serve->ready;
+    report_fill(&report, status);
     memcpy(status->reason, serve->reason, sizeof status->reason);
-    find_refusal(serve, status->refuses);
     status->at_ms = clock_unix_ms();
-    status->redis = session_up(serve->session);
-    if (session_ready(serve->session))
-        status->store = session_store(serve->session)->id;
-    status->clock_skew_ms = serve->clock_skew_ms;
     status->counts = serve->counts;
     status->receipts = receipt_sent(serve->receipts);
     status->receipts_dropped = receipt_dropped(serve->receipts);
-    status->redis_reconnects = session_reconnects(serve->session);
     status->audited = self_audit_counts(serve->audit)->audited;
     status->audit_differing = self_audit_counts(serve->audit)->differing;
     status->audit_skipped = self_audit_counts(serve->audit)->skipped;
-    if (serve->spool == NULL)
-        return;
-    status->producer = spool_consumer_has_producer(serve->spool);
-    status->edge = spool_id(serve->spool);
-    status->admitted = spool_admitted(serve->spool);
-    for (int i = 0; i < REASON_COUNT; i++)
-        status->refused[i] = spool_refused(serve->spool, (enum reason)i);
-    status->refusal_receipts_dropped = spool_receipts_dropped(serve->spool);
-    rings_fill_status(serve->rings, status);
 }
 
 static void publish_retained(struct serve *serve, const char *name, const char *text)
@@ -192,7 +148,8 @@ static void publish_status(struct serve *serve)
 static bool look_at_self(struct serve *serve)
 {
     char reason[STATUS_REASON_BYTES];
-    find_reason(serve, reason);
+    const struct report report = report_of(serve);
+    report_reason(&report, reason);
     if (serve->ready == (reason[0] == '\0') && strcmp(reason, serve->reason) == 0)
         return false;
     serve->ready = reason[0] == '\0';
@@ -303,7 +260,7 @@ static void arm_resume(struct serve *serve, bool gathering)
     /* The end of a pause cannot be checked while Redis is away, so do not spin. */
     if (first == 0)
         first = 1;
-    if (first != UINT64_MAX && session_ready(serve->session))
+    if (first != UINT64_MAX)
         events_arm(serve->resume, first);
 }
 
@@ -313,7 +270,8 @@ static void arm_resume(struct serve *serve, bool gathering)
 static bool lie_down(struct serve *serve)
 {
     const struct timespec nap = {.tv_nsec = NAP_NS};
-    bool serving = serve->spool != NULL && !serve->stopping && session_ready(serve->session);
+    const struct report report = report_of(serve);
+    bool serving = !serve->stopping && report_shards_ready(&report) > 0;
     for (int i = 0; serving && i < NAPS; i++) {
         nanosleep(&nap, NULL);
         if (rings_have_more(serve->rings))
@@ -333,7 +291,11 @@ bool serve_works(struct serve *serve)
      * timer that was not armed. */
     bool gathering = rings_gather(serve->rings);
     arm_resume(serve, gathering);
-    return session_awaited(serve->session) > 0 || gathering || lie_down(serve);
+    /* An answer comes soon and wakes the loop. If it is late, reactions of other shards have to. */
+    uint64_t now = clock_monotonic_ms();
+    bool soon = session_awaited(serve->session) > 0 && !rings_late(serve->rings, now) &&
+                !session_late(serve->session, now);
+    return soon || gathering || lie_down(serve);
 }
 
 void serve_waited(struct serve *serve)
@@ -409,15 +371,16 @@ static int open_broker(struct serve *serve, const char *mqtt_secret)
     return serve->mqtt == NULL ? -1 : 0;
 }
 
-static int open_store(struct serve *serve, const char *redis_password)
+static int open_store(struct serve *serve, const struct redis_config *redis)
 {
     const struct settings *settings = serve->settings;
+    const struct redis_link_config plain = {.host = settings->links.redis_host,
+                                            .port = (int)settings->links.redis_port};
     const struct session_config session = {
-        .link = {.host = settings->links.redis_host,
-                 .port = (int)settings->links.redis_port,
-                 .password = redis_password},
+        .link = redis != NULL ? redis->link : plain,
+        .url = redis != NULL ? &redis->url : NULL,
         .adopt = settings->adopt,
-        .volatile_redis = settings->volatile_redis,
+        .durability = settings->durability_level,
         .rings = on_judge,
         .on_ready = on_ready,
         .on_clock = on_clock,
@@ -449,7 +412,7 @@ static int make_parts(struct serve *serve)
 }
 
 struct serve *serve_new(struct event_base *base, const struct settings *settings,
-                        const char *mqtt_secret, const char *redis_password)
+                        const char *mqtt_secret, const struct redis_config *redis)
 {
     struct serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL)
@@ -460,7 +423,7 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
     serve->resume = event_new(base, -1, 0, on_resume, serve);
     if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
-        open_store(serve, redis_password) != 0 || make_parts(serve) != 0 ||
+        open_store(serve, redis) != 0 || make_parts(serve) != 0 ||
         open_broker(serve, mqtt_secret) != 0 || events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);
         return NULL;

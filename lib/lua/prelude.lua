@@ -22,10 +22,10 @@ local function clock()
     return clock_us
 end
 
--- The store that is there, if it is another one than the caller's: its id, '' if there is none. Returns nil if it is the caller's. The last
--- key of such a script is tally:store, and its last argument is the id of the caller's store.
-local function another_store()
-    local id = call('HGET', KEYS[#KEYS], 'id') or ''
+-- The store that a shard's data belongs to, if it is another one than the caller's: its id, '' if it names none. Returns nil if it is the
+-- caller's. The last argument of such a script is the id of the caller's store.
+local function another_store(meta_key)
+    local id = call('HGET', meta_key, 'store') or ''
     if id ~= ARGV[#ARGV] then
         return id
     end
@@ -48,6 +48,12 @@ local function next_version(last, above)
     if version <= MOST_VERSION then
         return version
     end
+end
+
+-- Whether the shard of this key is on its way to another node of a cluster, key by key. The node refuses a key that it does not have, because
+-- the other one may have it. `moving` is never stored.
+local function moving(heads_key)
+    return type(try('EXISTS', sub(heads_key, 1, -6) .. 'moving')) == 'table'
 end
 
 -- Returns version, article number, voters, level, split position, floor (nil without one), the end of the counts, and whether the
@@ -81,6 +87,21 @@ local function write_head(version, number, voters, level, split, floor, before, 
     local n = (#before + #its + #behind) / 5
     return pack(HEAD, 1, floor and 1 or forgotten and 2 or 0, version, number, voters, level, split, n) .. before .. its .. behind ..
            (floor and pack('<I8', floor) or '')
+end
+
+-- Writes an article's head, which has this version: head, changed set, version and article number move together (FORMATS.md 5). `number` is
+-- the shard's last article number. Returns the version as text.
+local function write_article(heads_key, changed_key, meta_key, article, head, version, number)
+    local text = format('%.0f', version)
+    call('HSET', heads_key, article, head)
+    call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
+    call('ZADD', changed_key, text, article)
+    return text
+end
+
+-- Tells the feeds what changed: `what` goes out on the channel that is named like the key. It is a hint: a failure does no harm.
+local function hint(key, what)
+    try('SPUBLISH', key, what)
 end
 
 -- The kind that a register's value counts for: 0 if none. A value has 56 bits, and a Lua number holds 53.
