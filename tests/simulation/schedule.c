@@ -7,6 +7,7 @@
 #include "programs.h"
 #include "reader.h"
 #include "redis.h"
+#include "servers.h"
 #include "wire.h"
 #include "world.h"
 
@@ -15,7 +16,6 @@
 
 #define BEHIND_MS (-1500) /* that a collector is ready with */
 #define HOUR_MS 3600000
-#define LINKS (world.edges * WIRE_LINKS)
 #define REST_TURNS 240
 
 enum what {
@@ -138,12 +138,12 @@ static void work(void)
         if (which < 4)
             programs_turn(any_process(), 1 + below(4));
         else if (which < 7)
-            wire_execute(below(LINKS), 1 + below(8));
+            wire_execute(wire_any(), 1 + below(8));
         else if (which < 9)
             broker_work(below(world.edges), (enum platform_kind)below(PLATFORM_KINDS),
                         1 + below(4));
         else
-            wire_execute_left(below(LINKS), 1 + below(2));
+            wire_execute_left(wire_any(), 1 + below(2));
     }
 }
 
@@ -211,16 +211,25 @@ static void resize(void)
     broker_start(edge, -1);
 }
 
+/* Mostly one that has something. */
+static unsigned any_server(void)
+{
+    return below(4) == 0 ? below(servers_all()) : redis.owner[below(REDIS_PARTS)];
+}
+
 static void kill_redis(void)
 {
-    if (!redis.up)
+    unsigned server = any_server();
+    if (!redis.server[server].up)
         return;
     unsigned most = world_is_narrow(world.seed) ? 3 : REDIS_COMMITS;
-    unsigned lost = dice_percent(&world.dice, 60) ? redis_lose(1 + below(most)) : 0;
-    redis.has_script = false;
-    wire_redis_dies();
-    redis.up = dice_percent(&world.dice, 50);
-    world_tell("Redis is killed and loses its last %u commits", lost);
+    unsigned lost = dice_percent(&world.dice, 60)
+                        ? redis_lose(&redis.server[server], 1 + below(most))
+                        : 0;
+    servers_die(server);
+    if (dice_percent(&world.dice, 50))
+        servers_start(server);
+    world_tell("server %u of Redis is killed and loses its last %u commits", server, lost);
     if (lost > 0)
         judge_lost(JUDGE_REDIS_WENT_BACK);
 }
@@ -228,7 +237,7 @@ static void kill_redis(void)
 static void cut(void)
 {
     if (dice_percent(&world.dice, 50)) {
-        wire_cut(below(LINKS), below(6));
+        wire_cut(wire_any(), below(6));
     } else {
         broker_cut(any_process());
     }
@@ -239,11 +248,12 @@ static void set_clock(void)
     static const int64_t jumps_ms[] = {0, 0, 0, 500, -500, 3000, -3000, HOUR_MS, -HOUR_MS};
     int64_t to = jumps_ms[below(sizeof jumps_ms / sizeof jumps_ms[0])];
     uint32_t whose = below(world.edges + 1);
+    unsigned server = any_server();
     /* Versions rise by its clock where Redis forgot what it had given: not both at once. */
-    if (whose == world.edges && redis.went_back && to < world.redis_ahead_ms)
+    if (whose == world.edges && redis.went_back && to < world.server_ahead_ms[server])
         return;
     if (whose == world.edges)
-        world.redis_ahead_ms = to;
+        world.server_ahead_ms[server] = to;
     else
         world.edge_ahead_ms[whose] = to;
     world_tell("the clock of %s %u is %lld ms ahead", whose == world.edges ? "Redis" : "edge",
@@ -291,10 +301,10 @@ static void change_losses(void)
 
 static void archive(void)
 {
-    if (!redis.up)
-        return;
     unsigned article = below(world.articles);
     bool reset = below(2) == 0;
+    if (!redis.server[redis.owner[world.article[article].shard]].up)
+        return;
     world_tell("article %u is %s", article, reset ? "reset" : "archived");
     redis_archive(article, reset);
 }
@@ -302,15 +312,15 @@ static void archive(void)
 static void wipe(void)
 {
     /* At times in one step, so that connections stay: as a file that is loaded in its place. */
-    bool at_once = redis.up && below(2) == 0;
+    bool at_once = redis.server[0].up && below(2) == 0;
     if (below(2) == 0) /* whoever makes the next store has a clock behind */
-        world.redis_ahead_ms = BEHIND_MS;
+        world.server_ahead_ms[0] = BEHIND_MS;
     world_tell("Redis is wiped%s", at_once ? " in one step" : "");
     if (at_once)
         wire_redis_exchanged();
     else
-        wire_redis_dies();
-    redis_wipe(at_once);
+        servers_die(0);
+    redis_wipe(&redis.server[0], at_once);
     judge_wiped();
     judge_lost(JUDGE_WIPED);
 }
@@ -377,7 +387,7 @@ static void do_step(const struct schedule_step *step)
         kill_redis();
         break;
     case REDIS_UP:
-        redis.up = true;
+        servers_start(any_server());
         break;
     case CUT:
         cut();
@@ -401,7 +411,7 @@ static void do_step(const struct schedule_step *step)
         poison();
         break;
     case FORGET_SCRIPT:
-        redis.has_script = false;
+        redis.server[any_server()].has_script = false;
         break;
     case LOSSES:
         change_losses();
@@ -427,7 +437,7 @@ static void settle(void)
 {
     for (int round = 0; round < 24 && world.wrong[0] == '\0'; round++) {
         bool busy = false;
-        for (unsigned link = 0; link < LINKS; link++)
+        for (unsigned link = 0; link < world.edges * WIRE_LINKS; link++)
             busy = wire_execute_left(link, 64) + wire_execute(link, 64) > 0 || busy;
         for (unsigned e = 0; e < world.edges; e++)
             for (int k = 0; k < PLATFORM_KINDS; k++) {
@@ -445,11 +455,16 @@ static void settle(void)
 
 static void mend(void)
 {
-    redis.up = true;
-    if (redis.went_back && world.redis_ahead_ms > 0)
-        world.us += (uint64_t)world.redis_ahead_ms * 1000;
-    if (!redis.wiped || world.redis_ahead_ms != BEHIND_MS)
-        world.redis_ahead_ms = 0; /* else whoever makes the next store has a clock behind */
+    int64_t ahead_ms = 0;
+    for (unsigned s = 0; s < servers_all(); s++) {
+        int64_t *its = &world.server_ahead_ms[s];
+        ahead_ms = *its > ahead_ms ? *its : ahead_ms;
+        if (!redis.wiped || *its != BEHIND_MS)
+            *its = 0; /* else whoever makes the next store has a clock behind */
+    }
+    if (redis.went_back)
+        world.us += (uint64_t)ahead_ms * 1000;
+    servers_mend();
     reader_loses_percent = broker_drops_percent = 0;
     for (unsigned s = 0; s < WORLD_SHARDS; s++) {
         redis.shard_error[s] = NULL;
