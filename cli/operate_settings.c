@@ -32,11 +32,16 @@ static const struct {
     {ARTICLE, LINKS_PORT(LINK, mqtt_port, "1883", "the broker's port")},
     {ARTICLE,
      LINKS_TEXT(LINK, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "prefix of every topic")},
-    {ALL, LINKS_TEXT(LINK, redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path",
-                     "Redis")},
-    {ALL, LINKS_PORT(LINK, redis_port, "6390", "Redis's port")},
-    {ALL, LINKS_TEXT(LINK, redis_password_file, 0, "", "a file of mode 0600 or 0640, or empty",
-                     "Redis's password is its first line")},
+    {ALL, LINKS_TEXT(LINK, redis_host, 0, LINKS_REDIS_HOST,
+                     "a name, an address, or a socket's path", "Redis")},
+    {ALL, LINKS_PORT(LINK, redis_port, LINKS_REDIS_PORT, "Redis's port")},
+    {ALL, LINKS_REDIS_URL(LINK)},
+    {ALL, LINKS_REDIS_PASSWORD_FILE(LINK)},
+    {ALL, LINKS_REDIS_CA_FILE(LINK)},
+    {ALL, LINKS_REDIS_CERT_FILE(LINK)},
+    {ALL, LINKS_REDIS_KEY_FILE(LINK)},
+    {ALL, LINKS_REDIS_SERVER_NAME(LINK)},
+    {ALL, LINKS_REDIS_PREFIX(LINK)},
     {ARTICLE, TEXT(state, "", "open or closed", "whether reactions are taken")},
     {ARTICLE, TEXT(kinds, "", "1 to 15 kinds with commas between, or all",
                    "which are offered, in the order to show them")},
@@ -143,11 +148,9 @@ static int operate_settings_check(struct operate_settings *settings, struct erro
     if (names_an_article(settings->command) &&
         !article_valid(settings->article, strlen(settings->article)))
         return error_set(error, "%s is not an article id", settings->article);
-    if (check_words(settings, error) != 0)
+    if (check_words(settings, error) != 0 || links_check(&settings->links, error) != 0)
         return -1;
     settings->rows = strcmp(settings->format, "jsonl") == 0 ? ROWS_JSONL : ROWS_CSV;
-    if (settings->command == OPERATE_ARTICLE)
-        return links_check(&settings->links, error);
     if (settings->command == OPERATE_EXPORT)
         return article_list_parse(&settings->list, settings->articles, error);
     return 0;

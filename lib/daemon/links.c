@@ -15,12 +15,45 @@ static const char *role_word(enum role role)
                                     : "newsroom";
 }
 
+static bool is_default_host(const struct links *links)
+{
+    return strcmp(links->redis_host, LINKS_REDIS_HOST) == 0 &&
+           links->redis_port == LINKS_REDIS_PORT_NUMBER;
+}
+
+static int check_redis(const struct links *links, struct error *error)
+{
+    struct redis_url url = {0};
+    struct error why;
+    if (links->redis_url[0] != '\0') {
+        if (redis_url_parse(&url, links->redis_url, &why) != 0)
+            return error_set(error, "option redis_url: %s", why.text);
+        if (!is_default_host(links))
+            return error_set(
+                error, "option redis_url: give it, or redis_host and redis_port, but not both");
+    }
+    if (!redis_key_prefix_valid(links->redis_prefix))
+        return error_set(error, "option redis_prefix: %s is not %s", links->redis_prefix,
+                         REDIS_KEY_PREFIX_ACCEPTS);
+    if ((links->redis_cert_file[0] != '\0') != (links->redis_key_file[0] != '\0'))
+        return error_set(error, "option %s: redis_cert_file and redis_key_file go together",
+                         links->redis_cert_file[0] != '\0' ? "redis_cert_file" : "redis_key_file");
+    const char *needs_tls = links->redis_ca_file[0] != '\0'       ? "redis_ca_file"
+                            : links->redis_cert_file[0] != '\0'   ? "redis_cert_file"
+                            : links->redis_server_name[0] != '\0' ? "redis_server_name"
+                                                                  : NULL;
+    if (needs_tls != NULL && !url.tls)
+        return error_set(
+            error, "option %s: it is for TLS, and redis_url does not begin with rediss", needs_tls);
+    return 0;
+}
+
 int links_check(const struct links *links, struct error *error)
 {
     if (!article_prefix_valid(links->topic_prefix))
         return error_set(error, "option topic_prefix: %s is not %s", links->topic_prefix,
                          ARTICLE_PREFIX_ACCEPTS);
-    return 0;
+    return check_redis(links, error);
 }
 
 static int load_user(struct links_secrets *secrets, const struct links *links, enum role role,

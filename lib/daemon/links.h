@@ -6,9 +6,15 @@
 #include "core/error.h"
 #include "core/option.h"
 #include "core/services.h"
+#include "redis/redis_key.h"
+#include "redis/redis_url.h"
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define LINKS_REDIS_HOST "127.0.0.1"
+#define LINKS_REDIS_PORT "6390"
+#define LINKS_REDIS_PORT_NUMBER 6390
 
 struct links {
     char services_file[OPTION_TEXT_MAX_BYTES + 1];
@@ -17,7 +23,13 @@ struct links {
     uint64_t mqtt_port;
     char redis_host[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t redis_port;
+    char redis_url[OPTION_TEXT_MAX_BYTES + 1];
     char redis_password_file[OPTION_TEXT_MAX_BYTES + 1];
+    char redis_ca_file[OPTION_TEXT_MAX_BYTES + 1];
+    char redis_cert_file[OPTION_TEXT_MAX_BYTES + 1];
+    char redis_key_file[OPTION_TEXT_MAX_BYTES + 1];
+    char redis_server_name[OPTION_TEXT_MAX_BYTES + 1];
+    char redis_prefix[OPTION_TEXT_MAX_BYTES + 1];
     char topic_prefix[OPTION_TEXT_MAX_BYTES + 1];
 };
 
@@ -38,6 +50,27 @@ struct links_secrets {
             "1 to 65535", help                                                                     \
     }
 
+/* Rows that the operator's commands have, too. */
+#define LINKS_REDIS_URL(at)                                                                        \
+    LINKS_TEXT(at, redis_url, 0, "", REDIS_URL_ACCEPTS, "Redis, instead of redis_host and port")
+#define LINKS_REDIS_PASSWORD_FILE(at)                                                              \
+    LINKS_TEXT(at, redis_password_file, 0, "", "a file of mode 0600 or 0640, or empty",            \
+               "Redis's password is its first line")
+#define LINKS_REDIS_CA_FILE(at)                                                                    \
+    LINKS_TEXT(at, redis_ca_file, 0, "", "a PEM file, or empty",                                   \
+               "the CAs that sign Redis's certificate; empty: the system's")
+#define LINKS_REDIS_CERT_FILE(at)                                                                  \
+    LINKS_TEXT(at, redis_cert_file, 0, "", "a PEM file, or empty", "the client's certificate")
+#define LINKS_REDIS_KEY_FILE(at)                                                                   \
+    LINKS_TEXT(at, redis_key_file, 0, "", "a PEM file of mode 0600 or 0640, or empty",             \
+               "the key of the client's certificate")
+#define LINKS_REDIS_SERVER_NAME(at)                                                                \
+    LINKS_TEXT(at, redis_server_name, 0, "", "a name or address, or empty",                        \
+               "what Redis's certificate must be for; empty: the host")
+#define LINKS_REDIS_PREFIX(at)                                                                     \
+    LINKS_TEXT(at, redis_prefix, 0, REDIS_KEY_PREFIX, REDIS_KEY_PREFIX_ACCEPTS,                    \
+               "prefix of every key in Redis")
+
 /* Their rows in an option table. `at` is the offset of the struct links in the settings; `who` is
  * the default user. */
 #define LINKS_OPTIONS(at, who)                                                                     \
@@ -47,11 +80,11 @@ struct links_secrets {
                    "as whom to connect to the broker"),                                            \
         LINKS_TEXT(at, mqtt_host, 0, "127.0.0.1", "a name or address", "the broker"),              \
         LINKS_PORT(at, mqtt_port, "1883", "the broker's port"),                                    \
-        LINKS_TEXT(at, redis_host, 0, "127.0.0.1", "a name, an address, or a socket's path",       \
+        LINKS_TEXT(at, redis_host, 0, LINKS_REDIS_HOST, "a name, an address, or a socket's path",  \
                    "Redis"),                                                                       \
-        LINKS_PORT(at, redis_port, "6390", "Redis's port"),                                        \
-        LINKS_TEXT(at, redis_password_file, 0, "", "a file of mode 0600 or 0640, or empty",        \
-                   "Redis's password is its first line"),                                          \
+        LINKS_PORT(at, redis_port, LINKS_REDIS_PORT, "Redis's port"), LINKS_REDIS_URL(at),         \
+        LINKS_REDIS_PASSWORD_FILE(at), LINKS_REDIS_CA_FILE(at), LINKS_REDIS_CERT_FILE(at),         \
+        LINKS_REDIS_KEY_FILE(at), LINKS_REDIS_SERVER_NAME(at), LINKS_REDIS_PREFIX(at),             \
         LINKS_TEXT(at, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "prefix of every topic")
 
 /* The checks that a table cannot express. Returns 0, or -1 with a sentence that names the option.

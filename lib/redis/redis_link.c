@@ -90,8 +90,9 @@ static void gone(struct redis_link *link, const char *why)
     link->state = LINK_PAUSE;
     events_arm(link->timer, next_pause_ms(link));
     if (was_up || strcmp(why, link->last_why) != 0) {
-        log_line(LOG_LEVEL_WARNING, was_up ? "redis lost" : "redis away", "host=%s port=%d why=%s",
-                 link->host, link->config.port, why);
+        log_line(link->config.any_role ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+                 was_up ? "redis lost" : "redis away", "host=%s port=%d why=%s", link->host,
+                 link->config.port, why);
         snprintf(link->last_why, sizeof link->last_why, "%s", why);
     }
     if (was_up && link->config.on_down != NULL)
@@ -107,7 +108,8 @@ static void up(struct redis_link *link)
     event_del(link->timer);
     if (link->config.on_message == NULL)
         events_arm(link->timer, ROLE_EVERY_MS);
-    log_line(LOG_LEVEL_INFO, "redis connected", "host=%s port=%d", link->host, link->config.port);
+    log_line(link->config.any_role ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "redis connected",
+             "host=%s port=%d", link->host, link->config.port);
     if (link->config.on_up != NULL)
         link->config.on_up(link->config.user);
 }
@@ -142,6 +144,8 @@ static bool leaves(struct redis_link *link, const char *error)
     static const char *const words[] = {"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN",
                                         "UNBLOCKED"};
     uint64_t now_ms = clock_monotonic_ms();
+    if (link->config.any_role)
+        return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (begins(error, words[i]))
             return true;
@@ -234,6 +238,8 @@ static void on_role(redisAsyncContext *redis, void *data, void *user)
     if (reply == NULL || (link->state != LINK_CONNECTING && link->state != LINK_UP))
         return;
     int role = redis_link_judge_role(reply, &why);
+    if (role != 0 && link->config.any_role)
+        return;
     if (role < 0) {
         redis_link_reset(link, why.text);
     } else if (role > 0 && reply->type == REDIS_REPLY_ERROR &&

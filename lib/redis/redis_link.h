@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct redis_link;
+struct redis_tls;
 
 /* An answer, or a message of a channel; valid during the call. NULL: the connection ended, and the
  * answer will not come. */
@@ -29,7 +30,13 @@ struct redis_link_config {
     const char
         *host; /* host name, address, or a path that begins with / for a Unix socket; copied */
     int port;
+    const char *username;      /* of the ACL; NULL: Redis's default user; copied */
     const char *password;      /* NULL none; copied */
+    int db;                    /* number of the database */
+    const char *prefix;        /* of Tally's keys; NULL: "tally:"; copied */
+    struct redis_tls *tls;     /* NULL: without TLS; outlives the link */
+    bool any_role;             /* only to ask a server who owns what: up whatever its role is; no
+                                  answer ends the link; logs nothing above debug */
     redis_link_cb *on_message; /* not NULL: the link is for subscribing. on_up subscribes, and this
                                   is called with each message and each confirmation, never with
                                   NULL. Such a link cannot ask for the role: the owner of another

@@ -15,6 +15,7 @@
 #ifndef TALLY_REDIS_REDIS_NODES_H
 #define TALLY_REDIS_REDIS_NODES_H
 
+#include "redis/redis_key.h"
 #include "redis/redis_link.h"
 
 #include <event2/event.h>
@@ -22,9 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDIS_NODES_MAX 64   /* owners at a time */
-#define REDIS_PLACE_STORE 64 /* places 0 to 63 are shards */
-#define REDIS_PLACES 65
+#define REDIS_NODES_MAX 64 /* owners at a time */
 
 struct redis_nodes;
 
