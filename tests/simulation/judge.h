@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "files.h"
 #include "redis.h"
+#include "redis_reply.h"
 
 #include "core/error.h"
 #include "core/record.h"

@@ -66,9 +66,9 @@ static int part_of(const struct redis_words *words)
     int end = is_eval(words) ? (int)redis_scripts_argv(words) : words->n < 2 ? words->n : 2;
     for (int i = first; i < end && i < words->n; i++) {
         int its = redis_part_of(words->word[i], words->bytes[i]);
-        if (part >= 0 && its >= 0 && its != part)
+        if (part >= 0 && its >= 0 && its != part && redis.cluster)
             return -2;
-        if (its >= 0)
+        if (part < 0)
             part = its;
     }
     return part;
