@@ -147,6 +147,8 @@ static void apply_settle(struct apply *apply)
 
 void apply_resync(struct apply *apply)
 {
+    apply->failures = apply->pauses = 0;
+    apply->wait_until_ms = 0;
     if (apply->state == APPLY_GOING)
         apply_settle(apply);
 }

@@ -3,6 +3,7 @@
 #include "ledger.h"
 
 #include "apply.h"
+#include "key.h"
 
 #include "daemon/log.h"
 #include "spool/spool.h"
@@ -19,16 +20,21 @@ extern const unsigned long fold_lua_bytes;
 
 struct ledger {
     struct ledger_config config;
-    uint64_t folds[SPOOL_SHARDS_MAX]; /* asked for, a shard */
-    unsigned awaited;                 /* shards whose rings were asked for */
-    bool asked, swept, again;
-    uint64_t asked_ms;
+    struct {
+        uint64_t folds; /* asked for */
+        bool awaited;   /* its rings were asked for */
+        bool swept, asked;
+        uint64_t generation; /* in which it was swept: a later one may have lost the folds */
+        uint64_t asked_ms;
+    } shard[SPOOL_SHARDS_MAX];
 };
+
+/* One shard's rings, or one of its folds. */
 
 struct question {
     struct ledger *ledger;
     unsigned shard;
-    uint64_t edge_id, folds;
+    uint64_t edge_id, folds, generation;
 };
 
 struct ledger *ledger_new(const struct ledger_config *config)
@@ -44,28 +50,49 @@ void ledger_free(struct ledger *ledger)
     free(ledger);
 }
 
+static uint64_t generation_of(const struct ledger *ledger, unsigned shard)
+{
+    return session_generation(ledger->config.session, shard);
+}
+
 static void on_folded(void *user, const redisReply *reply)
 {
-    struct ledger *ledger = user;
-    if (reply == NULL)
-        ledger->swept = false; /* the next sweep finds out whether it was done */
+    struct question *question = user;
+    struct ledger *ledger = question->ledger;
+    if (reply == NULL || (reply->type == REDIS_REPLY_ERROR &&
+                          session_moving(ledger->config.session, reply->str)))
+        ledger->shard[question->shard].swept = false; /* the next sweep finds out */
     else if (reply->type == REDIS_REPLY_ERROR)
         log_line(LOG_LEVEL_WARNING, "a ring's numbers were not added to the books", "error=%s",
                  reply->str);
+    free(question);
+}
+
+static struct question *question_new(struct ledger *ledger, unsigned shard, uint64_t edge_id)
+{
+    struct question *question = malloc(sizeof *question);
+    if (question != NULL)
+        *question = (struct question){ledger, shard, edge_id, ledger->shard[shard].folds,
+                                      generation_of(ledger, shard)};
+    return question;
 }
 
 void ledger_fold(struct ledger *ledger, unsigned shard, uint64_t ring_id)
 {
-    char rings[32], books[32], ring[17];
-    snprintf(rings, sizeof rings, "tally:{%u}:rings", shard);
-    snprintf(books, sizeof books, "tally:{%u}:books", shard);
+    char rings[KEY_BYTES], books[KEY_BYTES], ring[17];
+    key_of(rings, shard, "rings");
+    key_of(books, shard, "books");
     snprintf(ring, sizeof ring, "%016" PRIx64, ring_id);
     const char *argv[] = {"EVAL", (const char *)fold_lua, "2", rings, books, ring};
     const size_t bytes[] = {4,           (size_t)fold_lua_bytes, 1, strlen(rings), strlen(books),
                             strlen(ring)};
-    ledger->folds[shard]++;
-    if (session_send(ledger->config.session, on_folded, ledger, 6, argv, bytes) != 0)
-        ledger->swept = false;
+    struct question *question = question_new(ledger, shard, 0);
+    ledger->shard[shard].folds++;
+    if (question != NULL &&
+        session_send(ledger->config.session, shard, on_folded, question, 6, argv, bytes) == 0)
+        return;
+    free(question);
+    ledger->shard[shard].swept = false;
 }
 
 static bool is_gone(const struct question *question, const redisReply *ring,
@@ -84,7 +111,8 @@ static bool is_gone(const struct question *question, const redisReply *ring,
 static bool is_current(const struct question *question)
 {
     const struct ledger *ledger = question->ledger;
-    return question->folds == ledger->folds[question->shard] &&
+    return question->folds == ledger->shard[question->shard].folds &&
+           question->generation == generation_of(ledger, question->shard) &&
            ledger->config.complete(ledger->config.user);
 }
 
@@ -100,46 +128,47 @@ static void on_rings(void *user, const redisReply *reply)
 {
     struct question *question = user;
     struct ledger *ledger = question->ledger;
-    ledger->awaited--;
-    bool good = reply != NULL && reply->type == REDIS_REPLY_ARRAY && is_current(question);
-    if (!good)
-        ledger->again = true;
-    if (ledger->awaited == 0)
-        ledger->swept = !ledger->again;
-    if (good)
+    ledger->shard[question->shard].awaited = false;
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && is_current(question)) {
+        ledger->shard[question->shard].swept = true;
+        ledger->shard[question->shard].generation = question->generation;
         fold_gone(question, reply);
+    }
     free(question);
 }
 
 static void ledger_ask(struct ledger *ledger, unsigned shard, uint64_t edge_id)
 {
-    char key[32];
-    struct question *question = malloc(sizeof *question);
-    if (question == NULL) {
-        ledger->again = true;
+    char key[KEY_BYTES];
+    struct question *question = question_new(ledger, shard, edge_id);
+    if (question == NULL)
         return;
-    }
-    *question = (struct question){ledger, shard, edge_id, ledger->folds[shard]};
-    snprintf(key, sizeof key, "tally:{%u}:rings", shard);
+    key_of(key, shard, "rings");
     const char *argv[] = {"HGETALL", key};
     const size_t bytes[] = {7, strlen(key)};
-    if (session_send(ledger->config.session, on_rings, question, 2, argv, bytes) == 0) {
-        ledger->awaited++;
-        return;
-    }
-    ledger->again = true;
-    free(question);
+    ledger->shard[shard].awaited =
+        session_send(ledger->config.session, shard, on_rings, question, 2, argv, bytes) == 0;
+    if (!ledger->shard[shard].awaited)
+        free(question);
+}
+
+static bool is_due(const struct ledger *ledger, unsigned shard, uint64_t now_ms)
+{
+    if (ledger->shard[shard].awaited ||
+        (ledger->shard[shard].swept &&
+         ledger->shard[shard].generation == generation_of(ledger, shard)))
+        return false;
+    return (!ledger->shard[shard].asked || now_ms - ledger->shard[shard].asked_ms >= AGAIN_MS) &&
+           session_ready(ledger->config.session, shard);
 }
 
 void ledger_sweep(struct ledger *ledger, unsigned shards, uint64_t edge_id, uint64_t now_ms)
 {
-    if (ledger->swept || ledger->awaited > 0 ||
-        (ledger->asked && now_ms - ledger->asked_ms < AGAIN_MS) ||
-        !session_ready(ledger->config.session) || !ledger->config.complete(ledger->config.user))
-        return;
-    ledger->asked = true;
-    ledger->asked_ms = now_ms;
-    ledger->again = false;
-    for (unsigned i = 0; i < shards; i++)
+    for (unsigned i = 0; i < shards; i++) {
+        if (!is_due(ledger, i, now_ms) || !ledger->config.complete(ledger->config.user))
+            continue;
+        ledger->shard[i].asked = true;
+        ledger->shard[i].asked_ms = now_ms;
         ledger_ask(ledger, i, edge_id);
+    }
 }

@@ -2,6 +2,7 @@
  * each answer. */
 #include "pipeline.h"
 
+#include "flight.h"
 #include "register_call.h"
 #include "release.h"
 
@@ -16,17 +17,7 @@
 #define RECORD_COMMON_BYTES 64 /* of an article of up to 24 bytes, without a receipt */
 #define HELD_SHARE 4           /* waiting receipts hold back at most 1/4 of the ring */
 #define GATHER_MS 8            /* from call to call, unless a whole batch waits: see worth_a_call */
-
-struct flight {
-    struct pipeline *pipeline;
-    struct batch *batch;
-    struct flight *next; /* in the pool */
-};
-
-struct pipeline_pool {
-    size_t batch_records;
-    struct flight *free;
-};
+#define LATE_MS 20
 
 struct pipeline {
     struct pipeline_shared shared;
@@ -34,60 +25,11 @@ struct pipeline {
     struct apply apply;
     struct release release;
     bool asking;
-    uint64_t reconnects; /* of the session, at the last resync */
+    uint64_t generation; /* of the shard, at the last resync */
     uint64_t sent_ms;    /* when the last batch was */
     unsigned number;     /* of the shard */
     struct register_call call;
 };
-
-/* --- the pool --- */
-
-struct pipeline_pool *pipeline_pool_new(size_t batch_records)
-{
-    struct pipeline_pool *pool = calloc(1, sizeof *pool);
-    if (pool != NULL)
-        pool->batch_records = batch_records;
-    return pool;
-}
-
-void pipeline_pool_free(struct pipeline_pool *pool)
-{
-    if (pool == NULL)
-        return;
-    while (pool->free != NULL) {
-        struct flight *flight = pool->free;
-        pool->free = flight->next;
-        batch_free(flight->batch);
-        free(flight);
-    }
-    free(pool);
-}
-
-static struct flight *flight_new(struct pipeline *pipeline)
-{
-    struct pipeline_pool *pool = pipeline->shared.pool;
-    struct flight *flight = pool->free;
-    if (flight != NULL) {
-        pool->free = flight->next;
-    } else {
-        flight = calloc(1, sizeof *flight);
-        if (flight == NULL)
-            return NULL;
-        flight->batch = batch_new(pool->batch_records, REGISTER_CALL_FIXED);
-        if (flight->batch == NULL) {
-            free(flight);
-            return NULL;
-        }
-    }
-    flight->pipeline = pipeline;
-    return flight;
-}
-
-static void flight_done(struct pipeline_pool *pool, struct flight *flight)
-{
-    flight->next = pool->free;
-    pool->free = flight;
-}
 
 /* --- a pipeline --- */
 
@@ -130,20 +72,40 @@ bool pipeline_idle(const struct pipeline *pipeline)
     return pipeline->apply.in_flight == 0 && !pipeline->asking;
 }
 
+/* The generation in which the shard's position is known, and no other. */
+static bool is_current(const struct pipeline *pipeline, uint64_t generation)
+{
+    return generation == session_generation(pipeline->shared.session, pipeline->number);
+}
+
+static bool pipeline_ready(const struct pipeline *pipeline)
+{
+    return session_ready(pipeline->shared.session, pipeline->number);
+}
+
 bool pipeline_has_more(const struct pipeline *pipeline)
 {
-    return pipeline->apply.state == APPLY_GOING && source_backlog_bytes(pipeline->source) > 0;
+    return pipeline->apply.state == APPLY_GOING && source_backlog_bytes(pipeline->source) > 0 &&
+           pipeline_ready(pipeline);
+}
+
+bool pipeline_late(const struct pipeline *pipeline, uint64_t now_ms)
+{
+    return pipeline->apply.in_flight > 0 && now_ms - pipeline->sent_ms >= LATE_MS;
 }
 
 uint64_t pipeline_paused_ms(const struct pipeline *pipeline)
 {
-    return apply_paused_ms(&pipeline->apply, clock_monotonic_ms());
+    return pipeline_ready(pipeline) ? apply_paused_ms(&pipeline->apply, clock_monotonic_ms())
+                                    : UINT64_MAX;
 }
 
 bool pipeline_drained(const struct pipeline *pipeline)
 {
     return pipeline->apply.state == APPLY_GOING && pipeline->apply.in_flight == 0 &&
-           source_ring(pipeline->source).old && source_backlog_bytes(pipeline->source) == 0;
+           source_ring(pipeline->source).old && source_backlog_bytes(pipeline->source) == 0 &&
+           is_current(pipeline, pipeline->generation) &&
+           (!session_replicates(pipeline->shared.session) || release_empty(&pipeline->release));
 }
 
 static void give_up(struct pipeline *pipeline, const char *why)
@@ -194,9 +156,19 @@ static void go_on(struct pipeline *pipeline, const struct apply_position *stored
     if (start !=
         ring.acknowledged) /* records that waited for receipts are taken again, or were skipped */
         release_begin(&pipeline->release, start);
+    release_moment(&pipeline->release,
+                   session_moment(pipeline->shared.session, pipeline->number));
     apply_resume(&pipeline->apply, stored->point, start, ring.end);
     if (source_backlog_bytes(pipeline->source) == 0)
         apply_caught_up(&pipeline->apply);
+}
+
+/* Why a shard applies nothing: its keys are on their way to another node, or its data is another
+ * store's, which may be so for all shards. */
+static void note_refusal(struct pipeline *pipeline, const char *why)
+{
+    if (!session_moving(pipeline->shared.session, why) && strncmp(why, "store: ", 7) == 0)
+        session_look(pipeline->shared.session);
 }
 
 static void on_position(void *user, const redisReply *answer)
@@ -205,15 +177,19 @@ static void on_position(void *user, const redisReply *answer)
     struct apply_position stored;
     const char *why = NULL;
     pipeline->asking = false;
+    if (!is_current(pipeline, pipeline->generation))
+        answer = NULL; /* of a former owner */
     if (answer != NULL)
         why = register_call_read_position(&stored, answer);
+    if (why != NULL)
+        note_refusal(pipeline, why);
     if (why == NULL && answer != NULL && source_scan(pipeline->source) != 0)
         why = "no memory to scan an old ring";
     if (answer == NULL || why != NULL) {
         apply_ask_failed(&pipeline->apply, why, clock_monotonic_ms());
         return;
     }
-    pipeline->shared.adopt[pipeline->number] = false;
+    session_adopted(pipeline->shared.session, pipeline->number);
     go_on(pipeline, &stored);
 }
 
@@ -222,9 +198,9 @@ static void ask_position(struct pipeline *pipeline)
     const char *argv[REGISTER_CALL_POSITION];
     size_t bytes[REGISTER_CALL_POSITION];
     register_call_ask(&pipeline->call, session_store(pipeline->shared.session)->id,
-                      pipeline->shared.adopt[pipeline->number], argv, bytes);
-    if (session_send(pipeline->shared.session, on_position, pipeline, REGISTER_CALL_POSITION, argv,
-                     bytes) != 0)
+                      session_adopts(pipeline->shared.session, pipeline->number), argv, bytes);
+    if (session_send(pipeline->shared.session, pipeline->number, on_position, pipeline,
+                     REGISTER_CALL_POSITION, argv, bytes) != 0)
         return;
     pipeline->asking = true;
     apply_asking(&pipeline->apply);
@@ -304,8 +280,12 @@ static void release_sent(struct pipeline *pipeline)
 {
     struct batch_point point;
     uint64_t held_max_bytes = source_identity(pipeline->source)->capacity_bytes / HELD_SHARE;
-    if (release_next(&pipeline->release, receipt_gone(pipeline->shared.receipts), held_max_bytes,
-                     &point))
+    const struct session *session = pipeline->shared.session;
+    uint64_t replicated = session_replicates(session)
+                              ? session_replicated(session, pipeline->number)
+                              : UINT64_MAX;
+    if (release_next(&pipeline->release, receipt_gone(pipeline->shared.receipts), replicated,
+                     held_max_bytes, &point))
         source_release(pipeline->source, point);
 }
 
@@ -313,7 +293,8 @@ static void release_sent(struct pipeline *pipeline)
 static void acknowledge_batch(struct pipeline *pipeline, struct batch_point end)
 {
     source_acknowledged(pipeline->source, end);
-    release_add(&pipeline->release, end, receipt_given(pipeline->shared.receipts));
+    release_add(&pipeline->release, end, receipt_given(pipeline->shared.receipts),
+                session_moment(pipeline->shared.session, pipeline->number));
     release_sent(pipeline);
 }
 
@@ -323,19 +304,24 @@ static void on_batch(void *user, const redisReply *answer)
     struct pipeline *pipeline = flight->pipeline;
     const struct batch_range *range = batch_range(flight->batch);
     struct register_call_reply reply;
-    register_call_read(&reply, answer);
+    /* What a former owner has applied may be lost, whatever it answers. */
+    register_call_read(&reply, is_current(pipeline, flight->generation) ? answer : NULL);
     if (reply.answer == APPLY_OK) {
         count_applied(pipeline, range, &reply);
         give_receipts(pipeline, flight->batch, &reply);
     } else if (pipeline->apply.state == APPLY_GOING) {
         say_failure(pipeline, flight->batch, &reply);
-        if (reply.answer == APPLY_ELSEWHERE || reply.answer == APPLY_NO_SCRIPT)
+        if (reply.answer == APPLY_ELSEWHERE)
             session_look(pipeline->shared.session);
+        else if (reply.answer == APPLY_NO_SCRIPT)
+            session_forgot(pipeline->shared.session, pipeline->number);
+        else if (reply.answer == APPLY_WAIT)
+            note_refusal(pipeline, reply.why);
     }
     apply_answered(&pipeline->apply, reply.answer, range, reply.why, clock_monotonic_ms());
     if (reply.answer == APPLY_OK && pipeline->apply.acknowledged == range->end.position)
         acknowledge_batch(pipeline, range->end);
-    flight_done(pipeline->shared.pool, flight);
+    flight_give(pipeline->shared.pool, flight);
 }
 
 /* --- batches --- */
@@ -424,7 +410,7 @@ static int send_batch(struct pipeline *pipeline, struct flight *flight)
     struct session *session = pipeline->shared.session;
     const struct batch_range *range = batch_range(flight->batch);
     const struct register_call_terms terms = {
-        .script = session_script(session),
+        .script = session_script(session, pipeline->number),
         .store = session_store(session)->id,
         .split = session_store(session)->split,
         .renew = apply_renews(&pipeline->apply, range),
@@ -434,7 +420,9 @@ static int send_batch(struct pipeline *pipeline, struct flight *flight)
     mark_ring(pipeline);
     apply_sent(&pipeline->apply, range);
     pipeline->sent_ms = clock_monotonic_ms();
-    if (session_send(session, on_batch, flight, arguments.n, arguments.argv, arguments.bytes) == 0)
+    flight->generation = pipeline->generation;
+    if (session_send(session, pipeline->number, on_batch, flight, arguments.n, arguments.argv,
+                     arguments.bytes) == 0)
         return 0;
     apply_answered(&pipeline->apply, APPLY_NO_ANSWER, range, NULL, clock_monotonic_ms());
     return -1;
@@ -460,12 +448,12 @@ bool pipeline_gathers(const struct pipeline *pipeline)
 
 void pipeline_pump(struct pipeline *pipeline)
 {
-    if (!session_ready(pipeline->shared.session))
+    if (!pipeline_ready(pipeline))
         return;
-    /* A Redis that comes back may have lost what it had applied last, and there may never be
-     * another reaction in this ring to reveal it. */
-    if (pipeline->reconnects != session_reconnects(pipeline->shared.session)) {
-        pipeline->reconnects = session_reconnects(pipeline->shared.session);
+    /* A Redis that comes back, or another server in its place, may have lost what was applied last,
+     * and there may never be another reaction in this ring to reveal it. */
+    if (!is_current(pipeline, pipeline->generation)) {
+        pipeline->generation = session_generation(pipeline->shared.session, pipeline->number);
         apply_resync(&pipeline->apply);
     }
     if (apply_asks(&pipeline->apply, clock_monotonic_ms())) {
@@ -477,13 +465,13 @@ void pipeline_pump(struct pipeline *pipeline)
         release_sent(pipeline);
     while (apply_sends(&pipeline->apply, pipeline->shared.in_flight_max) &&
            worth_a_call(pipeline)) {
-        struct flight *flight = flight_new(pipeline);
+        struct flight *flight = flight_take(pipeline->shared.pool, pipeline);
         if (flight == NULL) {
             apply_hold(&pipeline->apply, "no memory", clock_monotonic_ms());
             return;
         }
         if (!fill_batch(pipeline, flight->batch) || send_batch(pipeline, flight) != 0) {
-            flight_done(pipeline->shared.pool, flight);
+            flight_give(pipeline->shared.pool, flight);
             return;
         }
     }

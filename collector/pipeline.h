@@ -23,13 +23,8 @@ struct pipeline_shared {
     struct status_counts *counts;
     size_t batch_records;
     unsigned in_flight_max;
-    bool *adopt; /* by shard: to be adopted with the next answer to the position's question */
-    struct pipeline_pool *pool;
+    struct flight_pool *pool;
 };
-
-/* Batches, reused. NULL on no memory. */
-struct pipeline_pool *pipeline_pool_new(size_t batch_records);
-void pipeline_pool_free(struct pipeline_pool *pool);
 
 struct pipeline;
 
@@ -45,18 +40,21 @@ const char *pipeline_held(const struct pipeline *pipeline); /* why nothing is ap
 /* Nothing of this pipeline is under way. */
 bool pipeline_idle(const struct pipeline *pipeline);
 
+/* A batch was sent this long ago and is not answered: its node may be hanging. */
+bool pipeline_late(const struct pipeline *pipeline, uint64_t now_ms);
+
 /* In how many ms to pump the pipeline again because an audit has paused its shard; UINT64_MAX if it
- * is not paused. */
+ * is not paused, or the shard is not ready. */
 uint64_t pipeline_paused_ms(const struct pipeline *pipeline);
 
-/* An old ring: all of it was applied. */
+/* An old ring: all of it was applied, and a replica has it where that is asked for. */
 bool pipeline_drained(const struct pipeline *pipeline);
 
-/* Does whatever is possible now: asks for the position, or sends batches. Call only while the
- * session is ready. */
+/* Does whatever is possible now: asks for the position, or sends batches. Does nothing while the
+ * shard is not ready. */
 void pipeline_pump(struct pipeline *pipeline);
 
-/* Whether there is something to take. */
+/* Whether there is something to take, and its shard is ready. */
 bool pipeline_has_more(const struct pipeline *pipeline);
 
 /* Whether records are waiting, for a few ms at most, to be sent together with more. */

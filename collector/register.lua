@@ -1,7 +1,7 @@
 -- Applies one batch of one ring: registers, totals, versions, changed set and position move together or not at all
 -- (FORMATS.md 5).
 --
--- KEYS  heads, changed, meta, rings of one shard, tally:store
+-- KEYS  heads, changed, meta, rings of one shard
 -- ARGV  1 ring id; 2 the position where the batch starts, 8 bytes; 3 the position and sequence after it, 16 bytes;
 --       4 records quarantined in it; 5 records lost before or in it; 6 edge id, 8 bytes; 7 voters a bucket; 8 shard;
 --       9 '1': these records may have been applied before, shown, and lost since. Their articles get new versions even if no
@@ -11,7 +11,7 @@
 --       {'at', stored position}  the stored position differs from the batch's: nothing was done
 --       {'ok', new, changed, repeated, superseded, split}  superseded: for each vote that lost, u16 index in the batch and u8
 --                                kind id that holds; split: the error that prevented a split, or ''
---       {'store', why}           the shard belongs to another store (shard_store.lua): nothing was done
+--       {'store', why}           the shard belongs to another store, or names none (shard_store.lua): nothing was done
 --       {'paused', ms}           the shard's totals are being counted (FORMATS.md 5.3), for this long at most: nothing was done
 --       {'error', what, article} stopped: the heads include what was done, but the position has not moved, so that a repeat is
 --                                harmless. article: 1 for the first, 0 if the error is in the shard's own keys
@@ -54,8 +54,7 @@ end
 if meta.err or type(changed_members) == 'table' then
     return {'error', meta.err or changed_members.err, 0}
 end
-local store = meta[4]
-local refusal = store_refusal(store, ARGV[10], rings_key, KEYS[5])
+local refusal = store_refusal(meta[4], ARGV[10])
 if refusal then
     return {'store', refusal}
 end
@@ -301,9 +300,6 @@ for a = 1, articles do
     end
 end
 
-if not store and (head_items > 0 or not failure) then
-    call('HSET', meta_key, 'store', ARGV[10])
-end
 if head_items > 0 then
     in_chunks('HSET', heads_key, head_list)
     call('HSET', meta_key, 'version', format('%.0f', last_version), 'articles', format('%d', last_number))
@@ -319,7 +315,7 @@ if not failure then
          ARGV[3] .. pack('<I8I8', quarantined + tonumber(ARGV[4]), lost + tonumber(ARGV[5])) .. ARGV[6])
 end
 if changed_items > 0 then
-    try('PUBLISH', 'tally:changed', ARGV[8]) -- a hint: a failure here is harmless
+    try('SPUBLISH', changed_key, ARGV[8]) -- a hint, on the channel of the same name: a failure here is harmless
 end
 if failure then
     return {'error', failure, failed_article}

@@ -2,8 +2,6 @@
  * that knows their order. */
 #include "register_call.h"
 
-#include "store.h"
-
 #include "core/bytes.h"
 
 #include <inttypes.h>
@@ -20,9 +18,8 @@ void register_call_init(struct register_call *call, const struct ring_identity *
 {
     static const char *const names[] = {"heads", "changed", "meta", "rings"};
     memset(call, 0, sizeof *call);
-    for (int i = 0; i < REGISTER_CALL_KEYS - 1; i++)
-        snprintf(call->key[i], sizeof call->key[i], "tally:{%u}:%s", identity->shard, names[i]);
-    snprintf(call->key[REGISTER_CALL_KEYS - 1], sizeof call->key[0], STORE_KEY);
+    for (int i = 0; i < REGISTER_CALL_KEYS; i++)
+        key_of(call->key[i], identity->shard, names[i]);
     snprintf(call->shard, sizeof call->shard, "%u", identity->shard);
     snprintf(call->ring, sizeof call->ring, "%016" PRIx64, identity->ring_id);
     bytes_put_u64(call->edge, identity->edge_id);
@@ -45,12 +42,11 @@ void register_call_pack(struct register_call *call, const struct batch_range *ra
     } fixed[REGISTER_CALL_FIXED] = {
         {"EVALSHA", 7},
         {terms->script, strlen(terms->script)},
-        {"5", 1},
+        {"4", 1},
         {call->key[0], strlen(call->key[0])},
         {call->key[1], strlen(call->key[1])},
         {call->key[2], strlen(call->key[2])},
         {call->key[3], strlen(call->key[3])},
-        {call->key[4], strlen(call->key[4])},
         {call->ring, strlen(call->ring)},
         {call->from, sizeof call->from},
         {call->to, sizeof call->to},
@@ -153,10 +149,9 @@ void register_call_ask(struct register_call *call, uint64_t store, bool adopt,
     snprintf(call->store, sizeof call->store, "%016" PRIx64, store);
     const char *words[REGISTER_CALL_POSITION] = {"EVAL",
                                                  (const char *)position_lua,
-                                                 "3",
+                                                 "2",
                                                  call->key[2],
                                                  call->key[3],
-                                                 call->key[4],
                                                  call->ring,
                                                  call->store,
                                                  adopt ? "adopt" : ""};

@@ -5,6 +5,7 @@
 
 #include "apply.h"
 #include "batch.h"
+#include "key.h"
 #include "spool/ring.h"
 
 #include <hiredis/hiredis.h>
@@ -12,14 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REGISTER_CALL_KEYS 5
+#define REGISTER_CALL_KEYS 4
 /* EVALSHA, the script, the number of keys, the keys, and the arguments that every call has. */
 #define REGISTER_CALL_FIXED (3 + REGISTER_CALL_KEYS + 10)
-#define REGISTER_CALL_POSITION (3 + 3 + 3) /* arguments of position.lua's call */
+#define REGISTER_CALL_POSITION (3 + 2 + 3) /* arguments of position.lua's call */
 
 /* One ring's calls: what is the same in all of them, and room for what changes. */
 struct register_call {
-    char key[REGISTER_CALL_KEYS][32];
+    char key[REGISTER_CALL_KEYS][KEY_BYTES];
     char ring[17], shard[12];
     unsigned char edge[8];
     unsigned char from[8], to[16];

@@ -1,6 +1,7 @@
 /* Finds, opens, follows, drains and deletes the files of rings; the pipelines do the rest. */
 #include "rings.h"
 
+#include "flight.h"
 #include "ledger.h"
 
 #include "core/error.h"
@@ -36,7 +37,6 @@ struct rings {
     struct ledger *ledger;
     unsigned shards;
     struct pipeline *pipeline[SPOOL_SHARDS_MAX]; /* current rings; NULL none */
-    bool adopt[SPOOL_SHARDS_MAX];                /* see pipeline.h */
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
@@ -282,7 +282,7 @@ static void pump_old(struct rings *rings, int i)
 {
     struct old *old = &rings->old[i];
     pipeline_pump(old->pipeline);
-    if (!session_ready(rings->shared.session))
+    if (!session_ready(rings->shared.session, old->file.shard))
         return;
     if (!pipeline_drained(old->pipeline))
         old->drained_ms = 0;
@@ -343,6 +343,14 @@ bool rings_gather(const struct rings *rings)
     return false;
 }
 
+bool rings_late(const struct rings *rings, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < pipelines(rings); i++)
+        if (pipeline_at(rings, i) != NULL && pipeline_late(pipeline_at(rings, i), now_ms))
+            return true;
+    return false;
+}
+
 uint64_t rings_paused_ms(const struct rings *rings)
 {
     uint64_t first = UINT64_MAX;
@@ -362,12 +370,6 @@ void rings_describe(const struct rings *rings, struct store_rings *out)
         const struct source *source = pipeline_source(pipeline_at(rings, i));
         store_rings_add(out, source_identity(source), ring_store_id(source_memory(source)));
     }
-}
-
-void rings_adopt(struct rings *rings)
-{
-    for (unsigned i = 0; i < rings->shards; i++)
-        rings->adopt[i] = true;
 }
 
 void rings_accept(struct rings *rings, uint64_t store_id, bool adopted)
@@ -451,8 +453,7 @@ struct rings *rings_new(const struct pipeline_shared *shared)
     };
     rings->shared = *shared;
     rings->shared.spool = NULL;
-    rings->shared.adopt = rings->adopt;
-    rings->shared.pool = pipeline_pool_new(shared->batch_records);
+    rings->shared.pool = flight_pool_new(shared->batch_records);
     rings->ledger = ledger_new(&ledger);
     if (rings->shared.pool == NULL || rings->ledger == NULL) {
         rings_free(rings);
@@ -477,6 +478,6 @@ void rings_free(struct rings *rings)
         pipeline_free(rings->pipeline[i]);
     while (rings->olds > 0)
         close_old(rings, rings->olds - 1);
-    pipeline_pool_free(rings->shared.pool);
+    flight_pool_free(rings->shared.pool);
     free(rings);
 }

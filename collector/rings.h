@@ -14,8 +14,8 @@
 
 struct rings;
 
-/* `shared` is copied; what it points to must outlive the rings. Its `spool`, `pool` and
- * `adopt` are set here. NULL on no memory. */
+/* `shared` is copied; what it points to must outlive the rings. Its `spool` and `pool`
+ * are set here. NULL on no memory. */
 struct rings *rings_new(const struct pipeline_shared *shared);
 
 /* Call after the session has ended: its end calls back what is under way. NULL is fine. */
@@ -36,6 +36,9 @@ bool rings_idle(const struct rings *rings);
 bool rings_have_more(const struct rings *rings);
 bool rings_gather(const struct rings *rings);
 
+/* Whether an answer is late (pipeline_late). */
+bool rings_late(const struct rings *rings, uint64_t now_ms);
+
 /* In how many ms the first pipeline that an audit has paused wants to be pumped; UINT64_MAX if none
  * is paused. */
 uint64_t rings_paused_ms(const struct rings *rings);
@@ -46,10 +49,6 @@ void rings_describe(const struct rings *rings, struct store_rings *out);
 /* The store is accepted. Once one ring has applied to it, or it was adopted, all rings belong to
  * it. A ring that has applied nothing yet must not make the edge forget its store. */
 void rings_accept(struct rings *rings, uint64_t store_id, bool adopted);
-
-/* The store was accepted with --adopt: its shards are adopted, too, whatever store their data
- * belongs to, each with the next answer about its position. */
-void rings_adopt(struct rings *rings);
 
 /* The first reason why a ring applies nothing, or "". */
 void rings_reason(const struct rings *rings, char *reason, size_t bytes);

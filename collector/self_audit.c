@@ -2,6 +2,8 @@
  */
 #include "self_audit.h"
 
+#include "key.h"
+
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
@@ -30,6 +32,7 @@ struct self_audit {
     struct audit_count count;
     enum phase phase;
     uint32_t shard, empty; /* empty: shards without articles, seen in a row */
+    uint64_t generation;   /* of the shard, when the article was picked */
     unsigned tries;
     bool paused;
     bool suspect; /* differences were found and must be confirmed */
@@ -96,12 +99,15 @@ static void self_audit_note(struct self_audit *audit, const struct audit_differe
 
 /* --- calls --- */
 
+/* What was counted before the shard came to another server says nothing about what is there. */
 static int self_audit_ask(struct self_audit *audit, redis_link_cb *fn, enum phase phase, int argc,
                           const char **argv, const size_t *bytes)
 {
+    const bool same =
+        audit->generation == session_generation(audit->config.session, audit->shard);
     audit->phase = phase;
-    if (session_ready(audit->config.session) &&
-        session_send(audit->config.session, fn, audit, argc, argv, bytes) == 0)
+    if (same && session_ready(audit->config.session, audit->shard) &&
+        session_send(audit->config.session, audit->shard, fn, audit, argc, argv, bytes) == 0)
         return 0;
     audit->phase = IDLE;
     return -1;
@@ -221,6 +227,8 @@ static void self_audit_disturbed(struct self_audit *audit)
 static void on_count(void *user, const redisReply *answer)
 {
     struct self_audit *audit = user;
+    if (audit->generation != session_generation(audit->config.session, audit->shard))
+        answer = NULL; /* of a former owner */
     enum audit_count_step step = audit_count_answer(&audit->count, answer);
     switch (step) {
     case AUDIT_COUNT_MORE:
@@ -265,7 +273,7 @@ static void on_picked(void *user, const redisReply *reply)
     struct self_audit *audit = user;
     uint32_t shards = session_store(audit->config.session)->shards;
     audit->phase = IDLE;
-    if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR || shards == 0)
         return;
     if (reply->type == REDIS_REPLY_STRING && article_valid(reply->str, (size_t)reply->len)) {
         audit_count_begin(&audit->count, reply->str, (size_t)reply->len, audit->shard, SLICE);
@@ -279,8 +287,9 @@ static void on_picked(void *user, const redisReply *reply)
 
 static void self_audit_pick(struct self_audit *audit)
 {
-    char key[AUDIT_COUNT_KEY_BYTES];
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:heads", audit->shard);
+    char key[KEY_BYTES];
+    key_of(key, audit->shard, "heads");
+    audit->generation = session_generation(audit->config.session, audit->shard);
     const char *argv[] = {"HRANDFIELD", key};
     const size_t bytes[] = {10, strlen(key)};
     (void)self_audit_ask(audit, on_picked, PICKING, 2, argv, bytes);
@@ -291,10 +300,11 @@ static void on_next(evutil_socket_t fd, short what, void *user)
     struct self_audit *audit = user;
     (void)fd;
     (void)what;
-    if (audit->phase != IDLE || !session_ready(audit->config.session))
+    uint32_t shards = session_store(audit->config.session)->shards;
+    if (audit->phase != IDLE || shards == 0)
         return;
     audit->paused = audit->suspect = false;
-    audit->shard = randombytes_uniform(session_store(audit->config.session)->shards);
+    audit->shard = randombytes_uniform(shards);
     audit->empty = 0;
     self_audit_pick(audit);
 }

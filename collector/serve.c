@@ -50,7 +50,8 @@ struct serve {
     bool stopping;
     uint64_t stop_ms, second_ms;
     int64_t clock_skew_ms;
-    bool clock_bad;
+    bool clock_bad;      /* as the plugin sees it */
+    unsigned clocks_off; /* servers whose clock is not ours */
     bool joined; /* a store has accepted this edge, now or before */
     struct status_counts counts;
     bool ready; /* as last reported */
@@ -72,14 +73,14 @@ static void on_ready(void *user, bool adopted)
     if (!serve->ready)
         event_active(serve->tick, EV_TIMEOUT, 0);
     rings_accept(serve->rings, session_store(serve->session)->id, adopted);
-    if (session_adopts(serve->session))
-        rings_adopt(serve->rings);
 }
 
-static void on_clock(void *user, int64_t skew_ms, bool bad)
+static void on_clock(void *user, int64_t skew_ms, unsigned off, unsigned servers)
 {
     struct serve *serve = user;
+    bool bad = 2 * off >= servers; /* then it is ours, not one server's */
     serve->clock_skew_ms = skew_ms;
+    serve->clocks_off = off;
     if (serve->spool == NULL)
         return;
     if (bad != serve->clock_bad)
@@ -93,6 +94,19 @@ static void on_clock(void *user, int64_t skew_ms, bool bad)
 
 /* --- the status --- */
 
+static unsigned shards_of(const struct serve *serve)
+{
+    return serve->spool != NULL ? spool_shards(serve->spool) : 0;
+}
+
+static unsigned shards_ready(const struct serve *serve)
+{
+    unsigned ready = 0;
+    for (unsigned i = 0; i < shards_of(serve); i++)
+        ready += session_ready(serve->session, i);
+    return ready;
+}
+
 /* The first missing condition, or "". */
 static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
 {
@@ -102,20 +116,18 @@ static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
                  serve->spool_why[0] != '\0' ? serve->spool_why : "spool: not open yet");
     else if (!spool_consumer_has_producer(serve->spool))
         snprintf(reason, STATUS_REASON_BYTES, "broker: away, nobody writes the spool");
-    else if (!session_up(serve->session))
-        snprintf(reason, STATUS_REASON_BYTES, "redis: away: %s", session_why(serve->session));
-    else if (!session_ready(serve->session) && session_why(serve->session)[0] != '\0')
+    else if (session_why(serve->session)[0] != '\0')
         snprintf(reason, STATUS_REASON_BYTES, "%s", session_why(serve->session));
-    else if (session_full(serve->session))
-        snprintf(reason, STATUS_REASON_BYTES, STATUS_FULL);
-    else if (serve->clock_bad)
+    else
+        session_reason(serve->session, shards_of(serve), reason);
+    if (reason[0] == '\0' && (serve->clock_bad || serve->clocks_off > 0))
         snprintf(reason, STATUS_REASON_BYTES, "clock: %" PRId64 " ms from Redis's",
                  serve->clock_skew_ms);
     if (reason[0] == '\0')
         rings_reason(serve->rings, reason, STATUS_REASON_BYTES);
     /* A repeated look under way is not a reason; a first one is, because it has not succeeded yet.
      */
-    if (reason[0] == '\0' && !session_ready(serve->session) && !serve->ready)
+    if (reason[0] == '\0' && !serve->ready && shards_ready(serve) < shards_of(serve))
         snprintf(reason, STATUS_REASON_BYTES, "redis: being looked at");
 }
 
@@ -147,8 +159,9 @@ static void fill_status(struct serve *serve, struct status *status)
     memcpy(status->reason, serve->reason, sizeof status->reason);
     find_refusal(serve, status->refuses);
     status->at_ms = clock_unix_ms();
-    status->redis = session_up(serve->session);
-    if (session_ready(serve->session))
+    status->redis = session_up(serve->session, shards_of(serve));
+    status->redis_away = session_away(serve->session, shards_of(serve));
+    if (shards_ready(serve) > 0)
         status->store = session_store(serve->session)->id;
     status->clock_skew_ms = serve->clock_skew_ms;
     status->counts = serve->counts;
@@ -303,7 +316,7 @@ static void arm_resume(struct serve *serve, bool gathering)
     /* The end of a pause cannot be checked while Redis is away, so do not spin. */
     if (first == 0)
         first = 1;
-    if (first != UINT64_MAX && session_ready(serve->session))
+    if (first != UINT64_MAX)
         events_arm(serve->resume, first);
 }
 
@@ -313,7 +326,7 @@ static void arm_resume(struct serve *serve, bool gathering)
 static bool lie_down(struct serve *serve)
 {
     const struct timespec nap = {.tv_nsec = NAP_NS};
-    bool serving = serve->spool != NULL && !serve->stopping && session_ready(serve->session);
+    bool serving = !serve->stopping && shards_ready(serve) > 0;
     for (int i = 0; serving && i < NAPS; i++) {
         nanosleep(&nap, NULL);
         if (rings_have_more(serve->rings))
@@ -333,7 +346,10 @@ bool serve_works(struct serve *serve)
      * timer that was not armed. */
     bool gathering = rings_gather(serve->rings);
     arm_resume(serve, gathering);
-    return session_awaited(serve->session) > 0 || gathering || lie_down(serve);
+    /* An answer comes soon and wakes the loop. If it is late, reactions of other shards have to. */
+    bool soon = session_awaited(serve->session) > 0 &&
+                !rings_late(serve->rings, clock_monotonic_ms());
+    return soon || gathering || lie_down(serve);
 }
 
 void serve_waited(struct serve *serve)
@@ -417,7 +433,7 @@ static int open_store(struct serve *serve, const char *redis_password)
                  .port = (int)settings->links.redis_port,
                  .password = redis_password},
         .adopt = settings->adopt,
-        .volatile_redis = settings->volatile_redis,
+        .durability = settings->durability_level,
         .rings = on_judge,
         .on_ready = on_ready,
         .on_clock = on_clock,

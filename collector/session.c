@@ -1,6 +1,12 @@
-/* Looks at Redis every second, judges what it finds, and sends the other parts' commands. */
+/* Reads tally:store every second, judges what it finds, and knows for each shard whether it is
+ * ready. */
 #include "session.h"
 
+#include "claim.h"
+#include "key.h"
+#include "servers.h"
+
+#include "core/error.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 
@@ -9,103 +15,176 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LOOK_MS 1000
-#define LOOK_DEEP 10 /* every n-th look includes the configuration */
-#define CLOCK_MAX_MS 2000
-#define SHA_DIGITS 40
+#define REPLICA_WAIT_MS "1000"
 
-extern const unsigned char register_lua[], store_lua[];
-extern const unsigned long register_lua_bytes, store_lua_bytes;
+extern const unsigned char store_lua[];
+extern const unsigned long store_lua_bytes;
+
+enum script { MAKE, KEEP, PLACED };
 
 struct session {
     struct session_config config;
-    struct redis_link *link;
-    uint64_t reconnects;
+    struct redis_nodes *nodes;
+    struct servers *servers;
+    struct claim *claim;
 
-    bool ready;
-    bool full; /* as of the last look */
+    bool accepted;
     bool adopt;
-    struct store store;
-    uint64_t said_id; /* the store that was last logged as accepted */
-    char script[SHA_DIGITS + 1];
+    bool adopts[REDIS_PLACE_STORE];
+    struct store store; /* as accepted last */
+    struct store found; /* as read last */
+    bool unreplicated;  /* something was written to it that no replica is known to have */
+    uint64_t said_id;   /* the store that was last logged as accepted */
     char why[STORE_WHY_BYTES];
+    char error[STORE_WHY_BYTES]; /* of the look under way */
 
-    /* The look under way. */
-    bool looking, deep, look_again;
-    unsigned looks;
-    uint64_t looked_ms, time_sent_ms;
-    char trouble[STORE_WHY_BYTES];
+    bool looking, look_again;
+    uint64_t looked_ms, generation; /* generation: of the place of tally:store */
 };
 
-int session_send(struct session *session, redis_link_cb *fn, void *user, int argc,
-                 const char **argv, const size_t *bytes)
+static struct node *owner(const struct session *session, unsigned place)
 {
-    return redis_link_send(session->link, fn, user, argc, argv, bytes);
+    return servers_owner(session->servers, place);
+}
+
+/* A shard that is to be adopted is not asked before. */
+static const struct node *claim_node(void *user, unsigned shard)
+{
+    const struct session *session = user;
+    const struct node *node = owner(session, shard);
+    return node != NULL && node_ready(node) && !session->adopts[shard] ? node : NULL;
+}
+
+/* About tally:store. */
+static void session_ask(struct session *session, redis_link_cb *fn, int argc, const char **argv)
+{
+    size_t bytes[9 + 2 * (KIND_MAX + 1)];
+    for (int i = 0; i < argc; i++)
+        bytes[i] = strlen(argv[i]);
+    session->generation = redis_nodes_generation(session->nodes, REDIS_PLACE_STORE);
+    session->looking = redis_nodes_send(session->nodes, REDIS_PLACE_STORE, fn, session, argc, argv,
+                                        bytes) == 0;
+}
+
+/* An answer of a former owner, or none, is not to be judged. */
+static bool is_current(const struct session *session, const redisReply *answer)
+{
+    return answer != NULL &&
+           session->generation == redis_nodes_generation(session->nodes, REDIS_PLACE_STORE);
 }
 
 /* --- the verdict --- */
 
-static void trouble(struct session *session, const char *what, const char *detail)
-{
-    if (session->trouble[0] == '\0')
-        snprintf(session->trouble, sizeof session->trouble, "%s%s", what, detail);
-}
-
 static void session_hold(struct session *session, const char *why)
 {
-    session->ready = false;
+    session->accepted = false;
     if (strcmp(session->why, why) != 0)
         log_line(LOG_LEVEL_ERROR, "nothing is applied", "reason=%s", why);
     snprintf(session->why, sizeof session->why, "%s", why);
 }
 
-static void serve(struct session *session, const struct store_rings *rings)
+static void session_accept(struct session *session, const struct store_rings *rings)
 {
+    const struct store *store = &session->store;
+    session->store = session->found;
     bool adopted = session->adopt && (rings->of_stores ||
-                                      (rings->applied != 0 && rings->applied != session->store.id));
-    if (adopted || session->store.id != session->said_id || session->why[0] != '\0')
+                                      (rings->applied != 0 && rings->applied != store->id));
+    if (adopted || store->id != session->said_id || session->why[0] != '\0')
         log_line(LOG_LEVEL_INFO, adopted ? "store adopted" : "store accepted",
-                 "store=%016" PRIx64 " shards=%u split=%u", session->store.id,
-                 session->store.shards, session->store.split);
-    session->said_id = session->store.id;
-    session->ready = true;
+                 "store=%016" PRIx64 " shards=%u split=%u", store->id, store->shards,
+                 store->split);
+    session->said_id = store->id;
+    session->accepted = true;
     session->why[0] = '\0';
-    session->config.on_ready(session->config.user, adopted);
+    for (unsigned i = 0; session->adopt && i < REDIS_PLACE_STORE; i++)
+        session->adopts[i] = true;
     session->adopt = false;
+    claim_store(session->claim, store->id, store->shards);
+    session->config.on_ready(session->config.user, adopted);
 }
 
-static void on_store(void *user, const redisReply *answer);
+static void on_script(void *user, const redisReply *answer);
 
-/* Creates the store, or adds kinds; the answer is judged like any other. */
-static void ask_store_script(struct session *session, const struct store_rings *rings, bool make)
+/* Adds the kinds: first those that had an id, with it, then the rings'. */
+static int add_kinds(const struct session *session, const struct store_rings *rings,
+                     uint64_t store_id, int n, const char **argv, char known[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 8])
 {
-    char id[17], shards[12], split[12];
-    const char *argv[9 + KIND_MAX + 1];
-    size_t bytes[9 + KIND_MAX + 1];
+    const struct store *store = &session->store;
+    for (unsigned id = 1; id <= KIND_MAX && store->id == store_id; id++)
+        if (store->kind[id][0] != '\0') {
+            snprintf(known[id], sizeof known[id], "%s:%u", store->kind[id], id);
+            argv[n++] = known[id];
+        }
+    for (int i = 0; i < rings->kinds && i <= KIND_MAX; i++)
+        argv[n++] = rings->kind[i];
+    return n;
+}
+
+/* Creates the store, adds kinds, or notes that all shards name it. The answer is judged like any
+ * other. */
+static void ask_script(struct session *session, const struct store_rings *rings, enum script script)
+{
+    static const char *const words[] = {"make", "keep", "placed"};
+    char id[17], shards[12], split[12], key[KEY_BYTES];
+    char known[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 8];
+    const char *argv[9 + 2 * (KIND_MAX + 1)];
     int n = 0;
-    uint64_t new_id = session->store.id;
-    while (make && new_id == 0)
+    uint64_t new_id = session->found.id;
+    if (new_id == 0 && redis_nodes_cluster(session->nodes))
+        new_id = session->store.id; /* lost by a failover: its shards still name it */
+    while (script == MAKE && new_id == 0)
         randombytes_buf(&new_id, sizeof new_id);
     snprintf(id, sizeof id, "%016" PRIx64, new_id);
     snprintf(shards, sizeof shards, "%u", rings->shards);
     snprintf(split, sizeof split, "%d", STORE_SPLIT_VOTERS);
+    key_of(key, REDIS_PLACE_STORE, "store");
     argv[n++] = "EVAL";
     argv[n++] = (const char *)store_lua;
     argv[n++] = "1";
-    argv[n++] = STORE_KEY;
+    argv[n++] = key;
     argv[n++] = id;
-    argv[n++] = make ? "make" : "keep";
+    argv[n++] = words[script];
     argv[n++] = shards;
     argv[n++] = rings->key;
     argv[n++] = split;
-    for (int i = 0; i < rings->kinds && i < KIND_MAX; i++)
-        argv[n++] = rings->kind[i];
-    for (int i = 0; i < n; i++)
-        bytes[i] = strlen(argv[i]);
-    if (session_send(session, on_store, session, n, argv, bytes) == 0)
-        session->looking = true;
+    if (script != PLACED)
+        n = add_kinds(session, rings, new_id, n, argv, known);
+    session_ask(session, on_script, n, argv);
+    session->unreplicated = session->unreplicated || script != PLACED;
+}
+
+static void on_replicated(void *user, const redisReply *answer);
+
+/* Waits until a replica has what was written, where there is a replica: a kind's id that a failover
+ * takes back would be given again. Returns whether to wait. */
+static bool wait_for_replica(struct session *session)
+{
+    const char *argv[] = {"WAIT", "1", REPLICA_WAIT_MS};
+    const struct node *node = owner(session, REDIS_PLACE_STORE);
+    if (!session->unreplicated || node == NULL)
+        return false;
+    if (node_replicas(node) == 0) {
+        session->unreplicated = false;
+        return false;
+    }
+    session_ask(session, on_replicated, 3, argv);
+    return true;
+}
+
+/* What the store and the rings say together; but if the accepted store had kinds that are gone. */
+static enum store_verdict judge(const struct session *session, const struct store_rings *rings,
+                                struct error *why)
+{
+    enum store_verdict verdict = store_judge(&session->found, rings, session->adopt, why);
+    if (verdict == STORE_SERVE || verdict == STORE_KINDS) {
+        enum store_verdict kept = store_recall(&session->store, &session->found,
+                                               redis_nodes_cluster(session->nodes), why);
+        if (kept != STORE_SERVE)
+            return kept;
+    }
+    return verdict;
 }
 
 static void session_judge(struct session *session, bool after_script)
@@ -113,17 +192,14 @@ static void session_judge(struct session *session, bool after_script)
     struct store_rings rings;
     struct error error;
     char why[STORE_WHY_BYTES];
-    if (session->script[0] == '\0')
-        trouble(session, "redis: the script is not loaded", "");
-    if (session->trouble[0] != '\0') {
-        session_hold(session, session->trouble);
-        return;
-    }
+    const struct node *node = owner(session, REDIS_PLACE_STORE);
     store_rings_init(&rings);
     session->config.rings(session->config.user, &rings);
-    switch (store_judge(&session->store, &rings, session->adopt, &error)) {
+    enum store_verdict verdict = judge(session, &rings, &error);
+    switch (verdict) {
     case STORE_SERVE:
-        serve(session, &rings);
+        if (!wait_for_replica(session))
+            session_accept(session, &rings);
         break;
     case STORE_HOLD:
         error_copy(&error, why, sizeof why);
@@ -131,186 +207,161 @@ static void session_judge(struct session *session, bool after_script)
         break;
     case STORE_MAKE:
     case STORE_KINDS:
-        session->ready = false;
+        session->accepted = false;
         if (after_script) /* another edge came first: look again in a second */
             session_hold(session, "store: it is being made");
-        else
-            ask_store_script(session, &rings, !session->store.exists);
+        else if (node != NULL && node_ready(node))
+            ask_script(session, &rings, session->found.exists ? KEEP : MAKE);
+        else /* node_why says why not */
+            session->why[0] = '\0';
     }
 }
 
 /* --- a look --- */
 
-static const redisReply *good(struct session *session, const redisReply *reply, int type,
-                              const char *what)
+static void end_look(struct session *session)
 {
-    if (reply != NULL && reply->type == type)
-        return reply;
-    if (reply != NULL)
-        trouble(session, what, reply->type == REDIS_REPLY_ERROR ? reply->str : "no such answer");
-    return NULL;
-}
-
-static void on_info(void *user, const redisReply *answer)
-{
-    struct session *session = user;
-    const redisReply *reply = good(session, answer, REDIS_REPLY_STRING, "redis: INFO: ");
-    if (reply == NULL)
-        return;
-    if (strstr(reply->str, "aof_enabled:0") != NULL)
-        trouble(session, "redis: appendonly is off, so it may forget (volatile_redis accepts that)",
-                "");
-}
-
-/* A number from INFO, 0 if absent. */
-static uint64_t info_number(const char *info, const char *name)
-{
-    const char *at = strstr(info, name);
-    return at != NULL ? strtoull(at + strlen(name), NULL, 10) : 0;
-}
-
-static void on_memory(void *user, const redisReply *reply)
-{
-    struct session *session = user;
-    const bool accepts = session->config.volatile_redis;
-    if (!accepts)
-        reply = good(session, reply, REDIS_REPLY_STRING, "redis: INFO: ");
-    if (reply == NULL || reply->type != REDIS_REPLY_STRING)
-        return;
-    const char *policy = strstr(reply->str, "maxmemory_policy:");
-    bool evicts =
-        policy != NULL && strncmp(policy + strlen("maxmemory_policy:"), "noeviction", 10) != 0;
-    uint64_t limit = info_number(reply->str, "\nmaxmemory:");
-    session->full = !evicts && limit > 0 &&
-                    info_number(reply->str, "\nused_memory:") >
-                        limit + info_number(reply->str, "\nmem_not_counted_for_evict:");
-    if (evicts && !accepts)
-        trouble(session,
-                "redis: maxmemory-policy is not noeviction, so it may evict (volatile_redis "
-                "accepts that)",
-                "");
-}
-
-static void on_loaded(void *user, const redisReply *answer)
-{
-    struct session *session = user;
-    const redisReply *reply = good(session, answer, REDIS_REPLY_STRING, "redis: SCRIPT LOAD: ");
-    if (reply != NULL)
-        snprintf(session->script, sizeof session->script, "%s", reply->str);
-}
-
-/* Redis read its clock at some point between our request and its answer, so the tolerance is half
- * of that time on either side. */
-static void on_time(void *user, const redisReply *answer)
-{
-    struct session *session = user;
-    const redisReply *reply = good(session, answer, REDIS_REPLY_ARRAY, "redis: TIME: ");
-    if (reply == NULL || reply->elements != 2)
-        return;
-    int64_t sent_ms = (int64_t)session->time_sent_ms;
-    int64_t half_ms = ((int64_t)clock_unix_ms() - sent_ms) / 2;
-    int64_t redis_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
-                       strtoll(reply->element[1]->str, NULL, 10) / 1000;
-    int64_t skew_ms = redis_ms - (sent_ms + half_ms);
-    if (half_ms < 0)
-        return; /* our own clock was set meanwhile */
-    session->config.on_clock(session->config.user, skew_ms,
-                             llabs(skew_ms) - half_ms > CLOCK_MAX_MS);
-}
-
-/* The last answer of a look, and that of store.lua. */
-static void finish_look(struct session *session, const redisReply *reply, bool after_script)
-{
-    if (reply != NULL)
-        store_init(&session->store);
-    for (size_t i = 0; reply != NULL && i + 1 < reply->elements; i += 2) {
-        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
-        store_field(&session->store, name->str, (size_t)name->len, value->str, (size_t)value->len);
-    }
-    session->looking = false;
-    session_judge(session, after_script);
     if (session->look_again && !session->looking)
         session_look(session);
 }
 
+/* The fields of tally:store, or an error. A place that moves has no error of its own: what was
+ * accepted holds until it can be read. */
+static void take_fields(struct session *session, const redisReply *reply, bool after_script)
+{
+    session->looking = false;
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        bool error = reply->type == REDIS_REPLY_ERROR;
+        if (!error || !redis_nodes_moving(session->nodes, reply->str)) {
+            snprintf(session->error, sizeof session->error, "store: %s",
+                     error ? reply->str : "no such answer");
+            session_hold(session, session->error);
+        }
+        end_look(session);
+        return;
+    }
+    store_init(&session->found);
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+        store_field(&session->found, name->str, (size_t)name->len, value->str, (size_t)value->len);
+    }
+    session_judge(session, after_script);
+    end_look(session);
+}
+
 static void on_fields(void *user, const redisReply *answer)
 {
-    struct session *session = user;
-    if (answer != NULL)
-        finish_look(session, good(session, answer, REDIS_REPLY_ARRAY, "store: "), false);
+    if (is_current(user, answer))
+        take_fields(user, answer, false);
 }
 
-static void on_store(void *user, const redisReply *answer)
+static void on_script(void *user, const redisReply *answer)
+{
+    if (is_current(user, answer))
+        take_fields(user, answer, true);
+}
+
+static void on_replicated(void *user, const redisReply *answer)
 {
     struct session *session = user;
-    if (answer != NULL)
-        finish_look(session, good(session, answer, REDIS_REPLY_ARRAY, "store: "), true);
-}
-
-/* A command of plain words. */
-static void session_ask(struct session *session, redis_link_cb *fn, const char *a, const char *b,
-                        const char *c, size_t c_bytes)
-{
-    const char *argv[] = {a, b, c};
-    const size_t bytes[] = {strlen(a), b != NULL ? strlen(b) : 0, c_bytes};
-    (void)session_send(session, fn, session, b == NULL ? 1 : c == NULL ? 2 : 3, argv, bytes);
-}
-
-static void begin_look(struct session *session, bool deep)
-{
-    if (!redis_link_up(session->link))
+    if (!is_current(session, answer))
         return;
-    session->looking = true;
+    session->looking = false;
+    bool error = answer->type == REDIS_REPLY_ERROR; /* no right to WAIT: nothing more can be known */
+    if (error || (answer->type == REDIS_REPLY_INTEGER && answer->integer > 0)) {
+        session->unreplicated = false;
+        session_judge(session, true);
+    } else {
+        session_hold(session, "store: no replica has its new kinds yet");
+    }
+    end_look(session);
+}
+
+static void begin_look(struct session *session)
+{
+    char key[KEY_BYTES];
+    const char *argv[] = {"HGETALL", key};
+    key_of(key, REDIS_PLACE_STORE, "store");
     session->look_again = false;
     session->looked_ms = clock_monotonic_ms();
-    session->trouble[0] = '\0';
-    if (deep && !session->config.volatile_redis)
-        session_ask(session, on_info, "INFO", "persistence", NULL, 0);
-    session_ask(session, on_memory, "INFO", "memory", NULL, 0);
-    if (deep)
-        session_ask(session, on_loaded, "SCRIPT", "LOAD", (const char *)register_lua,
-                    (size_t)register_lua_bytes);
-    session->time_sent_ms = clock_unix_ms();
-    session_ask(session, on_time, "TIME", NULL, NULL, 0);
-    session_ask(session, on_fields, "HGETALL", STORE_KEY, NULL, 0);
+    session_ask(session, on_fields, 2, argv);
 }
 
 void session_look(struct session *session)
 {
-    session->ready = false;
+    struct store_rings rings;
+    struct error why;
+    bool away = redis_nodes_owner(session->nodes, REDIS_PLACE_STORE) < 0;
+    if (session->accepted) {
+        session->found = session->store;
+        store_rings_init(&rings);
+        session->config.rings(session->config.user, &rings);
+        session->accepted = judge(session, &rings, &why) == STORE_SERVE;
+        if (session->accepted)
+            session->config.on_ready(session->config.user, false);
+        else if (away)
+            session_hold(session, "store: its node is away, and a ring has to be judged");
+    }
     if (session->looking)
         session->look_again = true; /* its answers may be outdated */
-    else
-        begin_look(session, true);
+    else if (!away)
+        begin_look(session);
+}
+
+/* Each shard is asked for its store until all name it; then tally:store says so. */
+static void place_shards(struct session *session, uint64_t now_ms)
+{
+    struct store_rings rings;
+    if (!session->accepted || session->store.placed)
+        return;
+    claim_tick(session->claim, now_ms);
+    if (session->looking || !claim_complete(session->claim))
+        return;
+    store_rings_init(&rings);
+    session->found = session->store;
+    ask_script(session, &rings, PLACED);
 }
 
 void session_tick(struct session *session)
 {
     uint64_t now = clock_monotonic_ms();
-    if (session->looking || now - session->looked_ms < LOOK_MS)
+    servers_tick(session->servers, now);
+    place_shards(session, now);
+    if (!session->looking && now - session->looked_ms >= LOOK_MS)
+        begin_look(session);
+}
+
+/* --- servers and places --- */
+
+static void on_clock(void *user, int64_t skew_ms, unsigned off, unsigned servers)
+{
+    struct session *session = user;
+    session->config.on_clock(session->config.user, skew_ms, off, servers);
+}
+
+static void on_looked(void *user)
+{
+    struct session *session = user;
+    place_shards(session, clock_monotonic_ms());
+    /* Its node has to be ready before a store is made there. */
+    if (!session->accepted && session->why[0] == '\0' && !session->looking)
+        begin_look(session);
+}
+
+/* While the node of tally:store is away, the store accepted before holds. */
+static void on_place(void *user, unsigned place, bool up)
+{
+    struct session *session = user;
+    if (place != REDIS_PLACE_STORE)
         return;
-    begin_look(session, !session->ready || session->looks++ % LOOK_DEEP == 0);
-}
-
-/* --- the connection --- */
-
-static void on_up(void *user)
-{
-    struct session *session = user;
-    session->looking = false;
-    session->script[0] = '\0';
-    session_look(session);
-}
-
-static void on_down(void *user, const char *why)
-{
-    struct session *session = user;
-    (void)why;
-    session->reconnects++;
     session->looking = session->look_again = false;
-    session->ready = session->full = false;
-    session->why[0] = '\0';
+    if (!session->accepted)
+        session->why[0] = '\0';
+    if (up)
+        begin_look(session);
 }
+
+/* --- making and ending --- */
 
 struct session *session_new(struct event_base *base, const struct session_config *config)
 {
@@ -320,13 +371,22 @@ struct session *session_new(struct event_base *base, const struct session_config
     session->config = *config;
     session->adopt = config->adopt;
     store_init(&session->store);
-    struct redis_link_config link = config->link;
-    link.on_up = on_up;
-    link.on_down = on_down;
-    link.user = session;
-    session->link = redis_link_new(base, &link);
-    if (session->link == NULL) {
-        free(session);
+    store_init(&session->found);
+    const struct servers_config servers = {
+        .link = config->link,
+        .durability = config->durability,
+        .on_looked = on_looked,
+        .on_clock = on_clock,
+        .on_place = on_place,
+        .user = session,
+    };
+    session->servers = servers_new(base, &servers);
+    session->nodes = session->servers != NULL ? servers_nodes(session->servers) : NULL;
+    const struct claim_config claim = {
+        .nodes = session->nodes, .node = claim_node, .user = session};
+    session->claim = claim_new(&claim);
+    if (session->nodes == NULL || session->claim == NULL) {
+        session_free(session);
         return NULL;
     }
     return session;
@@ -336,38 +396,26 @@ void session_free(struct session *session)
 {
     if (session == NULL)
         return;
-    redis_link_free(session->link);
+    servers_free(session->servers); /* calls back what is under way */
+    claim_free(session->claim);
     free(session);
 }
 
-bool session_up(const struct session *session)
-{
-    return redis_link_up(session->link);
-}
+/* --- what others ask --- */
 
-bool session_ready(const struct session *session)
+int session_set_password(struct session *session, const char *password)
 {
-    return session->ready;
+    return redis_nodes_set_password(session->nodes, password);
 }
 
 const char *session_why(const struct session *session)
 {
-    return session_up(session) ? session->why : redis_link_why(session->link);
+    return session->why;
 }
 
-bool session_adopts(const struct session *session)
+bool session_accepted(const struct session *session)
 {
-    return session->adopt;
-}
-
-bool session_full(const struct session *session)
-{
-    return session->full;
-}
-
-int session_set_password(struct session *session, const char *password)
-{
-    return redis_link_set_password(session->link, password);
+    return session->accepted;
 }
 
 const struct store *session_store(const struct session *session)
@@ -377,15 +425,95 @@ const struct store *session_store(const struct session *session)
 
 uint64_t session_reconnects(const struct session *session)
 {
-    return session->reconnects;
+    return redis_nodes_reconnects(session->nodes);
 }
 
 unsigned session_awaited(const struct session *session)
 {
-    return redis_link_awaited(session->link);
+    return redis_nodes_awaited(session->nodes);
 }
 
-const char *session_script(const struct session *session)
+bool session_ready(const struct session *session, unsigned shard)
 {
-    return session->script;
+    const struct node *node = owner(session, shard);
+    return session->accepted && node != NULL && node_ready(node) &&
+           (session->store.placed || session->adopts[shard] || claim_done(session->claim, shard));
+}
+
+uint64_t session_generation(const struct session *session, unsigned shard)
+{
+    return redis_nodes_generation(session->nodes, shard);
+}
+
+bool session_adopts(const struct session *session, unsigned shard)
+{
+    return session->adopts[shard];
+}
+
+void session_adopted(struct session *session, unsigned shard)
+{
+    session->adopts[shard] = false;
+}
+
+int session_send(struct session *session, unsigned shard, redis_link_cb *fn, void *user, int argc,
+                 const char **argv, const size_t *bytes)
+{
+    return redis_nodes_send(session->nodes, shard, fn, user, argc, argv, bytes);
+}
+
+const char *session_script(const struct session *session, unsigned shard)
+{
+    const struct node *node = owner(session, shard);
+    return node != NULL ? node_script(node) : "";
+}
+
+void session_forgot(struct session *session, unsigned shard)
+{
+    struct node *node = owner(session, shard);
+    if (node != NULL)
+        node_forgot(node);
+}
+
+bool session_moving(struct session *session, const char *error)
+{
+    return redis_nodes_moving(session->nodes, error);
+}
+
+bool session_replicates(const struct session *session)
+{
+    return session->config.durability == NODE_REPLICAS;
+}
+
+uint64_t session_moment(const struct session *session, unsigned shard)
+{
+    const struct node *node = owner(session, shard);
+    return node != NULL ? node_moment(node) : UINT64_MAX;
+}
+
+uint64_t session_replicated(const struct session *session, unsigned shard)
+{
+    const struct node *node = owner(session, shard);
+    return node != NULL ? node_replicated(node) : 0;
+}
+
+/* --- what is reported --- */
+
+bool session_up(const struct session *session, unsigned shards)
+{
+    return redis_nodes_owner(session->nodes, REDIS_PLACE_STORE) >= 0 &&
+           servers_away(session->servers, shards) == 0;
+}
+
+unsigned session_away(const struct session *session, unsigned shards)
+{
+    return servers_away(session->servers, shards);
+}
+
+void session_reason(const struct session *session, unsigned shards, char reason[SESSION_WHY_BYTES])
+{
+    servers_reason(session->servers, shards, reason, SESSION_WHY_BYTES);
+    for (unsigned i = 0; reason[0] == '\0' && i < shards; i++)
+        if (session->accepted && !session_ready(session, i) &&
+            claim_why(session->claim, i)[0] != '\0')
+            snprintf(reason, SESSION_WHY_BYTES, "shard %u: %s", i, claim_why(session->claim, i));
 }

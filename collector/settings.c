@@ -26,7 +26,8 @@ const struct option settings_table[] = {
     SWITCH(
         adopt, "off",
         "count into this store from now on, though the spool has applied to another, or into none"),
-    SWITCH(volatile_redis, "off", "accept a Redis without an append-only file, or that evicts"),
+    TEXT(durability, 0, "aof", "aof, replicas or service",
+         "what keeps Redis's data: its append-only file, moreover replicas, or its operator"),
     NUMBER(batch_records, 1, 4000, "1000", "1 to 4000", "most reactions a script call applies"),
     NUMBER(in_flight, 1, 16, "4", "1 to 16", "most script calls under way a shard"),
     NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off",
@@ -35,11 +36,26 @@ const struct option settings_table[] = {
 };
 const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
+static int settings_durability(const char *text, enum node_durability *out)
+{
+    static const char *const names[] = {
+        [NODE_AOF] = "aof", [NODE_REPLICAS] = "replicas", [NODE_SERVICE] = "service"};
+    for (int i = NODE_AOF; i <= NODE_SERVICE; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum node_durability)i;
+            return 0;
+        }
+    return -1;
+}
+
 int settings_parse(struct settings *settings, int argc, char **argv, int *help, struct error *error)
 {
     int rc = option_parse(settings_table, settings_count, settings, argc, argv, help, error);
     if (rc == 0 && start_log_level(settings->log_level, &settings->level) != 0)
         rc = error_set(error, "option log_level: %s is not error, warning, info or debug",
                        settings->log_level);
+    if (rc == 0 && settings_durability(settings->durability, &settings->durability_level) != 0)
+        rc = error_set(error, "option durability: %s is not aof, replicas or service",
+                       settings->durability);
     return rc == 0 ? links_check(&settings->links, error) : rc;
 }

@@ -2,6 +2,8 @@
 #ifndef TALLY_COLLECTOR_SETTINGS_H
 #define TALLY_COLLECTOR_SETTINGS_H
 
+#include "node.h"
+
 #include "core/error.h"
 #include "core/option.h"
 #include "daemon/links.h"
@@ -15,7 +17,8 @@ struct settings {
     char spool[OPTION_TEXT_MAX_BYTES + 1];
     struct links links;
     bool adopt;
-    bool volatile_redis;
+    char durability[OPTION_TEXT_MAX_BYTES + 1];
+    enum node_durability durability_level; /* out of durability */
     uint64_t batch_records;
     uint64_t in_flight;
     uint64_t audit_per_minute;

@@ -74,6 +74,7 @@ char *status_write(const struct status *status)
     status_number(json, "receipts", status->receipts);
     status_number(json, "receipts_dropped", status->receipts_dropped);
     status_number(json, "redis_reconnects", status->redis_reconnects);
+    status_number(json, "redis_away", status->redis_away);
     status_number(json, "audited", status->audited);
     status_number(json, "audit_differing", status->audit_differing);
     status_number(json, "audit_skipped", status->audit_skipped);

@@ -50,6 +50,8 @@ void store_field(struct store *store, const char *name, size_t name_bytes, const
         store->split = (unsigned)strtoul(text, NULL, 10);
     else if (store_is(name, name_bytes, "key"))
         memcpy(store->key, text, sizeof text);
+    else if (store_is(name, name_bytes, "placed"))
+        store->placed = strcmp(text, "1") == 0;
     else if (name_bytes > sizeof kind - 1 && memcmp(name, kind, sizeof kind - 1) == 0)
         kind_field(store, name + sizeof kind - 1, name_bytes - (sizeof kind - 1),
                    strtoul(text, NULL, 10));
@@ -99,6 +101,26 @@ static bool has_kind(const struct store *store, const char *name)
     return false;
 }
 
+enum store_verdict store_recall(const struct store *known, const struct store *now, bool strict,
+                                struct error *why)
+{
+    enum store_verdict verdict = STORE_SERVE;
+    for (unsigned id = 1; id <= KIND_MAX && known->id == now->id && known->id != 0; id++) {
+        if (known->kind[id][0] == '\0' || strcmp(known->kind[id], now->kind[id]) == 0)
+            continue;
+        if (now->kind[id][0] == '\0' && !has_kind(now, known->kind[id])) {
+            verdict = STORE_KINDS;
+        } else if (strict) {
+            error_set(why,
+                      "store: kind %s had the id %u, which is %s's now; some reactions would be "
+                      "counted for another kind: correct kind:* in Redis",
+                      known->kind[id], id, now->kind[id][0] != '\0' ? now->kind[id] : "nobody");
+            return STORE_HOLD;
+        }
+    }
+    return verdict;
+}
+
 /* SERVE, KINDS, or HOLD if there would be too many kinds. */
 static enum store_verdict judge_kinds(const struct store *store, const struct store_rings *rings,
                                       struct error *why)
@@ -123,7 +145,7 @@ static enum store_verdict judge_existing(const struct store *store, const struct
     if (store->format != FORMAT)
         error_set(why, "store: of format %u, not %u", store->format, FORMAT);
     else if (store->id == 0 || store->split == 0)
-        error_set(why, "store: %s lacks its id or split", STORE_KEY);
+        error_set(why, "store: tally:store lacks its id or split");
     else if (store->shards != rings->shards)
         error_set(why, "store: of %u shards, but the spool has %u", store->shards, rings->shards);
     else if (strcmp(store->key, rings->key) != 0)

@@ -1,28 +1,35 @@
--- Creates the store if it is missing and may be created, and assigns the next ids to new kinds. An id is assigned once and never
--- reused. Several edges may do this at once.
+-- Creates the store if it is missing and may be created, and gives ids to kinds. An id is given once and never reused. Several edges may do
+-- this at once.
 -- KEYS  tally:store
--- ARGV  1 the store's id; 2 'make' if the store may be missing; 3 shards; 4 key fingerprint; 5 voters a bucket; then kind names
--- Answers all fields and values. If there is another store by now, it does nothing else.
+-- ARGV  1 the store's id; 2 'make' if the store may be missing, 'keep' if not, or 'placed': every shard names the store;
+--       3 shards; 4 key fingerprint; 5 voters a bucket; then kinds: name:id where the caller knows the id that the kind had, then names
+--       alone, which get the next ids. ('placed' needs 1 and 2 only.)
+-- Answers all fields and values. If there is another store by now, it does nothing else. A kind whose id another kind has gets none.
 local key = KEYS[1]
 local id = redis.call('HGET', key, 'id')
 if not id and ARGV[2] == 'make' and redis.call('EXISTS', key) == 0 then
     id = ARGV[1]
     redis.call('HSET', key, 'id', id, 'format', '1', 'shards', ARGV[3], 'key', ARGV[4], 'split', ARGV[5])
 end
-if id == ARGV[1] then
-    local all, known, last = redis.call('HGETALL', key), {}, 0
+if id == ARGV[1] and ARGV[2] == 'placed' then
+    redis.call('HSET', key, 'placed', '1')
+elseif id == ARGV[1] then
+    local all, known, given, last = redis.call('HGETALL', key), {}, {}, 0
     for i = 1, #all, 2 do
         local name = string.match(all[i], '^kind:(.+)$')
         if name then
-            known[name] = true
-            last = math.max(last, tonumber(all[i + 1]) or 15)
+            local its = tonumber(all[i + 1]) or 15
+            known[name], given[its] = true, true
+            last = math.max(last, its)
         end
     end
     for i = 6, #ARGV do
-        if not known[ARGV[i]] and last < 15 then
-            last = last + 1
-            known[ARGV[i]] = true
-            redis.call('HSET', key, 'kind:' .. ARGV[i], last)
+        local name, had = string.match(ARGV[i], '^([^:]+):?(%d*)$')
+        local its = tonumber(had) or last + 1
+        if not known[name] and not given[its] and its <= 15 then
+            known[name], given[its] = true, true
+            last = math.max(last, its)
+            redis.call('HSET', key, 'kind:' .. name, its)
         end
     end
 end

@@ -450,6 +450,24 @@ static void test_a_lost_connection_causes_a_resync(void **state)
     teardown(&world);
 }
 
+/* What a former owner refused, or how long it wanted to be left alone, is no matter of the next. */
+static void test_a_resync_ends_the_backoff(void **state)
+{
+    (void)state;
+    struct apply apply;
+    apply_init(&apply);
+    for (int i = 0; i < 6; i++) {
+        apply_asking(&apply);
+        apply_ask_failed(&apply, "TRYAGAIN", 1000);
+    }
+    assert_false(apply_asks(&apply, 2000));
+    apply_resync(&apply);
+    assert_true(apply_asks(&apply, 1000));
+    apply_asking(&apply);
+    apply_ask_failed(&apply, "TRYAGAIN", 1000);
+    assert_true(apply_asks(&apply, 1000 + APPLY_PAUSE_MIN_MS));
+}
+
 /* Only the record that failed so often, whatever comes first when the ring is gone on with. */
 static void test_no_other_record_is_quarantined(void **state)
 {
@@ -586,6 +604,7 @@ int main(void)
         cmocka_unit_test(test_what_was_not_acknowledged_is_applied_again),
         cmocka_unit_test(test_a_ring_that_is_given_up_stays_so),
         cmocka_unit_test(test_a_lost_connection_causes_a_resync),
+        cmocka_unit_test(test_a_resync_ends_the_backoff),
         cmocka_unit_test(test_no_other_record_is_quarantined),
         cmocka_unit_test(test_what_lay_in_the_ring_is_renewed),
         cmocka_unit_test(test_who_has_caught_up_is_held_by_nothing),

@@ -21,17 +21,33 @@ struct asked {
 static struct asked asked[ASKED_MAX];
 static size_t n_asked;
 static bool ready, sends;
+static uint64_t generation;
 
-bool session_ready(const struct session *session)
+bool session_ready(const struct session *session, unsigned shard)
 {
     (void)session;
+    (void)shard;
     return ready;
 }
 
-int session_send(struct session *session, redis_link_cb *fn, void *user, int argc,
+uint64_t session_generation(const struct session *session, unsigned shard)
+{
+    (void)session;
+    (void)shard;
+    return generation;
+}
+
+bool session_moving(struct session *session, const char *error)
+{
+    (void)session;
+    return strncmp(error, "MOVED", 5) == 0;
+}
+
+int session_send(struct session *session, unsigned shard, redis_link_cb *fn, void *user, int argc,
                  const char **argv, const size_t *bytes)
 {
     (void)session;
+    (void)shard;
     (void)bytes;
     if (!sends)
         return -1;
@@ -76,6 +92,7 @@ static void setup(struct world *world)
     *world = (struct world){.complete = true, .now_ms = 5000};
     n_asked = 0;
     ready = sends = true;
+    generation = 1;
     const struct ledger_config config = {
         .session = &world->session, .complete = complete, .here = here, .user = world};
     world->ledger = ledger_new(&config);
@@ -232,6 +249,35 @@ static void test_what_was_not_answered_is_asked_again(void **state)
     ledger_free(world.ledger);
 }
 
+/* A failover may have taken a fold back; and an answer of a former owner says nothing. */
+static void test_another_owner_is_swept_again(void **state)
+{
+    struct world world;
+    redisReply moved = {.type = REDIS_REPLY_ERROR, .str = (char *)(uintptr_t) "MOVED 1 h:1"};
+    (void)state;
+    setup(&world);
+    sweep(&world);
+    generation = 2;
+    answer_rings(0, two, 1);
+    assert_int_equal(n_asked, 1);
+    world.now_ms += 1000;
+    sweep(&world);
+    answer_rings(1, two, 1);
+    assert_folded(2, "00000000000000a1");
+    asked[2].fn(asked[2].user, &moved);
+    world.now_ms += 1000;
+    sweep(&world);
+    answer_rings(3, two, 0);
+    world.now_ms += 10000;
+    sweep(&world);
+    assert_int_equal(n_asked, 4);
+    generation = 3;
+    sweep(&world);
+    assert_int_equal(n_asked, 5);
+    answer_rings(4, two, 0);
+    ledger_free(world.ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_a_ring_folded_meanwhile_is_not_folded_again),
         cmocka_unit_test(test_a_ring_that_is_not_known_again_yet_is_not_folded),
         cmocka_unit_test(test_what_was_not_answered_is_asked_again),
+        cmocka_unit_test(test_another_owner_is_swept_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

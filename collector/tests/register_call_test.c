@@ -50,23 +50,23 @@ static void test_packs_what_the_script_reads(void **state)
     register_call_pack(&call, batch_range(batch), &terms, &arguments);
 
     static const char *const words[] = {
-        "EVALSHA",        "0a1b2c",          "5",           "tally:{3}:heads", "tally:{3}:changed",
-        "tally:{3}:meta", "tally:{3}:rings", "tally:store", "1122334455667788"};
+        "EVALSHA",           "0a1b2c",         "4",               "tally:{3}:heads",
+        "tally:{3}:changed", "tally:{3}:meta", "tally:{3}:rings", "1122334455667788"};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         assert_word(&arguments, i, words[i]);
     bytes_put_u64(from, 64);
     bytes_put_u64(to, 320);
     bytes_put_u64(to + 8, 5);
     bytes_put_u64(edge, identity.edge_id);
-    assert_argument(&arguments, 9, from, sizeof from);
-    assert_argument(&arguments, 10, to, sizeof to);
-    assert_word(&arguments, 11, "1"); /* quarantined */
-    assert_word(&arguments, 12, "2"); /* lost: sequences 1 and 2 */
-    assert_argument(&arguments, 13, edge, sizeof edge);
-    assert_word(&arguments, 14, "36");
-    assert_word(&arguments, 15, "3");
-    assert_word(&arguments, 16, "1");
-    assert_word(&arguments, 17, "0000000000009b1d");
+    assert_argument(&arguments, 8, from, sizeof from);
+    assert_argument(&arguments, 9, to, sizeof to);
+    assert_word(&arguments, 10, "1"); /* quarantined */
+    assert_word(&arguments, 11, "2"); /* lost: sequences 1 and 2 */
+    assert_argument(&arguments, 12, edge, sizeof edge);
+    assert_word(&arguments, 13, "36");
+    assert_word(&arguments, 14, "3");
+    assert_word(&arguments, 15, "1");
+    assert_word(&arguments, 16, "0000000000009b1d");
     assert_int_equal(arguments.n, REGISTER_CALL_FIXED + 2);
     assert_word(&arguments, REGISTER_CALL_FIXED, "an-article");
     assert_int_equal(arguments.bytes[REGISTER_CALL_FIXED + 1], 15);
@@ -218,13 +218,12 @@ static void test_asks_for_the_position(void **state)
         register_call_ask(&call, 0x9b1d, adopt, argv, bytes);
         assert_word(&arguments, 0, "EVAL");
         assert_true(bytes[1] > 100 && argv[1][bytes[1]] == '\0');
-        assert_word(&arguments, 2, "3");
+        assert_word(&arguments, 2, "2");
         assert_word(&arguments, 3, "tally:{3}:meta");
         assert_word(&arguments, 4, "tally:{3}:rings");
-        assert_word(&arguments, 5, "tally:store");
-        assert_word(&arguments, 6, "1122334455667788");
-        assert_word(&arguments, 7, "0000000000009b1d");
-        assert_word(&arguments, 8, adopt ? "adopt" : "");
+        assert_word(&arguments, 5, "1122334455667788");
+        assert_word(&arguments, 6, "0000000000009b1d");
+        assert_word(&arguments, 7, adopt ? "adopt" : "");
     }
 }
 

@@ -33,7 +33,7 @@ static void test_defaults(void **state)
     assert_string_equal(settings.links.redis_password_file, "");
     assert_string_equal(settings.links.topic_prefix, "");
     assert_false(settings.adopt);
-    assert_false(settings.volatile_redis);
+    assert_int_equal(settings.durability_level, NODE_AOF);
     assert_int_equal(settings.batch_records, 1000);
     assert_int_equal(settings.in_flight, 4);
     assert_int_equal(settings.audit_per_minute, 6);
@@ -45,6 +45,15 @@ static void test_a_switch_may_stand_alone(void **state)
     (void)state;
     assert_int_equal(parse("--spool=/s", "--services-file=/f", "--adopt"), 0);
     assert_true(settings.adopt);
+}
+
+static void test_durability(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("--spool=/s", "--services-file=/f", "--durability=replicas"), 0);
+    assert_int_equal(settings.durability_level, NODE_REPLICAS);
+    assert_int_equal(parse("--spool=/s", "--services-file=/f", "--durability=service"), 0);
+    assert_int_equal(settings.durability_level, NODE_SERVICE);
 }
 
 static void test_refusals_name_the_option(void **state)
@@ -61,6 +70,7 @@ static void test_refusals_name_the_option(void **state)
         {"--mqtt-port=65536", "mqtt_port"},
         {"--redis-port=x", "redis_port"},
         {"--adopt=perhaps", "adopt"},
+        {"--durability=always", "durability"},
         {"--log-level=loud", "log_level"},
         {"--topic-prefix=news", "topic_prefix"},
         {"--topic-prefix=a#/", "topic_prefix"},
@@ -82,6 +92,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_a_switch_may_stand_alone),
+        cmocka_unit_test(test_durability),
         cmocka_unit_test(test_refusals_name_the_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,10 +22,10 @@ local function clock()
     return clock_us
 end
 
--- The store that is there, if it is another one than the caller's: its id, '' if there is none. Returns nil if it is the caller's. The last
--- key of such a script is tally:store, and its last argument is the id of the caller's store.
-local function another_store()
-    local id = call('HGET', KEYS[#KEYS], 'id') or ''
+-- The store that a shard's data belongs to, if it is another one than the caller's: its id, '' if it names none. Returns nil if it is the
+-- caller's. The last argument of such a script is the id of the caller's store.
+local function another_store(meta_key)
+    local id = call('HGET', meta_key, 'store') or ''
     if id ~= ARGV[#ARGV] then
         return id
     end

@@ -12,7 +12,7 @@ def script_text(path):
     before = [] if path in _ALONE else ["lib/lua/prelude.lua"]
     if path == "collector/register.lua":
         before.append("collector/shard_store.lua")
-    if path == "collector/position.lua":
+    if path in ("collector/position.lua", "collector/claim.lua"):
         before = ["collector/shard_store.lua"]
     if path.startswith("cli/"):
         before.append("cli/article.lua")

@@ -61,8 +61,12 @@ def _status(edge, condition, what):
 
 def _wipe_registers(edge, shard=0):
     """Redis as it was before this shard's ring was applied: only the store's identity stays."""
-    for key in edge.redis.keys("tally:{%d}:*" % shard):
-        edge.redis.delete(key)
+    meta = "tally:{%d}:meta" % shard
+    store = edge.redis.hget(meta, "store")
+    with edge.redis.pipeline() as pipe:
+        pipe.delete(*edge.redis.keys("tally:{%d}:*" % shard))
+        pipe.hset(meta, "store", store)
+        pipe.execute()
 
 
 def _refused_until_adopted(edge, model, article):

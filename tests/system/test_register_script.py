@@ -23,6 +23,7 @@ KINDS = range(1, 8)
 EDGE = 0x0F3C5A0000000001
 KEYS = ["tally:{0}:heads", "tally:{0}:changed", "tally:{0}:meta", "tally:{0}:rings"]
 HEADS, CHANGED, META, RINGS = KEYS
+BOOKS = "tally:{0}:books"
 STORE_KEY = "tally:store"
 STORE = "9b1d00000000aaaa"
 
@@ -57,7 +58,7 @@ def server():
 @pytest.fixture
 def redis(server):
     server.flushall()
-    server.hset(STORE_KEY, "id", STORE)
+    server.hset(META, "store", STORE)
     return server
 
 
@@ -84,7 +85,7 @@ class Ring:
                      int(renew), self.store]
         for article, group in groups.items():
             arguments += [article, b"".join(struct.pack("<Q", v.reader) + (v.stamp << 4 | v.kind).to_bytes(7, "big") for v in group)]
-        answer = (redis or self.redis).evalsha(self.sha, 5, *KEYS, STORE_KEY, *arguments)
+        answer = (redis or self.redis).evalsha(self.sha, 4, *KEYS, *arguments)
         if answer[0] == b"ok":
             self.position, self.sequence = to, sequence
         return answer
@@ -332,7 +333,7 @@ def test_another_position_does_nothing(redis):
 def test_no_position_is_0(redis):
     ring = Ring(redis)
     assert ring.call(_votes("a", [1]), at=64) == [b"at", b""]
-    assert redis.keys() == [STORE_KEY.encode()]
+    assert redis.keys() == [META.encode()]
     ring.apply(_votes("a", [1]), at=0)
 
 
@@ -365,38 +366,53 @@ OTHER_STORE = "9b1d00000000bbbb"
 
 
 def _position(redis, ring, store=STORE, adopt=False):
-    return redis.eval(_script("position.lua"), 3, META, RINGS, STORE_KEY, ring, store, "adopt" if adopt else "")
+    return redis.eval(_script("position.lua"), 2, META, RINGS, ring, store, "adopt" if adopt else "")
 
 
-def test_the_first_batch_notes_its_store(redis):
-    """Even one that holds nothing but a quarantined record."""
+def _claim(redis, store=STORE):
+    return redis.eval(_script("claim.lua"), 3, META, RINGS, BOOKS, store)
+
+
+def test_a_shard_without_data_is_claimed_once(redis):
+    redis.delete(META)
+    assert _claim(redis) == [b"ok"]
+    assert redis.hgetall(META) == {b"store": STORE.encode()}
+    assert _claim(redis) == [b"ok"]
+    answer = _claim(redis, OTHER_STORE)
+    assert answer[0] == b"store" and STORE.encode() in answer[1], answer
+    assert redis.hgetall(META) == {b"store": STORE.encode()}
+
+
+def test_what_an_operator_imports_first_is_no_other_stores(redis):
+    """A base and the head that came with it may be there before the shard is claimed."""
+    redis.delete(META)
+    redis.hset(META, mapping={"version": 1000, "articles": 1})
+    redis.hset(HEADS, "a", struct.pack("<BBQIIBIB", 1, 0, 1000, 1, 0, 0, 0, 0))
+    assert _claim(redis) == [b"ok"]
     ring = Ring(redis)
     assert _position(redis, ring.ring) == [b"at", b""]
-    assert not redis.exists(META), "a question changes nothing"
-    ring.apply([], quarantined=1)
-    assert redis.hget(META, "store") == STORE.encode()
     ring.apply(_votes("a", [1]))
-    assert _position(redis, ring.ring) == [b"at", redis.hget(RINGS, ring.ring)]
-    assert redis.hget(META, "store") == STORE.encode()
+
+
+@pytest.mark.parametrize("key", [META, RINGS])
+def test_a_position_in_a_key_of_another_type_is_an_error(redis, key):
+    redis.delete(key)
+    redis.set(key, "no hash")
+    with pytest.raises(redis_py.exceptions.ResponseError, match="WRONGTYPE"):
+        _position(redis, "00000000000000aa")
 
 
 def _another_store(redis):
-    redis.hset(STORE_KEY, "id", OTHER_STORE)
+    redis.hset(META, "store", OTHER_STORE)
     Ring(redis, store=OTHER_STORE).apply(_votes("b", [1]))
 
 
 def _another_store_without_data(redis):
-    redis.hset(STORE_KEY, "id", OTHER_STORE)
+    redis.hset(META, "store", OTHER_STORE)
 
 
-def _no_store(redis):
-    redis.delete(STORE_KEY)
-
-
-def _another_shard(redis):
-    """Only the keys of the shard are another store's."""
-    _another_store(redis)
-    redis.hset(STORE_KEY, "id", STORE)
+def _no_data(redis):
+    redis.delete(META)
 
 
 def _rings_without_a_store(redis):
@@ -407,12 +423,12 @@ def _rings_without_a_store(redis):
 def _books_without_a_store(redis):
     ring = Ring(redis)
     ring.apply(_votes("b", [1]))
-    redis.eval(_script("fold.lua"), 2, RINGS, "tally:{0}:books", ring.ring)
+    redis.eval(_script("fold.lua"), 2, RINGS, BOOKS, ring.ring)
     redis.hdel(META, "store")
 
 
-REFUSALS = {_another_store: OTHER_STORE, _another_store_without_data: "no longer holds " + STORE, _no_store: "no longer holds " + STORE,
-            _another_shard: OTHER_STORE, _rings_without_a_store: "names no store", _books_without_a_store: "names no store"}
+REFUSALS = {_another_store: OTHER_STORE, _another_store_without_data: OTHER_STORE, _no_data: "names no store",
+            _rings_without_a_store: "names no store", _books_without_a_store: "names no store"}
 
 
 @pytest.mark.parametrize("content", REFUSALS, ids=lambda content: content.__name__[1:])
@@ -426,31 +442,22 @@ def test_a_ring_that_begins_applies_nothing_to_another_store(redis, content):
     assert _everything(redis) == before
 
 
-@pytest.mark.parametrize("content", [_another_shard, _rings_without_a_store, _books_without_a_store], ids=lambda content: content.__name__[1:])
+@pytest.mark.parametrize("content", [content for content in REFUSALS if content is not _no_data], ids=lambda content: content.__name__[1:])
+def test_a_claim_leaves_what_may_be_anothers(redis, content):
+    content(redis)
+    before, answer = _everything(redis), _claim(redis)
+    assert answer[0] == b"store" and REFUSALS[content].encode() in answer[1], answer
+    assert _everything(redis) == before
+
+
+@pytest.mark.parametrize("content", REFUSALS, ids=lambda content: content.__name__[1:])
 def test_adoption_makes_the_shard_the_stores(redis, content):
     content(redis)
     ring = Ring(redis, ring="00000000000000cc")
     assert _position(redis, ring.ring, adopt=True) == [b"at", b""]
-    assert redis.hget(META, "store") == STORE.encode()
+    assert redis.hget(META, "store") == STORE.encode() and _claim(redis) == [b"ok"]
     ring.apply(_votes("a", range(3)))
     assert _position(redis, ring.ring)[0] == b"at"
-
-
-def test_what_an_operator_imports_first_is_no_other_stores(redis):
-    """A base and the head that came with it may be there before the first batch."""
-    redis.hset(META, mapping={"version": 1000, "articles": 1})
-    redis.hset(HEADS, "a", struct.pack("<BBQIIBIB", 1, 0, 1000, 1, 0, 0, 0, 0))
-    ring = Ring(redis)
-    assert _position(redis, ring.ring) == [b"at", b""]
-    ring.apply(_votes("a", [1]))
-    assert redis.hget(META, "store") == STORE.encode()
-
-
-@pytest.mark.parametrize("key", [META, RINGS])
-def test_a_position_in_a_key_of_another_type_is_an_error(redis, key):
-    redis.set(key, "no hash")
-    with pytest.raises(redis_py.exceptions.ResponseError, match="WRONGTYPE"):
-        _position(redis, "00000000000000aa")
 
 
 # --- versions ---
@@ -492,9 +499,9 @@ def test_what_changes_no_total_has_no_version(redis):
     """Repeats, older wishes, the same kind clicked again, a new reader's `none`: no version, nothing published."""
     ring = Ring(redis)
     ring.apply([Vote("a", 1, 10, 1), Vote("a", 2, 10, 1)])
-    heard = redis.pubsub()
-    heard.subscribe("tally:changed")
-    heard.get_message(timeout=5)
+    heard = redis.connection_pool.make_connection()
+    heard.send_command("SSUBSCRIBE", CHANGED)
+    assert heard.read_response()[:2] == [b"ssubscribe", CHANGED.encode()]
     first, meta = _head(redis), redis.hgetall(META)
     for votes in ([Vote("a", 1, 10, 1)], [Vote("a", 1, 9, 2)], [Vote("a", 1, 11, 1)], [Vote("a", 3, 10, 0)], []):
         ring.apply(votes)
@@ -502,10 +509,9 @@ def test_what_changes_no_total_has_no_version(redis):
     assert redis.hgetall(META) == meta
     ring.apply([Vote("a", 4, 10, 2), Vote("b", 4, 10, 2), Vote("a", 5, 10, 2)])
     ring.apply([Vote("c", 4, 10, 0)])  # a new article, though nothing counts
-    messages = [heard.get_message(timeout=5) for _ in range(2)]
-    assert [m["data"] for m in messages] == [b"0", b"0"]
-    assert heard.get_message(timeout=0.05) is None
-    heard.close()
+    assert [heard.read_response() for _ in range(2)] == [[b"smessage", CHANGED.encode(), b"0"]] * 2
+    assert not heard.can_read(timeout=0.05)
+    heard.disconnect()
     _check(redis)
 
 
@@ -635,7 +641,7 @@ def _make(redis, store_id="9b1d000000000001", how="make", kinds=("like", "sad"))
 def test_store_is_made_once(redis):
     redis.delete(STORE_KEY)
     assert _make(redis, how="keep") == {}
-    assert redis.keys("*") == []
+    assert redis.keys("*") == [META.encode()]
     made = _make(redis)
     assert made == {"id": "9b1d000000000001", "format": "1", "shards": "8", "key": "0102030405060708", "split": str(SPLIT),
                     "kind:like": "1", "kind:sad": "2"}
@@ -652,6 +658,25 @@ def test_store_gives_kinds_the_next_ids(redis):
     full = _make(redis, how="keep", kinds=["k%d" % i for i in range(20)])
     ids = sorted(int(v) for k, v in full.items() if k.startswith("kind:"))
     assert ids == [1, 2] + list(range(4, 16))
+
+
+def test_store_gives_a_kind_the_id_that_it_had(redis):
+    """What a failover took back is given again; but an id that another kind has by now is not."""
+    _make(redis, kinds=("like", "sad", "wow"))
+    redis.hdel(STORE_KEY, "kind:wow", "kind:like")
+    again = _make(redis, how="keep", kinds=("like:1", "sad:2", "wow:3", "new"))
+    assert {k: v for k, v in again.items() if k.startswith("kind:")} == {"kind:like": "1", "kind:sad": "2", "kind:wow": "3", "kind:new": "4"}
+    redis.hdel(STORE_KEY, "kind:new")
+    _make(redis, how="keep", kinds=("other",))
+    kinds = _make(redis, how="keep", kinds=("like:1", "new:4"))
+    assert kinds["kind:other"] == "4" and "kind:new" not in kinds
+
+
+def test_store_is_placed_once_it_is_the_callers(redis):
+    assert _make(redis, how="placed") == {}
+    _make(redis)
+    assert "placed" not in _make(redis, "9b1d000000000002", how="placed")
+    assert _make(redis, how="placed")["placed"] == "1"
 
 
 # --- books ---
@@ -907,8 +932,6 @@ def _put_state(redis, number, state, poisoned):
     pipe = redis.pipeline(transaction=False)
     pipe.flushdb()
     pipe.hset(key + "meta", mapping={name: state[name] for name in ("version", "articles", "pause", "store") if name in state})
-    if "of" in state:
-        pipe.hset(STORE_KEY, "id", state["of"])
     for article, head in state["heads"].items():
         pipe.hset(key + "heads", bytes.fromhex(article), bytes.fromhex(head))
     for article, version in state["changed"].items():
@@ -936,8 +959,6 @@ def _state(redis, number, poisoned):
     for name in ("pause", "store"):
         if name.encode() in meta:
             state[name] = meta[name.encode()].decode()
-    if redis.hexists(STORE_KEY, "id"):
-        state["of"] = redis.hget(STORE_KEY, "id").decode()
     for bucket in redis.scan_iter(key + "[0-9]*", count=1000):
         article, of = map(int, bucket[len(key):].split(b":"))
         if article != poisoned:
@@ -959,17 +980,22 @@ def _number_of(poisoned, state, articles):
     return state["articles"] + 1 + sum(article not in state["heads"] for article in before)
 
 
+def _argument(call, number):
+    """The place among its words of the script's ARGV[number]."""
+    return 2 + int(bytes.fromhex(call["words"][2])) + number
+
+
 def _differences(redis, script, call):
     words = [bytes.fromhex(word) for word in call["words"]]
-    number = int(words[15])
-    poisoned = _number_of(call.get("poisoned"), call["before"], call["words"][18::2])
+    number = int(words[_argument(call, 8)])
+    poisoned = _number_of(call.get("poisoned"), call["before"], call["words"][_argument(call, 11)::2])
     _put_state(redis, number, call["before"], poisoned)
     redis.hset("hour", mapping={"s": call["now"] // 1000000, "us": call["now"] % 1000000})
-    answer = [part if isinstance(part, int) else part.hex() for part in redis.evalsha(script, 5, *words[3:])]
+    answer = [part if isinstance(part, int) else part.hex() for part in redis.evalsha(script, *words[2:])]
     after = _state(redis, number, poisoned)
     same = answer == call["answer"] and after == _in_order(call["after"], poisoned)
     return answer[0], None if same else "of seed %d: %r: %r\nthe model: %r, %r\nthe script: %r, %r" % (
-        call["seed"], words[6:], call["before"], call["answer"], _in_order(call["after"], poisoned), answer, after)
+        call["seed"], words[_argument(call, 0):], call["before"], call["answer"], _in_order(call["after"], poisoned), answer, after)
 
 
 def test_the_script_does_what_the_simulators_model_does(redis):
@@ -986,7 +1012,7 @@ def test_the_script_does_what_the_simulators_model_does(redis):
         assert difference is None, difference
         seen[bytes.fromhex(answer).decode()] += 1
         seen["superseded"] += len(call["answer"]) == 6 and call["answer"][4] != ""
-        seen["renewed"] += call["words"][16] == b"1".hex()
+        seen["renewed"] += call["words"][_argument(call, 9)] == b"1".hex()
         heads = [parse_head(bytes.fromhex(head)) for head in call["after"]["heads"].values()]
         seen["floored"] += any(head.floor for head in heads)
         seen["split"] += any(head.level or head.split for head in heads)

@@ -1,0 +1,58 @@
+/* One server of the store: whether records may be applied there. It must keep its data, its clock
+ * must be near ours, and it must have the script. Looks again every second. One thread, on a
+ * libevent loop. */
+#ifndef TALLY_COLLECTOR_NODE_H
+#define TALLY_COLLECTOR_NODE_H
+
+#include "redis/redis_nodes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What keeps the data, besides the rings, which hold the records that were applied last. */
+enum node_durability {
+    NODE_AOF,      /* an append-only file, and nothing is evicted */
+    NODE_REPLICAS, /* moreover, a record leaves its ring only when a replica has it */
+    NODE_SERVICE,  /* whoever runs the server; nothing is checked */
+};
+
+struct node;
+
+struct node_config {
+    struct redis_nodes *nodes;
+    unsigned number; /* redis_nodes' */
+    enum node_durability durability;
+    void (*on_looked)(void *user); /* a look has ended */
+    void *user;
+};
+
+/* The node's link is up. NULL on no memory. */
+struct node *node_new(const struct node_config *config);
+
+/* Its link is down: nothing may be under way. NULL is fine. */
+void node_free(struct node *node);
+
+/* Call every 100 ms or so. */
+void node_tick(struct node *node, uint64_t now_ms);
+
+/* The node has forgotten the script: not ready until the next look succeeds. */
+void node_forgot(struct node *node);
+
+bool node_ready(const struct node *node);       /* may be applied to */
+const char *node_why(const struct node *node);  /* why not; "" also during the first look */
+bool node_full(const struct node *node);        /* out of memory: it takes no writes */
+const char *node_script(const struct node *node); /* register.lua's SHA1 in hex, while ready */
+
+/* How far its clock is ahead of ours, and whether that is too much. False: not known yet. */
+bool node_clock(const struct node *node, int64_t *skew_ms, bool *bad);
+
+/* --- replication --- */
+
+unsigned node_replicas(const struct node *node); /* online, as of the last look */
+
+/* Moments of replication rise. What was answered by now is replicated once node_replicated is at
+ * least the value that node_moment has now. Without a replica it never is. */
+uint64_t node_moment(const struct node *node);
+uint64_t node_replicated(const struct node *node);
+
+#endif
