@@ -55,7 +55,7 @@ static int article_write_run(const struct article_write *like, struct script_cal
 {
     char number[12];
     if (!store_link_ready(like->link))
-        return -1;
+        return -1; /* an article has no shard */
     struct article_write *write = malloc(sizeof *write);
     if (write == NULL)
         return -1;

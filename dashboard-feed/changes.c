@@ -60,9 +60,9 @@ static void on_range(void *user, const redisReply *data)
     struct changes_entry changes[CHANGES_RANGE_MAX];
     size_t n = 0;
     long got = -1;
-    redisReply *const *answer = query_answers(range->link, data, 2, why);
+    redisReply *const *answer = query_answers(range->link, range->shard, data, 2, why);
     if (answer != NULL && answer[1]->type != REDIS_REPLY_ARRAY) {
-        store_link_refuse(range->link, answer[1], why);
+        store_link_refuse(range->link, range->shard, answer[1], why);
     } else if (answer != NULL) {
         uint64_t version = reply_is_string(answer[0]) ? strtoull(answer[0]->str, NULL, 10) : 0;
         if (!store_link_version(range->link, range->shard, version)) {
@@ -94,7 +94,7 @@ static int send_range(struct range *range, uint64_t low, uint64_t high, bool new
                            "LIMIT",
                            "0",
                            count};
-    query_init(&query, range->link, key);
+    query_init(&query, range->link, range->shard, key);
     query_command(&query, 3);
     query_text(&query, "HGET");
     query_text(&query, meta);
@@ -102,13 +102,13 @@ static int send_range(struct range *range, uint64_t low, uint64_t high, bool new
     query_command(&query, 8);
     for (int i = 0; i < 8; i++)
         query_text(&query, words[i]);
-    return query_send(&query, range->link, on_range, range);
+    return query_send(&query, on_range, range);
 }
 
 int changes_range(struct store_link *link, uint32_t shard, uint64_t low, uint64_t high,
                   bool newest_first, size_t limit, changes_cb callback, void *user)
 {
-    if (!store_link_ready(link))
+    if (!store_link_shard_ready(link, shard))
         return -1;
     struct range *range = malloc(sizeof *range);
     if (range == NULL)

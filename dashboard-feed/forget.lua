@@ -2,7 +2,7 @@
 -- a new version, so every edge's feed hears of it and shows no total. The registers stay until sweep.lua removes them. A reaction
 -- that arrives before then, from any edge, removes the mark, and all registers count as before.
 --
--- KEYS  heads, base, changed, meta, states, forgotten of one shard, tally:store
+-- KEYS  heads, base, changed, meta, states, forgotten of one shard
 -- ARGV  1 article; 2 shard; 3 for how many seconds it must have been quiet; 4 the voters: the high 32 bits of their hashes, 8 hex digits
 --       each, one after another; 5 the store's id
 -- Answers
@@ -17,7 +17,7 @@ local VOTERS = 16
 local heads_key, base_key, changed_key, meta_key, states_key, forgotten_key = unpack(KEYS)
 local article = ARGV[1]
 
-if another_store() then
+if another_store(meta_key) then
     return {'store'}
 end
 
@@ -93,5 +93,5 @@ call('HSET', heads_key, article, write_head(version, number, voters, level, spli
 call('HSET', meta_key, 'version', text)
 call('ZADD', changed_key, text, article)
 call('ZADD', forgotten_key, text, article)
-try('PUBLISH', 'tally:changed', ARGV[2]) -- a hint: a failure does no harm
+hint_change(ARGV[2])
 return {'forgotten'}

@@ -52,16 +52,24 @@ static void answer_totals(const struct http_totals_question *question,
     cJSON_free(text);
 }
 
+static bool all_away(const struct lookup_total *found, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (found[i].outcome != LOOKUP_AWAY)
+            return false;
+    return true;
+}
+
 static void on_totals(void *user, const struct lookup_total *found, size_t n)
 {
     struct http_totals_question *question = user;
     struct http_totals *totals = question->totals;
     totals->lookups--;
     http_connections_looked_up(totals->connections, &question->turn);
-    for (size_t i = 0; found != NULL && i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (!total_json_kinds_known(&found[i].total, store_link_kinds(totals->link)))
             store_link_reread(totals->link); /* known in a second, as long as this is cached */
-    if (found == NULL)
+    if (all_away(found, n))
         http_answers_away(totals->answers, question->request, "redis does not answer");
     else if (!question->list && found[0].outcome == LOOKUP_BAD)
         http_answers_error(totals->answers, question->request, 500, "Internal Server Error",

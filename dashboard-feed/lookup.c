@@ -1,5 +1,5 @@
 /* Asks each shard once for all that a lookup wants of it, and calls back when the last shard has
- * answered. */
+ * answered. What a shard that is away would have said stays as it was made: LOOKUP_AWAY. */
 #include "lookup.h"
 
 #include "query.h"
@@ -22,7 +22,6 @@ struct lookup {
     lookup_cb callback;
     void *user;
     unsigned pending; /* shards whose reply has not come */
-    bool failed;
     size_t n;
     char *text; /* the articles, one after another */
     struct lookup_total total[];
@@ -35,10 +34,7 @@ struct part {
 
 static void lookup_finish(struct lookup *lookup)
 {
-    if (lookup->failed)
-        lookup->callback(lookup->user, NULL, lookup->n);
-    else
-        lookup->callback(lookup->user, lookup->total, lookup->n);
+    lookup->callback(lookup->user, lookup->total, lookup->n);
     for (size_t i = 0; i < lookup->n; i++)
         free((void *)lookup->total[i].state);
     free(lookup->text);
@@ -94,13 +90,13 @@ static void on_part(void *user, const redisReply *data)
     struct store_link *link = lookup->link;
     static const char why[] = "no heads, bases and states in a reply";
     size_t n = 0, at = 0;
-    redisReply *const *answer = query_answers(link, data, LOOKUP_KEYS, why);
+    redisReply *const *answer = query_answers(link, part->shard, data, LOOKUP_KEYS, why);
     for (size_t i = 0; i < lookup->n; i++)
         n += lookup->total[i].shard == part->shard;
     bool good = answer != NULL && reply_is_array(answer[0], n) && reply_is_array(answer[1], n) &&
                 reply_is_array(answer[2], n);
     if (answer != NULL && !good)
-        store_link_refuse(link, answer[0], why);
+        store_link_refuse(link, part->shard, answer[0], why);
     for (size_t i = 0; i < lookup->n && good; i++) {
         if (lookup->total[i].shard != part->shard)
             continue;
@@ -108,7 +104,6 @@ static void on_part(void *user, const redisReply *data)
                    answer[2]->element[at]);
         at++;
     }
-    lookup->failed = lookup->failed || !good;
     free(part);
     if (--lookup->pending == 0)
         lookup_finish(lookup);
@@ -124,15 +119,17 @@ static int send_part(struct lookup *lookup, uint32_t shard)
     struct query query;
     int n = 0;
     struct part *part = malloc(sizeof *part);
-    if (part == NULL)
+    if (part == NULL || !store_link_shard_ready(link, shard)) {
+        free(part);
         return -1;
+    }
     *part = (struct part){.lookup = lookup, .shard = shard};
     for (size_t i = 0; i < lookup->n; i++)
         n += lookup->total[i].shard == shard;
     for (int k = 0; k < LOOKUP_KEYS; k++) {
         store_link_key(key[k], shard, names[k]);
         if (k == 0)
-            query_init(&query, link, key[k]);
+            query_init(&query, link, shard, key[k]);
         query_command(&query, n + 2);
         query_text(&query, "HMGET");
         query_text(&query, key[k]);
@@ -140,7 +137,7 @@ static int send_part(struct lookup *lookup, uint32_t shard)
             if (lookup->total[i].shard == shard)
                 query_word(&query, lookup->total[i].article, lookup->total[i].article_bytes);
     }
-    if (query_send(&query, link, on_part, part) != 0) {
+    if (query_send(&query, on_part, part) != 0) {
         free(part);
         return -1;
     }
@@ -166,6 +163,7 @@ static struct lookup *make_lookup(struct store_link *link, const struct lookup_a
     lookup->text = text;
     for (size_t i = 0; i < n; i++) {
         memcpy(text + used, articles[i].id, articles[i].bytes);
+        lookup->total[i].outcome = LOOKUP_AWAY;
         lookup->total[i].article = text + used;
         lookup->total[i].article_bytes = articles[i].bytes;
         lookup->total[i].shard =
@@ -186,12 +184,12 @@ int lookup_totals(struct store_link *link, const struct lookup_article *articles
     lookup->callback = callback;
     lookup->user = user;
     uint64_t seen = 0; /* a bit a shard */
-    for (size_t i = 0; i < n && !lookup->failed; i++) {
+    for (size_t i = 0; i < n; i++) {
         uint32_t shard = lookup->total[i].shard;
         if (seen & UINT64_C(1) << shard)
             continue;
         seen |= UINT64_C(1) << shard;
-        lookup->failed = send_part(lookup, shard) != 0;
+        (void)send_part(lookup, shard); /* else its articles are away */
     }
     if (lookup->pending == 0) { /* nothing was sent */
         free(lookup->text);

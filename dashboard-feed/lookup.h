@@ -17,6 +17,7 @@ enum lookup_outcome {
     LOOKUP_FOUND,
     LOOKUP_NONE, /* nobody reacted to the article: all zero */
     LOOKUP_BAD,  /* the head or base is no head or base of format 1, or the state is none */
+    LOOKUP_AWAY, /* its shard is away, or has not answered: nothing is known */
 };
 
 struct lookup_total {
@@ -28,7 +29,7 @@ struct lookup_total {
     const struct article_state *state; /* NULL: none; valid during the callback */
 };
 
-/* The result of lookup_totals; `totals` in the order asked for, NULL where the request failed. */
+/* The result of lookup_totals, in the order asked for. */
 typedef void (*lookup_cb)(void *user, const struct lookup_total *totals, size_t n);
 
 struct lookup_article {
@@ -36,8 +37,9 @@ struct lookup_article {
     size_t bytes;
 };
 
-/* Asks for the totals of up to LOOKUP_ARTICLES_MAX articles. Returns 0, and calls back exactly
- * once, or -1 while the link is not ready. */
+/* Asks for the totals of up to LOOKUP_ARTICLES_MAX articles: each shard on its own, and calls back,
+ * exactly once, when the last of them has answered or gone away. Returns 0, or -1 where none can be
+ * asked: all of their shards are away. */
 int lookup_totals(struct store_link *link, const struct lookup_article *articles, size_t n,
                   lookup_cb callback, void *user);
 

@@ -42,7 +42,7 @@ struct feed {
     struct health health;
     struct ready ready;
     double started_at_s;
-    bool stopping;
+    bool stopping, follows;
 };
 
 /* ---- health ---- */
@@ -94,7 +94,7 @@ static void on_metrics(void *user, struct evbuffer *out)
         .started_at_s = feed->started_at_s,
         .topic_prefix = feed->settings->links.topic_prefix,
         .healthy = feed->health.ok,
-        .redis_up = store_link_ready(feed->link),
+        .redis_up = store_link_why(feed->link)[0] == '\0',
         .broker_up = publish_ready(feed->publish),
         .store_link = store_link_stats(feed->link),
         .publish = publish_stats(feed->publish),
@@ -113,16 +113,27 @@ static void on_metrics(void *user, struct evbuffer *out)
 
 static void on_store_ready(void *user)
 {
-    struct feed *feed = user;
-    publisher_store_ready(feed->publisher);
-    state_sync_store_ready(feed->state_sync);
+    (void)user;
 }
 
 static void on_store_away(void *user)
 {
+    (void)user;
+}
+
+static void on_shard(void *user, uint32_t shard, bool ready)
+{
     struct feed *feed = user;
-    publisher_store_away(feed->publisher);
-    state_sync_store_away(feed->state_sync);
+    (void)shard;
+    if (ready && store_link_shards_away(feed->link) == 0) {
+        feed->follows = true;
+        publisher_store_ready(feed->publisher);
+        state_sync_store_ready(feed->state_sync);
+    } else if (!ready && feed->follows) {
+        feed->follows = false;
+        publisher_store_away(feed->publisher);
+        state_sync_store_away(feed->state_sync);
+    }
 }
 
 static void on_store_lost(void *user)
@@ -327,17 +338,18 @@ static int make_redis_links(struct feed *feed, const struct settings *settings)
 {
     const char *password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL;
     const struct store_link_config link = {
-        .host = settings->links.redis_host,
-        .port = (int)settings->links.redis_port,
-        .password = password,
+        .redis = {.host = settings->links.redis_host,
+                  .port = (int)settings->links.redis_port,
+                  .password = password},
         .on_ready = on_store_ready,
         .on_away = on_store_away,
+        .on_shard = on_shard,
         .on_lost = on_store_lost,
         .user = feed,
     };
     const struct subscription_config subscription = {
-        .host = link.host,
-        .port = link.port,
+        .host = link.redis.host,
+        .port = link.redis.port,
         .password = password,
         .on_hint = on_hint,
         .on_state = on_state,

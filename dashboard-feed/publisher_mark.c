@@ -34,7 +34,7 @@ static bool is_ours(const struct publisher *publisher)
 /* Redis is known to have lost nothing since `run`. */
 static bool is_same_run(const struct publisher *publisher, const char *run)
 {
-    return run[0] != '\0' && strcmp(run, store_link_run(publisher->link)) == 0;
+    return run[0] != '\0' && strcmp(run, store_link_run(publisher->link, 0)) == 0;
 }
 
 /* Whether the broker must first list what it retains, because nothing else does. */
@@ -137,7 +137,7 @@ bool publisher_mark_begin(struct publisher *publisher)
         read_mark(publisher);
     mark->new_broker = false;
     judge_losses(publisher, is_new);
-    snprintf(mark->redis_run, sizeof mark->redis_run, "%s", store_link_run(publisher->link));
+    snprintf(mark->redis_run, sizeof mark->redis_run, "%s", store_link_run(publisher->link, 0));
     return true;
 }
 

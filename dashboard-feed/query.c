@@ -21,13 +21,16 @@ void query_text(struct query *query, const char *word)
     query_word(query, word, strlen(word));
 }
 
-void query_init(struct query *query, const struct store_link *link, const char *key)
+void query_init(struct query *query, struct store_link *link, uint32_t shard, const char *key)
 {
+    query->link = link;
+    query->shard = shard;
     query->n = query->commands = 0;
+    store_link_key(query->meta, shard, "meta");
     query_text(query, "EVAL");
     query_word(query, (const char *)read_lua, (size_t)read_lua_bytes);
     query_text(query, "2");
-    query_text(query, "tally:store");
+    query_text(query, query->meta);
     query_text(query, key);
     query_text(query, store_link_id(link));
 }
@@ -39,23 +42,24 @@ void query_command(struct query *query, int words)
     query_text(query, count);
 }
 
-int query_send(struct query *query, struct store_link *link, redis_link_cb *callback, void *user)
+int query_send(struct query *query, redis_link_cb *callback, void *user)
 {
-    return store_link_send(link, callback, user, query->n, query->word, query->bytes);
+    return store_link_send(query->link, query->shard, callback, user, query->n, query->word,
+                           query->bytes);
 }
 
-redisReply *const *query_answers(struct store_link *link, const redisReply *reply, size_t commands,
-                                 const char *why)
+redisReply *const *query_answers(struct store_link *link, uint32_t shard, const redisReply *reply,
+                                 size_t commands, const char *why)
 {
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
         reply_is_string(reply->element[0])) {
         if (strcmp(reply->element[0]->str, "ok") == 0 && reply->elements == commands + 1)
             return reply->element + 1;
         if (strcmp(reply->element[0]->str, "store") == 0) {
-            store_link_another(link);
+            store_link_another(link, shard);
             return NULL;
         }
     }
-    store_link_refuse(link, reply, why);
+    store_link_refuse(link, shard, reply, why);
     return NULL;
 }

@@ -11,6 +11,9 @@
 #define QUERY_WORDS_MAX 1024 /* of all commands */
 
 struct query {
+    struct store_link *link;
+    uint32_t shard;
+    char meta[STORE_LINK_KEY_BYTES];
     const char *word[QUERY_WORDS_MAX];
     size_t bytes[QUERY_WORDS_MAX];
     int n;
@@ -18,9 +21,9 @@ struct query {
     int commands;
 };
 
-/* Begins a query of the store that `link` follows, for `key` of a shard and others of it. A query
- * keeps the pointers that it is given, and must not be moved. */
-void query_init(struct query *query, const struct store_link *link, const char *key);
+/* Begins a query of a shard of the store that `link` follows, for `key` and others of the shard. A
+ * query keeps the pointers that it is given, and must not be moved. */
+void query_init(struct query *query, struct store_link *link, uint32_t shard, const char *key);
 
 /* A command of this many words follows. */
 void query_command(struct query *query, int words);
@@ -28,12 +31,12 @@ void query_word(struct query *query, const char *word, size_t bytes);
 void query_text(struct query *query, const char *word);
 
 /* store_link_send. */
-int query_send(struct query *query, struct store_link *link, redis_link_cb *callback, void *user);
+int query_send(struct query *query, redis_link_cb *callback, void *user);
 
 /* Called first in the callback: notes the reply, and returns what the `commands` of the query
- * answered. NULL where there is nothing to be read: no connection, another store (the link then is
+ * answered. NULL where there is nothing to be read: no answer, another store (the shard then is
  * away), or no such reply (the connection then ends, for `why`). */
-redisReply *const *query_answers(struct store_link *link, const redisReply *reply, size_t commands,
-                                 const char *why);
+redisReply *const *query_answers(struct store_link *link, uint32_t shard, const redisReply *reply,
+                                 size_t commands, const char *why);
 
 #endif

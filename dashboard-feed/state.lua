@@ -1,7 +1,7 @@
 -- Stores the state of one article, or takes it away: state, head, changed set, version and article number move together or not at all
 -- (FORMATS.md 5). A state's change is thus a change of the article, and every edge's feed hears of it like any other.
 --
--- KEYS  heads, changed, meta, states of one shard, tally:store
+-- KEYS  heads, changed, meta, states of one shard
 -- ARGV  1 article; 2 the version to be passed; 3 the state as JSON without its version, '' to take it away; 4 shard; 5 the store's id
 -- Answers
 --       {'ok', version}  '0': there was none to take away
@@ -12,7 +12,7 @@
 local heads_key, changed_key, meta_key, states_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local article, above, state = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 
-local another = another_store()
+local another = another_store(meta_key)
 if another then
     return {'store', another}
 end
@@ -49,16 +49,12 @@ else
     head = write_head(version, number, 0, 0, 0, nil, '', '', '')
 end
 
-local text = format('%.0f', version)
-call('HSET', heads_key, article, head)
-call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
-call('ZADD', changed_key, text, article)
+local text = write_article(heads_key, changed_key, meta_key, article, head, version, number)
 if state == '' then
     call('HDEL', states_key, article)
 else
     call('HSET', states_key, article, sub(state, 1, -2) .. ',"version":' .. text .. '}')
 end
--- Hints: a failure does no harm. The second is for feeds with many pending changes: a state does not wait its turn.
-try('PUBLISH', 'tally:changed', ARGV[4])
-try('PUBLISH', 'tally:states', article)
+hint_change(ARGV[4])
+try('PUBLISH', 'tally:states', article) -- for feeds with many pending changes: a state does not wait its turn; a hint, too
 return {'ok', text}

@@ -1,6 +1,10 @@
-/* The connection to Redis and the store behind it: a state machine that decides when requests may
- * be sent. */
+/* The identity of the store, and for each of its shards whether it may be asked. The servers behind
+ * them, and who has which shard, are redis_nodes' part. */
 #include "store_link.h"
+
+#include "redis_run.h"
+#include "reply.h"
+#include "store_request.h"
 
 #include "daemon/clock.h"
 #include "daemon/events.h"
@@ -13,91 +17,297 @@
 
 #define CHECK_MS 1000
 #define REREAD_MS 1000
-#define RUN_PART_BYTES 12 /* of Redis's run id, and of its replication id */
-#define SAY_MS 10000      /* between two lines about the same */
+#define PROBE_MIN_MS 50 /* before a shard that is not this store's yet is asked again */
+#define PROBE_MAX_MS 1000
+#define SAY_MS 10000 /* between two lines about the same */
+#define WHY_BYTES 128
+#define SUMMARY_BYTES (WHY_BYTES + 64)
 
-enum state {
-    DISCONNECTED,
-    AWAY,      /* connected; the store is not known yet, or must not be followed */
-    FOLLOWING, /* requests are accepted */
+struct shard {
+    struct store_link *link;
+    bool ready;
+    bool asked;          /* its meta is being read */
+    uint64_t version;    /* that it had at least, in this run */
+    char why[WHY_BYTES]; /* it is not ready although its server is there */
+    char run[STORE_LINK_RUN_BYTES + 1];
+};
+
+/* A server. */
+struct node {
+    char run[REDIS_RUN_BYTES + 1];
 };
 
 struct store_link {
     struct store_link_config config;
-    struct redis_link *redis;
-    struct event *tick;                          /* each second: looks for the store */
-    enum state state;                            /* set by enter_ functions only */
-    char why[96];                                /* it does not follow */
-    bool checking;                               /* the store is being read */
-    struct store_identity identity;              /* once one was found, only this one is followed */
-    char run[STORE_LINK_RUN_BYTES + 1];          /* of Redis */
-    uint64_t version[STORE_IDENTITY_MAX_SHARDS]; /* that its shards had at least, in this run */
+    struct redis_nodes *nodes;
+    struct store_request_config request;
+    struct event *tick;             /* each second: looks for the store */
+    struct event *again;            /* shards that were not ready are asked once more */
+    uint64_t again_ms;              /* how long that waits */
+    bool followed;                  /* set by follow and unfollow only */
+    bool checking;                  /* the store is being read */
+    char why[WHY_BYTES];            /* it is not followed */
+    char summary[SUMMARY_BYTES];    /* store_link_why */
+    char said[SUMMARY_BYTES];       /* … as it was logged last */
+    struct store_identity identity; /* once one was found, only this one is followed */
+    struct shard shard[STORE_IDENTITY_MAX_SHARDS];
+    struct node node[REDIS_NODES_MAX];
     char collector[STORE_IDENTITY_ID_BYTES + 1]; /* the store that the collector is ready with */
     uint64_t reread_ms;
     uint64_t bad_said_ms, not_written_said_ms;
     struct store_link_stats stats;
 };
 
-/* ---- states ---- */
-
-static void store_link_leave(struct store_link *link, enum state to, const char *why)
-{
-    bool followed = link->state == FOLLOWING;
-    link->state = to;
-    if (strcmp(link->why, why) != 0) {
-        snprintf(link->why, sizeof link->why, "%s", why);
-        if (redis_link_up(link->redis))
-            log_line(LOG_LEVEL_WARNING, "not following", "why=%s", why);
-    }
-    if (followed)
-        link->config.on_away(link->config.user);
-}
-
-static void enter_disconnected(struct store_link *link)
-{
-    store_link_leave(link, DISCONNECTED, "not connected");
-}
-
-static void enter_away(struct store_link *link, const char *why)
-{
-    store_link_leave(link, AWAY, why);
-}
-
-/* From AWAY, with `identity` set. */
-static void enter_following(struct store_link *link)
-{
-    link->state = FOLLOWING;
-    link->why[0] = '\0';
-    log_line(LOG_LEVEL_INFO, "following", "store=%s shards=%" PRIu32, link->identity.id,
-             link->identity.shards);
-    link->config.on_ready(link->config.user);
-}
+/* ---- what it knows ---- */
 
 bool store_link_ready(const struct store_link *link)
 {
-    return link->state == FOLLOWING;
+    return link->followed;
 }
 
-const char *store_link_why(const struct store_link *link)
+bool store_link_shard_ready(const struct store_link *link, uint32_t shard)
 {
-    return redis_link_up(link->redis) ? link->why : redis_link_why(link->redis);
+    return shard < link->identity.shards && link->shard[shard].ready;
+}
+
+bool store_link_shard_there(const struct store_link *link, uint32_t shard)
+{
+    return redis_nodes_owner(link->nodes, shard) >= 0;
+}
+
+uint32_t store_link_shards_away(const struct store_link *link)
+{
+    uint32_t away = 0;
+    for (uint32_t i = 0; link->followed && i < link->identity.shards; i++)
+        away += !link->shard[i].ready;
+    return away;
+}
+
+static const char *why_shard(const struct store_link *link, uint32_t shard)
+{
+    if (!store_link_shard_there(link, shard))
+        return redis_nodes_why(link->nodes, shard);
+    return link->shard[shard].why;
+}
+
+/* Where all are away, what is true of the first is nearly always true of all. */
+const char *store_link_why(struct store_link *link)
+{
+    bool there = redis_nodes_owner(link->nodes, REDIS_PLACE_STORE) >= 0;
+    const char *why_store = there ? link->why : redis_nodes_why(link->nodes, REDIS_PLACE_STORE);
+    uint32_t shards = link->identity.shards, away = store_link_shards_away(link), first = 0;
+    while (first < shards && link->shard[first].ready)
+        first++;
+    if (!link->followed)
+        snprintf(link->summary, sizeof link->summary, "%s", why_store);
+    else if (away > 0 && away == shards)
+        snprintf(link->summary, sizeof link->summary, "%s", why_shard(link, first));
+    else if (away > 0)
+        snprintf(link->summary, sizeof link->summary, "%" PRIu32 " of %" PRIu32 " shards away: %s",
+                 away, shards, why_shard(link, first));
+    else if (!there)
+        snprintf(link->summary, sizeof link->summary, "tally:store away: %s", why_store);
+    else
+        link->summary[0] = '\0';
+    return link->summary;
+}
+
+uint32_t store_link_shards(const struct store_link *link)
+{
+    return link->identity.shards;
+}
+
+const char *store_link_id(const struct store_link *link)
+{
+    return link->identity.id;
+}
+
+const char *store_link_run(const struct store_link *link, uint32_t shard)
+{
+    return link->shard[shard].run;
+}
+
+const struct kinds *store_link_kinds(const struct store_link *link)
+{
+    return &link->identity.kinds;
+}
+
+struct store_link_stats store_link_stats(const struct store_link *link)
+{
+    struct store_link_stats stats = link->stats;
+    stats.timeouts = redis_nodes_timeouts(link->nodes);
+    stats.reconnects = redis_nodes_reconnects(link->nodes);
+    return stats;
+}
+
+struct store_link_stats *store_link_counters(struct store_link *link)
+{
+    return &link->stats;
+}
+
+void store_link_key(char key[STORE_LINK_KEY_BYTES], uint32_t shard, const char *name)
+{
+    snprintf(key, STORE_LINK_KEY_BYTES, "tally:{%" PRIu32 "}:%s", shard, name);
+}
+
+/* ---- a shard ---- */
+
+static void ask_again(struct store_link *link)
+{
+    if (event_pending(link->again, EV_TIMEOUT, NULL))
+        return;
+    events_arm(link->again, link->again_ms);
+    link->again_ms = link->again_ms * 2 > PROBE_MAX_MS ? PROBE_MAX_MS : link->again_ms * 2;
+}
+
+static void shard_leave(struct store_link *link, uint32_t shard, const char *why)
+{
+    struct shard *one = &link->shard[shard];
+    bool was_ready = one->ready;
+    snprintf(one->why, sizeof one->why, "%s", why);
+    one->ready = false;
+    if (was_ready)
+        link->config.on_shard(link->config.user, shard, false);
+}
+
+/* It is away until its meta was read again. */
+static void shard_wait(struct store_link *link, uint32_t shard, const char *why)
+{
+    shard_leave(link, shard, why);
+    ask_again(link);
+}
+
+/* Whether the shard may have lost something since it was ready last. A run that went back has the
+ * server's run as its beginning. */
+static void take_run(struct store_link *link, uint32_t shard)
+{
+    int owner = redis_nodes_owner(link->nodes, shard);
+    const char *run = owner >= 0 ? link->node[owner].run : "";
+    struct shard *one = &link->shard[shard];
+    if (run[0] != '\0' && strncmp(one->run, run, strlen(run)) == 0)
+        return;
+    one->version = 0;
+    snprintf(one->run, sizeof one->run, "%s", run);
+}
+
+static void shard_enter(struct store_link *link, uint32_t shard)
+{
+    struct shard *one = &link->shard[shard];
+    if (one->ready || !link->followed)
+        return;
+    take_run(link, shard);
+    one->why[0] = '\0';
+    one->ready = true;
+    link->again_ms = PROBE_MIN_MS;
+    link->config.on_shard(link->config.user, shard, true);
+}
+
+bool store_link_version(struct store_link *link, uint32_t shard, uint64_t version)
+{
+    struct shard *one = &link->shard[shard];
+    if (version >= one->version || !one->ready) {
+        one->version = version;
+        return false;
+    }
+    char run[STORE_LINK_RUN_BYTES + 1];
+    link->stats.went_back++;
+    one->version = 0;
+    memcpy(run, one->run, sizeof run);
+    snprintf(one->run, sizeof one->run, "%.*s-%" PRIu64, REDIS_RUN_BYTES, run,
+             link->stats.went_back % 1000000);
+    shard_wait(link, shard, "Redis went back");
+    return true;
 }
 
 /* ---- requests ---- */
 
-int store_link_send(struct store_link *link, redis_link_cb *callback, void *user, int n,
-                    const char **words, const size_t *bytes)
+static void on_moving(void *user, unsigned place, const char *error)
 {
-    return redis_link_send(link->redis, callback, user, n, words, bytes);
+    if (place != REDIS_PLACE_STORE)
+        shard_wait(user, place, error);
 }
 
-void store_link_refuse(struct store_link *link, const redisReply *reply, const char *why)
+int store_link_send(struct store_link *link, uint32_t shard, redis_link_cb *callback, void *user,
+                    int n, const char **words, const size_t *bytes)
+{
+    return store_request_send(&link->request, shard, callback, user, n, words, bytes);
+}
+
+void store_link_refuse(struct store_link *link, uint32_t shard, const redisReply *reply,
+                       const char *why)
 {
     if (reply != NULL)
-        redis_link_reset(link->redis, reply->type == REDIS_REPLY_ERROR ? reply->str : why);
+        redis_nodes_reset(link->nodes, shard, reply->type == REDIS_REPLY_ERROR ? reply->str : why);
 }
 
-/* ---- identity ---- */
+/* ---- whose a shard is ---- */
+
+static void on_meta(void *user, const redisReply *reply)
+{
+    struct shard *one = user;
+    struct store_link *link = one->link;
+    uint32_t shard = (uint32_t)(one - link->shard);
+    one->asked = false;
+    if (reply == NULL || !link->followed)
+        return; /* the next generation, or on_again, asks */
+    if (reply_is_string(reply) && strcmp(reply->str, link->identity.id) == 0)
+        shard_enter(link, shard);
+    else if (reply_is_string(reply))
+        shard_wait(link, shard, "its data belongs to another store");
+    else if (reply->type == REDIS_REPLY_ERROR)
+        shard_wait(link, shard, reply->str);
+    else
+        shard_wait(link, shard, "its data names no store");
+}
+
+/* Reads whose it is. */
+static void shard_probe(struct store_link *link, uint32_t shard)
+{
+    char key[STORE_LINK_KEY_BYTES];
+    store_link_key(key, shard, "meta");
+    const char *words[] = {"HGET", key, "store"};
+    const size_t bytes[] = {strlen(words[0]), strlen(words[1]), strlen(words[2])};
+    struct shard *one = &link->shard[shard];
+    if (!link->followed || shard >= link->identity.shards || one->ready || one->asked ||
+        !store_link_shard_there(link, shard))
+        return;
+    one->asked = store_request_send(&link->request, shard, on_meta, one, 3, words, bytes) == 0;
+}
+
+static void on_again(evutil_socket_t fd, short what, void *user)
+{
+    struct store_link *link = user;
+    (void)fd;
+    (void)what;
+    for (uint32_t i = 0; i < link->identity.shards; i++)
+        shard_probe(link, i);
+}
+
+/* ---- the store ---- */
+
+static void unfollow(struct store_link *link, const char *why)
+{
+    bool was_followed = link->followed;
+    snprintf(link->why, sizeof link->why, "%s", why);
+    for (uint32_t i = 0; i < link->identity.shards; i++)
+        shard_leave(link, i, why);
+    link->followed = false;
+    if (was_followed)
+        link->config.on_away(link->config.user);
+}
+
+/* With `identity` set. */
+static void follow(struct store_link *link)
+{
+    link->followed = true;
+    link->why[0] = '\0';
+    link->again_ms = PROBE_MIN_MS;
+    log_line(LOG_LEVEL_INFO, "following", "store=%s shards=%" PRIu32, link->identity.id,
+             link->identity.shards);
+    link->config.on_ready(link->config.user);
+    for (uint32_t i = 0; i < link->identity.shards; i++)
+        shard_probe(link, i);
+}
 
 static bool is_same(const struct store_link *link, const struct store_identity *found)
 {
@@ -112,22 +322,23 @@ static bool may_follow(const struct store_link *link, const struct store_identit
            strcmp(found->id, link->collector) == 0;
 }
 
-/* Another store than the one followed so far passes through AWAY: whoever follows begins again. */
+/* Another store than the one followed so far is first followed no longer: whoever uses it begins
+ * again. */
 static void take_identity(struct store_link *link, const struct store_identity *found)
 {
     if (link->identity.id[0] != '\0' && !is_same(link, found)) {
-        memset(link->version, 0, sizeof link->version);
-        enter_away(link, "another store");
+        unfollow(link, "another store");
+        for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS; i++)
+            link->shard[i].version = 0;
     }
     link->identity = *found;
-    if (link->state != FOLLOWING)
-        enter_following(link);
+    if (!link->followed)
+        follow(link);
 }
 
-static void on_store(void *user, const redisReply *data)
+static void on_store(void *user, const redisReply *reply)
 {
     struct store_link *link = user;
-    const redisReply *reply = data;
     struct store_identity found;
     link->checking = false;
     if (reply == NULL)
@@ -136,7 +347,7 @@ static void on_store(void *user, const redisReply *data)
     if (why == NULL && !may_follow(link, &found))
         why = "another store than the one followed so far; the collector is not ready with it";
     if (why != NULL)
-        enter_away(link, why);
+        unfollow(link, why);
     else
         take_identity(link, &found);
 }
@@ -145,31 +356,15 @@ static void check_store(struct store_link *link)
 {
     const char *words[] = {"HGETALL", "tally:store"};
     const size_t bytes[] = {strlen(words[0]), strlen(words[1])};
-    if (!link->checking && store_link_send(link, on_store, link, 2, words, bytes) == 0)
+    if (!link->checking &&
+        store_request_send(&link->request, REDIS_PLACE_STORE, on_store, link, 2, words, bytes) == 0)
         link->checking = true;
 }
 
-void store_link_another(struct store_link *link)
+void store_link_another(struct store_link *link, uint32_t shard)
 {
-    enter_away(link, "another store than the one followed so far");
+    shard_wait(link, shard, "another store than the one followed so far");
     check_store(link);
-}
-
-bool store_link_version(struct store_link *link, uint32_t shard, uint64_t version)
-{
-    if (version >= link->version[shard] || link->state != FOLLOWING) {
-        link->version[shard] = version;
-        return false;
-    }
-    char run[STORE_LINK_RUN_BYTES + 1];
-    link->stats.went_back++;
-    memset(link->version, 0, sizeof link->version);
-    memcpy(run, link->run, sizeof run);
-    snprintf(link->run, sizeof link->run, "%.*s-%" PRIu64, 2 * RUN_PART_BYTES, run,
-             link->stats.went_back % 1000000);
-    enter_away(link, "Redis went back");
-    check_store(link);
-    return true;
 }
 
 void store_link_collector(struct store_link *link, const char *id)
@@ -186,60 +381,57 @@ void store_link_reread(struct store_link *link)
     check_store(link);
 }
 
-/* ---- Redis's run ---- */
+/* ---- servers ---- */
 
-/* The value of a line of INFO, RUN_PART_BYTES of it at most. */
-static void read_info(const char *info, const char *name, char out[RUN_PART_BYTES + 1])
+static void on_info(void *user, const redisReply *reply)
 {
-    const char *at = strstr(info, name);
-    size_t n = 0;
-    if (at != NULL)
-        for (at += strlen(name); n < RUN_PART_BYTES && at[n] > ' '; n++)
-            out[n] = at[n];
-    out[n] = '\0';
+    struct node *node = user;
+    if (reply != NULL)
+        redis_run_read(node->run, reply);
 }
 
-static void on_info(void *user, const redisReply *data)
-{
-    struct store_link *link = user;
-    const redisReply *reply = data;
-    char run[RUN_PART_BYTES + 1] = "", replication[RUN_PART_BYTES + 1] = "",
-                              was[STORE_LINK_RUN_BYTES + 1];
-    if (reply == NULL)
-        return;
-    if (reply->type != REDIS_REPLY_ERROR && reply->str != NULL) {
-        read_info(reply->str, "\nrun_id:", run);
-        read_info(reply->str, "\nmaster_replid:", replication);
-    }
-    memcpy(was, link->run, sizeof was);
-    snprintf(link->run, sizeof link->run, "%s%s", run, replication);
-    if (run[0] == '\0' || strncmp(was, link->run, strlen(link->run)) != 0)
-        memset(link->version, 0, sizeof link->version);
-    else
-        memcpy(link->run, was, sizeof was);
-}
-
-/* ---- the connection ---- */
-
-static void on_up(void *user)
+/* Its run is asked for before anything of its shards, so it is known when one of them is ready. */
+static void on_node(void *user, unsigned number, bool up)
 {
     const char *words[] = {"INFO"};
     const size_t bytes[] = {strlen(words[0])};
     struct store_link *link = user;
-    link->checking = false;
-    enter_away(link, link->why); /* until the store was read */
-    (void)store_link_send(link, on_info, link, 1, words, bytes);
-    check_store(link);
+    struct node *node = &link->node[number];
+    node->run[0] = '\0';
+    if (up)
+        (void)redis_nodes_send_node(link->nodes, number, on_info, node, 1, words, bytes);
+    else if (link->config.on_lost != NULL)
+        link->config.on_lost(link->config.user);
 }
 
-static void on_down(void *user, const char *why)
+static void on_place(void *user, unsigned place, bool up)
 {
     struct store_link *link = user;
-    (void)why;
-    link->stats.reconnects++;
-    enter_disconnected(link);
-    if (link->config.on_lost != NULL)
-        link->config.on_lost(link->config.user);
+    if (place == REDIS_PLACE_STORE) {
+        link->checking = false;
+        if (up)
+            check_store(link);
+        return;
+    }
+    shard_leave(link, place, up ? "its store is being read" : "its server is away");
+    link->shard[place].asked = false;
+    link->again_ms = PROBE_MIN_MS;
+    if (up)
+        shard_probe(link, place);
+}
+
+/* Many shards come and go together: one line says how many are away. */
+static void say_why(struct store_link *link)
+{
+    const char *why = store_link_why(link);
+    if (strcmp(why, link->said) == 0)
+        return;
+    snprintf(link->said, sizeof link->said, "%s", why);
+    if (why[0] == '\0')
+        log_line(LOG_LEVEL_INFO, "following all shards", "store=%s", link->identity.id);
+    else
+        log_line(LOG_LEVEL_WARNING, link->followed ? "following in part" : "not following",
+                 "why=%s", why);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *user)
@@ -248,7 +440,12 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     check_store(link);
+    say_why(link);
+    for (uint32_t i = 0; i < link->identity.shards; i++)
+        shard_probe(link, i);
 }
+
+/* ---- making ---- */
 
 struct store_link *store_link_new(struct event_base *base, const struct store_link_config *config)
 {
@@ -256,19 +453,18 @@ struct store_link *store_link_new(struct event_base *base, const struct store_li
     if (link == NULL)
         return NULL;
     link->config = *config;
-    link->state = DISCONNECTED;
-    snprintf(link->why, sizeof link->why, "not connected");
-    const struct redis_link_config redis = {
-        .host = config->host,
-        .port = config->port,
-        .password = config->password,
-        .on_up = on_up,
-        .on_down = on_down,
-        .user = link,
-    };
-    link->redis = redis_link_new(base, &redis);
+    link->again_ms = PROBE_MIN_MS;
+    snprintf(link->why, sizeof link->why, "the store is being read");
+    for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS; i++)
+        link->shard[i].link = link;
+    const struct redis_nodes_config nodes = {
+        .link = config->redis, .on_node = on_node, .on_place = on_place, .user = link};
+    link->nodes = redis_nodes_new(base, &nodes);
+    link->request = (struct store_request_config){link->nodes, on_moving, link};
     link->tick = event_new(base, -1, EV_PERSIST, on_tick, link);
-    if (link->redis == NULL || link->tick == NULL || events_arm(link->tick, CHECK_MS) != 0) {
+    link->again = evtimer_new(base, on_again, link);
+    if (link->nodes == NULL || link->tick == NULL || link->again == NULL ||
+        events_arm(link->tick, CHECK_MS) != 0) {
         store_link_free(link);
         return NULL;
     }
@@ -279,54 +475,19 @@ void store_link_free(struct store_link *link)
 {
     if (link == NULL)
         return;
-    link->state = DISCONNECTED; /* first: what is answered as failed asks nothing more */
-    redis_link_free(link->redis);
+    /* First: what is answered as failed asks nothing more. */
+    link->followed = false;
+    for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS; i++)
+        link->shard[i].ready = false;
+    redis_nodes_free(link->nodes);
     events_free(link->tick);
+    events_free(link->again);
     free(link);
 }
 
 int store_link_set_password(struct store_link *link, const char *password)
 {
-    return redis_link_set_password(link->redis, password);
-}
-
-/* ---- what it knows ---- */
-
-uint32_t store_link_shards(const struct store_link *link)
-{
-    return link->identity.shards;
-}
-
-const char *store_link_id(const struct store_link *link)
-{
-    return link->identity.id;
-}
-
-const char *store_link_run(const struct store_link *link)
-{
-    return link->run;
-}
-
-const struct kinds *store_link_kinds(const struct store_link *link)
-{
-    return &link->identity.kinds;
-}
-
-struct store_link_stats store_link_stats(const struct store_link *link)
-{
-    struct store_link_stats stats = link->stats;
-    stats.timeouts = redis_link_timeouts(link->redis);
-    return stats;
-}
-
-struct store_link_stats *store_link_counters(struct store_link *link)
-{
-    return &link->stats;
-}
-
-void store_link_key(char key[STORE_LINK_KEY_BYTES], uint32_t shard, const char *name)
-{
-    snprintf(key, STORE_LINK_KEY_BYTES, "tally:{%" PRIu32 "}:%s", shard, name);
+    return redis_nodes_set_password(link->nodes, password);
 }
 
 /* ---- lines about what is stored ---- */

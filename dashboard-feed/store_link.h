@@ -1,17 +1,21 @@
-/* The feed's connection to Redis, and the identity of the store there (FORMATS.md 5).
- * Asynchronous, on libevent. Loop thread only.
+/* The feed's way to the store (FORMATS.md 5): whose identity it is, and which of its shards can be
+ * asked. On redis_nodes, so each shard has a server, and a fate, of its own. Loop thread only.
  *
- * A link is disconnected, away, or following. It is away while it is connected and there is no
- * store that it may follow. Only while it follows does it accept requests. Each request names the
- * store in the step that reads or writes, so another store's contents are never taken for this
- * one's. When the link finds another store, it is away first, and follows again only with that
- * store. A reply that does not come in time resets the connection. */
+ * The link follows a store once tally:store names one that it may follow. While tally:store cannot
+ * be read it goes on with the store that it follows. When it finds another store, or none, it
+ * follows no longer, and follows again only with a store that it may follow.
+ *
+ * A shard is ready while the store is followed, the shard's server is there, and the shard's meta
+ * names this store. Only then does it accept requests. It is away, and then ready again, whenever
+ * its server may have lost something or another server has taken over. Each request names the store
+ * in the step that reads or writes, so another store's contents are never taken for this one's. An
+ * answer from a server that no longer has the shard counts as none. */
 #ifndef TALLY_FEED_STORE_LINK_H
 #define TALLY_FEED_STORE_LINK_H
 
 #include "store_identity.h"
 
-#include "redis/redis_link.h"
+#include "redis/redis_nodes.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
@@ -24,14 +28,12 @@
 struct store_link;
 
 struct store_link_config {
-    const char *host; /* or a path; copied */
-    int port;
-    const char *password;         /* NULL none; copied */
-    void (*on_ready)(void *user); /* the link follows: after each connection, and when the store
-                                     comes back */
-    void (*on_away)(void *user);  /* it follows no longer; requests under way were or will be
-                                     answered as failed */
-    void (*on_lost)(void *user);  /* the connection was lost; after on_away. NULL: not called */
+    struct redis_link_config redis; /* how to reach a server; its callbacks are not used */
+    void (*on_ready)(void *user);   /* a store is followed; its shards become ready one by one */
+    void (*on_away)(void *user);    /* it is followed no longer; all its shards were away before */
+    void (*on_shard)(void *user, uint32_t shard, bool ready); /* requests under way were or will be
+                                                                 answered as failed */
+    void (*on_lost)(void *user); /* the connection to a server was lost. NULL: not called */
     void *user;
 };
 
@@ -48,17 +50,28 @@ struct store_link_stats {
 /* NULL on no memory. */
 struct store_link *store_link_new(struct event_base *base, const struct store_link_config *config);
 
-/* Requests under way are answered as failed. on_away is not called. */
+/* Requests under way are answered as failed. on_away and on_shard are not called. */
 void store_link_free(struct store_link *link);
 
-/* redis_link_set_password. */
+/* redis_nodes_set_password. */
 int store_link_set_password(struct store_link *link, const char *password);
 
 /* Whether it follows a store. */
 bool store_link_ready(const struct store_link *link);
 
-/* Why it is not ready, in a few words; "" while it is. Valid until the loop turns. */
-const char *store_link_why(const struct store_link *link);
+/* Whether this shard of the store accepts requests. A shard that the store does not have is not
+ * ready. */
+bool store_link_shard_ready(const struct store_link *link, uint32_t shard);
+
+/* Whether the shard's server is there, ready or not. */
+bool store_link_shard_there(const struct store_link *link, uint32_t shard);
+
+/* The shards of the store followed that are not ready; 0 while none is followed. */
+uint32_t store_link_shards_away(const struct store_link *link);
+
+/* What is away, and why, in a few words; "" while a store is followed and all of its shards are
+ * ready. Valid until the next call. */
+const char *store_link_why(struct store_link *link);
 
 /* The collector's status arrived: the id of the store that it is ready with, or "". Only then does
  * the link switch to another store than the current one. */
@@ -69,9 +82,10 @@ uint32_t store_link_shards(const struct store_link *link);
 const char *store_link_id(const struct store_link *link); /* 16 hex digits, or "" */
 const struct kinds *store_link_kinds(const struct store_link *link);
 
-/* The run of Redis that holds it, in up to STORE_LINK_RUN_BYTES characters. While it stays the
- * same, Redis has lost nothing. "" where Redis does not say. */
-const char *store_link_run(const struct store_link *link);
+/* The run of the server that has the shard, in up to STORE_LINK_RUN_BYTES characters: as it was
+ * when the shard became ready last. While it stays the same, the shard has lost nothing. "" where
+ * Redis does not say. */
+const char *store_link_run(const struct store_link *link, uint32_t shard);
 
 /* Reads the store's kinds again, at most once a second. Call it when a total shows a kind without a
  * name. */
@@ -81,19 +95,22 @@ struct store_link_stats store_link_stats(const struct store_link *link);
 
 /* --- for what sends requests --- */
 
-/* Sends one command. `callback` is called once, with NULL if the connection ends. Returns 0, or -1
- * while there is no connection or no memory: it is then not called. */
-int store_link_send(struct store_link *link, redis_link_cb *callback, void *user, int n,
-                    const char **words, const size_t *bytes);
+/* Sends one command to the shard's server. `callback` is called once, with NULL if there is no
+ * answer, or if it says that the shard is elsewhere or on its way there: the shard then is away for
+ * a moment. Returns 0, or -1 while there is no connection or no memory: it is then not called. */
+int store_link_send(struct store_link *link, uint32_t shard, redis_link_cb *callback, void *user,
+                    int n, const char **words, const size_t *bytes);
 
-/* Ends the connection because this reply makes no sense. NULL: nothing happens. */
-void store_link_refuse(struct store_link *link, const redisReply *reply, const char *why);
+/* Ends the connection to the shard's server because this reply makes no sense. NULL: nothing
+ * happens. */
+void store_link_refuse(struct store_link *link, uint32_t shard, const redisReply *reply,
+                       const char *why);
 
-/* A request found another store than the one followed, or none. */
-void store_link_another(struct store_link *link);
+/* A request found that the shard belongs to another store than the one followed, or to none. */
+void store_link_another(struct store_link *link, uint32_t shard);
 
 /* A reply says that a shard has this version. It only rises, unless Redis lost data while the
- * connection stayed: then everything begins again, as in another run. Returns whether it went
+ * connection stayed: then the shard begins again, as in another run. Returns whether it went
  * back. */
 bool store_link_version(struct store_link *link, uint32_t shard, uint64_t version);
 

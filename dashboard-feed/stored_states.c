@@ -54,7 +54,7 @@ static void on_page(void *user, const redisReply *data)
     struct article_state *state = NULL;
     const char *cursor = NULL;
     size_t n = 0;
-    redisReply *const *answer = query_answers(link, data, 1, why);
+    redisReply *const *answer = query_answers(link, page->shard, data, 1, why);
     const redisReply *reply = answer != NULL ? answer[0] : NULL;
     if (reply != NULL && reply_is_array(reply, 2) && reply_is_string(reply->element[0]) &&
         reply->element[1]->type == REDIS_REPLY_ARRAY) {
@@ -66,7 +66,7 @@ static void on_page(void *user, const redisReply *data)
             cursor = reply->element[0]->str;
         }
     } else {
-        store_link_refuse(link, reply, why);
+        store_link_refuse(link, page->shard, reply, why);
     }
     page->callback(page->user, page->shard, states, n, cursor);
     free(states);
@@ -79,7 +79,7 @@ int stored_states_page(struct store_link *link, uint32_t shard, const char *curs
 {
     char key[STORE_LINK_KEY_BYTES];
     struct query query;
-    if (!store_link_ready(link))
+    if (!store_link_shard_ready(link, shard))
         return -1;
     struct page *page = malloc(sizeof *page);
     if (page == NULL)
@@ -87,11 +87,11 @@ int stored_states_page(struct store_link *link, uint32_t shard, const char *curs
     *page = (struct page){.link = link, .shard = shard, .callback = callback, .user = user};
     store_link_key(key, shard, "states");
     const char *words[] = {"HSCAN", key, cursor, "COUNT", PAGE_COUNT};
-    query_init(&query, link, key);
+    query_init(&query, link, shard, key);
     query_command(&query, 5);
     for (int i = 0; i < 5; i++)
         query_text(&query, words[i]);
-    if (query_send(&query, link, on_page, page) != 0) {
+    if (query_send(&query, on_page, page) != 0) {
         free(page);
         return -1;
     }

@@ -22,7 +22,7 @@ typedef void (*stored_states_cb)(void *user, uint32_t shard,
                                  const char *cursor);
 
 /* Asks for some of a shard's states, from the cursor on ("0": from the beginning). Returns 0, and
- * calls back exactly once, or -1 while the link is not ready. */
+ * calls back exactly once, or -1 while the shard is not ready. */
 int stored_states_page(struct store_link *link, uint32_t shard, const char *cursor,
                        stored_states_cb callback, void *user);
 

@@ -1,14 +1,14 @@
 -- Removes what is left of articles that were forgotten some time ago (FORMATS.md 5.5): head, registers, and entry in the changed
 -- set. An article with a reaction since then is no longer forgotten, and stays.
 --
--- KEYS  heads, changed, meta, forgotten of one shard, tally:store
+-- KEYS  heads, changed, meta, forgotten of one shard
 -- ARGV  1 the least age in seconds; 2 how many articles at most; 3 the store's id
 -- Answers {'done'} or {'more'}; {'paused'}: the shard's totals are being counted (FORMATS.md 5.3), and nothing was done; {'store'}: another store is there, likewise
-if another_store() then
+local heads_key, changed_key, meta_key, forgotten_key = unpack(KEYS)
+if another_store(meta_key) then
     return {'store'}
 end
 
-local heads_key, changed_key, meta_key, forgotten_key = unpack(KEYS)
 local prefix = sub(heads_key, 1, -6)
 local most = tonumber(ARGV[2])
 

@@ -29,6 +29,8 @@ static cJSON *one_json(const struct totals_answer *answer, const struct route_ar
         return no_total(asked->id, "bad_article");
     if (total->outcome == LOOKUP_BAD)
         return no_total(asked->id, "damaged");
+    if (total->outcome == LOOKUP_AWAY)
+        return no_total(asked->id, "away");
     if (is_hidden(total, answer->unix_ms))
         return total_json_hidden(total->article, total->article_bytes);
     return total_json(total->article, total->article_bytes, &total->total, answer->kinds);
@@ -69,7 +71,9 @@ void totals_answer_etag(const struct totals_answer *answer, char etag[TOTALS_ANS
         uint64_t version = UINT64_MAX - 1; /* no total */
         if (!asked->bad) {
             /* Changes behind a hidden total must not show; 0 are zeros. */
-            if (total->outcome != LOOKUP_BAD)
+            if (total->outcome == LOOKUP_AWAY)
+                version = UINT64_MAX - 2;
+            else if (total->outcome != LOOKUP_BAD)
                 version = is_hidden(total, answer->unix_ms) ? UINT64_MAX : total->total.version;
             total++;
         }

@@ -3,7 +3,7 @@
 -- voters. Every edge's feed hears of it like any other change. If its version is already higher, nothing is done: two feeds that
 -- find the same article touch it once.
 --
--- KEYS  heads, changed, meta of one shard, tally:store
+-- KEYS  heads, changed, meta of one shard
 -- ARGV  1 article; 2 the version to be passed; 3 shard; 4 the store's id
 -- Answers
 --       {'ok', version}  which it has now
@@ -14,7 +14,7 @@
 local heads_key, changed_key, meta_key = KEYS[1], KEYS[2], KEYS[3]
 local article, above = ARGV[1], tonumber(ARGV[2])
 
-local another = another_store()
+local another = another_store(meta_key)
 if another then
     return {'store', another}
 end
@@ -50,9 +50,6 @@ else
     head = write_head(version, number, 0, 0, 0, nil, '', '', '')
 end
 
-local text = format('%.0f', version)
-call('HSET', heads_key, article, head)
-call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
-call('ZADD', changed_key, text, article)
-try('PUBLISH', 'tally:changed', ARGV[3]) -- a hint: a failure does no harm
+local text = write_article(heads_key, changed_key, meta_key, article, head, version, number)
+hint_change(ARGV[3])
 return {'ok', text}

@@ -83,6 +83,21 @@ local function write_head(version, number, voters, level, split, floor, before, 
            (floor and pack('<I8', floor) or '')
 end
 
+-- Writes an article's head, which has this version: head, changed set, version and article number move together (FORMATS.md 5). `number` is
+-- the shard's last article number. Returns the version as text.
+local function write_article(heads_key, changed_key, meta_key, article, head, version, number)
+    local text = format('%.0f', version)
+    call('HSET', heads_key, article, head)
+    call('HSET', meta_key, 'version', text, 'articles', format('%.0f', number))
+    call('ZADD', changed_key, text, article)
+    return text
+end
+
+-- Tells who listens that something in a shard changed. It is a hint: a failure does no harm.
+local function hint_change(shard)
+    try('PUBLISH', 'tally:changed', shard)
+end
+
 -- The kind that a register's value counts for: 0 if none. A value has 56 bits, and a Lua number holds 53.
 local function counted_kind(value, floor)
     if floor then

@@ -1,9 +1,9 @@
 #include "judge.h"
 
 #include "reader.h"
-#include "redis_run.h"
+#include "redis_command.h"
 #include "redis_scripts.h"
-#include "servers.h"
+#include "cluster.h"
 #include "wire.h"
 
 #include "core/bytes.h"
@@ -394,8 +394,8 @@ void judge_shard(unsigned shard)
 
 static struct going *pipeline_of(const struct redis_words *words, uint64_t *ring_id)
 {
-    bool call = redis_run_is_batch(words);
-    if (!call && !redis_run_is_position(words))
+    bool call = redis_command_is_batch(words);
+    if (!call && !redis_command_is_position(words))
         return NULL;
     *ring_id = strtoull(words->word[redis_scripts_argv(words)], NULL, 16);
     unsigned shard = (unsigned)strtoul(words->word[3] + strlen("tally:{"), NULL, 10);
@@ -413,7 +413,7 @@ void judge_sent(const struct redis_words *words)
         return;
     if (pipeline->ring_id != ring_id)
         *pipeline = (struct going){.ring_id = ring_id};
-    if (redis_run_is_batch(words))
+    if (redis_command_is_batch(words))
         pipeline->sent_to = bytes_get_u64(words->word[redis_scripts_argv(words) + 2]);
 }
 
@@ -428,8 +428,8 @@ static bool is_position(const redisReply *reply)
  * it. What another server answers says nothing about this one. */
 static void note_answer(unsigned server, const struct redis_words *words, const redisReply *reply)
 {
-    bool batch = redis_run_is_batch(words);
-    if (!batch && !redis_run_is_position(words))
+    bool batch = redis_command_is_batch(words);
+    if (!batch && !redis_command_is_position(words))
         return;
     struct ring *ring = find_ring(strtoull(words->word[redis_scripts_argv(words)], NULL, 16));
     const struct files_ring *file = files_find(ring->id);
@@ -455,7 +455,7 @@ void judge_reply(unsigned server, const struct redis_words *words, const redisRe
     struct going *pipeline = pipeline_of(words, &ring_id);
     if (pipeline == NULL || pipeline->ring_id != ring_id)
         return;
-    if (!redis_run_is_batch(words)) {
+    if (!redis_command_is_batch(words)) {
         pipeline->going = is_position(reply);
         pipeline->sent_to = pipeline->going && reply->element[1]->len > 0
                                 ? bytes_get_u64(reply->element[1]->str)

@@ -1,6 +1,7 @@
 #include "programs.h"
 
 #include "broker.h"
+#include "cluster.h"
 #include "files.h"
 #include "judge.h"
 #include "wire.h"
@@ -71,7 +72,9 @@ static void start_collector(struct event_base *process)
     memset(own, 0, sizeof *own);
     snprintf(own->spool, sizeof own->spool, "edge-%u", process->edge);
     snprintf(own->links.mqtt_host, sizeof own->links.mqtt_host, "broker");
-    snprintf(own->links.redis_host, sizeof own->links.redis_host, "redis");
+    snprintf(own->links.redis_host, sizeof own->links.redis_host, "%s", cluster_host(world.seed_server));
+    own->links.redis_port = (uint64_t)cluster_port(world.seed_server);
+    own->durability_level = world.replicas ? NODE_REPLICAS : NODE_AOF;
     own->adopt = with_adopt;
     own->batch_records = world.batch_records;
     own->in_flight = world.in_flight;
@@ -97,6 +100,7 @@ static void turn_collector(struct event_base *process)
 /* --- the feed, put together as in dashboard-feed/main.c --- */
 
 struct feed {
+    bool follows;
     struct store_link *link;
     struct subscription *subscription;
     struct publish *publish;
@@ -105,13 +109,27 @@ struct feed {
 
 static void on_store_ready(void *user)
 {
-    publisher_store_ready(((struct feed *)user)->publisher);
+    (void)user;
 }
 
 static void on_store_away(void *user)
 {
-    publisher_store_away(((struct feed *)user)->publisher);
+    (void)user;
     judge_ended(platform_now);
+}
+
+static void on_shard(void *user, uint32_t shard, bool ready)
+{
+    struct feed *feed = user;
+    (void)shard;
+    if (ready && store_link_shards_away(feed->link) == 0) {
+        feed->follows = true;
+        publisher_store_ready(feed->publisher);
+    } else if (!ready && feed->follows) {
+        feed->follows = false;
+        publisher_store_away(feed->publisher);
+        judge_ended(platform_now);
+    }
 }
 
 static void on_store_lost(void *user)
@@ -169,14 +187,16 @@ static void start_feed(struct event_base *process)
         .max_articles = world.max_articles,
     };
     struct store_link_config link = {
-        .host = "redis",
+        .redis = {.host = cluster_host(world.seed_server), .port = cluster_port(world.seed_server)},
         .on_ready = on_store_ready,
         .on_away = on_store_away,
+        .on_shard = on_shard,
         .on_lost = on_store_lost,
         .user = feed,
     };
     struct subscription_config subscription = {
-        .host = "redis",
+        .host = cluster_host(world.seed_server),
+        .port = cluster_port(world.seed_server),
         .on_hint = on_hint,
         .user = feed,
     };

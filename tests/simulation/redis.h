@@ -1,7 +1,7 @@
 /* A model of Redis: what the store's keys hold, on one server or on the nodes of a cluster. A
  * cluster has three masters with a replica each. A part (a shard, or the store itself) is on one of
- * the masters, and servers.h moves it. A server loses its last commits when it is told to; a
- * cluster's parts thus go back one by one. The scripts run step by step (redis_run.h). They
+ * the masters, and cluster.h moves it. A server loses its last commits when it is told to; a
+ * cluster's parts thus go back one by one. The scripts run step by step (redis_command.h). They
  * themselves are tested in a real Redis by tests/system/test_register_script.py. One thread. */
 #ifndef TALLY_SIMULATION_REDIS_H
 #define TALLY_SIMULATION_REDIS_H

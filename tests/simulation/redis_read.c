@@ -110,9 +110,8 @@ bool redis_scripts_is_store(const struct redis_shard *shard, const char *id,
                             struct redis_reply *reply)
 {
     char now[17] = "";
-    uint64_t store = shard == NULL ? redis_store()->id : shard->store;
-    if (store != 0)
-        snprintf(now, sizeof now, "%016" PRIx64, store);
+    if (shard->store != 0)
+        snprintf(now, sizeof now, "%016" PRIx64, shard->store);
     if (strcmp(now, id) == 0)
         return true;
     redisReply *all = redis_reply_array(reply, 2);
@@ -125,7 +124,7 @@ bool redis_scripts_is_store(const struct redis_shard *shard, const char *id,
 void redis_read_run(const struct redis_words *words, struct redis_reply *reply)
 {
     size_t commands = 0, first = redis_scripts_argv(words) + 1, at;
-    if (!redis_scripts_is_store(redis_part_of(words->word[3], words->bytes[3]) == REDIS_OF_STORE ? NULL : redis_shard(redis_shard_of(words->word[3])),
+    if (!redis_scripts_is_store( redis_shard(redis_shard_of(words->word[3])),
                                 words->word[first - 1], reply))
         return;
     for (at = first; at < (size_t)words->n; at += 1 + strtoul(words->word[at], NULL, 10))
@@ -161,7 +160,7 @@ void redis_read_touch(const struct redis_words *words, struct redis_reply *reply
     char version[24];
     if (article < 0)
         abort();
-    if (!redis_scripts_is_store(strcmp(words->word[at - 1], "tally:store") == 0 ? NULL : shard, words->word[at + 3], reply))
+    if (!redis_scripts_is_store(shard, words->word[at + 3], reply))
         return;
     redisReply *all = redis_reply_array(reply, 2);
     if (redis_paused_us(shard) > 0) {

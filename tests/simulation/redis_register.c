@@ -226,20 +226,10 @@ static void answer_call(const struct call *call, struct redis_reply *reply)
     all->element[5] = redis_reply_text(reply, "", 0);
 }
 
-static bool old_contract(const struct redis_words *words)
-{
-    return strcmp(words->word[redis_scripts_argv(words) - 1], "tally:store") == 0;
-}
-
 /* Whether the shard's meta names the store; answers why nothing of that store may be applied to it
  * where it does not. shard_store.lua. */
-static bool refuses_store(const struct redis_shard *shard, uint64_t id, bool old, struct redis_reply *reply)
+static bool refuses_store(const struct redis_shard *shard, uint64_t id, struct redis_reply *reply)
 {
-    bool data = shard->folds > 0;
-    for (int i = 0; i < REDIS_RINGS; i++)
-        data = data || shard->ring[i].id != 0;
-    if (old && shard->store == 0 && !data && redis_store()->id == id)
-        return false;
     char why[128];
     if (shard->store == id)
         return false;
@@ -272,7 +262,7 @@ static void apply_call(const struct redis_words *words, struct redis_reply *repl
         all->element[1] = redis_reply_text(reply, stored, ring != NULL ? sizeof stored : 0);
         return;
     }
-    if (refuses_store(call.shard, call.store, old_contract(words), reply))
+    if (refuses_store(call.shard, call.store, reply))
         return;
     if (redis_paused_us(call.shard) > 0) {
         redisReply *all = redis_reply_array(reply, 2);
@@ -299,8 +289,6 @@ static void apply_call(const struct redis_words *words, struct redis_reply *repl
     call.shard->articles = call.last_number;
     if (call.failure == NULL)
         move_position(&call, ring);
-    if (call.failure == NULL || call.last_version != version)
-        call.shard->store = call.store;
     if (call.last_version != version)
         redis_changed(call.number);
     judge_shard(call.number);
@@ -329,7 +317,7 @@ void redis_register_position(const struct redis_words *words, struct redis_reply
         if (shard->store != store)
             redis_commit(number);
         shard->store = store;
-    } else if (refuses_store(shard, store, old_contract(words), reply)) {
+    } else if (refuses_store(shard, store, reply)) {
         return;
     }
     redisReply *all = redis_reply_array(reply, 2);
@@ -351,7 +339,7 @@ void redis_register_claim(const struct redis_words *words, struct redis_reply *r
     if (shard->store == 0 && !data) {
         redis_commit(number);
         shard->store = store;
-    } else if (refuses_store(shard, store, old_contract(words), reply)) {
+    } else if (refuses_store(shard, store, reply)) {
         return;
     }
     redis_reply_array(reply, 1)->element[0] = redis_reply_words(reply, "ok");

@@ -2,8 +2,8 @@
 #include "wire.h"
 
 #include "judge.h"
-#include "redis_run.h"
-#include "servers.h"
+#include "redis_command.h"
+#include "cluster.h"
 #include "world.h"
 
 #include "redis/redis_link.h"
@@ -93,7 +93,12 @@ void wire_begin(void)
 
 unsigned wire_any(void)
 {
+    static const unsigned of_one[] = {0, 2 * REDIS_SERVERS, 2 * REDIS_SERVERS + 1};
     unsigned there[WORLD_EDGES * WIRE_LINKS], n = 0;
+    if (!redis.cluster) { /* the collector's, the feed's, the feed's for hints */
+        unsigned i = dice_below(&world.dice, world.edges * 3);
+        return i / 3 * WIRE_LINKS + of_one[i % 3];
+    }
     for (unsigned i = 0; i < world.edges * WIRE_LINKS; i++)
         if (links[i].state != ABSENT || links[i].left.sent > 0)
             there[n++] = i;
@@ -110,14 +115,14 @@ static bool word_is(const struct slot *slot, const char *want)
 static void execute_one(unsigned server, struct queue *queue)
 {
     struct slot *slot = slot_at(queue, queue->executed);
-    redis_run(server, &slot->words, &slot->reply);
+    redis_command(server, &slot->words, &slot->reply);
     queue->executed++;
 }
 
 static unsigned execute(const struct redis_link *link, struct queue *queue, unsigned n)
 {
     unsigned done = 0;
-    while (done < n && queue->executed < queue->sent && servers_reached(link->edge, link->server)) {
+    while (done < n && queue->executed < queue->sent && cluster_reached(link->edge, link->server)) {
         execute_one(link->server, queue);
         done++;
     }
@@ -182,13 +187,13 @@ static bool is_silent(const struct redis_link *link)
 static bool is_wrong(const struct redis_link *link)
 {
     const struct redis_server *server = &redis.server[link->server];
-    return servers_reached(link->edge, link->server) &&
+    return cluster_reached(link->edge, link->server) &&
            ((!server->master && !link->config.any_role) || server->runs != link->run);
 }
 
 static bool may_connect(const struct redis_link *link)
 {
-    return servers_reached(link->edge, link->server) && world.us >= link->retry_us &&
+    return cluster_reached(link->edge, link->server) && world.us >= link->retry_us &&
            (redis.server[link->server].master || link->config.any_role);
 }
 
@@ -369,7 +374,7 @@ struct redis_link *redis_link_new(struct event_base *base, const struct redis_li
     struct redis_link *link = &links[at];
     link->config = *config;
     link->edge = base->edge;
-    link->server = redis.cluster ? servers_of_port(config->port) : 0;
+    link->server = redis.cluster ? cluster_of_port(config->port) : 0;
     link->process = base;
     link->state = PAUSED;
     memset(link->subscribed, 0, sizeof link->subscribed);
@@ -434,11 +439,11 @@ int redis_link_set_password(struct redis_link *link, const char *password)
  */
 static void subscribe(struct redis_link *link, int argc, const char **argv, const size_t *bytes)
 {
-    char words[SERVERS_WORDS_BYTES];
+    char words[CLUSTER_WORDS_BYTES];
     for (int i = 1; i < argc; i++) {
         int part = redis_part_of(argv[i], bytes[i]);
         if (part >= 0 && part < WORLD_SHARDS && strstr(argv[i], ":changed") != NULL &&
-            servers_refuse(link->server, part, words) == NULL)
+            cluster_refuse(link->server, part, words) == NULL)
             link->subscribed[part] = true;
     }
 }

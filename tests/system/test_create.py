@@ -281,7 +281,7 @@ def _key(name):
 
 
 def _run(redis, name, keys, *arguments):
-    return redis.eval(script_text("dashboard-feed/" + name), len(keys) + 1, *map(_key, keys), "tally:store", *arguments, "")[0].decode()
+    return redis.eval(script_text("dashboard-feed/" + name), len(keys), *map(_key, keys), *arguments, "")[0].decode()
 
 
 def _forget(redis, readers=("0c2e4a11",), quiet_s=21600):

@@ -119,6 +119,8 @@ class Bench:
     def make_store(self, store=STORE, shards=SHARDS):
         self.redis.hset("tally:store", mapping=dict({"id": store, "format": "1", "shards": shards, "key": "0" * 16, "split": "40"},
                                                     **{"kind:" + kind: i + 1 for i, kind in enumerate(KINDS)}))
+        for shard in range(shards):
+            self.redis.hset("tally:{%d}:meta" % shard, "store", store)
 
     def react(self, article, hint=True, version=None, base=None, into=None, **counts):
         """Writes an article's head, its base and its change, or adds that to the pipeline `into`. Returns the version."""
@@ -477,6 +479,8 @@ def test_another_store_in_one_step_replaces_every_total(make_bench, restarted, a
     pipe.flushall()
     pipe.hset("tally:store", mapping=dict({"id": "00000000deadbeef", "format": "1", "shards": SHARDS, "key": "0" * 16, "split": "40"},
                                           **{"kind:" + kind: i + 1 for i, kind in enumerate(KINDS)}))
+    for shard in range(SHARDS):
+        pipe.hset("tally:{%d}:meta" % shard, "store", "00000000deadbeef")
     bench.react("both", version=shown["both"] - age_s * 1000000, into=pipe, like=10)
     bench.react("new/only", version=shown["both"] - 1 - age_s * 1000000, into=pipe, like=3)
     pipe.execute()

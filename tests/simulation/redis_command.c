@@ -1,8 +1,8 @@
 /* Takes a command apart and runs it, as the server that it came to would. */
-#include "redis_run.h"
+#include "redis_command.h"
 
 #include "redis_scripts.h"
-#include "servers.h"
+#include "cluster.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,12 +37,12 @@ static bool is(const struct redis_words *words, int i, const char *want)
            memcmp(words->word[i], want, words->bytes[i]) == 0;
 }
 
-bool redis_run_is_batch(const struct redis_words *words)
+bool redis_command_is_batch(const struct redis_words *words)
 {
     return is(words, 0, "EVALSHA");
 }
 
-bool redis_run_is_position(const struct redis_words *words)
+bool redis_command_is_position(const struct redis_words *words)
 {
     return is(words, 0, "EVAL") && is(words, 1, (const char *)position_lua);
 }
@@ -56,7 +56,7 @@ static bool writes(const struct redis_words *words)
 {
     return is_eval(words) && !is(words, 1, (const char *)read_lua) &&
            !is(words, 1, (const char *)count_lua) &&
-           (!redis_run_is_position(words) || words->bytes[redis_scripts_argv(words) + 2] > 0);
+           (!redis_command_is_position(words) || words->bytes[redis_scripts_argv(words) + 2] > 0);
 }
 
 /* The part that its keys are of. -1: it has none; -2: of several. */
@@ -87,7 +87,7 @@ static const char *shard_error(int part, const struct redis_words *words)
  * register that is (redis_register.c). */
 static const char *on_its_way(int part, const struct redis_words *words)
 {
-    if (part < 0 || redis.moves_to[part] < 0 || redis_run_is_batch(words) ||
+    if (part < 0 || redis.moves_to[part] < 0 || redis_command_is_batch(words) ||
         dice_percent(&world.dice, 50))
         return NULL;
     if (!is_eval(words))
@@ -173,9 +173,9 @@ static void run_of_server(const struct redis_words *words, struct redis_reply *r
     else if (is(words, 0, "WAIT"))
         run_wait(reply);
     else if (is(words, 0, "CLUSTER") && is(words, 1, "INFO"))
-        servers_answer_info(reply);
+        cluster_answer_info(reply);
     else if (is(words, 0, "CLUSTER"))
-        servers_answer_slots(reply);
+        cluster_answer_slots(reply);
     else if (is(words, 0, "SCRIPT")) {
         redis.here->has_script = true;
         redis_reply_words(reply, "0123456789abcdef0123456789abcdef01234567");
@@ -203,14 +203,14 @@ static void run_of_part(const struct redis_words *words, struct redis_reply *rep
         redis_reply_error(reply, "ERR unknown command");
 }
 
-void redis_run(unsigned server, const struct redis_words *words, struct redis_reply *reply)
+void redis_command(unsigned server, const struct redis_words *words, struct redis_reply *reply)
 {
     char moved[64];
     int part = part_of(words);
     redis.here = &redis.server[server];
     world.server = server;
     redis_reply_begin(reply);
-    const char *error = servers_refuse(server, part, moved);
+    const char *error = cluster_refuse(server, part, moved);
     if (error == NULL)
         error = shard_error(part, words);
     if (error == NULL)

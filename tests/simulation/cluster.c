@@ -1,6 +1,6 @@
 /* The cluster around the servers' data. What a former master goes on to take is its own, and gone
  * once it has heard of its successor. */
-#include "servers.h"
+#include "cluster.h"
 
 #include "judge.h"
 #include "wire.h"
@@ -14,22 +14,22 @@
 static const char *const hosts[REDIS_SERVERS] = {"10.0.0.1", "10.0.0.2", "10.0.0.3",
                                                  "10.0.0.4", "10.0.0.5", "10.0.0.6"};
 
-const char *servers_host(unsigned server)
+const char *cluster_host(unsigned server)
 {
     return hosts[server];
 }
 
-int servers_port(unsigned server)
+int cluster_port(unsigned server)
 {
     return 7001 + (int)server;
 }
 
-unsigned servers_of_port(int port)
+unsigned cluster_of_port(int port)
 {
     return port > 7000 && port <= 7000 + REDIS_SERVERS ? (unsigned)(port - 7001) : 0;
 }
 
-unsigned servers_all(void)
+unsigned cluster_all(void)
 {
     return redis.cluster ? REDIS_SERVERS : 1;
 }
@@ -56,7 +56,7 @@ static bool is_master(unsigned server)
     return redis.master[server % REDIS_PAIRS] == server;
 }
 
-bool servers_reached(unsigned edge, unsigned server)
+bool cluster_reached(unsigned edge, unsigned server)
 {
     return runs(server) && !redis.cut[edge][server];
 }
@@ -78,7 +78,7 @@ static unsigned slot_of(unsigned part)
     return crc % SLOTS;
 }
 
-const char *servers_refuse(unsigned server, int part, char words[SERVERS_WORDS_BYTES])
+const char *cluster_refuse(unsigned server, int part, char words[CLUSTER_WORDS_BYTES])
 {
     const struct redis_server *its = &redis.server[server];
     if (!redis.cluster || part == -1)
@@ -92,8 +92,8 @@ const char *servers_refuse(unsigned server, int part, char words[SERVERS_WORDS_B
     unsigned owner = its->owner[part];
     if (owner == server) /* it lost it to its replica */
         owner = mate_of(server);
-    snprintf(words, SERVERS_WORDS_BYTES, "MOVED %u %s:%d", slot_of((unsigned)part), hosts[owner],
-             servers_port(owner));
+    snprintf(words, CLUSTER_WORDS_BYTES, "MOVED %u %s:%d", slot_of((unsigned)part), hosts[owner],
+             cluster_port(owner));
     return words;
 }
 
@@ -103,13 +103,13 @@ static redisReply *answer_node(struct redis_reply *reply, unsigned server)
     redisReply *node = redis_reply_array(reply, 3);
     snprintf(id, sizeof id, "%040u", server);
     node->element[0] = redis_reply_words(reply, hosts[server]);
-    node->element[1] = redis_reply_number(reply, servers_port(server));
+    node->element[1] = redis_reply_number(reply, cluster_port(server));
     node->element[2] = redis_reply_words(reply, id);
     return node;
 }
 
 /* A range up to each part's slot, and the last one up to the end. */
-void servers_answer_slots(struct redis_reply *reply)
+void cluster_answer_slots(struct redis_reply *reply)
 {
     unsigned order[REDIS_PARTS], from = 0;
     if (!redis.cluster) {
@@ -136,7 +136,7 @@ void servers_answer_slots(struct redis_reply *reply)
     }
 }
 
-void servers_answer_info(struct redis_reply *reply)
+void cluster_answer_info(struct redis_reply *reply)
 {
     char text[96];
     if (!redis.cluster) {
@@ -150,9 +150,9 @@ void servers_answer_info(struct redis_reply *reply)
 
 /* --- what happens --- */
 
-void servers_replicate(bool all)
+void cluster_replicate(bool all)
 {
-    for (unsigned s = 0; s < servers_all(); s++) {
+    for (unsigned s = 0; s < cluster_all(); s++) {
         struct redis_server *server = &redis.server[s];
         unsigned behind = all ? 0 : dice_below(&world.dice, 4);
         if (server->alone || !hears(s) || server->commits < behind)
@@ -182,9 +182,9 @@ static void learn(unsigned server)
         demote(server);
 }
 
-void servers_gossip(bool all)
+void cluster_gossip(bool all)
 {
-    for (unsigned s = 0; s < servers_all(); s++)
+    for (unsigned s = 0; s < cluster_all(); s++)
         if (hears(s) && redis.server[s].epoch != redis.epoch &&
             (all || dice_percent(&world.dice, 50)))
             learn(s);
@@ -194,13 +194,13 @@ void servers_gossip(bool all)
  * its last commits, both give the same versions. */
 static bool versions_run_ahead(void)
 {
-    for (unsigned s = 0; s < servers_all(); s++)
+    for (unsigned s = 0; s < cluster_all(); s++)
         if (world_server_us(s) > redis.newest_version)
             return false;
     return true;
 }
 
-bool servers_fail_over(unsigned part)
+bool cluster_fail_over(unsigned part)
 {
     unsigned from = redis.owner[part], to = mate_of(from), lost;
     struct redis_server *old = &redis.server[from], *new = &redis.server[to];
@@ -258,7 +258,7 @@ static void arrive(unsigned part)
     world_tell("part %u has moved from server %u to server %u", part, from, to);
 }
 
-void servers_move(unsigned part, bool at_once)
+void cluster_move(unsigned part, bool at_once)
 {
     unsigned from = redis.owner[part];
     if (!hears(from))
@@ -276,27 +276,27 @@ void servers_move(unsigned part, bool at_once)
         arrive(part);
 }
 
-void servers_mend(void)
+void cluster_mend(void)
 {
     memset(redis.cut, 0, sizeof redis.cut);
-    for (unsigned s = 0; s < servers_all(); s++) {
+    for (unsigned s = 0; s < cluster_all(); s++) {
         struct redis_server *server = &redis.server[s];
         if (!server->up)
-            servers_start(s);
+            cluster_start(s);
         server->hung = server->apart = false;
     }
     for (unsigned p = 0; p < REDIS_PARTS; p++)
         if (redis.moves_to[p] >= 0)
-            servers_move(p, true);
-    servers_gossip(true);
-    for (unsigned s = 0; s < servers_all(); s++)
+            cluster_move(p, true);
+    cluster_gossip(true);
+    for (unsigned s = 0; s < cluster_all(); s++)
         if (redis.cluster && is_master(s))
             redis.server[s].alone = false;
 }
 
 /* --- single servers --- */
 
-void servers_start(unsigned server)
+void cluster_start(unsigned server)
 {
     struct redis_server *its = &redis.server[server];
     its->up = true;
@@ -305,7 +305,7 @@ void servers_start(unsigned server)
         learn(server);
 }
 
-void servers_die(unsigned server)
+void cluster_die(unsigned server)
 {
     redis.server[server].up = redis.server[server].hung = false;
     redis.server[server].has_script = false;

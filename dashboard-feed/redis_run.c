@@ -1,0 +1,29 @@
+/* A restart changes run_id. A replica that is promoted, and a server that takes over the contents
+ * of another one, change master_replid. */
+#include "redis_run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PART_BYTES (REDIS_RUN_BYTES / 2)
+
+/* The value of a line of INFO, PART_BYTES of it at most. */
+static void read_line(const char *info, const char *name, char out[PART_BYTES + 1])
+{
+    const char *at = strstr(info, name);
+    size_t n = 0;
+    if (at != NULL)
+        for (at += strlen(name); n < PART_BYTES && at[n] > ' '; n++)
+            out[n] = at[n];
+    out[n] = '\0';
+}
+
+void redis_run_read(char run[REDIS_RUN_BYTES + 1], const redisReply *info)
+{
+    char id[PART_BYTES + 1] = "", replication[PART_BYTES + 1] = "";
+    if (info->type != REDIS_REPLY_ERROR && info->str != NULL) {
+        read_line(info->str, "\nrun_id:", id);
+        read_line(info->str, "\nmaster_replid:", replication);
+    }
+    snprintf(run, REDIS_RUN_BYTES + 1, "%s%s", id, replication);
+}
