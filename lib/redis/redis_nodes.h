@@ -17,19 +17,21 @@
 
 #include "redis/redis_key.h"
 #include "redis/redis_link.h"
+#include "redis/redis_map.h"
+#include "redis/redis_url.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDIS_NODES_MAX 64 /* owners at a time */
-
 struct redis_nodes;
 
 struct redis_nodes_config {
-    struct redis_link_config
-        link; /* how to reach a server; its callbacks and `user` are not used */
+    struct redis_link_config link; /* how to reach a server; its callbacks and `user` are not used,
+                                      and what it points to is copied, but for `tls` */
+    const struct redis_url *url; /* the seeds, or the Sentinels; copied. NULL: the server in `link`
+                                    is the only seed */
 
     /* A node's link is up, or it is down again. Between the two calls the number means this node;
      * later it may mean another one. Called before on_place. May be NULL. */
@@ -37,6 +39,13 @@ struct redis_nodes_config {
 
     /* The place has an owner whose link is up, in a new generation; or it has none any more. */
     void (*on_place)(void *user, unsigned place, bool up);
+
+    /* Not NULL: redis_nodes keeps a second link to each owner, for subscribing. on_subscribe is
+     * called for each shard whose owner is up, once that link is up, and again after it was lost or
+     * the shard got another owner. The user then sends SSUBSCRIBE over `link`; each message and
+     * each confirmation comes to on_message. */
+    redis_link_cb *on_message;
+    void (*on_subscribe)(void *user, struct redis_link *link, unsigned place);
     void *user;
 };
 
@@ -74,6 +83,9 @@ int redis_nodes_send_node(struct redis_nodes *nodes, unsigned node, redis_link_c
 const char *redis_nodes_name(const struct redis_nodes *nodes, unsigned node); /* host:port */
 
 /* --- all --- */
+
+/* Of every key (redis_key). */
+const char *redis_nodes_prefix(const struct redis_nodes *nodes);
 
 bool redis_nodes_cluster(const struct redis_nodes *nodes); /* it is a cluster, as far as is known */
 unsigned redis_nodes_awaited(const struct redis_nodes *nodes);  /* of all nodes */
