@@ -166,6 +166,8 @@ static void run_of_server(const struct redis_words *words, struct redis_reply *r
 {
     if (is(words, 0, "TIME"))
         run_time(reply);
+    else if (is(words, 0, "PING"))
+        redis_reply_words(reply, "PONG");
     else if (is(words, 0, "INFO"))
         run_info(reply);
     else if (is(words, 0, "ROLE"))
@@ -197,6 +199,8 @@ static void run_of_part(const struct redis_words *words, struct redis_reply *rep
         redis_store_set(words, reply);
     else if (is(words, 0, "HGETALL") && is(words, 1, "tally:store"))
         redis_store_answer(reply);
+    else if (is(words, 0, "HGET"))
+        redis_read_store(words, reply);
     else if (is(words, 0, "HGETALL"))
         redis_read_rings(words, reply);
     else
@@ -221,6 +225,12 @@ void redis_command(unsigned server, const struct redis_words *words, struct redi
         run_of_part(words, reply);
     else
         run_of_server(words, reply);
+    world_tell("      server %u: %.12s %.14s %.14s (part %d): %s %.60s", server, words->word[0],
+               words->n > 1 ? words->word[1] : "", words->n > 3 ? words->word[3] : "", part,
+               reply->node[0].elements > 0 && reply->node[0].element[0]->str != NULL
+                   ? reply->node[0].element[0]->str
+                   : "",
+               reply->node[0].str != NULL ? reply->node[0].str : "");
     redis.here = NULL;
     world.server = 0;
 }

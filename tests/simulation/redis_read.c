@@ -10,6 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+void redis_read_store(const struct redis_words *words, struct redis_reply *reply)
+{
+    char id[17];
+    const struct redis_shard *shard = redis_shard(redis_shard_of(words->word[1]));
+    snprintf(id, sizeof id, "%016" PRIx64, shard->store);
+    if (shard->store == 0)
+        redis_reply_add(reply, REDIS_REPLY_NIL);
+    else
+        redis_reply_words(reply, id);
+}
+
 void redis_read_rings(const struct redis_words *words, struct redis_reply *reply)
 {
     const struct redis_shard *shard = redis_shard(redis_shard_of(words->word[1]));

@@ -31,10 +31,11 @@ void redis_audit_pause(const struct redis_words *words, struct redis_reply *repl
 void redis_audit_count(const struct redis_words *words, struct redis_reply *reply);
 void redis_audit_random(const struct redis_words *words, struct redis_reply *reply);
 
-/* redis_read.c: read.lua, touch.lua, HGETALL rings, and values as they are stored; an article's base
+/* redis_read.c: read.lua, touch.lua, HGETALL rings, HGET meta store, and values as they are stored; an article's base
  * is NIL where it has none. */
 void redis_read_run(const struct redis_words *words, struct redis_reply *reply);
 void redis_read_touch(const struct redis_words *words, struct redis_reply *reply);
+void redis_read_store(const struct redis_words *words, struct redis_reply *reply);
 void redis_read_rings(const struct redis_words *words, struct redis_reply *reply);
 redisReply *redis_read_head(struct redis_reply *reply, const struct redis_head *head);
 redisReply *redis_read_base(struct redis_reply *reply, const struct redis_shard *shard,
