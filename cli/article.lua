@@ -3,11 +3,16 @@
 --
 -- KEYS  heads, base, changed, meta, states, dropped of one shard
 -- ARGV  1 shard; the rest is each script's own
--- Any of them may answer {'paused', ms}: the shard's totals are being counted (5.3), for this long at most; nothing was done.
+-- Any of them may answer, and nothing was done:
+--         {'paused', ms}  the shard's totals are being counted (5.3), for this long at most
+--         {'moving'}      the shard is on its way to another node, and some of its keys may be there already
 local MOST = 9007199254740991 -- of a count in a base: Lua numbers and all JSON readers hold this exactly
 local heads_key, base_key, changed_key, meta_key, states_key, dropped_key = unpack(KEYS)
 local prefix = sub(heads_key, 1, -6)
 
+if moving(heads_key) then
+    return {'moving'}
+end
 local meta = call('HMGET', meta_key, 'version', 'articles', 'pause')
 local last_version, last_number = tonumber(meta[1] or 0), tonumber(meta[2] or 0)
 call('ZCARD', changed_key) -- a key of a wrong type must fail before the first write
@@ -90,7 +95,7 @@ local function write(a)
     return last_version
 end
 
--- A hint: a failure here is harmless.
+-- A hint on the channel `tally:{shard}:changed`: a failure here is harmless.
 local function hint()
-    try('PUBLISH', 'tally:changed', ARGV[1])
+    try('SPUBLISH', changed_key, ARGV[1])
 end

@@ -50,8 +50,7 @@ static int audit(const struct audit_settings *settings, const struct links_secre
         return COULD_NOT_CHECK;
     report.at_ms = clock_unix_ms();
     struct store_view *store =
-        store_view_open(settings->links.redis_host, (int)settings->links.redis_port,
-                        secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
+        store_view_open(&settings->links, secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
     if (store == NULL) {
         report_fails(&report, "store", why.text);
     } else {

@@ -17,6 +17,7 @@
 #define LAST_LOOK_MS 1700  /* after it began, the last look may begin … */
 #define PAUSE_SURE_MS 1950 /* … and must be over */
 #define PAUSES 4           /* of a shard */
+#define SETTLE_MAX_MS 20000
 
 struct subject {
     UT_hash_handle hh;
@@ -210,11 +211,13 @@ static void look_at_http(struct run *run, struct look *look)
 static void keep_evidence(const struct run *run, const struct look *look, size_t n)
 {
     uint64_t now_ms = clock_monotonic_ms();
+    struct store_view *store = run->audit->store;
     for (size_t i = 0; i < n && !run->broken; i++) {
         struct subject *subject = look[i].subject;
         if (run->paused_at_ms == 0 || !subject->pending || look[i].unchecked ||
             now_ms > run->paused_at_ms + PAUSE_SURE_MS ||
-            look[i].begun_ms < run->paused_at_ms + ARRIVED_MS)
+            look[i].begun_ms < run->paused_at_ms + ARRIVED_MS ||
+            !store_view_pause_holds(store, subject->shard))
             continue;
         if (subject->evidence == NULL)
             subject->evidence = malloc(sizeof *subject->evidence);
@@ -341,6 +344,26 @@ static void judge_shard(struct run *run, uint32_t shard)
     }
 }
 
+/* Looks again at what differs, for settle_ms. A shard that gets another node meanwhile may have
+ * gone back, until its collectors have applied again what it lost: the time begins again. */
+static size_t settle(struct run *run)
+{
+    struct store_view *store = run->audit->store;
+    const uint64_t settle_ms = run->audit->settle_ms;
+    uint64_t changes = store_view_changes(store);
+    size_t pending = round_of(run, ANY_SHARD, UINT64_MAX);
+    const uint64_t begun_ms = clock_monotonic_ms();
+    uint64_t limit_ms = begun_ms + settle_ms;
+    while (pending > 0 && !run->broken && clock_monotonic_ms() < limit_ms) {
+        audit_articles_nap(LOOK_AGAIN_MS);
+        pending = round_of(run, ANY_SHARD, UINT64_MAX);
+        if (store_view_changes(store) != changes && clock_monotonic_ms() < begun_ms + SETTLE_MAX_MS)
+            limit_ms = clock_monotonic_ms() + settle_ms;
+        changes = store_view_changes(store);
+    }
+    return pending;
+}
+
 void audit_articles_run(const struct audit_articles *audit, const char *const *list, size_t n)
 {
     struct run run = {.audit = audit};
@@ -350,12 +373,7 @@ void audit_articles_run(const struct audit_articles *audit, const char *const *l
     if (n == 0)
         find_all(&run);
     audit->report->audited = run.n;
-    size_t pending = round_of(&run, ANY_SHARD, UINT64_MAX);
-    uint64_t limit_ms = clock_monotonic_ms() + audit->settle_ms;
-    while (pending > 0 && !run.broken && clock_monotonic_ms() < limit_ms) {
-        audit_articles_nap(LOOK_AGAIN_MS);
-        pending = round_of(&run, ANY_SHARD, UINT64_MAX);
-    }
+    size_t pending = settle(&run);
     for (uint32_t i = 0; i < store_view_shards(audit->store) && pending > 0 && !run.broken; i++)
         judge_shard(&run, i);
     next = run.set;

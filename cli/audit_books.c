@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define PAUSE_MS 50
+#define SETTLE_MAX_MS 20000 /* while shards go from node to node */
 
 enum taken { TAKEN, AGAIN, FAILED };
 
@@ -112,12 +113,19 @@ void audit_books_run(struct report *report, struct store_view *store, const char
                      uint64_t limit_ms)
 {
     const struct timespec nap = {.tv_nsec = PAUSE_MS * 1000000};
+    const uint64_t settle_ms = limit_ms - clock_monotonic_ms();
+    const uint64_t last_ms = clock_monotonic_ms() + SETTLE_MAX_MS;
     struct error why;
     for (;;) {
         size_t differences = 0;
+        const uint64_t changes = store_view_changes(store);
         enum taken taken = audit_books_take(&report->books, spool, store, &why);
         if (taken == TAKEN)
             books_compare(&report->books, store_view_id(store), count_one, &differences);
+        /* A shard with another node may have gone back, until its collectors have applied again
+         * what it lost. */
+        if (store_view_changes(store) != changes && clock_monotonic_ms() < last_ms)
+            limit_ms = clock_monotonic_ms() + settle_ms;
         bool late = clock_monotonic_ms() >= limit_ms;
         if (taken == FAILED || (taken == AGAIN && late)) {
             report->books.checked = false;

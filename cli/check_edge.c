@@ -1,13 +1,14 @@
-/* Compares, before an edge joins, what must agree: reader key, shards, kinds, topic prefix, store
- * and clock. Each is a line; a line that differs has both values. */
+/* Compares, before an edge joins, what must agree: reader key, shards, kinds, topic prefix, store,
+ * and what each shard and each of Redis's nodes says. Each is a line; a line that differs has both
+ * values. */
 #include "check_edge.h"
 
 #include "broker_options.h"
+#include "check_nodes.h"
 #include "command.h"
 #include "web.h"
 
 #include "core/reader.h"
-#include "daemon/clock.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLOCK_MAX_MS 2000 /* DESIGN.md, decision 2 */
 #define KINDS_BYTES ((KIND_MAX + 1) * (KIND_NAME_MAX_BYTES + 1))
 
 struct checking {
@@ -165,29 +165,18 @@ static int check_other(struct checking *checking)
     return result;
 }
 
-/* Redis read its clock at some point between the question and its answer, so the tolerance is half
- * of that time on either side, as the collector's is. */
-static int check_clock(struct checking *checking)
+static void on_finding(void *user, bool agrees, const char *what, const char *text)
 {
-    const char *argv[] = {"TIME"};
-    const size_t bytes[] = {4};
-    int64_t sent_ms = (int64_t)clock_unix_ms();
-    redisReply *reply = store_view_ask(checking->store, 1, argv, bytes);
-    int64_t half_ms = ((int64_t)clock_unix_ms() - sent_ms) / 2;
-    if (reply == NULL)
-        return command_failed(checking->settings, "%s", store_view_error(checking->store));
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || half_ms < 0) {
-        freeReplyObject(reply);
-        return command_failed(checking->settings, "redis: TIME: no such answer");
-    }
-    int64_t redis_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
-                       strtoll(reply->element[1]->str, NULL, 10) / 1000;
-    int64_t ahead_ms = sent_ms + half_ms - redis_ms;
-    freeReplyObject(reply);
-    line(checking, llabs(ahead_ms) - half_ms <= CLOCK_MAX_MS, "clock",
-         "this host is %lld ms %s Redis; at most %d", llabs((long long)ahead_ms),
-         ahead_ms < 0 ? "behind" : "ahead of", CLOCK_MAX_MS);
-    return 0;
+    line(user, agrees, what, "%s", text);
+}
+
+static int check_servers(struct checking *checking)
+{
+    struct error why;
+    if (check_nodes_run(checking->store, checking->settings->durability, on_finding, checking,
+                        &why) == 0)
+        return 0;
+    return command_failed(checking->settings, "%s", why.text);
 }
 
 static int check_edge_perform(const struct operate_settings *settings,
@@ -205,11 +194,11 @@ static int check_edge_perform(const struct operate_settings *settings,
     check_shards(&checking);
     check_kinds(&checking);
     int other = check_other(&checking);
-    int clock = check_clock(&checking);
+    int servers = check_servers(&checking);
     command_close(checking.store, NULL);
-    int status = key != 0 || other != 0 || clock != 0 ? COMMAND_FAILED
-                 : checking.differing > 0             ? COMMAND_REFUSED
-                                                      : COMMAND_DONE;
+    int status = key != 0 || other != 0 || servers != 0 ? COMMAND_FAILED
+                 : checking.differing > 0               ? COMMAND_REFUSED
+                                                        : COMMAND_DONE;
     return command_printed(settings, status);
 }
 

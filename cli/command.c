@@ -72,8 +72,7 @@ struct store_view *command_open(const struct operate_settings *settings,
 {
     struct error why;
     struct store_view *store =
-        store_view_open(settings->links.redis_host, (int)settings->links.redis_port,
-                        secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
+        store_view_open(&settings->links, secrets->redis[0] != '\0' ? secrets->redis : NULL, &why);
     if (store == NULL) {
         (void)command_failed(settings, "%s", why.text);
         return NULL;
@@ -99,4 +98,11 @@ void command_close(struct store_view *store, struct store_edit *edit)
 {
     store_edit_free(edit);
     store_view_free(store);
+}
+
+int command_replicated(const struct operate_settings *settings, struct store_edit *edit, int status)
+{
+    if (settings->dry_run || store_edit_replicate(edit) == 0)
+        return status;
+    return command_failed(settings, "%s", store_edit_error(edit));
 }

@@ -30,6 +30,11 @@ struct store_view *command_open(const struct operate_settings *settings,
                                 const struct links_secrets *secrets, struct store_edit **edit);
 void command_close(struct store_view *store, struct store_edit *edit);
 
+/* After a command that changed something: waits for a replica (store_edit_replicate). Returns
+ * `status`, or COMMAND_FAILED after reporting that it is not replicated. */
+int command_replicated(const struct operate_settings *settings, struct store_edit *edit,
+                       int status);
+
 /* Call after the last line: COMMAND_FAILED if standard output did not take everything, else
  * `status`. */
 int command_printed(const struct operate_settings *settings, int status);

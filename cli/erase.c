@@ -171,6 +171,8 @@ static int erase_work(struct erasing *erasing)
     int status = check_key(erasing);
     if (status == COMMAND_DONE)
         status = all_articles(erasing);
+    if (status == COMMAND_DONE)
+        status = command_replicated(erasing->settings, erasing->edit, status);
     return status == COMMAND_DONE ? erase_say(erasing) : status;
 }
 

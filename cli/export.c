@@ -62,18 +62,19 @@ static redisReply *ask_batch(struct exporting *exporting)
     static const char script[] =
         "return "
         "{redis.call('HMGET',KEYS[1],unpack(ARGV)),redis.call('HMGET',KEYS[2],unpack(ARGV))}";
-    char heads[32], base[32];
+    struct store_link *link = store_view_link(exporting->store);
+    char heads[REDIS_KEY_BYTES], base[REDIS_KEY_BYTES];
     const char *argv[5 + BATCH] = {"EVAL", script, "2", heads, base};
     size_t bytes[5 + BATCH] = {4, sizeof script - 1, 1};
-    snprintf(heads, sizeof heads, "tally:{%" PRIu32 "}:heads", exporting->shard);
-    snprintf(base, sizeof base, "tally:{%" PRIu32 "}:base", exporting->shard);
+    store_link_key(link, heads, exporting->shard, "heads");
+    store_link_key(link, base, exporting->shard, "base");
     bytes[3] = strlen(heads);
     bytes[4] = strlen(base);
     for (size_t i = 0; i < exporting->n; i++) {
         argv[5 + i] = exporting->article[i];
         bytes[5 + i] = exporting->bytes[i];
     }
-    return store_view_ask(exporting->store, (int)(5 + exporting->n), argv, bytes);
+    return store_view_ask(exporting->store, exporting->shard, (int)(5 + exporting->n), argv, bytes);
 }
 
 static bool is_array(const redisReply *reply, size_t elements)

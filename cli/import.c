@@ -145,6 +145,8 @@ static int import_work(struct importing *importing)
     if (status == COMMAND_DONE && !dry)
         status = pass(importing, false);
     if (status == COMMAND_DONE)
+        status = command_replicated(importing->settings, importing->edit, status);
+    if (status == COMMAND_DONE)
         printf("%" PRIu64 " articles %s, %" PRIu64 " are as they were\n", importing->set,
                dry ? "would get a base" : "have got a base", importing->same);
     return status;

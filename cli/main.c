@@ -1,8 +1,10 @@
 /* tally: the operator's command. Each row is a sub-command; see DESIGN for the rest. */
 #include "audit.h"
 #include "check_edge.h"
+#include "drain.h"
 #include "erase.h"
 #include "export.h"
+#include "forget.h"
 #include "import.h"
 #include "reset.h"
 #include "set_state.h"
@@ -27,6 +29,9 @@ static const struct {
     {"archive", "keep a closed article's counts as numbers alone", reset_archive_run},
     {"export", "write every article's counts as CSV or JSON lines", export_run},
     {"import", "read counts of before, which count beside readers' reactions", import_run},
+    {"drain", "wait until nothing of this edge's spool is left to apply: it may be switched off",
+     drain_run},
+    {"forget", "add an edge that is gone for good to the books, and drop its rings", forget_run},
     {"erase", "delete all that is stored of one reader", erase_run},
 };
 

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define AT(field) offsetof(struct operate_settings, field)
@@ -17,8 +18,12 @@
     }
 #define BIT(command) (1u << OPERATE_##command)
 #define ARTICLE BIT(ARTICLE)
-#define CHANGING (BIT(RESET) | BIT(ARCHIVE) | BIT(IMPORT) | BIT(ERASE))
-#define ALL (ARTICLE | CHANGING | BIT(EXPORT) | BIT(CHECK_EDGE))
+#define CHANGING (BIT(RESET) | BIT(ARCHIVE) | BIT(IMPORT) | BIT(ERASE) | BIT(FORGET))
+#define ALL (ARTICLE | CHANGING | BIT(EXPORT) | BIT(CHECK_EDGE) | BIT(DRAIN))
+#define NUMBER(field, min, max, initial, accepts, help)                                            \
+    {                                                                                              \
+#field, OPTION_NUMBER, AT(field), min, max, initial, accepts, help                         \
+    }
 
 static const struct {
     unsigned of; /* a bit for each command that has it */
@@ -52,7 +57,8 @@ static const struct {
     {ARTICLE,
      TEXT(results, "", "always or after_close", "when readers are shown the article's totals")},
     {ARTICLE, SWITCH(clear, "take the article's whole state back")},
-    {BIT(ARCHIVE), SWITCH(force, "archive an article that is not closed, too")},
+    {BIT(ARCHIVE) | BIT(FORGET),
+     SWITCH(force, "archive an article that is not closed, or forget an edge unwatched, too")},
     {BIT(EXPORT), TEXT(articles, "all", ARTICLE_LIST_ACCEPTS, "which are exported")},
     {BIT(EXPORT) | BIT(IMPORT), TEXT(format, "csv", "csv or jsonl", "of the lines")},
     {BIT(IMPORT), TEXT(file, NULL, "a file, or - for standard input", "what is imported")},
@@ -70,8 +76,15 @@ static const struct {
     {BIT(CHECK_EDGE),
      TEXT(other_host, NULL, "a name or address", "an edge that counts into the store already")},
     {BIT(CHECK_EDGE),
-     {"other_port", OPTION_NUMBER, AT(other_port), 1, 65535, "8080", "1 to 65535",
-      "the port of that edge's feed"}},
+     NUMBER(other_port, 1, 65535, "8080", "1 to 65535", "the port of that edge's feed")},
+    {BIT(DRAIN), TEXT(spool, NULL, "a folder", "the spool of this edge; it is only looked at")},
+    {BIT(DRAIN),
+     NUMBER(timeout_s, 0, 86400, "60", "0 to 86400", "how long it may take, in seconds")},
+    {BIT(DRAIN) | BIT(CHECK_EDGE), TEXT(durability, "aof", "aof, replicas or service",
+                                        "the collectors' option: replicas have to have all, too")},
+    {BIT(FORGET), TEXT(edge, NULL, "16 hex digits", "an edge that is gone for good")},
+    {BIT(FORGET), NUMBER(quiet_s, 1, 3600, "120", "1 to 3600",
+                         "for how many seconds nothing may be applied for it")},
     {CHANGING, SWITCH(dry_run, "say what would be done, and do nothing")},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -87,8 +100,8 @@ static size_t rows_of(enum operate_command command, struct option table[ROWS])
 
 const char *operate_settings_name(enum operate_command command)
 {
-    static const char *const names[] = {"article", "reset", "archive",   "export",
-                                        "import",  "erase", "check-edge"};
+    static const char *const names[] = {"article", "reset",      "archive", "export", "import",
+                                        "erase",   "check-edge", "drain",   "forget"};
     return names[command];
 }
 
@@ -125,18 +138,30 @@ static int check_words(const struct operate_settings *settings, struct error *er
                              *const results[] = {"always", "after_close", NULL},
                              *const formats[] = {"csv", "jsonl", NULL},
                              *const sources[] = {"username", "client_id", "token", NULL},
-                             *const counts[] = {"remove", "keep", NULL};
+                             *const counts[] = {"remove", "keep", NULL},
+                             *const durabilities[] = {"aof", "replicas", "service", NULL};
     if (check_word("state", settings->state, states, error) != 0 ||
         check_word("results", settings->results, results, error) != 0 ||
         check_word("format", settings->format, formats, error) != 0 ||
         check_word("source", settings->source, sources, error) != 0 ||
-        check_word("counts", settings->counts, counts, error) != 0)
+        check_word("counts", settings->counts, counts, error) != 0 ||
+        check_word("durability", settings->durability, durabilities, error) != 0)
         return -1;
     if (settings->clear && (settings->state[0] != '\0' || settings->kinds[0] != '\0' ||
                             settings->opens_at[0] != '\0' || settings->closes_at[0] != '\0' ||
                             settings->results[0] != '\0'))
         return error_set(error, "option clear: takes all of the state back, and goes "
                                 "with no other part of it");
+    return 0;
+}
+
+static int read_edge(struct operate_settings *settings, struct error *error)
+{
+    const char *edge = settings->edge;
+    settings->edge_id = strtoull(edge, NULL, 16);
+    if (strlen(edge) != 16 || strspn(edge, "0123456789abcdef") != 16 || settings->edge_id == 0)
+        return error_set(error, "option edge: %s is not 16 hex digits; tally audit names the edges",
+                         edge);
     return 0;
 }
 
@@ -149,6 +174,8 @@ static int operate_settings_check(struct operate_settings *settings, struct erro
         !article_valid(settings->article, strlen(settings->article)))
         return error_set(error, "%s is not an article id", settings->article);
     if (check_words(settings, error) != 0 || links_check(&settings->links, error) != 0)
+        return -1;
+    if (settings->command == OPERATE_FORGET && read_edge(settings, error) != 0)
         return -1;
     settings->rows = strcmp(settings->format, "jsonl") == 0 ? ROWS_JSONL : ROWS_CSV;
     if (settings->command == OPERATE_EXPORT)

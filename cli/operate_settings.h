@@ -20,7 +20,9 @@ enum operate_command {
     OPERATE_EXPORT,
     OPERATE_IMPORT,
     OPERATE_ERASE,
-    OPERATE_CHECK_EDGE
+    OPERATE_CHECK_EDGE,
+    OPERATE_DRAIN,
+    OPERATE_FORGET
 };
 
 #define OPERATE_TEXT(field) char field[OPTION_TEXT_MAX_BYTES + 1]
@@ -46,9 +48,15 @@ struct operate_settings {
     OPERATE_TEXT(broker_config);
     OPERATE_TEXT(other_host);
     uint64_t other_port;
+    OPERATE_TEXT(spool);
+    OPERATE_TEXT(durability);
+    uint64_t timeout_s;
+    OPERATE_TEXT(edge);
+    uint64_t quiet_s;
 
     struct article_list list; /* of `articles` */
     enum rows_format rows;    /* of `format` */
+    uint64_t edge_id;         /* of `edge` */
 };
 
 /* Such as "reset". */

@@ -18,13 +18,13 @@ struct resetting {
     uint32_t shard;
 };
 
-/* Redis's own clock, ms since 1970; 0 if unknown. */
-static uint64_t redis_ms(struct store_view *store)
+/* The clock of the shard's node, ms since 1970; 0 if unknown. */
+static uint64_t redis_ms(struct store_view *store, uint32_t shard)
 {
     const char *argv[] = {"TIME"};
     const size_t bytes[] = {4};
     uint64_t ms = 0;
-    redisReply *reply = store_view_ask(store, 1, argv, bytes);
+    redisReply *reply = store_view_ask(store, shard, 1, argv, bytes);
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
         ms = strtoull(reply->element[0]->str, NULL, 10) * 1000 +
              strtoull(reply->element[1]->str, NULL, 10) / 1000;
@@ -37,7 +37,7 @@ static uint64_t redis_ms(struct store_view *store)
 static int judge_closed(const struct resetting *resetting, struct store_view_stored *stored)
 {
     const struct operate_settings *settings = resetting->settings;
-    uint64_t now_ms = redis_ms(resetting->store);
+    uint64_t now_ms = redis_ms(resetting->store, resetting->shard);
     if (now_ms == 0 || store_view_state(resetting->store, settings->article,
                                         strlen(settings->article), resetting->shard, stored) != 0)
         return command_failed(settings, "%s", store_view_error(resetting->store));
@@ -123,6 +123,8 @@ static int reset_perform(const struct operate_settings *settings,
                                 "done, but of its old registers some are left for the "
                                 "next command to delete: %s",
                                 store_edit_error(resetting.edit));
+    if (status == COMMAND_DONE)
+        status = command_replicated(settings, resetting.edit, status);
     command_close(resetting.store, resetting.edit);
     return command_printed(settings, status);
 }

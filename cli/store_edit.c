@@ -1,4 +1,8 @@
+/* Calls of the operator's scripts, in pipelines over the nodes of their shards; and the wait for
+ * the replicas of what they wrote. */
 #include "store_edit.h"
+
+#include "server_info.h"
 
 #include "core/error.h"
 #include "daemon/clock.h"
@@ -7,20 +11,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define SCRIPTS 4
 #define KEYS 6
-#define KEY_BYTES 32
 #define PAUSED_MAX_MS 30000 /* a pause lasts 2 s at most, with as long a gap between two */
 #define DROP_BUCKETS "250"  /* a call: 0.3 ms of Redis */
+#define REPLICATE_MS "1000"
+#define SHARDS_MAX 64
 
 extern const unsigned char reset_lua[], base_lua[], erase_lua[], drop_lua[];
 extern const unsigned long reset_lua_bytes, base_lua_bytes, erase_lua_bytes, drop_lua_bytes;
 
 struct store_edit {
     struct store_view *store;
-    char sha[SCRIPTS][STORE_VIEW_SHA_BYTES];
+    struct store_link *link;
+    char sha[SCRIPTS][STORE_LINK_SHA_BYTES];
+    bool written[SHARDS_MAX];        /* since the last wait for replicas, … */
+    uint64_t generation[SHARDS_MAX]; /* … in this generation */
     struct error error;
 };
 
@@ -35,8 +42,8 @@ static int store_edit_fail(struct store_edit *edit, const char *why)
 static int store_edit_load(struct store_edit *edit, enum store_edit_script which,
                            const unsigned char *script, size_t bytes)
 {
-    int rc = store_view_load(edit->store, (const char *)script, bytes, edit->sha[which]);
-    return rc == 0 ? 0 : store_edit_fail(edit, store_view_error(edit->store));
+    int rc = store_link_load(edit->link, (const char *)script, bytes, edit->sha[which]);
+    return rc == 0 ? 0 : store_edit_fail(edit, store_link_error(edit->link));
 }
 
 struct store_edit *store_edit_new(struct store_view *store, struct error *error)
@@ -47,6 +54,7 @@ struct store_edit *store_edit_new(struct store_view *store, struct error *error)
         return NULL;
     }
     edit->store = store;
+    edit->link = store_view_link(store);
     if (store_edit_load(edit, STORE_EDIT_RESET, reset_lua, reset_lua_bytes) != 0 ||
         store_edit_load(edit, STORE_EDIT_BASE, base_lua, base_lua_bytes) != 0 ||
         store_edit_load(edit, STORE_EDIT_ERASE, erase_lua, erase_lua_bytes) != 0 ||
@@ -75,11 +83,11 @@ static int push(struct store_edit *edit, enum store_edit_script script,
 {
     static const char *const names[KEYS] = {"heads", "base",   "changed",
                                             "meta",  "states", "dropped"};
-    char key[KEYS][KEY_BYTES], shard[12];
+    char key[KEYS][REDIS_KEY_BYTES], shard[12];
     const char *argv[3 + KEYS + 1 + STORE_EDIT_ARGUMENTS_MAX] = {"EVALSHA", edit->sha[script], "6"};
     size_t bytes[3 + KEYS + 1 + STORE_EDIT_ARGUMENTS_MAX], n = 3;
     for (int i = 0; i < KEYS; i++) {
-        snprintf(key[i], sizeof key[i], "tally:{%" PRIu32 "}:%s", call->shard, names[i]);
+        store_link_key(edit->link, key[i], call->shard, names[i]);
         argv[n++] = key[i];
     }
     snprintf(shard, sizeof shard, "%" PRIu32, call->shard);
@@ -90,55 +98,117 @@ static int push(struct store_edit *edit, enum store_edit_script script,
         argv[n] = call->argv[i];
         bytes[n++] = call->bytes[i];
     }
-    return store_view_push(edit->store, (int)n, argv, bytes);
+    return store_link_push(edit->link, call->shard, (int)n, argv, bytes);
 }
 
-/* Receives one answer. If the shard was paused there is no answer, and *wait_ms is the longest that
- * the pause may last. */
-static int pull(struct store_edit *edit, struct store_edit_call *call, unsigned *wait_ms)
+/* If several generations of a shard were written to, the first counts: the others may lack it. */
+void store_edit_note_write(struct store_edit *edit, uint32_t shard)
 {
-    redisReply *reply = store_view_pull(edit->store);
-    if (reply == NULL)
-        return store_edit_fail(edit, store_view_error(edit->store));
+    if (edit->written[shard])
+        return;
+    edit->written[shard] = true;
+    edit->generation[shard] = redis_nodes_generation(store_link_nodes(edit->link), shard);
+}
+
+struct waiting {
+    unsigned paused_ms; /* the longest that a pause may last; 0 none */
+    bool away;          /* a shard has no node, or moves */
+};
+
+/* Receives one answer. If nothing was done yet, there is none, and `waiting` says why. */
+static int pull(struct store_edit *edit, struct store_edit_call *call, struct waiting *waiting)
+{
+    redisReply *reply;
+    enum store_link_result result = store_link_pull(edit->link, &reply);
+    if (result == STORE_LINK_AGAIN) {
+        waiting->away = true;
+        return store_edit_fail(edit, store_link_error(edit->link));
+    }
+    if (result == STORE_LINK_LOST)
+        return error_set(&edit->error, "%s: whether it was done is not known",
+                         store_link_error(edit->link));
+    if (result == STORE_LINK_FAILED)
+        return store_edit_fail(edit, store_link_error(edit->link));
     call->reply = reply;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
         reply->element[0]->type != REDIS_REPLY_STRING)
         return store_edit_fail(edit, "redis: unexpected reply");
-    if (strcmp(reply->element[0]->str, "paused") == 0) {
+    const char *word = reply->element[0]->str;
+    if (strcmp(word, "paused") == 0) {
         unsigned ms = (unsigned)store_edit_number(call, 1);
-        if (ms >= *wait_ms)
-            *wait_ms = ms + 1;
+        if (ms >= waiting->paused_ms)
+            waiting->paused_ms = ms + 1;
+        store_edit_release(call, 1);
+    } else if (strcmp(word, "moving") == 0) {
+        waiting->away = true;
+        (void)error_set(&edit->error, "redis: shard %" PRIu32 " is moving to another node",
+                        call->shard);
         store_edit_release(call, 1);
     }
     return 0;
 }
 
-static void store_edit_nap(unsigned ms)
+/* Sends what has no answer yet, and receives all answers, even after a failure: the next pull must
+ * not find them. */
+static int call_some(struct store_edit *edit, enum store_edit_script script,
+                     struct store_edit_call *calls, size_t n, struct waiting *waiting)
 {
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    nanosleep(&pause, NULL);
+    bool asked[STORE_EDIT_CALLS_MAX] = {false};
+    struct error first = {{0}};
+    int result = 0;
+    for (size_t i = 0; i < n && result == 0; i++) {
+        if (calls[i].reply != NULL)
+            continue;
+        result = push(edit, script, &calls[i]);
+        asked[i] = result == 0;
+        store_edit_note_write(edit, calls[i].shard);
+        if (result != 0)
+            error_set(&first, "%s", store_link_error(edit->link));
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct waiting one = {0};
+        if (!asked[i])
+            continue;
+        int rc = pull(edit, &calls[i], &one);
+        if (rc != 0 && !one.away && result == 0) {
+            first = edit->error;
+            result = -1;
+        }
+        waiting->away = waiting->away || one.away;
+        if (one.paused_ms > waiting->paused_ms)
+            waiting->paused_ms = one.paused_ms;
+    }
+    if (result != 0)
+        edit->error = first;
+    return result;
+}
+
+/* Lets each shard's node be known before a pipeline begins. */
+static int wait_for_nodes(struct store_edit *edit, const struct store_edit_call *calls, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (store_link_wait(edit->link, calls[i].shard) != 0)
+            return store_edit_fail(edit, store_link_error(edit->link));
+    return 0;
 }
 
 static int call_all(struct store_edit *edit, enum store_edit_script script,
                     struct store_edit_call *calls, size_t n)
 {
-    bool asked[STORE_EDIT_CALLS_MAX] = {false};
-    uint64_t limit_ms = clock_monotonic_ms() + PAUSED_MAX_MS;
+    const uint64_t begun_ms = clock_monotonic_ms();
+    const uint64_t away_limit_ms = begun_ms + STORE_LINK_WAIT_MS;
     for (;;) {
-        unsigned wait_ms = 0;
-        for (size_t i = 0; i < n; i++) {
-            asked[i] = calls[i].reply == NULL;
-            if (asked[i] && push(edit, script, &calls[i]) != 0)
-                return store_edit_fail(edit, store_view_error(edit->store));
-        }
-        for (size_t i = 0; i < n; i++)
-            if (asked[i] && pull(edit, &calls[i], &wait_ms) != 0)
-                return -1;
-        if (wait_ms == 0)
+        struct waiting waiting = {0};
+        if (wait_for_nodes(edit, calls, n) != 0 || call_some(edit, script, calls, n, &waiting) != 0)
+            return -1;
+        if (!waiting.away && waiting.paused_ms == 0)
             return 0;
-        if (clock_monotonic_ms() + wait_ms > limit_ms)
+        uint64_t now_ms = clock_monotonic_ms();
+        if (waiting.away && now_ms > away_limit_ms)
+            return -1; /* the last pull said why */
+        if (now_ms + waiting.paused_ms > begun_ms + PAUSED_MAX_MS)
             return store_edit_fail(edit, "the shard's applying is paused, and again and again");
-        store_edit_nap(wait_ms);
+        store_link_nap(edit->link, waiting.away ? STORE_LINK_AGAIN_MS : waiting.paused_ms);
     }
 }
 
@@ -179,6 +249,63 @@ const char *store_edit_text(const struct store_edit_call *call, size_t i)
     return i < reply->elements && reply->element[i]->type == REDIS_REPLY_STRING
                ? reply->element[i]->str
                : "";
+}
+
+/* --- replicas --- */
+
+/* The node's replicas; -1 if it does not say. */
+static int replicas_of(struct store_edit *edit, uint32_t shard)
+{
+    struct server_info_replication replication;
+    if (store_view_replication(edit->store, shard, &replication) != 0)
+        return -1;
+    return (int)replication.replicas;
+}
+
+static int store_edit_not_replicated(struct store_edit *edit, uint32_t shard, const char *why)
+{
+    return error_set(&edit->error,
+                     "done, but not replicated: shard %" PRIu32 ": %s; a failover may lose it, so "
+                     "look at it again later",
+                     shard, why);
+}
+
+/* WAIT is about what this connection wrote, so another generation cannot answer it. */
+static int replicate_shard(struct store_edit *edit, uint32_t shard)
+{
+    struct redis_nodes *nodes = store_link_nodes(edit->link);
+    const char *argv[] = {"WAIT", "1", REPLICATE_MS};
+    const size_t bytes[] = {4, 1, strlen(REPLICATE_MS)};
+    int replicas = replicas_of(edit, shard);
+    if (replicas < 0)
+        return store_edit_not_replicated(edit, shard, store_view_error(edit->store));
+    if (redis_nodes_generation(nodes, shard) != edit->generation[shard])
+        return store_edit_not_replicated(edit, shard, "its node is another one by now");
+    if (replicas == 0)
+        return 0;
+    redisReply *reply = store_link_ask(edit->link, shard, 3, argv, bytes);
+    if (reply == NULL)
+        return store_edit_not_replicated(edit, shard, store_link_error(edit->link));
+    bool enough = reply->type == REDIS_REPLY_INTEGER && reply->integer >= 1;
+    freeReplyObject(reply);
+    if (!enough)
+        return store_edit_not_replicated(edit, shard, "no replica had it within 1 s");
+    if (redis_nodes_generation(nodes, shard) != edit->generation[shard])
+        return store_edit_not_replicated(edit, shard, "its node is another one by now");
+    return 0;
+}
+
+int store_edit_replicate(struct store_edit *edit)
+{
+    int result = 0;
+    for (uint32_t shard = 0; shard < SHARDS_MAX; shard++) {
+        if (!edit->written[shard])
+            continue;
+        edit->written[shard] = false;
+        if (result == 0)
+            result = replicate_shard(edit, shard);
+    }
+    return result;
 }
 
 /* --- dropped registers --- */

@@ -1,6 +1,7 @@
 /* Changes articles in Redis with scripts. Each script changes an article completely or not at all
- * (FORMATS.md 5.4), even if this program is killed. Calls wait while a shard is paused. Functions
- * return 0, or -1 with a sentence from store_edit_error. One thread. */
+ * (FORMATS.md 5.4), even if this program is killed. Calls wait while a shard is paused, and
+ * STORE_LINK_WAIT_MS at most while it moves or has no node. Functions return 0, or -1 with a
+ * sentence from store_edit_error. One thread. */
 #ifndef TALLY_CLI_STORE_EDIT_H
 #define TALLY_CLI_STORE_EDIT_H
 
@@ -46,5 +47,12 @@ const char *store_edit_text(const struct store_edit_call *call, size_t i);
 
 /* Deletes all registers noted as dropped, slice by slice. */
 int store_edit_drop(struct store_edit *edit);
+
+/* Call before writing to a shard by other means than a script of these. */
+void store_edit_note_write(struct store_edit *edit, uint32_t shard);
+
+/* Waits until a replica has what was written since the last such wait, for each node that has
+ * replicas. Returns 0, or -1: a node may lose it in a failover. */
+int store_edit_replicate(struct store_edit *edit);
 
 #endif

@@ -1,25 +1,23 @@
+/* What the operator's commands read of the store, and the pause of a shard. Whatever spans several
+ * calls compares generations (redis_nodes.h): a cursor, a count and a pause are of one node. */
 #include "store_view.h"
 
-#include "core/error.h"
 #include "daemon/clock.h"
-#include "redis/redis_link.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #define FORMAT 1
-#define ANSWER_S 5
 #define SLICE 1000 /* registers a call: under a millisecond of Redis's time */
 #define SCAN "400" /* articles a call */
-#define SHA_DIGITS (STORE_VIEW_SHA_BYTES - 1)
-#define RETRIES 3 /* of a disturbed count, in a pause */
+#define SHA_DIGITS (STORE_LINK_SHA_BYTES - 1)
+#define RETRIES 3 /* of a disturbed count, in a pause; of a list, whose node changed */
 
 struct store_view {
-    redisContext *redis;
+    struct store_link *link;
     struct error error;
     char count_sha[SHA_DIGITS + 1], pause_sha[SHA_DIGITS + 1];
     char whose[17];
@@ -28,38 +26,32 @@ struct store_view {
     char key[STORE_VIEW_KEY_BYTES];
     uint32_t shards;
     struct audit_kinds kinds;
-    bool paused;
-    uint64_t paused_at_ms;
+    bool placed, paused;
+    uint64_t paused_at_ms, paused_generation;
     struct store_view_stats stats;
 };
 
-/* A successful answer; NULL if there is none, with the reason in `error`. */
-static redisReply *checked(struct store_view *view, redisReply *reply, const char *what)
+/* One that may be given twice. NULL with the reason in `error`. */
+static redisReply *ask(struct store_view *view, unsigned place, int argc, const char **argv,
+                       const size_t *bytes)
 {
-    if (reply == NULL) {
-        error_set(&view->error, "redis: %s", view->redis->errstr);
-        return NULL;
-    }
-    if (reply->type == REDIS_REPLY_ERROR) {
-        error_set(&view->error, "redis: %s: %s", what, reply->str);
-        freeReplyObject(reply);
-        return NULL;
-    }
+    redisReply *reply = store_link_ask(view->link, place, argc, argv, bytes);
+    if (reply == NULL)
+        error_set(&view->error, "%s", store_link_error(view->link));
     return reply;
 }
 
-static redisReply *store_view_send(struct store_view *view, int argc, const char **argv,
-                                   const size_t *bytes)
-{
-    return checked(view, redisCommandArgv(view->redis, argc, argv, bytes), argv[0]);
-}
-
-static redisReply *ask_words(struct store_view *view, int argc, const char **argv)
+static redisReply *ask_words(struct store_view *view, unsigned place, int argc, const char **argv)
 {
     size_t bytes[16];
     for (int i = 0; i < argc; i++)
         bytes[i] = strlen(argv[i]);
-    return store_view_send(view, argc, argv, bytes);
+    return ask(view, place, argc, argv, bytes);
+}
+
+static uint64_t generation(const struct store_view *view, uint32_t shard)
+{
+    return redis_nodes_generation(store_link_nodes(view->link), shard);
 }
 
 static int strange(struct store_view *view, redisReply *reply, const char *what)
@@ -71,27 +63,6 @@ static int strange(struct store_view *view, redisReply *reply, const char *what)
 
 /* --- opening --- */
 
-int store_view_load(struct store_view *view, const char *script, size_t script_bytes,
-                    char sha[STORE_VIEW_SHA_BYTES])
-{
-    const char *argv[] = {"SCRIPT", "LOAD", script};
-    const size_t bytes[] = {6, 4, script_bytes};
-    redisReply *reply = store_view_send(view, 3, argv, bytes);
-    if (reply == NULL)
-        return -1;
-    if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_DIGITS)
-        return strange(view, reply, "SCRIPT LOAD");
-    memcpy(sha, reply->str, SHA_DIGITS + 1);
-    freeReplyObject(reply);
-    return 0;
-}
-
-static int store_view_load_script(struct store_view *view, const unsigned char *script,
-                                  unsigned long script_bytes, char sha[STORE_VIEW_SHA_BYTES])
-{
-    return store_view_load(view, (const char *)script, script_bytes, sha);
-}
-
 static void take_field(struct store_view *view, const char *name, const char *value)
 {
     if (strcmp(name, "id") == 0)
@@ -100,6 +71,8 @@ static void take_field(struct store_view *view, const char *name, const char *va
         view->shards = (uint32_t)strtoul(value, NULL, 10);
     else if (strcmp(name, "format") == 0)
         view->format = strtoul(value, NULL, 10);
+    else if (strcmp(name, "placed") == 0)
+        view->placed = strcmp(value, "1") == 0;
     else if (strcmp(name, "key") == 0)
         snprintf(view->key, sizeof view->key, "%s", value);
     else if (strncmp(name, "kind:", 5) == 0) {
@@ -111,8 +84,10 @@ static void take_field(struct store_view *view, const char *name, const char *va
 
 static int read_store(struct store_view *view)
 {
-    const char *argv[] = {"HGETALL", "tally:store"};
-    redisReply *reply = ask_words(view, 2, argv);
+    char key[REDIS_KEY_BYTES];
+    store_link_key(view->link, key, REDIS_PLACE_STORE, NULL);
+    const char *argv[] = {"HGETALL", key};
+    redisReply *reply = ask_words(view, REDIS_PLACE_STORE, 2, argv);
     if (reply == NULL)
         return -1;
     if (reply->type != REDIS_REPLY_ARRAY)
@@ -131,37 +106,27 @@ static int read_store(struct store_view *view)
     return 0;
 }
 
-static int store_view_greet(struct store_view *view, const char *password)
+static int store_view_load(struct store_view *view, const unsigned char *script,
+                           unsigned long script_bytes, char sha[STORE_LINK_SHA_BYTES])
 {
-    const char *argv[] = {"AUTH", password};
-    if (password == NULL)
+    if (store_link_load(view->link, (const char *)script, script_bytes, sha) == 0)
         return 0;
-    redisReply *reply = ask_words(view, 2, argv);
-    freeReplyObject(reply);
-    return reply == NULL ? -1 : 0;
+    return error_set(&view->error, "%s", store_link_error(view->link));
 }
 
-/* A replica is not read either: it may lag behind, and an audit's pause is a write. */
-static int check_role(struct store_view *view, const char *host, int port)
+/* The first of all waits: the error names the server. */
+static int wait_for_store(struct store_view *view)
 {
-    char at[16] = "";
-    struct error why;
-    redisReply *reply = redisCommand(view->redis, "ROLE");
-    if (reply == NULL)
-        return checked(view, reply, "ROLE") == NULL ? -1 : 0;
-    int role = redis_link_judge_role(reply, &why);
-    freeReplyObject(reply);
-    if (host[0] != '/')
-        snprintf(at, sizeof at, ":%d", port);
-    if (role < 0)
-        error_set(&view->error, "redis: %.60s%s: %s", host, at, why.text);
-    return role < 0 ? -1 : 0;
+    char seed[REDIS_URL_HOST_BYTES + 8];
+    if (store_link_wait(view->link, REDIS_PLACE_STORE) == 0)
+        return 0;
+    store_link_seed(view->link, seed, sizeof seed);
+    return error_set(&view->error, "%s (%s)", store_link_error(view->link), seed);
 }
 
-struct store_view *store_view_open(const char *host, int port, const char *password,
+struct store_view *store_view_open(const struct links *links, const char *password,
                                    struct error *error)
 {
-    const struct timeval limit = {.tv_sec = ANSWER_S};
     uint64_t whose = 0;
     struct store_view *view = calloc(1, sizeof *view);
     if (view == NULL || getrandom(&whose, sizeof whose, 0) != (ssize_t)sizeof whose) {
@@ -170,23 +135,13 @@ struct store_view *store_view_open(const char *host, int port, const char *passw
         return NULL;
     }
     snprintf(view->whose, sizeof view->whose, "%016" PRIx64, whose);
-    view->redis = host[0] == '/' ? redisConnectUnixWithTimeout(host, limit)
-                                 : redisConnectWithTimeout(host, port, limit);
-    if (view->redis == NULL || view->redis->err != 0) {
-        char at[16] = "";
-        if (host[0] != '/')
-            snprintf(at, sizeof at, ":%d", port);
-        error_set(error, "redis: %s (%s%s)",
-                  view->redis == NULL ? "no memory" : view->redis->errstr, host, at);
+    view->link = store_link_new(links, password, error);
+    if (view->link == NULL)
         goto fail;
-    }
-    if (redisSetTimeout(view->redis, limit) != REDIS_OK || store_view_greet(view, password) != 0 ||
-        check_role(view, host, port) != 0 ||
-        store_view_load_script(view, count_lua, count_lua_bytes, view->count_sha) != 0 ||
-        store_view_load_script(view, pause_lua, pause_lua_bytes, view->pause_sha) != 0 ||
-        read_store(view) != 0) {
-        error_set(error, "%s",
-                  view->error.text[0] != '\0' ? view->error.text : "redis: no timeout can be set");
+    if (wait_for_store(view) != 0 || read_store(view) != 0 ||
+        store_view_load(view, count_lua, count_lua_bytes, view->count_sha) != 0 ||
+        store_view_load(view, pause_lua, pause_lua_bytes, view->pause_sha) != 0) {
+        *error = view->error;
         goto fail;
     }
     return view;
@@ -199,8 +154,7 @@ void store_view_free(struct store_view *view)
 {
     if (view == NULL)
         return;
-    if (view->redis != NULL)
-        redisFree(view->redis);
+    store_link_free(view->link);
     free(view);
 }
 
@@ -224,6 +178,11 @@ const struct audit_kinds *store_view_kinds(const struct store_view *view)
     return &view->kinds;
 }
 
+bool store_view_placed(const struct store_view *view)
+{
+    return view->placed;
+}
+
 const char *store_view_key(const struct store_view *view)
 {
     return view->key;
@@ -236,50 +195,74 @@ struct store_view_stats store_view_stats(const struct store_view *view)
 
 /* --- calls for others --- */
 
-redisReply *store_view_ask(struct store_view *view, int argc, const char **argv,
+struct store_link *store_view_link(struct store_view *view)
+{
+    return view->link;
+}
+
+redisReply *store_view_ask(struct store_view *view, uint32_t shard, int argc, const char **argv,
                            const size_t *bytes)
 {
-    return store_view_send(view, argc, argv, bytes);
+    return ask(view, shard, argc, argv, bytes);
 }
 
-int store_view_push(struct store_view *view, int argc, const char **argv, const size_t *bytes)
+int store_view_wait(struct store_view *view)
 {
-    if (redisAppendCommandArgv(view->redis, argc, argv, bytes) == REDIS_OK)
-        return 0;
-    error_set(&view->error, "redis: %s", view->redis->errstr);
-    return -1;
+    for (uint32_t shard = 0; shard < view->shards; shard++)
+        if (store_link_wait(view->link, shard) != 0)
+            return error_set(&view->error, "%s", store_link_error(view->link));
+    return 0;
 }
 
-redisReply *store_view_pull(struct store_view *view)
+uint64_t store_view_changes(struct store_view *view)
 {
-    void *reply = NULL;
-    (void)redisGetReply(view->redis, &reply);
-    return checked(view, reply, "answer");
+    uint64_t changes = 0;
+    for (uint32_t shard = 0; shard < view->shards; shard++)
+        changes += generation(view, shard);
+    return changes;
 }
 
 /* --- listing --- */
 
+/* The next part of the list. Returns 0, -1, or what `fn` answered. */
+static int list_some(struct store_view *view, uint32_t shard, char cursor[24],
+                     int (*fn)(void *user, const char *article, size_t bytes), void *user)
+{
+    char key[REDIS_KEY_BYTES];
+    int answer = 0;
+    store_link_key(view->link, key, shard, "heads");
+    const char *argv[] = {"HSCAN", key, cursor, "COUNT", SCAN};
+    redisReply *reply = ask_words(view, shard, 5, argv);
+    if (reply == NULL)
+        return -1;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[1]->type != REDIS_REPLY_ARRAY)
+        return strange(view, reply, "HSCAN");
+    const redisReply *some = reply->element[1];
+    for (size_t i = 0; i + 1 < some->elements && answer == 0; i += 2)
+        answer = fn(user, some->element[i]->str, (size_t)some->element[i]->len);
+    snprintf(cursor, 24, "%s", reply->element[0]->str);
+    freeReplyObject(reply);
+    return answer;
+}
+
+/* A cursor means something to the node only that gave it. */
 int store_view_articles(struct store_view *view, uint32_t shard,
                         int (*fn)(void *user, const char *article, size_t bytes), void *user)
 {
-    char key[32], cursor[24] = "0";
-    int answer = 0;
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:heads", shard);
-    do {
-        const char *argv[] = {"HSCAN", key, cursor, "COUNT", SCAN};
-        redisReply *reply = ask_words(view, 5, argv);
-        if (reply == NULL)
-            return -1;
-        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-            reply->element[1]->type != REDIS_REPLY_ARRAY)
-            return strange(view, reply, "HSCAN");
-        const redisReply *some = reply->element[1];
-        for (size_t i = 0; i + 1 < some->elements && answer == 0; i += 2)
-            answer = fn(user, some->element[i]->str, (size_t)some->element[i]->len);
-        snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
-        freeReplyObject(reply);
-    } while (answer == 0 && strcmp(cursor, "0") != 0);
-    return answer;
+    for (int i = 0; i < RETRIES; i++) {
+        char cursor[24] = "0";
+        int answer = 0;
+        if (store_link_wait(view->link, shard) != 0)
+            return error_set(&view->error, "%s", store_link_error(view->link));
+        const uint64_t begun = generation(view, shard);
+        do
+            answer = list_some(view, shard, cursor, fn, user);
+        while (answer == 0 && strcmp(cursor, "0") != 0 && generation(view, shard) == begun);
+        if (answer != 0 || generation(view, shard) == begun)
+            return answer;
+    }
+    return error_set(&view->error, "redis: shard %" PRIu32 " goes from node to node", shard);
 }
 
 int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
@@ -287,10 +270,10 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
                                size_t value_bytes),
                     void *user)
 {
-    char key[48];
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:%s", shard, name);
+    char key[REDIS_KEY_BYTES];
+    store_link_key(view->link, key, shard, name);
     const char *argv[] = {"HGETALL", key};
-    redisReply *reply = ask_words(view, 2, argv);
+    redisReply *reply = ask_words(view, shard, 2, argv);
     if (reply == NULL)
         return -1;
     if (reply->type != REDIS_REPLY_ARRAY)
@@ -302,14 +285,27 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
     return 0;
 }
 
+int store_view_replication(struct store_view *view, uint32_t shard,
+                           struct server_info_replication *out)
+{
+    const char *argv[] = {"INFO", "replication"};
+    redisReply *reply = ask_words(view, shard, 2, argv);
+    if (reply == NULL)
+        return -1;
+    if (reply->type != REDIS_REPLY_STRING || server_info_replication(out, reply->str) != 0)
+        return strange(view, reply, "INFO replication");
+    freeReplyObject(reply);
+    return 0;
+}
+
 int store_view_state(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
                      struct store_view_stored *stored)
 {
-    char key[32];
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:states", shard);
+    char key[REDIS_KEY_BYTES];
+    store_link_key(view->link, key, shard, "states");
     const char *argv[] = {"HGET", key, article};
     const size_t argv_bytes[] = {4, strlen(key), bytes};
-    redisReply *reply = store_view_send(view, 3, argv, argv_bytes);
+    redisReply *reply = ask(view, shard, 3, argv, argv_bytes);
     if (reply == NULL)
         return -1;
     stored->text_bytes = 0;
@@ -335,11 +331,11 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
 /* The answer of pause.lua: its word's first letter and how many ms; 0 if it failed. */
 static char ask_pause(struct store_view *view, uint32_t shard, unsigned ms, unsigned *answered_ms)
 {
-    char key[32], text[12];
-    snprintf(key, sizeof key, "tally:{%" PRIu32 "}:meta", shard);
+    char key[REDIS_KEY_BYTES], text[12];
+    store_link_key(view->link, key, shard, "meta");
     snprintf(text, sizeof text, "%u", ms);
     const char *argv[] = {"EVALSHA", view->pause_sha, "1", key, view->whose, text};
-    redisReply *reply = ask_words(view, 6, argv);
+    redisReply *reply = ask_words(view, shard, 6, argv);
     if (reply == NULL)
         return 0;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
@@ -365,13 +361,13 @@ int store_view_pause(struct store_view *view, uint32_t shard, bool *paused)
         if (*paused) {
             view->paused = true;
             view->paused_at_ms = clock_monotonic_ms();
+            view->paused_generation = generation(view, shard);
             view->stats.pauses++;
             return 0;
         }
         if (clock_monotonic_ms() + ms > limit_ms)
             return 0;
-        const struct timespec nap = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-        nanosleep(&nap, NULL);
+        store_link_nap(view->link, ms);
     }
 }
 
@@ -385,23 +381,52 @@ int store_view_resume(struct store_view *view, uint32_t shard)
     return ask_pause(view, shard, 0, &ms) == 0 ? -1 : 0;
 }
 
+bool store_view_pause_holds(struct store_view *view, uint32_t shard)
+{
+    return view->paused && view->paused_generation == generation(view, shard);
+}
+
 /* --- counting --- */
 
-static int count_once(struct store_view *view, const char *article, size_t article_bytes,
-                      uint32_t shard, struct audit_count *count, enum audit_count_step *step)
+/* Waits, and again, while count.lua says that the shard is on its way to another node. */
+static int count_slice(struct store_view *view, uint32_t shard, struct audit_count *count,
+                       enum audit_count_step *step)
 {
     const char *argv[2 + AUDIT_COUNT_ARGUMENTS] = {"EVALSHA", view->count_sha};
     size_t bytes[2 + AUDIT_COUNT_ARGUMENTS] = {7, SHA_DIGITS};
-    audit_count_begin(count, article, article_bytes, shard, SLICE);
-    do {
-        audit_count_arguments(count, argv + 2, bytes + 2);
-        redisReply *reply = store_view_send(view, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
+    const uint64_t limit_ms = clock_monotonic_ms() + STORE_LINK_WAIT_MS;
+    audit_count_arguments(count, argv + 2, bytes + 2);
+    for (;;) {
+        redisReply *reply = ask(view, shard, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
         if (reply == NULL)
             return -1;
         *step = audit_count_answer(count, reply);
         if (*step == AUDIT_COUNT_FAILED)
             return strange(view, reply, "count");
         freeReplyObject(reply);
+        if (!count->moving)
+            return 0;
+        if (clock_monotonic_ms() > limit_ms)
+            return error_set(&view->error,
+                             "redis: shard %" PRIu32 " is moving to another node: try again later",
+                             shard);
+        store_link_nap(view->link, STORE_LINK_AGAIN_MS);
+    }
+}
+
+static int count_once(struct store_view *view, const char *article, size_t article_bytes,
+                      uint32_t shard, struct audit_count *count, enum audit_count_step *step)
+{
+    if (store_link_wait(view->link, shard) != 0)
+        return error_set(&view->error, "%s", store_link_error(view->link));
+    const uint64_t begun = generation(view, shard);
+    audit_count_begin_in(count, store_link_prefix(view->link), article, article_bytes, shard,
+                         SLICE);
+    do {
+        if (count_slice(view, shard, count, step) != 0)
+            return -1;
+        if (count->slices > 1 && generation(view, shard) != begun)
+            *step = AUDIT_COUNT_CHANGED; /* its cursor was another node's */
     } while (*step == AUDIT_COUNT_MORE);
     view->stats.registers += count->registers;
     view->stats.slices += count->slices;

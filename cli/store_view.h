@@ -1,5 +1,6 @@
-/* Redis for the operator's command: one synchronous connection. Calls take a few ms at most. Every
- * function returns 0, or -1 with a sentence from store_view_error. One thread. */
+/* The store, in Redis or a cluster, for the operator's command: each call waits for its answer
+ * (store_link.h). Calls take a few ms, or a few seconds while a shard is on its way to another
+ * node. Every function returns 0, or -1 with a sentence from store_view_error. One thread. */
 #ifndef TALLY_CLI_STORE_VIEW_H
 #define TALLY_CLI_STORE_VIEW_H
 
@@ -7,19 +8,21 @@
 #include "audit/audit_count.h"
 #include "core/article_state.h"
 #include "core/error.h"
+#include "server_info.h"
+#include "store_link.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define STORE_VIEW_PAUSE_MS 2000
-#define STORE_VIEW_SHA_BYTES 41
 #define STORE_VIEW_KEY_BYTES 17
 
 struct store_view;
 
-/* NULL with a sentence in `error`. */
-struct store_view *store_view_open(const char *host, int port, const char *password,
+/* Waits until the node of `tally:store` is there, and reads what it says. `links` and `password` as
+ * for store_link_new. NULL with a sentence in `error`. */
+struct store_view *store_view_open(const struct links *links, const char *password,
                                    struct error *error);
 void store_view_free(struct store_view *view);
 const char *store_view_error(const struct store_view *view);
@@ -28,19 +31,24 @@ const char *store_view_error(const struct store_view *view);
 uint64_t store_view_id(const struct store_view *view);
 uint32_t store_view_shards(const struct store_view *view);
 const struct audit_kinds *store_view_kinds(const struct store_view *view);
+/* Whether each shard names the store (FORMATS.md 5): one that does not has lost its data. */
+bool store_view_placed(const struct store_view *view);
 /* The fingerprint of the reader key used for counting: 16 hex digits. */
 const char *store_view_key(const struct store_view *view);
 
-/* Any command, for callers that change data in Redis. Call them one after another. The caller frees
- * the answer (freeReplyObject); NULL if it is an error or does not arrive. */
-redisReply *store_view_ask(struct store_view *view, int argc, const char **argv,
+/* For callers that send commands of their own. */
+struct store_link *store_view_link(struct store_view *view);
+
+/* A command about a shard, as store_link_ask: it may be given twice. NULL: it failed. */
+redisReply *store_view_ask(struct store_view *view, uint32_t shard, int argc, const char **argv,
                            const size_t *bytes);
-/* A pipeline: as many pulls as pushes, in their order. */
-int store_view_push(struct store_view *view, int argc, const char **argv, const size_t *bytes);
-redisReply *store_view_pull(struct store_view *view);
-/* Loads a script. `sha` receives its name for EVALSHA. */
-int store_view_load(struct store_view *view, const char *script, size_t script_bytes,
-                    char sha[STORE_VIEW_SHA_BYTES]);
+
+/* Waits until every shard has a node. */
+int store_view_wait(struct store_view *view);
+
+/* Rises whenever any shard gets another node, or its link was lost: what was seen of it before may
+ * not hold any more. */
+uint64_t store_view_changes(struct store_view *view);
 
 /* Calls `fn` with articles of the shard, some perhaps twice. Stops when `fn` returns a value other
  * than 0, and returns that value. */
@@ -53,11 +61,16 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
                                size_t value_bytes),
                     void *user);
 
-/* Counts an article's registers. If the article changes meanwhile and needs several slices, pauses
- * its shard, unless the caller has paused it. *step is AUDIT_COUNT_DONE, _ABSENT, _DAMAGED, or
- * _CHANGED if it could not be counted within a pause. */
+/* Counts an article's registers. Waits while its shard is on its way to another node. If the
+ * article changes meanwhile and needs several slices, pauses its shard, unless the caller has
+ * paused it. *step is AUDIT_COUNT_DONE, _ABSENT, _DAMAGED, or _CHANGED if it could not be counted
+ * within a pause. */
 int store_view_count(struct store_view *view, const char *article, size_t bytes, uint32_t shard,
                      struct audit_count *count, enum audit_count_step *step);
+
+/* What the shard's node says of its replicas. */
+int store_view_replication(struct store_view *view, uint32_t shard,
+                           struct server_info_replication *out);
 
 enum store_view_state { STORE_VIEW_NO_STATE, STORE_VIEW_STATE, STORE_VIEW_BAD_STATE };
 
@@ -76,6 +89,10 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
  * auditor's pause. *paused is false if the pause did not succeed within twice that time. */
 int store_view_pause(struct store_view *view, uint32_t shard, bool *paused);
 int store_view_resume(struct store_view *view, uint32_t shard);
+
+/* Whether the node that was asked for the pause still has the shard: another one may not know of
+ * it. */
+bool store_view_pause_holds(struct store_view *view, uint32_t shard);
 
 /* Of all counts so far. */
 struct store_view_stats {

@@ -83,12 +83,6 @@ static bool pipeline_ready(const struct pipeline *pipeline)
     return session_ready(pipeline->shared.session, pipeline->number);
 }
 
-bool pipeline_has_more(const struct pipeline *pipeline)
-{
-    return pipeline->apply.state == APPLY_GOING && source_backlog_bytes(pipeline->source) > 0 &&
-           pipeline_ready(pipeline);
-}
-
 bool pipeline_late(const struct pipeline *pipeline, uint64_t now_ms)
 {
     return pipeline->apply.in_flight > 0 && now_ms - pipeline->sent_ms >= LATE_MS;
@@ -439,6 +433,14 @@ static bool worth_a_call(const struct pipeline *pipeline)
     bool one_by_one = apply_limit(&pipeline->apply, pipeline->shared.batch_records) == 1;
     return pipeline->apply.in_flight == 0 && backlog_bytes > 0 &&
            (one_by_one || clock_monotonic_ms() - pipeline->sent_ms >= GATHER_MS);
+}
+
+bool pipeline_has_more(const struct pipeline *pipeline)
+{
+    const struct apply *apply = &pipeline->apply;
+    return apply_sends(apply, pipeline->shared.in_flight_max) &&
+           source_backlog_bytes(pipeline->source) > 0 && pipeline_ready(pipeline) &&
+           (apply->in_flight == 0 || worth_a_call(pipeline));
 }
 
 bool pipeline_gathers(const struct pipeline *pipeline)

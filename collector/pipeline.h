@@ -54,7 +54,7 @@ bool pipeline_drained(const struct pipeline *pipeline);
  * shard is not ready. */
 void pipeline_pump(struct pipeline *pipeline);
 
-/* Whether there is something to take, and its shard is ready. */
+/* Whether there is something to take that need not wait for an answer, and its shard is ready. */
 bool pipeline_has_more(const struct pipeline *pipeline);
 
 /* Whether records are waiting, for a few ms at most, to be sent together with more. */

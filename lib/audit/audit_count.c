@@ -13,12 +13,18 @@
 void audit_count_begin(struct audit_count *count, const char *article, size_t article_bytes,
                        uint32_t shard, unsigned slice)
 {
+    audit_count_begin_in(count, REDIS_KEY_PREFIX, article, article_bytes, shard, slice);
+}
+
+void audit_count_begin_in(struct audit_count *count, const char *prefix, const char *article,
+                          size_t article_bytes, uint32_t shard, unsigned slice)
+{
     static const char *const names[AUDIT_COUNT_KEYS] = {"heads", "base", "changed", "meta"};
     memset(count, 0, sizeof *count);
     count->article_bytes = article_bytes < ARTICLE_MAX_BYTES ? article_bytes : ARTICLE_MAX_BYTES;
     memcpy(count->article, article, count->article_bytes);
     for (int i = 0; i < AUDIT_COUNT_KEYS; i++)
-        snprintf(count->key[i], sizeof count->key[i], "tally:{%" PRIu32 "}:%s", shard, names[i]);
+        redis_key(count->key[i], prefix, shard, names[i]);
     snprintf(count->most, sizeof count->most, "%u",
              slice < AUDIT_COUNT_SLICE_MAX ? slice : AUDIT_COUNT_SLICE_MAX);
     snprintf(count->cursor, sizeof count->cursor, "0");
@@ -88,6 +94,9 @@ enum audit_count_step audit_count_answer(struct audit_count *count, const redisR
         reply->element[0]->type != REDIS_REPLY_STRING)
         return AUDIT_COUNT_FAILED;
     const char *word = reply->element[0]->str;
+    count->moving = strcmp(word, "moving") == 0;
+    if (count->moving)
+        return AUDIT_COUNT_CHANGED;
     if (strcmp(word, "none") == 0)
         return count->slices == 0 ? AUDIT_COUNT_ABSENT : AUDIT_COUNT_CHANGED;
     if (strcmp(word, "changed") == 0)

@@ -8,6 +8,7 @@
 #include "core/article.h"
 #include "core/kind.h"
 #include "core/total.h"
+#include "redis/redis_key.h"
 
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
@@ -18,7 +19,7 @@
 #define AUDIT_COUNT_ARGUMENTS (1 + AUDIT_COUNT_KEYS + 5) /* after the script's name */
 #define AUDIT_COUNT_SLICE_MAX 4000
 #define AUDIT_COUNT_BASE_MAX_BYTES (2 + 9 * KIND_MAX)
-#define AUDIT_COUNT_KEY_BYTES 32
+#define AUDIT_COUNT_KEY_BYTES REDIS_KEY_BYTES
 
 /* The scripts, to be loaded under their SHA1. */
 extern const unsigned char count_lua[], pause_lua[];
@@ -36,6 +37,7 @@ struct audit_count {
     uint64_t registers, misplaced, malformed;
     uint64_t slices, largest_slice; /* calls, and registers of the largest */
 
+    bool moving; /* of the last answer: the shard is on its way to another node (_CHANGED) */
     uint64_t buckets, counted; /* the article's buckets, and how many have been counted */
     char cursor[24];           /* the cursor in the next bucket */
     char key[AUDIT_COUNT_KEYS][AUDIT_COUNT_KEY_BYTES];
@@ -46,7 +48,7 @@ enum audit_count_step {
     AUDIT_COUNT_MORE,    /* ask for another slice */
     AUDIT_COUNT_DONE,    /* all above is valid */
     AUDIT_COUNT_ABSENT,  /* Redis has no such article */
-    AUDIT_COUNT_CHANGED, /* it changed meanwhile: start again */
+    AUDIT_COUNT_CHANGED, /* it changed meanwhile, or its shard is moving: start again */
     AUDIT_COUNT_DAMAGED, /* its head is invalid */
     AUDIT_COUNT_FAILED,  /* an error from Redis, or an answer that cannot be parsed */
 };
@@ -55,6 +57,10 @@ enum audit_count_step {
  * most. */
 void audit_count_begin(struct audit_count *count, const char *article, size_t article_bytes,
                        uint32_t shard, unsigned slice);
+
+/* The same where the prefix of the keys may be another one than REDIS_KEY_PREFIX. */
+void audit_count_begin_in(struct audit_count *count, const char *prefix, const char *article,
+                          size_t article_bytes, uint32_t shard, unsigned slice);
 
 /* The arguments of the next slice, after `EVALSHA sha`: AUDIT_COUNT_ARGUMENTS of them. They point
  * into `count`. */

@@ -5,7 +5,8 @@
 -- ARGV  1 article; 2 the head as the first slice saw it, '' for the first; 3 how many buckets were counted before; 4 the
 --       cursor in the next, '0' at its beginning; 5 how many registers are counted at most, but for a bucket that Redis
 --       only gives as a whole (it is no larger than hash-max-listpack-entries)
--- Answers {'none'}     there is no such article
+-- Answers {'moving'}   its shard is on its way to another node, and some of its keys may be there already
+--         {'none'}     there is no such article
 --         {'changed'}  its head is another by now: the count is to begin anew
 --         {'bad'}      its head is none
 --         {'ok', head, base, version it stands with in the changed set, last version of the shard, buckets counted, cursor,
@@ -15,6 +16,9 @@
 local floor_of = math.floor
 local BUCKETS = 250 -- looked at by one call at most
 
+if moving(KEYS[1]) then
+    return {'moving'}
+end
 local head = redis.call('HGET', KEYS[1], ARGV[1])
 if not head then
     return {'none'}

@@ -50,6 +50,12 @@ local function next_version(last, above)
     end
 end
 
+-- Whether the shard of this key is on its way to another node of a cluster, key by key. The node refuses a key that it does not have, because
+-- the other one may have it. `moving` is never stored.
+local function moving(heads_key)
+    return type(try('EXISTS', sub(heads_key, 1, -6) .. 'moving')) == 'table'
+end
+
 -- Returns version, article number, voters, level, split position, floor (nil without one), the end of the counts, and whether the
 -- article is forgotten (5.5). The counts begin at byte 25: id and number of each kind with a count, in the order of the ids. Returns nil
 -- for a head of any other form.

@@ -1,34 +1,33 @@
 /* The link logs its own ups and downs. `on_down` is called only after an `on_up`. An attempt that
- * never got that far is only logged, and only if its reason differs from the previous one. hiredis
- * resolves names, and that blocks: use an address where it matters. After a slow resolver the pause
- * lasts at least as long as the lookup did, so that the loop keeps half of the time.
+ * never got that far is only logged, and only if its reason differs from the previous one.
  *
  * The link itself asks for the role and judges every answer. A server that is demoted while nobody
  * writes says nothing by itself, and its connections stay open.
  *
- * After an error hiredis frees a context by itself, and makes callbacks while it does. A context
- * must not be freed inside its callbacks (0.14 does not guard the connection callback). So
- * redis_link_reset only marks the context and leaves the freeing to the loop. */
+ * Any callback of the owner may send, reset or free. So redis_link_reset only marks the connection
+ * and leaves the rest to the loop, and `busy` counts the callbacks under way: the last of them
+ * releases the memory of a link that was freed in one. */
 #include "redis/redis_link.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
+#include "redis/redis_answer.h"
+#include "redis/redis_dial.h"
+#include "redis/redis_key.h"
+#include "redis/redis_wire.h"
 
 #include "daemon/log.h"
 
 #include <event2/util.h>
-#include <hiredis/adapters/libevent.h>
-#include <hiredis/async.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #define PAUSE_MIN_MS 100
-#define PAUSE_MAX_MS 500          /* the primary may be back at any moment */
-#define BLOCKED_PAUSE_MAX_MS 5000 /* after an attempt that blocked the loop */
-#define CONNECT_MAX_MS 1000       /* to connect, authenticate and report the role */
+#define PAUSE_MAX_MS 500    /* the primary may be back at any moment */
+#define CONNECT_MAX_MS 1000 /* to connect, authenticate and report the role */
 #define ROLE_EVERY_MS 1000
 #define SELDOM_MS 2000      /* between two drops for an answer that another server might not give */
 #define STEADY_MS 1000      /* after a connection this long, the next pause is the shortest again */
@@ -38,18 +37,19 @@
 enum link_state { LINK_PAUSE, LINK_CONNECTING, LINK_UP, LINK_DROPPING };
 
 struct redis_link {
-    struct redis_link_config config;
-    char *host;
-    char *password;
-    struct event_base *base;
+    struct redis_link_config config; /* its texts are the four below */
+    char *host, *username, *password, *prefix;
     struct event *timer; /* the pause, the time allowed to connect, or (at once) the drop */
-    redisAsyncContext *redis;
+    struct event_base *base;
+    struct redis_dial *dial;
+    struct redis_wire *wire; /* NULL: not connected */
     enum link_state state;
     bool was_up;      /* on_up was called for this connection */
     bool asks_role;   /* the question is not answered yet */
     bool role_unsaid; /* it was logged that Redis does not report its role */
+    bool freed;
+    unsigned busy; /* callbacks under way */
     int pause_ms;
-    uint64_t blocked_ms; /* how long the last attempt blocked the loop */
     uint64_t up_since_ms;
     unsigned awaited;  /* answers to the owner */
     uint64_t heard_ms; /* time of the last answer, or of a command on an idle connection */
@@ -59,12 +59,23 @@ struct redis_link {
     char last_why[WHY_MAX_BYTES]; /* as last logged; "" while up */
 };
 
-/* The owner's command, until it is answered. */
-struct asked {
-    struct redis_link *link;
-    redis_link_cb *fn;
-    void *user;
-};
+static void forget_secret(char *secret)
+{
+    if (secret != NULL)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
+static void release(struct redis_link *link)
+{
+    if (link->busy > 0 || !link->freed)
+        return;
+    forget_secret(link->password);
+    free(link->username);
+    free(link->prefix);
+    free(link->host);
+    free(link);
+}
 
 /* Half of the pause is fixed and half random, so that many edges do not reconnect in step. */
 static uint64_t next_pause_ms(struct redis_link *link)
@@ -73,21 +84,36 @@ static uint64_t next_pause_ms(struct redis_link *link)
     int half = link->pause_ms / 2;
     evutil_secure_rng_get_bytes(&random, sizeof random);
     link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
-    uint64_t pause_ms = (uint64_t)half + random % (uint32_t)(half + 1);
-    uint64_t blocked_ms =
-        link->blocked_ms > BLOCKED_PAUSE_MAX_MS ? BLOCKED_PAUSE_MAX_MS : link->blocked_ms;
-    return pause_ms > blocked_ms ? pause_ms : blocked_ms;
+    return (uint64_t)half + random % (uint32_t)(half + 1);
+}
+
+/* Ends the connection or the attempt. Everybody who waits is called back with NULL. */
+static void disconnect(struct redis_link *link)
+{
+    struct redis_wire *wire = link->wire;
+    link->wire = NULL;
+    link->asks_role = false;
+    link->state = LINK_PAUSE;
+    redis_dial_cancel(link->dial);
+    redis_wire_free(wire);
 }
 
 /* The connection is gone: tells the owner, and pauses. */
 static void gone(struct redis_link *link, const char *why)
 {
     bool was_up = link->was_up;
-    link->redis = NULL;
-    link->was_up = link->asks_role = false;
+    link->was_up = false;
+    link->busy++;
+    disconnect(link);
+    link->busy--;
+    if (link->freed) {
+        release(link);
+        return;
+    }
+    if (!was_up)
+        redis_dial_turn(link->dial);
     if (was_up && clock_monotonic_ms() - link->up_since_ms > STEADY_MS)
         link->pause_ms = PAUSE_MIN_MS;
-    link->state = LINK_PAUSE;
     events_arm(link->timer, next_pause_ms(link));
     if (was_up || strcmp(why, link->last_why) != 0) {
         log_line(link->config.any_role ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
@@ -116,67 +142,52 @@ static void up(struct redis_link *link)
 
 /* --- what an answer says about the server --- */
 
-static bool begins(const char *text, const char *word)
-{
-    size_t bytes = strlen(word);
-    return strncmp(text, word, bytes) == 0 && (text[bytes] == ' ' || text[bytes] == '\0');
-}
-
-/* The error in an answer: its own, or the error of a command in one of Tally's scripts, which the
- * script passes on as {'error', what, …}. NULL if none. */
-static const char *error_of(const redisReply *reply)
-{
-    if (reply->type == REDIS_REPLY_ERROR)
-        return reply->str;
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2 &&
-        reply->element[0]->type == REDIS_REPLY_STRING &&
-        reply->element[1]->type == REDIS_REPLY_STRING &&
-        strcmp(reply->element[0]->str, "error") == 0)
-        return reply->element[1]->str;
-    return NULL;
-}
-
 /* Whether to leave a server that gives this answer. A primary without enough replicas may have been
  * cut off while another was promoted. It may also be the only one, and reads still work, so the
  * link leaves it only now and then. */
 static bool leaves(struct redis_link *link, const char *error)
 {
-    static const char *const words[] = {"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN",
-                                        "UNBLOCKED"};
     uint64_t now_ms = clock_monotonic_ms();
     if (link->config.any_role)
         return false;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (begins(error, words[i]))
-            return true;
-    if (!begins(error, "NOREPLICAS") ||
+    if (redis_answer_leaves(error))
+        return true;
+    if (!redis_answer_is(error, "NOREPLICAS") ||
         (link->seldom_ms != 0 && now_ms - link->seldom_ms < SELDOM_MS))
         return false;
     link->seldom_ms = now_ms;
     return true;
 }
 
-static void on_answer(redisAsyncContext *redis, void *data, void *user)
+static void on_owners_answer(struct redis_link *link, const struct redis_wire_call *call,
+                             const redisReply *reply)
 {
-    struct asked asked = *(struct asked *)user;
-    const char *error = data != NULL ? error_of(data) : NULL;
-    (void)redis;
-    free(user);
-    asked.link->awaited--;
-    asked.link->heard_ms = clock_monotonic_ms();
-    if (error != NULL && leaves(asked.link, error))
-        redis_link_reset(asked.link, error);
-    if (asked.fn != NULL)
-        asked.fn(asked.user, data);
+    const char *error = reply != NULL ? redis_answer_error(reply) : NULL;
+    link->awaited--;
+    link->heard_ms = clock_monotonic_ms();
+    if (error != NULL && leaves(link, error))
+        redis_link_reset(link, error);
+    if (call->fn != NULL)
+        call->fn(call->user, reply);
 }
 
-/* hiredis calls this for each message of the channel. */
-static void on_message(redisAsyncContext *redis, void *data, void *user)
+/* The wire's: an answer to the owner, to the link itself, or a message of a channel. */
+static void on_answer(void *user, const struct redis_wire_call *call, const redisReply *reply)
 {
     struct redis_link *link = user;
-    (void)redis;
-    if (data != NULL)
-        link->config.on_message(link->config.user, data);
+    link->busy++;
+    if (call != NULL && call->own) {
+        link->heard_ms = clock_monotonic_ms();
+        call->fn(link, reply);
+    } else if (call != NULL) {
+        on_owners_answer(link, call, reply);
+    } else if (link->config.on_message != NULL && link->state == LINK_UP) {
+        link->config.on_message(link->config.user, reply);
+    } else {
+        redis_link_reset(link, "it gave an answer that nobody asked for");
+    }
+    link->busy--;
+    release(link);
 }
 
 int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
@@ -185,20 +196,24 @@ int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int 
     if (!redis_link_up(link))
         return -1;
     if (link->config.on_message != NULL)
-        return redisAsyncCommandArgv(link->redis, on_message, link, argc, argv, bytes) == REDIS_OK
-                   ? 0
-                   : -1;
-    struct asked *asked = malloc(sizeof *asked);
-    if (asked == NULL)
+        return redis_wire_send(link->wire, NULL, argc, argv, bytes);
+    const struct redis_wire_call call = {.fn = fn, .user = user};
+    if (redis_wire_send(link->wire, &call, argc, argv, bytes) != 0)
         return -1;
-    *asked = (struct asked){.link = link, .fn = fn, .user = user};
-    if (redisAsyncCommandArgv(link->redis, on_answer, asked, argc, argv, bytes) != REDIS_OK) {
-        free(asked);
-        return -1;
-    }
     if (link->awaited++ == 0)
         link->heard_ms = clock_monotonic_ms();
     return 0;
+}
+
+/* A question of the link's own. */
+static void ask(struct redis_link *link, redis_link_cb *fn, int argc, const char **argv)
+{
+    const struct redis_wire_call call = {.fn = fn, .user = link, .own = true};
+    size_t bytes[3];
+    for (int i = 0; i < argc; i++)
+        bytes[i] = strlen(argv[i]);
+    if (redis_wire_send(link->wire, &call, argc, argv, bytes) != 0)
+        redis_link_reset(link, "cannot send");
 }
 
 /* --- the role --- */
@@ -227,23 +242,21 @@ int redis_link_judge_role(const redisReply *reply, struct error *why)
 
 /* A user without permission to ask for the role is assumed to be on a primary: the link cannot know
  * more, and later answers reveal the rest. */
-static void on_role(redisAsyncContext *redis, void *data, void *user)
+static void on_role(void *user, const redisReply *reply)
 {
     struct redis_link *link = user;
-    const redisReply *reply = data;
     struct error why;
-    (void)redis;
     link->asks_role = false;
-    link->heard_ms = clock_monotonic_ms();
     if (reply == NULL || (link->state != LINK_CONNECTING && link->state != LINK_UP))
         return;
     int role = redis_link_judge_role(reply, &why);
-    if (role != 0 && link->config.any_role)
-        return;
-    if (role < 0) {
+    if (link->config.any_role) {
+        if (reply->type == REDIS_REPLY_ERROR && redis_answer_is(reply->str, "NOAUTH"))
+            redis_link_reset(link, reply->str);
+    } else if (role < 0) {
         redis_link_reset(link, why.text);
     } else if (role > 0 && reply->type == REDIS_REPLY_ERROR &&
-               (begins(reply->str, "NOAUTH") || leaves(link, reply->str))) {
+               (redis_answer_is(reply->str, "NOAUTH") || leaves(link, reply->str))) {
         redis_link_reset(link, reply->str);
     } else if (role > 0 && !link->role_unsaid) {
         link->role_unsaid = true;
@@ -255,32 +268,37 @@ static void on_role(redisAsyncContext *redis, void *data, void *user)
 
 static void ask_role(struct redis_link *link)
 {
+    const char *words[] = {"ROLE"};
     if (link->asks_role)
         return;
-    if (redisAsyncCommand(link->redis, on_role, link, "ROLE") == REDIS_OK)
-        link->asks_role = true;
-    else
-        redis_link_reset(link, "cannot send");
+    link->asks_role = true;
+    ask(link, on_role, 1, words);
 }
 
-/* --- the connection --- */
+/* --- the greeting --- */
 
-static void on_auth(redisAsyncContext *redis, void *data, void *user)
+static void on_auth(void *user, const redisReply *reply)
 {
     struct redis_link *link = user;
-    const redisReply *reply = data;
-    (void)redis;
     if (reply != NULL && link->state == LINK_CONNECTING && reply->type == REDIS_REPLY_ERROR)
-        redis_link_reset(link, reply->str);
+        redis_link_reset(link, redis_answer_auth(reply->str));
+}
+
+static void on_select(void *user, const redisReply *reply)
+{
+    struct redis_link *link = user;
+    char why[WHY_MAX_BYTES];
+    if (reply == NULL || link->state != LINK_CONNECTING || reply->type != REDIS_REPLY_ERROR)
+        return;
+    snprintf(why, sizeof why, "database %d: %s", link->config.db, reply->str);
+    redis_link_reset(link, why);
 }
 
 /* The last answer of the greeting. Redis reports its role even while it loads, but a question about
  * a key is then answered with LOADING. */
-static void on_greeted(redisAsyncContext *redis, void *data, void *user)
+static void on_greeted(void *user, const redisReply *reply)
 {
     struct redis_link *link = user;
-    const redisReply *reply = data;
-    (void)redis;
     if (reply == NULL || link->state != LINK_CONNECTING)
         return;
     if (reply->type == REDIS_REPLY_ERROR && leaves(link, reply->str))
@@ -289,85 +307,68 @@ static void on_greeted(redisAsyncContext *redis, void *data, void *user)
         up(link);
 }
 
-static void redis_link_greet(struct redis_link *link)
+/* Sent at once: the answers come in this order, and the first that is bad ends the connection. */
+static void greet(void *user)
 {
-    if (link->password != NULL) {
-        const char *words[] = {"AUTH", link->password};
-        const size_t bytes[] = {4, strlen(link->password)};
-        if (redisAsyncCommandArgv(link->redis, on_auth, link, 2, words, bytes) != REDIS_OK)
-            redis_link_reset(link, "cannot send");
-    }
+    struct redis_link *link = user;
+    char db[16], key[REDIS_KEY_BYTES];
+    const char *auth[] = {"AUTH", link->password};
+    const char *auth_user[] = {"AUTH", link->username,
+                               link->password != NULL ? link->password : ""};
+    const char *select[] = {"SELECT", db}, *exists[] = {"EXISTS", key};
+    if (link->username != NULL)
+        ask(link, on_auth, 3, auth_user);
+    else if (link->password != NULL)
+        ask(link, on_auth, 2, auth);
+    snprintf(db, sizeof db, "%d", link->config.db);
+    if (link->config.db != 0)
+        ask(link, on_select, 2, select);
     ask_role(link);
-    if (redisAsyncCommand(link->redis, on_greeted, link, "EXISTS tally:store") != REDIS_OK)
-        redis_link_reset(link, "cannot send");
+    redis_key(key, link->prefix, REDIS_PLACE_STORE, NULL);
+    ask(link, on_greeted, 2, exists);
 }
 
-static void on_connect(const redisAsyncContext *redis, int status)
+/* --- the connection --- */
+
+static void on_end(void *user, const char *why)
 {
-    struct redis_link *link = redis->data;
-    if (link == NULL || link->redis != redis)
-        return;
-    if (status != REDIS_OK) { /* hiredis frees the context next */
-        gone(link,
-             redis->errstr != NULL && redis->errstr[0] != 0 ? redis->errstr : "cannot connect");
-        return;
-    }
-    if (link->state == LINK_CONNECTING)
-        redis_link_greet(link);
+    gone(user, why);
 }
 
-/* Called after every pending reply was called back with NULL. */
-static void on_disconnect(const redisAsyncContext *redis, int status)
+static void on_dialled(void *user, int fd, const char *why)
 {
-    struct redis_link *link = redis->data;
-    (void)status;
-    if (link == NULL || link->redis != redis)
-        return;
-    if (link->state == LINK_DROPPING) {
-        gone(link, link->why);
-        return;
-    }
-    gone(link,
-         redis->errstr != NULL && redis->errstr[0] != 0 ? redis->errstr : "connection closed");
-}
-
-static void drop(struct redis_link *link)
-{
-    redisAsyncContext *redis = link->redis;
-    /* Called explicitly afterwards: hiredis calls on_disconnect only for an established
-     * connection. */
-    redis->data = NULL;
-    redisAsyncFree(redis);
-    gone(link, link->why);
-}
-
-static void redis_link_begin(struct redis_link *link)
-{
-    bool path = link->host[0] == '/';
-    uint64_t begun_ms = clock_monotonic_ms();
-    redisAsyncContext *redis =
-        path ? redisAsyncConnectUnix(link->host) : redisAsyncConnect(link->host, link->config.port);
-    link->blocked_ms = clock_monotonic_ms() - begun_ms;
-    if (redis == NULL || redis->err != 0) {
-        char why[WHY_MAX_BYTES];
-        snprintf(why, sizeof why, "%s", redis == NULL ? "no memory" : redis->errstr);
-        if (redis != NULL)
-            redisAsyncFree(redis);
+    struct redis_link *link = user;
+    const struct redis_wire_config wire = {
+        .on_open = greet, .on_answer = on_answer, .on_end = on_end, .user = link};
+    if (fd < 0) {
         gone(link, why);
         return;
     }
-    link->redis = redis;
+    link->wire = redis_wire_new(link->base, fd, link->config.tls, link->host, &wire);
+    if (link->wire == NULL)
+        gone(link, "no memory");
+}
+
+static void begin(struct redis_link *link)
+{
     link->state = LINK_CONNECTING;
-    redis->data = link;
-    if (!path)
-        redisEnableKeepAlive(&redis->c);
     events_arm(link->timer, CONNECT_MAX_MS);
-    if (redisLibeventAttach(redis, link->base) != REDIS_OK) {
-        redis_link_reset(link, "no memory");
-        return;
-    }
-    redisAsyncSetConnectCallback(redis, on_connect);
-    redisAsyncSetDisconnectCallback(redis, on_disconnect);
+    redis_dial_start(link->dial);
+}
+
+/* The time to connect is over. */
+static void give_up(struct redis_link *link)
+{
+    char why[WHY_MAX_BYTES];
+    const char *awaited = redis_dial_awaits(link->dial);
+    if (awaited != NULL)
+        snprintf(why, sizeof why, "waited %d ms for %s", CONNECT_MAX_MS, awaited);
+    else if (link->config.tls != NULL && redis_wire_opens(link->wire))
+        snprintf(why, sizeof why, "no TLS handshake within %d ms: does it speak TLS on this port?",
+                 CONNECT_MAX_MS);
+    else
+        snprintf(why, sizeof why, "no answer within %d ms", CONNECT_MAX_MS);
+    gone(link, why);
 }
 
 /* Each second while it is up. */
@@ -388,22 +389,20 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
     struct redis_link *link = user;
     (void)fd;
     (void)what;
-    if (link->state == LINK_CONNECTING)
-        snprintf(link->why, sizeof link->why, "no answer within %d ms", CONNECT_MAX_MS);
-    if (link->state == LINK_PAUSE) {
-        redis_link_begin(link);
-    } else if (link->state == LINK_UP) {
+    if (link->state == LINK_PAUSE)
+        begin(link);
+    else if (link->state == LINK_UP)
         keep_up(link);
-    } else if (link->redis != NULL) {
-        drop(link);
-    }
+    else if (link->state == LINK_CONNECTING)
+        give_up(link);
+    else
+        gone(link, link->why);
 }
 
-static void redis_link_forget(char *secret)
+static int copy(char **to, const char *text)
 {
-    if (secret != NULL)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
+    *to = text != NULL ? strdup(text) : NULL;
+    return text != NULL && *to == NULL ? -1 : 0;
 }
 
 struct redis_link *redis_link_new(struct event_base *base, const struct redis_link_config *config)
@@ -414,33 +413,34 @@ struct redis_link *redis_link_new(struct event_base *base, const struct redis_li
     link->config = *config;
     link->base = base;
     link->pause_ms = PAUSE_MIN_MS;
-    link->host = strdup(config->host);
-    link->password = config->password != NULL ? strdup(config->password) : NULL;
-    link->timer = evtimer_new(base, on_timer, link);
-    link->config.host = link->host;
-    link->config.password = NULL;
-    if (link->host == NULL || (config->password != NULL && link->password == NULL) ||
-        link->timer == NULL) {
+    if (copy(&link->host, config->host) == 0 && copy(&link->username, config->username) == 0 &&
+        copy(&link->password, config->password) == 0 &&
+        copy(&link->prefix, config->prefix != NULL ? config->prefix : REDIS_KEY_PREFIX) == 0) {
+        link->timer = evtimer_new(base, on_timer, link);
+        link->dial = redis_dial_new(base, link->host, config->port, on_dialled, link);
+    }
+    link->config.host = link->config.username = link->config.password = link->config.prefix = NULL;
+    if (link->timer == NULL || link->dial == NULL) {
         redis_link_free(link);
         return NULL;
     }
-    signal(SIGPIPE, SIG_IGN); /* hiredis 0.14 writes without MSG_NOSIGNAL */
+    signal(SIGPIPE, SIG_IGN); /* neither libevent nor OpenSSL writes with MSG_NOSIGNAL */
     events_arm(link->timer, 0);
     return link;
 }
 
 void redis_link_free(struct redis_link *link)
 {
-    if (link == NULL)
+    if (link == NULL || link->freed)
         return;
-    if (link->redis != NULL) {
-        link->redis->data = NULL;
-        redisAsyncFree(link->redis);
-    }
+    link->freed = true;
+    link->busy++;
+    if (link->dial != NULL)
+        disconnect(link);
     events_free(link->timer);
-    redis_link_forget(link->password);
-    free(link->host);
-    free(link);
+    redis_dial_free(link->dial);
+    link->busy--;
+    release(link);
 }
 
 bool redis_link_up(const struct redis_link *link)
@@ -460,10 +460,13 @@ uint64_t redis_link_timeouts(const struct redis_link *link)
 
 void redis_link_reset(struct redis_link *link, const char *why)
 {
-    if (link->redis == NULL || link->state == LINK_DROPPING)
+    if (link->freed || (link->state != LINK_CONNECTING && link->state != LINK_UP))
         return;
     snprintf(link->why, sizeof link->why, "%s", why);
     link->state = LINK_DROPPING;
+    redis_dial_cancel(link->dial);
+    if (link->wire != NULL)
+        redis_wire_stop(link->wire);
     events_arm(link->timer, 0);
 }
 
@@ -475,7 +478,7 @@ int redis_link_set_password(struct redis_link *link, const char *password)
     char *own = password != NULL ? strdup(password) : NULL;
     if (password != NULL && own == NULL)
         return -1;
-    redis_link_forget(link->password);
+    forget_secret(link->password);
     link->password = own;
     redis_link_reset(link, "another password is to be used");
     return 1;

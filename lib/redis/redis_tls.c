@@ -121,7 +121,7 @@ static int load(struct redis_tls *tls, struct error *error)
     if (context == NULL)
         return error_set(error, "no memory");
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF); /* answers say their length */
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         use_files(tls, context, error) != 0) {
         SSL_CTX_free(context);
@@ -199,6 +199,7 @@ SSL *redis_tls_connection(struct redis_tls *tls, const char *host)
 {
     const char *name = tls->server_name != NULL ? tls->server_name : host;
     refresh(tls);
+    ERR_clear_error(); /* what is found in the queue later is this connection's */
     SSL *ssl = SSL_new(tls->context);
     if (ssl == NULL)
         return NULL;

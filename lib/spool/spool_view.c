@@ -157,6 +157,11 @@ uint32_t spool_view_shards(const struct spool_view *view)
     return view->edge.shards;
 }
 
+bool spool_view_has_producer(const struct spool_view *view)
+{
+    return spool_edge_locked(&view->edge, SPOOL_EDGE_PRODUCER);
+}
+
 /* Records every current ring's write position. Returns whether none has changed. */
 static bool note_writes(struct spool_view *view)
 {

@@ -42,6 +42,9 @@ void spool_view_free(struct spool_view *view);
 uint64_t spool_view_edge_id(const struct spool_view *view);
 uint32_t spool_view_shards(const struct spool_view *view);
 
+/* Whether a broker has the spool open now, and may append to it. */
+bool spool_view_has_producer(const struct spool_view *view);
+
 /* Captures one moment: the number of admitted reactions and every current ring's write position,
  * all unchanged while they are read. Returns 0. Returns -1 if they never stopped changing, or if a
  * ring was replaced since it was mapped; then open another view. */

@@ -310,7 +310,7 @@ def test_an_edge_that_agrees_may_join(fleet):
     first.start()
     status, lines, errors = check_edge(second, first)
     assert status == 0 and errors == "", (lines, errors)
-    assert set(lines) == {"reader key", "shards", "kinds", "topic prefix", "store", "clock"}
+    assert set(lines) == {"reader key", "shards", "kinds", "topic prefix", "store", "clock", "durability", "identity"}
     assert all(verdict == "agrees" for verdict, _rest in lines.values()), lines
     second.start()
 

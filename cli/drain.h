@@ -1,0 +1,7 @@
+/* `tally drain`: waits until nothing of an edge's spool is left to apply. Changes nothing. */
+#ifndef TALLY_CLI_DRAIN_H
+#define TALLY_CLI_DRAIN_H
+
+int drain_run(int argc, char **argv);
+
+#endif
