@@ -283,7 +283,7 @@ void cluster_mend(void)
         struct redis_server *server = &redis.server[s];
         if (!server->up)
             cluster_start(s);
-        server->hung = server->apart = false;
+        server->hung = server->apart = server->stops = false;
     }
     for (unsigned p = 0; p < REDIS_PARTS; p++)
         if (redis.moves_to[p] >= 0)

@@ -48,6 +48,8 @@ struct ring {
 /* Of a shard's current ring, as the collector goes. */
 struct going {
     uint64_t ring_id, sent_to;
+    unsigned server;    /* that was asked for the position */
+    unsigned in_flight; /* batches: the answer to one wakes the collector */
     bool going;
 };
 
@@ -413,6 +415,7 @@ void judge_sent(const struct redis_words *words)
         return;
     if (pipeline->ring_id != ring_id)
         *pipeline = (struct going){.ring_id = ring_id};
+    pipeline->in_flight += redis_command_is_batch(words);
     if (redis_command_is_batch(words))
         pipeline->sent_to = bytes_get_u64(words->word[redis_scripts_argv(words) + 2]);
 }
@@ -457,12 +460,22 @@ void judge_reply(unsigned server, const struct redis_words *words, const redisRe
         return;
     if (!redis_command_is_batch(words)) {
         pipeline->going = is_position(reply);
+        pipeline->server = server;
         pipeline->sent_to = pipeline->going && reply->element[1]->len > 0
                                 ? bytes_get_u64(reply->element[1]->str)
                                 : 0;
-    } else if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6) {
-        pipeline->going = false;
+    } else {
+        pipeline->in_flight -= pipeline->in_flight > 0;
+        if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6)
+            pipeline->going = false;
     }
+}
+
+void judge_link_lost(const struct event_base *process, unsigned server)
+{
+    for (unsigned s = 0; s < WORLD_SHARDS && process->kind == PLATFORM_COLLECTOR; s++)
+        if (pipelines[process->edge][s].server == server)
+            pipelines[process->edge][s].going = false;
 }
 
 void judge_ended(const struct event_base *process)
@@ -627,7 +640,7 @@ static void check_awake(unsigned edge)
         return;
     for (unsigned s = 0; s < world.shards; s++) {
         const struct going *pipeline = &pipelines[edge][s];
-        if (pipeline->going && own->file[s] >= 0 && files[own->file[s]].id == pipeline->ring_id &&
+        if (pipeline->going && pipeline->in_flight == 0 && own->file[s] >= 0 && files[own->file[s]].id == pipeline->ring_id &&
             ring_write_position(files[own->file[s]].memory) > pipeline->sent_to)
             world_wrong("the collector of edge %u sleeps though a reaction waits", edge);
     }

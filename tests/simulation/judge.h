@@ -55,6 +55,9 @@ void judge_wiped(void);
 /* A server follows another one as a master, and has not got its last `lost` commits. */
 void judge_failed_over(unsigned server, unsigned lost);
 
+/* A link of the process was lost. */
+void judge_link_lost(const struct event_base *process, unsigned server);
+
 /* A process ended, or a link of the feed did: what it was about to repeat is forgotten. */
 void judge_ended(const struct event_base *process);
 

@@ -207,6 +207,17 @@ static void run_of_part(const struct redis_words *words, struct redis_reply *rep
         redis_reply_error(reply, "ERR unknown command");
 }
 
+static void tell(unsigned server, const struct redis_words *words, const struct redis_reply *reply)
+{
+    const redisReply *answer = &reply->node[0];
+    if (answer->elements > 0)
+        answer = answer->element[0];
+    const char *text = answer->str != NULL ? answer->str : "";
+    world_tell("    server %u runs %.10s %.12s %.12s: %.*s", server, words->word[0],
+               words->n > 1 ? words->word[1] : "", words->n > 3 ? words->word[3] : "",
+               (int)strcspn(text, "\r"), text);
+}
+
 void redis_command(unsigned server, const struct redis_words *words, struct redis_reply *reply)
 {
     char moved[64];
@@ -225,12 +236,7 @@ void redis_command(unsigned server, const struct redis_words *words, struct redi
         run_of_part(words, reply);
     else
         run_of_server(words, reply);
-    world_tell("      server %u: %.12s %.14s %.14s (part %d): %s %.60s", server, words->word[0],
-               words->n > 1 ? words->word[1] : "", words->n > 3 ? words->word[3] : "", part,
-               reply->node[0].elements > 0 && reply->node[0].element[0]->str != NULL
-                   ? reply->node[0].element[0]->str
-                   : "",
-               reply->node[0].str != NULL ? reply->node[0].str : "");
+    tell(server, words, reply);
     redis.here = NULL;
     world.server = 0;
 }

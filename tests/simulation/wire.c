@@ -52,6 +52,16 @@ struct redis_link {
 
 static struct redis_link links[WORLD_EDGES * WIRE_LINKS];
 
+static unsigned first_of(const struct event_base *process)
+{
+    return process->edge * WIRE_LINKS + (process->kind == PLATFORM_FEED ? WIRE_COLLECTOR : 0);
+}
+
+static unsigned end_of(const struct event_base *process)
+{
+    return first_of(process) + (process->kind == PLATFORM_FEED ? WIRE_FEED : WIRE_COLLECTOR);
+}
+
 static struct slot *slot_at(struct queue *queue, unsigned i)
 {
     return &queue->slot[i % SLOTS];
@@ -93,7 +103,7 @@ void wire_begin(void)
 
 unsigned wire_any(void)
 {
-    static const unsigned of_one[] = {0, 2 * REDIS_SERVERS, 2 * REDIS_SERVERS + 1};
+    static const unsigned of_one[] = {0, WIRE_COLLECTOR, WIRE_COLLECTOR + 1};
     unsigned there[WORLD_EDGES * WIRE_LINKS], n = 0;
     if (!redis.cluster) { /* the collector's, the feed's, the feed's for hints */
         unsigned i = dice_below(&world.dice, world.edges * 3);
@@ -169,8 +179,8 @@ void wire_redis_exchanged(void)
 
 bool wire_idle(const struct event_base *process)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++)
-        if (links[i].state != ABSENT && links[i].process == process &&
+    for (unsigned i = first_of(process); i < end_of(process); i++)
+        if (links[i].state != ABSENT &&
             links[i].queue.delivered < links[i].queue.sent)
             return false;
     return true;
@@ -221,8 +231,8 @@ static bool link_due(const struct redis_link *link)
 
 bool wire_due(const struct event_base *process)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++)
-        if (links[i].state != ABSENT && links[i].process == process && link_due(&links[i]))
+    for (unsigned i = first_of(process); i < end_of(process); i++)
+        if (links[i].state != ABSENT && link_due(&links[i]))
             return true;
     return false;
 }
@@ -271,6 +281,7 @@ static void lose(struct redis_link *link, const char *why)
     link->state = PAUSED;
     link->retry_us = world.us + PAUSE_US;
     memset(link->subscribed, 0, sizeof link->subscribed);
+    judge_link_lost(link->process, link->server);
     unanswered(link);
     if (link->state == PAUSED && link->config.on_down != NULL)
         link->config.on_down(link->config.user, why);
@@ -335,16 +346,16 @@ static void deliver(struct redis_link *link, unsigned n)
 
 void wire_deliver(struct event_base *process, unsigned n)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++)
-        if (links[i].state != ABSENT && links[i].process == process)
+    for (unsigned i = first_of(process); i < end_of(process); i++)
+        if (links[i].state != ABSENT)
             deliver(&links[i], n);
 }
 
 void wire_killed(const struct event_base *process)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
+    for (unsigned i = first_of(process); i < end_of(process); i++) {
         struct redis_link *link = &links[i];
-        if (link->state == ABSENT || link->process != process)
+        if (link->state == ABSENT)
             continue;
         empty(&link->left);
         for (unsigned k = link->queue.executed; link->state == UP && k < link->queue.sent; k++) {
@@ -365,8 +376,7 @@ void wire_killed(const struct event_base *process)
 
 struct redis_link *redis_link_new(struct event_base *base, const struct redis_link_config *config)
 {
-    unsigned at = base->edge * WIRE_LINKS + (base->kind == PLATFORM_FEED ? 2 * REDIS_SERVERS : 0);
-    unsigned end = at + (base->kind == PLATFORM_FEED ? 3 * REDIS_SERVERS : 2 * REDIS_SERVERS);
+    unsigned at = first_of(base), end = end_of(base);
     while (at < end && links[at].state != ABSENT)
         at++;
     if (at == end)
@@ -388,6 +398,7 @@ void redis_link_free(struct redis_link *link)
     if (link == NULL || link->state == ABSENT)
         return;
     link->state = ABSENT;
+    judge_link_lost(link->process, link->server);
     unanswered(link);
 }
 

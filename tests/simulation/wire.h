@@ -9,9 +9,11 @@
 
 #include <stdbool.h>
 
-/* Of an edge: the collector's, two to each server (one may be to ask it who owns what), then the
- * feed's, three to each. */
-#define WIRE_LINKS (5 * REDIS_SERVERS)
+/* Of an edge: the collector's, then the feed's. Each may have one to a server for commands, one to
+ * ask it who owns what, and the feed one to listen; and a former one of each that is yet to end. */
+#define WIRE_COLLECTOR (4 * REDIS_SERVERS)
+#define WIRE_FEED (6 * REDIS_SERVERS)
+#define WIRE_LINKS (WIRE_COLLECTOR + WIRE_FEED)
 
 void wire_begin(void);
 
