@@ -426,9 +426,10 @@ static void make_stale(void)
 static void come_back_empty(void)
 {
     unsigned server = redis.owner[below(REDIS_PARTS)];
+    bool placed = redis.owner[REDIS_OF_STORE] != server && redis_store()->placed;
     cluster_die(server);
     for (unsigned s = 0; s < world.shards; s++)
-        if (redis.owner[s] == server && redis.server[server].now.shard[s].store != 0)
+        if (placed && redis.owner[s] == server && redis.server[server].now.shard[s].store != 0)
             redis.emptied[s] = true;
     redis_wipe(&redis.server[server], false);
     world_tell("server %u comes back empty", server);
