@@ -77,11 +77,11 @@ static void on_range(void *user, const redisReply *data)
 static int send_range(struct range *range, uint64_t low, uint64_t high, bool newest_first,
                       size_t limit)
 {
-    char key[STORE_LINK_KEY_BYTES], meta[STORE_LINK_KEY_BYTES];
+    char key[REDIS_KEY_BYTES], meta[REDIS_KEY_BYTES];
     char above[32], upto[32] = "+inf", count[24];
     struct query query;
-    store_link_key(key, range->shard, "changed");
-    store_link_key(meta, range->shard, "meta");
+    store_link_key(range->link, key, range->shard, "changed");
+    store_link_key(range->link, meta, range->shard, "meta");
     snprintf(above, sizeof above, "(%" PRIu64, low);
     if (high != UINT64_MAX)
         snprintf(upto, sizeof upto, "%" PRIu64, high);

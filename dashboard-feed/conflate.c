@@ -1,221 +1,182 @@
-/* Every article is in exactly one of five lists:
+/* The rules: which article is due when, and what is known to have gone out. Those that changed and
+ * were not published since are also in a list of their shard, in order of noting: its head is the
+ * oldest.
  *
- *   READY    due                        -> TAKEN by conflate_take
- *   TAKEN    being fetched              -> COOLING when published
- *   COOLING  published within interval, or found stale  -> READY where it changed meanwhile or is
- *            stale, else SETTLING or QUIET
- *   SETTLING waits for its repeat       -> READY
- *   QUIET    nothing to do; the first to be forgotten
- *
- * COOLING and SETTLING are in order of the time of publication, as their delays are the same for
- * all: the head is due first, and no heap is needed. Those that changed and were not published
- * since are also in a list of their shard, in order of noting: its head is the oldest.
- *
- * What is to be compared lies in QUIET, from `doubted` towards the head; what becomes quiet later
- * is appended behind it. */
+ * A doubt is a number: an article of a shard is to be compared if it was last compared in another
+ * doubt of the shard than the present one. So a new doubt costs nothing but a walk through what is
+ * quiet, and what an earlier walk did not reach is reached by the next. */
 #include "conflate.h"
+
+#include "conflate_table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->unhashed = true)
-/* Each function that hashes calls its table `table`. */
-#define HASH_FUNCTION(key, bytes, out) ((out) = article_hash((key), (bytes), table->config.seed))
-#include <uthash.h>
-#include <utlist.h>
+#define WALK_MAX 20000 /* articles looked at by one conflate_doubt_more: about a millisecond */
 
-enum place { READY, TAKEN, COOLING, SETTLING, QUIET, PLACES };
-
-struct entry {
-    UT_hash_handle hh;
-    struct entry *prev, *next;           /* of its place's list */
-    struct entry *wait_prev, *wait_next; /* of its shard's waiting list */
-    uint64_t since;                      /* oldest change score heard of and not published */
-    uint64_t noted;                      /* newest change score heard of */
-    uint64_t noted_when_taken; /* a change heard of later may not be in what was fetched */
-    uint64_t published;        /* highest version that went out; 0 none */
-    uint64_t published_at_ms;
-    uint32_t generation; /* of the broker it was published to */
-    uint32_t batch;      /* (TAKEN) it was handed out with */
-    uint8_t shard;
-    uint8_t place;
-    uint8_t bytes;
-    bool waiting;  /* changed and not yet published */
-    bool repeat;   /* is to be repeated, or (READY, TAKEN) is due for that alone */
-    bool again;    /* (COOLING) is to be repeated or compared, and not late */
-    bool doubtful; /* is to be compared */
-    bool stale;    /* was found lower in Redis */
-    bool gone;     /* what was published last is that it is forgotten */
-    bool unhashed; /* uthash had no memory */
-    char article[];
+struct conflate_shard {
+    struct conflate_entry *waiting;
+    uint32_t doubt;
+    bool doubting; /* the walk has not ended since */
+    size_t unsure; /* articles that are doubtful, or stale */
 };
 
 struct conflate {
     struct conflate_config config;
-    struct entry *by_article;
-    struct entry *list[PLACES];
-    struct entry **waiting; /* by shard */
-    struct entry *doubted;  /* (QUIET) the next to be compared; NULL none */
-    uint64_t highest;       /* version published, of all */
+    struct conflate_table table;
+    struct conflate_shard *shard;
+    uint64_t highest; /* version published, of all */
     uint32_t generation;
     uint32_t batch;
     struct conflate_stats stats;
 };
 
-static struct entry *conflate_find(const struct conflate *table, const char *article, size_t bytes)
+static struct conflate_entry *conflate_find(const struct conflate *conflate, const char *article,
+                                            size_t bytes)
 {
-    struct entry *entry = NULL;
-    HASH_FIND(hh, table->by_article, article, bytes, entry);
-    return entry;
+    return conflate_table_find(&conflate->table, article, bytes);
 }
 
-/* Before it leaves its place. */
-static void pass_doubt(struct conflate *table, const struct entry *entry)
+static void set_doubtful(struct conflate *conflate, struct conflate_entry *entry, bool doubtful)
 {
-    if (table->doubted == entry)
-        table->doubted = entry == table->list[QUIET] ? NULL : entry->prev;
-}
-
-static void set_doubtful(struct conflate *table, struct entry *entry, bool doubtful)
-{
-    table->stats.doubtful += (size_t)doubtful - (size_t)entry->doubtful;
+    size_t change = (size_t)doubtful - (size_t)entry->doubtful;
+    conflate->stats.doubtful += change;
+    conflate->shard[entry->shard].unsure += change;
     entry->doubtful = doubtful;
 }
 
-static void set_stale(struct conflate *table, struct entry *entry, bool stale)
+static void set_stale(struct conflate *conflate, struct conflate_entry *entry, bool stale)
 {
-    table->stats.stale += (size_t)stale - (size_t)entry->stale;
+    size_t change = (size_t)stale - (size_t)entry->stale;
+    conflate->stats.stale += change;
+    conflate->shard[entry->shard].unsure += change;
     entry->stale = stale;
 }
 
-static void move(struct conflate *table, struct entry *entry, enum place place)
+/* It was fetched. */
+static void set_compared(struct conflate *conflate, struct conflate_entry *entry)
 {
-    pass_doubt(table, entry);
-    DL_DELETE(table->list[entry->place], entry);
-    entry->place = (uint8_t)place;
-    DL_APPEND(table->list[place], entry);
+    set_doubtful(conflate, entry, false);
+    set_stale(conflate, entry, false);
+    entry->compared = conflate->shard[entry->shard].doubt;
 }
 
-static void set_waiting(struct conflate *table, struct entry *entry, uint64_t version)
+static void move(struct conflate *conflate, struct conflate_entry *entry, enum place place)
+{
+    conflate_table_move(&conflate->table, entry, place);
+}
+
+static void set_waiting(struct conflate *conflate, struct conflate_entry *entry, uint64_t version)
 {
     if (entry->waiting)
         return;
     entry->waiting = true;
     entry->since = version;
-    table->stats.waiting++;
-    DL_APPEND2(table->waiting[entry->shard], entry, wait_prev, wait_next);
+    conflate->stats.waiting++;
+    DL_APPEND2(conflate->shard[entry->shard].waiting, entry, wait_prev, wait_next);
 }
 
-static void clear_waiting(struct conflate *table, struct entry *entry)
+static void clear_waiting(struct conflate *conflate, struct conflate_entry *entry)
 {
     if (!entry->waiting)
         return;
-    struct entry **head = &table->waiting[entry->shard];
+    struct conflate_entry **head = &conflate->shard[entry->shard].waiting;
     DL_DELETE2(*head, entry, wait_prev, wait_next);
     entry->waiting = false;
-    table->stats.waiting--;
+    conflate->stats.waiting--;
 }
 
-static void conflate_forget(struct conflate *table, struct entry *entry)
+static void conflate_forget(struct conflate *conflate, struct conflate_entry *entry)
 {
-    clear_waiting(table, entry);
-    set_doubtful(table, entry, false);
-    set_stale(table, entry, false);
-    pass_doubt(table, entry);
-    DL_DELETE(table->list[entry->place], entry);
-    HASH_DEL(table->by_article, entry);
-    table->stats.articles--;
-    free(entry);
+    clear_waiting(conflate, entry);
+    set_doubtful(conflate, entry, false);
+    set_stale(conflate, entry, false);
+    conflate_table_remove(&conflate->table, entry);
 }
 
 /* Makes room for one more article. */
-static bool make_room(struct conflate *table)
+static bool make_room(struct conflate *conflate)
 {
-    if (table->stats.articles < table->config.max_articles)
+    if (conflate->table.n < conflate->config.max_articles)
         return true;
-    struct entry *victim = table->list[QUIET];
+    struct conflate_entry *victim = conflate->table.list[QUIET];
     if (victim == NULL) {
-        victim = table->list[SETTLING];
+        victim = conflate->table.list[SETTLING];
         if (victim == NULL)
             return false;
-        table->stats.repeats_lost++;
+        conflate->stats.repeats_lost++;
     }
-    table->stats.evicted++;
-    conflate_forget(table, victim);
+    conflate->stats.evicted++;
+    conflate_forget(conflate, victim);
     return true;
 }
 
-static struct entry *conflate_add(struct conflate *table, uint32_t shard, const char *article,
-                                  size_t bytes)
+static struct conflate_entry *conflate_add(struct conflate *conflate, uint32_t shard,
+                                           const char *article, size_t bytes)
 {
-    if (!make_room(table))
+    if (!make_room(conflate))
         return NULL;
-    struct entry *entry = calloc(1, sizeof *entry + bytes);
+    struct conflate_entry *entry = conflate_table_add(&conflate->table, shard, article, bytes);
     if (entry == NULL)
         return NULL;
-    memcpy(entry->article, article, bytes);
-    entry->bytes = (uint8_t)bytes;
-    entry->shard = (uint8_t)shard;
-    entry->generation = table->generation;
-    HASH_ADD_KEYPTR(hh, table->by_article, entry->article, bytes, entry);
-    if (entry->unhashed) {
-        free(entry);
-        return NULL;
-    }
-    entry->place = QUIET;
-    DL_APPEND(table->list[QUIET], entry);
-    table->stats.articles++;
+    entry->generation = conflate->generation;
+    entry->compared = conflate->shard[shard].doubt;
     return entry;
 }
 
-static bool is_known(const struct conflate *table, const struct entry *entry, uint64_t version)
+/* NULL where there is no room for a new one. */
+static struct conflate_entry *find_or_add(struct conflate *conflate, uint32_t shard,
+                                          const char *article, size_t bytes)
 {
-    return entry->generation == table->generation && entry->published >= version;
+    struct conflate_entry *entry = conflate_find(conflate, article, bytes);
+    return entry != NULL ? entry : conflate_add(conflate, shard, article, bytes);
+}
+
+static bool is_known(const struct conflate *conflate, const struct conflate_entry *entry,
+                     uint64_t version)
+{
+    return entry->generation == conflate->generation && entry->published >= version;
 }
 
 struct conflate *conflate_new(const struct conflate_config *config)
 {
-    struct conflate *table = calloc(1, sizeof *table);
-    if (table == NULL)
+    struct conflate *conflate = calloc(1, sizeof *conflate);
+    if (conflate == NULL)
         return NULL;
-    table->config = *config;
-    table->waiting = calloc(config->shards, sizeof(struct entry *));
-    if (table->waiting == NULL) {
-        free(table);
+    conflate->config = *config;
+    conflate->shard = calloc(config->shards, sizeof conflate->shard[0]);
+    if (conflate_table_init(&conflate->table, config->shards, config->seed) != 0 ||
+        conflate->shard == NULL) {
+        conflate_free(conflate);
         return NULL;
     }
-    return table;
+    return conflate;
 }
 
-void conflate_free(struct conflate *table)
+void conflate_free(struct conflate *conflate)
 {
-    if (table == NULL)
+    if (conflate == NULL)
         return;
-    for (int place = 0; place < PLACES; place++)
-        while (table->list[place] != NULL)
-            conflate_forget(table, table->list[place]);
-    free(table->waiting);
-    free(table);
+    conflate_table_fini(&conflate->table);
+    free(conflate->shard);
+    free(conflate);
 }
 
-enum conflate_answer conflate_note(struct conflate *table, uint32_t shard, const char *article,
+enum conflate_answer conflate_note(struct conflate *conflate, uint32_t shard, const char *article,
                                    size_t bytes, uint64_t version, uint64_t now_ms)
 {
     (void)now_ms;
-    struct entry *entry = conflate_find(table, article, bytes);
-    if (entry == NULL)
-        entry = conflate_add(table, shard, article, bytes);
+    struct conflate_entry *entry = find_or_add(conflate, shard, article, bytes);
     if (entry == NULL) {
-        table->stats.refused++;
+        conflate->stats.refused++;
         return CONFLATE_FULL;
     }
-    if (is_known(table, entry, version))
+    if (is_known(conflate, entry, version))
         return CONFLATE_KNOWN;
     entry->noted = version;
-    set_waiting(table, entry, version);
+    set_waiting(conflate, entry, version);
     if (entry->place == QUIET || entry->place == SETTLING)
-        move(table, entry, READY);
+        move(conflate, entry, READY);
     return CONFLATE_NOTED;
 }
 
@@ -225,35 +186,42 @@ static bool is_past(uint64_t since_ms, uint64_t delay_ms, uint64_t now_ms)
 }
 
 /* Moves on those whose time has come. */
-static void expire(struct conflate *table, uint64_t now_ms)
+static void expire(struct conflate *conflate, uint64_t now_ms)
 {
-    struct entry *entry;
-    while ((entry = table->list[COOLING]) != NULL &&
-           is_past(entry->published_at_ms, table->config.interval_ms, now_ms)) {
+    struct conflate_entry *entry;
+    while ((entry = conflate->table.list[COOLING]) != NULL &&
+           is_past(entry->published_at_ms, conflate->config.interval_ms, now_ms)) {
         bool due = entry->waiting || entry->again;
         entry->again = false;
-        move(table, entry, due ? READY : entry->repeat ? SETTLING : QUIET);
+        move(conflate, entry, due ? READY : entry->repeat ? SETTLING : QUIET);
     }
-    while ((entry = table->list[SETTLING]) != NULL &&
-           is_past(entry->published_at_ms, table->config.repeat_ms, now_ms))
-        move(table, entry, READY);
+    while ((entry = conflate->table.list[SETTLING]) != NULL &&
+           is_past(entry->published_at_ms, conflate->config.repeat_ms, now_ms))
+        move(conflate, entry, READY);
 }
 
-size_t conflate_take(struct conflate *table, uint64_t now_ms, struct conflate_due *out, size_t max)
+bool conflate_due_shard(struct conflate *conflate, uint64_t now_ms, uint64_t busy, uint32_t *shard)
+{
+    expire(conflate, now_ms);
+    return conflate_table_longest_ready(&conflate->table, busy, shard);
+}
+
+size_t conflate_take(struct conflate *conflate, uint32_t shard, uint64_t now_ms,
+                     struct conflate_due *out, size_t max)
 {
     size_t n = 0;
-    expire(table, now_ms);
-    table->batch++;
-    while (n < max && table->list[READY] != NULL) {
-        struct entry *entry = table->list[READY];
-        move(table, entry, TAKEN);
+    expire(conflate, now_ms);
+    conflate->batch++;
+    while (n < max && conflate->table.ready[shard] != NULL) {
+        struct conflate_entry *entry = conflate->table.ready[shard];
+        move(conflate, entry, TAKEN);
         entry->noted_when_taken = entry->noted;
-        entry->batch = table->batch;
+        entry->batch = conflate->batch;
         bool compare = entry->doubtful || entry->stale;
         out[n++] = (struct conflate_due){.article = entry->article,
                                          .article_bytes = entry->bytes,
                                          .shard = entry->shard,
-                                         .batch = table->batch,
+                                         .batch = conflate->batch,
                                          .repeat = !entry->waiting,
                                          .compare = compare,
                                          .silent = compare && !entry->waiting && !entry->repeat};
@@ -261,216 +229,238 @@ size_t conflate_take(struct conflate *table, uint64_t now_ms, struct conflate_du
     return n;
 }
 
-uint64_t conflate_version(const struct conflate *table, const char *article, size_t bytes)
+uint64_t conflate_version(const struct conflate *conflate, const char *article, size_t bytes)
 {
-    const struct entry *entry = conflate_find(table, article, bytes);
+    const struct conflate_entry *entry = conflate_find(conflate, article, bytes);
     return entry == NULL ? 0 : entry->published;
 }
 
-uint64_t conflate_highest(const struct conflate *table)
+uint64_t conflate_highest(const struct conflate *conflate)
 {
-    return table->highest;
+    return conflate->highest;
 }
 
-static void set_published(struct conflate *table, struct entry *entry, uint64_t version)
+static void set_published(struct conflate *conflate, struct conflate_entry *entry, uint64_t version)
 {
     if (version > entry->published)
         entry->published = version;
-    if (version > table->highest)
-        table->highest = version;
-    entry->generation = table->generation;
+    if (version > conflate->highest)
+        conflate->highest = version;
+    entry->generation = conflate->generation;
 }
 
-bool conflate_knows(const struct conflate *table, const char *article, size_t bytes,
+bool conflate_knows(const struct conflate *conflate, const char *article, size_t bytes,
                     uint64_t version)
 {
-    const struct entry *entry = conflate_find(table, article, bytes);
-    return entry != NULL && is_known(table, entry, version);
+    const struct conflate_entry *entry = conflate_find(conflate, article, bytes);
+    return entry != NULL && is_known(conflate, entry, version);
 }
 
 /* Whether what was fetched is the answer to all that was noted, even where its version is lower:
  * Redis may have gone back. */
-static bool is_settled(const struct entry *entry)
+static bool is_settled(const struct conflate_entry *entry)
 {
     return entry->place == TAKEN && entry->noted == entry->noted_when_taken;
 }
 
-void conflate_published(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
-                        uint64_t version, uint64_t now_ms)
+void conflate_published(struct conflate *conflate, uint32_t shard, const char *article,
+                        size_t bytes, uint64_t version, uint64_t now_ms)
 {
-    struct entry *entry = conflate_find(table, article, bytes);
-    if (entry == NULL)
-        entry = conflate_add(table, shard, article, bytes);
+    struct conflate_entry *entry = find_or_add(conflate, shard, article, bytes);
     if (entry == NULL)
         return; /* full: this version is not remembered */
     /* A repeat may find something new, before it was heard that the article changed. */
     bool is_new = entry->published != 0 && version > entry->published;
     entry->repeat = entry->waiting || is_new || (entry->repeat && entry->place == COOLING);
     if (version >= entry->noted || is_settled(entry))
-        clear_waiting(table, entry);
-    set_published(table, entry, version);
-    set_doubtful(table, entry, false);
-    set_stale(table, entry, false);
+        clear_waiting(conflate, entry);
+    set_published(conflate, entry, version);
+    set_compared(conflate, entry);
     entry->gone = false;
     entry->published_at_ms = now_ms;
-    move(table, entry, COOLING);
+    move(conflate, entry, COOLING);
 }
 
-void conflate_gone(struct conflate *table, const char *article, size_t bytes)
+void conflate_gone(struct conflate *conflate, const char *article, size_t bytes)
 {
-    struct entry *entry = conflate_find(table, article, bytes);
+    struct conflate_entry *entry = conflate_find(conflate, article, bytes);
     if (entry != NULL)
         entry->gone = true;
 }
 
-bool conflate_is_gone(const struct conflate *table, const char *article, size_t bytes)
+bool conflate_is_gone(const struct conflate *conflate, const char *article, size_t bytes)
 {
-    const struct entry *entry = conflate_find(table, article, bytes);
+    const struct conflate_entry *entry = conflate_find(conflate, article, bytes);
     return entry != NULL && entry->gone;
 }
 
-void conflate_repeat(struct conflate *table, const char *article, size_t bytes)
+void conflate_repeat(struct conflate *conflate, const char *article, size_t bytes)
 {
-    struct entry *entry = conflate_find(table, article, bytes);
+    struct conflate_entry *entry = conflate_find(conflate, article, bytes);
     if (entry != NULL && entry->place == COOLING)
         entry->repeat = true;
 }
 
-void conflate_again(struct conflate *table, uint32_t shard, const char *article, size_t bytes)
+void conflate_again(struct conflate *conflate, uint32_t shard, const char *article, size_t bytes)
 {
-    struct entry *entry = conflate_find(table, article, bytes);
+    struct conflate_entry *entry = find_or_add(conflate, shard, article, bytes);
     if (entry == NULL)
-        entry = conflate_add(table, shard, article, bytes);
-    if (entry == NULL)
-        return; /* all in the table wait; counted where they are noted */
+        return; /* all in the conflate wait; counted where they are noted */
     entry->repeat = true;
     if (entry->place == QUIET || entry->place == SETTLING)
-        move(table, entry, READY);
+        move(conflate, entry, READY);
     else
         entry->again = entry->place == COOLING; /* others are on their way */
 }
 
-void conflate_drop(struct conflate *table, const char *article, size_t bytes)
+void conflate_drop(struct conflate *conflate, const char *article, size_t bytes)
 {
-    struct entry *entry = conflate_find(table, article, bytes);
+    struct conflate_entry *entry = conflate_find(conflate, article, bytes);
     if (entry == NULL || entry->place != TAKEN)
         return;
     bool settled = is_settled(entry);
     if (settled)
-        clear_waiting(table, entry);
+        clear_waiting(conflate, entry);
     entry->repeat = false;
-    set_doubtful(table, entry, false);
-    set_stale(table, entry, false);
-    move(table, entry, settled ? QUIET : READY);
+    set_compared(conflate, entry);
+    move(conflate, entry, settled ? QUIET : READY);
 }
 
-void conflate_give_back(struct conflate *table, const char *article, size_t bytes)
+void conflate_give_back(struct conflate *conflate, const char *article, size_t bytes)
 {
-    struct entry *entry = conflate_find(table, article, bytes);
+    struct conflate_entry *entry = conflate_find(conflate, article, bytes);
     if (entry == NULL || entry->place != TAKEN)
         return;
-    DL_DELETE(table->list[TAKEN], entry);
-    entry->place = READY;
-    DL_PREPEND(table->list[READY], entry);
+    conflate_table_move_first(&conflate->table, entry);
 }
 
-void conflate_give_back_batch(struct conflate *table, uint32_t batch)
+void conflate_give_back_batch(struct conflate *conflate, uint32_t batch)
 {
-    struct entry *entry, *following;
-    DL_FOREACH_SAFE(table->list[TAKEN], entry, following)
+    struct conflate_entry *entry, *following;
+    DL_FOREACH_SAFE(conflate->table.list[TAKEN], entry, following)
     {
         if (entry->batch == batch)
-            move(table, entry, READY);
+            move(conflate, entry, READY);
     }
 }
 
-void conflate_reset(struct conflate *table, bool forget_published)
+void conflate_reset_shard(struct conflate *conflate, uint32_t shard)
 {
-    for (uint32_t shard = 0; shard < table->config.shards; shard++)
-        while (table->waiting[shard] != NULL)
-            clear_waiting(table, table->waiting[shard]);
-    while (table->list[READY] != NULL)
-        move(table, table->list[READY], QUIET);
-    while (table->list[TAKEN] != NULL)
-        move(table, table->list[TAKEN], QUIET);
-    if (!forget_published)
-        return;
-    table->generation++;
-    while (table->list[COOLING] != NULL)
-        move(table, table->list[COOLING], QUIET);
-    while (table->list[SETTLING] != NULL)
-        move(table, table->list[SETTLING], QUIET);
+    struct conflate_entry *entry, *following;
+    while (conflate->shard[shard].waiting != NULL)
+        clear_waiting(conflate, conflate->shard[shard].waiting);
+    while (conflate->table.ready[shard] != NULL)
+        move(conflate, conflate->table.ready[shard], QUIET);
+    DL_FOREACH_SAFE(conflate->table.list[TAKEN], entry, following)
+    {
+        if (entry->shard == shard)
+            move(conflate, entry, QUIET);
+    }
 }
 
-void conflate_retained(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
+void conflate_reset(struct conflate *conflate)
+{
+    for (uint32_t shard = 0; shard < conflate->config.shards; shard++)
+        conflate_reset_shard(conflate, shard);
+    conflate->generation++;
+    while (conflate->table.list[COOLING] != NULL)
+        move(conflate, conflate->table.list[COOLING], QUIET);
+    while (conflate->table.list[SETTLING] != NULL)
+        move(conflate, conflate->table.list[SETTLING], QUIET);
+}
+
+void conflate_retained(struct conflate *conflate, uint32_t shard, const char *article, size_t bytes,
                        uint64_t version)
 {
-    struct entry *entry = conflate_find(table, article, bytes);
-    if (entry == NULL)
-        entry = conflate_add(table, shard, article, bytes);
+    struct conflate_entry *entry = find_or_add(conflate, shard, article, bytes);
     if (entry != NULL)
-        set_published(table, entry, version);
-    else if (version > table->highest)
-        table->highest = version;
+        set_published(conflate, entry, version);
+    else if (version > conflate->highest)
+        conflate->highest = version;
 }
 
-void conflate_doubt(struct conflate *table)
+/* Nobody is looked at any more: the walk is over. */
+static void end_walk(struct conflate *conflate)
 {
-    struct entry *entry;
-    while ((entry = table->list[SETTLING]) != NULL)
-        move(table, entry, QUIET);
-    while ((entry = table->list[COOLING]) != NULL) {
-        entry->again = false;
-        move(table, entry, entry->waiting ? READY : QUIET);
-    }
-    table->doubted = table->list[QUIET] != NULL ? table->list[QUIET]->prev : NULL;
+    for (uint32_t i = 0; i < conflate->config.shards; i++)
+        conflate->shard[i].doubting = false;
 }
 
-size_t conflate_doubt_more(struct conflate *table, size_t n)
+void conflate_doubt(struct conflate *conflate, uint32_t shard)
+{
+    struct conflate_entry *entry, *following;
+    DL_FOREACH_SAFE(conflate->table.list[SETTLING], entry, following)
+    {
+        if (entry->shard == shard)
+            move(conflate, entry, QUIET);
+    }
+    DL_FOREACH_SAFE(conflate->table.list[COOLING], entry, following)
+    {
+        if (entry->shard != shard)
+            continue;
+        entry->again = false;
+        move(conflate, entry, entry->waiting ? READY : QUIET);
+    }
+    conflate->shard[shard].doubt++;
+    conflate->shard[shard].doubting = true;
+    entry = conflate->table.list[QUIET];
+    conflate->table.doubted = entry != NULL ? entry->prev : NULL;
+    if (entry == NULL)
+        end_walk(conflate);
+}
+
+size_t conflate_doubt_more(struct conflate *conflate, uint64_t busy, size_t n)
 {
     size_t more = 0;
-    for (; more < n && table->doubted != NULL; more++) {
-        struct entry *entry = table->doubted;
-        set_doubtful(table, entry, true);
-        move(table, entry, READY);
+    for (size_t i = 0; i < WALK_MAX && more < n && conflate->table.doubted != NULL; i++) {
+        struct conflate_entry *entry = conflate->table.doubted;
+        if (entry->compared == conflate->shard[entry->shard].doubt ||
+            (busy & UINT64_C(1) << entry->shard) != 0) {
+            conflate_table_pass(&conflate->table, entry);
+            continue;
+        }
+        entry->compared = conflate->shard[entry->shard].doubt;
+        set_doubtful(conflate, entry, true);
+        move(conflate, entry, READY);
+        more++;
     }
+    if (conflate->table.doubted == NULL)
+        end_walk(conflate);
     return more;
 }
 
-bool conflate_doubts(const struct conflate *table)
+bool conflate_doubts(const struct conflate *conflate, uint32_t shard)
 {
-    return table->doubted != NULL || table->stats.doubtful > 0 || table->stats.stale > 0;
+    return conflate->shard[shard].doubting || conflate->shard[shard].unsure > 0;
 }
 
-bool conflate_stale(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
+bool conflate_stale(struct conflate *conflate, uint32_t shard, const char *article, size_t bytes,
                     uint64_t now_ms)
 {
-    struct entry *entry = conflate_find(table, article, bytes);
-    if (entry == NULL)
-        entry = conflate_add(table, shard, article, bytes);
+    struct conflate_entry *entry = find_or_add(conflate, shard, article, bytes);
     if (entry == NULL) {
-        table->stats.refused++;
+        conflate->stats.refused++;
         return false;
     }
-    set_doubtful(table, entry, false);
-    set_stale(table, entry, true);
+    set_compared(conflate, entry);
+    set_stale(conflate, entry, true);
     entry->again = true;
     entry->published_at_ms = now_ms;
-    move(table, entry, COOLING);
+    move(conflate, entry, COOLING);
     return true;
 }
 
-void conflate_hurry(struct conflate *table)
+void conflate_hurry(struct conflate *conflate)
 {
-    struct entry *entry, *following;
-    DL_FOREACH_SAFE(table->list[COOLING], entry, following)
+    struct conflate_entry *entry, *following;
+    DL_FOREACH_SAFE(conflate->table.list[COOLING], entry, following)
     {
         if (entry->waiting)
-            move(table, entry, READY);
+            move(conflate, entry, READY);
     }
 }
 
-static uint64_t left_ms(const struct entry *head, uint64_t delay_ms, uint64_t now_ms)
+static uint64_t left_ms(const struct conflate_entry *head, uint64_t delay_ms, uint64_t now_ms)
 {
     if (head == NULL)
         return UINT64_MAX;
@@ -479,21 +469,24 @@ static uint64_t left_ms(const struct entry *head, uint64_t delay_ms, uint64_t no
                : head->published_at_ms + delay_ms - now_ms;
 }
 
-uint64_t conflate_next_ms(const struct conflate *table, uint64_t now_ms)
+uint64_t conflate_next_ms(const struct conflate *conflate, uint64_t now_ms, uint64_t busy)
 {
-    if (table->list[READY] != NULL)
+    uint32_t shard;
+    if (conflate_table_longest_ready(&conflate->table, busy, &shard))
         return 0;
-    uint64_t cooled = left_ms(table->list[COOLING], table->config.interval_ms, now_ms);
-    uint64_t settled = left_ms(table->list[SETTLING], table->config.repeat_ms, now_ms);
+    uint64_t cooled = left_ms(conflate->table.list[COOLING], conflate->config.interval_ms, now_ms);
+    uint64_t settled = left_ms(conflate->table.list[SETTLING], conflate->config.repeat_ms, now_ms);
     return cooled < settled ? cooled : settled;
 }
 
-uint64_t conflate_oldest_waiting(const struct conflate *table, uint32_t shard)
+uint64_t conflate_oldest_waiting(const struct conflate *conflate, uint32_t shard)
 {
-    return table->waiting[shard] == NULL ? 0 : table->waiting[shard]->since;
+    return conflate->shard[shard].waiting == NULL ? 0 : conflate->shard[shard].waiting->since;
 }
 
-struct conflate_stats conflate_stats(const struct conflate *table)
+struct conflate_stats conflate_stats(const struct conflate *conflate)
 {
-    return table->stats;
+    struct conflate_stats stats = conflate->stats;
+    stats.articles = conflate->table.n;
+    return stats;
 }

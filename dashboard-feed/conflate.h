@@ -2,18 +2,20 @@
  * randomness; one thread.
  *
  * A changed article is due at once, then at most once per interval. Its total is due again, once,
- * some time after the last change went out. conflate_take hands out what is due. The caller fetches
- * the newest totals and reports the outcome for each article taken: conflate_published,
- * conflate_drop or conflate_give_back.
+ * some time after the last change went out. conflate_take hands out what is due, a shard at a time,
+ * so that a shard whose server does not answer holds up no other. The caller fetches the newest
+ * totals and reports the outcome for each article taken: conflate_published, conflate_drop or
+ * conflate_give_back.
  *
  * The table is bounded. It remembers the published version of each article it knows, so that a
  * lower one never goes out. At its bound it forgets the longest quiet articles, and refuses when
  * none is quiet.
  *
- * When Redis may have lost published totals, conflate_doubt schedules one comparison with Redis for
- * every quiet article, the most recently quiet first, as many at a time as conflate_doubt_more
- * says. An article whose version in Redis is below the published one is stale (conflate_stale): the
- * caller makes sure that it gets a higher one, and it comes again until it has. */
+ * When Redis may have lost published totals of a shard, conflate_doubt schedules one comparison
+ * with Redis for every quiet article of the shard, the most recently quiet first, as many at a time
+ * as conflate_doubt_more says. An article whose version in Redis is below the published one is
+ * stale (conflate_stale): the caller makes sure that it gets a higher one, and it comes again until
+ * it has. */
 #ifndef TALLY_FEED_CONFLATE_H
 #define TALLY_FEED_CONFLATE_H
 
@@ -26,7 +28,7 @@
 struct conflate;
 
 struct conflate_config {
-    uint32_t shards;
+    uint32_t shards; /* 64 at most */
     uint64_t interval_ms;
     uint64_t repeat_ms;                     /* after a change went out */
     size_t max_articles;                    /* at least 1 */
@@ -67,8 +69,13 @@ void conflate_free(struct conflate *table);
 enum conflate_answer conflate_note(struct conflate *table, uint32_t shard, const char *article,
                                    size_t bytes, uint64_t version, uint64_t now_ms);
 
-/* Takes up to `max` articles that are due. Returns how many. */
-size_t conflate_take(struct conflate *table, uint64_t now_ms, struct conflate_due *out, size_t max);
+/* The shard whose article has been due for longest, of those whose bit in `busy` is not set. False:
+ * nothing is due. */
+bool conflate_due_shard(struct conflate *table, uint64_t now_ms, uint64_t busy, uint32_t *shard);
+
+/* Takes up to `max` articles of the shard that are due. Returns how many. */
+size_t conflate_take(struct conflate *table, uint32_t shard, uint64_t now_ms,
+                     struct conflate_due *out, size_t max);
 
 /* The highest version of the article that was published or is retained; 0 where none is known.
  * Nothing lower may go out. */
@@ -81,22 +88,24 @@ uint64_t conflate_highest(const struct conflate *table);
 void conflate_retained(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                        uint64_t version);
 
-/* Schedules a comparison with Redis for every article that is quiet or waits for its repeat. Call
- * it after conflate_reset. */
-void conflate_doubt(struct conflate *table);
+/* Schedules a comparison with Redis for every article of the shard that is quiet or waits for its
+ * repeat. Call it after conflate_reset_shard, while what is fetched of the shard comes from a run
+ * of Redis in which it is to be. */
+void conflate_doubt(struct conflate *table, uint32_t shard);
 
-/* Up to `n` more of these are due. Returns how many. */
-size_t conflate_doubt_more(struct conflate *table, size_t n);
+/* Up to `n` more of these are due. Those of shards whose bit in `busy` is set are left out: doubt
+ * the shard once more when it is there. Returns how many. 0 does not mean that these were all. */
+size_t conflate_doubt_more(struct conflate *table, uint64_t busy, size_t n);
 
-/* Whether some were not compared yet, or are stale. */
-bool conflate_doubts(const struct conflate *table);
+/* Whether some of the shard were not compared yet, or are stale. */
+bool conflate_doubts(const struct conflate *table, uint32_t shard);
 
 /* The article's total in Redis is below what was published: it comes again after the interval, as
  * one to be compared. False where the table is full. */
 bool conflate_stale(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
                     uint64_t now_ms);
 
-/* Whether this version or a newer one was published since the last conflate_reset that forgot. */
+/* Whether this version or a newer one was published since the last conflate_reset. */
 bool conflate_knows(const struct conflate *table, const char *article, size_t bytes,
                     uint64_t version);
 
@@ -125,15 +134,19 @@ void conflate_give_back(struct conflate *table, const char *article, size_t byte
 /* The same for all that one conflate_take handed out and of which nothing was said. */
 void conflate_give_back_batch(struct conflate *table, uint32_t batch);
 
-/* Nothing waits any longer (the caller covers it by other means). `forget`: the broker is another
- * one and holds nothing of what was published. Versions are still remembered. */
-void conflate_reset(struct conflate *table, bool forget);
+/* Nothing of the shard waits or is due any longer (the caller covers it by other means). */
+void conflate_reset_shard(struct conflate *table, uint32_t shard);
+
+/* The same for all shards: the broker is another one and holds nothing of what was published.
+ * Versions are still remembered. */
+void conflate_reset(struct conflate *table);
 
 /* All that waits is due now: the program is about to end. */
 void conflate_hurry(struct conflate *table);
 
-/* Milliseconds until something is due: 0 at once, UINT64_MAX never. */
-uint64_t conflate_next_ms(const struct conflate *table, uint64_t now_ms);
+/* Milliseconds until something is due: 0 at once, UINT64_MAX never. `busy` as in
+ * conflate_due_shard. */
+uint64_t conflate_next_ms(const struct conflate *table, uint64_t now_ms, uint64_t busy);
 
 /* The version of the change of `shard` that has been waiting longest, taken ones included; 0 if
  * none waits. Of an article that changed again while it waited it is the first: Redis may lose the

@@ -42,10 +42,9 @@ void cover_follow(struct cover *cover, uint32_t shard, uint64_t low, uint64_t to
     one->range[one->n++] = (struct cover_range){.low = low, .high = top};
 }
 
-void cover_clear(struct cover *cover)
+void cover_clear(struct cover *cover, uint32_t shard)
 {
-    for (uint32_t i = 0; i < cover->shards; i++)
-        cover->shard[i].n = 0;
+    cover->shard[shard].n = 0;
 }
 
 void cover_heard(struct cover *cover, uint32_t shard, uint64_t version)
@@ -54,12 +53,14 @@ void cover_heard(struct cover *cover, uint32_t shard, uint64_t version)
         cover->shard[shard].live = version;
 }
 
-bool cover_next(const struct cover *cover, uint32_t *shard, struct cover_range *range)
+bool cover_next(const struct cover *cover, uint64_t busy, uint32_t *shard,
+                struct cover_range *range)
 {
     bool found = false;
     for (uint32_t i = 0; i < cover->shards; i++) {
         const struct cover_shard *one = &cover->shard[i];
-        if (one->n == 0 || (found && one->range[one->n - 1].high <= range->high))
+        if (one->n == 0 || (busy & UINT64_C(1) << i) != 0 ||
+            (found && one->range[one->n - 1].high <= range->high))
             continue;
         *shard = i;
         *range = one->range[one->n - 1];

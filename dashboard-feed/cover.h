@@ -38,14 +38,16 @@ void cover_init(struct cover *cover, uint32_t shards);
  * low), nothing is added. */
 void cover_follow(struct cover *cover, uint32_t shard, uint64_t low, uint64_t top);
 
-/* Forgets the open ranges of all shards: the broker is another one. */
-void cover_clear(struct cover *cover);
+/* Forgets the open ranges of a shard: the broker is another one. */
+void cover_clear(struct cover *cover, uint32_t shard);
 
 /* A change was heard of. */
 void cover_heard(struct cover *cover, uint32_t shard, uint64_t version);
 
-/* The shard with the newest open range, and that range. False if none is open. */
-bool cover_next(const struct cover *cover, uint32_t *shard, struct cover_range *range);
+/* The shard with the newest open range, and that range, of those whose bit in `busy` is not set.
+ * False if none is open. */
+bool cover_next(const struct cover *cover, uint64_t busy, uint32_t *shard,
+                struct cover_range *range);
 
 /* The newest range of `shard` is published down to score `down_to`, inclusive; 0: all of it. */
 void cover_done(struct cover *cover, uint32_t shard, uint64_t down_to);

@@ -123,8 +123,7 @@ static void on_answer(void *user, const struct script_answer *answer)
     else if (word != NULL && strcmp(word, "error") == 0)
         log_line(LOG_LEVEL_WARNING, "a quiet article cannot be forgotten", "article=%s",
                  asked->article);
-    if (word != NULL)
-        forget_ask(forget);
+    forget_ask(forget);
     free(asked);
 }
 
@@ -159,13 +158,12 @@ static int forget_ask_one(struct forget *forget, const struct forget_one *one)
     return 0;
 }
 
-/* While a side is away nothing is asked: the plugin says it again. */
+/* What is away is not asked: the plugin says it again. */
 static void forget_ask(struct forget *forget)
 {
     while (forget->asking < ASKING_MAX && forget->next < forget->list.n &&
-           store_link_ready(forget->link) && publish_ready(forget->publish) &&
-           forget_ask_one(forget, &forget->list.one[forget->next]) == 0)
-        forget->next++;
+           store_link_ready(forget->link) && publish_ready(forget->publish))
+        (void)forget_ask_one(forget, &forget->list.one[forget->next++]);
 }
 
 void forget_heard(struct forget *forget, const char *json, size_t bytes)
@@ -209,6 +207,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *user)
                                      .arguments = arguments,
                                      .n = 2};
     forget->sweeping = script_run(forget->link, &call, on_swept, forget) == 0;
+    if (!forget->sweeping)
+        forget->shard++; /* it is away */
 }
 
 /* ---- making ---- */

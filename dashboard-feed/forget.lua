@@ -93,5 +93,5 @@ call('HSET', heads_key, article, write_head(version, number, voters, level, spli
 call('HSET', meta_key, 'version', text)
 call('ZADD', changed_key, text, article)
 call('ZADD', forgotten_key, text, article)
-hint_change(ARGV[2])
+hint(changed_key, ARGV[2])
 return {'forgotten'}

@@ -115,7 +115,7 @@ static int send_part(struct lookup *lookup, uint32_t shard)
 {
     static const char *const names[LOOKUP_KEYS] = {"heads", "base", "states"};
     struct store_link *link = lookup->link;
-    char key[LOOKUP_KEYS][STORE_LINK_KEY_BYTES];
+    char key[LOOKUP_KEYS][REDIS_KEY_BYTES];
     struct query query;
     int n = 0;
     struct part *part = malloc(sizeof *part);
@@ -127,7 +127,7 @@ static int send_part(struct lookup *lookup, uint32_t shard)
     for (size_t i = 0; i < lookup->n; i++)
         n += lookup->total[i].shard == shard;
     for (int k = 0; k < LOOKUP_KEYS; k++) {
-        store_link_key(key[k], shard, names[k]);
+        store_link_key(link, key[k], shard, names[k]);
         if (k == 0)
             query_init(&query, link, shard, key[k]);
         query_command(&query, n + 2);

@@ -12,6 +12,7 @@
 #include "publish.h"
 #include "publisher.h"
 #include "ready.h"
+#include "redis/redis_config.h"
 #include "settings.h"
 #include "state_sync.h"
 #include "store_link.h"
@@ -32,7 +33,8 @@ struct feed {
     const struct settings *settings;
     struct event *sigterm, *sigint, *sighup, *check, *deadline;
     struct store_link *link;
-    struct subscription *subscription;
+    struct redis_config redis;
+    struct subscription subscription;
     struct publish *publish;
     struct publisher *publisher;
     struct state_sync *state_sync;
@@ -42,7 +44,7 @@ struct feed {
     struct health health;
     struct ready ready;
     double started_at_s;
-    bool stopping, follows;
+    bool stopping;
 };
 
 /* ---- health ---- */
@@ -113,33 +115,34 @@ static void on_metrics(void *user, struct evbuffer *out)
 
 static void on_store_ready(void *user)
 {
-    (void)user;
+    struct feed *feed = user;
+    publisher_store_ready(feed->publisher);
+    state_sync_store_ready(feed->state_sync);
 }
 
 static void on_store_away(void *user)
 {
-    (void)user;
+    struct feed *feed = user;
+    publisher_store_away(feed->publisher);
 }
 
 static void on_shard(void *user, uint32_t shard, bool ready)
 {
     struct feed *feed = user;
-    (void)shard;
-    if (ready && store_link_shards_away(feed->link) == 0) {
-        feed->follows = true;
-        publisher_store_ready(feed->publisher);
-        state_sync_store_ready(feed->state_sync);
-    } else if (!ready && feed->follows) {
-        feed->follows = false;
-        publisher_store_away(feed->publisher);
-        state_sync_store_away(feed->state_sync);
-    }
+    publisher_shard(feed->publisher, shard, ready);
+    state_sync_shard(feed->state_sync, shard, ready);
 }
 
-static void on_store_lost(void *user)
+static void on_subscribe(void *user, struct redis_link *redis, unsigned shard)
 {
-    struct feed *feed = user;
-    subscription_reset(feed->subscription);
+    const struct feed *feed = user;
+    subscription_begin(&feed->subscription, redis, shard);
+}
+
+static void on_message(void *user, const redisReply *reply)
+{
+    const struct feed *feed = user;
+    subscription_take(&feed->subscription, reply);
 }
 
 static void on_hint(void *user, uint32_t shard)
@@ -269,9 +272,8 @@ static int take_secret(void *user, const char *secret)
 
 static int take_password(void *user, const char *password)
 {
-    struct feed *feed = user;
-    int subscription = subscription_set_password(feed->subscription, password);
-    return subscription < 0 ? subscription : store_link_set_password(feed->link, password);
+    const struct feed *feed = user;
+    return store_link_set_password(feed->link, password);
 }
 
 static void on_hang_up(evutil_socket_t fd, short what, void *user)
@@ -334,35 +336,28 @@ static int make_publisher(struct feed *feed, const struct settings *settings)
     return feed->publisher == NULL || feed->state_sync == NULL || feed->forget == NULL ? -1 : 0;
 }
 
-static int make_redis_links(struct feed *feed, const struct settings *settings)
+static int make_redis_links(struct feed *feed, const struct settings *settings, struct error *error)
 {
     const char *password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL;
+    if (redis_config_init(&feed->redis, &settings->links, password, error) != 0)
+        return -1;
     const struct store_link_config link = {
-        .redis = {.host = settings->links.redis_host,
-                  .port = (int)settings->links.redis_port,
-                  .password = password},
+        .redis = feed->redis.link,
+        .url = &feed->redis.url,
         .on_ready = on_store_ready,
         .on_away = on_store_away,
         .on_shard = on_shard,
-        .on_lost = on_store_lost,
-        .user = feed,
-    };
-    const struct subscription_config subscription = {
-        .host = link.redis.host,
-        .port = link.redis.port,
-        .password = password,
-        .on_hint = on_hint,
-        .on_state = on_state,
+        .on_subscribe = on_subscribe,
+        .on_message = on_message,
         .user = feed,
     };
     feed->link = store_link_new(feed->base, &link);
-    if (feed->link == NULL)
-        return -1;
-    feed->subscription = subscription_new(feed->base, feed->link, &subscription);
-    return feed->subscription == NULL ? -1 : 0;
+    feed->subscription = (struct subscription){
+        .store = feed->link, .on_hint = on_hint, .on_state = on_state, .user = feed};
+    return feed->link != NULL ? 0 : -1;
 }
 
-static int make_links(struct feed *feed, const struct settings *settings)
+static int make_links(struct feed *feed, const struct settings *settings, struct error *error)
 {
     unsigned char epoch[PUBLISH_EPOCH_BYTES / 2];
     struct publish_config publish = {
@@ -385,7 +380,7 @@ static int make_links(struct feed *feed, const struct settings *settings)
     };
     randombytes_buf(epoch, sizeof epoch);
     sodium_bin2hex(publish.epoch, sizeof publish.epoch, epoch, sizeof epoch);
-    if (make_redis_links(feed, settings) != 0)
+    if (make_redis_links(feed, settings, error) != 0)
         return -1;
     feed->publish = publish_new(feed->base, &publish, feed->health.json);
     if (feed->publish == NULL)
@@ -419,9 +414,9 @@ static int make_http(struct feed *feed, const struct settings *settings, struct 
 
 static void take_down(struct feed *feed)
 {
-    subscription_free(feed->subscription);
-    /* Next: it answers what http, publisher, state_sync and forget have asked. */
+    /* First: it answers what http, publisher, state_sync and forget have asked. */
     store_link_free(feed->link);
+    redis_config_fini(&feed->redis);
     http_free(feed->http);
     publish_free(feed->publish);
     publisher_free(feed->publisher);
@@ -446,7 +441,7 @@ static int feed_run(struct feed *feed, struct settings *settings)
     ready_init(&feed->ready);
     feed->base = event_base_new();
     if (feed->base == NULL || make_events(feed) != 0 || make_publisher(feed, settings) != 0 ||
-        make_links(feed, settings) != 0 || make_http(feed, settings, &error) != 0) {
+        make_links(feed, settings, &error) != 0 || make_http(feed, settings, &error) != 0) {
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
         goto out;
     }

@@ -39,6 +39,21 @@ struct publish {
 
 /* ---- the mark ---- */
 
+/* Without one for each shard none is known: such a mark is an older feed's. */
+static void read_runs(struct publish_mark *mark, const cJSON *runs)
+{
+    const cJSON *one;
+    uint32_t shard = 0;
+    if (!cJSON_IsArray(runs) || cJSON_GetArraySize(runs) != (int)mark->shards)
+        return;
+    cJSON_ArrayForEach(one, runs)
+    {
+        if (cJSON_IsString(one) && strlen(one->valuestring) < sizeof mark->run[0])
+            memcpy(mark->run[shard], one->valuestring, strlen(one->valuestring));
+        shard++;
+    }
+}
+
 int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t bytes)
 {
     int result = -1;
@@ -49,15 +64,13 @@ int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t by
     const cJSON *epoch = cJSON_GetObjectItemCaseSensitive(object, "epoch");
     const cJSON *store = cJSON_GetObjectItemCaseSensitive(object, "store");
     const cJSON *covered = cJSON_GetObjectItemCaseSensitive(object, "covered");
-    const cJSON *run = cJSON_GetObjectItemCaseSensitive(object, "run");
+    const cJSON *runs = cJSON_GetObjectItemCaseSensitive(object, "runs");
     if (!cJSON_IsString(epoch) || !cJSON_IsString(store) || !cJSON_IsArray(covered) ||
         strlen(epoch->valuestring) >= sizeof mark->epoch ||
         strlen(store->valuestring) >= sizeof mark->store)
         goto out;
     memcpy(mark->epoch, epoch->valuestring, strlen(epoch->valuestring));
     memcpy(mark->store, store->valuestring, strlen(store->valuestring));
-    if (cJSON_IsString(run) && strlen(run->valuestring) < sizeof mark->run)
-        memcpy(mark->run, run->valuestring, strlen(run->valuestring));
     const cJSON *one;
     cJSON_ArrayForEach(one, covered)
     {
@@ -66,10 +79,24 @@ int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t by
             goto out;
         mark->covered[mark->shards++] = (uint64_t)one->valuedouble;
     }
+    read_runs(mark, runs);
     result = mark->shards > 0 ? 0 : -1;
 out:
     cJSON_Delete(object);
     return result;
+}
+
+static int add_runs(cJSON *object, const struct publish_mark *mark)
+{
+    cJSON *runs = cJSON_AddArrayToObject(object, "runs");
+    for (uint32_t i = 0; i < mark->shards; i++) {
+        cJSON *item = cJSON_CreateString(mark->run[i]);
+        if (item == NULL || runs == NULL || !cJSON_AddItemToArray(runs, item)) {
+            cJSON_Delete(item);
+            return -1;
+        }
+    }
+    return 0;
 }
 
 char *publish_mark_json(const struct publish_mark *mark)
@@ -78,7 +105,7 @@ char *publish_mark_json(const struct publish_mark *mark)
     cJSON *object = cJSON_CreateObject();
     if (cJSON_AddStringToObject(object, "epoch", mark->epoch) == NULL ||
         cJSON_AddStringToObject(object, "store", mark->store) == NULL ||
-        cJSON_AddStringToObject(object, "run", mark->run) == NULL)
+        add_runs(object, mark) != 0)
         goto out;
     cJSON *covered = cJSON_AddArrayToObject(object, "covered");
     for (uint32_t i = 0; i < mark->shards; i++) {
@@ -358,17 +385,13 @@ int publish_state(struct publish *publish, const char *article, size_t bytes, co
     return send_retained(publish, "articles/", article, bytes, json, 0, NULL);
 }
 
-int publish_mark(struct publish *publish, const char *store, const char *run, uint32_t shards,
-                 const uint64_t *covered)
+int publish_mark(struct publish *publish, const struct publish_mark *mark)
 {
-    struct publish_mark mark = {.shards = shards};
+    struct publish_mark own = *mark;
     if (publish->mark_mid != 0 || !publish_ready(publish))
         return -1;
-    snprintf(mark.epoch, sizeof mark.epoch, "%s", publish->config.epoch);
-    snprintf(mark.store, sizeof mark.store, "%s", store);
-    snprintf(mark.run, sizeof mark.run, "%s", run);
-    memcpy(mark.covered, covered, shards * sizeof mark.covered[0]);
-    char *text = publish_mark_json(&mark);
+    snprintf(own.epoch, sizeof own.epoch, "%s", publish->config.epoch);
+    char *text = publish_mark_json(&own);
     if (text == NULL)
         return -1;
     int result = send_retained(publish, "ops/feed", "", 0, text, 1, &publish->mark_mid);

@@ -13,17 +13,18 @@
 #include <stdint.h>
 
 #define PUBLISH_EPOCH_BYTES 16
+#define PUBLISH_RUN_BYTES 32
 
 struct publish;
 
-/* What this broker holds: the store, the score up to which it has all changes of each shard, and
- * the run of Redis (store_link_run) that held all of it. */
+/* What this broker holds of a store: of each shard the score up to which it has all changes, and
+ * the run of the shard's server (store_link_run) that held all of it. */
 struct publish_mark {
     char epoch[PUBLISH_EPOCH_BYTES + 1]; /* of the feed's run that wrote it */
     char store[33];
-    char run[33]; /* "": not known */
     uint32_t shards;
     uint64_t covered[COVER_MAX_SHARDS];
+    char run[COVER_MAX_SHARDS][PUBLISH_RUN_BYTES + 1]; /* "": not known */
 };
 
 struct publish_config {
@@ -93,10 +94,9 @@ int publish_real(struct publish *publish, const char *article, size_t bytes);
  * Returns 0, or -1. */
 int publish_state(struct publish *publish, const char *article, size_t bytes, const char *json);
 
-/* Publishes the mark, retained, QoS 1. Returns 0, or -1: not connected, or the previous mark is not
- * acknowledged yet. */
-int publish_mark(struct publish *publish, const char *store, const char *run, uint32_t shards,
-                 const uint64_t *covered);
+/* Publishes the mark, with this run's epoch, retained, QoS 1. Returns 0, or -1: not connected, or
+ * the previous mark is not acknowledged yet. */
+int publish_mark(struct publish *publish, const struct publish_mark *mark);
 
 /* Asks the broker for the totals that it retains: on_retained for each, then on_listed, once,
  * unless the connection ends first. A broker may cut short a list longer than its queue

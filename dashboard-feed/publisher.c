@@ -1,5 +1,6 @@
-/* Puts the publisher's parts together: a run begins when both sides are ready and ends when one
- * goes away. What each part does is in publisher_state.h. */
+/* Puts the publisher's parts together: it works while a store is followed and the broker is there.
+ * Meanwhile each shard has runs of its own, from when it is ready until it is away. What each part
+ * does is in publisher_state.h. */
 #include "publisher.h"
 
 #include "core/article.h"
@@ -10,24 +11,54 @@
 
 /* ---- beginning and pausing ---- */
 
+static void shard_begin(struct publisher *publisher, uint32_t shard)
+{
+    struct publisher_shard *one = &publisher->shard[shard];
+    if (!publisher->running || one->running || publisher->mark.listing ||
+        !store_link_shard_ready(publisher->link, shard) ||
+        !publisher_mark_begin_shard(publisher, shard))
+        return;
+    one->running = true;
+    one->run++;
+    publisher_live_follow(publisher, shard);
+    publisher_live_pump_soon(publisher);
+}
+
+static void shard_pause(struct publisher *publisher, uint32_t shard)
+{
+    struct publisher_shard *one = &publisher->shard[shard];
+    if (!one->running)
+        return;
+    publisher_mark_pause_shard(publisher, shard);
+    one->running = false;
+    conflate_reset_shard(publisher->table, shard);
+    publisher_live_leave(publisher, shard);
+    publisher_resync_leave(publisher, shard);
+}
+
+static void begin_shards(struct publisher *publisher)
+{
+    for (uint32_t i = 0; i < publisher->cover.shards; i++)
+        shard_begin(publisher, i);
+}
+
 static void publisher_begin(struct publisher *publisher)
 {
-    if (publisher->running || publisher->mark.listing || !store_link_ready(publisher->link) ||
-        !publish_ready(publisher->publish) || !publisher_mark_begin(publisher))
+    if (publisher->running || !store_link_ready(publisher->link) ||
+        !publish_ready(publisher->publish))
         return;
+    publisher_mark_begin(publisher);
     publisher->running = true;
-    publisher->run++;
-    publisher_resync_begin(publisher);
-    publisher_live_begin(publisher);
+    begin_shards(publisher);
 }
 
 static void publisher_pause(struct publisher *publisher)
 {
     if (!publisher->running)
         return;
-    publisher_mark_pause(publisher);
+    for (uint32_t i = 0; i < COVER_MAX_SHARDS; i++)
+        shard_pause(publisher, i);
     publisher->running = false;
-    conflate_reset(publisher->table, false);
     publisher_live_pause(publisher);
     publisher_resync_pause(publisher);
     publisher_mark_check_stopped(publisher);
@@ -43,9 +74,20 @@ void publisher_store_away(struct publisher *publisher)
     publisher_pause(publisher);
 }
 
+void publisher_shard(struct publisher *publisher, uint32_t shard, bool ready)
+{
+    if (ready) {
+        shard_begin(publisher, shard);
+    } else {
+        shard_pause(publisher, shard);
+        if (publisher->running)
+            publisher_mark_check_stopped(publisher);
+    }
+}
+
 void publisher_hint(struct publisher *publisher, uint32_t shard)
 {
-    if (publisher->running)
+    if (publisher->shard[shard].running)
         publisher_live_poll(publisher, shard);
 }
 
@@ -53,15 +95,17 @@ void publisher_renew(struct publisher *publisher, const char *article, size_t by
 {
     if (!publisher->running)
         return;
-    conflate_again(publisher->table, article_shard(article, bytes, publisher->cover.shards),
-                   article, bytes);
+    uint32_t shard = article_shard(article, bytes, publisher->cover.shards);
+    if (!publisher->shard[shard].running)
+        return;
+    conflate_again(publisher->table, shard, article, bytes);
     publisher_live_pump_soon(publisher);
 }
 
 void publisher_broker_ready(struct publisher *publisher, const struct publish_mark *mark)
 {
     publisher_mark_read(publisher, mark);
-    conflate_reset(publisher->table, true);
+    conflate_reset(publisher->table);
     publisher_begin(publisher);
 }
 
@@ -80,7 +124,7 @@ void publisher_retained(struct publisher *publisher, const char *article, size_t
 void publisher_listed(struct publisher *publisher)
 {
     if (publisher_mark_listed(publisher))
-        publisher_begin(publisher);
+        begin_shards(publisher);
 }
 
 void publisher_marked(struct publisher *publisher)
@@ -143,7 +187,7 @@ void publisher_free(struct publisher *publisher)
 
 uint64_t publisher_lost_from(const struct publisher *publisher, uint32_t shard)
 {
-    return publisher->mark.lost_from[shard];
+    return publisher->mark.shard[shard].lost_from;
 }
 
 bool publisher_another(const struct publisher *publisher)
@@ -151,15 +195,15 @@ bool publisher_another(const struct publisher *publisher)
     return publisher->mark.another;
 }
 
-bool publisher_running(const struct publisher *publisher)
+bool publisher_running(const struct publisher *publisher, uint32_t shard)
 {
-    return publisher->running;
+    return publisher->shard[shard].running;
 }
 
 struct publisher_stats publisher_stats(const struct publisher *publisher)
 {
     struct publisher_stats stats = publisher->stats;
-    stats.comparing = !publisher->mark.compared;
+    stats.comparing = !publisher_mark_compared(publisher);
     stats.conflate = conflate_stats(publisher->table);
     stats.open_shards = cover_open(&publisher->cover);
     return stats;

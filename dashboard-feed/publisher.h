@@ -2,15 +2,16 @@
  * due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop thread
  * only.
  *
- * It works while both sides are ready. When both have become ready, it asks each shard for its
- * newest change and follows from there. It republishes what lies between the broker's mark and that
- * change, newest first, at a bounded rate.
+ * It works while both sides are ready. Each shard begins, and pauses, by itself: when it has become
+ * ready, the publisher asks it for its newest change and follows from there. It republishes what
+ * lies between the broker's mark and that change, newest first, at a bounded rate.
  *
- * Redis may have lost published totals if it is in another run than the mark or this publisher
- * knows, or if it holds another store. The publisher then compares every retained or published
- * article with Redis, at the same rate. It touches an article whose version in Redis is lower
- * (article_write_version). The article gets a higher version, which every feed publishes. The mark
- * names Redis's run only once every article is compared. */
+ * Redis may have lost published totals of a shard if the shard's server is in another run than the
+ * mark or this publisher knows, or if it holds another store. The publisher then compares every
+ * retained or published article of the shard with Redis, at the same rate. It touches an article
+ * whose version in Redis is lower (article_write_version). The article gets a higher version, which
+ * every feed publishes. The mark names the run of the shard's server only once every article of the
+ * shard is compared. */
 #ifndef TALLY_FEED_PUBLISHER_H
 #define TALLY_FEED_PUBLISHER_H
 
@@ -74,6 +75,7 @@ void publisher_free(struct publisher *publisher);
 /* From store_link. */
 void publisher_store_ready(struct publisher *publisher);
 void publisher_store_away(struct publisher *publisher);
+void publisher_shard(struct publisher *publisher, uint32_t shard, bool ready);
 void publisher_hint(struct publisher *publisher, uint32_t shard);
 
 /* From publish. */
@@ -86,22 +88,22 @@ void publisher_listed(struct publisher *publisher);
 void publisher_marked(struct publisher *publisher);
 
 /* What readers see of the article's total has changed, although the total has not. Does nothing
- * while the publisher does not work. */
+ * while the article's shard is not followed. */
 void publisher_renew(struct publisher *publisher, const char *article, size_t bytes);
 
 /* Publishes every waiting total, then the mark, then calls on_stopped; at once if a side is away.
- */
+ * Shards that are away are not waited for. */
 void publisher_stop(struct publisher *publisher);
 
 /* The version from which Redis may have lost what the broker had of a shard, according to the mark;
- * UINT64_MAX where nothing is lost. Ask only while the publisher works. */
+ * UINT64_MAX where nothing is lost. Ask only while the publisher follows the shard. */
 uint64_t publisher_lost_from(const struct publisher *publisher, uint32_t shard);
 
 /* Whether the broker may hold what another store had. */
 bool publisher_another(const struct publisher *publisher);
 
-/* Whether the publisher works. */
-bool publisher_running(const struct publisher *publisher);
+/* Whether the publisher follows the shard. */
+bool publisher_running(const struct publisher *publisher, uint32_t shard);
 
 struct publisher_stats publisher_stats(const struct publisher *publisher);
 

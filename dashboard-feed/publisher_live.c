@@ -12,30 +12,22 @@
 #define POLL_MS 1000
 #define POLL_LIMIT 500  /* changes a poll */
 #define POLL_SPACE_MS 3 /* between two polls of a shard, however many hints come */
-#define BATCHES_MAX 4   /* lookups under way */
+#define FLIGHTS_MAX 2   /* lookups of a shard under way */
 #define RETRY_MS 20     /* after the broker or Redis took nothing */
 
-/* A lookup of articles that are due. */
+/* A lookup of articles of a shard that are due. */
 struct lookup {
     struct publisher_asked asked;
     uint32_t batch;
     bool repeat[PUBLISHER_BATCH], compare[PUBLISHER_BATCH], silent[PUBLISHER_BATCH];
 };
 
-static struct publisher_asked *live_ask(struct publisher *publisher)
+static struct publisher_asked *live_ask(struct publisher *publisher, uint32_t number)
 {
     struct publisher_asked *asked = malloc(sizeof *asked);
     if (asked != NULL)
-        *asked = (struct publisher_asked){publisher, publisher->run};
+        *asked = publisher_state_ask(publisher, number);
     return asked;
-}
-
-bool publisher_live_follows(const struct publisher *publisher)
-{
-    for (uint32_t i = 0; i < publisher->cover.shards; i++)
-        if (!publisher->live.shard[i].followed)
-            return false;
-    return true;
 }
 
 /* ---- publishing what is due ---- */
@@ -58,13 +50,14 @@ static void on_totals(void *user, const struct lookup_total *totals, size_t n)
 {
     struct lookup *lookup = user;
     struct publisher *publisher = lookup->asked.publisher;
-    bool refused = totals == NULL;
+    bool refused = totals[0].outcome == LOOKUP_AWAY;
     if (!publisher_state_current(&lookup->asked))
         goto out;
     publisher->live.fetching--;
-    if (totals == NULL) /* no memory, or the connection is about to end */
+    publisher->live.shard[lookup->asked.shard].fetching--;
+    if (refused) /* no memory, or the connection is about to end */
         conflate_give_back_batch(publisher->table, lookup->batch);
-    for (size_t i = 0; i < n && totals != NULL; i++) {
+    for (size_t i = 0; i < n && totals[i].outcome != LOOKUP_AWAY; i++) {
         const struct lookup_total *one = &totals[i];
         switch (publisher_send_total(publisher, one, lookup->repeat[i], lookup->compare[i],
                                      lookup->silent[i])) {
@@ -101,42 +94,64 @@ static size_t may_publish(struct publisher *publisher)
     return left < PUBLISHER_BATCH ? left : PUBLISHER_BATCH;
 }
 
-/* Fetches a batch of what is due. False where there is nothing, or it cannot be fetched now
- * (*retry). */
-static bool live_fetch(struct publisher *publisher, bool *retry)
+/* A bit for each shard of which nothing more is to be fetched now. */
+static uint64_t busy_shards(const struct publisher *publisher)
 {
-    struct conflate_due due[PUBLISHER_BATCH];
+    uint64_t busy = publisher_state_away(publisher);
+    for (uint32_t i = 0; i < publisher->cover.shards; i++)
+        busy |= publisher->live.shard[i].fetching < FLIGHTS_MAX ? 0 : UINT64_C(1) << i;
+    return busy;
+}
+
+/* Asks for these articles of a shard. False where that cannot be done now. */
+static bool send_lookup(struct publisher *publisher, uint32_t shard, const struct conflate_due *due,
+                        size_t n)
+{
     struct lookup_article articles[PUBLISHER_BATCH];
-    size_t most = may_publish(publisher);
-    if (most == 0 && conflate_next_ms(publisher->table, clock_monotonic_ms()) == 0) {
-        publisher->stats.over_rate++;
-        *retry = true;
-    }
-    size_t n = conflate_take(publisher->table, clock_monotonic_ms(), due, most);
-    if (n == 0)
-        return false;
-    token_bucket_take(&publisher->live.due, n);
     struct lookup *lookup = calloc(1, sizeof *lookup);
-    if (lookup != NULL)
-        lookup->asked = (struct publisher_asked){publisher, publisher->run};
+    if (lookup == NULL)
+        return false;
+    lookup->asked = publisher_state_ask(publisher, shard);
     for (size_t i = 0; i < n; i++) {
         articles[i] = (struct lookup_article){.id = due[i].article, .bytes = due[i].article_bytes};
-        if (lookup == NULL)
-            continue;
         lookup->batch = due[i].batch;
         lookup->repeat[i] = due[i].repeat;
         lookup->compare[i] = due[i].compare;
         lookup->silent[i] = due[i].silent;
     }
-    if (lookup == NULL || lookup_totals(publisher->link, articles, n, on_totals, lookup) != 0) {
-        for (size_t i = n; i-- > 0;)
-            conflate_give_back(publisher->table, articles[i].id, articles[i].bytes);
-        token_bucket_give_back(&publisher->live.due, n);
-        free(lookup);
+    if (lookup_totals(publisher->link, articles, n, on_totals, lookup) == 0)
+        return true;
+    free(lookup);
+    return false;
+}
+
+/* Fetches a batch of what is due of a shard that is not busy. False where there is nothing, or
+ * nothing can be fetched now (*retry). A shard that cannot be asked becomes busy. */
+static bool live_fetch(struct publisher *publisher, uint64_t *busy, bool *retry)
+{
+    struct conflate_due due[PUBLISHER_BATCH];
+    uint64_t now_ms = clock_monotonic_ms();
+    uint32_t shard;
+    size_t most = may_publish(publisher);
+    if (!conflate_due_shard(publisher->table, now_ms, *busy, &shard))
+        return false;
+    if (most == 0) {
+        publisher->stats.over_rate++;
         *retry = true;
         return false;
     }
+    size_t n = conflate_take(publisher->table, shard, now_ms, due, most);
+    if (!send_lookup(publisher, shard, due, n)) {
+        for (size_t i = n; i-- > 0;)
+            conflate_give_back(publisher->table, due[i].article, due[i].article_bytes);
+        *busy |= UINT64_C(1) << shard;
+        *retry = true;
+        return true;
+    }
+    token_bucket_take(&publisher->live.due, n);
     publisher->live.fetching++;
+    if (++publisher->live.shard[shard].fetching == FLIGHTS_MAX)
+        *busy |= UINT64_C(1) << shard;
     return true;
 }
 
@@ -145,20 +160,17 @@ void publisher_live_pump(struct publisher *publisher)
     bool retry = false;
     if (!publisher->running)
         return;
-    while (publisher->live.fetching < BATCHES_MAX) {
+    uint64_t busy = busy_shards(publisher);
+    do {
         if (publish_backed_up(publisher->publish)) {
             publisher->stats.held_back++;
             retry = true;
             break;
         }
-        if (!live_fetch(publisher, &retry))
-            break;
-    }
+    } while (live_fetch(publisher, &busy, &retry));
     publisher->stats.conflate = conflate_stats(publisher->table);
-    uint64_t next_ms = retry ? RETRY_MS
-                       : publisher->live.fetching == BATCHES_MAX
-                           ? UINT64_MAX
-                           : conflate_next_ms(publisher->table, clock_monotonic_ms());
+    uint64_t next_ms =
+        retry ? RETRY_MS : conflate_next_ms(publisher->table, clock_monotonic_ms(), busy);
     if (next_ms == UINT64_MAX)
         event_del(publisher->live.pump);
     else
@@ -211,7 +223,7 @@ void publisher_live_poll(struct publisher *publisher, uint32_t number)
 {
     struct publisher_live_shard *shard = &publisher->live.shard[number];
     uint64_t now = clock_monotonic_ms();
-    if (!publisher->running || !shard->followed || publisher->stopping)
+    if (!publisher->shard[number].running || !shard->followed || publisher->stopping)
         return;
     if (shard->asking || now - shard->asked_ms < POLL_SPACE_MS) {
         shard->again = true;
@@ -219,7 +231,7 @@ void publisher_live_poll(struct publisher *publisher, uint32_t number)
             events_arm(publisher->live.soon, shard->asked_ms + POLL_SPACE_MS - now);
         return;
     }
-    struct publisher_asked *asked = live_ask(publisher);
+    struct publisher_asked *asked = live_ask(publisher, number);
     if (asked == NULL)
         return;
     if (changes_range(publisher->link, number, publisher->cover.shard[number].live, UINT64_MAX,
@@ -242,7 +254,7 @@ static void on_top(void *user, uint32_t number, const struct changes_entry *chan
     publisher->live.shard[number].asking = false;
     if (got < 0) /* no memory: each second's poll asks again; or the connection is about to end */
         goto out;
-    cover_follow(&publisher->cover, number, publisher->mark.low[number],
+    cover_follow(&publisher->cover, number, publisher->mark.shard[number].low,
                  n > 0 ? changes[0].version : 0);
     publisher->live.shard[number].followed = true;
     publisher_resync_start(publisher);
@@ -254,7 +266,7 @@ out:
 /* Asks for its newest change. Where that cannot be sent, each second's poll does. */
 static void follow_shard(struct publisher *publisher, uint32_t number)
 {
-    struct publisher_asked *asked = live_ask(publisher);
+    struct publisher_asked *asked = live_ask(publisher, number);
     if (asked == NULL ||
         changes_range(publisher->link, number, 0, UINT64_MAX, true, 1, on_top, asked) != 0)
         free(asked);
@@ -278,7 +290,7 @@ static void on_poll(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     for (uint32_t i = 0; i < publisher->cover.shards; i++)
-        if (publisher->running && !publisher->live.shard[i].followed &&
+        if (publisher->shard[i].running && !publisher->live.shard[i].followed &&
             !publisher->live.shard[i].asking)
             follow_shard(publisher, i);
         else
@@ -287,14 +299,16 @@ static void on_poll(evutil_socket_t fd, short what, void *user)
 
 /* ---- beginning and pausing ---- */
 
-void publisher_live_begin(struct publisher *publisher)
+void publisher_live_follow(struct publisher *publisher, uint32_t number)
 {
-    publisher->live.fetching = 0;
-    for (uint32_t i = 0; i < publisher->cover.shards; i++) {
-        publisher->live.shard[i] = (struct publisher_live_shard){0};
-        follow_shard(publisher, i);
-    }
-    publisher_live_pump(publisher);
+    publisher->live.shard[number] = (struct publisher_live_shard){0};
+    follow_shard(publisher, number);
+}
+
+void publisher_live_leave(struct publisher *publisher, uint32_t number)
+{
+    publisher->live.fetching -= publisher->live.shard[number].fetching;
+    publisher->live.shard[number] = (struct publisher_live_shard){0};
 }
 
 void publisher_live_pause(struct publisher *publisher)

@@ -13,15 +13,16 @@
 struct publisher;
 
 struct publisher_live_shard {
-    bool followed; /* its newest change was asked for: live from there */
-    bool asking;   /* a poll is under way */
-    bool again;    /* poll once more */
+    bool followed;     /* its newest change was asked for: live from there */
+    bool asking;       /* a poll is under way */
+    bool again;        /* poll once more */
+    unsigned fetching; /* lookups under way */
     uint64_t asked_ms;
 };
 
 struct publisher_live {
     struct publisher_live_shard shard[COVER_MAX_SHARDS];
-    unsigned fetching;       /* lookups under way */
+    unsigned fetching;       /* lookups under way, of all shards */
     struct token_bucket due; /* totals that may be published */
     struct event *poll;      /* each second: asks every shard */
     struct event *soon;      /* polls that were spaced out */
@@ -32,12 +33,14 @@ struct publisher_live {
 int publisher_live_init(struct publisher *publisher, struct event_base *base);
 void publisher_live_fini(struct publisher *publisher);
 
-/* Asks each shard for its newest change. */
-void publisher_live_begin(struct publisher *publisher);
-void publisher_live_pause(struct publisher *publisher);
+/* A run of a shard begins: asks it for its newest change. */
+void publisher_live_follow(struct publisher *publisher, uint32_t number);
 
-/* Whether every shard's newest change was asked for. */
-bool publisher_live_follows(const struct publisher *publisher);
+/* A run of a shard ends. */
+void publisher_live_leave(struct publisher *publisher, uint32_t number);
+
+/* All have ended. */
+void publisher_live_pause(struct publisher *publisher);
 
 /* Asks for a shard's changes; a little later if it was asked just now. */
 void publisher_live_poll(struct publisher *publisher, uint32_t number);

@@ -1,5 +1,6 @@
-/* The mark names, for each shard, the change up to which the broker holds everything. What it does
- * not vouch for is published again, or compared with Redis; DESIGN says why. */
+/* The mark names, for each shard, the change up to which the broker holds everything, and the run
+ * of the shard's server. What it does not vouch for is published again, or compared with Redis;
+ * DESIGN says why. */
 #include "publisher_mark.h"
 
 #include "core/article.h"
@@ -31,75 +32,91 @@ static bool is_ours(const struct publisher *publisher)
            strcmp(publisher->mark.read.store, store_link_id(publisher->link)) == 0;
 }
 
-/* Redis is known to have lost nothing since `run`. */
-static bool is_same_run(const struct publisher *publisher, const char *run)
+/* The shard's server is known to have lost nothing since `run`. */
+static bool is_same_run(const struct publisher *publisher, uint32_t shard, const char *run)
 {
-    return run[0] != '\0' && strcmp(run, store_link_run(publisher->link, 0)) == 0;
+    return run[0] != '\0' && strcmp(run, store_link_run(publisher->link, shard)) == 0;
 }
 
 /* Whether the broker must first list what it retains, because nothing else does. */
-static bool must_list(const struct publisher *publisher)
+static bool must_list(const struct publisher *publisher, uint32_t shard)
 {
+    const struct publisher_mark_shard *one = &publisher->mark.shard[shard];
     if (publisher->mark.listed)
         return false;
-    if (publisher->mark.new_broker)
-        return !is_ours(publisher) || !is_same_run(publisher, publisher->mark.read.run);
-    return !is_same_run(publisher, publisher->mark.redis_run) &&
-           conflate_stats(publisher->table).evicted > 0;
+    if (one->is_new)
+        return !is_ours(publisher) ||
+               !is_same_run(publisher, shard, publisher->mark.read.run[shard]);
+    return !is_same_run(publisher, shard, one->run) && conflate_stats(publisher->table).evicted > 0;
 }
 
 /* What the broker holds, by its mark. */
 static void read_mark(struct publisher *publisher)
 {
+    struct publisher_mark *mark = &publisher->mark;
     bool ours = is_ours(publisher);
-    for (uint32_t i = 0; i < publisher->cover.shards; i++)
-        publisher->mark.low[i] = publisher->mark.written[i] =
-            ours ? publisher->mark.read.covered[i] : 0;
-    snprintf(publisher->mark.written_run, sizeof publisher->mark.written_run, "%s",
-             ours ? publisher->mark.read.run : "");
-    if (publisher->mark.has_read && !ours)
-        publisher->mark.another = publisher->mark.raise = true;
-    if (ours ? !is_same_run(publisher, publisher->mark.read.run)
-             : publisher->mark.has_read || publisher->mark.retained > 0)
-        publisher->mark.compared = false;
-    cover_clear(&publisher->cover);
+    for (uint32_t i = 0; i < publisher->cover.shards; i++) {
+        struct publisher_mark_shard *one = &mark->shard[i];
+        one->is_new = true;
+        one->low = one->written = ours ? mark->read.covered[i] : 0;
+        one->lost_from = UINT64_MAX;
+        one->compared = one->compared && (ours || !mark->has_read);
+        snprintf(one->written_run, sizeof one->written_run, "%s", ours ? mark->read.run[i] : "");
+        cover_clear(&publisher->cover, i);
+    }
+    if (mark->has_read && !ours)
+        mark->another = mark->raise = true;
+    mark->new_broker = false;
     log_line(LOG_LEVEL_INFO, ours ? "going on from the broker's mark" : "publishing all again",
              "mark=%s",
-             ours                       ? "good"
-             : publisher->mark.has_read ? "of another store"
-                                        : "absent");
+             ours             ? "good"
+             : mark->has_read ? "of another store"
+                              : "absent");
+}
+
+/* Whether all that was published of the shard is known to be in this run of its server, if it was
+ * so before. */
+static bool is_still_compared(const struct publisher *publisher, uint32_t shard)
+{
+    const struct publisher_mark *mark = &publisher->mark;
+    const struct publisher_mark_shard *one = &mark->shard[shard];
+    if (!one->is_new)
+        return is_same_run(publisher, shard, one->run);
+    if (is_ours(publisher))
+        return is_same_run(publisher, shard, mark->read.run[shard]);
+    return !mark->has_read && mark->retained == 0;
 }
 
 /* What Redis may have lost of the broker's totals. Scores between the covered one and the newest
  * change do not show that: an article may have gone back below both. */
-static void judge_losses(struct publisher *publisher, bool is_new)
+static void judge_losses(struct publisher *publisher, uint32_t shard)
 {
-    bool lost = !publisher->mark.compared;
-    for (uint32_t i = 0; i < publisher->cover.shards; i++) {
-        uint64_t low = publisher->mark.low[i], from = low > LOST_US ? low - LOST_US : 0;
-        publisher->mark.lost_from[i] = lost && is_new && is_ours(publisher) ? from : UINT64_MAX;
-        if (lost)
-            publisher->mark.low[i] = from;
-    }
+    struct publisher_mark_shard *one = &publisher->mark.shard[shard];
+    uint64_t from = one->low > LOST_US ? one->low - LOST_US : 0;
+    bool lost = !one->compared;
+    one->lost_from = lost && one->is_new && is_ours(publisher) ? from : UINT64_MAX;
+    if (lost)
+        one->low = from;
     if (publisher->mark.raise)
         publisher->mark.floor = conflate_highest(publisher->table);
     publisher->mark.raise = false;
     if (lost)
-        conflate_doubt(publisher->table);
+        conflate_doubt(publisher->table, shard);
 }
 
 static void begin_store(struct publisher *publisher)
 {
-    if (publisher->mark.store[0] != '\0') {
+    struct publisher_mark *mark = &publisher->mark;
+    if (mark->store[0] != '\0') {
         /* The mark that was read may be older than what another store put in its place. */
-        publisher->mark.has_read = false;
-        publisher->mark.another = publisher->mark.raise = publisher->mark.new_broker = true;
-        publisher->mark.compared = false;
-        conflate_reset(publisher->table, true);
+        mark->has_read = false;
+        mark->another = mark->raise = mark->new_broker = true;
+        for (uint32_t i = 0; i < COVER_MAX_SHARDS; i++)
+            mark->shard[i].compared = false;
+        conflate_reset(publisher->table);
     }
-    publisher->mark.floor = 0;
-    snprintf(publisher->mark.store, sizeof publisher->mark.store, "%s",
-             store_link_id(publisher->link));
+    mark->floor = 0;
+    snprintf(mark->store, sizeof mark->store, "%s", store_link_id(publisher->link));
     cover_init(&publisher->cover, store_link_shards(publisher->link));
 }
 
@@ -118,34 +135,36 @@ void publisher_mark_away(struct publisher *publisher)
     publisher->mark.listing = false;
 }
 
-bool publisher_mark_begin(struct publisher *publisher)
+void publisher_mark_begin(struct publisher *publisher)
 {
     struct publisher_mark *mark = &publisher->mark;
     if (strcmp(mark->store, store_link_id(publisher->link)) != 0 ||
         publisher->cover.shards != store_link_shards(publisher->link))
         begin_store(publisher);
-    if (must_list(publisher)) {
+    if (mark->new_broker)
+        read_mark(publisher);
+}
+
+bool publisher_mark_begin_shard(struct publisher *publisher, uint32_t shard)
+{
+    struct publisher_mark *mark = &publisher->mark;
+    struct publisher_mark_shard *one = &mark->shard[shard];
+    if (must_list(publisher, shard)) {
         mark->retained = 0;
         mark->listing = publish_list(publisher->publish) == 0;
         return false;
     }
-    bool is_new = mark->new_broker;
-    if (!is_same_run(publisher, mark->redis_run) && !is_new)
-        mark->compared = false;
-    mark->another = mark->another && !mark->compared;
-    if (is_new)
-        read_mark(publisher);
-    mark->new_broker = false;
-    judge_losses(publisher, is_new);
-    snprintf(mark->redis_run, sizeof mark->redis_run, "%s", store_link_run(publisher->link, 0));
+    one->compared = one->compared && is_still_compared(publisher, shard);
+    judge_losses(publisher, shard);
+    one->is_new = false;
+    snprintf(one->run, sizeof one->run, "%s", store_link_run(publisher->link, shard));
     return true;
 }
 
-void publisher_mark_pause(struct publisher *publisher)
+void publisher_mark_pause_shard(struct publisher *publisher, uint32_t shard)
 {
-    for (uint32_t i = 0; i < publisher->cover.shards; i++)
-        if (publisher->live.shard[i].followed)
-            publisher->mark.low[i] = covered(publisher, i);
+    if (publisher->live.shard[shard].followed)
+        publisher->mark.shard[shard].low = covered(publisher, shard);
 }
 
 void publisher_mark_retained(struct publisher *publisher, const char *article, size_t bytes,
@@ -169,16 +188,39 @@ bool publisher_mark_listed(struct publisher *publisher)
 
 /* ---- writing ---- */
 
+bool publisher_mark_compared(const struct publisher *publisher)
+{
+    for (uint32_t i = 0; i < publisher->cover.shards; i++)
+        if (!publisher->mark.shard[i].compared)
+            return false;
+    return true;
+}
+
 void publisher_mark_check_compared(struct publisher *publisher)
 {
-    if (!publisher->running || publisher->mark.compared)
+    if (publisher_mark_compared(publisher))
         return;
-    bool open = !publisher_live_follows(publisher) || cover_open(&publisher->cover) > 0;
-    if (conflate_doubts(publisher->table) || (publisher->mark.another && open))
+    for (uint32_t i = 0; i < publisher->cover.shards; i++) {
+        bool open = !publisher->live.shard[i].followed || publisher->cover.shard[i].n > 0;
+        if (publisher->shard[i].running && !conflate_doubts(publisher->table, i) &&
+            !(publisher->mark.another && open))
+            publisher->mark.shard[i].compared = true;
+    }
+    if (!publisher_mark_compared(publisher))
         return;
-    publisher->mark.compared = true;
+    publisher->mark.another = false;
     log_line(LOG_LEVEL_INFO, "all that was published is in Redis", "touched=%" PRIu64,
              publisher->stats.touched);
+}
+
+/* What the mark is to say of a shard. */
+static void mark_shard(const struct publisher *publisher, uint32_t shard, struct publish_mark *out)
+{
+    const struct publisher_mark_shard *one = &publisher->mark.shard[shard];
+    bool known = one->compared && !one->is_new;
+    out->covered[shard] =
+        publisher->live.shard[shard].followed ? covered(publisher, shard) : one->low;
+    snprintf(out->run[shard], sizeof out->run[shard], "%s", known ? one->run : one->written_run);
 }
 
 /* Writes the mark if it has changed. Returns whether one is in flight. While versions of another
@@ -186,24 +228,24 @@ void publisher_mark_check_compared(struct publisher *publisher)
  * meantime begins again. */
 static bool write_mark(struct publisher *publisher)
 {
-    uint64_t now_covered[COVER_MAX_SHARDS];
-    if (!publisher->running || !publisher_live_follows(publisher) ||
-        (publisher->mark.another && !publisher->mark.compared))
-        return false;
-    const char *run =
-        publisher->mark.compared ? publisher->mark.redis_run : publisher->mark.written_run;
-    bool changed = strcmp(run, publisher->mark.written_run) != 0;
-    for (uint32_t i = 0; i < publisher->cover.shards; i++) {
-        now_covered[i] = covered(publisher, i);
-        changed = changed || now_covered[i] != publisher->mark.written[i];
+    struct publisher_mark *mark = &publisher->mark;
+    struct publish_mark now = {.shards = publisher->cover.shards};
+    bool changed = false, followed = false;
+    for (uint32_t i = 0; i < now.shards; i++) {
+        mark_shard(publisher, i, &now);
+        changed = changed || now.covered[i] != mark->shard[i].written ||
+                  strcmp(now.run[i], mark->shard[i].written_run) != 0;
+        followed = followed || publisher->live.shard[i].followed;
     }
-    if (!changed || publish_mark(publisher->publish, store_link_id(publisher->link), run,
-                                 publisher->cover.shards, now_covered) != 0)
+    if (!changed || !followed || mark->another)
         return false;
-    for (uint32_t i = 0; i < publisher->cover.shards; i++)
-        publisher->mark.written[i] = now_covered[i];
-    if (run != publisher->mark.written_run)
-        memcpy(publisher->mark.written_run, run, sizeof publisher->mark.written_run);
+    snprintf(now.store, sizeof now.store, "%s", store_link_id(publisher->link));
+    if (publish_mark(publisher->publish, &now) != 0)
+        return false;
+    for (uint32_t i = 0; i < now.shards; i++) {
+        mark->shard[i].written = now.covered[i];
+        memcpy(mark->shard[i].written_run, now.run[i], sizeof now.run[i]);
+    }
     return true;
 }
 
@@ -231,7 +273,8 @@ void publisher_mark_check_stopped(struct publisher *publisher)
 
 int publisher_mark_init(struct publisher *publisher, struct event_base *base)
 {
-    publisher->mark.compared = true; /* nothing was published */
+    for (uint32_t i = 0; i < COVER_MAX_SHARDS; i++)
+        publisher->mark.shard[i].compared = true; /* nothing was published */
     publisher->mark.marker = event_new(base, -1, EV_PERSIST, on_marker, publisher);
     return publisher->mark.marker != NULL ? events_arm(publisher->mark.marker, MARK_MS) : -1;
 }

@@ -13,10 +13,22 @@
 
 struct publisher;
 
+/* Of each shard. */
+struct publisher_mark_shard {
+    bool is_new;   /* what the broker holds of it is what its mark says: none of its runs has begun
+                      since */
+    bool compared; /* all that was published of it is known to be in this run of its server */
+    char run[STORE_LINK_RUN_BYTES + 1];         /* of its server, in its last run */
+    char written_run[STORE_LINK_RUN_BYTES + 1]; /* as the mark says */
+    uint64_t written;                           /* likewise */
+    uint64_t low;                               /* the broker lacks nothing up to here, when a run
+                                                   of the shard begins */
+    uint64_t lost_from;                         /* publisher_lost_from */
+};
+
 struct publisher_mark {
-    char store[STORE_IDENTITY_ID_BYTES + 1];  /* in the last run */
-    char redis_run[STORE_LINK_RUN_BYTES + 1]; /* likewise */
-    bool new_broker;                          /* what it holds is what its mark says */
+    char store[STORE_IDENTITY_ID_BYTES + 1]; /* when the publisher worked last */
+    bool new_broker;                         /* its mark is not judged yet */
     bool has_read;
     struct publish_mark read; /* the mark when the broker became ready */
     bool listing;             /* the broker tells what it retains … */
@@ -24,13 +36,9 @@ struct publisher_mark {
     uint64_t retained;        /* totals that it told of */
     bool another;             /* the broker may hold what another store had */
     bool raise;               /* … and the floor is to be put above all of it */
-    bool compared;            /* all that was published is known to be in this run of Redis */
     uint64_t floor;           /* every article of this store gets a version above it */
-    uint64_t lost_from[COVER_MAX_SHARDS];       /* publisher_lost_from */
-    uint64_t low[COVER_MAX_SHARDS];             /* begin: the broker lacks nothing up to here */
-    uint64_t written[COVER_MAX_SHARDS];         /* as the mark says */
-    char written_run[STORE_LINK_RUN_BYTES + 1]; /* likewise */
-    struct event *marker;                       /* each second */
+    struct publisher_mark_shard shard[COVER_MAX_SHARDS];
+    struct event *marker; /* each second */
 };
 
 /* 0, or -1 on no memory; call publisher_mark_fini in both cases. */
@@ -43,12 +51,15 @@ void publisher_mark_read(struct publisher *publisher, const struct publish_mark 
 /* The broker is away: it lists nothing any more. */
 void publisher_mark_away(struct publisher *publisher);
 
-/* A run begins: decides from where to publish again and what to compare. False where the broker
- * must list first what it retains: then call it once more after publisher_mark_listed. */
-bool publisher_mark_begin(struct publisher *publisher);
+/* The publisher begins to work. */
+void publisher_mark_begin(struct publisher *publisher);
 
-/* The run is about to end. */
-void publisher_mark_pause(struct publisher *publisher);
+/* A run of a shard begins: decides from where to publish again and what to compare. False where the
+ * broker must list first what it retains: then call it once more after publisher_mark_listed. */
+bool publisher_mark_begin_shard(struct publisher *publisher, uint32_t shard);
+
+/* A run of a shard is about to end. */
+void publisher_mark_pause_shard(struct publisher *publisher, uint32_t shard);
 
 /* A total that the broker retains. */
 void publisher_mark_retained(struct publisher *publisher, const char *article, size_t bytes,
@@ -57,9 +68,12 @@ void publisher_mark_retained(struct publisher *publisher, const char *article, s
 /* These were all. False where no list was asked for. */
 bool publisher_mark_listed(struct publisher *publisher);
 
-/* Notes whether all that was published is known to be in Redis, as it is now. The mark names this
- * run of Redis only then. */
+/* Notes of which shards all that was published is known to be in Redis, as it is now. The mark
+ * names the run of a shard's server only then. */
 void publisher_mark_check_compared(struct publisher *publisher);
+
+/* Whether that is so of all shards. */
+bool publisher_mark_compared(const struct publisher *publisher);
 
 /* After publisher_stop: once everything is out and the last mark is with the broker, or a side is
  * away, calls on_stopped. Call it whenever this may have become so. */

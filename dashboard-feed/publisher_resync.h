@@ -13,7 +13,8 @@
 struct publisher;
 
 struct publisher_resync {
-    bool paging;               /* a page is under way */
+    uint64_t paging;           /* a bit for each shard of which a page is under way */
+    unsigned pages;            /* under way */
     struct token_bucket again; /* totals that may be published again, or compared */
     uint64_t ticks_ms;         /* the time of `again`, which fills only while `tick` is pending */
     struct event *tick;        /* while something is to be published again */
@@ -23,7 +24,10 @@ struct publisher_resync {
 int publisher_resync_init(struct publisher *publisher, struct event_base *base);
 void publisher_resync_fini(struct publisher *publisher);
 
-void publisher_resync_begin(struct publisher *publisher);
+/* A run of a shard ends. */
+void publisher_resync_leave(struct publisher *publisher, uint32_t shard);
+
+/* All have ended. */
 void publisher_resync_pause(struct publisher *publisher);
 
 /* Something is to be published again, or compared. */

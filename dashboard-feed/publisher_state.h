@@ -20,15 +20,21 @@
 
 #define PUBLISHER_BATCH 200 /* totals a lookup */
 
+/* Of each shard. */
+struct publisher_shard {
+    bool running; /* the publisher works, and the shard is there */
+    uint32_t run; /* answers of an earlier run are ignored */
+};
+
 struct publisher {
     struct publisher_config config;
     struct store_link *link;
     struct publish *publish;
     struct conflate *table;
     struct cover cover;
-    bool running;
+    bool running; /* a store is followed, and the broker is there */
     bool stopping;
-    uint32_t run; /* answers of an earlier run are ignored */
+    struct publisher_shard shard[COVER_MAX_SHARDS];
     struct publisher_send send;
     struct publisher_live live;
     struct publisher_resync resync;
@@ -36,16 +42,33 @@ struct publisher {
     struct publisher_stats stats;
 };
 
-/* Of one request: who made it, and in which run. */
+/* Of one request: who made it, of which shard, and in which run of it. */
 struct publisher_asked {
     struct publisher *publisher;
+    uint32_t shard;
     uint32_t run;
 };
+
+static inline struct publisher_asked publisher_state_ask(struct publisher *publisher,
+                                                         uint32_t shard)
+{
+    return (struct publisher_asked){publisher, shard, publisher->shard[shard].run};
+}
 
 /* Whether the answer is to a request of this run. */
 static inline bool publisher_state_current(const struct publisher_asked *asked)
 {
-    return asked->publisher->running && asked->run == asked->publisher->run;
+    const struct publisher_shard *shard = &asked->publisher->shard[asked->shard];
+    return shard->running && asked->run == shard->run;
+}
+
+/* A bit for each shard that is not there. */
+static inline uint64_t publisher_state_away(const struct publisher *publisher)
+{
+    uint64_t away = 0;
+    for (uint32_t i = 0; i < COVER_MAX_SHARDS; i++)
+        away |= publisher->shard[i].running ? 0 : UINT64_C(1) << i;
+    return away;
 }
 
 #endif

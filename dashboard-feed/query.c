@@ -26,7 +26,7 @@ void query_init(struct query *query, struct store_link *link, uint32_t shard, co
     query->link = link;
     query->shard = shard;
     query->n = query->commands = 0;
-    store_link_key(query->meta, shard, "meta");
+    store_link_key(link, query->meta, shard, "meta");
     query_text(query, "EVAL");
     query_word(query, (const char *)read_lua, (size_t)read_lua_bytes);
     query_text(query, "2");

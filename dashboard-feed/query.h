@@ -13,7 +13,7 @@
 struct query {
     struct store_link *link;
     uint32_t shard;
-    char meta[STORE_LINK_KEY_BYTES];
+    char meta[REDIS_KEY_BYTES];
     const char *word[QUERY_WORDS_MAX];
     size_t bytes[QUERY_WORDS_MAX];
     int n;

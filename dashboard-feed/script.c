@@ -49,7 +49,7 @@ static void on_reply(void *user, const redisReply *data)
 
 static int send_call(struct run *run, const struct script_call *call)
 {
-    char key[SCRIPT_KEYS_MAX][STORE_LINK_KEY_BYTES], count[24];
+    char key[SCRIPT_KEYS_MAX][REDIS_KEY_BYTES], count[24];
     const char *words[FIXED_WORDS + SCRIPT_KEYS_MAX + SCRIPT_ARGUMENTS_MAX] = {
         "EVAL", call->script.text, count};
     size_t bytes[FIXED_WORDS + SCRIPT_KEYS_MAX + SCRIPT_ARGUMENTS_MAX] = {4, call->script.bytes};
@@ -57,7 +57,7 @@ static int send_call(struct run *run, const struct script_call *call)
     snprintf(count, sizeof count, "%zu", call->keys);
     bytes[2] = strlen(count);
     for (size_t i = 0; i < call->keys; i++) {
-        store_link_key(key[i], call->shard, call->names[i]);
+        store_link_key(run->link, key[i], call->shard, call->names[i]);
         words[used] = key[i];
         bytes[used++] = strlen(key[i]);
     }
@@ -73,7 +73,8 @@ static int send_call(struct run *run, const struct script_call *call)
 int script_run(struct store_link *link, const struct script_call *call, script_cb callback,
                void *user)
 {
-    if (!store_link_shard_ready(link, call->shard) || call->keys > SCRIPT_KEYS_MAX || call->n > SCRIPT_ARGUMENTS_MAX)
+    if (!store_link_shard_ready(link, call->shard) || call->keys > SCRIPT_KEYS_MAX ||
+        call->n > SCRIPT_ARGUMENTS_MAX)
         return -1;
     struct run *run = malloc(sizeof *run);
     if (run == NULL)

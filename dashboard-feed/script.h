@@ -34,9 +34,9 @@ struct script_answer {
 
 typedef void (*script_cb)(void *user, const struct script_answer *answer);
 
-/* Runs a script on its keys; the last argument is the store's id. A script that finds that the shard
- * belongs to another store answers 'store' and does nothing: the shard is then away, and the call
- * has failed. Returns 0, and calls back exactly once, or -1 while the shard is not ready. */
+/* Runs a script on its keys; the last argument is the store's id. A script that finds that the
+ * shard belongs to another store answers 'store' and does nothing: the shard is then away, and the
+ * call has failed. Returns 0, and calls back exactly once, or -1 while the shard is not ready. */
 int script_run(struct store_link *link, const struct script_call *call, script_cb callback,
                void *user);
 

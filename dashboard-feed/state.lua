@@ -55,6 +55,6 @@ if state == '' then
 else
     call('HSET', states_key, article, sub(state, 1, -2) .. ',"version":' .. text .. '}')
 end
-hint_change(ARGV[4])
-try('PUBLISH', 'tally:states', article) -- for feeds with many pending changes: a state does not wait its turn; a hint, too
+hint(changed_key, ARGV[4])
+hint(states_key, article) -- for feeds with many pending changes: a state does not wait its turn
 return {'ok', text}

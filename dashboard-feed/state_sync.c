@@ -16,12 +16,24 @@
 
 #define RETRY_MS 20        /* after the broker took nothing, or all that may go out at once */
 #define RETRY_STORE_MS 100 /* after Redis took nothing */
-#define STORING_MAX 16     /* wishes under way */
-#define LOOKING_MAX 64     /* states asked for under way; others are found with their totals */
-#define LOOK_MS 1000       /* at the clock, at least: it may be set */
-#define SAY_MS 10000       /* between two lines about the same */
-#define LOST_S 10 /* Redis may lose what it took so long before it was away: 2 s, and skew */
+#define STORING_MAX 256    /* wishes of a shard under way */
+#define LOOKING_MAX                                                                                \
+    16               /* states of a shard asked for under way; others are found with their         \
+                        totals */
+#define LOOK_MS 1000 /* at the clock, at least: it may be set */
+#define SAY_MS 10000 /* between two lines about the same */
+#define LOST_S 10    /* Redis may lose what it took so long before it was away: 2 s, and skew */
 #define NOTHING_LOST UINT64_MAX
+
+struct state_sync_shard {
+    bool loaded;
+    bool loading; /* a page was asked for */
+    bool another; /* the broker may hold what another store had */
+    uint32_t run; /* of the shard's presence: answers of an earlier one are ignored */
+    unsigned storing, looking;
+    uint64_t lost_from_us; /* what Redis may have lost since the shard was away */
+    char cursor[24];
+};
 
 struct state_sync {
     struct state_sync_config config;
@@ -33,14 +45,7 @@ struct state_sync {
     struct event *clock;                    /* a state opens or closes */
     struct event *store;                    /* wishes are to be tried again, or the load is */
     char kept[STORE_IDENTITY_ID_BYTES + 1]; /* the store whose states are in the table */
-    bool loaded;
-    bool another;   /* the broker may hold what another store had */
-    uint32_t run;   /* of the store's presence: answers of an earlier one are ignored */
-    bool loading;   /* a page was asked for */
-    uint32_t shard; /* that is being loaded */
-    char cursor[24];
-    uint64_t lost_from_us; /* what Redis may have lost since it was away */
-    unsigned storing, looking;
+    struct state_sync_shard shard[STORE_IDENTITY_MAX_SHARDS];
     struct token_bucket due; /* states that may be published */
     uint64_t said_ms;
     struct state_sync_stats stats;
@@ -49,21 +54,38 @@ struct state_sync {
 /* One request. */
 struct asked {
     struct state_sync *sync;
+    uint32_t shard;
     uint32_t run;
     size_t bytes;
     char article[ARTICLE_MAX_BYTES];
 };
 
-static struct asked *state_sync_ask(struct state_sync *sync, const char *article, size_t bytes)
+static struct asked *state_sync_ask(struct state_sync *sync, uint32_t shard, const char *article,
+                                    size_t bytes)
 {
     struct asked *asked = calloc(1, sizeof *asked);
     if (asked == NULL)
         return NULL;
     asked->sync = sync;
-    asked->run = sync->run;
+    asked->shard = shard;
+    asked->run = sync->shard[shard].run;
     asked->bytes = bytes;
     memcpy(asked->article, article, bytes);
     return asked;
+}
+
+static bool is_current(const struct asked *asked)
+{
+    return asked->run == asked->sync->shard[asked->shard].run;
+}
+
+/* Before a store is followed: any. */
+static uint32_t state_sync_shard_of(const struct state_sync *sync, const char *article,
+                                    size_t bytes)
+{
+    return store_link_ready(sync->link)
+               ? article_shard(article, bytes, store_link_shards(sync->link))
+               : 0;
 }
 
 /* A line each SAY_MS. */
@@ -158,15 +180,20 @@ static void state_sync_table_changed(struct state_sync *sync)
 
 static void state_sync_store(struct state_sync *sync);
 
+static void try_again(struct state_sync *sync, uint32_t later_ms)
+{
+    if (!evtimer_pending(sync->store, NULL))
+        events_arm(sync->store, later_ms);
+}
+
 static void on_kept(void *user, uint64_t version, uint32_t later_ms)
 {
     struct asked *asked = user;
     struct state_sync *sync = asked->sync;
-    sync->storing--;
+    sync->shard[asked->shard].storing--;
     if (later_ms > 0) {
         states_wish_back(sync->states, asked->article, asked->bytes);
-        if (!evtimer_pending(sync->store, NULL))
-            events_arm(sync->store, later_ms);
+        try_again(sync, later_ms);
     } else {
         sync->stats.stored++;
         states_wish_stored(sync->states, asked->article, asked->bytes, version, clock_unix_ms());
@@ -176,39 +203,64 @@ static void on_kept(void *user, uint64_t version, uint32_t later_ms)
     free(asked);
 }
 
+/* False where it cannot be stored now. A shard that is away tries again once it is ready. */
+static bool store_wish(struct state_sync *sync, const struct states_wish *wish)
+{
+    char json[ARTICLE_STATE_TEXT_MAX_BYTES] = "";
+    uint32_t shard = state_sync_shard_of(sync, wish->article, wish->bytes);
+    if (!store_link_shard_ready(sync->link, shard))
+        return false;
+    if (sync->shard[shard].storing == STORING_MAX) {
+        try_again(sync, RETRY_STORE_MS);
+        return false;
+    }
+    struct asked *asked = state_sync_ask(sync, shard, wish->article, wish->bytes);
+    if (!wish->away)
+        article_state_write(&wish->state, NULL, 0, false, json, sizeof json);
+    if (asked == NULL || article_write_state(sync->link, wish->article, wish->bytes, json,
+                                             wish->above, on_kept, asked) != 0) {
+        free(asked);
+        try_again(sync, RETRY_STORE_MS);
+        return false;
+    }
+    sync->shard[shard].storing++;
+    return true;
+}
+
+/* What cannot be stored now waits, and keeps no other wish waiting. */
 static void state_sync_store(struct state_sync *sync)
 {
     struct states_wish wish;
-    while (sync->storing < STORING_MAX && store_link_ready(sync->link) &&
-           states_take_wish(sync->states, &wish)) {
-        char json[ARTICLE_STATE_TEXT_MAX_BYTES] = "";
-        struct asked *asked = state_sync_ask(sync, wish.article, wish.bytes);
-        if (!wish.away)
-            article_state_write(&wish.state, NULL, 0, false, json, sizeof json);
-        if (asked == NULL || article_write_state(sync->link, wish.article, wish.bytes, json,
-                                                 wish.above, on_kept, asked) != 0) {
-            free(asked);
+    while (store_link_ready(sync->link) && states_take_wish(sync->states, &wish))
+        if (!store_wish(sync, &wish))
             states_wish_back(sync->states, wish.article, wish.bytes);
-            events_arm(sync->store, RETRY_STORE_MS);
-            return;
-        }
-        sync->storing++;
-    }
 }
 
 /* ---- loading what Redis has ---- */
 
-static void state_sync_load(struct state_sync *sync);
+static void state_sync_load(struct state_sync *sync, uint32_t shard);
+static void judge_shard(struct state_sync *sync, uint32_t shard);
 
-static void state_sync_loaded(struct state_sync *sync)
+static uint32_t shards_loaded(const struct state_sync *sync)
 {
-    sync->loaded = true;
-    states_load_end(sync->states, sync->lost_from_us, clock_unix_ms());
-    sync->lost_from_us = NOTHING_LOST;
-    log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu", states_stats(sync->states).articles);
-    state_sync_judge(sync);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
+        n += sync->shard[i].loaded;
+    return n;
+}
+
+static void state_sync_loaded(struct state_sync *sync, uint32_t shard)
+{
+    struct state_sync_shard *one = &sync->shard[shard];
+    one->loaded = true;
+    states_load_end(sync->states, shard, one->lost_from_us, clock_unix_ms());
+    one->lost_from_us = NOTHING_LOST;
+    if (shards_loaded(sync) == store_link_shards(sync->link))
+        log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu",
+                 states_stats(sync->states).articles);
+    judge_shard(sync, shard);
     state_sync_store(sync);
-    states_shown(sync->states, clock_unix_ms(), state_sync_shows, sync);
+    states_shown(sync->states, shard, clock_unix_ms(), state_sync_shows, sync);
     state_sync_table_changed(sync);
 }
 
@@ -217,14 +269,14 @@ static void on_states(void *user, uint32_t shard, const struct stored_states_ent
 {
     struct asked *asked = user;
     struct state_sync *sync = asked->sync;
-    bool current = asked->run == sync->run;
-    (void)shard;
+    struct state_sync_shard *own = &sync->shard[shard];
+    bool current = is_current(asked);
     free(asked);
     if (!current)
         return;
-    sync->loading = false;
+    own->loading = false;
     if (cursor == NULL) {
-        events_arm(sync->store, RETRY_STORE_MS);
+        try_again(sync, RETRY_STORE_MS);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -235,30 +287,28 @@ static void on_states(void *user, uint32_t shard, const struct stored_states_ent
                                 clock_unix_ms()))
             state_sync_say_full(sync, one->article, one->article_bytes);
     }
-    snprintf(sync->cursor, sizeof sync->cursor, "%s", cursor);
-    if (strcmp(cursor, "0") == 0)
-        sync->shard++;
+    snprintf(own->cursor, sizeof own->cursor, "%s", cursor);
     state_sync_table_changed(sync);
-    state_sync_load(sync);
+    if (strcmp(cursor, "0") == 0)
+        state_sync_loaded(sync, shard);
+    else
+        state_sync_load(sync, shard);
 }
 
-/* The next page, or the end. */
-static void state_sync_load(struct state_sync *sync)
+/* The shard's next page. */
+static void state_sync_load(struct state_sync *sync, uint32_t shard)
 {
-    if (sync->loaded || sync->loading || !store_link_ready(sync->link))
+    struct state_sync_shard *one = &sync->shard[shard];
+    if (one->loaded || one->loading || !store_link_shard_ready(sync->link, shard))
         return;
-    if (sync->shard == store_link_shards(sync->link)) {
-        state_sync_loaded(sync);
-        return;
-    }
-    struct asked *asked = state_sync_ask(sync, "", 0);
+    struct asked *asked = state_sync_ask(sync, shard, "", 0);
     if (asked == NULL ||
-        stored_states_page(sync->link, sync->shard, sync->cursor, on_states, asked) != 0) {
+        stored_states_page(sync->link, shard, one->cursor, on_states, asked) != 0) {
         free(asked);
-        events_arm(sync->store, RETRY_STORE_MS);
+        try_again(sync, RETRY_STORE_MS);
         return;
     }
-    sync->loading = true;
+    one->loading = true;
 }
 
 static void on_store(evutil_socket_t fd, short what, void *user)
@@ -267,7 +317,8 @@ static void on_store(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     states_retry_wishes(sync->states);
-    state_sync_load(sync);
+    for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
+        state_sync_load(sync, i);
     state_sync_store(sync);
 }
 
@@ -277,43 +328,63 @@ void state_sync_store_ready(struct state_sync *sync)
 {
     bool another = strcmp(sync->kept, store_link_id(sync->link)) != 0;
     snprintf(sync->kept, sizeof sync->kept, "%s", store_link_id(sync->link));
-    sync->run++;
-    sync->loaded = sync->loading = false;
-    sync->shard = 0;
-    snprintf(sync->cursor, sizeof sync->cursor, "0");
-    states_load_begin(sync->states, another);
-    if (another)
-        sync->lost_from_us = NOTHING_LOST;
+    states_store(sync->states, store_link_shards(sync->link), another);
+    for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS && another; i++) {
+        sync->shard[i].loaded = false;
+        sync->shard[i].lost_from_us = NOTHING_LOST;
+    }
+}
+
+static void shard_ready(struct state_sync *sync, uint32_t shard)
+{
+    struct state_sync_shard *one = &sync->shard[shard];
+    one->run++;
+    one->loaded = one->loading = false;
+    snprintf(one->cursor, sizeof one->cursor, "0");
+    states_load_begin(sync->states, shard);
     states_retry_wishes(sync->states);
-    state_sync_judge(sync);
-    state_sync_load(sync);
+    judge_shard(sync, shard);
+    state_sync_load(sync, shard);
     state_sync_store(sync);
+}
+
+static void shard_away(struct state_sync *sync, uint32_t shard)
+{
+    struct state_sync_shard *one = &sync->shard[shard];
+    uint64_t from_us = clock_unix_us() - (uint64_t)LOST_S * 1000000;
+    one->run++;
+    one->loading = false;
+    if (one->loaded && from_us < one->lost_from_us)
+        one->lost_from_us = from_us;
+}
+
+void state_sync_shard(struct state_sync *sync, uint32_t shard, bool ready)
+{
+    if (ready)
+        shard_ready(sync, shard);
+    else
+        shard_away(sync, shard);
+}
+
+static void judge_shard(struct state_sync *sync, uint32_t shard)
+{
+    struct state_sync_shard *one = &sync->shard[shard];
+    if (!publisher_running(sync->publisher, shard))
+        return;
+    one->another = one->another || publisher_another(sync->publisher);
+    if (!one->loaded)
+        return;
+    states_judge(sync->states, shard, one->another, publisher_lost_from(sync->publisher, shard),
+                 clock_unix_ms());
+    one->another = false;
 }
 
 void state_sync_judge(struct state_sync *sync)
 {
-    uint64_t lost_from_us[STORE_IDENTITY_MAX_SHARDS];
-    if (!publisher_running(sync->publisher))
-        return;
-    sync->another = sync->another || publisher_another(sync->publisher);
-    if (!sync->loaded)
-        return;
     for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
-        lost_from_us[i] = publisher_lost_from(sync->publisher, i);
-    states_judge(sync->states, sync->another, lost_from_us, store_link_shards(sync->link),
-                 clock_unix_ms());
-    sync->another = false;
+        judge_shard(sync, i);
     state_sync_store(sync);
     state_sync_table_changed(sync);
-}
-
-void state_sync_store_away(struct state_sync *sync)
-{
-    uint64_t from_us = clock_unix_us() - (uint64_t)LOST_S * 1000000;
-    sync->run++;
-    sync->loading = false;
-    if (sync->loaded && from_us < sync->lost_from_us)
-        sync->lost_from_us = from_us;
 }
 
 void state_sync_broker_connected(struct state_sync *sync)
@@ -349,8 +420,9 @@ void state_sync_heard(struct state_sync *sync, const char *article, const char *
 
 void state_sync_broker_ready(struct state_sync *sync)
 {
-    if (sync->loaded)
-        states_shown(sync->states, clock_unix_ms(), state_sync_shows, sync);
+    for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
+        if (sync->shard[i].loaded)
+            states_shown(sync->states, i, clock_unix_ms(), state_sync_shows, sync);
     state_sync_judge(sync);
     state_sync_table_changed(sync);
 }
@@ -390,8 +462,9 @@ static void on_looked(void *user, const struct lookup_total *totals, size_t n)
 {
     struct asked *asked = user;
     struct state_sync *sync = asked->sync;
-    sync->looking--;
-    if (asked->run == sync->run && totals != NULL && n == 1 && totals[0].outcome != LOOKUP_BAD)
+    sync->shard[asked->shard].looking--;
+    if (is_current(asked) && n == 1 && totals[0].outcome != LOOKUP_BAD &&
+        totals[0].outcome != LOOKUP_AWAY)
         (void)state_sync_total(sync, &totals[0], false);
     free(asked);
 }
@@ -399,14 +472,17 @@ static void on_looked(void *user, const struct lookup_total *totals, size_t n)
 void state_sync_changed(struct state_sync *sync, const char *article, size_t bytes)
 {
     const struct lookup_article one = {.id = article, .bytes = bytes};
-    struct asked *asked = sync->looking < LOOKING_MAX ? state_sync_ask(sync, article, bytes) : NULL;
+    uint32_t shard = state_sync_shard_of(sync, article, bytes);
+    struct asked *asked = NULL;
+    if (sync->shard[shard].looking < LOOKING_MAX)
+        asked = state_sync_ask(sync, shard, article, bytes);
     if (asked == NULL)
         return;
     if (lookup_totals(sync->link, &one, 1, on_looked, asked) != 0) {
         free(asked);
         return;
     }
-    sync->looking++;
+    sync->shard[shard].looking++;
 }
 
 struct state_sync_stats state_sync_stats(const struct state_sync *sync)
@@ -428,7 +504,8 @@ struct state_sync *state_sync_new(struct event_base *base, const struct state_sy
     memcpy(states.seed, config->seed, sizeof states.seed);
     sync->config = *config;
     token_bucket_init(&sync->due, rate, rate / 10 > 1 ? rate / 10 : 1);
-    sync->lost_from_us = NOTHING_LOST;
+    for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS; i++)
+        sync->shard[i].lost_from_us = NOTHING_LOST;
     sync->states = states_new(&states);
     sync->pump = evtimer_new(base, on_pump, sync);
     sync->clock = evtimer_new(base, on_clock, sync);
@@ -461,5 +538,8 @@ void state_sync_free(struct state_sync *sync)
 
 bool state_sync_is_loaded(const struct state_sync *sync)
 {
-    return sync->loaded;
+    for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
+        if (!sync->shard[i].loaded && store_link_shard_there(sync->link, i))
+            return false;
+    return store_link_ready(sync->link) && shards_loaded(sync) > 0;
 }

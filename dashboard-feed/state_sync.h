@@ -3,7 +3,8 @@
  * hides totals where a state does. Owns the table of states; its only I/O of its own is timers.
  * Loop thread only.
  *
- * It publishes whenever the broker is there, and stores whenever Redis is. */
+ * It publishes whenever the broker is there, and loads and stores the states of a shard whenever
+ * the shard is. */
 #ifndef TALLY_FEED_STATE_SYNC_H
 #define TALLY_FEED_STATE_SYNC_H
 
@@ -47,7 +48,7 @@ void state_sync_free(struct state_sync *sync);
 
 /* From store_link. */
 void state_sync_store_ready(struct state_sync *sync);
-void state_sync_store_away(struct state_sync *sync);
+void state_sync_shard(struct state_sync *sync, uint32_t shard, bool ready);
 void state_sync_changed(struct state_sync *sync, const char *article, size_t bytes);
 
 /* From publish. */
@@ -64,7 +65,7 @@ void state_sync_judge(struct state_sync *sync);
 enum publisher_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
                                      bool repeat);
 
-/* Whether it has read the stored states and follows them. */
+/* Whether it has read the stored states, but those of shards that are away, and follows them. */
 bool state_sync_is_loaded(const struct state_sync *sync);
 
 struct state_sync_stats state_sync_stats(const struct state_sync *sync);

@@ -27,8 +27,9 @@ struct state_entry {
     uint64_t holds;             /* the version that the broker holds; 0 nothing (states.c) */
     uint32_t load;              /* in which it was told of last */
     uint8_t bytes;
-    uint8_t wish; /* an operator's, not stored yet */
-    uint8_t due;  /* set by state_table_set_due only */
+    uint8_t shard; /* states.c */
+    uint8_t wish;  /* an operator's, not stored yet */
+    uint8_t due;   /* set by state_table_set_due only */
     bool stored;
     bool holds_open;
     bool taken;    /* a wish is being stored … */

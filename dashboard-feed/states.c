@@ -10,14 +10,19 @@
 
 #define SOMETHING UINT64_MAX /* the broker holds something that no feed wrote */
 
-struct states {
-    struct state_table table;
-    bool due_open; /* what states_next_due said of the first */
-    struct state_entry *wishes;
-    struct state_entry *later; /* those that were not stored, until they are tried again */
+struct states_shard {
     uint32_t load;
     bool loaded;
     bool judged; /* the broker's states were compared with Redis's */
+};
+
+struct states {
+    struct state_table table;
+    uint32_t shards;
+    struct states_shard shard[STATES_MAX_SHARDS];
+    bool due_open; /* what states_next_due said of the first */
+    struct state_entry *wishes;
+    struct state_entry *later; /* those that were not stored, until they are tried again */
     size_t wished;
     uint64_t refused, restored;
 };
@@ -29,6 +34,8 @@ static struct state_entry *states_add(struct states *states, const char *article
     struct state_entry *entry = state_table_add(&states->table, article, bytes);
     if (entry == NULL)
         states->refused++;
+    else
+        entry->shard = (uint8_t)article_shard(article, bytes, states->shards);
     return entry;
 }
 
@@ -36,6 +43,11 @@ static struct state_entry *find_or_add(struct states *states, const char *articl
 {
     struct state_entry *entry = state_table_find(&states->table, article, bytes);
     return entry != NULL ? entry : states_add(states, article, bytes);
+}
+
+static struct states_shard *shard_of(struct states *states, const struct state_entry *entry)
+{
+    return &states->shard[entry->shard];
 }
 
 /* The version of the state that the broker holds; 0 none. */
@@ -48,7 +60,8 @@ static uint64_t held_version(const struct state_entry *entry)
 static bool is_open_question(const struct states *states, const struct state_entry *entry)
 {
     uint64_t held = held_version(entry);
-    return !states->judged && held > 0 && (!entry->stored || held > entry->state.version);
+    return !states->shard[entry->shard].judged && held > 0 &&
+           (!entry->stored || held > entry->state.version);
 }
 
 /* What is to be published of it; the entry may be gone after this. */
@@ -60,7 +73,7 @@ static void states_settle(struct states *states, struct state_entry *entry, uint
         due = DUE_NOT;
     else if (entry->stored && (entry->holds != entry->state.version || entry->holds_open != open))
         due = open ? DUE_OPEN : DUE_CLOSED;
-    else if (!entry->stored && entry->holds != 0 && states->loaded)
+    else if (!entry->stored && entry->holds != 0 && shard_of(states, entry)->loaded)
         due = DUE_OPEN;
     state_table_set_due(&states->table, entry, due);
     if (!entry->stored && entry->holds == 0 && entry->wish == WISH_NONE)
@@ -72,6 +85,7 @@ struct states *states_new(const struct states_config *config)
     struct states *states = calloc(1, sizeof *states);
     if (states != NULL) {
         states->table.max = config->max;
+        states->shards = 1;
         memcpy(states->table.seed, config->seed, sizeof states->table.seed);
     }
     return states;
@@ -90,7 +104,8 @@ void states_free(struct states *states)
 void states_new_broker(struct states *states, uint64_t unix_ms)
 {
     struct state_entry *entry, *following;
-    states->judged = false;
+    for (uint32_t i = 0; i < STATES_MAX_SHARDS; i++)
+        states->shard[i].judged = false;
     HASH_ITER(hh, states->table.by_article, entry, following)
     {
         entry->holds = 0;
@@ -128,7 +143,7 @@ static void keep_held(const struct states *states, struct state_entry *entry,
 {
     free(entry->held);
     entry->held = NULL;
-    if (states->judged || state == NULL ||
+    if (states->shard[entry->shard].judged || state == NULL ||
         (entry->stored && state->version <= entry->state.version))
         return;
     entry->held = malloc(sizeof *entry->held);
@@ -168,7 +183,7 @@ static void set_stored(struct states *states, struct state_entry *entry,
     entry->stored = state != NULL;
     if (state != NULL)
         entry->state = *state;
-    entry->load = states->load;
+    entry->load = shard_of(states, entry)->load;
     state_table_set_time(&states->table, entry, unix_ms);
     states_settle(states, entry, unix_ms);
 }
@@ -192,7 +207,7 @@ bool states_stored(struct states *states, const char *article, size_t bytes,
     if (entry == NULL)
         return state == NULL;
     if (state != NULL && entry->stored && state->version <= entry->state.version) {
-        entry->load = states->load;
+        entry->load = shard_of(states, entry)->load;
         if (state->version < entry->state.version)
             wish_again(states, entry); /* versions only rise: it went back */
         return true;
@@ -201,63 +216,76 @@ bool states_stored(struct states *states, const char *article, size_t bytes,
     return true;
 }
 
-void states_load_begin(struct states *states, bool another)
+void states_store(struct states *states, uint32_t shards, bool another)
 {
     struct state_entry *entry, *following;
-    states->load++;
-    states->loaded = states->judged = false;
-    if (!another)
-        return;
+    bool moved = shards != states->shards;
+    states->shards = shards;
+    for (uint32_t i = 0; i < STATES_MAX_SHARDS && (moved || another); i++)
+        states->shard[i].loaded = states->shard[i].judged = false;
     HASH_ITER(hh, states->table.by_article, entry, following)
     {
-        set_stored(states, entry, NULL, 0);
+        if (moved)
+            entry->shard = (uint8_t)article_shard(entry->article, entry->bytes, shards);
+        if (another)
+            set_stored(states, entry, NULL, 0);
     }
+}
+
+void states_load_begin(struct states *states, uint32_t shard)
+{
+    states->shard[shard].load++;
+    states->shard[shard].loaded = states->shard[shard].judged = false;
 }
 
 void states_load_skip(struct states *states, const char *article, size_t bytes)
 {
     struct state_entry *entry = state_table_find(&states->table, article, bytes);
     if (entry != NULL)
-        entry->load = states->load;
+        entry->load = shard_of(states, entry)->load;
 }
 
-void states_load_end(struct states *states, uint64_t lost_from_us, uint64_t unix_ms)
+void states_load_end(struct states *states, uint32_t shard, uint64_t lost_from_us, uint64_t unix_ms)
 {
     struct state_entry *entry, *following;
-    states->loaded = true;
+    uint32_t load = states->shard[shard].load;
+    states->shard[shard].loaded = true;
     HASH_ITER(hh, states->table.by_article, entry, following)
     {
-        if (entry->load != states->load && entry->stored && entry->state.version >= lost_from_us)
+        if (entry->shard != shard)
+            continue;
+        if (entry->load != load && entry->stored && entry->state.version >= lost_from_us)
             wish_again(states, entry);
-        else if (entry->load != states->load)
+        else if (entry->load != load)
             set_stored(states, entry, NULL, unix_ms);
         else
             states_settle(states, entry, unix_ms);
     }
 }
 
-static bool was_lost(const struct state_entry *entry, const uint64_t *lost_from_us, uint32_t shards)
+static bool was_lost(const struct state_entry *entry, uint64_t from_us)
 {
-    if (entry->held == NULL || lost_from_us == NULL)
+    if (entry->held == NULL)
         return false;
-    uint64_t from_us = lost_from_us[article_shard(entry->article, entry->bytes, shards)];
     if (entry->stored)
         return from_us != UINT64_MAX && entry->held->version > entry->state.version;
     return entry->held->version >= from_us;
 }
 
-void states_judge(struct states *states, bool another, const uint64_t *lost_from_us,
-                  uint32_t shards, uint64_t unix_ms)
+void states_judge(struct states *states, uint32_t shard, bool another, uint64_t lost_from_us,
+                  uint64_t unix_ms)
 {
     struct state_entry *entry, *following;
-    if (states->judged)
+    if (states->shard[shard].judged)
         return;
-    states->judged = true;
+    states->shard[shard].judged = true;
     HASH_ITER(hh, states->table.by_article, entry, following)
     {
+        if (entry->shard != shard)
+            continue;
         if (another && entry->stored && held_version(entry) >= entry->state.version) {
             wish_again(states, entry);
-        } else if (!another && was_lost(entry, lost_from_us, shards)) {
+        } else if (!another && was_lost(entry, lost_from_us)) {
             entry->stored = true;
             entry->state = *entry->held;
             wish_again(states, entry);
@@ -401,12 +429,12 @@ void states_expire(struct states *states, uint64_t unix_ms,
     }
 }
 
-void states_shown(const struct states *states, uint64_t unix_ms,
+void states_shown(const struct states *states, uint32_t shard, uint64_t unix_ms,
                   void (*shows)(void *user, const char *article, size_t bytes), void *user)
 {
     for (const struct state_entry *entry = states->table.by_article; entry != NULL;
          entry = entry->hh.next)
-        if (shows_now(entry, unix_ms))
+        if (entry->shard == shard && shows_now(entry, unix_ms))
             shows(user, entry->article, entry->bytes);
 }
 

@@ -3,8 +3,8 @@
  * which are due to open or close. Pure: the caller supplies time and randomness; one thread.
  *
  * Redis's state counts, except for an article with an operator's wish that is not stored yet:
- * nothing of it is published until it is stored. The table is bounded and refuses states that do
- * not fit. */
+ * nothing of it is published until it is stored. What Redis has is read, and may be lost, by shard.
+ * The table is bounded and refuses states that do not fit. */
 #ifndef TALLY_FEED_STATES_H
 #define TALLY_FEED_STATES_H
 
@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 struct states;
+
+#define STATES_MAX_SHARDS 64
 
 struct states_config {
     size_t max;                             /* articles; at least 1 */
@@ -36,6 +38,10 @@ void states_free(struct states *states);
 
 /* --- what is heard --- */
 
+/* Redis holds a store of so many shards. Until the first call it is one of one shard. `another`:
+ * not the one that it held before; nothing is known to be stored. */
+void states_store(struct states *states, uint32_t shards, bool another);
+
 /* A connection to a broker begins: it holds nothing but what is heard from now on. */
 void states_new_broker(struct states *states, uint64_t unix_ms);
 
@@ -53,19 +59,21 @@ bool states_heard_nothing(struct states *states, const char *article, size_t byt
 bool states_stored(struct states *states, const char *article, size_t bytes,
                    const struct article_state *state, uint64_t unix_ms);
 
-/* Brackets a load of all Redis's states by states_stored. A known state that the load does not
- * report is gone, unless its version is at or above `lost_from_us`: Redis lost that one, and it
- * must be stored again. Until the end of the load nothing that the broker holds counts as outdated.
- * Until states_judge, nothing that it holds in a version at or above Redis's does. `another`: it is
- * another store. */
-void states_load_begin(struct states *states, bool another);
-void states_load_end(struct states *states, uint64_t lost_from_us, uint64_t unix_ms);
-/* Once the broker told all that it holds, and after states_load_end: what it holds of a version
- * above Redis's was lost by Redis, and is to be stored once more; where Redis has none, if that
- * version is from `lost_from_us` of its article's shard on (NULL: none is). `another`: it may be
+/* Brackets a load of all states of a shard by states_stored. A known state of the shard that the
+ * load does not report is gone, unless its version is at or above `lost_from_us`: Redis lost that
+ * one, and it must be stored again. Until the end of the load nothing of the shard that the broker
+ * holds counts as outdated. Until states_judge, nothing that it holds in a version at or above
+ * Redis's does. */
+void states_load_begin(struct states *states, uint32_t shard);
+void states_load_end(struct states *states, uint32_t shard, uint64_t lost_from_us,
+                     uint64_t unix_ms);
+
+/* Once the broker told all that it holds, and after states_load_end: what it holds of the shard in
+ * a version above Redis's was lost by Redis, and is to be stored once more; where Redis has none,
+ * if that version is from `lost_from_us` on (UINT64_MAX: nothing was lost). `another`: it may be
  * another store's; then Redis's counts, and gets a version above. */
-void states_judge(struct states *states, bool another, const uint64_t *lost_from_us,
-                  uint32_t shards, uint64_t unix_ms);
+void states_judge(struct states *states, uint32_t shard, bool another, uint64_t lost_from_us,
+                  uint64_t unix_ms);
 
 /* One of them could not be read: it stays unchanged. */
 void states_load_skip(struct states *states, const char *article, size_t bytes);
@@ -122,8 +130,10 @@ uint64_t states_next_ms(const struct states *states, uint64_t unix_ms);
 void states_expire(struct states *states, uint64_t unix_ms,
                    void (*shows)(void *user, const char *article, size_t bytes), void *user);
 
-/* Calls `shows` with every article whose totals were hidden until a time that has come. */
-void states_shown(const struct states *states, uint64_t unix_ms,
+/* Calls `shows` with every article of the shard whose totals were hidden until a time that has
+ * come.
+ */
+void states_shown(const struct states *states, uint32_t shard, uint64_t unix_ms,
                   void (*shows)(void *user, const char *article, size_t bytes), void *user);
 
 /* --- hidden totals --- */

@@ -27,6 +27,7 @@ struct shard {
     struct store_link *link;
     bool ready;
     bool asked;          /* its meta is being read */
+    bool foreign;        /* its meta names another store, or none */
     uint64_t version;    /* that it had at least, in this run */
     char why[WHY_BYTES]; /* it is not ready although its server is there */
     char run[STORE_LINK_RUN_BYTES + 1];
@@ -70,9 +71,14 @@ bool store_link_shard_ready(const struct store_link *link, uint32_t shard)
     return shard < link->identity.shards && link->shard[shard].ready;
 }
 
-bool store_link_shard_there(const struct store_link *link, uint32_t shard)
+static bool has_owner(const struct store_link *link, uint32_t shard)
 {
     return redis_nodes_owner(link->nodes, shard) >= 0;
+}
+
+bool store_link_shard_there(const struct store_link *link, uint32_t shard)
+{
+    return has_owner(link, shard) && !link->shard[shard].foreign;
 }
 
 uint32_t store_link_shards_away(const struct store_link *link)
@@ -85,7 +91,7 @@ uint32_t store_link_shards_away(const struct store_link *link)
 
 static const char *why_shard(const struct store_link *link, uint32_t shard)
 {
-    if (!store_link_shard_there(link, shard))
+    if (!has_owner(link, shard))
         return redis_nodes_why(link->nodes, shard);
     return link->shard[shard].why;
 }
@@ -145,9 +151,10 @@ struct store_link_stats *store_link_counters(struct store_link *link)
     return &link->stats;
 }
 
-void store_link_key(char key[STORE_LINK_KEY_BYTES], uint32_t shard, const char *name)
+void store_link_key(const struct store_link *link, char key[REDIS_KEY_BYTES], uint32_t shard,
+                    const char *name)
 {
-    snprintf(key, STORE_LINK_KEY_BYTES, "tally:{%" PRIu32 "}:%s", shard, name);
+    redis_key(key, redis_nodes_prefix(link->nodes), shard, name);
 }
 
 /* ---- a shard ---- */
@@ -250,7 +257,9 @@ static void on_meta(void *user, const redisReply *reply)
     one->asked = false;
     if (reply == NULL || !link->followed)
         return; /* the next generation, or on_again, asks */
-    if (reply_is_string(reply) && strcmp(reply->str, link->identity.id) == 0)
+    one->foreign = reply->type != REDIS_REPLY_ERROR &&
+                   (!reply_is_string(reply) || strcmp(reply->str, link->identity.id) != 0);
+    if (reply_is_string(reply) && !one->foreign)
         shard_enter(link, shard);
     else if (reply_is_string(reply))
         shard_wait(link, shard, "its data belongs to another store");
@@ -263,13 +272,13 @@ static void on_meta(void *user, const redisReply *reply)
 /* Reads whose it is. */
 static void shard_probe(struct store_link *link, uint32_t shard)
 {
-    char key[STORE_LINK_KEY_BYTES];
-    store_link_key(key, shard, "meta");
+    char key[REDIS_KEY_BYTES];
+    store_link_key(link, key, shard, "meta");
     const char *words[] = {"HGET", key, "store"};
     const size_t bytes[] = {strlen(words[0]), strlen(words[1]), strlen(words[2])};
     struct shard *one = &link->shard[shard];
     if (!link->followed || shard >= link->identity.shards || one->ready || one->asked ||
-        !store_link_shard_there(link, shard))
+        !has_owner(link, shard))
         return;
     one->asked = store_request_send(&link->request, shard, on_meta, one, 3, words, bytes) == 0;
 }
@@ -354,7 +363,9 @@ static void on_store(void *user, const redisReply *reply)
 
 static void check_store(struct store_link *link)
 {
-    const char *words[] = {"HGETALL", "tally:store"};
+    char key[REDIS_KEY_BYTES];
+    redis_key(key, redis_nodes_prefix(link->nodes), REDIS_PLACE_STORE, NULL);
+    const char *words[] = {"HGETALL", key};
     const size_t bytes[] = {strlen(words[0]), strlen(words[1])};
     if (!link->checking &&
         store_request_send(&link->request, REDIS_PLACE_STORE, on_store, link, 2, words, bytes) == 0)
@@ -400,8 +411,6 @@ static void on_node(void *user, unsigned number, bool up)
     node->run[0] = '\0';
     if (up)
         (void)redis_nodes_send_node(link->nodes, number, on_info, node, 1, words, bytes);
-    else if (link->config.on_lost != NULL)
-        link->config.on_lost(link->config.user);
 }
 
 static void on_place(void *user, unsigned place, bool up)
@@ -414,10 +423,22 @@ static void on_place(void *user, unsigned place, bool up)
         return;
     }
     shard_leave(link, place, up ? "its store is being read" : "its server is away");
-    link->shard[place].asked = false;
+    link->shard[place].asked = link->shard[place].foreign = false;
     link->again_ms = PROBE_MIN_MS;
     if (up)
         shard_probe(link, place);
+}
+
+static void on_subscribe(void *user, struct redis_link *redis, unsigned shard)
+{
+    const struct store_link *link = user;
+    link->config.on_subscribe(link->config.user, redis, shard);
+}
+
+static void on_message(void *user, const redisReply *reply)
+{
+    const struct store_link *link = user;
+    link->config.on_message(link->config.user, reply);
 }
 
 /* Many shards come and go together: one line says how many are away. */
@@ -430,7 +451,9 @@ static void say_why(struct store_link *link)
     if (why[0] == '\0')
         log_line(LOG_LEVEL_INFO, "following all shards", "store=%s", link->identity.id);
     else
-        log_line(LOG_LEVEL_WARNING, link->followed ? "following in part" : "not following",
+        log_line(LOG_LEVEL_WARNING,
+                 store_link_shards_away(link) < link->identity.shards ? "following in part"
+                                                                      : "not following",
                  "why=%s", why);
 }
 
@@ -458,7 +481,14 @@ struct store_link *store_link_new(struct event_base *base, const struct store_li
     for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS; i++)
         link->shard[i].link = link;
     const struct redis_nodes_config nodes = {
-        .link = config->redis, .on_node = on_node, .on_place = on_place, .user = link};
+        .link = config->redis,
+        .url = config->url,
+        .on_node = on_node,
+        .on_place = on_place,
+        .on_subscribe = on_subscribe,
+        .on_message = config->on_message != NULL ? on_message : NULL,
+        .user = link,
+    };
     link->nodes = redis_nodes_new(base, &nodes);
     link->request = (struct store_request_config){link->nodes, on_moving, link};
     link->tick = event_new(base, -1, EV_PERSIST, on_tick, link);

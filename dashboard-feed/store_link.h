@@ -15,6 +15,7 @@
 
 #include "store_identity.h"
 
+#include "redis/redis_key.h"
 #include "redis/redis_nodes.h"
 
 #include <event2/event.h>
@@ -23,17 +24,20 @@
 #include <stdint.h>
 
 #define STORE_LINK_RUN_BYTES 32
-#define STORE_LINK_KEY_BYTES 32
 
 struct store_link;
 
 struct store_link_config {
-    struct redis_link_config redis; /* how to reach a server; its callbacks are not used */
-    void (*on_ready)(void *user);   /* a store is followed; its shards become ready one by one */
-    void (*on_away)(void *user);    /* it is followed no longer; all its shards were away before */
+    struct redis_link_config redis; /* as in redis_nodes_config, as is the next */
+    const struct redis_url *url;
+    void (*on_ready)(void *user); /* a store is followed; its shards become ready one by one */
+    void (*on_away)(void *user);  /* it is followed no longer; all its shards were away before */
     void (*on_shard)(void *user, uint32_t shard, bool ready); /* requests under way were or will be
                                                                  answered as failed */
-    void (*on_lost)(void *user); /* the connection to a server was lost. NULL: not called */
+    /* redis_nodes_config's: a connection for listening to the shard's server is up; what it says.
+     * NULL: there are none. */
+    void (*on_subscribe)(void *user, struct redis_link *redis, unsigned shard);
+    redis_link_cb *on_message;
     void *user;
 };
 
@@ -63,7 +67,7 @@ bool store_link_ready(const struct store_link *link);
  * ready. */
 bool store_link_shard_ready(const struct store_link *link, uint32_t shard);
 
-/* Whether the shard's server is there, ready or not. */
+/* Whether the shard is ready, or its server is there and nothing is known against the shard. */
 bool store_link_shard_there(const struct store_link *link, uint32_t shard);
 
 /* The shards of the store followed that are not ready; 0 while none is followed. */
@@ -123,7 +127,8 @@ void store_link_not_written(struct store_link *link, const char *what, const cha
 /* The link's own, to count in. */
 struct store_link_stats *store_link_counters(struct store_link *link);
 
-/* Writes a shard's key of this name: tally:{3}:heads. */
-void store_link_key(char key[STORE_LINK_KEY_BYTES], uint32_t shard, const char *name);
+/* Writes a shard's key of this name (redis_key). */
+void store_link_key(const struct store_link *link, char key[REDIS_KEY_BYTES], uint32_t shard,
+                    const char *name);
 
 #endif

@@ -77,7 +77,7 @@ static void on_page(void *user, const redisReply *data)
 int stored_states_page(struct store_link *link, uint32_t shard, const char *cursor,
                        stored_states_cb callback, void *user)
 {
-    char key[STORE_LINK_KEY_BYTES];
+    char key[REDIS_KEY_BYTES];
     struct query query;
     if (!store_link_shard_ready(link, shard))
         return -1;
@@ -85,7 +85,7 @@ int stored_states_page(struct store_link *link, uint32_t shard, const char *curs
     if (page == NULL)
         return -1;
     *page = (struct page){.link = link, .shard = shard, .callback = callback, .user = user};
-    store_link_key(key, shard, "states");
+    store_link_key(link, key, shard, "states");
     const char *words[] = {"HSCAN", key, cursor, "COUNT", PAGE_COUNT};
     query_init(&query, link, shard, key);
     query_command(&query, 5);

@@ -1,111 +1,74 @@
-/* Two channels of Redis: that a shard has changes, and that an article's state has changed. Both
- * only say where to look. */
+/* A channel is named like the key that it tells of, so it is in the shard's slot. */
 #include "subscription.h"
 
 #include "reply.h"
 
 #include "core/article.h"
-#include "redis/redis_link.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CHANGED_CHANNEL "tally:changed"
-#define STATES_CHANNEL "tally:states"
+#define CHANGED "changed"
+#define STATES "states"
 
-struct subscription {
-    struct subscription_config config;
-    struct store_link *store;
-    struct redis_link *redis;
-};
-
-/* What was published to a channel; NULL where this is not a message, or not ready for one. */
-static const redisReply *message_of(const struct subscription *subscription,
-                                    const redisReply *reply)
+void subscription_begin(const struct subscription *subscription, struct redis_link *link,
+                        uint32_t shard)
 {
-    if (!reply_is_array(reply, 3) || !reply_is_string(reply->element[0]) ||
-        !reply_is_string(reply->element[1]) || !reply_is_string(reply->element[2]) ||
-        strcmp(reply->element[0]->str, "message") != 0 || !store_link_ready(subscription->store))
-        return NULL;
-    return reply->element[2];
+    char changed[REDIS_KEY_BYTES], states[REDIS_KEY_BYTES];
+    store_link_key(subscription->store, changed, shard, CHANGED);
+    store_link_key(subscription->store, states, shard, STATES);
+    const char *words[] = {"SSUBSCRIBE", changed, states};
+    const size_t bytes[] = {strlen(words[0]), strlen(words[1]), strlen(words[2])};
+    (void)redis_link_send(link, NULL, NULL, 3, words, bytes);
 }
 
-static void hint_state(struct subscription *subscription, const redisReply *article)
-{
-    if (subscription->config.on_state != NULL && article_valid(article->str, (size_t)article->len))
-        subscription->config.on_state(subscription->config.user, article->str,
-                                      (size_t)article->len);
-}
-
-static void hint_change(struct subscription *subscription, const redisReply *number)
+/* The shard of a channel of this name; -1: it is another channel. */
+static long shard_of(const char *channel, const char *name)
 {
     char *end;
-    unsigned long shard = strtoul(number->str, &end, 10);
-    if (*end != '\0' || end == number->str || shard >= store_link_shards(subscription->store))
+    const char *tag = strrchr(channel, '{');
+    if (tag == NULL)
+        return -1;
+    unsigned long shard = strtoul(tag + 1, &end, 10);
+    return strncmp(end, "}:", 2) == 0 && strcmp(end + 2, name) == 0 &&
+                   shard < STORE_IDENTITY_MAX_SHARDS
+               ? (long)shard
+               : -1;
+}
+
+static bool is_kind(const redisReply *reply, const char *kind)
+{
+    return strcmp(reply->element[0]->str, kind) == 0;
+}
+
+static void hint_change(const struct subscription *subscription, const char *channel)
+{
+    long shard = shard_of(channel, CHANGED);
+    if (shard >= 0 && store_link_shard_ready(subscription->store, (uint32_t)shard))
+        subscription->on_hint(subscription->user, (uint32_t)shard);
+}
+
+static void hint_state(const struct subscription *subscription, const char *channel,
+                       const redisReply *article)
+{
+    long shard = shard_of(channel, STATES);
+    if (shard >= 0 && store_link_shard_ready(subscription->store, (uint32_t)shard) &&
+        article_valid(article->str, (size_t)article->len))
+        subscription->on_state(subscription->user, article->str, (size_t)article->len);
+}
+
+void subscription_take(const struct subscription *subscription, const redisReply *reply)
+{
+    if (!reply_is_array(reply, 3) || !reply_is_string(reply->element[0]) ||
+        !reply_is_string(reply->element[1]))
         return;
-    store_link_counters(subscription->store)->hints++;
-    subscription->config.on_hint(subscription->config.user, (uint32_t)shard);
-}
-
-static void on_message(void *user, const redisReply *reply)
-{
-    struct subscription *subscription = user;
-    const redisReply *said = message_of(subscription, reply);
-    if (said == NULL)
-        return;
-    if (strcmp(reply->element[1]->str, CHANGED_CHANNEL) == 0)
-        hint_change(subscription, said);
-    else if (strcmp(reply->element[1]->str, STATES_CHANNEL) == 0)
-        hint_state(subscription, said);
-}
-
-static void on_up(void *user)
-{
-    const struct subscription *subscription = user;
-    const char *words[] = {"SUBSCRIBE", CHANGED_CHANNEL, STATES_CHANNEL};
-    const size_t bytes[] = {strlen(words[0]), strlen(words[1]), strlen(words[2])};
-    (void)redis_link_send(subscription->redis, NULL, NULL,
-                          subscription->config.on_state != NULL ? 3 : 2, words, bytes);
-}
-
-struct subscription *subscription_new(struct event_base *base, struct store_link *store,
-                                      const struct subscription_config *config)
-{
-    struct subscription *subscription = calloc(1, sizeof *subscription);
-    if (subscription == NULL)
-        return NULL;
-    subscription->config = *config;
-    subscription->store = store;
-    const struct redis_link_config redis = {
-        .host = config->host,
-        .port = config->port,
-        .password = config->password,
-        .on_message = on_message,
-        .on_up = on_up,
-        .user = subscription,
-    };
-    subscription->redis = redis_link_new(base, &redis);
-    if (subscription->redis == NULL) {
-        free(subscription);
-        return NULL;
+    const char *channel = reply->element[1]->str;
+    if (is_kind(reply, "ssubscribe")) {
+        hint_change(subscription, channel);
+    } else if (is_kind(reply, "smessage") && reply_is_string(reply->element[2])) {
+        store_link_counters(subscription->store)->hints++;
+        hint_change(subscription, channel);
+        hint_state(subscription, channel, reply->element[2]);
     }
-    return subscription;
-}
-
-void subscription_free(struct subscription *subscription)
-{
-    if (subscription == NULL)
-        return;
-    redis_link_free(subscription->redis);
-    free(subscription);
-}
-
-int subscription_set_password(struct subscription *subscription, const char *password)
-{
-    return redis_link_set_password(subscription->redis, password);
-}
-
-void subscription_reset(struct subscription *subscription)
-{
-    redis_link_reset(subscription->redis, "the other connection was lost");
 }

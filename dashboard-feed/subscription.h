@@ -1,39 +1,32 @@
-/* Listens to Redis's hints about changes (FORMATS.md 5). A hint may be lost, so nothing depends on
- * one but how soon a change is seen. It has a connection of its own, because one that subscribes
- * can do nothing else. Loop thread only. */
+/* Listens to Redis's hints about changes (FORMATS.md 5): two channels a shard, which say that the
+ * shard has changes, and that an article's state has changed. A hint may be lost, so nothing
+ * depends on one but how soon a change is seen. The connections are redis_nodes' (store_link.h).
+ * Loop thread only. */
 #ifndef TALLY_FEED_SUBSCRIPTION_H
 #define TALLY_FEED_SUBSCRIPTION_H
 
 #include "store_link.h"
 
-#include <event2/event.h>
+#include "redis/redis_link.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-struct subscription;
-
-struct subscription_config {
-    const char *host; /* or a path; copied */
-    int port;
-    const char *password; /* NULL none; copied */
-    /* Something in this shard changed; only while the store link is ready. */
+struct subscription {
+    struct store_link *store; /* outlives it */
+    /* Something in this shard may have changed; only while the shard is ready. */
     void (*on_hint)(void *user, uint32_t shard);
-    /* The state of this article (a valid id) changed; only while the store link is ready. NULL: not
-     * listened for. */
+    /* The state of this article (a valid id) changed; only while its shard is ready. */
     void (*on_state)(void *user, const char *article, size_t bytes);
     void *user;
 };
 
-/* `store` outlives it. NULL on no memory. */
-struct subscription *subscription_new(struct event_base *base, struct store_link *store,
-                                      const struct subscription_config *config);
-void subscription_free(struct subscription *subscription);
+/* A connection for listening to the shard's server is up: subscribes. */
+void subscription_begin(const struct subscription *subscription, struct redis_link *link,
+                        uint32_t shard);
 
-/* redis_link_set_password. */
-int subscription_set_password(struct subscription *subscription, const char *password);
-
-/* The store link's connection was lost: reconnects, too. The server cannot be asked over this
- * connection whether it is still a primary. */
-void subscription_reset(struct subscription *subscription);
+/* Takes a message, or the confirmation of a channel. What was hinted before that is lost, so it
+ * counts as a hint. */
+void subscription_take(const struct subscription *subscription, const redisReply *reply);
 
 #endif

@@ -51,5 +51,5 @@ else
 end
 
 local text = write_article(heads_key, changed_key, meta_key, article, head, version, number)
-hint_change(ARGV[3])
+hint(changed_key, ARGV[3])
 return {'ok', text}

@@ -37,7 +37,7 @@ static void publish(struct conflate *table, const char *article, uint64_t versio
 static void expect(struct conflate *table, const char *article, bool repeat, uint64_t now_ms)
 {
     struct conflate_due due[4];
-    size_t n = conflate_take(table, now_ms, due, 4);
+    size_t n = conflate_take(table, 1, now_ms, due, 4);
     if (article == NULL) {
         assert_int_equal(n, 0);
         return;
@@ -53,9 +53,9 @@ static void first_change_goes_at_once(void **state)
 {
     struct conflate *table = make(10);
     (void)state;
-    assert_int_equal(conflate_next_ms(table, 1000), UINT64_MAX);
+    assert_int_equal(conflate_next_ms(table, 1000, 0), UINT64_MAX);
     assert_int_equal(note(table, "a", 7, 1000), CONFLATE_NOTED);
-    assert_int_equal(conflate_next_ms(table, 1000), 0);
+    assert_int_equal(conflate_next_ms(table, 1000, 0), 0);
     expect(table, "a", false, 1000);
     expect(table, NULL, false, 1000); /* taken once */
     publish(table, "a", 7, 1001);
@@ -72,7 +72,7 @@ static void then_once_an_interval(void **state)
     for (uint64_t now_ms = 0; now_ms < 10000; now_ms += 10) {
         struct conflate_due due[1];
         note(table, "a", 100 + now_ms, now_ms);
-        if (conflate_take(table, now_ms, due, 1) == 1) {
+        if (conflate_take(table, 1, now_ms, due, 1) == 1) {
             assert_false(due[0].repeat);
             publish(table, "a", 100 + now_ms, now_ms);
             published++;
@@ -92,7 +92,7 @@ static void change_within_the_interval_waits(void **state)
     note(table, "a", 2, 10);
     note(table, "a", 3, 20);
     expect(table, NULL, false, 20);
-    assert_int_equal(conflate_next_ms(table, 20), INTERVAL_MS - 20);
+    assert_int_equal(conflate_next_ms(table, 20, 0), INTERVAL_MS - 20);
     assert_int_equal(conflate_oldest_waiting(table, 1), 2); /* Redis may lose 3 and keep 2 */
     expect(table, NULL, false, INTERVAL_MS - 1);
     expect(table, "a", false, INTERVAL_MS);
@@ -128,12 +128,12 @@ static void repeats_once(void **state)
     expect(table, "a", false, 0);
     publish(table, "a", 1, 0);
     expect(table, NULL, false, INTERVAL_MS);
-    assert_int_equal(conflate_next_ms(table, INTERVAL_MS), REPEAT_MS - INTERVAL_MS);
+    assert_int_equal(conflate_next_ms(table, INTERVAL_MS, 0), REPEAT_MS - INTERVAL_MS);
     expect(table, NULL, false, REPEAT_MS - 1);
     expect(table, "a", true, REPEAT_MS);
     publish(table, "a", 1, REPEAT_MS);
     expect(table, NULL, false, REPEAT_MS * 10);
-    assert_int_equal(conflate_next_ms(table, REPEAT_MS * 10), UINT64_MAX);
+    assert_int_equal(conflate_next_ms(table, REPEAT_MS * 10, 0), UINT64_MAX);
     conflate_free(table);
 }
 
@@ -183,7 +183,7 @@ static void again_on_demand(void **state)
     expect(table, "a", true, REPEAT_MS);
     publish(table, "a", 7, REPEAT_MS);
     conflate_again(table, 1, "a", 1); /* just published */
-    assert_int_equal(conflate_next_ms(table, REPEAT_MS), INTERVAL_MS);
+    assert_int_equal(conflate_next_ms(table, REPEAT_MS, 0), INTERVAL_MS);
     expect(table, "a", true, REPEAT_MS + INTERVAL_MS);
     publish(table, "a", 7, REPEAT_MS + INTERVAL_MS);
     expect(table, NULL, false, 100 * REPEAT_MS); /* once */
@@ -238,7 +238,7 @@ static void lower_versions_are_not_allowed(void **state)
     publish(table, "a", 5, 0);
     assert_true(4 < conflate_version(table, "a", 1));
     assert_true(5 >= conflate_version(table, "a", 1));
-    conflate_reset(table, true); /* to another broker neither */
+    conflate_reset(table); /* to another broker neither */
     assert_true(4 < conflate_version(table, "a", 1));
     publish(table, "a", 3, 1);
     assert_true(4 < conflate_version(table, "a", 1));
@@ -253,7 +253,7 @@ static void reset_forgets_what_waits(void **state)
     note(table, "ready", 1, 0);
     expect(table, "ready", false, 0); /* is taken */
     note(table, "waiting", 2, 0);
-    conflate_reset(table, false);
+    conflate_reset_shard(table, 1);
     expect(table, NULL, false, 100);
     assert_int_equal(conflate_oldest_waiting(table, 1), 0);
     assert_int_equal(conflate_stats(table).waiting, 0);
@@ -261,7 +261,7 @@ static void reset_forgets_what_waits(void **state)
     conflate_give_back(table, "ready", 5); /* the answer comes late: nothing happens */
     conflate_drop(table, "ready", 5);
     expect(table, NULL, false, 100);
-    conflate_reset(table, true);
+    conflate_reset(table);
     assert_false(conflate_knows(table, "published", 9, 9));
     assert_int_equal(note(table, "published", 9, 101), CONFLATE_NOTED);
     expect(table, "published", false, 101);
@@ -275,10 +275,10 @@ static void gives_back(void **state)
     note(table, "a", 1, 0);
     note(table, "b", 2, 0);
     struct conflate_due due[2];
-    assert_int_equal(conflate_take(table, 0, due, 1), 1);
+    assert_int_equal(conflate_take(table, 1, 0, due, 1), 1);
     conflate_give_back(table, "a", 1);
-    assert_int_equal(conflate_next_ms(table, 0), 0);
-    assert_int_equal(conflate_take(table, 0, due, 2), 2); /* before b */
+    assert_int_equal(conflate_next_ms(table, 0, 0), 0);
+    assert_int_equal(conflate_take(table, 1, 0, due, 2), 2); /* before b */
     assert_memory_equal(due[0].article, "a", 1);
     assert_memory_equal(due[1].article, "b", 1);
     assert_int_equal(conflate_stats(table).waiting, 2);
@@ -339,7 +339,7 @@ static void bound_refuses_when_all_wait(void **state)
     publish(table, "c", 3, 0); /* goes out, is not remembered */
     assert_false(conflate_knows(table, "c", 1, 3));
     struct conflate_due due[3];
-    assert_int_equal(conflate_take(table, 0, due, 3), 2);
+    assert_int_equal(conflate_take(table, 1, 0, due, 3), 2);
     conflate_free(table);
 }
 
@@ -380,7 +380,7 @@ static void holds_under_random_use(void **state)
             assert_int_equal(note(table, name, version, now_ms), CONFLATE_NOTED);
         } else if (what == 1) {
             struct conflate_due due[3];
-            size_t n = conflate_take(table, now_ms, due, 3);
+            size_t n = conflate_take(table, 1, now_ms, due, 3);
             for (size_t k = 0; k < n; k++) {
                 int which = atoi(due[k].article + 8);
                 assert_false(taken[which]);
@@ -419,7 +419,7 @@ static const char *take_all(struct conflate *table, uint64_t now_ms)
 {
     static char text[128];
     struct conflate_due due[8];
-    size_t n = conflate_take(table, now_ms, due, 8), at = 0;
+    size_t n = conflate_take(table, 1, now_ms, due, 8), at = 0;
     text[0] = '\0';
     for (size_t i = 0; i < n; i++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%.*s%s", i > 0 ? " " : "",
@@ -457,21 +457,21 @@ static void doubt_has_all_compared_once(void **state)
     assert_string_equal(take_all(table, 1000), "new");
     publish(table, "new", 3, 1000); /* and waits for its repeat */
     conflate_retained(table, 1, "kept", 4, 7);
-    conflate_reset(table, false);
-    conflate_doubt(table);
-    assert_true(conflate_doubts(table));
-    assert_int_equal(conflate_doubt_more(table, 2), 2);
+    conflate_reset_shard(table, 1);
+    conflate_doubt(table, 1);
+    assert_true(conflate_doubts(table, 1));
+    assert_int_equal(conflate_doubt_more(table, 0, 2), 2);
     assert_string_equal(take_all(table, 1001), "new! kept?");
     note(table, "mid", 4, 1001); /* changes meanwhile: that looks at it, too */
-    assert_int_equal(conflate_doubt_more(table, 10), 1);
+    assert_int_equal(conflate_doubt_more(table, 0, 10), 1);
     assert_string_equal(take_all(table, 1001), "mid old?");
     conflate_drop(table, "kept", 4);
     publish(table, "new", 3, 1001);
     publish(table, "mid", 4, 1001);
-    assert_true(conflate_doubts(table));
+    assert_true(conflate_doubts(table, 1));
     conflate_drop(table, "old", 3);
-    assert_false(conflate_doubts(table));
-    assert_int_equal(conflate_doubt_more(table, 10), 0);
+    assert_false(conflate_doubts(table, 1));
+    assert_int_equal(conflate_doubt_more(table, 0, 10), 0);
     assert_int_equal(conflate_highest(table), 7);
     conflate_free(table);
 }
@@ -481,9 +481,9 @@ static void what_is_stale_comes_until_it_is_not(void **state)
     struct conflate *table = make(2);
     (void)state;
     publish(table, "a", 9, 0);
-    conflate_reset(table, false);
-    conflate_doubt(table);
-    conflate_doubt_more(table, 1);
+    conflate_reset_shard(table, 1);
+    conflate_doubt(table, 1);
+    conflate_doubt_more(table, 0, 1);
     assert_string_equal(take_all(table, 100), "a?");
     assert_true(conflate_stale(table, 1, "a", 1, 100)); /* Redis has 8 */
     assert_int_equal(conflate_stats(table).stale, 1);
@@ -494,7 +494,7 @@ static void what_is_stale_comes_until_it_is_not(void **state)
     assert_string_equal(take_all(table, 500 + INTERVAL_MS), "a!");
     publish(table, "a", 12, 750);
     assert_int_equal(conflate_stats(table).stale, 0);
-    assert_false(conflate_doubts(table));
+    assert_false(conflate_doubts(table, 1));
     /* One that is not in the table is taken in; a full one takes none. */
     assert_true(conflate_stale(table, 1, "b", 1, 800));
     note(table, "a", 13, 801);
@@ -514,17 +514,17 @@ static void doubt_passes_what_leaves_its_place(void **state)
     publish(table, "b", 2, 0);
     publish(table, "c", 3, 0);
     publish(table, "d", 4, 0);
-    conflate_reset(table, true);
-    conflate_doubt(table);
+    conflate_reset(table);
+    conflate_doubt(table, 1);
     note(table, "d", 5, 1); /* the first that would come */
     note(table, "e", 6, 1); /* for which a, the last, is forgotten */
     assert_string_equal(take_all(table, 1), "d e");
-    conflate_doubt_more(table, 1);
+    conflate_doubt_more(table, 0, 1);
     note(table, "b", 7, 1); /* the last */
     assert_string_equal(take_all(table, 1), "c? b");
-    assert_int_equal(conflate_doubt_more(table, 5), 0);
+    assert_int_equal(conflate_doubt_more(table, 0, 5), 0);
     conflate_drop(table, "c", 1);
-    assert_false(conflate_doubts(table));
+    assert_false(conflate_doubts(table, 1));
     conflate_free(table);
 }
 
@@ -536,14 +536,149 @@ static void a_batch_is_given_back(void **state)
     (void)state;
     note(table, "a", 1, 0);
     note(table, "b", 2, 0);
-    assert_int_equal(conflate_take(table, 0, first, 2), 2);
+    assert_int_equal(conflate_take(table, 1, 0, first, 2), 2);
     note(table, "c", 3, 0);
-    assert_int_equal(conflate_take(table, 0, second, 2), 1);
+    assert_int_equal(conflate_take(table, 1, 0, second, 2), 1);
     conflate_give_back_batch(table, first[0].batch);
-    assert_int_equal(conflate_next_ms(table, 0), 0);
+    assert_int_equal(conflate_next_ms(table, 0, 0), 0);
     assert_string_equal(take_all(table, 0), "a b");
     conflate_give_back_batch(table, second[0].batch);
     assert_string_equal(take_all(table, 0), "c");
+    conflate_free(table);
+}
+
+/* ---- by shard ---- */
+
+static void note_in(struct conflate *table, uint32_t shard, const char *article, uint64_t version)
+{
+    assert_int_equal(conflate_note(table, shard, article, strlen(article), version, 0),
+                     CONFLATE_NOTED);
+}
+
+static void publish_in(struct conflate *table, uint32_t shard, const char *article)
+{
+    conflate_published(table, shard, article, strlen(article), 1, 0);
+}
+
+/* The shard that comes next, and its first article: "2 a"; "" none. */
+static const char *take_next(struct conflate *table, uint64_t busy, uint64_t now_ms)
+{
+    static char text[32];
+    struct conflate_due due[1];
+    uint32_t shard;
+    if (!conflate_due_shard(table, now_ms, busy, &shard))
+        return "";
+    assert_int_equal(conflate_take(table, shard, now_ms, due, 1), 1);
+    assert_int_equal(due[0].shard, shard);
+    snprintf(text, sizeof text, "%u %.*s%s", (unsigned)shard, (int)due[0].article_bytes,
+             due[0].article, due[0].compare ? "!" : "");
+    return text;
+}
+
+static void the_shard_that_waits_longest_is_next(void **state)
+{
+    struct conflate *table = make(10);
+    (void)state;
+    note_in(table, 2, "a", 1);
+    note_in(table, 0, "b", 2);
+    note_in(table, 2, "c", 3);
+    note_in(table, 3, "d", 4);
+    assert_string_equal(take_next(table, 0, 0), "2 a");
+    assert_string_equal(take_next(table, 0, 0), "0 b");
+    conflate_give_back(table, "b", 1);
+    assert_string_equal(take_next(table, 0, 0), "0 b"); /* it had its turn */
+    assert_string_equal(take_next(table, 0, 0), "2 c");
+    assert_string_equal(take_next(table, 0, 0), "3 d");
+    assert_string_equal(take_next(table, 0, 0), "");
+    conflate_free(table);
+}
+
+static void a_busy_shard_holds_up_no_other(void **state)
+{
+    struct conflate *table = make(10);
+    (void)state;
+    note_in(table, 2, "a", 1);
+    note_in(table, 0, "b", 2);
+    assert_string_equal(take_next(table, 1u << 2, 0), "0 b");
+    assert_string_equal(take_next(table, 1u << 2, 0), "");
+    assert_true(conflate_next_ms(table, 0, 1u << 2) == UINT64_MAX);
+    assert_true(conflate_next_ms(table, 0, 0) == 0);
+    assert_string_equal(take_next(table, 0, 0), "2 a");
+    conflate_free(table);
+}
+
+static void a_reset_is_of_one_shard(void **state)
+{
+    struct conflate *table = make(10);
+    (void)state;
+    note_in(table, 2, "a", 1);
+    note_in(table, 2, "b", 2);
+    note_in(table, 3, "c", 3);
+    note_in(table, 3, "d", 4);
+    assert_string_equal(take_next(table, 0, 0), "2 a");
+    assert_string_equal(take_next(table, 1u << 2, 0), "3 c");
+    conflate_reset_shard(table, 2); /* one was taken, the other was due */
+    assert_int_equal(conflate_oldest_waiting(table, 2), 0);
+    assert_int_equal(conflate_oldest_waiting(table, 3), 3);
+    assert_int_equal(conflate_stats(table).waiting, 2);
+    assert_string_equal(take_next(table, 0, 0), "3 d");
+    assert_string_equal(take_next(table, 0, 0), "");
+    conflate_give_back(table, "a", 1); /* nothing is known of it any more */
+    assert_string_equal(take_next(table, 0, 0), "");
+    conflate_free(table);
+}
+
+static void a_doubt_is_of_one_shard(void **state)
+{
+    struct conflate *table = make(10);
+    (void)state;
+    publish_in(table, 2, "a");
+    publish_in(table, 3, "b");
+    publish_in(table, 2, "c");
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "");
+    conflate_doubt(table, 2);
+    assert_true(conflate_doubts(table, 2));
+    assert_false(conflate_doubts(table, 3));
+    assert_int_equal(conflate_doubt_more(table, 0, 10), 2);
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 c!");
+    conflate_drop(table, "c", 1);
+    /* Another one begins before the first has ended: nothing is compared twice for the same. */
+    conflate_doubt(table, 3);
+    assert_int_equal(conflate_doubt_more(table, 0, 10), 1);
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 a!");
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "3 b!");
+    assert_true(conflate_doubts(table, 2) && conflate_doubts(table, 3));
+    conflate_drop(table, "a", 1);
+    assert_false(conflate_doubts(table, 2));
+    assert_true(conflate_stale(table, 3, "b", 1, INTERVAL_MS));
+    assert_true(conflate_doubts(table, 3));
+    publish_in(table, 3, "b");
+    assert_false(conflate_doubts(table, 3));
+    conflate_free(table);
+}
+
+/* A shard that goes away while it is compared is compared anew when it is back. */
+static void a_doubt_begins_again_with_its_shard(void **state)
+{
+    struct conflate *table = make(10);
+    (void)state;
+    publish_in(table, 2, "a");
+    publish_in(table, 2, "b");
+    publish_in(table, 3, "c");
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "");
+    conflate_doubt(table, 2);
+    conflate_doubt(table, 3);
+    assert_int_equal(conflate_doubt_more(table, 0, 2), 2); /* c, b */
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "3 c!");
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 b!");
+    conflate_drop(table, "b", 1);
+    conflate_reset_shard(table, 2);
+    assert_int_equal(conflate_doubt_more(table, 1u << 2, 10), 0); /* a is left out */
+    conflate_doubt(table, 2);
+    assert_true(conflate_doubts(table, 2));
+    assert_int_equal(conflate_doubt_more(table, 0, 10), 2);
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 b!");
+    assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 a!");
     conflate_free(table);
 }
 
@@ -573,6 +708,11 @@ int main(void)
         cmocka_unit_test(what_is_stale_comes_until_it_is_not),
         cmocka_unit_test(doubt_passes_what_leaves_its_place),
         cmocka_unit_test(a_batch_is_given_back),
+        cmocka_unit_test(the_shard_that_waits_longest_is_next),
+        cmocka_unit_test(a_busy_shard_holds_up_no_other),
+        cmocka_unit_test(a_reset_is_of_one_shard),
+        cmocka_unit_test(a_doubt_is_of_one_shard),
+        cmocka_unit_test(a_doubt_begins_again_with_its_shard),
         cmocka_unit_test(holds_under_random_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

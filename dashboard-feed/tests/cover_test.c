@@ -10,7 +10,7 @@ static void expect_next(const struct cover *cover, uint32_t shard, uint64_t low,
 {
     uint32_t found;
     struct cover_range range;
-    assert_true(cover_next(cover, &found, &range));
+    assert_true(cover_next(cover, 0, &found, &range));
     assert_int_equal(found, shard);
     assert_int_equal(range.low, low);
     assert_int_equal(range.high, high);
@@ -60,7 +60,7 @@ static void nothing_missing_opens_nothing(void **state)
     (void)state;
     cover_init(&cover, 1);
     cover_follow(&cover, 0, 100, 100);
-    assert_false(cover_next(&cover, &shard, &range));
+    assert_false(cover_next(&cover, 0, &shard, &range));
     assert_int_equal(cover_covered(&cover, 0, 0), 100);
     cover_follow(&cover, 0, 100, 90); /* Redis went back: what comes now has to be heard */
     assert_int_equal(cover.shard[0].live, 90);
@@ -124,9 +124,26 @@ static void too_many_ranges_are_merged(void **state)
     expect_next(&cover, 0, 1000, 1300); /* these were closest */
     cover_done(&cover, 0, 0);
     expect_next(&cover, 0, 0, 100);
-    cover_clear(&cover);
+    cover_clear(&cover, 0);
     assert_int_equal(cover_open(&cover), 0);
     assert_int_equal(cover.shard[0].live, 5100);
+}
+
+static void a_busy_shard_holds_up_no_other(void **state)
+{
+    struct cover cover;
+    struct cover_range range;
+    uint32_t shard;
+    (void)state;
+    cover_init(&cover, 3);
+    cover_follow(&cover, 0, 0, 100);
+    cover_follow(&cover, 2, 0, 200);
+    assert_true(cover_next(&cover, 0, &shard, &range) && shard == 2);
+    assert_true(cover_next(&cover, 1u << 2, &shard, &range) && shard == 0);
+    assert_int_equal(range.high, 100);
+    assert_false(cover_next(&cover, 1u << 2 | 1u << 0, &shard, &range));
+    cover_clear(&cover, 2);
+    assert_true(cover_next(&cover, 0, &shard, &range) && shard == 0);
 }
 
 int main(void)
@@ -138,6 +155,7 @@ int main(void)
         cmocka_unit_test(interruption_adds_a_range),
         cmocka_unit_test(two_ranges_are_covered_up_to_the_lower),
         cmocka_unit_test(too_many_ranges_are_merged),
+        cmocka_unit_test(a_busy_shard_holds_up_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

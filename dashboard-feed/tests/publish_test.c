@@ -27,16 +27,35 @@ static void there_and_back(void **state)
     struct publish_mark made = {.epoch = "6f0c000000000001",
                                 .store = "9b1d000000000002",
                                 .shards = 3,
-                                .run = "5af3b0c1d2e3",
+                                .run = {"5af3b0c1d2e3", "", "7c"},
                                 .covered = {1795510800123456, 0, 9007199254740991}};
     (void)state;
     char *json = publish_mark_json(&made);
     assert_string_equal(json, "{\"epoch\":\"6f0c000000000001\",\"store\":\"9b1d000000000002\","
-                              "\"run\":\"5af3b0c1d2e3\","
+                              "\"runs\":[\"5af3b0c1d2e3\",\"\",\"7c\"],"
                               "\"covered\":[1795510800123456,0,9007199254740991]}");
     assert_int_equal(parse(json), 0);
     assert_memory_equal(&mark, &made, sizeof mark);
     free(json);
+}
+
+static void a_mark_without_a_run_for_each_shard_knows_none(void **state)
+{
+    static const char *const json[] = {
+        "{\"epoch\":\"a\",\"store\":\"b\",\"run\":\"5af3\",\"covered\":[1,2]}",
+        "{\"epoch\":\"a\",\"store\":\"b\",\"runs\":\"5af3\",\"covered\":[1,2]}",
+        "{\"epoch\":\"a\",\"store\":\"b\",\"runs\":[\"5af3\"],\"covered\":[1,2]}",
+        "{\"epoch\":\"a\",\"store\":\"b\",\"runs\":[1,null],\"covered\":[1,2]}",
+        "{\"epoch\":\"a\",\"store\":\"b\",\"runs\":[\"0123456789abcdef0123456789abcdef0\",\"\"],"
+        "\"covered\":[1,2]}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof json / sizeof json[0]; i++) {
+        assert_int_equal(parse(json[i]), 0);
+        assert_int_equal(mark.shards, 2);
+        assert_string_equal(mark.run[0], "");
+        assert_string_equal(mark.run[1], "");
+    }
 }
 
 static void what_is_no_mark(void **state)
@@ -71,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(a_mark_without_a_run_for_each_shard_knows_none),
         cmocka_unit_test(what_is_no_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

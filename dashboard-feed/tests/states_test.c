@@ -56,6 +56,12 @@ static bool stored(const char *article, const char *payload, uint64_t version)
     return states_stored(states, article, strlen(article), &state, now);
 }
 
+static void begin_load(bool another)
+{
+    states_store(states, 1, another);
+    states_load_begin(states, 0);
+}
+
 /* Publishes what is due first, and says what: "a=closed 7", "a=open 8", "a away"; "" nothing. */
 static const char *publish(void)
 {
@@ -106,9 +112,9 @@ static void on_shown(void *user, const char *article, size_t bytes)
 
 static void load(bool another)
 {
-    states_load_begin(states, another);
-    states_load_end(states, UINT64_MAX, now);
-    states_judge(states, false, NULL, 1, now);
+    begin_load(another);
+    states_load_end(states, 0, UINT64_MAX, now);
+    states_judge(states, 0, false, UINT64_MAX, now);
 }
 
 static void what_redis_has_is_published_once(void **state)
@@ -155,14 +161,14 @@ static void what_the_broker_holds_is_judged_when_all_is_loaded(void **state)
     heard("a", "closed", V + 1, false);
     heard("b", "open", V + 2, true);
     heard("c", "open", V + 3, false); /* but it is open by now */
-    states_load_begin(states, true);
+    begin_load(true);
     nothing_is_due();
     stored("b", "open", V + 2);
     stored("c", "open", V + 3);
     assert_string_equal(publish(), "c=open 3");
     nothing_is_due();
-    states_load_end(states, UINT64_MAX, now);
-    states_judge(states, false, NULL, 1, now);
+    states_load_end(states, 0, UINT64_MAX, now);
+    states_judge(states, 0, false, UINT64_MAX, now);
     assert_string_equal(publish(), "a away"); /* Redis has none */
     nothing_is_due();
     assert_int_equal(states_stats(states).articles, 2);
@@ -174,11 +180,11 @@ static void a_state_that_cannot_be_read_is_left(void **state)
     load(true);
     stored("a", "closed", V + 1);
     assert_string_equal(publish(), "a=closed 1");
-    states_load_begin(states, false);
+    begin_load(false);
     states_load_skip(states, "a", 1);
     states_load_skip(states, "unknown", 7);
-    states_load_end(states, UINT64_MAX, now);
-    states_judge(states, false, NULL, 1, now);
+    states_load_end(states, 0, UINT64_MAX, now);
+    states_judge(states, 0, false, UINT64_MAX, now);
     nothing_is_due();
     load(false);
     assert_string_equal(publish(), "a away");
@@ -272,17 +278,16 @@ static void a_wish_that_is_refused_waits_apart(void **state)
 /* A feed that starts finds at its broker what Redis has lost since. */
 static void what_the_broker_holds_above_redis_is_stored_again(void **state)
 {
-    static const uint64_t lost_from_us[1] = {V + 10};
     (void)state;
     assert_true(heard("a", "closed", V + 20, false)); /* Redis has an older one */
     assert_true(heard("b", "closed", V + 15, false)); /* none, and may have lost it */
     assert_true(heard("c", "closed", V + 9, false));  /* none, as an operator wished */
-    states_load_begin(states, true);
+    begin_load(true);
     stored("a", "open", V + 5);
     nothing_is_due(); /* not over what is newer */
-    states_load_end(states, UINT64_MAX, now);
+    states_load_end(states, 0, UINT64_MAX, now);
     nothing_is_due();
-    states_judge(states, false, lost_from_us, 1, now);
+    states_judge(states, 0, false, V + 10, now);
     assert_string_equal(publish(), "c away");
     nothing_is_due();
     assert_string_equal(take(), "a=closed");
@@ -301,11 +306,11 @@ static void what_another_store_holds_passes_what_the_broker_holds(void **state)
     assert_true(heard("a", "closed", V + 20, false));
     assert_true(heard("b", "closed", V + 15, false));
     assert_true(heard("c", "closed", V + 1, false));
-    states_load_begin(states, true);
+    begin_load(true);
     stored("a", "open", V + 5);
     stored("c", "open", V + 2);
-    states_load_end(states, UINT64_MAX, now);
-    states_judge(states, true, NULL, 1, now);
+    states_load_end(states, 0, UINT64_MAX, now);
+    states_judge(states, 0, true, UINT64_MAX, now);
     assert_string_equal(publish(), "c=open 2");
     assert_string_equal(publish(), "b away");
     nothing_is_due();
@@ -328,10 +333,10 @@ static void what_was_not_published_is_due_still(void **state)
     now = NOW + 1000;
     states_expire(states, now, on_shown, NULL);
     assert_true(states_next_due(states, now, &due) && !due.open);
-    states_load_begin(states, false);
+    begin_load(false);
     stored("a", "{\"closes_at\":\"2026-12-01T08:00:01Z\"}", V + 1);
-    states_load_end(states, UINT64_MAX, now);
-    states_judge(states, false, NULL, 1, now);
+    states_load_end(states, 0, UINT64_MAX, now);
+    states_judge(states, 0, false, UINT64_MAX, now);
     assert_string_equal(publish(), "a=closed 1");
     nothing_is_due();
 }
@@ -387,11 +392,11 @@ static void a_time_that_comes(void **state)
         assert_true(next_ms == (rows[i].next_ms == 0 ? UINT64_MAX : rows[i].next_ms));
     }
     shown[0] = '\0';
-    states_shown(states, now, on_shown, NULL); /* after a start */
+    states_shown(states, 0, now, on_shown, NULL); /* after a start */
     assert_true(strcmp(shown, "a c ") == 0 || strcmp(shown, "c a ") == 0);
     stored("c", "open", V + 4);
     shown[0] = '\0';
-    states_shown(states, now, on_shown, NULL);
+    states_shown(states, 0, now, on_shown, NULL);
     assert_string_equal(shown, "a ");
 }
 
@@ -446,10 +451,10 @@ static void what_redis_lost(void **state)
     stored("c", "closed", V + 300);
     for (int i = 0; i < 3; i++)
         publish();
-    states_load_begin(states, false);
+    begin_load(false);
     stored("c", "open", V + 200); /* what it had before */
-    states_load_end(states, V + 400, now);
-    states_judge(states, false, NULL, 1, now);
+    states_load_end(states, 0, V + 400, now);
+    states_judge(states, 0, false, UINT64_MAX, now);
     assert_int_equal(states_stats(states).restored, 2);
     assert_string_equal(publish(), "b away"); /* it stood for long: it was taken away */
     nothing_is_due();
@@ -462,10 +467,10 @@ static void what_redis_lost(void **state)
     assert_string_equal(publish(), "a=closed 601");
     nothing_is_due();
     /* In another store nothing is restored. */
-    states_load_begin(states, true);
+    begin_load(true);
     stored("a", "open", V + 5);
-    states_load_end(states, UINT64_MAX, now);
-    states_judge(states, false, NULL, 1, now);
+    states_load_end(states, 0, UINT64_MAX, now);
+    states_judge(states, 0, false, UINT64_MAX, now);
     assert_int_equal(states_stats(states).restored, 2);
     assert_string_equal(take(), "");
     assert_int_equal(states_stats(states).due, 2);
@@ -524,6 +529,75 @@ static void once_more(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* ---- by shard ---- */
+
+#define SHARDS 4
+
+/* An article of the shard. */
+static const char *article_of(uint32_t shard)
+{
+    static char article[16];
+    unsigned i = 0;
+    do
+        snprintf(article, sizeof article, "a%u", i++);
+    while (article_shard(article, strlen(article), SHARDS) != shard);
+    return article;
+}
+
+static void a_shard_that_is_away_stops_no_other(void **state)
+{
+    char one[16], two[16];
+    (void)state;
+    snprintf(one, sizeof one, "%s", article_of(1));
+    snprintf(two, sizeof two, "%s", article_of(2));
+    assert_true(heard(one, "closed", V + 1, false)); /* before the store was known */
+    states_store(states, SHARDS, true);
+    assert_true(heard(two, "closed", V + 2, false));
+    nothing_is_due();
+    states_load_begin(states, 1); /* shard 2 is away: what it has is not known */
+    states_load_end(states, 1, UINT64_MAX, now);
+    states_judge(states, 1, false, UINT64_MAX, now);
+    char away[32];
+    snprintf(away, sizeof away, "%s away", one);
+    assert_string_equal(publish(), away);
+    nothing_is_due();
+    states_load_begin(states, 2);
+    stored(two, "closed", V + 2);
+    states_load_end(states, 2, UINT64_MAX, now);
+    states_judge(states, 2, false, UINT64_MAX, now);
+    nothing_is_due();
+    assert_int_equal(states_stats(states).articles, 1);
+}
+
+/* What a shard lost with its last seconds is stored again; another's states stay as they are. */
+static void what_one_shard_lost_is_stored_again(void **state)
+{
+    char one[16], two[16], want[32];
+    (void)state;
+    snprintf(one, sizeof one, "%s", article_of(1));
+    snprintf(two, sizeof two, "%s", article_of(2));
+    states_store(states, SHARDS, true);
+    for (uint32_t shard = 0; shard < SHARDS; shard++) {
+        states_load_begin(states, shard);
+        if (shard == 1)
+            stored(one, "closed", V + 500);
+        if (shard == 2)
+            stored(two, "closed", V + 500);
+        states_load_end(states, shard, UINT64_MAX, now);
+        states_judge(states, shard, false, UINT64_MAX, now);
+    }
+    while (publish()[0] != '\0')
+        continue;
+    states_load_begin(states, 1);
+    states_load_end(states, 1, V + 400, now);
+    states_judge(states, 1, false, UINT64_MAX, now);
+    snprintf(want, sizeof want, "%s=closed", one);
+    assert_string_equal(take(), want);
+    assert_string_equal(take(), "");
+    nothing_is_due();
+    assert_int_equal(states_stats(states).restored, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +618,8 @@ int main(void)
         TEST(the_bound),
         TEST(totals_that_stand),
         TEST(once_more),
+        TEST(a_shard_that_is_away_stops_no_other),
+        TEST(what_one_shard_lost_is_stored_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

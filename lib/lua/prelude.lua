@@ -99,9 +99,9 @@ local function write_article(heads_key, changed_key, meta_key, article, head, ve
     return text
 end
 
--- Tells who listens that something in a shard changed. It is a hint: a failure does no harm.
-local function hint_change(shard)
-    try('PUBLISH', 'tally:changed', shard)
+-- Tells the feeds what changed: `what` goes out on the channel that is named like the key. It is a hint: a failure does no harm.
+local function hint(key, what)
+    try('SPUBLISH', key, what)
 end
 
 -- The kind that a register's value counts for: 0 if none. A value has 56 bits, and a Lua number holds 53.
