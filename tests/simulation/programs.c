@@ -100,41 +100,38 @@ static void turn_collector(struct event_base *process)
 /* --- the feed, put together as in dashboard-feed/main.c --- */
 
 struct feed {
-    bool follows;
     struct store_link *link;
-    struct subscription *subscription;
+    struct subscription subscription;
     struct publish *publish;
     struct publisher *publisher;
 };
 
 static void on_store_ready(void *user)
 {
-    (void)user;
+    publisher_store_ready(((struct feed *)user)->publisher);
 }
 
 static void on_store_away(void *user)
 {
-    (void)user;
+    publisher_store_away(((struct feed *)user)->publisher);
     judge_ended(platform_now);
 }
 
 static void on_shard(void *user, uint32_t shard, bool ready)
 {
-    struct feed *feed = user;
-    (void)shard;
-    if (ready && store_link_shards_away(feed->link) == 0) {
-        feed->follows = true;
-        publisher_store_ready(feed->publisher);
-    } else if (!ready && feed->follows) {
-        feed->follows = false;
-        publisher_store_away(feed->publisher);
+    publisher_shard(((struct feed *)user)->publisher, shard, ready);
+    if (!ready)
         judge_ended(platform_now);
-    }
 }
 
-static void on_store_lost(void *user)
+static void on_subscribe(void *user, struct redis_link *redis, unsigned shard)
 {
-    subscription_reset(((struct feed *)user)->subscription);
+    subscription_begin(&((struct feed *)user)->subscription, redis, shard);
+}
+
+static void on_message(void *user, const redisReply *reply)
+{
+    subscription_take(&((struct feed *)user)->subscription, reply);
 }
 
 static void on_hint(void *user, uint32_t shard)
@@ -191,13 +188,8 @@ static void start_feed(struct event_base *process)
         .on_ready = on_store_ready,
         .on_away = on_store_away,
         .on_shard = on_shard,
-        .on_lost = on_store_lost,
-        .user = feed,
-    };
-    struct subscription_config subscription = {
-        .host = cluster_host(world.seed_server),
-        .port = cluster_port(world.seed_server),
-        .on_hint = on_hint,
+        .on_subscribe = on_subscribe,
+        .on_message = on_message,
         .user = feed,
     };
     struct publish_config publish = {
@@ -221,9 +213,10 @@ static void start_feed(struct event_base *process)
     feed->link = store_link_new(process, &link);
     if (feed->link == NULL)
         abort();
-    feed->subscription = subscription_new(process, feed->link, &subscription);
+    feed->subscription =
+        (struct subscription){.store = feed->link, .on_hint = on_hint, .user = feed};
     feed->publish = publish_new(process, &publish, "{}");
-    if (feed->publisher == NULL || feed->subscription == NULL || feed->publish == NULL)
+    if (feed->publisher == NULL || feed->publish == NULL)
         abort();
     publisher_connect(feed->publisher, feed->link, feed->publish);
     process->waits = true;

@@ -43,6 +43,7 @@ struct redis_link {
     unsigned run;                  /* of the server, when the connection was made */
     bool subscribed[WORLD_SHARDS]; /* to its changes … */
     bool hints[WORLD_SHARDS];      /* … of which messages are on the way */
+    bool confirmed[WORLD_SHARDS];  /* … as is the confirmation */
     bool left_shard[WORLD_SHARDS]; /* … as is the news that the server has it no longer */
     uint64_t retry_us;
     uint64_t heard_us; /* the last reply, or the first command on an idle connection */
@@ -220,7 +221,7 @@ static bool link_due(const struct redis_link *link)
         if (is_silent(link) || is_wrong(link))
             return true;
         for (unsigned s = 0; s < WORLD_SHARDS && !redis.cut[link->edge][link->server]; s++)
-            if (link->hints[s] || link->left_shard[s])
+            if (link->hints[s] || link->left_shard[s] || link->confirmed[s])
                 return true;
         return queue->delivered < queue->executed && !redis.cut[link->edge][link->server];
     case ABSENT:
@@ -308,8 +309,10 @@ static void deliver_message(struct redis_link *link, const char *what, unsigned 
 static void deliver_hints(struct redis_link *link)
 {
     for (unsigned s = 0; s < WORLD_SHARDS; s++) {
-        bool hint = link->hints[s], left = link->left_shard[s];
-        link->hints[s] = link->left_shard[s] = false;
+        bool hint = link->hints[s], left = link->left_shard[s], confirmed = link->confirmed[s];
+        link->hints[s] = link->left_shard[s] = link->confirmed[s] = false;
+        if (confirmed && link->state == UP)
+            deliver_message(link, "ssubscribe", s);
         if (hint && link->state == UP)
             deliver_message(link, "smessage", s);
         if (left && link->state == UP)
@@ -325,6 +328,7 @@ static void deliver(struct redis_link *link, unsigned n)
         link->run = redis.server[link->server].runs;
         memset(link->hints, 0, sizeof link->hints);
         memset(link->left_shard, 0, sizeof link->left_shard);
+        memset(link->confirmed, 0, sizeof link->confirmed);
         link->config.on_up(link->config.user);
         return;
     }
@@ -455,7 +459,7 @@ static void subscribe(struct redis_link *link, int argc, const char **argv, cons
         int part = redis_part_of(argv[i], bytes[i]);
         if (part >= 0 && part < WORLD_SHARDS && strstr(argv[i], ":changed") != NULL &&
             cluster_refuse(link->server, part, words) == NULL)
-            link->subscribed[part] = true;
+            link->subscribed[part] = link->confirmed[part] = true;
     }
 }
 
