@@ -124,9 +124,9 @@ static void on_shard(void *user, uint32_t shard, bool ready)
         judge_ended(platform_now);
 }
 
-static void on_subscribe(void *user, struct redis_link *redis, unsigned shard)
+static void on_subscribe(void *user, struct redis_link *link, unsigned shard)
 {
-    subscription_begin(&((struct feed *)user)->subscription, redis, shard);
+    subscription_begin(&((struct feed *)user)->subscription, link, shard);
 }
 
 static void on_message(void *user, const redisReply *reply)
