@@ -227,7 +227,7 @@ bool cluster_fail_over(unsigned part)
     learn(to);
     if (agreed)
         learn(from);
-    redis.went_back = redis.went_back || lost > 0;
+    redis.followed = redis.followed || !agreed;
     world_tell("server %u follows server %u as a master, without its last %u commits", to, from,
                lost);
     judge_failed_over(to, lost);

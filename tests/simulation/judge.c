@@ -578,6 +578,8 @@ static bool is_applied(const struct request *request)
 
 void judge_lost(enum judge_loss loss)
 {
+    bool kept = loss == JUDGE_FAILED_OVER && world.replicas && !redis.went_back &&
+                !happened[JUDGE_POWER] && !happened[JUDGE_DAMAGE] && !happened[JUDGE_WIPED];
     happened[loss] = true;
     for (unsigned i = 0; i < n_requests; i++) {
         struct request *request = &requests[i];
@@ -589,6 +591,10 @@ void judge_lost(enum judge_loss loss)
         if (loss == JUDGE_REDIS_WENT_BACK && files_find(request->ring_id) == NULL &&
             !request->unheld && !happened[JUDGE_WIPED])
             world_wrong("a ring was deleted before Redis had its reactions for good");
+        if (kept && !request->unheld)
+            world_wrong("a reaction left its ring before a replica had it: edge %u shard %u position "
+                        "%" PRIu64,
+                        request->edge, request->shard, request->position);
         request->optional = true;
         judge_counts.optional++;
     }
@@ -607,6 +613,10 @@ static void check_answered(const struct files_ring *file, uint64_t read)
         world_wrong("a ring of edge %u frees up to %" PRIu64
                     " what its server has answered for only up to %" PRIu64,
                     file->edge, read, ring->answered);
+    if (world.replicas && !redis.went_back && !redis.followed && !happened[JUDGE_POWER] &&
+        !happened[JUDGE_WIPED] && read > redis_replicated(file->shard, file->id))
+        world_wrong("a ring of edge %u frees up to %" PRIu64 " what a replica has only up to %" PRIu64,
+                    file->edge, read, redis_replicated(file->shard, file->id));
     ring->read = read;
 }
 
@@ -625,8 +635,8 @@ static void check_freed(void)
                         " what Redis has only up to %" PRIu64,
                         file->edge, read, find_ring(file->id)->highest);
         const struct redis_ring *ring = redis_find_ring(file->shard, file->id);
-        if (redis.went_back && read > (ring != NULL ? ring->position : 0))
-            judge_lost(JUDGE_REDIS_WENT_BACK);
+        if ((redis.went_back || redis.followed) && read > (ring != NULL ? ring->position : 0))
+            judge_lost(redis.went_back ? JUDGE_REDIS_WENT_BACK : JUDGE_FAILED_OVER);
     }
 }
 

@@ -93,7 +93,7 @@ void redis_begin(bool store, unsigned split)
     redis.cluster = world.cluster;
     redis.here = NULL;
     redis.epoch = 1;
-    redis.went_back = redis.wiped = false;
+    redis.went_back = redis.followed = redis.wiped = false;
     redis.newest_version = 0;
     memset(redis.cut, 0, sizeof redis.cut);
     for (unsigned i = 0; i < REDIS_PARTS; i++) {

@@ -113,7 +113,8 @@ struct redis {
     bool was_poisoned[WORLD_SHARDS];
     bool emptied[WORLD_SHARDS]; /* its data is gone, and it is nobody's until it is adopted */
     uint64_t newest_version;    /* ever given */
-    bool went_back;             /* it has lost commits */
+    bool went_back;             /* a server has lost commits … */
+    bool followed;              /* … or was followed by one that has not got all of them */
     bool wiped;                 /* all of them */
 };
 

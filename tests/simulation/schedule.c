@@ -275,7 +275,7 @@ static void set_clock(void)
     uint32_t whose = below(world.edges + 1);
     unsigned server = any_server();
     /* Versions rise by its clock where Redis forgot what it had given: not both at once. */
-    if (whose == world.edges && redis.went_back && to < world.server_ahead_ms[server])
+    if (whose == world.edges && (redis.went_back || redis.followed) && to < world.server_ahead_ms[server])
         return;
     if (whose == world.edges)
         world.server_ahead_ms[server] = to;
@@ -579,7 +579,7 @@ static void mend(void)
         if (!redis.wiped || *its != BEHIND_MS)
             *its = 0; /* else whoever makes the next store has a clock behind */
     }
-    if (redis.went_back)
+    if (redis.went_back || redis.followed)
         world.us += (uint64_t)ahead_ms * 1000;
     cluster_mend();
     reader_loses_percent = broker_drops_percent = 0;
