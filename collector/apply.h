@@ -93,9 +93,9 @@ bool apply_asks(const struct apply *apply, uint64_t now_ms);
 uint64_t apply_paused_ms(const struct apply *apply, uint64_t now_ms);
 void apply_asking(struct apply *apply);
 
-/* The connection was lost, or another server has the shard, so Redis may be at another position than
- * the last one acknowledged. The position is requested again, at once, even if there is nothing to
- * send. */
+/* The connection was lost, or another server has the shard, so Redis may be at another position
+ * than the last one acknowledged. The position is requested again, at once, even if there is
+ * nothing to send. */
 void apply_resync(struct apply *apply);
 
 /* Redis reported its position, and the caller has moved to where apply_rule says. `end` is the

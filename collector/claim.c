@@ -2,8 +2,6 @@
  * for. */
 #include "claim.h"
 
-#include "key.h"
-
 #include "daemon/log.h"
 
 #include <inttypes.h>
@@ -112,12 +110,12 @@ static void on_claimed(void *user, const redisReply *reply)
 
 static void claim_ask(struct claim *claim, struct claim_shard *shard, uint64_t now_ms)
 {
-    char key[3][KEY_BYTES], store[17];
+    char key[3][REDIS_KEY_BYTES], store[17];
     static const char *const names[] = {"meta", "rings", "books"};
     const char *argv[] = {"EVAL", (const char *)claim_lua, "3", key[0], key[1], key[2], store};
     size_t bytes[7];
     for (int i = 0; i < 3; i++)
-        key_of(key[i], shard->number, names[i]);
+        redis_key(key[i], redis_nodes_prefix(claim->config.nodes), shard->number, names[i]);
     snprintf(store, sizeof store, "%016" PRIx64, claim->store_id);
     for (int i = 0; i < 7; i++)
         bytes[i] = strlen(argv[i]);

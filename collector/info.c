@@ -36,9 +36,9 @@ void info_read_memory(const char *text, struct info_memory *out)
     uint64_t limit = info_number(text, "maxmemory");
     out->evicts = info_value(text, "maxmemory_policy") != NULL &&
                   !info_is(text, "maxmemory_policy", "noeviction");
-    out->full = !out->evicts && limit > 0 &&
-                info_number(text, "used_memory") >
-                    limit + info_number(text, "mem_not_counted_for_evict");
+    out->full =
+        !out->evicts && limit > 0 &&
+        info_number(text, "used_memory") > limit + info_number(text, "mem_not_counted_for_evict");
 }
 
 /* Of a line such as slave0:ip=10.0.0.2,port=6379,state=online,offset=42,lag=1 */

@@ -3,7 +3,6 @@
 #include "ledger.h"
 
 #include "apply.h"
-#include "key.h"
 
 #include "daemon/log.h"
 #include "spool/spool.h"
@@ -59,8 +58,8 @@ static void on_folded(void *user, const redisReply *reply)
 {
     struct question *question = user;
     struct ledger *ledger = question->ledger;
-    if (reply == NULL || (reply->type == REDIS_REPLY_ERROR &&
-                          session_moving(ledger->config.session, reply->str)))
+    if (reply == NULL ||
+        (reply->type == REDIS_REPLY_ERROR && session_moving(ledger->config.session, reply->str)))
         ledger->shard[question->shard].swept = false; /* the next sweep finds out */
     else if (reply->type == REDIS_REPLY_ERROR)
         log_line(LOG_LEVEL_WARNING, "a ring's numbers were not added to the books", "error=%s",
@@ -79,9 +78,9 @@ static struct question *question_new(struct ledger *ledger, unsigned shard, uint
 
 void ledger_fold(struct ledger *ledger, unsigned shard, uint64_t ring_id)
 {
-    char rings[KEY_BYTES], books[KEY_BYTES], ring[17];
-    key_of(rings, shard, "rings");
-    key_of(books, shard, "books");
+    char rings[REDIS_KEY_BYTES], books[REDIS_KEY_BYTES], ring[17];
+    redis_key(rings, session_prefix(ledger->config.session), shard, "rings");
+    redis_key(books, session_prefix(ledger->config.session), shard, "books");
     snprintf(ring, sizeof ring, "%016" PRIx64, ring_id);
     const char *argv[] = {"EVAL", (const char *)fold_lua, "2", rings, books, ring};
     const size_t bytes[] = {4,           (size_t)fold_lua_bytes, 1, strlen(rings), strlen(books),
@@ -139,11 +138,11 @@ static void on_rings(void *user, const redisReply *reply)
 
 static void ledger_ask(struct ledger *ledger, unsigned shard, uint64_t edge_id)
 {
-    char key[KEY_BYTES];
+    char key[REDIS_KEY_BYTES];
     struct question *question = question_new(ledger, shard, edge_id);
     if (question == NULL)
         return;
-    key_of(key, shard, "rings");
+    redis_key(key, session_prefix(ledger->config.session), shard, "rings");
     const char *argv[] = {"HGETALL", key};
     const size_t bytes[] = {7, strlen(key)};
     ledger->shard[shard].awaited =

@@ -29,10 +29,10 @@ void ledger_free(struct ledger *ledger);
  * drain the ring again with its position unknown, and count it twice. */
 void ledger_fold(struct ledger *ledger, unsigned shard, uint64_t ring_id);
 
-/* Folds the rings of this edge that are in Redis but not here. Does so once for each shard, and again
- * where Redis may have lost it (session_generation), when every ring is known and the shard is ready;
- * tries again after a second if Redis did not answer or rings came and went meanwhile. Call it
- * often. */
+/* Folds the rings of this edge that are in Redis but not here. Does so once for each shard, and
+ * again where Redis may have lost it (session_generation), when every ring is known and the shard
+ * is ready; tries again after a second if Redis did not answer or rings came and went meanwhile.
+ * Call it often. */
 void ledger_sweep(struct ledger *ledger, unsigned shards, uint64_t edge_id, uint64_t now_ms);
 
 #endif

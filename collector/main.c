@@ -5,6 +5,7 @@
 #include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/start.h"
+#include "redis/redis_config.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ static void on_hang_up(evutil_socket_t signal_number, short what, void *serve)
     serve_reload(serve);
 }
 
-static int main_run(const struct settings *settings, const char *secret, const char *password)
+static int main_run(const struct settings *settings, const char *secret,
+                    const struct redis_config *redis)
 {
     int rc = -1;
     struct event *term = NULL, *interrupt = NULL, *hang_up = NULL;
@@ -33,7 +35,7 @@ static int main_run(const struct settings *settings, const char *secret, const c
     struct event_base *base = event_base_new();
     if (base == NULL)
         return -1;
-    serve = serve_new(base, settings, secret, password);
+    serve = serve_new(base, settings, secret, redis);
     if (serve == NULL)
         goto done;
     term = evsignal_new(base, SIGTERM, on_signal, serve);
@@ -56,6 +58,7 @@ done:
 int main(int argc, char **argv)
 {
     static struct settings settings;
+    static struct redis_config redis; /* large */
     struct links_secrets secrets;
     struct error error;
     int help = 0;
@@ -72,12 +75,19 @@ int main(int argc, char **argv)
     log_init("tally-collector", rc == 0 ? settings.level : LOG_LEVEL_INFO);
     if (rc == 0)
         rc = links_secrets_load(&secrets, &settings.links, ROLE_COLLECTOR, &error);
+    if (rc == 0) {
+        rc = redis_config_init(&redis, &settings.links,
+                               secrets.redis[0] != '\0' ? secrets.redis : NULL, &error);
+        if (rc != 0)
+            links_wipe(&secrets);
+    }
     if (rc != 0) {
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    rc = main_run(&settings, secrets.mqtt, secrets.redis[0] != '\0' ? secrets.redis : NULL);
+    rc = main_run(&settings, secrets.mqtt, &redis);
+    redis_config_fini(&redis);
     links_wipe(&secrets);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

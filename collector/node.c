@@ -12,6 +12,7 @@
 
 #define LOOK_MS 1000
 #define LOOK_DEEP 10 /* every n-th look includes the configuration */
+#define LATE_MS 20
 #define CLOCK_MAX_MS 2000
 #define SHA_DIGITS 40
 #define WHY_BYTES 200
@@ -181,7 +182,10 @@ static void node_ask(struct node *node, redis_link_cb *fn, const char *a, const 
     const char *argv[] = {a, b, c};
     const size_t bytes[] = {strlen(a), b != NULL ? strlen(b) : 0, c_bytes};
     (void)redis_nodes_send_node(node->config.nodes, node->config.number, fn, node,
-                                b == NULL ? 1 : c == NULL ? 2 : 3, argv, bytes);
+                                b == NULL   ? 1
+                                : c == NULL ? 2
+                                            : 3,
+                                argv, bytes);
 }
 
 static void begin_look(struct node *node, bool deep)
@@ -236,6 +240,11 @@ struct node *node_new(const struct node_config *config)
 void node_free(struct node *node)
 {
     free(node);
+}
+
+bool node_late(const struct node *node, uint64_t now_ms)
+{
+    return node->looking && now_ms - node->looked_ms >= LATE_MS;
 }
 
 bool node_ready(const struct node *node)

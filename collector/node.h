@@ -38,9 +38,12 @@ void node_tick(struct node *node, uint64_t now_ms);
 /* The node has forgotten the script: not ready until the next look succeeds. */
 void node_forgot(struct node *node);
 
-bool node_ready(const struct node *node);       /* may be applied to */
-const char *node_why(const struct node *node);  /* why not; "" also during the first look */
-bool node_full(const struct node *node);        /* out of memory: it takes no writes */
+/* The look's answers have not come for some time: the node may be hanging. */
+bool node_late(const struct node *node, uint64_t now_ms);
+
+bool node_ready(const struct node *node);         /* may be applied to */
+const char *node_why(const struct node *node);    /* why not; "" also during the first look */
+bool node_full(const struct node *node);          /* out of memory: it takes no writes */
 const char *node_script(const struct node *node); /* register.lua's SHA1 in hex, while ready */
 
 /* How far its clock is ahead of ours, and whether that is too much. False: not known yet. */

@@ -45,7 +45,7 @@ struct pipeline *pipeline_new(const struct pipeline_shared *shared, struct sourc
     apply_init(&pipeline->apply);
     release_begin(&pipeline->release, source_ring(source).acknowledged);
     pipeline->number = source_identity(source)->shard;
-    register_call_init(&pipeline->call, source_identity(source));
+    register_call_init(&pipeline->call, session_prefix(shared->session), source_identity(source));
     return pipeline;
 }
 
@@ -150,8 +150,7 @@ static void go_on(struct pipeline *pipeline, const struct apply_position *stored
     if (start !=
         ring.acknowledged) /* records that waited for receipts are taken again, or were skipped */
         release_begin(&pipeline->release, start);
-    release_moment(&pipeline->release,
-                   session_moment(pipeline->shared.session, pipeline->number));
+    release_moment(&pipeline->release, session_moment(pipeline->shared.session, pipeline->number));
     apply_resume(&pipeline->apply, stored->point, start, ring.end);
     if (source_backlog_bytes(pipeline->source) == 0)
         apply_caught_up(&pipeline->apply);
@@ -275,9 +274,8 @@ static void release_sent(struct pipeline *pipeline)
     struct batch_point point;
     uint64_t held_max_bytes = source_identity(pipeline->source)->capacity_bytes / HELD_SHARE;
     const struct session *session = pipeline->shared.session;
-    uint64_t replicated = session_replicates(session)
-                              ? session_replicated(session, pipeline->number)
-                              : UINT64_MAX;
+    uint64_t replicated =
+        session_replicates(session) ? session_replicated(session, pipeline->number) : UINT64_MAX;
     if (release_next(&pipeline->release, receipt_gone(pipeline->shared.receipts), replicated,
                      held_max_bytes, &point))
         source_release(pipeline->source, point);

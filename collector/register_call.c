@@ -14,12 +14,13 @@
 extern const unsigned char position_lua[];
 extern const unsigned long position_lua_bytes;
 
-void register_call_init(struct register_call *call, const struct ring_identity *identity)
+void register_call_init(struct register_call *call, const char *prefix,
+                        const struct ring_identity *identity)
 {
     static const char *const names[] = {"heads", "changed", "meta", "rings"};
     memset(call, 0, sizeof *call);
     for (int i = 0; i < REGISTER_CALL_KEYS; i++)
-        key_of(call->key[i], identity->shard, names[i]);
+        redis_key(call->key[i], prefix, identity->shard, names[i]);
     snprintf(call->shard, sizeof call->shard, "%u", identity->shard);
     snprintf(call->ring, sizeof call->ring, "%016" PRIx64, identity->ring_id);
     bytes_put_u64(call->edge, identity->edge_id);
@@ -147,14 +148,9 @@ void register_call_ask(struct register_call *call, uint64_t store, bool adopt,
                        size_t bytes[REGISTER_CALL_POSITION])
 {
     snprintf(call->store, sizeof call->store, "%016" PRIx64, store);
-    const char *words[REGISTER_CALL_POSITION] = {"EVAL",
-                                                 (const char *)position_lua,
-                                                 "2",
-                                                 call->key[2],
-                                                 call->key[3],
-                                                 call->ring,
-                                                 call->store,
-                                                 adopt ? "adopt" : ""};
+    const char *words[REGISTER_CALL_POSITION] = {
+        "EVAL",      (const char *)position_lua, "2", call->key[2], call->key[3], call->ring,
+        call->store, adopt ? "adopt" : ""};
     for (size_t i = 0; i < REGISTER_CALL_POSITION; i++) {
         argv[i] = words[i];
         bytes[i] = strlen(words[i]);

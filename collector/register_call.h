@@ -5,7 +5,7 @@
 
 #include "apply.h"
 #include "batch.h"
-#include "key.h"
+#include "redis/redis_key.h"
 #include "spool/ring.h"
 
 #include <hiredis/hiredis.h>
@@ -20,14 +20,16 @@
 
 /* One ring's calls: what is the same in all of them, and room for what changes. */
 struct register_call {
-    char key[REGISTER_CALL_KEYS][KEY_BYTES];
+    char key[REGISTER_CALL_KEYS][REDIS_KEY_BYTES];
     char ring[17], shard[12];
     unsigned char edge[8];
     unsigned char from[8], to[16];
     char quarantined[24], lost[24], split[12], store[17];
 };
 
-void register_call_init(struct register_call *call, const struct ring_identity *identity);
+/* `prefix`: of every key. */
+void register_call_init(struct register_call *call, const char *prefix,
+                        const struct ring_identity *identity);
 
 struct register_call_terms {
     const char *script; /* its SHA1 in hex */

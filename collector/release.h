@@ -36,7 +36,8 @@ void release_add(struct release *release, struct batch_point end, uint64_t recei
 bool release_next(struct release *release, uint64_t gone, uint64_t replicated,
                   uint64_t held_max_bytes, struct batch_point *out);
 
-/* Redis's position was asked for again, and what waits was there: it is replicated from `moment` on.
+/* Redis's position was asked for again, and what waits was there: it is replicated from `moment`
+ * on.
  */
 void release_moment(struct release *release, uint64_t moment);
 

@@ -324,10 +324,13 @@ bool rings_idle(const struct rings *rings)
     return true;
 }
 
+/* A ring that was replaced is left once it is idle, and nothing more is sent of it before. */
 bool rings_have_more(const struct rings *rings)
 {
     for (unsigned i = 0; i < rings->shards; i++)
-        if (rings->pipeline[i] != NULL && pipeline_has_more(rings->pipeline[i]))
+        if (rings->pipeline[i] != NULL && pipeline_has_more(rings->pipeline[i]) &&
+            (pipeline_idle(rings->pipeline[i]) ||
+             !spool_consumer_ring_replaced(rings->shared.spool, i)))
             return true;
     for (int i = 0; i < rings->olds; i++)
         if (has_turn(rings, i) && pipeline_has_more(rings->old[i].pipeline))

@@ -2,8 +2,6 @@
  */
 #include "self_audit.h"
 
-#include "key.h"
-
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
@@ -103,8 +101,7 @@ static void self_audit_note(struct self_audit *audit, const struct audit_differe
 static int self_audit_ask(struct self_audit *audit, redis_link_cb *fn, enum phase phase, int argc,
                           const char **argv, const size_t *bytes)
 {
-    const bool same =
-        audit->generation == session_generation(audit->config.session, audit->shard);
+    const bool same = audit->generation == session_generation(audit->config.session, audit->shard);
     audit->phase = phase;
     if (same && session_ready(audit->config.session, audit->shard) &&
         session_send(audit->config.session, audit->shard, fn, audit, argc, argv, bytes) == 0)
@@ -141,7 +138,8 @@ static void reset_count(struct self_audit *audit)
     char article[ARTICLE_MAX_BYTES];
     size_t bytes = audit->count.article_bytes;
     memcpy(article, audit->count.article, bytes);
-    audit_count_begin(&audit->count, article, bytes, audit->shard, SLICE);
+    audit_count_begin_in(&audit->count, session_prefix(audit->config.session), article, bytes,
+                         audit->shard, SLICE);
 }
 
 static void begin_count(struct self_audit *audit)
@@ -276,7 +274,8 @@ static void on_picked(void *user, const redisReply *reply)
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR || shards == 0)
         return;
     if (reply->type == REDIS_REPLY_STRING && article_valid(reply->str, (size_t)reply->len)) {
-        audit_count_begin(&audit->count, reply->str, (size_t)reply->len, audit->shard, SLICE);
+        audit_count_begin_in(&audit->count, session_prefix(audit->config.session), reply->str,
+                             (size_t)reply->len, audit->shard, SLICE);
         audit->tries = 0;
         ask_slice(audit);
     } else if (++audit->empty < shards) {
@@ -287,8 +286,8 @@ static void on_picked(void *user, const redisReply *reply)
 
 static void self_audit_pick(struct self_audit *audit)
 {
-    char key[KEY_BYTES];
-    key_of(key, audit->shard, "heads");
+    char key[REDIS_KEY_BYTES];
+    redis_key(key, session_prefix(audit->config.session), audit->shard, "heads");
     audit->generation = session_generation(audit->config.session, audit->shard);
     const char *argv[] = {"HRANDFIELD", key};
     const size_t bytes[] = {10, strlen(key)};

@@ -1,8 +1,8 @@
 /* The loop, and the wiring of the parts to it: spool, Redis, broker, rings, audit, status. */
 #include "serve.h"
 
-#include "admission.h"
 #include "receipt.h"
+#include "report.h"
 #include "rings.h"
 #include "self_audit.h"
 #include "session.h"
@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
 #include "daemon/reload.h"
+#include "redis/redis_config.h"
 #include "spool/ring.h"
 #include "spool/spool_consumer.h"
 
@@ -52,7 +53,7 @@ struct serve {
     int64_t clock_skew_ms;
     bool clock_bad;      /* as the plugin sees it */
     unsigned clocks_off; /* servers whose clock is not ours */
-    bool joined; /* a store has accepted this edge, now or before */
+    bool joined;         /* a store has accepted this edge, now or before */
     struct status_counts counts;
     bool ready; /* as last reported */
     char reason[STATUS_REASON_BYTES];
@@ -94,92 +95,34 @@ static void on_clock(void *user, int64_t skew_ms, unsigned off, unsigned servers
 
 /* --- the status --- */
 
-static unsigned shards_of(const struct serve *serve)
+static struct report report_of(const struct serve *serve)
 {
-    return serve->spool != NULL ? spool_shards(serve->spool) : 0;
-}
-
-static unsigned shards_ready(const struct serve *serve)
-{
-    unsigned ready = 0;
-    for (unsigned i = 0; i < shards_of(serve); i++)
-        ready += session_ready(serve->session, i);
-    return ready;
-}
-
-/* The first missing condition, or "". */
-static void find_reason(struct serve *serve, char reason[STATUS_REASON_BYTES])
-{
-    reason[0] = '\0';
-    if (serve->spool == NULL)
-        snprintf(reason, STATUS_REASON_BYTES, "%s",
-                 serve->spool_why[0] != '\0' ? serve->spool_why : "spool: not open yet");
-    else if (!spool_consumer_has_producer(serve->spool))
-        snprintf(reason, STATUS_REASON_BYTES, "broker: away, nobody writes the spool");
-    else if (session_why(serve->session)[0] != '\0')
-        snprintf(reason, STATUS_REASON_BYTES, "%s", session_why(serve->session));
-    else
-        session_reason(serve->session, shards_of(serve), reason);
-    if (reason[0] == '\0' && (serve->clock_bad || serve->clocks_off > 0))
-        snprintf(reason, STATUS_REASON_BYTES, "clock: %" PRId64 " ms from Redis's",
-                 serve->clock_skew_ms);
-    if (reason[0] == '\0')
-        rings_reason(serve->rings, reason, STATUS_REASON_BYTES);
-    /* A repeated look under way is not a reason; a first one is, because it has not succeeded yet.
-     */
-    if (reason[0] == '\0' && !serve->ready && shards_ready(serve) < shards_of(serve))
-        snprintf(reason, STATUS_REASON_BYTES, "redis: being looked at");
-}
-
-/* For the load balancer. */
-static void find_refusal(struct serve *serve, char why[STATUS_REASON_BYTES])
-{
-    struct admission edge = {
-        .spool = serve->spool != NULL,
-        .producer = serve->spool != NULL && spool_consumer_has_producer(serve->spool),
-        .clock_bad = serve->clock_bad,
+    return (struct report){
+        .spool = serve->spool,
+        .session = serve->session,
+        .rings = serve->rings,
+        .spool_why = serve->spool_why,
         .clock_skew_ms = serve->clock_skew_ms,
+        .clock_bad = serve->clock_bad,
+        .clocks_off = serve->clocks_off,
         .joined = serve->joined,
-        .store_why = session_why(serve->session),
+        .ready = serve->ready,
     };
-    rings_count_full(serve->rings, ADMISSION_ROOM_BYTES, &edge.rings, &edge.full);
-    struct store_rings rings;
-    store_rings_init(&rings);
-    on_judge(serve, &rings);
-    edge.joined = edge.joined || rings.applied != 0;
-    struct error refusal;
-    admission_judge(&edge, &refusal);
-    error_copy(&refusal, why, STATUS_REASON_BYTES);
 }
 
 static void fill_status(struct serve *serve, struct status *status)
 {
+    const struct report report = report_of(serve);
     memset(status, 0, sizeof *status);
-    status->ready = serve->ready;
+    report_fill(&report, status);
     memcpy(status->reason, serve->reason, sizeof status->reason);
-    find_refusal(serve, status->refuses);
     status->at_ms = clock_unix_ms();
-    status->redis = session_up(serve->session, shards_of(serve));
-    status->redis_away = session_away(serve->session, shards_of(serve));
-    if (shards_ready(serve) > 0)
-        status->store = session_store(serve->session)->id;
-    status->clock_skew_ms = serve->clock_skew_ms;
     status->counts = serve->counts;
     status->receipts = receipt_sent(serve->receipts);
     status->receipts_dropped = receipt_dropped(serve->receipts);
-    status->redis_reconnects = session_reconnects(serve->session);
     status->audited = self_audit_counts(serve->audit)->audited;
     status->audit_differing = self_audit_counts(serve->audit)->differing;
     status->audit_skipped = self_audit_counts(serve->audit)->skipped;
-    if (serve->spool == NULL)
-        return;
-    status->producer = spool_consumer_has_producer(serve->spool);
-    status->edge = spool_id(serve->spool);
-    status->admitted = spool_admitted(serve->spool);
-    for (int i = 0; i < REASON_COUNT; i++)
-        status->refused[i] = spool_refused(serve->spool, (enum reason)i);
-    status->refusal_receipts_dropped = spool_receipts_dropped(serve->spool);
-    rings_fill_status(serve->rings, status);
 }
 
 static void publish_retained(struct serve *serve, const char *name, const char *text)
@@ -205,7 +148,8 @@ static void publish_status(struct serve *serve)
 static bool look_at_self(struct serve *serve)
 {
     char reason[STATUS_REASON_BYTES];
-    find_reason(serve, reason);
+    const struct report report = report_of(serve);
+    report_reason(&report, reason);
     if (serve->ready == (reason[0] == '\0') && strcmp(reason, serve->reason) == 0)
         return false;
     serve->ready = reason[0] == '\0';
@@ -326,7 +270,8 @@ static void arm_resume(struct serve *serve, bool gathering)
 static bool lie_down(struct serve *serve)
 {
     const struct timespec nap = {.tv_nsec = NAP_NS};
-    bool serving = !serve->stopping && shards_ready(serve) > 0;
+    const struct report report = report_of(serve);
+    bool serving = !serve->stopping && report_shards_ready(&report) > 0;
     for (int i = 0; serving && i < NAPS; i++) {
         nanosleep(&nap, NULL);
         if (rings_have_more(serve->rings))
@@ -347,8 +292,9 @@ bool serve_works(struct serve *serve)
     bool gathering = rings_gather(serve->rings);
     arm_resume(serve, gathering);
     /* An answer comes soon and wakes the loop. If it is late, reactions of other shards have to. */
-    bool soon = session_awaited(serve->session) > 0 &&
-                !rings_late(serve->rings, clock_monotonic_ms());
+    uint64_t now = clock_monotonic_ms();
+    bool soon = session_awaited(serve->session) > 0 && !rings_late(serve->rings, now) &&
+                !session_late(serve->session, now);
     return soon || gathering || lie_down(serve);
 }
 
@@ -425,13 +371,14 @@ static int open_broker(struct serve *serve, const char *mqtt_secret)
     return serve->mqtt == NULL ? -1 : 0;
 }
 
-static int open_store(struct serve *serve, const char *redis_password)
+static int open_store(struct serve *serve, const struct redis_config *redis)
 {
     const struct settings *settings = serve->settings;
+    const struct redis_link_config plain = {.host = settings->links.redis_host,
+                                            .port = (int)settings->links.redis_port};
     const struct session_config session = {
-        .link = {.host = settings->links.redis_host,
-                 .port = (int)settings->links.redis_port,
-                 .password = redis_password},
+        .link = redis != NULL ? redis->link : plain,
+        .url = redis != NULL ? &redis->url : NULL,
         .adopt = settings->adopt,
         .durability = settings->durability_level,
         .rings = on_judge,
@@ -465,7 +412,7 @@ static int make_parts(struct serve *serve)
 }
 
 struct serve *serve_new(struct event_base *base, const struct settings *settings,
-                        const char *mqtt_secret, const char *redis_password)
+                        const char *mqtt_secret, const struct redis_config *redis)
 {
     struct serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL)
@@ -476,7 +423,7 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
     serve->resume = event_new(base, -1, 0, on_resume, serve);
     if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
-        open_store(serve, redis_password) != 0 || make_parts(serve) != 0 ||
+        open_store(serve, redis) != 0 || make_parts(serve) != 0 ||
         open_broker(serve, mqtt_secret) != 0 || events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);
         return NULL;

@@ -8,12 +8,13 @@
 #include <event2/event.h>
 #include <stdbool.h>
 
+struct redis_config;
 struct serve;
 
-/* `mqtt_secret` and `redis_password` (NULL none) are copied; `settings` must outlive it. NULL on no
- * memory. */
+/* `mqtt_secret` and what `redis` says are copied (NULL: redis_host and redis_port alone); its TLS
+ * and `settings` must outlive the program. NULL on no memory. */
 struct serve *serve_new(struct event_base *base, const struct settings *settings,
-                        const char *mqtt_secret, const char *redis_password);
+                        const char *mqtt_secret, const struct redis_config *redis);
 
 /* Runs until serve_stop, and then until everything under way is answered, 2 s at most. Returns 0,
  * or -1 if the spool is unavailable (another collector has it, or it is not a spool); the reason is

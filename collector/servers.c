@@ -67,7 +67,12 @@ struct servers *servers_new(struct event_base *base, const struct servers_config
         return NULL;
     servers->config = *config;
     const struct redis_nodes_config nodes = {
-        .link = config->link, .on_node = on_node, .on_place = on_place, .user = servers};
+        .link = config->link,
+        .url = config->url,
+        .on_node = on_node,
+        .on_place = on_place,
+        .user = servers,
+    };
     servers->nodes = redis_nodes_new(base, &nodes);
     if (servers->nodes == NULL) {
         free(servers);
@@ -93,6 +98,14 @@ void servers_tick(struct servers *servers, uint64_t now_ms)
             node_tick(servers->node[i], now_ms);
 }
 
+bool servers_late(const struct servers *servers, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+        if (servers->node[i] != NULL && node_late(servers->node[i], now_ms))
+            return true;
+    return false;
+}
+
 struct redis_nodes *servers_nodes(struct servers *servers)
 {
     return servers->nodes;
@@ -113,8 +126,7 @@ unsigned servers_away(const struct servers *servers, unsigned shards)
 }
 
 /* Why the place's node cannot be used, or is a risk. */
-static void node_reason(const struct servers *servers, unsigned place,
-                        char reason[REASON_BYTES])
+static void node_reason(const struct servers *servers, unsigned place, char reason[REASON_BYTES])
 {
     const struct node *node = servers_owner(servers, place);
     reason[0] = '\0';

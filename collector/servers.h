@@ -1,5 +1,5 @@
-/* The servers of the store, each looked at (node.h), and what is known of all of them. One thread, on
- * a libevent loop. */
+/* The servers of the store, each looked at (node.h), and what is known of all of them. One thread,
+ * on a libevent loop. */
 #ifndef TALLY_COLLECTOR_SERVERS_H
 #define TALLY_COLLECTOR_SERVERS_H
 
@@ -12,7 +12,8 @@
 struct servers;
 
 struct servers_config {
-    struct redis_link_config link; /* its callbacks and user are not used */
+    struct redis_link_config link; /* as redis_nodes_config's */
+    const struct redis_url *url;   /* the same */
     enum node_durability durability;
     void (*on_looked)(void *user); /* one of them was looked at, or again */
     /* The clock was compared: how far one of theirs is ahead of ours at most, and how many of them
@@ -30,6 +31,9 @@ void servers_free(struct servers *servers);
 /* Call every 100 ms or so. */
 void servers_tick(struct servers *servers, uint64_t now_ms);
 
+/* An answer of one of them is late (node_late). */
+bool servers_late(const struct servers *servers, uint64_t now_ms);
+
 struct redis_nodes *servers_nodes(struct servers *servers);
 
 /* The place's owner while it is there, or NULL. */
@@ -38,8 +42,8 @@ struct node *servers_owner(const struct servers *servers, unsigned place);
 /* Of so many shards: those whose node is away. */
 unsigned servers_away(const struct servers *servers, unsigned shards);
 
-/* The first reason why the node of one of so many shards, or of tally:store, cannot be used, or is a
- * risk; "". Says how many shards have a reason, unless all have the same. */
+/* The first reason why the node of one of so many shards, or of tally:store, cannot be used, or is
+ * a risk; "". Says how many shards have a reason, unless all have the same. */
 void servers_reason(const struct servers *servers, unsigned shards, char *reason, size_t bytes);
 
 #endif

@@ -3,8 +3,8 @@
 #include "session.h"
 
 #include "claim.h"
-#include "key.h"
 #include "servers.h"
+#include "store_call.h"
 
 #include "core/error.h"
 #include "daemon/clock.h"
@@ -18,11 +18,6 @@
 
 #define LOOK_MS 1000
 #define REPLICA_WAIT_MS "1000"
-
-extern const unsigned char store_lua[];
-extern const unsigned long store_lua_bytes;
-
-enum script { MAKE, KEEP, PLACED };
 
 struct session {
     struct session_config config;
@@ -60,12 +55,12 @@ static const struct node *claim_node(void *user, unsigned shard)
 /* About tally:store. */
 static void session_ask(struct session *session, redis_link_cb *fn, int argc, const char **argv)
 {
-    size_t bytes[9 + 2 * (KIND_MAX + 1)];
+    size_t bytes[STORE_CALL_WORDS];
     for (int i = 0; i < argc; i++)
         bytes[i] = strlen(argv[i]);
     session->generation = redis_nodes_generation(session->nodes, REDIS_PLACE_STORE);
-    session->looking = redis_nodes_send(session->nodes, REDIS_PLACE_STORE, fn, session, argc, argv,
-                                        bytes) == 0;
+    session->looking =
+        redis_nodes_send(session->nodes, REDIS_PLACE_STORE, fn, session, argc, argv, bytes) == 0;
 }
 
 /* An answer of a former owner, or none, is not to be judged. */
@@ -89,12 +84,11 @@ static void session_accept(struct session *session, const struct store_rings *ri
 {
     const struct store *store = &session->store;
     session->store = session->found;
-    bool adopted = session->adopt && (rings->of_stores ||
-                                      (rings->applied != 0 && rings->applied != store->id));
+    bool adopted = session->adopt &&
+                   (rings->of_stores || (rings->applied != 0 && rings->applied != store->id));
     if (adopted || store->id != session->said_id || session->why[0] != '\0')
         log_line(LOG_LEVEL_INFO, adopted ? "store adopted" : "store accepted",
-                 "store=%016" PRIx64 " shards=%u split=%u", store->id, store->shards,
-                 store->split);
+                 "store=%016" PRIx64 " shards=%u split=%u", store->id, store->shards, store->split);
     session->said_id = store->id;
     session->accepted = true;
     session->why[0] = '\0';
@@ -107,52 +101,19 @@ static void session_accept(struct session *session, const struct store_rings *ri
 
 static void on_script(void *user, const redisReply *answer);
 
-/* Adds the kinds: first those that had an id, with it, then the rings'. */
-static int add_kinds(const struct session *session, const struct store_rings *rings,
-                     uint64_t store_id, int n, const char **argv, char known[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 8])
+/* The answer is judged like any other. */
+static void ask_script(struct session *session, enum store_call_what what,
+                       const struct store_rings *rings)
 {
-    const struct store *store = &session->store;
-    for (unsigned id = 1; id <= KIND_MAX && store->id == store_id; id++)
-        if (store->kind[id][0] != '\0') {
-            snprintf(known[id], sizeof known[id], "%s:%u", store->kind[id], id);
-            argv[n++] = known[id];
-        }
-    for (int i = 0; i < rings->kinds && i <= KIND_MAX; i++)
-        argv[n++] = rings->kind[i];
-    return n;
-}
-
-/* Creates the store, adds kinds, or notes that all shards name it. The answer is judged like any
- * other. */
-static void ask_script(struct session *session, const struct store_rings *rings, enum script script)
-{
-    static const char *const words[] = {"make", "keep", "placed"};
-    char id[17], shards[12], split[12], key[KEY_BYTES];
-    char known[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 8];
-    const char *argv[9 + 2 * (KIND_MAX + 1)];
-    int n = 0;
-    uint64_t new_id = session->found.id;
-    if (new_id == 0 && redis_nodes_cluster(session->nodes))
-        new_id = session->store.id; /* lost by a failover: its shards still name it */
-    while (script == MAKE && new_id == 0)
-        randombytes_buf(&new_id, sizeof new_id);
-    snprintf(id, sizeof id, "%016" PRIx64, new_id);
-    snprintf(shards, sizeof shards, "%u", rings->shards);
-    snprintf(split, sizeof split, "%d", STORE_SPLIT_VOTERS);
-    key_of(key, REDIS_PLACE_STORE, "store");
-    argv[n++] = "EVAL";
-    argv[n++] = (const char *)store_lua;
-    argv[n++] = "1";
-    argv[n++] = key;
-    argv[n++] = id;
-    argv[n++] = words[script];
-    argv[n++] = shards;
-    argv[n++] = rings->key;
-    argv[n++] = split;
-    if (script != PLACED)
-        n = add_kinds(session, rings, new_id, n, argv, known);
-    session_ask(session, on_script, n, argv);
-    session->unreplicated = session->unreplicated || script != PLACED;
+    struct store_call call;
+    uint64_t id = session->found.id;
+    if (id == 0 && redis_nodes_cluster(session->nodes))
+        id = session->store.id; /* lost by a failover: its shards still name it */
+    while (what == STORE_CALL_MAKE && id == 0)
+        randombytes_buf(&id, sizeof id);
+    store_call_pack(&call, what, session_prefix(session), id, &session->store, rings);
+    session_ask(session, on_script, call.n, call.word);
+    session->unreplicated = session->unreplicated || what != STORE_CALL_PLACED;
 }
 
 static void on_replicated(void *user, const redisReply *answer);
@@ -211,7 +172,7 @@ static void session_judge(struct session *session, bool after_script)
         if (after_script) /* another edge came first: look again in a second */
             session_hold(session, "store: it is being made");
         else if (node != NULL && node_ready(node))
-            ask_script(session, &rings, session->found.exists ? KEEP : MAKE);
+            ask_script(session, session->found.exists ? STORE_CALL_KEEP : STORE_CALL_MAKE, &rings);
         else /* node_why says why not */
             session->why[0] = '\0';
     }
@@ -267,7 +228,8 @@ static void on_replicated(void *user, const redisReply *answer)
     if (!is_current(session, answer))
         return;
     session->looking = false;
-    bool error = answer->type == REDIS_REPLY_ERROR; /* no right to WAIT: nothing more can be known */
+    bool error =
+        answer->type == REDIS_REPLY_ERROR; /* no right to WAIT: nothing more can be known */
     if (error || (answer->type == REDIS_REPLY_INTEGER && answer->integer > 0)) {
         session->unreplicated = false;
         session_judge(session, true);
@@ -279,9 +241,9 @@ static void on_replicated(void *user, const redisReply *answer)
 
 static void begin_look(struct session *session)
 {
-    char key[KEY_BYTES];
+    char key[REDIS_KEY_BYTES];
     const char *argv[] = {"HGETALL", key};
-    key_of(key, REDIS_PLACE_STORE, "store");
+    redis_key(key, redis_nodes_prefix(session->nodes), REDIS_PLACE_STORE, NULL);
     session->look_again = false;
     session->looked_ms = clock_monotonic_ms();
     session_ask(session, on_fields, 2, argv);
@@ -319,7 +281,7 @@ static void place_shards(struct session *session, uint64_t now_ms)
         return;
     store_rings_init(&rings);
     session->found = session->store;
-    ask_script(session, &rings, PLACED);
+    ask_script(session, STORE_CALL_PLACED, &rings);
 }
 
 void session_tick(struct session *session)
@@ -374,6 +336,7 @@ struct session *session_new(struct event_base *base, const struct session_config
     store_init(&session->found);
     const struct servers_config servers = {
         .link = config->link,
+        .url = config->url,
         .durability = config->durability,
         .on_looked = on_looked,
         .on_clock = on_clock,
@@ -423,6 +386,11 @@ const struct store *session_store(const struct session *session)
     return &session->store;
 }
 
+const char *session_prefix(const struct session *session)
+{
+    return redis_nodes_prefix(session->nodes);
+}
+
 uint64_t session_reconnects(const struct session *session)
 {
     return redis_nodes_reconnects(session->nodes);
@@ -431,6 +399,11 @@ uint64_t session_reconnects(const struct session *session)
 unsigned session_awaited(const struct session *session)
 {
     return redis_nodes_awaited(session->nodes);
+}
+
+bool session_late(const struct session *session, uint64_t now_ms)
+{
+    return servers_late(session->servers, now_ms);
 }
 
 bool session_ready(const struct session *session, unsigned shard)

@@ -1,7 +1,7 @@
 /* The store in Redis, which is one server or several (redis_nodes.h): whose it is, and which of its
- * shards may be applied to. A shard may be if the store is this edge's, the shard belongs to it, and
- * the shard's node is ready (node.h). What happens to one node stops no other node's shards. Looks
- * again every second. One thread, on a libevent loop. */
+ * shards may be applied to. A shard may be if the store is this edge's, the shard belongs to it,
+ * and the shard's node is ready (node.h). What happens to one node stops no other node's shards.
+ * Looks again every second. One thread, on a libevent loop. */
 #ifndef TALLY_COLLECTOR_SESSION_H
 #define TALLY_COLLECTOR_SESSION_H
 
@@ -19,7 +19,8 @@
 struct session;
 
 struct session_config {
-    struct redis_link_config link; /* its callbacks and user are not used */
+    struct redis_link_config link; /* as redis_nodes_config's */
+    const struct redis_url *url;   /* the same */
     bool adopt;                    /* accept another store, once */
     enum node_durability durability;
     /* What the rings hold. Called before each judgement. */
@@ -51,8 +52,10 @@ int session_set_password(struct session *session, const char *password);
 const char *session_why(const struct session *session); /* why it is not accepted; "" */
 bool session_accepted(const struct session *session);
 const struct store *session_store(const struct session *session); /* as accepted last */
+const char *session_prefix(const struct session *session);        /* of every key */
 uint64_t session_reconnects(const struct session *session);
-unsigned session_awaited(const struct session *session); /* commands under way */
+unsigned session_awaited(const struct session *session);           /* commands under way */
+bool session_late(const struct session *session, uint64_t now_ms); /* a server may be hanging */
 
 /* --- a shard --- */
 

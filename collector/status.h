@@ -38,7 +38,7 @@ struct status {
     uint64_t admitted, refused[REASON_COUNT], refusal_receipts_dropped;
     struct status_counts counts;
     uint64_t receipts, receipts_dropped, redis_reconnects;
-    unsigned redis_away; /* shards whose server is away */
+    unsigned redis_away;                              /* shards whose server is away */
     uint64_t audited, audit_differing, audit_skipped; /* articles */
     unsigned shards;
     struct status_shard shard[SPOOL_SHARDS_MAX];

@@ -21,7 +21,7 @@ struct store {
     uint64_t id;
     unsigned format, shards, split;
     char key[STORE_KEY_DIGITS + 1];
-    bool placed; /* every shard's meta names the store */
+    bool placed;                                      /* every shard's meta names the store */
     int kinds;                                        /* the highest id given */
     char kind[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1]; /* by id; [0] is "none", "" is not given */
 };
@@ -55,9 +55,10 @@ enum store_verdict {
 };
 
 /* What a store that was accepted before, as it was then, says about it as it is now: a failover may
- * have taken kinds back. SERVE: it has all of them, or it is another store. KINDS: some are missing,
- * and their ids are free. Where another kind has such an id, registers would be counted for it:
- * HOLD if `strict`, otherwise SERVE (where all of Redis goes back at once, no register has the id). */
+ * have taken kinds back. SERVE: it has all of them, or it is another store. KINDS: some are
+ * missing, and their ids are free. Where another kind has such an id, registers would be counted
+ * for it: HOLD if `strict`, otherwise SERVE (where all of Redis goes back at once, no register has
+ * the id). */
 enum store_verdict store_recall(const struct store *known, const struct store *now, bool strict,
                                 struct error *why);
 

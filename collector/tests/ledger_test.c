@@ -37,6 +37,12 @@ uint64_t session_generation(const struct session *session, unsigned shard)
     return generation;
 }
 
+const char *session_prefix(const struct session *session)
+{
+    (void)session;
+    return REDIS_KEY_PREFIX;
+}
+
 bool session_moving(struct session *session, const char *error)
 {
     (void)session;

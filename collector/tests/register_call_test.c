@@ -46,12 +46,17 @@ static void test_packs_what_the_script_reads(void **state)
     assert_true(batch_add(batch, &record, 7));
     assert_true(batch_quarantine(batch, &bad));
     struct batch_arguments arguments = batch_finish(batch);
-    register_call_init(&call, &identity);
+    register_call_init(&call, "tally:", &identity);
     register_call_pack(&call, batch_range(batch), &terms, &arguments);
 
-    static const char *const words[] = {
-        "EVALSHA",           "0a1b2c",         "4",               "tally:{3}:heads",
-        "tally:{3}:changed", "tally:{3}:meta", "tally:{3}:rings", "1122334455667788"};
+    static const char *const words[] = {"EVALSHA",
+                                        "0a1b2c",
+                                        "4",
+                                        "tally:{3}:heads",
+                                        "tally:{3}:changed",
+                                        "tally:{3}:meta",
+                                        "tally:{3}:rings",
+                                        "1122334455667788"};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         assert_word(&arguments, i, words[i]);
     bytes_put_u64(from, 64);
@@ -213,7 +218,7 @@ static void test_asks_for_the_position(void **state)
     const char *argv[REGISTER_CALL_POSITION];
     size_t bytes[REGISTER_CALL_POSITION];
     const struct batch_arguments arguments = {REGISTER_CALL_POSITION, argv, bytes};
-    register_call_init(&call, &identity);
+    register_call_init(&call, "tally:", &identity);
     for (int adopt = 0; adopt < 2; adopt++) {
         register_call_ask(&call, 0x9b1d, adopt, argv, bytes);
         assert_word(&arguments, 0, "EVAL");

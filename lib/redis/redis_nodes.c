@@ -4,7 +4,8 @@
 #include "redis/redis_nodes.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
-#include "daemon/log.h"
+#include "redis/redis_answer.h"
+#include "redis/redis_node.h"
 #include "redis/redis_survey.h"
 
 #include <stdio.h>
@@ -16,29 +17,15 @@
 #define SOON_MS 50    /* after a sign that something has moved */
 #define SILENT_MS 500 /* a former owner that has not answered for this long is dropped */
 #define SEED_MS 1000  /* for a seed that does not come up, if there are others */
-#define NAME_BYTES (REDIS_HOST_BYTES + 8)
-
-struct node {
-    struct redis_nodes *nodes;
-    struct redis_link *link;     /* NULL: the number is free */
-    struct redis_link *listener; /* NULL: none */
-    struct redis_address at;
-    struct redis_question question;
-    uint64_t since_ms; /* made */
-    bool lost;         /* the link was up and is not, and this is not announced yet */
-    bool told;         /* on_node was called: up */
-    bool wanted;       /* by the map, or as the seed to be tried */
-    char name[NAME_BYTES];
-};
 
 struct redis_nodes {
-    struct redis_nodes_config config; /* `link` has the copies, `url` is below */
+    struct redis_nodes_config config; /* but for `link` and `url`, which are copied below */
+    struct redis_node_config common;
     struct redis_url url;
-    char *prefix, *username, *password;
     struct event_base *base;
     struct event *timer;
     struct redis_survey *survey;
-    struct node node[REDIS_NODES_MAX];
+    struct redis_node node[REDIS_NODES_MAX];
     int owner[REDIS_PLACES];    /* as announced; -1 none */
     int listened[REDIS_PLACES]; /* on_subscribe was called for this node's listener; -1 none */
     uint64_t generation[REDIS_PLACES];
@@ -50,15 +37,9 @@ struct redis_nodes {
     unsigned turn, seed;           /* of the next node to ask; of the seed being tried */
     uint64_t seed_ms;              /* since when it is tried */
     bool settling, unsettled;
-    char why[NAME_BYTES + 200];
 };
 
 static void settle(struct redis_nodes *nodes);
-
-static bool is_up(const struct node *node)
-{
-    return node->link != NULL && !node->lost && redis_link_up(node->link);
-}
 
 static void tick_within(struct redis_nodes *nodes, uint64_t ms)
 {
@@ -76,82 +57,25 @@ static void look_soon(struct redis_nodes *nodes)
     tick_within(nodes, SOON_MS);
 }
 
-/* --- links --- */
-
-static void on_up(void *user)
+static void on_news(void *user, struct redis_node *node, enum redis_node_news news)
 {
-    struct node *node = user;
-    struct redis_nodes *nodes = node->nodes;
-    if (redis_survey_kind(nodes->survey) != REDIS_SURVEY_SENTINEL)
+    struct redis_nodes *nodes = user;
+    int number = (int)(node - nodes->node);
+    if (news == REDIS_NODE_UP && redis_survey_kind(nodes->survey) != REDIS_SURVEY_SENTINEL)
         redis_survey_ask(nodes->survey, &node->question, node->link, &node->at);
+    if (news == REDIS_NODE_DOWN) {
+        nodes->reconnects++;
+        look_soon(nodes);
+    }
+    for (unsigned place = 0; news == REDIS_NODE_LISTENS_NOT && place < REDIS_PLACES; place++)
+        if (nodes->listened[place] == number)
+            nodes->listened[place] = -1;
     settle(nodes);
 }
 
-static void on_down(void *user, const char *why)
-{
-    struct node *node = user;
-    (void)why;
-    node->lost = true;
-    node->nodes->reconnects++;
-    if (node->listener != NULL)
-        redis_link_reset(node->listener, "the other connection to the server was lost");
-    look_soon(node->nodes);
-    settle(node->nodes);
-}
+/* --- nodes --- */
 
-static void on_listener_up(void *user)
-{
-    struct node *node = user;
-    settle(node->nodes);
-}
-
-static void on_listener_down(void *user, const char *why)
-{
-    struct node *node = user;
-    struct redis_nodes *nodes = node->nodes;
-    (void)why;
-    for (unsigned place = 0; place < REDIS_PLACES; place++)
-        if (nodes->listened[place] == (int)(node - nodes->node))
-            nodes->listened[place] = -1;
-}
-
-static void on_message(void *user, const redisReply *reply)
-{
-    struct node *node = user;
-    node->nodes->config.on_message(node->nodes->config.user, reply);
-}
-
-static struct redis_link_config pattern(const struct redis_nodes *nodes, struct node *node)
-{
-    struct redis_link_config link = nodes->config.link;
-    link.host = node->at.host;
-    link.port = node->at.port;
-    link.user = node;
-    return link;
-}
-
-static int open_links(struct redis_nodes *nodes, struct node *node)
-{
-    struct redis_link_config link = pattern(nodes, node);
-    link.on_up = on_up;
-    link.on_down = on_down;
-    node->link = redis_link_new(nodes->base, &link);
-    if (node->link == NULL)
-        return -1;
-    if (nodes->config.on_message == NULL)
-        return 0;
-    link.on_message = on_message;
-    link.on_up = on_listener_up;
-    link.on_down = on_listener_down;
-    node->listener = redis_link_new(nodes->base, &link);
-    if (node->listener != NULL)
-        return 0;
-    redis_link_free(node->link);
-    node->link = NULL;
-    return -1;
-}
-
-static struct node *find(struct redis_nodes *nodes, const struct redis_address *at)
+static struct redis_node *find(struct redis_nodes *nodes, const struct redis_address *at)
 {
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
         if (nodes->node[i].link != NULL && redis_map_same(&nodes->node[i].at, at))
@@ -161,17 +85,14 @@ static struct node *find(struct redis_nodes *nodes, const struct redis_address *
 
 /* The node at this address; it is made if need be. NULL: too many at the moment, or out of memory;
  * the next tick tries again. */
-static struct node *need(struct redis_nodes *nodes, const struct redis_address *at)
+static struct redis_node *need(struct redis_nodes *nodes, const struct redis_address *at)
 {
-    struct node *node = find(nodes, at);
+    struct redis_node *node = find(nodes, at);
     for (unsigned i = 0; node == NULL && i < REDIS_NODES_MAX; i++) {
         if (nodes->node[i].link != NULL)
             continue;
         node = &nodes->node[i];
-        *node = (struct node){.nodes = nodes, .at = *at, .since_ms = clock_monotonic_ms()};
-        snprintf(node->name, sizeof node->name, at->host[0] == '/' ? "%s" : "%s:%d", at->host,
-                 at->port);
-        if (open_links(nodes, node) != 0)
+        if (redis_node_open(node, nodes->base, &nodes->common, at) != 0)
             return NULL;
     }
     if (node != NULL)
@@ -181,7 +102,7 @@ static struct node *need(struct redis_nodes *nodes, const struct redis_address *
 
 /* --- what is announced --- */
 
-static void tell_node(struct redis_nodes *nodes, struct node *node, bool up)
+static void tell_node(struct redis_nodes *nodes, struct redis_node *node, bool up)
 {
     if (node->told == up)
         return;
@@ -199,14 +120,14 @@ static void tell_place(struct redis_nodes *nodes, unsigned place, int owner)
         nodes->generation[place]++;
         nodes->config.on_place(nodes->config.user, place, false);
     }
-    if (owner < 0 || !is_up(&nodes->node[owner]))
+    if (owner < 0 || !nodes->node[owner].up)
         return;
     nodes->owner[place] = owner;
     nodes->generation[place]++;
     nodes->config.on_place(nodes->config.user, place, true);
 }
 
-static void tell_lost(struct redis_nodes *nodes, struct node *node)
+static void tell_lost(struct redis_nodes *nodes, struct redis_node *node)
 {
     int number = (int)(node - nodes->node);
     tell_node(nodes, node, false);
@@ -236,8 +157,8 @@ static void choose(struct redis_nodes *nodes, int owner[REDIS_PLACES])
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
         nodes->node[i].wanted = false;
     for (unsigned i = 0; i < map->n; i++) {
-        const struct node *node = need(nodes, &map->owner[i]);
-        number[i] = node != NULL && is_up(node) ? (int)(node - nodes->node) : -1;
+        const struct redis_node *node = need(nodes, &map->owner[i]);
+        number[i] = node != NULL && node->up ? (int)(node - nodes->node) : -1;
     }
     if (kind == REDIS_SURVEY_ONE || (kind == REDIS_SURVEY_UNKNOWN && nodes->url.seeds_n == 1)) {
         struct redis_address at;
@@ -290,17 +211,11 @@ static void on_map(void *user)
 
 /* --- the tick --- */
 
-static void close_node(struct redis_nodes *nodes, struct node *node)
+static void close_node(struct redis_nodes *nodes, struct redis_node *node)
 {
-    struct redis_link *link = node->link;
-    nodes->timeouts += redis_link_timeouts(link);
-    node->lost = false;
-    node->link = NULL; /* what is called back finds it down */
-    redis_link_free(link);
-    redis_link_free(node->listener);
-    node->listener = NULL;
+    nodes->timeouts += redis_link_timeouts(node->link);
+    redis_node_close(node); /* what is called back finds it down */
     tell_lost(nodes, node);
-    on_listener_down(node, NULL);
 }
 
 /* Ends former owners: at once where nothing is awaited, or where nothing comes. Returns whether
@@ -310,10 +225,10 @@ static bool retire(struct redis_nodes *nodes)
     bool left = false;
     nodes->settling = true; /* until the tick settles: a number that becomes free stays so */
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
-        struct node *node = &nodes->node[i];
+        struct redis_node *node = &nodes->node[i];
         if (node->link == NULL || node->wanted)
             continue;
-        if (!is_up(node) || redis_link_awaited(node->link) == node->question.awaited ||
+        if (!node->up || redis_node_awaited(node) == 0 ||
             redis_survey_waits_ms(&node->question) >= SILENT_MS) {
             close_node(nodes, node);
             continue;
@@ -328,18 +243,18 @@ static bool retire(struct redis_nodes *nodes)
 /* Whether some node that is up keeps the survey waiting. */
 static bool any_silent(const struct redis_nodes *nodes)
 {
+    bool any = false;
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
-        if (is_up(&nodes->node[i]) && redis_survey_waits_ms(&nodes->node[i].question) >= DOUBT_MS)
-            return true;
-    return false;
+        any |= nodes->node[i].up && redis_survey_waits_ms(&nodes->node[i].question) >= DOUBT_MS;
+    return any;
 }
 
 /* Asks the next node that is up and has answered what it was asked before. */
 static void ask_next(struct redis_nodes *nodes)
 {
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
-        struct node *node = &nodes->node[nodes->turn++ % REDIS_NODES_MAX];
-        if (!is_up(node) || !node->wanted || node->question.awaited > 0)
+        struct redis_node *node = &nodes->node[nodes->turn++ % REDIS_NODES_MAX];
+        if (!node->up || !node->wanted || node->question.awaited > 0)
             continue;
         redis_survey_ask(nodes->survey, &node->question, node->link, &node->at);
         break;
@@ -384,38 +299,18 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
 
 /* --- making and ending --- */
 
-static void forget_secret(char *secret)
-{
-    if (secret != NULL)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
-/* NULL stays NULL. False: out of memory. */
-static bool copied(char **copy, const char *text)
-{
-    *copy = text != NULL ? strdup(text) : NULL;
-    return text == NULL || *copy != NULL;
-}
-
-static bool copy_config(struct redis_nodes *nodes, const struct redis_nodes_config *config)
+static int copy_config(struct redis_nodes *nodes, const struct redis_nodes_config *config)
 {
     nodes->config = *config;
     if (config->url != NULL)
         nodes->url = *config->url;
     else
         redis_url_of_host(&nodes->url, config->link.host, config->link.port);
-    nodes->config.url = &nodes->url;
-    struct redis_link_config *link = &nodes->config.link;
-    bool whole = copied(&nodes->prefix, link->prefix != NULL ? link->prefix : REDIS_KEY_PREFIX) &&
-                 copied(&nodes->username, link->username) &&
-                 copied(&nodes->password, link->password);
-    link->prefix = nodes->prefix;
-    link->username = nodes->username;
-    link->password = nodes->password;
-    link->on_message = NULL;
-    link->any_role = false;
-    return whole;
+    nodes->common = (struct redis_node_config){.on_news = on_news,
+                                               .on_message = config->on_message,
+                                               .user = nodes,
+                                               .message_user = config->user};
+    return redis_node_config_init(&nodes->common, &config->link);
 }
 
 struct redis_nodes *redis_nodes_new(struct event_base *base,
@@ -429,11 +324,11 @@ struct redis_nodes *redis_nodes_new(struct event_base *base,
     memset(nodes->listened, -1, sizeof nodes->listened);
     nodes->due_ms = UINT64_MAX;
     nodes->timer = evtimer_new(base, on_tick, nodes);
-    if (copy_config(nodes, config) && nodes->timer != NULL)
+    if (copy_config(nodes, config) == 0 && nodes->timer != NULL)
         nodes->survey = redis_survey_new(
             base,
             &(struct redis_survey_config){
-                .link = &nodes->config.link, .url = &nodes->url, .on_map = on_map, .user = nodes});
+                .link = &nodes->common.link, .url = &nodes->url, .on_map = on_map, .user = nodes});
     if (nodes->survey == NULL) {
         redis_nodes_free(nodes);
         return NULL;
@@ -449,15 +344,11 @@ void redis_nodes_free(struct redis_nodes *nodes)
         return;
     nodes->settling = true; /* nothing is announced any more */
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
-        redis_link_free(nodes->node[i].link);
-        redis_link_free(nodes->node[i].listener);
-        nodes->node[i].link = nodes->node[i].listener = NULL;
+        redis_node_close(&nodes->node[i]);
     }
     redis_survey_free(nodes->survey);
     events_free(nodes->timer);
-    forget_secret(nodes->password);
-    free(nodes->username);
-    free(nodes->prefix);
+    redis_node_config_fini(&nodes->common);
     free(nodes);
 }
 
@@ -474,15 +365,15 @@ uint64_t redis_nodes_generation(const struct redis_nodes *nodes, unsigned place)
 }
 
 /* The node that the map names, or that is tried; NULL: none. */
-static const struct node *named(const struct redis_nodes *nodes, unsigned place)
+static const struct redis_node *named(const struct redis_nodes *nodes, unsigned place)
 {
     const struct redis_map *map = redis_survey_map(nodes->survey);
     int owner = map->of[place];
-    const struct node *found = NULL;
+    const struct redis_node *found = NULL;
     if (owner < 0 && redis_survey_kind(nodes->survey) > REDIS_SURVEY_ONE)
         return NULL;
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
-        const struct node *node = &nodes->node[i];
+        const struct redis_node *node = &nodes->node[i];
         if (node->link != NULL &&
             (owner < 0 ? node->wanted : redis_map_same(&node->at, &map->owner[owner])))
             found = node;
@@ -494,9 +385,8 @@ const char *redis_nodes_why(const struct redis_nodes *nodes, unsigned place)
 {
     if (nodes->owner[place] >= 0)
         return "";
-    const struct node *node = named(nodes, place);
-    return node == NULL || is_up(node) ? redis_survey_why(nodes->survey)
-                                       : redis_link_why(node->link);
+    const struct redis_node *node = named(nodes, place);
+    return node == NULL || node->up ? redis_survey_why(nodes->survey) : redis_link_why(node->link);
 }
 
 int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *fn, void *user,
@@ -508,11 +398,10 @@ int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *f
 
 bool redis_nodes_moving(struct redis_nodes *nodes, const char *error)
 {
-    static const char *const words[] = {"MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN"};
-    bool moving = false;
+    static const char *const words[] = {"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"};
+    bool moving = error != NULL && strstr(error, "access a non local key") != NULL;
     for (size_t i = 0; error != NULL && i < sizeof words / sizeof words[0]; i++)
-        moving |= strncmp(error, words[i], strlen(words[i])) == 0;
-    moving |= error != NULL && strstr(error, "access a non local key") != NULL;
+        moving |= redis_answer_is(error, words[i]);
     if (moving)
         look_soon(nodes);
     return moving;
@@ -520,7 +409,7 @@ bool redis_nodes_moving(struct redis_nodes *nodes, const char *error)
 
 bool redis_nodes_up(const struct redis_nodes *nodes, unsigned node)
 {
-    return node < REDIS_NODES_MAX && nodes->node[node].told && is_up(&nodes->node[node]);
+    return node < REDIS_NODES_MAX && nodes->node[node].told && nodes->node[node].up;
 }
 
 int redis_nodes_send_node(struct redis_nodes *nodes, unsigned node, redis_link_cb *fn, void *user,
@@ -538,7 +427,7 @@ const char *redis_nodes_name(const struct redis_nodes *nodes, unsigned node)
 
 const char *redis_nodes_prefix(const struct redis_nodes *nodes)
 {
-    return nodes->prefix;
+    return nodes->common.link.prefix;
 }
 
 bool redis_nodes_cluster(const struct redis_nodes *nodes)
@@ -550,8 +439,7 @@ unsigned redis_nodes_awaited(const struct redis_nodes *nodes)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
-        if (nodes->node[i].link != NULL)
-            n += redis_link_awaited(nodes->node[i].link) - nodes->node[i].question.awaited;
+        n += redis_node_awaited(&nodes->node[i]);
     return n;
 }
 
@@ -577,23 +465,13 @@ void redis_nodes_reset(struct redis_nodes *nodes, unsigned place, const char *wh
 
 int redis_nodes_set_password(struct redis_nodes *nodes, const char *password)
 {
-    char *own = NULL;
-    int result = 0;
-    if (password == NULL ? nodes->password == NULL
-                         : nodes->password != NULL && strcmp(password, nodes->password) == 0)
-        return 0;
-    if (!copied(&own, password))
-        return -1;
-    forget_secret(nodes->password);
-    nodes->config.link.password = nodes->password = own;
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
-        struct node *node = &nodes->node[i];
-        if (node->link != NULL && redis_link_set_password(node->link, password) < 0)
+    int result = redis_node_config_password(&nodes->common, password);
+    if (result <= 0)
+        return result;
+    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+        if (redis_node_set_password(&nodes->node[i], password) < 0)
             result = -1;
-        if (node->listener != NULL && redis_link_set_password(node->listener, password) < 0)
-            result = -1;
-    }
     if (redis_survey_set_password(nodes->survey, password) < 0)
         result = -1;
-    return result < 0 ? -1 : 1;
+    return result;
 }

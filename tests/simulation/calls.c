@@ -84,10 +84,10 @@ static void put_rings(const struct redis_shard *shard)
 
 static void put_state(unsigned number)
 {
-    const struct redis_shard *shard = &redis.now.shard[number];
+    const struct redis_shard *shard = redis_shard(number);
     printf("{\"version\":%" PRIu64 ",\"articles\":%" PRIu32 ",", shard->version, shard->articles);
-    if (redis.now.store.id != 0)
-        printf("\"of\":\"%016" PRIx64 "\",", redis.now.store.id);
+    if (redis_store()->id != 0)
+        printf("\"of\":\"%016" PRIx64 "\",", redis_store()->id);
     if (shard->store != 0)
         printf("\"store\":\"%016" PRIx64 "\",", shard->store);
     if (shard->pause_to != 0)

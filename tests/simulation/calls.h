@@ -6,6 +6,7 @@
 #define TALLY_SIMULATION_CALLS_H
 
 #include "redis.h"
+#include "redis_reply.h"
 
 #include <stdbool.h>
 

@@ -1,6 +1,9 @@
 #include "judge.h"
 
 #include "reader.h"
+#include "redis_command.h"
+#include "redis_scripts.h"
+#include "cluster.h"
 #include "wire.h"
 
 #include "core/bytes.h"
@@ -35,12 +38,18 @@ struct request {
 
 struct ring {
     uint64_t id, highest; /* position that Redis ever had */
+    uint64_t read;        /* that was found freed last */
+    uint64_t answered;    /* up to where `server` has told its collector that it has it … */
+    unsigned server;      /* … since it was asked last */
+    bool asked;
     bool twins;           /* it holds two records of the same reader and stamp */
 };
 
 /* Of a shard's current ring, as the collector goes. */
 struct going {
     uint64_t ring_id, sent_to;
+    unsigned server;    /* that was asked for the position */
+    unsigned in_flight; /* batches: the answer to one wakes the collector */
     bool going;
 };
 
@@ -59,10 +68,12 @@ static unsigned n_rings;
 static struct going pipelines[WORLD_EDGES][WORLD_SHARDS];
 static struct shown shown[TOTALS_MAX];
 static unsigned n_shown;
-static uint64_t newest_version[WORLD_SHARDS];
+static uint64_t newest_version[REDIS_SERVERS][WORLD_SHARDS];
+static char kinds[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1]; /* that were ever given */
+static bool same_version[WORLD_ARTICLES]; /* two masters gave it the same version by chance */
 static uint64_t published[WORLD_EDGES][WORLD_ARTICLES];
 static uint64_t interrupted_us[WORLD_EDGES];
-static bool happened[4];               /* enum judge_loss */
+static bool happened[JUDGE_LOSSES];
 static uint64_t store_of[WORLD_EDGES]; /* that an edge has applied to */
 static bool adopts[WORLD_EDGES];
 static struct {
@@ -77,6 +88,8 @@ void judge_begin(void)
     memset(published, 0, sizeof published);
     memset(interrupted_us, 0, sizeof interrupted_us);
     memset(happened, 0, sizeof happened);
+    memset(kinds, 0, sizeof kinds);
+    memset(same_version, 0, sizeof same_version);
     memset(store_of, 0, sizeof store_of);
     memset(adopts, 0, sizeof adopts);
 }
@@ -250,10 +263,11 @@ static uint64_t records_before(uint64_t ring_id, uint64_t position)
 
 /* An edge goes on with another store only where its operator says so. What its rings had applied to
  * may not have reached the disk before a loss of power. */
-static void check_store(unsigned edge)
+static void check_store(unsigned edge, unsigned shard, uint64_t store)
 {
-    uint64_t store = redis.now.store.id;
-    if (store == 0)
+    if (redis.emptied[shard])
+        world_wrong("an emptied shard is counted into, and nobody adopted it: shard %u", shard);
+    if (!redis.cluster && redis_store()->id != store)
         world_wrong("edge %u applies where there is no store", edge);
     if (store_of[edge] != 0 && store_of[edge] != store && !adopts[edge] && !happened[JUDGE_POWER])
         world_wrong("edge %u applies to another store than before, and nobody adopted it", edge);
@@ -267,13 +281,21 @@ void judge_adopts(unsigned edge)
     adopts[edge] = true;
 }
 
-void judge_position(unsigned shard, const struct redis_ring *before, const struct redis_ring *after)
+void judge_kind(unsigned id, const char *name)
+{
+    if (kinds[id][0] != '\0' && strcmp(kinds[id], name) != 0 && !happened[JUDGE_WIPED])
+        world_wrong("kind id %u was given to %s, and then to %s", id, kinds[id], name);
+    snprintf(kinds[id], sizeof kinds[id], "%s", name);
+}
+
+void judge_position(unsigned shard, uint64_t store, const struct redis_ring *before,
+                    const struct redis_ring *after)
 {
     struct ring *ring = find_ring(after->id);
     uint64_t records = records_before(after->id, after->position);
     if (before != NULL && after->position < before->position)
         world_wrong("a ring's position went back: shard %u", shard);
-    check_store(judge_edge(after->edge));
+    check_store(judge_edge(after->edge), shard, store);
     if (after->position > ring->highest)
         ring->highest = after->position;
     /* Nobody can tell to which of two twins a vote belongs. */
@@ -287,13 +309,30 @@ void judge_position(unsigned shard, const struct redis_ring *before, const struc
                     after->sequence, records);
 }
 
+/* The server that is at work. */
+static unsigned here(unsigned shard)
+{
+    return redis.here != NULL ? (unsigned)(redis.here - redis.server) : redis.owner[shard];
+}
+
 void judge_version(unsigned shard, unsigned article, uint64_t version)
 {
-    if (version <= newest_version[shard])
+    uint64_t *newest = &newest_version[here(shard)][shard];
+    if (version <= *newest)
         world_wrong("a version does not rise: shard %u article %u", shard, article);
-    newest_version[shard] = version;
+    *newest = version;
     if (version > redis.newest_version)
         redis.newest_version = version;
+}
+
+/* What it takes over is older than what was given last. */
+void judge_failed_over(unsigned server, unsigned lost)
+{
+    for (unsigned s = 0; s < world.shards; s++)
+        if (redis.owner[s] == server)
+            newest_version[server][s] = redis.server[server].now.shard[s].version;
+    if (lost > 0)
+        judge_lost(JUDGE_FAILED_OVER);
 }
 
 void judge_wiped(void)
@@ -328,10 +367,15 @@ static void note_shown(unsigned article)
     struct shown one = {.article = article};
     int64_t count[KIND_MAX + 1];
     redis_total(article, count, &one.version);
-    for (unsigned i = n_shown; i-- > 0;)
-        if (shown[i].article == article && shown[i].version == one.version &&
-            (!happened[JUDGE_WIPED] || memcmp(shown[i].count, count, sizeof shown[i].count) == 0))
+    for (unsigned i = n_shown; i-- > 0;) {
+        if (shown[i].article != article || shown[i].version != one.version)
+            continue;
+        if (memcmp(shown[i].count, count, sizeof shown[i].count) == 0)
             return;
+        if (!happened[JUDGE_WIPED] && !happened[JUDGE_FAILED_OVER])
+            return; /* judge_total will say so */
+        same_version[article] = true;
+    }
     if (n_shown == TOTALS_MAX)
         abort();
     memcpy(one.count, count, sizeof one.count);
@@ -341,27 +385,21 @@ static void note_shown(unsigned article)
 void judge_shard(unsigned shard)
 {
     for (unsigned a = 0; a < world.articles; a++) {
-        if (world.article[a].shard != shard || !redis.now.shard[shard].head[a].exists)
+        if (world.article[a].shard != shard || !redis_shard(shard)->head[a].exists)
             continue;
-        check_head(a, &redis.now.shard[shard]);
+        check_head(a, redis_shard(shard));
         note_shown(a);
     }
 }
 
 /* --- the collector's calls --- */
 
-/* A batch is an EVALSHA, the question for the position an EVAL of position.lua. */
-static bool is_batch(const struct redis_words *words)
-{
-    return words->bytes[0] == 7 && memcmp(words->word[0], "EVALSHA", 7) == 0;
-}
-
 static struct going *pipeline_of(const struct redis_words *words, uint64_t *ring_id)
 {
-    bool call = is_batch(words);
-    if (!call && !redis_is_position(words))
+    bool call = redis_command_is_batch(words);
+    if (!call && !redis_command_is_position(words))
         return NULL;
-    *ring_id = strtoull(words->word[call ? 8 : 6], NULL, 16);
+    *ring_id = strtoull(words->word[redis_scripts_argv(words)], NULL, 16);
     unsigned shard = (unsigned)strtoul(words->word[3] + strlen("tally:{"), NULL, 10);
     for (int i = 0; i < FILES_MAX; i++)
         if (files[i].used && files[i].name == FILES_RING && files[i].id == *ring_id)
@@ -377,8 +415,9 @@ void judge_sent(const struct redis_words *words)
         return;
     if (pipeline->ring_id != ring_id)
         *pipeline = (struct going){.ring_id = ring_id};
-    if (is_batch(words))
-        pipeline->sent_to = bytes_get_u64(words->word[10]);
+    pipeline->in_flight += redis_command_is_batch(words);
+    if (redis_command_is_batch(words))
+        pipeline->sent_to = bytes_get_u64(words->word[redis_scripts_argv(words) + 2]);
 }
 
 /* Whether a position was answered, and not a refusal. */
@@ -388,20 +427,55 @@ static bool is_position(const redisReply *reply)
            strcmp(reply->element[0]->str, "at") == 0;
 }
 
-void judge_reply(const struct redis_words *words, const redisReply *reply)
+/* What a server has told a collector about a ring: the position that it asked for, and batches after
+ * it. What another server answers says nothing about this one. */
+static void note_answer(unsigned server, const struct redis_words *words, const redisReply *reply)
+{
+    bool batch = redis_command_is_batch(words);
+    if (!batch && !redis_command_is_position(words))
+        return;
+    struct ring *ring = find_ring(strtoull(words->word[redis_scripts_argv(words)], NULL, 16));
+    const struct files_ring *file = files_find(ring->id);
+    if (file == NULL)
+        return;
+    if (!batch && is_position(reply)) {
+        ring->read = ring_read_position(file->memory);
+        ring->answered = reply->element[1]->len > 0 ? bytes_get_u64(reply->element[1]->str) : 0;
+        ring->server = server;
+        ring->asked = true;
+    } else if (batch && reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
+               reply->elements == 6 && ring->asked && ring->server == server) {
+        uint64_t to = bytes_get_u64(words->word[redis_scripts_argv(words) + 2]);
+        if (to > ring->answered)
+            ring->answered = to;
+    }
+}
+
+void judge_reply(unsigned server, const struct redis_words *words, const redisReply *reply)
 {
     uint64_t ring_id;
+    note_answer(server, words, reply);
     struct going *pipeline = pipeline_of(words, &ring_id);
     if (pipeline == NULL || pipeline->ring_id != ring_id)
         return;
-    if (!is_batch(words)) {
+    if (!redis_command_is_batch(words)) {
         pipeline->going = is_position(reply);
+        pipeline->server = server;
         pipeline->sent_to = pipeline->going && reply->element[1]->len > 0
                                 ? bytes_get_u64(reply->element[1]->str)
                                 : 0;
-    } else if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6) {
-        pipeline->going = false;
+    } else {
+        pipeline->in_flight -= pipeline->in_flight > 0;
+        if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6)
+            pipeline->going = false;
     }
+}
+
+void judge_link_lost(const struct event_base *process, unsigned server)
+{
+    for (unsigned s = 0; s < WORLD_SHARDS && process->kind == PLATFORM_COLLECTOR; s++)
+        if (pipelines[process->edge][s].server == server)
+            pipelines[process->edge][s].going = false;
 }
 
 void judge_ended(const struct event_base *process)
@@ -437,7 +511,7 @@ void judge_total(unsigned edge, unsigned article, const struct broker_total *tot
         if (shown[i].article == article && shown[i].version == total->version) {
             if (memcmp(shown[i].count, total->count, sizeof total->count) == 0)
                 return;
-            if (happened[JUDGE_WIPED])
+            if (happened[JUDGE_WIPED] || same_version[article])
                 continue; /* two stores may give the same version, of which one was never shown */
             world_wrong("a total of article %u is not what it was at its version", article);
             return;
@@ -504,6 +578,8 @@ static bool is_applied(const struct request *request)
 
 void judge_lost(enum judge_loss loss)
 {
+    bool kept = loss == JUDGE_FAILED_OVER && world.replicas && !redis.went_back &&
+                !happened[JUDGE_POWER] && !happened[JUDGE_DAMAGE] && !happened[JUDGE_WIPED];
     happened[loss] = true;
     for (unsigned i = 0; i < n_requests; i++) {
         struct request *request = &requests[i];
@@ -515,12 +591,34 @@ void judge_lost(enum judge_loss loss)
         if (loss == JUDGE_REDIS_WENT_BACK && files_find(request->ring_id) == NULL &&
             !request->unheld && !happened[JUDGE_WIPED])
             world_wrong("a ring was deleted before Redis had its reactions for good");
+        if (kept && !request->unheld)
+            world_wrong("a reaction left its ring before a replica had it: edge %u shard %u position "
+                        "%" PRIu64,
+                        request->edge, request->shard, request->position);
         request->optional = true;
         judge_counts.optional++;
     }
 }
 
 /* --- after each step --- */
+
+/* Nothing may be freed that the ring's server has not answered for since it was asked; and where
+ * durability is `replicas`, nothing that its replica has not got. */
+static void check_answered(const struct files_ring *file, uint64_t read)
+{
+    struct ring *ring = find_ring(file->id);
+    if (read <= ring->read)
+        return;
+    if (ring->asked && read > ring->answered && !happened[JUDGE_POWER])
+        world_wrong("a ring of edge %u frees up to %" PRIu64
+                    " what its server has answered for only up to %" PRIu64,
+                    file->edge, read, ring->answered);
+    if (world.replicas && !redis.went_back && !redis.followed && !happened[JUDGE_POWER] &&
+        !happened[JUDGE_WIPED] && read > redis_replicated(file->shard, file->id))
+        world_wrong("a ring of edge %u frees up to %" PRIu64 " what a replica has only up to %" PRIu64,
+                    file->edge, read, redis_replicated(file->shard, file->id));
+    ring->read = read;
+}
 
 /* Nothing may be overwritten that Redis has never had. What it had, answered for, and lost since
  * may be: the answer can have come after that. */
@@ -531,13 +629,14 @@ static void check_freed(void)
         if (!file->used || (file->name != FILES_RING && file->name != FILES_OLD))
             continue;
         uint64_t read = ring_read_position(file->memory);
+        check_answered(file, read);
         if (read > 0 && read > find_ring(file->id)->highest && !happened[JUDGE_POWER])
             world_wrong("a ring of edge %u frees up to %" PRIu64
                         " what Redis has only up to %" PRIu64,
                         file->edge, read, find_ring(file->id)->highest);
         const struct redis_ring *ring = redis_find_ring(file->shard, file->id);
-        if (redis.went_back && read > (ring != NULL ? ring->position : 0))
-            judge_lost(JUDGE_REDIS_WENT_BACK);
+        if ((redis.went_back || redis.followed) && read > (ring != NULL ? ring->position : 0))
+            judge_lost(redis.went_back ? JUDGE_REDIS_WENT_BACK : JUDGE_FAILED_OVER);
     }
 }
 
@@ -551,7 +650,7 @@ static void check_awake(unsigned edge)
         return;
     for (unsigned s = 0; s < world.shards; s++) {
         const struct going *pipeline = &pipelines[edge][s];
-        if (pipeline->going && own->file[s] >= 0 && files[own->file[s]].id == pipeline->ring_id &&
+        if (pipeline->going && pipeline->in_flight == 0 && own->file[s] >= 0 && files[own->file[s]].id == pipeline->ring_id &&
             ring_write_position(files[own->file[s]].memory) > pipeline->sent_to)
             world_wrong("the collector of edge %u sleeps though a reaction waits", edge);
     }
@@ -603,8 +702,8 @@ static bool totals_done(struct error *why)
 {
     for (unsigned e = 0; e < world.edges; e++)
         for (unsigned a = 0; a < world.articles; a++) {
-            const struct redis_head *head = &redis.now.shard[world.article[a].shard].head[a];
-            if ((!head->exists && !broker[e].retained[a].known) ||
+            const struct redis_head *head = &redis_shard(world.article[a].shard)->head[a];
+            if ((!head->exists && !broker[e].retained[a].known) || same_version[a] ||
                 (head->exists && total_fits(&broker[e].retained[a], a)))
                 continue;
             error_set(why, "edge %u does not show article %u's total", e, a);
@@ -668,7 +767,7 @@ static void check_click(unsigned reader, unsigned article)
 /* admitted = applied + quarantined + lost, once nothing is in the rings. */
 static void check_books(unsigned edge, unsigned shard)
 {
-    const struct redis_shard *redis_of = &redis.now.shard[shard];
+    const struct redis_shard *redis_of = redis_shard(shard);
     uint64_t admitted = 0, reckoned = 0, lost = (uint64_t)redis_of->lost[edge], optional = 0;
     if (happened[JUDGE_POWER] || happened[JUDGE_DAMAGE] || happened[JUDGE_WIPED])
         return;

@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "files.h"
 #include "redis.h"
+#include "redis_reply.h"
 
 #include "core/error.h"
 #include "core/record.h"
@@ -29,8 +30,9 @@ void judge_quarantine(unsigned edge, const struct record *record);
 void judge_call(uint64_t ring_id, uint64_t from, uint64_t to);
 void judge_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t value, uint64_t before,
                 uint64_t after);
-void judge_position(unsigned shard, const struct redis_ring *before,
+void judge_position(unsigned shard, uint64_t store, const struct redis_ring *before,
                     const struct redis_ring *after);
+void judge_kind(unsigned id, const char *name);
 void judge_version(unsigned shard, unsigned article, uint64_t version);
 void judge_shard(unsigned shard);
 
@@ -42,13 +44,19 @@ unsigned judge_edge(uint64_t id);
 
 /* Between collector and Redis. */
 void judge_sent(const struct redis_words *words);
-void judge_reply(const struct redis_words *words, const redisReply *reply);
+void judge_reply(unsigned server, const struct redis_words *words, const redisReply *reply);
 
 /* A collector starts that may adopt another store. */
 void judge_adopts(unsigned edge);
 
 /* Redis holds nothing any more: versions of the next store are its own. */
 void judge_wiped(void);
+
+/* A server follows another one as a master, and has not got its last `lost` commits. */
+void judge_failed_over(unsigned server, unsigned lost);
+
+/* A link of the process was lost. */
+void judge_link_lost(const struct event_base *process, unsigned server);
 
 /* A process ended, or a link of the feed did: what it was about to repeat is forgotten. */
 void judge_ended(const struct event_base *process);
@@ -64,7 +72,14 @@ void judge_receipt(const char *client, const char *payload, const unsigned char 
 
 /* What was not promised to survive happened: from here on what Redis has not applied and no ring
  * holds need not be counted. */
-enum judge_loss { JUDGE_REDIS_WENT_BACK, JUDGE_POWER, JUDGE_DAMAGE, JUDGE_WIPED };
+enum judge_loss {
+    JUDGE_REDIS_WENT_BACK,
+    JUDGE_FAILED_OVER,
+    JUDGE_POWER,
+    JUDGE_DAMAGE,
+    JUDGE_WIPED,
+    JUDGE_LOSSES
+};
 void judge_lost(enum judge_loss loss);
 
 /* --- what is checked --- */

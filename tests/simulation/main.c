@@ -19,6 +19,7 @@
 struct settings_of_run {
     uint64_t seed, schedules;
     bool caught, calls;
+    char redis[OPTION_TEXT_MAX_BYTES + 1];
     char fault[OPTION_TEXT_MAX_BYTES + 1];
 };
 
@@ -29,6 +30,8 @@ static const struct option table[] = {
      "how many to run; each one's seed is one more"},
     {"fault", OPTION_TEXT, AT(fault), 0, OPTION_TEXT_MAX_BYTES, "", "a name out of faults/",
      "run the build with this fault, and succeed when it is caught"},
+    {"redis", OPTION_TEXT, AT(redis), 0, OPTION_TEXT_MAX_BYTES, "any", "any, one or cluster",
+     "what programs reach: one Redis, or the nodes of a cluster; any: a cluster in three of four"},
     {"caught", OPTION_SWITCH, AT(caught), 0, 0, "off", "on or off",
      "succeed when a schedule fails, and print no history (what --fault does)"},
     {"calls", OPTION_SWITCH, AT(calls), 0, 0, "off", "on or off",
@@ -39,7 +42,7 @@ static const size_t table_n = sizeof table / sizeof table[0];
 /* The build with the fault lies beside this one. Returns only where there is none. */
 static int run_fault(const struct settings_of_run *settings)
 {
-    char self[512], path[1024], seed[40], schedules[40];
+    char self[512], path[1024], seed[40], schedules[40], of_redis[OPTION_TEXT_MAX_BYTES + 16];
     ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
     if (bytes <= 0)
         return -1;
@@ -47,7 +50,8 @@ static int run_fault(const struct settings_of_run *settings)
     snprintf(path, sizeof path, "%s-%s", self, settings->fault);
     snprintf(seed, sizeof seed, "--seed=%" PRIu64, settings->seed);
     snprintf(schedules, sizeof schedules, "--schedules=%" PRIu64, settings->schedules);
-    execl(path, path, seed, schedules, "--caught", (char *)NULL);
+    snprintf(of_redis, sizeof of_redis, "--redis=%s", settings->redis);
+    execl(path, path, seed, schedules, of_redis, "--caught", (char *)NULL);
     fprintf(stderr, "option fault: %s is not a name out of faults/ (no %s)\n", settings->fault,
             path);
     return -1;
@@ -116,5 +120,8 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     cJSON_InitHooks(&hooks);
     calls_told = settings.calls;
+    world_redis = strcmp(settings.redis, "one") == 0       ? WORLD_REDIS_ONE
+                  : strcmp(settings.redis, "cluster") == 0 ? WORLD_REDIS_CLUSTER
+                                                           : WORLD_REDIS_ANY;
     return run(&settings);
 }

@@ -1,6 +1,7 @@
 #include "programs.h"
 
 #include "broker.h"
+#include "cluster.h"
 #include "files.h"
 #include "judge.h"
 #include "wire.h"
@@ -71,7 +72,9 @@ static void start_collector(struct event_base *process)
     memset(own, 0, sizeof *own);
     snprintf(own->spool, sizeof own->spool, "edge-%u", process->edge);
     snprintf(own->links.mqtt_host, sizeof own->links.mqtt_host, "broker");
-    snprintf(own->links.redis_host, sizeof own->links.redis_host, "redis");
+    snprintf(own->links.redis_host, sizeof own->links.redis_host, "%s", cluster_host(world.seed_server));
+    own->links.redis_port = (uint64_t)cluster_port(world.seed_server);
+    own->durability_level = world.replicas ? NODE_REPLICAS : NODE_AOF;
     own->adopt = with_adopt;
     own->batch_records = world.batch_records;
     own->in_flight = world.in_flight;
@@ -98,7 +101,7 @@ static void turn_collector(struct event_base *process)
 
 struct feed {
     struct store_link *link;
-    struct subscription *subscription;
+    struct subscription subscription;
     struct publish *publish;
     struct publisher *publisher;
 };
@@ -114,9 +117,21 @@ static void on_store_away(void *user)
     judge_ended(platform_now);
 }
 
-static void on_store_lost(void *user)
+static void on_shard(void *user, uint32_t shard, bool ready)
 {
-    subscription_reset(((struct feed *)user)->subscription);
+    publisher_shard(((struct feed *)user)->publisher, shard, ready);
+    if (!ready)
+        judge_ended(platform_now);
+}
+
+static void on_subscribe(void *user, struct redis_link *link, unsigned shard)
+{
+    subscription_begin(&((struct feed *)user)->subscription, link, shard);
+}
+
+static void on_message(void *user, const redisReply *reply)
+{
+    subscription_take(&((struct feed *)user)->subscription, reply);
 }
 
 static void on_hint(void *user, uint32_t shard)
@@ -169,15 +184,12 @@ static void start_feed(struct event_base *process)
         .max_articles = world.max_articles,
     };
     struct store_link_config link = {
-        .host = "redis",
+        .redis = {.host = cluster_host(world.seed_server), .port = cluster_port(world.seed_server)},
         .on_ready = on_store_ready,
         .on_away = on_store_away,
-        .on_lost = on_store_lost,
-        .user = feed,
-    };
-    struct subscription_config subscription = {
-        .host = "redis",
-        .on_hint = on_hint,
+        .on_shard = on_shard,
+        .on_subscribe = on_subscribe,
+        .on_message = on_message,
         .user = feed,
     };
     struct publish_config publish = {
@@ -201,9 +213,10 @@ static void start_feed(struct event_base *process)
     feed->link = store_link_new(process, &link);
     if (feed->link == NULL)
         abort();
-    feed->subscription = subscription_new(process, feed->link, &subscription);
+    feed->subscription =
+        (struct subscription){.store = feed->link, .on_hint = on_hint, .user = feed};
     feed->publish = publish_new(process, &publish, "{}");
-    if (feed->publisher == NULL || feed->subscription == NULL || feed->publish == NULL)
+    if (feed->publisher == NULL || feed->publish == NULL)
         abort();
     publisher_connect(feed->publisher, feed->link, feed->publish);
     process->waits = true;

@@ -7,6 +7,7 @@
 #include "programs.h"
 #include "reader.h"
 #include "redis.h"
+#include "cluster.h"
 #include "wire.h"
 #include "world.h"
 
@@ -15,7 +16,6 @@
 
 #define BEHIND_MS (-1500) /* that a collector is ready with */
 #define HOUR_MS 3600000
-#define LINKS (world.edges * WIRE_LINKS)
 #define REST_TURNS 240
 
 enum what {
@@ -46,6 +46,14 @@ enum what {
     SUBSCRIBER,
     ARCHIVE,
     WIPE,
+    /* in a cluster only */
+    FAIL_OVER,
+    HANG,
+    APART,
+    CUT_OFF,
+    STALE,
+    MOVE,
+    EMPTY,
     WHATS
 };
 
@@ -79,6 +87,13 @@ static const struct {
     [SUBSCRIBER] = {"subscriber", 4, 40},
     [ARCHIVE] = {"archive", 4, 25},
     [WIPE] = {"wipe", 1, 8},
+    [FAIL_OVER] = {"fail over", 7, 70},
+    [HANG] = {"hang", 4, 35},
+    [APART] = {"apart", 4, 35},
+    [CUT_OFF] = {"cut off", 4, 35},
+    [STALE] = {"stale", 4, 50},
+    [MOVE] = {"move", 5, 40},
+    [EMPTY] = {"empty", 1, 8},
 };
 
 uint64_t schedule_steps_run;
@@ -94,6 +109,10 @@ void schedule_draw(struct schedule *schedule, uint64_t seed)
     bool narrow = world_is_narrow(seed);
     for (int i = 0; i < WHATS; i++) {
         uint32_t percent = kinds[i].percent;
+        if (i >= FAIL_OVER && !world_is_cluster(seed)) {
+            weight[i] = 0;
+            continue;
+        }
         if (narrow && percent < 100)
             percent = i == KILL_REDIS ? 100 : percent / 3;
         weight[i] = dice_percent(&dice, percent) ? kinds[i].weight : 0;
@@ -133,17 +152,21 @@ static void pass(uint64_t ms)
 static void work(void)
 {
     pass(below(30));
+    if (redis.cluster) {
+        cluster_replicate(false);
+        cluster_gossip(false);
+    }
     for (unsigned i = 2 + below(6); i > 0; i--) {
         uint32_t which = below(10);
         if (which < 4)
             programs_turn(any_process(), 1 + below(4));
         else if (which < 7)
-            wire_execute(below(LINKS), 1 + below(8));
+            wire_execute(wire_any(), 1 + below(8));
         else if (which < 9)
             broker_work(below(world.edges), (enum platform_kind)below(PLATFORM_KINDS),
                         1 + below(4));
         else
-            wire_execute_left(below(LINKS), 1 + below(2));
+            wire_execute_left(wire_any(), 1 + below(2));
     }
 }
 
@@ -211,16 +234,27 @@ static void resize(void)
     broker_start(edge, -1);
 }
 
+/* Mostly one that has something. */
+static unsigned any_server(void)
+{
+    if (!redis.cluster)
+        return 0;
+    return below(4) == 0 ? below(cluster_all()) : redis.owner[below(REDIS_PARTS)];
+}
+
 static void kill_redis(void)
 {
-    if (!redis.up)
+    unsigned server = any_server();
+    if (!redis.server[server].up)
         return;
     unsigned most = world_is_narrow(world.seed) ? 3 : REDIS_COMMITS;
-    unsigned lost = dice_percent(&world.dice, 60) ? redis_lose(1 + below(most)) : 0;
-    redis.has_script = false;
-    wire_redis_dies();
-    redis.up = dice_percent(&world.dice, 50);
-    world_tell("Redis is killed and loses its last %u commits", lost);
+    unsigned lost = dice_percent(&world.dice, 60)
+                        ? redis_lose(&redis.server[server], 1 + below(most))
+                        : 0;
+    cluster_die(server);
+    if (dice_percent(&world.dice, 50))
+        cluster_start(server);
+    world_tell("server %u of Redis is killed and loses its last %u commits", server, lost);
     if (lost > 0)
         judge_lost(JUDGE_REDIS_WENT_BACK);
 }
@@ -228,7 +262,7 @@ static void kill_redis(void)
 static void cut(void)
 {
     if (dice_percent(&world.dice, 50)) {
-        wire_cut(below(LINKS), below(6));
+        wire_cut(wire_any(), below(6));
     } else {
         broker_cut(any_process());
     }
@@ -239,11 +273,12 @@ static void set_clock(void)
     static const int64_t jumps_ms[] = {0, 0, 0, 500, -500, 3000, -3000, HOUR_MS, -HOUR_MS};
     int64_t to = jumps_ms[below(sizeof jumps_ms / sizeof jumps_ms[0])];
     uint32_t whose = below(world.edges + 1);
+    unsigned server = any_server();
     /* Versions rise by its clock where Redis forgot what it had given: not both at once. */
-    if (whose == world.edges && redis.went_back && to < world.redis_ahead_ms)
+    if (whose == world.edges && (redis.went_back || redis.followed) && to < world.server_ahead_ms[server])
         return;
     if (whose == world.edges)
-        world.redis_ahead_ms = to;
+        world.server_ahead_ms[server] = to;
     else
         world.edge_ahead_ms[whose] = to;
     world_tell("the clock of %s %u is %lld ms ahead", whose == world.edges ? "Redis" : "edge",
@@ -291,26 +326,28 @@ static void change_losses(void)
 
 static void archive(void)
 {
-    if (!redis.up)
-        return;
     unsigned article = below(world.articles);
     bool reset = below(2) == 0;
+    if (!redis.server[redis.owner[world.article[article].shard]].up)
+        return;
     world_tell("article %u is %s", article, reset ? "reset" : "archived");
     redis_archive(article, reset);
 }
 
 static void wipe(void)
 {
+    if (redis.cluster)
+        return; /* its nodes come back empty one by one */
     /* At times in one step, so that connections stay: as a file that is loaded in its place. */
-    bool at_once = redis.up && below(2) == 0;
+    bool at_once = redis.server[0].up && below(2) == 0;
     if (below(2) == 0) /* whoever makes the next store has a clock behind */
-        world.redis_ahead_ms = BEHIND_MS;
+        world.server_ahead_ms[0] = BEHIND_MS;
     world_tell("Redis is wiped%s", at_once ? " in one step" : "");
     if (at_once)
         wire_redis_exchanged();
     else
-        wire_redis_dies();
-    redis_wipe(at_once);
+        cluster_die(0);
+    redis_wipe(&redis.server[0], at_once);
     judge_wiped();
     judge_lost(JUDGE_WIPED);
 }
@@ -330,6 +367,75 @@ static void freeze(void)
 {
     struct event_base *process = any_process();
     process->frozen = process->alive && !process->frozen;
+}
+
+/* Mostly of a master that is away or does nothing. */
+static void fail_over(void)
+{
+    for (unsigned part = 0; part < REDIS_PARTS; part++) {
+        const struct redis_server *owner = &redis.server[redis.owner[part]];
+        if ((!owner->up || owner->hung || owner->apart) && cluster_fail_over(part))
+            return;
+    }
+    if (below(2) == 0)
+        cluster_fail_over(below(REDIS_PARTS));
+}
+
+static void hang(void)
+{
+    unsigned server = any_server();
+    struct redis_server *its = &redis.server[server];
+    its->hung = its->up && !its->hung;
+    world_tell("server %u %s", server, its->hung ? "hangs" : "goes on");
+}
+
+/* With a minority, which some edges reach and others do not: it serves for a while yet. */
+static void set_apart(void)
+{
+    unsigned server = any_server();
+    struct redis_server *its = &redis.server[server];
+    if (its->apart && !its->stops && below(2) == 0) {
+        its->stops = true;
+        world_tell("server %u stops, as it hears of nobody", server);
+        return;
+    }
+    its->apart = !its->apart;
+    its->stops = its->stops && its->apart;
+    for (unsigned e = 0; e < world.edges; e++)
+        redis.cut[e][server] = its->apart && below(2) == 0;
+    world_tell("server %u %s", server, its->apart ? "is apart" : "hears of the others again");
+}
+
+static void cut_off(void)
+{
+    unsigned edge = below(world.edges), server = any_server();
+    redis.cut[edge][server] = !redis.cut[edge][server];
+    world_tell("edge %u %s server %u", edge,
+               redis.cut[edge][server] ? "does not reach" : "reaches", server);
+}
+
+static void make_stale(void)
+{
+    struct redis_server *its = &redis.server[any_server()];
+    its->alone = !its->alone;
+    world_tell("the replica of server %u %s", (unsigned)(its - redis.server),
+               its->alone ? "gets nothing" : "goes on");
+}
+
+/* A master comes back without anything, and so does its replica. */
+static void come_back_empty(void)
+{
+    unsigned server = redis.owner[below(REDIS_PARTS)];
+    bool placed = redis.owner[REDIS_OF_STORE] != server && redis_store()->placed;
+    cluster_die(server);
+    for (unsigned s = 0; s < world.shards; s++)
+        if (placed && redis.owner[s] == server && redis.server[server].now.shard[s].store != 0)
+            redis.emptied[s] = true;
+    redis_wipe(&redis.server[server], false);
+    world_tell("server %u comes back empty", server);
+    judge_wiped();
+    judge_lost(JUDGE_WIPED);
+    cluster_start(server);
 }
 
 static void do_step(const struct schedule_step *step)
@@ -377,7 +483,7 @@ static void do_step(const struct schedule_step *step)
         kill_redis();
         break;
     case REDIS_UP:
-        redis.up = true;
+        cluster_start(any_server());
         break;
     case CUT:
         cut();
@@ -401,7 +507,7 @@ static void do_step(const struct schedule_step *step)
         poison();
         break;
     case FORGET_SCRIPT:
-        redis.has_script = false;
+        redis.server[any_server()].has_script = false;
         break;
     case LOSSES:
         change_losses();
@@ -415,6 +521,27 @@ static void do_step(const struct schedule_step *step)
     case WIPE:
         wipe();
         break;
+    case FAIL_OVER:
+        fail_over();
+        break;
+    case HANG:
+        hang();
+        break;
+    case APART:
+        set_apart();
+        break;
+    case CUT_OFF:
+        cut_off();
+        break;
+    case STALE:
+        make_stale();
+        break;
+    case MOVE:
+        cluster_move(below(REDIS_PARTS), below(3) == 0);
+        break;
+    case EMPTY:
+        come_back_empty();
+        break;
     case WHATS:
         break;
     }
@@ -427,7 +554,7 @@ static void settle(void)
 {
     for (int round = 0; round < 24 && world.wrong[0] == '\0'; round++) {
         bool busy = false;
-        for (unsigned link = 0; link < LINKS; link++)
+        for (unsigned link = 0; link < world.edges * WIRE_LINKS; link++)
             busy = wire_execute_left(link, 64) + wire_execute(link, 64) > 0 || busy;
         for (unsigned e = 0; e < world.edges; e++)
             for (int k = 0; k < PLATFORM_KINDS; k++) {
@@ -445,11 +572,16 @@ static void settle(void)
 
 static void mend(void)
 {
-    redis.up = true;
-    if (redis.went_back && world.redis_ahead_ms > 0)
-        world.us += (uint64_t)world.redis_ahead_ms * 1000;
-    if (!redis.wiped || world.redis_ahead_ms != BEHIND_MS)
-        world.redis_ahead_ms = 0; /* else whoever makes the next store has a clock behind */
+    int64_t ahead_ms = 0;
+    for (unsigned s = 0; s < cluster_all(); s++) {
+        int64_t *its = &world.server_ahead_ms[s];
+        ahead_ms = *its > ahead_ms ? *its : ahead_ms;
+        if (!redis.wiped || *its != BEHIND_MS)
+            *its = 0; /* else whoever makes the next store has a clock behind */
+    }
+    if (redis.went_back || redis.followed)
+        world.us += (uint64_t)ahead_ms * 1000;
+    cluster_mend();
     reader_loses_percent = broker_drops_percent = 0;
     for (unsigned s = 0; s < WORLD_SHARDS; s++) {
         redis.shard_error[s] = NULL;
@@ -491,6 +623,7 @@ static void rest(void)
     for (int turn = 0; turn < REST_TURNS && after < 7 && world.wrong[0] == '\0'; turn++) {
         world.dice.state = world.seed + (uint64_t)turn;
         world.us += turn < 30 ? 250000 : 1000000;
+        cluster_replicate(true);
         settle();
         operate();
         while (reader_network(true, false))
@@ -547,8 +680,9 @@ const char *schedule_run(const struct schedule *schedule, bool tells)
     comes_to_rest = false;
     if (tells)
         printf(
-            "  %u edges, %u shards, %u articles, %u readers, rings of %llu bytes, batches of %u, "
+            "  %s, %u edges, %u shards, %u articles, %u readers, rings of %llu bytes, batches of %u, "
             "%u in flight\n",
+            world.cluster ? world.replicas ? "a cluster (durability replicas)" : "a cluster" : "one Redis",
             world.edges, world.shards, world.articles, world.readers,
             (unsigned long long)world.ring_bytes, world.batch_records, world.in_flight);
     for (unsigned i = 0; i < schedule->n && world.wrong[0] == '\0'; i++) {

@@ -1,7 +1,9 @@
+/* Links as queues: sent, executed, delivered. */
 #include "wire.h"
 
 #include "judge.h"
-#include "redis.h"
+#include "redis_command.h"
+#include "cluster.h"
 #include "world.h"
 
 #include "redis/redis_link.h"
@@ -37,8 +39,12 @@ struct redis_link {
     struct redis_link_config config;
     struct event_base *process;
     enum state state;
-    bool subscribed;
-    bool hints[WORLD_SHARDS]; /* messages on the way */
+    unsigned edge, server;
+    unsigned run;                  /* of the server, when the connection was made */
+    bool subscribed[WORLD_SHARDS]; /* to its changes … */
+    bool hints[WORLD_SHARDS];      /* … of which messages are on the way */
+    bool confirmed[WORLD_SHARDS];  /* … as is the confirmation */
+    bool left_shard[WORLD_SHARDS]; /* … as is the news that the server has it no longer */
     uint64_t retry_us;
     uint64_t heard_us; /* the last reply, or the first command on an idle connection */
     struct queue queue;
@@ -47,16 +53,36 @@ struct redis_link {
 
 static struct redis_link links[WORLD_EDGES * WIRE_LINKS];
 
+static unsigned first_of(const struct event_base *process)
+{
+    return process->edge * WIRE_LINKS + (process->kind == PLATFORM_FEED ? WIRE_COLLECTOR : 0);
+}
+
+static unsigned end_of(const struct event_base *process)
+{
+    return first_of(process) + (process->kind == PLATFORM_FEED ? WIRE_FEED : WIRE_COLLECTOR);
+}
+
 static struct slot *slot_at(struct queue *queue, unsigned i)
 {
     return &queue->slot[i % SLOTS];
 }
 
-static void on_changed(unsigned shard)
+static void on_changed(unsigned server, unsigned shard)
 {
     for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++)
-        if (links[i].state == UP && links[i].subscribed)
+        if (links[i].state == UP && links[i].server == server && links[i].subscribed[shard])
             links[i].hints[shard] = true;
+}
+
+void wire_part_leaves(unsigned server, unsigned part)
+{
+    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS && part < WORLD_SHARDS; i++) {
+        if (links[i].state != UP || links[i].server != server || !links[i].subscribed[part])
+            continue;
+        links[i].subscribed[part] = false;
+        links[i].left_shard[part] = true;
+    }
 }
 
 static void empty(struct queue *queue)
@@ -76,6 +102,20 @@ void wire_begin(void)
 
 /* --- Redis's side --- */
 
+unsigned wire_any(void)
+{
+    static const unsigned of_one[] = {0, WIRE_COLLECTOR, WIRE_COLLECTOR + 1};
+    unsigned there[WORLD_EDGES * WIRE_LINKS], n = 0;
+    if (!redis.cluster) { /* the collector's, the feed's, the feed's for hints */
+        unsigned i = dice_below(&world.dice, world.edges * 3);
+        return i / 3 * WIRE_LINKS + of_one[i % 3];
+    }
+    for (unsigned i = 0; i < world.edges * WIRE_LINKS; i++)
+        if (links[i].state != ABSENT || links[i].left.sent > 0)
+            there[n++] = i;
+    return n > 0 ? there[dice_below(&world.dice, n)] : 0;
+}
+
 static bool word_is(const struct slot *slot, const char *want)
 {
     return slot->words.bytes[0] == strlen(want) &&
@@ -83,18 +123,18 @@ static bool word_is(const struct slot *slot, const char *want)
 }
 
 /* Runs the command at `executed`. */
-static void execute_one(struct queue *queue)
+static void execute_one(unsigned server, struct queue *queue)
 {
     struct slot *slot = slot_at(queue, queue->executed);
-    redis_run(&slot->words, &slot->reply);
+    redis_command(server, &slot->words, &slot->reply);
     queue->executed++;
 }
 
-static unsigned execute(struct queue *queue, unsigned n)
+static unsigned execute(const struct redis_link *link, struct queue *queue, unsigned n)
 {
     unsigned done = 0;
-    while (redis.up && done < n && queue->executed < queue->sent) {
-        execute_one(queue);
+    while (done < n && queue->executed < queue->sent && cluster_reached(link->edge, link->server)) {
+        execute_one(link->server, queue);
         done++;
     }
     return done;
@@ -102,12 +142,12 @@ static unsigned execute(struct queue *queue, unsigned n)
 
 unsigned wire_execute(unsigned link, unsigned n)
 {
-    return links[link].state == UP ? execute(&links[link].queue, n) : 0;
+    return links[link].state == UP ? execute(&links[link], &links[link].queue, n) : 0;
 }
 
 unsigned wire_execute_left(unsigned link, unsigned n)
 {
-    unsigned done = execute(&links[link].left, n);
+    unsigned done = execute(&links[link], &links[link].left, n);
     if (links[link].left.executed == links[link].left.sent)
         empty(&links[link].left);
     return done;
@@ -121,12 +161,12 @@ void wire_cut(unsigned link, unsigned n)
     links[link].state = LOST;
 }
 
-void wire_redis_dies(void)
+void wire_server_dies(unsigned server)
 {
-    redis.up = false;
-    redis.runs++;
     for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
-        if (links[i].state == UP)
+        if (links[i].state == ABSENT || links[i].server != server)
+            continue;
+        if (links[i].state == UP && !redis.cut[links[i].edge][server])
             links[i].state = LOST;
         empty(&links[i].left);
     }
@@ -140,8 +180,8 @@ void wire_redis_exchanged(void)
 
 bool wire_idle(const struct event_base *process)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++)
-        if (links[i].state != ABSENT && links[i].process == process &&
+    for (unsigned i = first_of(process); i < end_of(process); i++)
+        if (links[i].state != ABSENT &&
             links[i].queue.delivered < links[i].queue.sent)
             return false;
     return true;
@@ -154,22 +194,36 @@ static bool is_silent(const struct redis_link *link)
     return link->queue.delivered < link->queue.sent && world.us - link->heard_us > SILENCE_US;
 }
 
+/* ROLE, which the link asks for: a replica is left. */
+static bool is_wrong(const struct redis_link *link)
+{
+    const struct redis_server *server = &redis.server[link->server];
+    return cluster_reached(link->edge, link->server) &&
+           ((!server->master && !link->config.any_role) || server->runs != link->run);
+}
+
+static bool may_connect(const struct redis_link *link)
+{
+    return cluster_reached(link->edge, link->server) && world.us >= link->retry_us &&
+           (redis.server[link->server].master || link->config.any_role);
+}
+
 static bool link_due(const struct redis_link *link)
 {
     const struct queue *queue = &link->queue;
     switch (link->state) {
     case PAUSED:
-        return redis.up && world.us >= link->retry_us;
+        return may_connect(link);
     case LOST:
     case DROPPED:
         return true;
     case UP:
-        if (is_silent(link))
+        if (is_silent(link) || is_wrong(link))
             return true;
-        for (unsigned s = 0; s < WORLD_SHARDS; s++)
-            if (link->hints[s])
+        for (unsigned s = 0; s < WORLD_SHARDS && !redis.cut[link->edge][link->server]; s++)
+            if (link->hints[s] || link->left_shard[s] || link->confirmed[s])
                 return true;
-        return queue->delivered < queue->executed;
+        return queue->delivered < queue->executed && !redis.cut[link->edge][link->server];
     case ABSENT:
         break;
     }
@@ -178,8 +232,18 @@ static bool link_due(const struct redis_link *link)
 
 bool wire_due(const struct event_base *process)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++)
-        if (links[i].state != ABSENT && links[i].process == process && link_due(&links[i]))
+    for (unsigned i = first_of(process); i < end_of(process); i++)
+        if (links[i].state != ABSENT && link_due(&links[i]))
+            return true;
+    return false;
+}
+
+/* Whether an answer says that another server has to be looked for. */
+static bool ends_link(const redisReply *reply)
+{
+    static const char *const codes[] = {"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"};
+    for (size_t i = 0; reply->type == REDIS_REPLY_ERROR && i < sizeof codes / sizeof codes[0]; i++)
+        if (strncmp(reply->str, codes[i], strlen(codes[i])) == 0)
             return true;
     return false;
 }
@@ -188,69 +252,96 @@ static void reply_one(struct redis_link *link)
 {
     struct queue *queue = &link->queue;
     struct slot *slot = slot_at(queue, queue->delivered++);
-    if (slot->fn == NULL)
-        return;
-    platform_point();
-    link->heard_us = world.us;
-    judge_reply(&slot->words, &slot->reply.node[0]);
-    slot->fn(slot->user, &slot->reply.node[0]);
+    const redisReply *reply = &slot->reply.node[0];
+    if (slot->fn != NULL) {
+        platform_point();
+        link->heard_us = world.us;
+        judge_reply(link->server, &slot->words, reply);
+        slot->fn(slot->user, reply);
+    }
+    if (link->state == UP && ends_link(reply))
+        link->state = DROPPED;
 }
 
-/* As hiredis: all that is under way is called back with nothing, then the link tells. */
-static void lose(struct redis_link *link, const char *why)
+static void unanswered(struct redis_link *link)
 {
     struct queue *queue = &link->queue;
-    link->state = PAUSED;
-    link->retry_us = world.us + PAUSE_US;
-    link->subscribed = false;
     while (queue->delivered < queue->sent) {
         struct slot *slot = slot_at(queue, queue->delivered++);
         if (slot->fn != NULL) {
-            judge_reply(&slot->words, NULL);
+            judge_reply(link->server, &slot->words, NULL);
             slot->fn(slot->user, NULL);
         }
     }
     empty(queue);
-    if (link->config.on_down != NULL)
+}
+
+/* All that is under way is called back with nothing, then the link tells. */
+static void lose(struct redis_link *link, const char *why)
+{
+    link->state = PAUSED;
+    link->retry_us = world.us + PAUSE_US;
+    memset(link->subscribed, 0, sizeof link->subscribed);
+    judge_link_lost(link->process, link->server);
+    unanswered(link);
+    if (link->state == PAUSED && link->config.on_down != NULL)
         link->config.on_down(link->config.user, why);
 }
 
-static void deliver_hints(struct redis_link *link)
+static void deliver_message(struct redis_link *link, const char *what, unsigned shard)
 {
-    char number[8];
+    char number[8], words[16], channel[32];
     redisReply part[3] = {
         {.type = REDIS_REPLY_STRING}, {.type = REDIS_REPLY_STRING}, {.type = REDIS_REPLY_STRING}};
     redisReply *element[3] = {&part[0], &part[1], &part[2]};
     redisReply all = {.type = REDIS_REPLY_ARRAY, .elements = 3, .element = element};
-    char message[] = "message", channel[] = "tally:changed";
-    part[0].str = message;
+    snprintf(words, sizeof words, "%s", what);
+    snprintf(channel, sizeof channel, "tally:{%u}:changed", shard);
+    snprintf(number, sizeof number, "%u", shard);
+    part[0].str = words;
     part[1].str = channel;
     part[2].str = number;
+    for (int i = 0; i < 3; i++)
+        part[i].len = strlen(part[i].str);
+    link->config.on_message(link->config.user, &all);
+}
+
+static void deliver_hints(struct redis_link *link)
+{
     for (unsigned s = 0; s < WORLD_SHARDS; s++) {
-        if (!link->hints[s])
-            continue;
-        link->hints[s] = false;
-        snprintf(number, sizeof number, "%u", s);
-        link->config.on_message(link->config.user, &all);
+        bool hint = link->hints[s], left = link->left_shard[s], confirmed = link->confirmed[s];
+        link->hints[s] = link->left_shard[s] = link->confirmed[s] = false;
+        if (confirmed && link->state == UP)
+            deliver_message(link, "ssubscribe", s);
+        if (hint && link->state == UP)
+            deliver_message(link, "smessage", s);
+        if (left && link->state == UP)
+            deliver_message(link, "sunsubscribe", s);
     }
 }
 
 static void deliver(struct redis_link *link, unsigned n)
 {
     struct queue *queue = &link->queue;
-    if (link->state == PAUSED && redis.up && world.us >= link->retry_us) {
+    if (link->state == PAUSED && may_connect(link)) {
         link->state = UP;
+        link->run = redis.server[link->server].runs;
         memset(link->hints, 0, sizeof link->hints);
+        memset(link->left_shard, 0, sizeof link->left_shard);
+        memset(link->confirmed, 0, sizeof link->confirmed);
         link->config.on_up(link->config.user);
         return;
     }
     bool lost = link->state == LOST || link->state == DROPPED;
-    for (unsigned i = 0; i < n && queue->delivered < queue->executed; i++)
+    bool cut = redis.cut[link->edge][link->server];
+    for (unsigned i = 0; i < n && queue->delivered < queue->executed && !cut; i++)
         reply_one(link);
-    if (link->state == UP && is_silent(link))
+    if (link->state == UP && (is_silent(link) || is_wrong(link)))
         link->state = DROPPED;
-    if (link->state == UP && link->subscribed)
+    if (link->state == UP && !cut)
         deliver_hints(link);
+    if (link->state == ABSENT)
+        return; /* its owner has ended it */
     if (queue->delivered == queue->sent)
         empty(queue);
     if (lost || link->state == DROPPED)
@@ -259,16 +350,16 @@ static void deliver(struct redis_link *link, unsigned n)
 
 void wire_deliver(struct event_base *process, unsigned n)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++)
-        if (links[i].state != ABSENT && links[i].process == process)
+    for (unsigned i = first_of(process); i < end_of(process); i++)
+        if (links[i].state != ABSENT)
             deliver(&links[i], n);
 }
 
 void wire_killed(const struct event_base *process)
 {
-    for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
+    for (unsigned i = first_of(process); i < end_of(process); i++) {
         struct redis_link *link = &links[i];
-        if (link->state == ABSENT || link->process != process)
+        if (link->state == ABSENT)
             continue;
         empty(&link->left);
         for (unsigned k = link->queue.executed; link->state == UP && k < link->queue.sent; k++) {
@@ -289,14 +380,18 @@ void wire_killed(const struct event_base *process)
 
 struct redis_link *redis_link_new(struct event_base *base, const struct redis_link_config *config)
 {
-    unsigned first = base->edge * WIRE_LINKS + (base->kind == PLATFORM_FEED ? 1 : 0);
-    struct redis_link *link = &links[first];
-    if (link->state != ABSENT)
-        link = &links[first + 1];
+    unsigned at = first_of(base), end = end_of(base);
+    while (at < end && links[at].state != ABSENT)
+        at++;
+    if (at == end)
+        abort(); /* more links than servers */
+    struct redis_link *link = &links[at];
     link->config = *config;
+    link->edge = base->edge;
+    link->server = redis.cluster ? cluster_of_port(config->port) : 0;
     link->process = base;
     link->state = PAUSED;
-    link->subscribed = false;
+    memset(link->subscribed, 0, sizeof link->subscribed);
     link->retry_us = world.us;
     empty(&link->queue);
     return link;
@@ -304,7 +399,11 @@ struct redis_link *redis_link_new(struct event_base *base, const struct redis_li
 
 void redis_link_free(struct redis_link *link)
 {
-    (void)link; /* processes end by being killed only */
+    if (link == NULL || link->state == ABSENT)
+        return;
+    link->state = ABSENT;
+    judge_link_lost(link->process, link->server);
+    unanswered(link);
 }
 
 bool redis_link_up(const struct redis_link *link)
@@ -336,12 +435,32 @@ const char *redis_link_why(const struct redis_link *link)
     return redis_link_up(link) ? "" : "not connected";
 }
 
+int redis_link_judge_role(const redisReply *reply, struct error *why)
+{
+    (void)reply;
+    (void)why;
+    return 1;
+}
+
 /* Secrets do not change here. */
 int redis_link_set_password(struct redis_link *link, const char *password)
 {
     (void)link;
     (void)password;
     return 0;
+}
+
+/* SUBSCRIBE tally:changed …; SSUBSCRIBE tally:{3}:changed …, which a server refuses that has it not.
+ */
+static void subscribe(struct redis_link *link, int argc, const char **argv, const size_t *bytes)
+{
+    char words[CLUSTER_WORDS_BYTES];
+    for (int i = 1; i < argc; i++) {
+        int part = redis_part_of(argv[i], bytes[i]);
+        if (part >= 0 && part < WORLD_SHARDS && strstr(argv[i], ":changed") != NULL &&
+            cluster_refuse(link->server, part, words) == NULL)
+            link->subscribed[part] = link->confirmed[part] = true;
+    }
 }
 
 int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
@@ -351,8 +470,8 @@ int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int 
     if (!redis_link_up(link))
         return -1;
     platform_point();
-    if (link->config.on_message != NULL) { /* only ever SUBSCRIBE */
-        link->subscribed = true;
+    if (link->config.on_message != NULL) {
+        subscribe(link, argc, argv, bytes);
         return 0;
     }
     if (queue->sent - queue->delivered >= SLOTS - 2)

@@ -1,19 +1,28 @@
-/* The connections between the daemons and Redis: plays redis_link.h. Commands wait on the way, are
- * run in their order, and their replies wait on the
- * way back. What a killed process has sent may still be run later. One thread. */
+/* The connections between the daemons and Redis: plays redis_link.h. A link is to one server, by its
+ * address. Commands wait on the way, are run in their order, and their replies wait on the way back.
+ * What a killed process has sent may still be run later. One thread. */
 #ifndef TALLY_SIMULATION_WIRE_H
 #define TALLY_SIMULATION_WIRE_H
 
 #include "platform.h"
+#include "redis.h"
 
 #include <stdbool.h>
 
-#define WIRE_LINKS 3 /* of an edge: the collector's, the feed's, the feed's for hints */
+/* Of an edge: the collector's, then the feed's. Each may have one to a server for commands, one to
+ * ask it who owns what, and the feed one to listen; and a former one of each that is yet to end. */
+#define WIRE_COLLECTOR (4 * REDIS_SERVERS)
+#define WIRE_FEED (6 * REDIS_SERVERS)
+#define WIRE_LINKS (WIRE_COLLECTOR + WIRE_FEED)
 
 void wire_begin(void);
 
-/* Redis runs up to `n` of the commands that wait on a link (0 to edges × WIRE_LINKS - 1). Returns
- * how many. */
+/* A link that is there, or a killed process's of which commands are left; the number is of use until
+ * the next call into a program. */
+unsigned wire_any(void);
+
+/* The server runs up to `n` of the commands that wait on a link (0 to edges × WIRE_LINKS - 1).
+ * Returns how many. */
 unsigned wire_execute(unsigned link, unsigned n);
 
 /* … of those that a killed process left behind. */
@@ -28,11 +37,14 @@ void wire_deliver(struct event_base *process, unsigned n);
 /* The process was killed: what it sent stays on the way. */
 void wire_killed(const struct event_base *process);
 
-/* The connection of a link is cut, after Redis ran up to `n` more of its commands. */
+/* The connection of a link is cut, after its server ran up to `n` more of its commands. */
 void wire_cut(unsigned link, unsigned n);
 
-/* Redis is killed: every connection ends, its clients hear what was answered already. */
-void wire_redis_dies(void);
+/* A server is killed: its connections end, its clients hear what was answered already. */
+void wire_server_dies(unsigned server);
+
+/* The server does not have the shard any more: who listened to it there is told. */
+void wire_part_leaves(unsigned server, unsigned part);
 
 /* Another file is loaded into Redis in one step: connections stay, and nothing tells the programs.
  */

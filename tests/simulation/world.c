@@ -50,6 +50,26 @@ bool world_is_narrow(uint64_t seed)
     return dice_percent(&dice, 20);
 }
 
+enum world_redis world_redis = WORLD_REDIS_ANY;
+
+bool world_is_cluster(uint64_t seed)
+{
+    struct dice dice = {seed ^ 0x636c7573746572ull};
+    return world_redis == WORLD_REDIS_CLUSTER ||
+           (world_redis == WORLD_REDIS_ANY && dice_percent(&dice, 75));
+}
+
+/* With dice of its own: worlds of one Redis stay as they are. */
+static void begin_cluster(uint64_t seed)
+{
+    struct dice dice = {seed ^ 0x6e6f646573ull};
+    world.cluster = world_is_cluster(seed);
+    if (!world.cluster)
+        return;
+    world.seed_server = dice_below(&dice, WORLD_SERVERS);
+    world.replicas = dice_percent(&dice, 40);
+}
+
 void world_begin(uint64_t seed)
 {
     static const char *const kinds[WORLD_KINDS] = {"like", "sad", "wow"};
@@ -76,6 +96,7 @@ void world_begin(uint64_t seed)
     world.republish_rate = dice_percent(&world.dice, 50) ? 2000 : 20;
     world.publish_rate = world.republish_rate == 20 ? 10 : 5000;
     world.audit_per_minute = dice_percent(&world.dice, 30) ? 600 : 0;
+    begin_cluster(seed);
     kind_table_init(&world.kinds);
     for (int i = 0; i < WORLD_KINDS; i++)
         kind_table_add(&world.kinds, kinds[i], strlen(kinds[i]));
@@ -93,9 +114,16 @@ uint64_t world_edge_ms(unsigned edge)
     return (uint64_t)((int64_t)(world_true_us() / 1000) + world.edge_ahead_ms[edge]);
 }
 
+/* No two servers' clocks ever say the same, as no two real ones would twice. */
+uint64_t world_server_us(unsigned server)
+{
+    return (uint64_t)((int64_t)world_true_us() + world.server_ahead_ms[server] * 1000) +
+           server * 137;
+}
+
 uint64_t world_redis_us(void)
 {
-    return (uint64_t)((int64_t)world_true_us() + world.redis_ahead_ms * 1000);
+    return world_server_us(world.server);
 }
 
 uint64_t world_id(void)

@@ -14,6 +14,7 @@
 
 #define WORLD_EDGES 2
 #define WORLD_SHARDS 2
+#define WORLD_SERVERS 6
 #define WORLD_ARTICLES 4
 #define WORLD_READERS 4
 #define WORLD_KINDS 3
@@ -25,10 +26,14 @@ struct world {
     uint64_t seed;
     unsigned requests; /* `none` and kinds that are clicked */
     unsigned edges, shards, articles, readers, batch_records, in_flight;
+    bool cluster;  /* Redis is one … */
+    unsigned seed_server; /* … and this the one that programs are told of */
+    bool replicas; /* durability is `replicas` */
     uint64_t ring_bytes, max_articles, publish_rate, republish_rate, audit_per_minute;
     uint64_t us; /* since the beginning; every monotonic clock */
     int64_t edge_ahead_ms[WORLD_EDGES];
-    int64_t redis_ahead_ms;
+    int64_t server_ahead_ms[WORLD_SERVERS]; /* of Redis */
+    unsigned server;                        /* that runs a command */
     struct dice dice; /* of the step that is under way: a step that is left out changes no other */
     uint64_t ids;     /* given so far */
     bool tells;       /* prints what happens */
@@ -53,10 +58,17 @@ bool world_is_narrow(uint64_t seed);
 /* Begins another: sizes and names come out of the seed. */
 void world_begin(uint64_t seed);
 
-/* True time and what the clocks of an edge and of Redis say. */
+/* Whether worlds have one Redis, a cluster, or three of four a cluster: for the seeds that follow. */
+enum world_redis { WORLD_REDIS_ANY, WORLD_REDIS_ONE, WORLD_REDIS_CLUSTER };
+extern enum world_redis world_redis;
+
+bool world_is_cluster(uint64_t seed);
+
+/* True time and what the clocks of an edge and of a server of Redis say. */
 uint64_t world_true_us(void);
 uint64_t world_edge_ms(unsigned edge);
-uint64_t world_redis_us(void);
+uint64_t world_server_us(unsigned server);
+uint64_t world_redis_us(void); /* of the server that runs a command */
 
 /* An id that differs from all before in this schedule; never 0. */
 uint64_t world_id(void);

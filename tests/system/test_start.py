@@ -199,7 +199,7 @@ def _run(edge, argv):
 
 
 COLLECTOR = [("mqtt-port", "0"), ("mqtt-port", "65536"), ("mqtt-port", "x"), ("redis-port", "-1"), ("batch-records", "0"), ("in-flight", "0"),
-             ("log-level", "loud"), ("adopt", "perhaps"), ("volatile-redis", "2"), ("no-such-option", "1"), ("services-file", "/no/such/file"),
+             ("log-level", "loud"), ("adopt", "perhaps"), ("durability", "always"), ("no-such-option", "1"), ("services-file", "/no/such/file"),
              ("user", "nobody-known")]
 FEED = [("mqtt-port", "0"), ("http-port", "0"), ("http-port", "70000"), ("websocket-port", "x"), ("publish-interval-ms", "x"),
         ("repeat-ms", "x"), ("republish-rate", "0"), ("log-level", "loud"), ("http-address", "not an address"), ("no-such-option", "1"),
@@ -245,7 +245,7 @@ def test_a_redis_that_forgets(make_edge, setting, value, word):
     _collector_refuses(edge, word)
     if edge["collector"].child is not None:
         edge.stop("collector")
-    edge["collector"].argv = edge.collector_argv("--volatile-redis")
+    edge["collector"].argv = edge.collector_argv("--durability=service")
     edge.start("collector")
     edge.client().say("reactions/forgetful", b"like")
     edge.settle()

@@ -1,0 +1,242 @@
+/* Takes a command apart and runs it, as the server that it came to would. */
+#include "redis_command.h"
+
+#include "redis_scripts.h"
+#include "cluster.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The scripts' texts only have to differ. */
+#define TEXT(name)                                                                                 \
+    extern const unsigned char name##_lua[];                                                       \
+    extern const unsigned long name##_lua_bytes;                                                   \
+    const unsigned char name##_lua[] = #name ".lua";                                               \
+    const unsigned long name##_lua_bytes = sizeof name##_lua - 1;
+TEXT(register)
+TEXT(position)
+TEXT(claim)
+TEXT(store)
+TEXT(fold)
+TEXT(count)
+TEXT(pause)
+TEXT(state) /* no state is ever stored here */
+TEXT(read)
+TEXT(touch)
+
+size_t redis_scripts_argv(const struct redis_words *words)
+{
+    return 3 + strtoul(words->word[2], NULL, 10);
+}
+
+static bool is(const struct redis_words *words, int i, const char *want)
+{
+    return words->n > i && words->bytes[i] == strlen(want) &&
+           memcmp(words->word[i], want, words->bytes[i]) == 0;
+}
+
+bool redis_command_is_batch(const struct redis_words *words)
+{
+    return is(words, 0, "EVALSHA");
+}
+
+bool redis_command_is_position(const struct redis_words *words)
+{
+    return is(words, 0, "EVAL") && is(words, 1, (const char *)position_lua);
+}
+
+static bool is_eval(const struct redis_words *words)
+{
+    return is(words, 0, "EVAL") || is(words, 0, "EVALSHA");
+}
+
+static bool writes(const struct redis_words *words)
+{
+    return is_eval(words) && !is(words, 1, (const char *)read_lua) &&
+           !is(words, 1, (const char *)count_lua) &&
+           (!redis_command_is_position(words) || words->bytes[redis_scripts_argv(words) + 2] > 0);
+}
+
+/* The part that its keys are of. -1: it has none; -2: of several. */
+static int part_of(const struct redis_words *words)
+{
+    int part = -1, first = is_eval(words) ? 3 : 1;
+    int end = is_eval(words) ? (int)redis_scripts_argv(words) : words->n < 2 ? words->n : 2;
+    for (int i = first; i < end && i < words->n; i++) {
+        int its = redis_part_of(words->word[i], words->bytes[i]);
+        if (part >= 0 && its >= 0 && its != part && redis.cluster)
+            return -2;
+        if (part < 0)
+            part = its;
+    }
+    return part;
+}
+
+/* What the shard that a key is of answers, or NULL: out of memory and read-only, to what writes
+ * only. */
+static const char *shard_error(int part, const struct redis_words *words)
+{
+    const char *error = part >= 0 && part < WORLD_SHARDS ? redis.shard_error[part] : NULL;
+    bool of_writes = error != NULL && (error[0] == 'O' || error[0] == 'R');
+    return of_writes && !writes(words) ? NULL : error;
+}
+
+/* While a slot moves, what was read ahead is elsewhere. register.lua goes on up to the first
+ * register that is (redis_register.c). */
+static const char *on_its_way(int part, const struct redis_words *words)
+{
+    if (part < 0 || redis.moves_to[part] < 0 || redis_command_is_batch(words) ||
+        dice_percent(&world.dice, 50))
+        return NULL;
+    if (!is_eval(words))
+        return "ASK 7 10.0.0.9:7009";
+    return dice_percent(&world.dice, 50) ? "TRYAGAIN Multiple keys request during rehashing of slot"
+                                         : "ERR Script attempted to access a non local key in a "
+                                           "cluster node script: 0123";
+}
+
+static void run_time(struct redis_reply *reply)
+{
+    char seconds[24], micros[24];
+    uint64_t now = world_redis_us();
+    snprintf(seconds, sizeof seconds, "%" PRIu64, now / 1000000);
+    snprintf(micros, sizeof micros, "%" PRIu64, now % 1000000);
+    redisReply *all = redis_reply_array(reply, 2);
+    all->element[0] = redis_reply_words(reply, seconds);
+    all->element[1] = redis_reply_words(reply, micros);
+}
+
+static void run_info(struct redis_reply *reply)
+{
+    char info[320], replica[80] = "";
+    const struct redis_server *server = redis.here;
+    if (!server->alone)
+        snprintf(replica, sizeof replica,
+                 "slave0:ip=10.0.0.9,port=7009,state=online,offset=%" PRIu64 ",lag=0\r\n",
+                 server->replicated + 1);
+    snprintf(info, sizeof info,
+             "# Server\r\nrun_id:%u%07u\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\n"
+             "role:%s\r\nconnected_slaves:%d\r\n%smaster_replid:%u%07" PRIu64 "\r\n"
+             "master_repl_offset:%" PRIu64 "\r\n",
+             (unsigned)(server - redis.server), server->runs + 1,
+             server->master ? "master" : "slave", server->alone ? 0 : 1, replica,
+             (unsigned)(server - redis.server), server->epoch, server->commits + 1);
+    redis_reply_words(reply, info);
+}
+
+static void run_role(struct redis_reply *reply)
+{
+    redisReply *all = redis_reply_array(reply, 3);
+    all->element[0] = redis_reply_words(reply, redis.here->master ? "master" : "slave");
+    all->element[1] = redis_reply_number(reply, 0);
+    all->element[2] = redis_reply_array(reply, 0);
+}
+
+/* Without a replica it would wait for the time that is given, and answer 0. */
+static void run_wait(struct redis_reply *reply)
+{
+    if (!redis.here->alone)
+        redis.here->replicated = redis.here->commits;
+    redis_reply_number(reply, redis.here->alone ? 0 : 1);
+}
+
+static void run_eval(const struct redis_words *words, struct redis_reply *reply)
+{
+    static const struct {
+        const unsigned char *text;
+        void (*run)(const struct redis_words *words, struct redis_reply *reply);
+    } scripts[] = {
+        {store_lua, redis_store_run},       {position_lua, redis_register_position},
+        {claim_lua, redis_register_claim},  {fold_lua, redis_store_fold},
+        {count_lua, redis_audit_count},     {pause_lua, redis_audit_pause},
+        {read_lua, redis_read_run},         {touch_lua, redis_read_touch},
+    };
+    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
+        if (is(words, 1, (const char *)scripts[i].text)) {
+            scripts[i].run(words, reply);
+            return;
+        }
+    redis_reply_error(reply, "ERR an unknown script");
+}
+
+/* Of no key. */
+static void run_of_server(const struct redis_words *words, struct redis_reply *reply)
+{
+    if (is(words, 0, "TIME"))
+        run_time(reply);
+    else if (is(words, 0, "PING"))
+        redis_reply_words(reply, "PONG");
+    else if (is(words, 0, "INFO"))
+        run_info(reply);
+    else if (is(words, 0, "ROLE"))
+        run_role(reply);
+    else if (is(words, 0, "WAIT"))
+        run_wait(reply);
+    else if (is(words, 0, "CLUSTER") && is(words, 1, "INFO"))
+        cluster_answer_info(reply);
+    else if (is(words, 0, "CLUSTER"))
+        cluster_answer_slots(reply);
+    else if (is(words, 0, "SCRIPT")) {
+        redis.here->has_script = true;
+        redis_reply_words(reply, "0123456789abcdef0123456789abcdef01234567");
+    } else
+        redis_reply_error(reply, "ERR unknown command");
+}
+
+static void run_of_part(const struct redis_words *words, struct redis_reply *reply)
+{
+    if (is(words, 0, "EVALSHA") && !redis.here->has_script)
+        redis_reply_error(reply, "NOSCRIPT No matching script. Please use EVAL.");
+    else if (is(words, 0, "EVALSHA"))
+        redis_register_run(words, reply);
+    else if (is(words, 0, "EVAL"))
+        run_eval(words, reply);
+    else if (is(words, 0, "HRANDFIELD"))
+        redis_audit_random(words, reply);
+    else if (is(words, 0, "HSETNX"))
+        redis_store_set(words, reply);
+    else if (is(words, 0, "HGETALL") && is(words, 1, "tally:store"))
+        redis_store_answer(reply);
+    else if (is(words, 0, "HGET"))
+        redis_read_store(words, reply);
+    else if (is(words, 0, "HGETALL"))
+        redis_read_rings(words, reply);
+    else
+        redis_reply_error(reply, "ERR unknown command");
+}
+
+static void tell(unsigned server, const struct redis_words *words, const struct redis_reply *reply)
+{
+    const redisReply *answer = &reply->node[0];
+    if (answer->elements > 0)
+        answer = answer->element[0];
+    const char *text = answer->str != NULL ? answer->str : "";
+    world_tell("    server %u runs %.10s %.12s %.12s: %.*s", server, words->word[0],
+               words->n > 1 ? words->word[1] : "", words->n > 3 ? words->word[3] : "",
+               (int)strcspn(text, "\r"), text);
+}
+
+void redis_command(unsigned server, const struct redis_words *words, struct redis_reply *reply)
+{
+    char moved[64];
+    int part = part_of(words);
+    redis.here = &redis.server[server];
+    world.server = server;
+    redis_reply_begin(reply);
+    const char *error = cluster_refuse(server, part, moved);
+    if (error == NULL)
+        error = shard_error(part, words);
+    if (error == NULL)
+        error = on_its_way(part, words);
+    if (error != NULL)
+        redis_reply_error(reply, error);
+    else if (part >= 0)
+        run_of_part(words, reply);
+    else
+        run_of_server(words, reply);
+    tell(server, words, reply);
+    redis.here = NULL;
+    world.server = 0;
+}
