@@ -35,8 +35,8 @@ static uint32_t read_version(const struct article_write *write, const struct scr
     if (strcmp(word, "paused") == 0 && answer->number > 0)
         return (uint32_t)answer->number;
     if (answer->word != NULL || answer->text != NULL)
-        store_link_not_written(write->link, write->failed,
-                               answer->text != NULL ? answer->text : "");
+        store_report_not_written(store_link_report(write->link), write->failed,
+                                 answer->text != NULL ? answer->text : "");
     return LATER_MS;
 }
 

@@ -33,7 +33,8 @@ static bool read_change(struct store_link *link, struct changes_entry *change,
         return false;
     bool valid = article_valid(member->str, (size_t)member->len);
     if (!valid)
-        store_link_bad(link, "changed set has a bad member", member->str, (size_t)member->len);
+        store_report_bad(store_link_report(link), "changed set has a bad member", member->str,
+                         (size_t)member->len);
     *change = (struct changes_entry){.article = member->str,
                                      .article_bytes = valid ? (size_t)member->len : 0,
                                      .version = (uint64_t)version};
@@ -48,7 +49,7 @@ static size_t read_changes(struct store_link *link, const redisReply *pairs,
         if (read_change(link, &changes[n], pairs->element[i], pairs->element[i + 1]))
             n++;
         else
-            store_link_counters(link)->bad++;
+            store_link_report(link)->bad++;
     }
     return n;
 }

@@ -79,8 +79,8 @@ static void read_total(struct store_link *link, struct lookup_total *total, cons
     return;
 wrong:
     total->outcome = LOOKUP_BAD;
-    store_link_bad(link, "head, base or state of no known format", total->article,
-                   total->article_bytes);
+    store_report_bad(store_link_report(link), "head, base or state of no known format",
+                     total->article, total->article_bytes);
 }
 
 static void on_part(void *user, const redisReply *data)

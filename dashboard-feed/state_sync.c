@@ -2,21 +2,20 @@
  * asks Redis, publishes, and waits. */
 #include "state_sync.h"
 
-#include "article_write.h"
 #include "core/article.h"
 #include "core/token_bucket.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
 #include "stored_states.h"
+#include "wish_store.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_MS 20        /* after the broker took nothing, or all that may go out at once */
-#define RETRY_STORE_MS 100 /* after Redis took nothing */
-#define STORING_MAX 256    /* wishes of a shard under way */
+#define RETRY_MS 20       /* after the broker took nothing, or all that may go out at once */
+#define RETRY_LOAD_MS 100 /* after a page could not be read */
 #define LOOKING_MAX                                                                                \
     16               /* states of a shard asked for under way; others are found with their         \
                         totals */
@@ -30,7 +29,7 @@ struct state_sync_shard {
     bool loading; /* a page was asked for */
     bool another; /* the broker may hold what another store had */
     uint32_t run; /* of the shard's presence: answers of an earlier one are ignored */
-    unsigned storing, looking;
+    unsigned looking;
     uint64_t lost_from_us; /* what Redis may have lost since the shard was away */
     char cursor[24];
 };
@@ -41,9 +40,10 @@ struct state_sync {
     struct publish *publish;
     const struct publisher *publisher;
     struct states *states;
-    struct event *pump;                     /* more may be published */
-    struct event *clock;                    /* a state opens or closes */
-    struct event *store;                    /* wishes are to be tried again, or the load is */
+    struct event *pump;  /* more may be published */
+    struct event *clock; /* a state opens or closes */
+    struct event *load;  /* a page is to be asked for again */
+    struct wish_store *wishes;
     char kept[STORE_IDENTITY_ID_BYTES + 1]; /* the store whose states are in the table */
     struct state_sync_shard shard[STORE_IDENTITY_MAX_SHARDS];
     struct token_bucket due; /* states that may be published */
@@ -176,70 +176,21 @@ static void state_sync_table_changed(struct state_sync *sync)
     state_sync_pump(sync);
 }
 
-/* ---- storing what operators say ---- */
-
-static void state_sync_store(struct state_sync *sync);
-
-static void try_again(struct state_sync *sync, uint32_t later_ms)
+static void on_stored(void *user)
 {
-    if (!evtimer_pending(sync->store, NULL))
-        events_arm(sync->store, later_ms);
-}
-
-static void on_kept(void *user, uint64_t version, uint32_t later_ms)
-{
-    struct asked *asked = user;
-    struct state_sync *sync = asked->sync;
-    sync->shard[asked->shard].storing--;
-    if (later_ms > 0) {
-        states_wish_back(sync->states, asked->article, asked->bytes);
-        try_again(sync, later_ms);
-    } else {
-        sync->stats.stored++;
-        states_wish_stored(sync->states, asked->article, asked->bytes, version, clock_unix_ms());
-        state_sync_table_changed(sync);
-        state_sync_store(sync);
-    }
-    free(asked);
-}
-
-/* False where it cannot be stored now. A shard that is away tries again once it is ready. */
-static bool store_wish(struct state_sync *sync, const struct states_wish *wish)
-{
-    char json[ARTICLE_STATE_TEXT_MAX_BYTES] = "";
-    uint32_t shard = state_sync_shard_of(sync, wish->article, wish->bytes);
-    if (!store_link_shard_ready(sync->link, shard))
-        return false;
-    if (sync->shard[shard].storing == STORING_MAX) {
-        try_again(sync, RETRY_STORE_MS);
-        return false;
-    }
-    struct asked *asked = state_sync_ask(sync, shard, wish->article, wish->bytes);
-    if (!wish->away)
-        article_state_write(&wish->state, NULL, 0, false, json, sizeof json);
-    if (asked == NULL || article_write_state(sync->link, wish->article, wish->bytes, json,
-                                             wish->above, on_kept, asked) != 0) {
-        free(asked);
-        try_again(sync, RETRY_STORE_MS);
-        return false;
-    }
-    sync->shard[shard].storing++;
-    return true;
-}
-
-/* What cannot be stored now waits, and keeps no other wish waiting. */
-static void state_sync_store(struct state_sync *sync)
-{
-    struct states_wish wish;
-    while (store_link_ready(sync->link) && states_take_wish(sync->states, &wish))
-        if (!store_wish(sync, &wish))
-            states_wish_back(sync->states, wish.article, wish.bytes);
+    state_sync_table_changed(user);
 }
 
 /* ---- loading what Redis has ---- */
 
 static void state_sync_load(struct state_sync *sync, uint32_t shard);
 static void judge_shard(struct state_sync *sync, uint32_t shard);
+
+static void load_again(struct state_sync *sync)
+{
+    if (!evtimer_pending(sync->load, NULL))
+        events_arm(sync->load, RETRY_LOAD_MS);
+}
 
 static uint32_t shards_loaded(const struct state_sync *sync)
 {
@@ -259,7 +210,7 @@ static void state_sync_loaded(struct state_sync *sync, uint32_t shard)
         log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu",
                  states_stats(sync->states).articles);
     judge_shard(sync, shard);
-    state_sync_store(sync);
+    wish_store_pump(sync->wishes);
     states_shown(sync->states, shard, clock_unix_ms(), state_sync_shows, sync);
     state_sync_table_changed(sync);
 }
@@ -276,7 +227,7 @@ static void on_states(void *user, uint32_t shard, const struct stored_states_ent
         return;
     own->loading = false;
     if (cursor == NULL) {
-        try_again(sync, RETRY_STORE_MS);
+        load_again(sync);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -305,21 +256,19 @@ static void state_sync_load(struct state_sync *sync, uint32_t shard)
     if (asked == NULL ||
         stored_states_page(sync->link, shard, one->cursor, on_states, asked) != 0) {
         free(asked);
-        try_again(sync, RETRY_STORE_MS);
+        load_again(sync);
         return;
     }
     one->loading = true;
 }
 
-static void on_store(evutil_socket_t fd, short what, void *user)
+static void on_load(evutil_socket_t fd, short what, void *user)
 {
     struct state_sync *sync = user;
     (void)fd;
     (void)what;
-    states_retry_wishes(sync->states);
     for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
         state_sync_load(sync, i);
-    state_sync_store(sync);
 }
 
 /* ---- the contract ---- */
@@ -342,10 +291,9 @@ static void shard_ready(struct state_sync *sync, uint32_t shard)
     one->loaded = one->loading = false;
     snprintf(one->cursor, sizeof one->cursor, "0");
     states_load_begin(sync->states, shard);
-    states_retry_wishes(sync->states);
     judge_shard(sync, shard);
     state_sync_load(sync, shard);
-    state_sync_store(sync);
+    wish_store_retry(sync->wishes);
 }
 
 static void shard_away(struct state_sync *sync, uint32_t shard)
@@ -383,7 +331,7 @@ void state_sync_judge(struct state_sync *sync)
 {
     for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
         judge_shard(sync, i);
-    state_sync_store(sync);
+    wish_store_pump(sync->wishes);
     state_sync_table_changed(sync);
 }
 
@@ -414,7 +362,7 @@ void state_sync_heard(struct state_sync *sync, const char *article, const char *
         state_sync_say(sync, "the broker retains an invalid state of an article", article,
                        article_bytes);
     }
-    state_sync_store(sync);
+    wish_store_pump(sync->wishes);
     state_sync_pump(sync);
 }
 
@@ -444,7 +392,7 @@ enum publisher_view state_sync_total(struct state_sync *sync, const struct looku
     if (states_stats(sync->states).due > 0 || total->state != NULL)
         state_sync_table_changed(sync);
     if (states_stats(sync->states).wishes > 0)
-        state_sync_store(sync);
+        wish_store_pump(sync->wishes);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
         states_set_total_retained(sync->states, article, bytes, true);
         return PUBLISHER_SHOW;
@@ -488,6 +436,7 @@ void state_sync_changed(struct state_sync *sync, const char *article, size_t byt
 struct state_sync_stats state_sync_stats(const struct state_sync *sync)
 {
     struct state_sync_stats stats = sync->stats;
+    stats.stored = wish_store_stored(sync->wishes);
     stats.states = states_stats(sync->states);
     return stats;
 }
@@ -509,8 +458,12 @@ struct state_sync *state_sync_new(struct event_base *base, const struct state_sy
     sync->states = states_new(&states);
     sync->pump = evtimer_new(base, on_pump, sync);
     sync->clock = evtimer_new(base, on_clock, sync);
-    sync->store = evtimer_new(base, on_store, sync);
-    if (sync->states == NULL || sync->pump == NULL || sync->clock == NULL || sync->store == NULL) {
+    sync->load = evtimer_new(base, on_load, sync);
+    const struct wish_store_config wishes = {
+        .states = sync->states, .on_stored = on_stored, .user = sync};
+    sync->wishes = wish_store_new(base, &wishes);
+    if (sync->states == NULL || sync->pump == NULL || sync->clock == NULL || sync->load == NULL ||
+        sync->wishes == NULL) {
         state_sync_free(sync);
         return NULL;
     }
@@ -522,6 +475,7 @@ void state_sync_connect(struct state_sync *sync, struct store_link *link, struct
 {
     sync->publisher = publisher;
     sync->link = link;
+    wish_store_connect(sync->wishes, link);
     sync->publish = publish;
 }
 
@@ -531,7 +485,8 @@ void state_sync_free(struct state_sync *sync)
         return;
     events_free(sync->pump);
     events_free(sync->clock);
-    events_free(sync->store);
+    events_free(sync->load);
+    wish_store_free(sync->wishes);
     states_free(sync->states);
     free(sync);
 }

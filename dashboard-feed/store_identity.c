@@ -59,3 +59,15 @@ const char *store_identity_read(struct store_identity *identity, const redisRepl
     identity->shards = (uint32_t)shards;
     return NULL;
 }
+
+bool store_identity_same(const struct store_identity *one, const struct store_identity *other)
+{
+    return strcmp(one->id, other->id) == 0 && one->shards == other->shards;
+}
+
+bool store_identity_may_follow(const struct store_identity *now, const struct store_identity *found,
+                               const char *collector)
+{
+    return now->id[0] == '\0' || strcmp(found->id, now->id) == 0 ||
+           strcmp(found->id, collector) == 0;
+}

@@ -6,6 +6,7 @@
 #include "total_json.h"
 
 #include <hiredis/hiredis.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define STORE_IDENTITY_ID_BYTES 16
@@ -20,5 +21,14 @@ struct store_identity {
 /* Reads the reply to HGETALL tally:store. Returns NULL, or why this store cannot be followed: a
  * constant or a part of the reply. `identity` is then unspecified. */
 const char *store_identity_read(struct store_identity *identity, const redisReply *reply);
+
+/* Whether both are the same store, with as many shards. */
+bool store_identity_same(const struct store_identity *one, const struct store_identity *other);
+
+/* Whether a store that was found may be followed after `now`, while the collector is ready with the
+ * store of the id `collector`. Another store than before is followed only then: that is the
+ * operator's decision (--adopt). */
+bool store_identity_may_follow(const struct store_identity *now, const struct store_identity *found,
+                               const char *collector);
 
 #endif

@@ -19,7 +19,6 @@
 #define REREAD_MS 1000
 #define PROBE_MIN_MS 50 /* before a shard that is not this store's yet is asked again */
 #define PROBE_MAX_MS 1000
-#define SAY_MS 10000 /* between two lines about the same */
 #define WHY_BYTES 128
 #define SUMMARY_BYTES (WHY_BYTES + 64)
 
@@ -31,11 +30,6 @@ struct shard {
     uint64_t version;    /* that it had at least, in this run */
     char why[WHY_BYTES]; /* it is not ready although its server is there */
     char run[STORE_LINK_RUN_BYTES + 1];
-};
-
-/* A server. */
-struct node {
-    char run[REDIS_RUN_BYTES + 1];
 };
 
 struct store_link {
@@ -52,10 +46,10 @@ struct store_link {
     char said[SUMMARY_BYTES];       /* … as it was logged last */
     struct store_identity identity; /* once one was found, only this one is followed */
     struct shard shard[STORE_IDENTITY_MAX_SHARDS];
-    struct node node[REDIS_NODES_MAX];
+    char node_run[REDIS_NODES_MAX][REDIS_RUN_BYTES + 1]; /* of each server */
     char collector[STORE_IDENTITY_ID_BYTES + 1]; /* the store that the collector is ready with */
     uint64_t reread_ms;
-    uint64_t bad_said_ms, not_written_said_ms;
+    struct store_report report;
     struct store_link_stats stats;
 };
 
@@ -91,9 +85,7 @@ uint32_t store_link_shards_away(const struct store_link *link)
 
 static const char *why_shard(const struct store_link *link, uint32_t shard)
 {
-    if (!has_owner(link, shard))
-        return redis_nodes_why(link->nodes, shard);
-    return link->shard[shard].why;
+    return has_owner(link, shard) ? link->shard[shard].why : redis_nodes_why(link->nodes, shard);
 }
 
 /* Where all are away, what is true of the first is nearly always true of all. */
@@ -128,11 +120,6 @@ const char *store_link_id(const struct store_link *link)
     return link->identity.id;
 }
 
-const char *store_link_run(const struct store_link *link, uint32_t shard)
-{
-    return link->shard[shard].run;
-}
-
 const struct kinds *store_link_kinds(const struct store_link *link)
 {
     return &link->identity.kinds;
@@ -141,6 +128,7 @@ const struct kinds *store_link_kinds(const struct store_link *link)
 struct store_link_stats store_link_stats(const struct store_link *link)
 {
     struct store_link_stats stats = link->stats;
+    stats.bad = link->report.bad;
     stats.timeouts = redis_nodes_timeouts(link->nodes);
     stats.reconnects = redis_nodes_reconnects(link->nodes);
     return stats;
@@ -149,6 +137,11 @@ struct store_link_stats store_link_stats(const struct store_link *link)
 struct store_link_stats *store_link_counters(struct store_link *link)
 {
     return &link->stats;
+}
+
+struct store_report *store_link_report(struct store_link *link)
+{
+    return &link->report;
 }
 
 void store_link_key(const struct store_link *link, char key[REDIS_KEY_BYTES], uint32_t shard,
@@ -189,7 +182,7 @@ static void shard_wait(struct store_link *link, uint32_t shard, const char *why)
 static void take_run(struct store_link *link, uint32_t shard)
 {
     int owner = redis_nodes_owner(link->nodes, shard);
-    const char *run = owner >= 0 ? link->node[owner].run : "";
+    const char *run = owner >= 0 ? link->node_run[owner] : "";
     struct shard *one = &link->shard[shard];
     if (run[0] != '\0' && strncmp(one->run, run, strlen(run)) == 0)
         return;
@@ -209,19 +202,21 @@ static void shard_enter(struct store_link *link, uint32_t shard)
     link->config.on_shard(link->config.user, shard, true);
 }
 
+const char *store_link_run(const struct store_link *link, uint32_t shard)
+{
+    return link->shard[shard].run;
+}
+
 bool store_link_version(struct store_link *link, uint32_t shard, uint64_t version)
 {
     struct shard *one = &link->shard[shard];
-    if (version >= one->version || !one->ready) {
-        one->version = version;
+    bool back = version < one->version && one->ready;
+    one->version = back ? 0 : version;
+    if (!back)
         return false;
-    }
-    char run[STORE_LINK_RUN_BYTES + 1];
-    link->stats.went_back++;
-    one->version = 0;
-    memcpy(run, one->run, sizeof run);
-    snprintf(one->run, sizeof one->run, "%.*s-%" PRIu64, REDIS_RUN_BYTES, run,
-             link->stats.went_back % 1000000);
+    char run[REDIS_RUN_BYTES + 1];
+    snprintf(run, sizeof run, "%.*s", REDIS_RUN_BYTES, one->run);
+    snprintf(one->run, sizeof one->run, "%s-%" PRIu64, run, ++link->stats.went_back % 1000000);
     shard_wait(link, shard, "Redis went back");
     return true;
 }
@@ -261,12 +256,11 @@ static void on_meta(void *user, const redisReply *reply)
                    (!reply_is_string(reply) || strcmp(reply->str, link->identity.id) != 0);
     if (reply_is_string(reply) && !one->foreign)
         shard_enter(link, shard);
-    else if (reply_is_string(reply))
-        shard_wait(link, shard, "its data belongs to another store");
-    else if (reply->type == REDIS_REPLY_ERROR)
-        shard_wait(link, shard, reply->str);
     else
-        shard_wait(link, shard, "its data names no store");
+        shard_wait(link, shard,
+                   reply_is_string(reply) ? "its data belongs to another store"
+                   : one->foreign         ? "its data names no store"
+                                          : reply->str);
 }
 
 /* Reads whose it is. */
@@ -275,7 +269,7 @@ static void shard_probe(struct store_link *link, uint32_t shard)
     char key[REDIS_KEY_BYTES];
     store_link_key(link, key, shard, "meta");
     const char *words[] = {"HGET", key, "store"};
-    const size_t bytes[] = {strlen(words[0]), strlen(words[1]), strlen(words[2])};
+    const size_t bytes[] = {4, strlen(key), 5};
     struct shard *one = &link->shard[shard];
     if (!link->followed || shard >= link->identity.shards || one->ready || one->asked ||
         !has_owner(link, shard))
@@ -283,13 +277,17 @@ static void shard_probe(struct store_link *link, uint32_t shard)
     one->asked = store_request_send(&link->request, shard, on_meta, one, 3, words, bytes) == 0;
 }
 
-static void on_again(evutil_socket_t fd, short what, void *user)
+static void probe_all(struct store_link *link)
 {
-    struct store_link *link = user;
-    (void)fd;
-    (void)what;
     for (uint32_t i = 0; i < link->identity.shards; i++)
         shard_probe(link, i);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd;
+    (void)what;
+    probe_all(user);
 }
 
 /* ---- the store ---- */
@@ -314,28 +312,14 @@ static void follow(struct store_link *link)
     log_line(LOG_LEVEL_INFO, "following", "store=%s shards=%" PRIu32, link->identity.id,
              link->identity.shards);
     link->config.on_ready(link->config.user);
-    for (uint32_t i = 0; i < link->identity.shards; i++)
-        shard_probe(link, i);
-}
-
-static bool is_same(const struct store_link *link, const struct store_identity *found)
-{
-    return strcmp(found->id, link->identity.id) == 0 && found->shards == link->identity.shards;
-}
-
-/* Follow another store only once the collector is ready with it: that is the operator's decision
- * (--adopt). */
-static bool may_follow(const struct store_link *link, const struct store_identity *found)
-{
-    return link->identity.id[0] == '\0' || strcmp(found->id, link->identity.id) == 0 ||
-           strcmp(found->id, link->collector) == 0;
+    probe_all(link);
 }
 
 /* Another store than the one followed so far is first followed no longer: whoever uses it begins
  * again. */
 static void take_identity(struct store_link *link, const struct store_identity *found)
 {
-    if (link->identity.id[0] != '\0' && !is_same(link, found)) {
+    if (link->identity.id[0] != '\0' && !store_identity_same(found, &link->identity)) {
         unfollow(link, "another store");
         for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS; i++)
             link->shard[i].version = 0;
@@ -353,7 +337,7 @@ static void on_store(void *user, const redisReply *reply)
     if (reply == NULL)
         return;
     const char *why = store_identity_read(&found, reply);
-    if (why == NULL && !may_follow(link, &found))
+    if (why == NULL && !store_identity_may_follow(&link->identity, &found, link->collector))
         why = "another store than the one followed so far; the collector is not ready with it";
     if (why != NULL)
         unfollow(link, why);
@@ -366,7 +350,7 @@ static void check_store(struct store_link *link)
     char key[REDIS_KEY_BYTES];
     redis_key(key, redis_nodes_prefix(link->nodes), REDIS_PLACE_STORE, NULL);
     const char *words[] = {"HGETALL", key};
-    const size_t bytes[] = {strlen(words[0]), strlen(words[1])};
+    const size_t bytes[] = {7, strlen(key)};
     if (!link->checking &&
         store_request_send(&link->request, REDIS_PLACE_STORE, on_store, link, 2, words, bytes) == 0)
         link->checking = true;
@@ -396,21 +380,20 @@ void store_link_reread(struct store_link *link)
 
 static void on_info(void *user, const redisReply *reply)
 {
-    struct node *node = user;
     if (reply != NULL)
-        redis_run_read(node->run, reply);
+        redis_run_read(user, reply);
 }
 
 /* Its run is asked for before anything of its shards, so it is known when one of them is ready. */
 static void on_node(void *user, unsigned number, bool up)
 {
     const char *words[] = {"INFO"};
-    const size_t bytes[] = {strlen(words[0])};
+    const size_t bytes[] = {4};
     struct store_link *link = user;
-    struct node *node = &link->node[number];
-    node->run[0] = '\0';
+    char *run = link->node_run[number];
+    run[0] = '\0';
     if (up)
-        (void)redis_nodes_send_node(link->nodes, number, on_info, node, 1, words, bytes);
+        (void)redis_nodes_send_node(link->nodes, number, on_info, run, 1, words, bytes);
 }
 
 static void on_place(void *user, unsigned place, bool up)
@@ -448,13 +431,9 @@ static void say_why(struct store_link *link)
     if (strcmp(why, link->said) == 0)
         return;
     snprintf(link->said, sizeof link->said, "%s", why);
-    if (why[0] == '\0')
-        log_line(LOG_LEVEL_INFO, "following all shards", "store=%s", link->identity.id);
-    else
-        log_line(LOG_LEVEL_WARNING,
-                 store_link_shards_away(link) < link->identity.shards ? "following in part"
-                                                                      : "not following",
-                 "why=%s", why);
+    bool all = why[0] == '\0';
+    log_line(all ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+             all ? "following all shards" : "not following all shards", "why=%s", why);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *user)
@@ -464,8 +443,7 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     (void)what;
     check_store(link);
     say_why(link);
-    for (uint32_t i = 0; i < link->identity.shards; i++)
-        shard_probe(link, i);
+    probe_all(link);
 }
 
 /* ---- making ---- */
@@ -518,29 +496,4 @@ void store_link_free(struct store_link *link)
 int store_link_set_password(struct store_link *link, const char *password)
 {
     return redis_nodes_set_password(link->nodes, password);
-}
-
-/* ---- lines about what is stored ---- */
-
-/* Whether it is time for another line; then notes it. */
-static bool may_say(uint64_t *said_ms)
-{
-    uint64_t now_ms = clock_monotonic_ms();
-    if (*said_ms != 0 && now_ms - *said_ms < SAY_MS)
-        return false;
-    *said_ms = now_ms;
-    return true;
-}
-
-void store_link_bad(struct store_link *link, const char *what, const char *article, size_t bytes)
-{
-    link->stats.bad++;
-    if (may_say(&link->bad_said_ms))
-        log_line(LOG_LEVEL_ERROR, what, "article=%.*s", (int)(bytes > 200 ? 200 : bytes), article);
-}
-
-void store_link_not_written(struct store_link *link, const char *what, const char *why)
-{
-    if (may_say(&link->not_written_said_ms))
-        log_line(LOG_LEVEL_WARNING, what, "why=%s", why);
 }

@@ -14,6 +14,7 @@
 #define TALLY_FEED_STORE_LINK_H
 
 #include "store_identity.h"
+#include "store_report.h"
 
 #include "redis/redis_key.h"
 #include "redis/redis_nodes.h"
@@ -118,14 +119,9 @@ void store_link_another(struct store_link *link, uint32_t shard);
  * back. */
 bool store_link_version(struct store_link *link, uint32_t shard, uint64_t version);
 
-/* Counts something stored that has no known format, and logs it (error, once in 10 s). */
-void store_link_bad(struct store_link *link, const char *what, const char *article, size_t bytes);
-
-/* Logs why Redis did not take a write (warning, once in 10 s). */
-void store_link_not_written(struct store_link *link, const char *what, const char *why);
-
 /* The link's own, to count in. */
 struct store_link_stats *store_link_counters(struct store_link *link);
+struct store_report *store_link_report(struct store_link *link);
 
 /* Writes a shard's key of this name (redis_key). */
 void store_link_key(const struct store_link *link, char key[REDIS_KEY_BYTES], uint32_t shard,

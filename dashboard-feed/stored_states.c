@@ -29,14 +29,15 @@ static size_t read_states(struct store_link *link, const redisReply *pairs,
         const redisReply *article = pairs->element[i], *stored = pairs->element[i + 1];
         if (!reply_is_string(article) || !reply_is_string(stored) ||
             !article_valid(article->str, (size_t)article->len)) {
-            store_link_bad(link, "a state of no article", "", 0);
+            store_report_bad(store_link_report(link), "a state of no article", "", 0);
             continue;
         }
         bool good = article_state_parse(&state[n], article->str, (size_t)article->len, stored->str,
                                         (size_t)stored->len) == 0 &&
                     state[n].version > 0;
         if (!good)
-            store_link_bad(link, "state of no known format", article->str, (size_t)article->len);
+            store_report_bad(store_link_report(link), "state of no known format", article->str,
+                             (size_t)article->len);
         out[n] = (struct stored_states_entry){.article = article->str,
                                               .article_bytes = (size_t)article->len,
                                               .state = good ? &state[n] : NULL};

@@ -53,7 +53,8 @@ static void hint_state(const struct subscription *subscription, const char *chan
                        const redisReply *article)
 {
     long shard = shard_of(channel, STATES);
-    if (shard >= 0 && store_link_shard_ready(subscription->store, (uint32_t)shard) &&
+    if (shard >= 0 && subscription->on_state != NULL &&
+        store_link_shard_ready(subscription->store, (uint32_t)shard) &&
         article_valid(article->str, (size_t)article->len))
         subscription->on_state(subscription->user, article->str, (size_t)article->len);
 }

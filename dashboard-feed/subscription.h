@@ -16,7 +16,8 @@ struct subscription {
     struct store_link *store; /* outlives it */
     /* Something in this shard may have changed; only while the shard is ready. */
     void (*on_hint)(void *user, uint32_t shard);
-    /* The state of this article (a valid id) changed; only while its shard is ready. */
+    /* The state of this article (a valid id) changed; only while its shard is ready.
+     * NULL: nobody asks. */
     void (*on_state)(void *user, const char *article, size_t bytes);
     void *user;
 };

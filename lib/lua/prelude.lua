@@ -23,10 +23,11 @@ local function clock()
 end
 
 -- The store that a shard's data belongs to, if it is another one than the caller's: its id, '' if it names none. Returns nil if it is the
--- caller's. The last argument of such a script is the id of the caller's store.
+-- caller's, or where `meta` cannot be read, of which the script's next look at it tells. The last argument of such a script is the id of
+-- the caller's store.
 local function another_store(meta_key)
-    local id = call('HGET', meta_key, 'store') or ''
-    if id ~= ARGV[#ARGV] then
+    local id = try('HGET', meta_key, 'store') or ''
+    if type(id) == 'string' and id ~= ARGV[#ARGV] then
         return id
     end
 end

@@ -379,9 +379,8 @@ def test_whatever_is_applied_takes_the_mark_away_but_for_repeats(server, name):
     assert _forget(server) == "forgotten"
     before = server.hget(_key("heads"), "a")
     store = "9b1d00000000aaaa"
-    server.hset("tally:store", "id", store)
-    answer = server.eval(script_text("collector/register.lua"), 5, *map(_key, ["heads", "changed", "meta", "rings"]), "tally:store", "00000000000000aa",
-                         b"\0" * 8, b"\1" * 16, 0, 0, b"\2" * 8, 36, 0, "", store, "a", struct.pack("<Q", hash_of) + vote)
+    server.hset(_key("meta"), "store", store)
+    answer = server.eval(script_text("collector/register.lua"), 4, *map(_key, ["heads", "changed", "meta", "rings"]), "00000000000000aa", b"\0" * 8, b"\1" * 16, 0, 0, b"\2" * 8, 36, 0, "", store, "a", struct.pack("<Q", hash_of) + vote)
     assert answer[0] == b"ok"
     after = server.hget(_key("heads"), "a")
     if name in ("repeat", "older"):

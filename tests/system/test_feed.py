@@ -139,7 +139,7 @@ class Bench:
                 struct.pack("<Bq", KINDS.index(kind) + 1, n) for kind, n in base.items()))
         pipe.zadd("tally:{%d}:changed" % shard, {article: version})
         if hint:
-            pipe.publish("tally:changed", shard)
+            pipe.execute_command("SPUBLISH", "tally:{%d}:changed" % shard, shard)
         if into is None:
             pipe.execute()
         return version
@@ -601,7 +601,7 @@ def test_a_broker_that_takes_nothing_holds_nothing_up(bench):
                 os.kill(bench.process["broker"].child.pid, signal.SIGSTOP)
             pipe, n = bench.redis.pipeline(transaction=False), next(numbers)
             last = [bench.react(article, hint=False, into=pipe, like=n) for article in articles][-1]
-            pipe.publish("tally:changed", 0)
+            pipe.execute_command("SPUBLISH", "tally:{0}:changed", 0)
             pipe.execute()
             return last if bench.metric("tally_feed_held_back_total") > 0 else 0
         last = wait_until(held_back, "what waits for the broker", timeout_s=120)
