@@ -1,5 +1,6 @@
-/* The servers of one store, and which of them has what: a single Redis, or the nodes of a Redis or
- * Valkey Cluster, each with a link of its own (redis_link.h). Loop thread only.
+/* The servers of one store, and which of them has what: a single Redis, the primary that Sentinels
+ * name, or the nodes of a Redis or Valkey Cluster, each with a link of its own (redis_link.h).
+ * Which of these it is comes from their answers. Loop thread only.
  *
  * A place is what a command is about: a shard, or the store itself (`tally:store`). Each place has
  * an owner, the node that has its keys. A single Redis owns them all. Where there is a cluster, the
