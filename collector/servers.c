@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define REASON_BYTES 256
+#define LISTED_MAX 16 /* shards that a reason names */
+#define LIST_BYTES 96
 
 struct servers {
     struct servers_config config;
@@ -142,21 +144,33 @@ static void node_reason(const struct servers *servers, unsigned place, char reas
                  "redis: no replica, so the rings keep everything until they are full");
 }
 
+/* Adds a shard's number to a list, or an ellipsis where the list is long enough to be read. */
+static void list_shard(char list[LIST_BYTES], unsigned shard, unsigned listed)
+{
+    size_t used = strlen(list);
+    if (listed < LISTED_MAX)
+        snprintf(list + used, LIST_BYTES - used, "%s%u", listed > 0 ? ", " : "", shard);
+    else if (listed == LISTED_MAX)
+        snprintf(list + used, LIST_BYTES - used, ", ...");
+}
+
 void servers_reason(const struct servers *servers, unsigned shards, char *reason, size_t bytes)
 {
-    char first[REASON_BYTES] = "", its[REASON_BYTES];
+    char first[REASON_BYTES] = "", its[REASON_BYTES], list[LIST_BYTES] = "";
     unsigned same = 0, n = 0;
     for (unsigned i = 0; i < shards; i++) {
         node_reason(servers, i, its);
+        if (its[0] == '\0')
+            continue;
         if (n == 0)
             memcpy(first, its, sizeof first);
-        n += its[0] != '\0';
-        same += its[0] != '\0' && strcmp(its, first) == 0;
+        list_shard(list, i, n++);
+        same += strcmp(its, first) == 0;
     }
     if (n == 0)
         node_reason(servers, REDIS_PLACE_STORE, first);
     if (n == 0 || same == shards)
         snprintf(reason, bytes, "%s", first);
     else
-        snprintf(reason, bytes, "%u of %u shards: %.220s", n, shards, first);
+        snprintf(reason, bytes, "shard%s %s: %.200s", n > 1 ? "s" : "", list, first);
 }
