@@ -52,7 +52,7 @@ struct redis_link {
     int pause_ms;
     uint64_t up_since_ms;
     unsigned awaited;  /* answers to the owner */
-    uint64_t heard_ms; /* time of the last answer, or of a command on an idle connection */
+    uint64_t asked_ms; /* when it came up, or the owner sent on an idle connection */
     uint64_t timeouts;
     uint64_t seldom_ms;           /* the last drop for such an answer; 0 none */
     char why[WHY_MAX_BYTES];      /* the reason for the drop */
@@ -129,7 +129,7 @@ static void up(struct redis_link *link)
 {
     link->state = LINK_UP;
     link->was_up = true;
-    link->up_since_ms = link->heard_ms = clock_monotonic_ms();
+    link->up_since_ms = link->asked_ms = clock_monotonic_ms();
     link->last_why[0] = 0;
     event_del(link->timer);
     if (link->config.on_message == NULL)
@@ -164,7 +164,6 @@ static void on_owners_answer(struct redis_link *link, const struct redis_wire_ca
 {
     const char *error = reply != NULL ? redis_answer_error(reply) : NULL;
     link->awaited--;
-    link->heard_ms = clock_monotonic_ms();
     if (error != NULL && leaves(link, error))
         redis_link_reset(link, error);
     if (call->fn != NULL)
@@ -177,7 +176,6 @@ static void on_answer(void *user, const struct redis_wire_call *call, const redi
     struct redis_link *link = user;
     link->busy++;
     if (call != NULL && call->own) {
-        link->heard_ms = clock_monotonic_ms();
         call->fn(link, reply);
     } else if (call != NULL) {
         on_owners_answer(link, call, reply);
@@ -201,7 +199,7 @@ int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int 
     if (redis_wire_send(link->wire, &call, argc, argv, bytes) != 0)
         return -1;
     if (link->awaited++ == 0)
-        link->heard_ms = clock_monotonic_ms();
+        link->asked_ms = clock_monotonic_ms();
     return 0;
 }
 
@@ -374,8 +372,10 @@ static void give_up(struct redis_link *link)
 /* Each second while it is up. */
 static void keep_up(struct redis_link *link)
 {
+    uint64_t heard_ms = redis_wire_heard_ms(link->wire);
+    uint64_t since_ms = heard_ms > link->asked_ms ? heard_ms : link->asked_ms;
     if ((link->awaited > 0 || link->asks_role) &&
-        clock_monotonic_ms() - link->heard_ms > SILENCE_MAX_MS) {
+        clock_monotonic_ms() - since_ms > SILENCE_MAX_MS) {
         link->timeouts++;
         redis_link_reset(link, "no answer for 2 s");
         return;

@@ -1,13 +1,14 @@
 /* A connection to a primary on a libevent loop. Reconnects by itself with a growing pause (0.1 to
- * 0.5 s) and jitter, and resolves the name each time. Loop thread only.
+ * 0.5 s) and jitter. Resolves the name each time, in a thread of its own, and tries its addresses in
+ * turn. Any callback may send, reset and free. Loop thread only.
  *
  * The link is up when the server says that it is a primary (ROLE) and is not loading. The link asks
  * again each second. It drops a server that has stopped being a primary, because another one may
  * now answer to the name. It does the same if the answer to anything sent by redis_link_send begins
  * with READONLY, LOADING, MASTERDOWN, CLUSTERDOWN or UNBLOCKED, and, at most once in 2 s, if it
  * begins with NOREPLICAS. All other errors (TRYAGAIN, OOM, MISCONF, BUSY, …) would either pass or
- * be the same after a reconnection, so the owner handles them. An answer that does not come
- * within 2 s after the one before ends the connection, too. */
+ * be the same after a reconnection, so the owner handles them. While an answer is awaited, 2 s in
+ * which nothing arrives end the connection, too. */
 #ifndef TALLY_REDIS_REDIS_LINK_H
 #define TALLY_REDIS_REDIS_LINK_H
 
@@ -53,8 +54,8 @@ void redis_link_free(struct redis_link *link);
 bool redis_link_up(const struct redis_link *link);
 
 /* Sends a command. `fn` is called once with its answer (on a subscribing link: never). NULL: nobody
- * waits for it. Returns 0, or -1 while it is not up or when out of memory; `fn` is then not
- * called. */
+ * waits for it. Returns 0, or -1 while it is not up, when out of memory, or when 64 MiB wait to be
+ * sent already; `fn` is then not called. */
 int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
                     const char **argv, const size_t *bytes);
 
@@ -75,7 +76,8 @@ int redis_link_set_password(struct redis_link *link, const char *password);
  * to ROLE. Pure. */
 int redis_link_judge_role(const redisReply *reply, struct error *why);
 
-/* Drops the connection and reconnects after the pause: for a reply that makes no sense, or a
+/* Drops the connection and reconnects after the pause; the loop does both. No answer that comes
+ * from now on is handed out: whoever waits is called back with NULL. For a reply that makes no sense, or a
  * subscription whose server is to be left. */
 void redis_link_reset(struct redis_link *link, const char *why);
 

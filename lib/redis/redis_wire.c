@@ -5,6 +5,7 @@
  * releases the memory. */
 #include "redis/redis_wire.h"
 
+#include "daemon/clock.h"
 #include "daemon/events.h"
 
 #include <errno.h>
@@ -33,7 +34,8 @@ struct redis_wire {
     size_t capacity, first, n;
     size_t fed_bytes; /* since the last whole answer */
     unsigned busy;
-    bool opens, heard, stopped, freed;
+    uint64_t heard_ms;
+    bool opens, stopped, freed;
 };
 
 static void release(struct redis_wire *wire)
@@ -132,9 +134,9 @@ static void take_answers(struct redis_wire *wire)
 
 static void feed(struct redis_wire *wire, const char *at, size_t bytes)
 {
-    if (wire->ssl == NULL && !wire->heard && (unsigned char)at[0] == TLS_ALERT)
+    if (wire->ssl == NULL && wire->heard_ms == 0 && (unsigned char)at[0] == TLS_ALERT)
         end(wire, "it speaks TLS on this port: begin redis_url with rediss://");
-    wire->heard = true;
+    wire->heard_ms = clock_monotonic_ms();
     wire->fed_bytes += bytes;
     if (wire->stopped)
         return;
@@ -280,6 +282,11 @@ void redis_wire_free(struct redis_wire *wire)
 void redis_wire_stop(struct redis_wire *wire)
 {
     wire->stopped = true;
+}
+
+uint64_t redis_wire_heard_ms(const struct redis_wire *wire)
+{
+    return wire->heard_ms;
 }
 
 bool redis_wire_opens(const struct redis_wire *wire)

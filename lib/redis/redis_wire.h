@@ -11,6 +11,7 @@
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What waits to be sent, and what has come of one answer, are bounded. So is the number of answers
  * awaited. */
@@ -52,6 +53,9 @@ int redis_wire_send(struct redis_wire *wire, const struct redis_wire_call *call,
 
 /* Nothing that comes from now on is handed out. */
 void redis_wire_stop(struct redis_wire *wire);
+
+/* When anything came last, on the monotonic clock; 0 never. */
+uint64_t redis_wire_heard_ms(const struct redis_wire *wire);
 
 /* The TLS handshake is not over. */
 bool redis_wire_opens(const struct redis_wire *wire);
