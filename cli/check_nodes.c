@@ -16,7 +16,7 @@
 
 struct check_nodes {
     struct store_view *store;
-    struct store_link *link;
+    struct store_nodes *nodes;
     const char *durability;
     void (*fn)(void *user, bool agrees, const char *what, const char *text);
     void *user;
@@ -26,7 +26,7 @@ struct check_nodes {
 /* One Redis needs no name. */
 static const char *name_of(struct check_nodes *check, unsigned node, char out[NAME_BYTES])
 {
-    struct redis_nodes *nodes = store_link_nodes(check->link);
+    struct redis_nodes *nodes = store_nodes_redis(check->nodes);
     snprintf(out, NAME_BYTES, "%s",
              redis_nodes_cluster(nodes) ? redis_nodes_name(nodes, node) : "Redis");
     return out;
@@ -38,9 +38,9 @@ static redisReply *ask_node(struct check_nodes *check, unsigned node, const char
     const char *argv[] = {word, section};
     const size_t bytes[] = {strlen(word), section != NULL ? strlen(section) : 0};
     redisReply *reply =
-        store_link_ask_node(check->link, node, section != NULL ? 2 : 1, argv, bytes);
+        store_nodes_ask_node(check->nodes, node, section != NULL ? 2 : 1, argv, bytes);
     if (reply == NULL)
-        error_set(check->why, "%s", store_link_error(check->link));
+        error_set(check->why, "%s", store_nodes_error(check->nodes));
     return reply;
 }
 
@@ -139,7 +139,7 @@ static int check_shard(struct check_nodes *check, uint32_t shard, const char *st
                        enum named *found)
 {
     char key[REDIS_KEY_BYTES], text[TEXT_BYTES];
-    store_link_key(check->link, key, shard, "meta");
+    store_nodes_key(check->nodes, key, shard, "meta");
     const char *argv[] = {"HGET", key, "store"};
     const size_t bytes[] = {4, strlen(key), 5};
     redisReply *reply = store_view_ask(check->store, shard, 3, argv, bytes);
@@ -186,8 +186,8 @@ int check_nodes_run(struct store_view *store, const char *durability,
                     void (*fn)(void *user, bool agrees, const char *what, const char *text),
                     void *user, struct error *why)
 {
-    struct check_nodes check = {store, store_view_link(store), durability, fn, user, why};
-    struct redis_nodes *nodes = store_link_nodes(check.link);
+    struct check_nodes check = {store, store_view_nodes(store), durability, fn, user, why};
+    struct redis_nodes *nodes = store_nodes_redis(check.nodes);
     if (store_view_wait(store) != 0)
         return error_set(why, "%s", store_view_error(store));
     for (unsigned node = 0; node < REDIS_NODES_MAX; node++)

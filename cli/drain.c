@@ -58,7 +58,7 @@ static void drain_nap(struct draining *draining)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
     if (draining->store != NULL)
-        store_link_nap(store_view_link(draining->store), LOOK_MS);
+        store_nodes_nap(store_view_nodes(draining->store), LOOK_MS);
     else
         nanosleep(&pause, NULL);
 }

@@ -101,7 +101,7 @@ static void look_at_replicas(struct drain_look *look, uint32_t shard, struct sto
         snprintf(left->why, sizeof left->why, "%.150s", store_view_error(store));
         return;
     }
-    uint64_t generation = redis_nodes_generation(store_link_nodes(store_view_link(store)), shard);
+    uint64_t generation = redis_nodes_generation(store_nodes_redis(store_view_nodes(store)), shard);
     if (marks->generation[shard] != generation) {
         marks->generation[shard] = generation;
         marks->offset[shard] = said.offset;

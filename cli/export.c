@@ -62,12 +62,12 @@ static redisReply *ask_batch(struct exporting *exporting)
     static const char script[] =
         "return "
         "{redis.call('HMGET',KEYS[1],unpack(ARGV)),redis.call('HMGET',KEYS[2],unpack(ARGV))}";
-    struct store_link *link = store_view_link(exporting->store);
+    struct store_nodes *nodes = store_view_nodes(exporting->store);
     char heads[REDIS_KEY_BYTES], base[REDIS_KEY_BYTES];
     const char *argv[5 + BATCH] = {"EVAL", script, "2", heads, base};
     size_t bytes[5 + BATCH] = {4, sizeof script - 1, 1};
-    store_link_key(link, heads, exporting->shard, "heads");
-    store_link_key(link, base, exporting->shard, "base");
+    store_nodes_key(nodes, heads, exporting->shard, "heads");
+    store_nodes_key(nodes, base, exporting->shard, "base");
     bytes[3] = strlen(heads);
     bytes[4] = strlen(base);
     for (size_t i = 0; i < exporting->n; i++) {

@@ -96,7 +96,7 @@ static const struct forget_ring *same_ring(const struct forget_rings *rings,
 
 /* The shard of a ring that was applied to or made between the two looks; -1 none. A position that
  * went back is a failover's, but then the edge's collector applies again, if it lives. */
-static int moved(const struct forget_rings *before, const struct forget_rings *now)
+static int moved_shard(const struct forget_rings *before, const struct forget_rings *now)
 {
     for (size_t i = 0; i < now->n; i++) {
         const struct forget_ring *ring = same_ring(before, &now->of[i]);
@@ -106,16 +106,16 @@ static int moved(const struct forget_rings *before, const struct forget_rings *n
     return -1;
 }
 
-static int watch(const struct operate_settings *settings, struct store_view *store,
-                 const struct forget_rings *first)
+static int watch_rings(const struct operate_settings *settings, struct store_view *store,
+                       const struct forget_rings *first)
 {
     static struct forget_rings now; /* large */
     const uint64_t limit_ms = clock_monotonic_ms() + settings->quiet_s * 1000;
     int status = COMMAND_DONE;
     while (status == COMMAND_DONE && clock_monotonic_ms() < limit_ms) {
-        store_link_nap(store_view_link(store), LOOK_MS);
+        store_nodes_nap(store_view_nodes(store), LOOK_MS);
         status = find_rings(settings, store, &now);
-        int shard = status == COMMAND_DONE ? moved(first, &now) : -1;
+        int shard = status == COMMAND_DONE ? moved_shard(first, &now) : -1;
         if (shard >= 0)
             status = command_refused(settings,
                                      "edge %s lives: a batch of it was applied to shard %d just "
@@ -130,15 +130,15 @@ static int watch(const struct operate_settings *settings, struct store_view *sto
 static int fold_one(const struct operate_settings *settings, struct store_view *store,
                     struct store_edit *edit, const struct forget_ring *ring)
 {
-    struct store_link *link = store_view_link(store);
+    struct store_nodes *nodes = store_view_nodes(store);
     char rings[REDIS_KEY_BYTES], books[REDIS_KEY_BYTES];
-    store_link_key(link, rings, ring->shard, "rings");
-    store_link_key(link, books, ring->shard, "books");
+    store_nodes_key(nodes, rings, ring->shard, "rings");
+    store_nodes_key(nodes, books, ring->shard, "books");
     const char *argv[] = {"EVAL", (const char *)fold_lua, "2", rings, books, ring->id};
     const size_t bytes[] = {4,          (size_t)fold_lua_bytes, 1, strlen(rings), strlen(books),
                             RING_DIGITS};
-    if (store_link_wait(link, ring->shard) != 0)
-        return command_failed(settings, "%s", store_link_error(link));
+    if (store_nodes_wait(nodes, ring->shard) != 0)
+        return command_failed(settings, "%s", store_nodes_error(nodes));
     store_edit_note_write(edit, ring->shard);
     redisReply *reply = store_view_ask(store, ring->shard, 6, argv, bytes);
     if (reply == NULL)
@@ -172,7 +172,7 @@ static int forget_work(const struct operate_settings *settings, struct store_vie
         return command_refused(settings, "the store knows no edge %s; tally audit names the edges",
                                settings->edge);
     if (status == COMMAND_DONE && rings.n > 0 && !settings->force)
-        status = watch(settings, store, &rings);
+        status = watch_rings(settings, store, &rings);
     for (size_t i = 0; i < rings.n && status == COMMAND_DONE && !settings->dry_run; i++)
         status = fold_one(settings, store, edit, &rings.of[i]);
     if (status == COMMAND_DONE)

@@ -24,8 +24,8 @@ extern const unsigned long reset_lua_bytes, base_lua_bytes, erase_lua_bytes, dro
 
 struct store_edit {
     struct store_view *store;
-    struct store_link *link;
-    char sha[SCRIPTS][STORE_LINK_SHA_BYTES];
+    struct store_nodes *nodes;
+    char sha[SCRIPTS][STORE_NODES_SHA_BYTES];
     bool written[SHARDS_MAX];        /* since the last wait for replicas, … */
     uint64_t generation[SHARDS_MAX]; /* … in this generation */
     struct error error;
@@ -42,8 +42,8 @@ static int store_edit_fail(struct store_edit *edit, const char *why)
 static int store_edit_load(struct store_edit *edit, enum store_edit_script which,
                            const unsigned char *script, size_t bytes)
 {
-    int rc = store_link_load(edit->link, (const char *)script, bytes, edit->sha[which]);
-    return rc == 0 ? 0 : store_edit_fail(edit, store_link_error(edit->link));
+    int rc = store_nodes_load(edit->nodes, (const char *)script, bytes, edit->sha[which]);
+    return rc == 0 ? 0 : store_edit_fail(edit, store_nodes_error(edit->nodes));
 }
 
 struct store_edit *store_edit_new(struct store_view *store, struct error *error)
@@ -54,7 +54,7 @@ struct store_edit *store_edit_new(struct store_view *store, struct error *error)
         return NULL;
     }
     edit->store = store;
-    edit->link = store_view_link(store);
+    edit->nodes = store_view_nodes(store);
     if (store_edit_load(edit, STORE_EDIT_RESET, reset_lua, reset_lua_bytes) != 0 ||
         store_edit_load(edit, STORE_EDIT_BASE, base_lua, base_lua_bytes) != 0 ||
         store_edit_load(edit, STORE_EDIT_ERASE, erase_lua, erase_lua_bytes) != 0 ||
@@ -87,7 +87,7 @@ static int push(struct store_edit *edit, enum store_edit_script script,
     const char *argv[3 + KEYS + 1 + STORE_EDIT_ARGUMENTS_MAX] = {"EVALSHA", edit->sha[script], "6"};
     size_t bytes[3 + KEYS + 1 + STORE_EDIT_ARGUMENTS_MAX], n = 3;
     for (int i = 0; i < KEYS; i++) {
-        store_link_key(edit->link, key[i], call->shard, names[i]);
+        store_nodes_key(edit->nodes, key[i], call->shard, names[i]);
         argv[n++] = key[i];
     }
     snprintf(shard, sizeof shard, "%" PRIu32, call->shard);
@@ -98,7 +98,7 @@ static int push(struct store_edit *edit, enum store_edit_script script,
         argv[n] = call->argv[i];
         bytes[n++] = call->bytes[i];
     }
-    return store_link_push(edit->link, call->shard, (int)n, argv, bytes);
+    return store_nodes_push(edit->nodes, call->shard, (int)n, argv, bytes);
 }
 
 /* If several generations of a shard were written to, the first counts: the others may lack it. */
@@ -107,7 +107,7 @@ void store_edit_note_write(struct store_edit *edit, uint32_t shard)
     if (edit->written[shard])
         return;
     edit->written[shard] = true;
-    edit->generation[shard] = redis_nodes_generation(store_link_nodes(edit->link), shard);
+    edit->generation[shard] = redis_nodes_generation(store_nodes_redis(edit->nodes), shard);
 }
 
 struct waiting {
@@ -119,16 +119,16 @@ struct waiting {
 static int pull(struct store_edit *edit, struct store_edit_call *call, struct waiting *waiting)
 {
     redisReply *reply;
-    enum store_link_result result = store_link_pull(edit->link, &reply);
-    if (result == STORE_LINK_AGAIN) {
+    enum store_nodes_result result = store_nodes_pull(edit->nodes, &reply);
+    if (result == STORE_NODES_AGAIN) {
         waiting->away = true;
-        return store_edit_fail(edit, store_link_error(edit->link));
+        return store_edit_fail(edit, store_nodes_error(edit->nodes));
     }
-    if (result == STORE_LINK_LOST)
+    if (result == STORE_NODES_LOST)
         return error_set(&edit->error, "%s: whether it was done is not known",
-                         store_link_error(edit->link));
-    if (result == STORE_LINK_FAILED)
-        return store_edit_fail(edit, store_link_error(edit->link));
+                         store_nodes_error(edit->nodes));
+    if (result == STORE_NODES_FAILED)
+        return store_edit_fail(edit, store_nodes_error(edit->nodes));
     call->reply = reply;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
         reply->element[0]->type != REDIS_REPLY_STRING)
@@ -163,7 +163,7 @@ static int call_some(struct store_edit *edit, enum store_edit_script script,
         asked[i] = result == 0;
         store_edit_note_write(edit, calls[i].shard);
         if (result != 0)
-            error_set(&first, "%s", store_link_error(edit->link));
+            error_set(&first, "%s", store_nodes_error(edit->nodes));
     }
     for (size_t i = 0; i < n; i++) {
         struct waiting one = {0};
@@ -187,8 +187,8 @@ static int call_some(struct store_edit *edit, enum store_edit_script script,
 static int wait_for_nodes(struct store_edit *edit, const struct store_edit_call *calls, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (store_link_wait(edit->link, calls[i].shard) != 0)
-            return store_edit_fail(edit, store_link_error(edit->link));
+        if (store_nodes_wait(edit->nodes, calls[i].shard) != 0)
+            return store_edit_fail(edit, store_nodes_error(edit->nodes));
     return 0;
 }
 
@@ -196,7 +196,7 @@ static int call_all(struct store_edit *edit, enum store_edit_script script,
                     struct store_edit_call *calls, size_t n)
 {
     const uint64_t begun_ms = clock_monotonic_ms();
-    const uint64_t away_limit_ms = begun_ms + STORE_LINK_WAIT_MS;
+    const uint64_t away_limit_ms = begun_ms + STORE_NODES_WAIT_MS;
     for (;;) {
         struct waiting waiting = {0};
         if (wait_for_nodes(edit, calls, n) != 0 || call_some(edit, script, calls, n, &waiting) != 0)
@@ -208,7 +208,7 @@ static int call_all(struct store_edit *edit, enum store_edit_script script,
             return -1; /* the last pull said why */
         if (now_ms + waiting.paused_ms > begun_ms + PAUSED_MAX_MS)
             return store_edit_fail(edit, "the shard's applying is paused, and again and again");
-        store_link_nap(edit->link, waiting.away ? STORE_LINK_AGAIN_MS : waiting.paused_ms);
+        store_nodes_nap(edit->nodes, waiting.away ? STORE_NODES_AGAIN_MS : waiting.paused_ms);
     }
 }
 
@@ -273,7 +273,7 @@ static int store_edit_not_replicated(struct store_edit *edit, uint32_t shard, co
 /* WAIT is about what this connection wrote, so another generation cannot answer it. */
 static int replicate_shard(struct store_edit *edit, uint32_t shard)
 {
-    struct redis_nodes *nodes = store_link_nodes(edit->link);
+    struct redis_nodes *nodes = store_nodes_redis(edit->nodes);
     const char *argv[] = {"WAIT", "1", REPLICATE_MS};
     const size_t bytes[] = {4, 1, strlen(REPLICATE_MS)};
     int replicas = replicas_of(edit, shard);
@@ -283,9 +283,9 @@ static int replicate_shard(struct store_edit *edit, uint32_t shard)
         return store_edit_not_replicated(edit, shard, "its node is another one by now");
     if (replicas == 0)
         return 0;
-    redisReply *reply = store_link_ask(edit->link, shard, 3, argv, bytes);
+    redisReply *reply = store_nodes_ask(edit->nodes, shard, 3, argv, bytes);
     if (reply == NULL)
-        return store_edit_not_replicated(edit, shard, store_link_error(edit->link));
+        return store_edit_not_replicated(edit, shard, store_nodes_error(edit->nodes));
     bool enough = reply->type == REDIS_REPLY_INTEGER && reply->integer >= 1;
     freeReplyObject(reply);
     if (!enough)

@@ -1,6 +1,6 @@
 /* Changes articles in Redis with scripts. Each script changes an article completely or not at all
  * (FORMATS.md 5.4), even if this program is killed. Calls wait while a shard is paused, and
- * STORE_LINK_WAIT_MS at most while it moves or has no node. Functions return 0, or -1 with a
+ * STORE_NODES_WAIT_MS at most while it moves or has no node. Functions return 0, or -1 with a
  * sentence from store_edit_error. One thread. */
 #ifndef TALLY_CLI_STORE_EDIT_H
 #define TALLY_CLI_STORE_EDIT_H

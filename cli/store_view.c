@@ -13,11 +13,11 @@
 #define FORMAT 1
 #define SLICE 1000 /* registers a call: under a millisecond of Redis's time */
 #define SCAN "400" /* articles a call */
-#define SHA_DIGITS (STORE_LINK_SHA_BYTES - 1)
+#define SHA_DIGITS (STORE_NODES_SHA_BYTES - 1)
 #define RETRIES 3 /* of a disturbed count, in a pause; of a list, whose node changed */
 
 struct store_view {
-    struct store_link *link;
+    struct store_nodes *nodes;
     struct error error;
     char count_sha[SHA_DIGITS + 1], pause_sha[SHA_DIGITS + 1];
     char whose[17];
@@ -35,9 +35,9 @@ struct store_view {
 static redisReply *ask(struct store_view *view, unsigned place, int argc, const char **argv,
                        const size_t *bytes)
 {
-    redisReply *reply = store_link_ask(view->link, place, argc, argv, bytes);
+    redisReply *reply = store_nodes_ask(view->nodes, place, argc, argv, bytes);
     if (reply == NULL)
-        error_set(&view->error, "%s", store_link_error(view->link));
+        error_set(&view->error, "%s", store_nodes_error(view->nodes));
     return reply;
 }
 
@@ -51,7 +51,7 @@ static redisReply *ask_words(struct store_view *view, unsigned place, int argc, 
 
 static uint64_t generation(const struct store_view *view, uint32_t shard)
 {
-    return redis_nodes_generation(store_link_nodes(view->link), shard);
+    return redis_nodes_generation(store_nodes_redis(view->nodes), shard);
 }
 
 static int strange(struct store_view *view, redisReply *reply, const char *what)
@@ -85,7 +85,7 @@ static void take_field(struct store_view *view, const char *name, const char *va
 static int read_store(struct store_view *view)
 {
     char key[REDIS_KEY_BYTES];
-    store_link_key(view->link, key, REDIS_PLACE_STORE, NULL);
+    store_nodes_key(view->nodes, key, REDIS_PLACE_STORE, NULL);
     const char *argv[] = {"HGETALL", key};
     redisReply *reply = ask_words(view, REDIS_PLACE_STORE, 2, argv);
     if (reply == NULL)
@@ -107,21 +107,21 @@ static int read_store(struct store_view *view)
 }
 
 static int store_view_load(struct store_view *view, const unsigned char *script,
-                           unsigned long script_bytes, char sha[STORE_LINK_SHA_BYTES])
+                           unsigned long script_bytes, char sha[STORE_NODES_SHA_BYTES])
 {
-    if (store_link_load(view->link, (const char *)script, script_bytes, sha) == 0)
+    if (store_nodes_load(view->nodes, (const char *)script, script_bytes, sha) == 0)
         return 0;
-    return error_set(&view->error, "%s", store_link_error(view->link));
+    return error_set(&view->error, "%s", store_nodes_error(view->nodes));
 }
 
 /* The first of all waits: the error names the server. */
 static int wait_for_store(struct store_view *view)
 {
     char seed[REDIS_URL_HOST_BYTES + 8];
-    if (store_link_wait(view->link, REDIS_PLACE_STORE) == 0)
+    if (store_nodes_wait(view->nodes, REDIS_PLACE_STORE) == 0)
         return 0;
-    store_link_seed(view->link, seed, sizeof seed);
-    return error_set(&view->error, "%s (%s)", store_link_error(view->link), seed);
+    store_nodes_seed(view->nodes, seed, sizeof seed);
+    return error_set(&view->error, "%s (%s)", store_nodes_error(view->nodes), seed);
 }
 
 struct store_view *store_view_open(const struct links *links, const char *password,
@@ -135,8 +135,8 @@ struct store_view *store_view_open(const struct links *links, const char *passwo
         return NULL;
     }
     snprintf(view->whose, sizeof view->whose, "%016" PRIx64, whose);
-    view->link = store_link_new(links, password, error);
-    if (view->link == NULL)
+    view->nodes = store_nodes_new(links, password, error);
+    if (view->nodes == NULL)
         goto fail;
     if (wait_for_store(view) != 0 || read_store(view) != 0 ||
         store_view_load(view, count_lua, count_lua_bytes, view->count_sha) != 0 ||
@@ -154,7 +154,7 @@ void store_view_free(struct store_view *view)
 {
     if (view == NULL)
         return;
-    store_link_free(view->link);
+    store_nodes_free(view->nodes);
     free(view);
 }
 
@@ -195,9 +195,9 @@ struct store_view_stats store_view_stats(const struct store_view *view)
 
 /* --- calls for others --- */
 
-struct store_link *store_view_link(struct store_view *view)
+struct store_nodes *store_view_nodes(struct store_view *view)
 {
-    return view->link;
+    return view->nodes;
 }
 
 redisReply *store_view_ask(struct store_view *view, uint32_t shard, int argc, const char **argv,
@@ -209,8 +209,8 @@ redisReply *store_view_ask(struct store_view *view, uint32_t shard, int argc, co
 int store_view_wait(struct store_view *view)
 {
     for (uint32_t shard = 0; shard < view->shards; shard++)
-        if (store_link_wait(view->link, shard) != 0)
-            return error_set(&view->error, "%s", store_link_error(view->link));
+        if (store_nodes_wait(view->nodes, shard) != 0)
+            return error_set(&view->error, "%s", store_nodes_error(view->nodes));
     return 0;
 }
 
@@ -230,7 +230,7 @@ static int list_some(struct store_view *view, uint32_t shard, char cursor[24],
 {
     char key[REDIS_KEY_BYTES];
     int answer = 0;
-    store_link_key(view->link, key, shard, "heads");
+    store_nodes_key(view->nodes, key, shard, "heads");
     const char *argv[] = {"HSCAN", key, cursor, "COUNT", SCAN};
     redisReply *reply = ask_words(view, shard, 5, argv);
     if (reply == NULL)
@@ -253,8 +253,8 @@ int store_view_articles(struct store_view *view, uint32_t shard,
     for (int i = 0; i < RETRIES; i++) {
         char cursor[24] = "0";
         int answer = 0;
-        if (store_link_wait(view->link, shard) != 0)
-            return error_set(&view->error, "%s", store_link_error(view->link));
+        if (store_nodes_wait(view->nodes, shard) != 0)
+            return error_set(&view->error, "%s", store_nodes_error(view->nodes));
         const uint64_t begun = generation(view, shard);
         do
             answer = list_some(view, shard, cursor, fn, user);
@@ -271,7 +271,7 @@ int store_view_hash(struct store_view *view, uint32_t shard, const char *name,
                     void *user)
 {
     char key[REDIS_KEY_BYTES];
-    store_link_key(view->link, key, shard, name);
+    store_nodes_key(view->nodes, key, shard, name);
     const char *argv[] = {"HGETALL", key};
     redisReply *reply = ask_words(view, shard, 2, argv);
     if (reply == NULL)
@@ -302,7 +302,7 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
                      struct store_view_stored *stored)
 {
     char key[REDIS_KEY_BYTES];
-    store_link_key(view->link, key, shard, "states");
+    store_nodes_key(view->nodes, key, shard, "states");
     const char *argv[] = {"HGET", key, article};
     const size_t argv_bytes[] = {4, strlen(key), bytes};
     redisReply *reply = ask(view, shard, 3, argv, argv_bytes);
@@ -332,7 +332,7 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
 static char ask_pause(struct store_view *view, uint32_t shard, unsigned ms, unsigned *answered_ms)
 {
     char key[REDIS_KEY_BYTES], text[12];
-    store_link_key(view->link, key, shard, "meta");
+    store_nodes_key(view->nodes, key, shard, "meta");
     snprintf(text, sizeof text, "%u", ms);
     const char *argv[] = {"EVALSHA", view->pause_sha, "1", key, view->whose, text};
     redisReply *reply = ask_words(view, shard, 6, argv);
@@ -367,7 +367,7 @@ int store_view_pause(struct store_view *view, uint32_t shard, bool *paused)
         }
         if (clock_monotonic_ms() + ms > limit_ms)
             return 0;
-        store_link_nap(view->link, ms);
+        store_nodes_nap(view->nodes, ms);
     }
 }
 
@@ -394,7 +394,7 @@ static int count_slice(struct store_view *view, uint32_t shard, struct audit_cou
 {
     const char *argv[2 + AUDIT_COUNT_ARGUMENTS] = {"EVALSHA", view->count_sha};
     size_t bytes[2 + AUDIT_COUNT_ARGUMENTS] = {7, SHA_DIGITS};
-    const uint64_t limit_ms = clock_monotonic_ms() + STORE_LINK_WAIT_MS;
+    const uint64_t limit_ms = clock_monotonic_ms() + STORE_NODES_WAIT_MS;
     audit_count_arguments(count, argv + 2, bytes + 2);
     for (;;) {
         redisReply *reply = ask(view, shard, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
@@ -410,17 +410,17 @@ static int count_slice(struct store_view *view, uint32_t shard, struct audit_cou
             return error_set(&view->error,
                              "redis: shard %" PRIu32 " is moving to another node: try again later",
                              shard);
-        store_link_nap(view->link, STORE_LINK_AGAIN_MS);
+        store_nodes_nap(view->nodes, STORE_NODES_AGAIN_MS);
     }
 }
 
 static int count_once(struct store_view *view, const char *article, size_t article_bytes,
                       uint32_t shard, struct audit_count *count, enum audit_count_step *step)
 {
-    if (store_link_wait(view->link, shard) != 0)
-        return error_set(&view->error, "%s", store_link_error(view->link));
+    if (store_nodes_wait(view->nodes, shard) != 0)
+        return error_set(&view->error, "%s", store_nodes_error(view->nodes));
     const uint64_t begun = generation(view, shard);
-    audit_count_begin_in(count, store_link_prefix(view->link), article, article_bytes, shard,
+    audit_count_begin_in(count, store_nodes_prefix(view->nodes), article, article_bytes, shard,
                          SLICE);
     do {
         if (count_slice(view, shard, count, step) != 0)

@@ -1,5 +1,5 @@
 /* The store, in Redis or a cluster, for the operator's command: each call waits for its answer
- * (store_link.h). Calls take a few ms, or a few seconds while a shard is on its way to another
+ * (store_nodes.h). Calls take a few ms, or a few seconds while a shard is on its way to another
  * node. Every function returns 0, or -1 with a sentence from store_view_error. One thread. */
 #ifndef TALLY_CLI_STORE_VIEW_H
 #define TALLY_CLI_STORE_VIEW_H
@@ -9,7 +9,7 @@
 #include "core/article_state.h"
 #include "core/error.h"
 #include "server_info.h"
-#include "store_link.h"
+#include "store_nodes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 struct store_view;
 
 /* Waits until the node of `tally:store` is there, and reads what it says. `links` and `password` as
- * for store_link_new. NULL with a sentence in `error`. */
+ * for store_nodes_new. NULL with a sentence in `error`. */
 struct store_view *store_view_open(const struct links *links, const char *password,
                                    struct error *error);
 void store_view_free(struct store_view *view);
@@ -37,9 +37,9 @@ bool store_view_placed(const struct store_view *view);
 const char *store_view_key(const struct store_view *view);
 
 /* For callers that send commands of their own. */
-struct store_link *store_view_link(struct store_view *view);
+struct store_nodes *store_view_nodes(struct store_view *view);
 
-/* A command about a shard, as store_link_ask: it may be given twice. NULL: it failed. */
+/* A command about a shard, as store_nodes_ask: it may be given twice. NULL: it failed. */
 redisReply *store_view_ask(struct store_view *view, uint32_t shard, int argc, const char **argv,
                            const size_t *bytes);
 

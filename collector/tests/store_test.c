@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "store.h"
+#include "store_call.h"
 
 static const uint64_t HERE = 0x9b1d000000000001, ELSEWHERE = 0x9b1d000000000002;
 
@@ -175,6 +176,85 @@ static void test_leaves_out_what_is_no_field(void **state)
     assert_string_equal(store.key, "0102030405060708");
 }
 
+static void recall(const struct store *known, const struct store *now, bool strict,
+                   enum store_verdict want, const char *word)
+{
+    struct error why = {""};
+    enum store_verdict verdict = store_recall(known, now, strict, &why);
+    require(verdict == want, "verdict %d, not %d (%s)", verdict, want, why.text);
+    require(strstr(why.text, word) != NULL, "%s does not say %s", why.text, word);
+}
+
+/* What a failover took back is missed; an id that another kind has by now is no mere gap. */
+static void test_kinds_that_were_known(void **state)
+{
+    (void)state;
+    struct store known = a_store(), now = a_store(), none;
+    store_init(&none);
+    recall(&none, &now, true, STORE_SERVE, "");
+    recall(&known, &now, true, STORE_SERVE, "");
+    field(&now, "kind:wow", "3"); /* another edge's */
+    recall(&known, &now, true, STORE_SERVE, "");
+    field(&known, "kind:wow", "3");
+    field(&known, "kind:meh", "4");
+    recall(&known, &now, true, STORE_KINDS, "");
+    field(&now, "kind:bah", "4");
+    recall(&known, &now, false, STORE_SERVE, "");
+    recall(&known, &now, true, STORE_HOLD, "kind meh had the id 4, which is bah's now");
+    field(&now, "id", "9b1d000000000002"); /* another store gives ids of its own */
+    recall(&known, &now, true, STORE_SERVE, "");
+}
+
+static void test_a_placed_store(void **state)
+{
+    (void)state;
+    struct store store = a_store();
+    assert_false(store.placed);
+    field(&store, "placed", "0");
+    assert_false(store.placed);
+    field(&store, "placed", "1");
+    assert_true(store.placed);
+}
+
+static void words_are(const struct store_call *call, const char *const *want, size_t n)
+{
+    assert_int_equal(call->n, n);
+    assert_string_equal(call->word[0], "EVAL");
+    for (size_t i = 2; i < n; i++)
+        require(strcmp(call->word[i], want[i]) == 0, "word %zu is %s", i, call->word[i]);
+}
+
+static void test_packs_what_the_script_reads(void **state)
+{
+    (void)state;
+    static const char *const kept[] = {"EVAL",
+                                       "",
+                                       "1",
+                                       "t:store",
+                                       "9b1d000000000001",
+                                       "keep",
+                                       "8",
+                                       "0102030405060708",
+                                       "36",
+                                       "like:1",
+                                       "sad:2",
+                                       "like",
+                                       "wow"};
+    static const char *const made[] = {
+        "EVAL", "",     "1",  "t:store", "9b1d000000000002", "make", "8", "0102030405060708",
+        "36",   "like", "wow"};
+    struct store_call call;
+    struct store known = a_store();
+    struct store_rings rings = rings_of("like,wow", 0);
+    store_call_pack(&call, STORE_CALL_KEEP, "t:", HERE, &known, &rings);
+    words_are(&call, kept, COUNT_OF(kept));
+    store_call_pack(&call, STORE_CALL_MAKE, "t:", ELSEWHERE, &known, &rings);
+    words_are(&call, made, COUNT_OF(made));
+    store_call_pack(&call, STORE_CALL_PLACED, "t:", HERE, &known, &rings);
+    assert_int_equal(call.n, 9);
+    assert_string_equal(call.word[5], "placed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +265,9 @@ int main(void)
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_maps_kinds_by_name),
         cmocka_unit_test(test_leaves_out_what_is_no_field),
+        cmocka_unit_test(test_kinds_that_were_known),
+        cmocka_unit_test(test_a_placed_store),
+        cmocka_unit_test(test_packs_what_the_script_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -604,6 +604,15 @@ def _redis_clock(schedule, rng):
     edge.start("redis", ready=False)
 
 
+import cluster_kinds  # noqa: E402, F401: further kinds, which need what is above
+
+
+def store_of(name):
+    """"cluster" or "one" where the kind wants the one or the other for a store, else None."""
+    touches = KINDS[name].touches
+    return "cluster" if "cluster" in touches else "one" if touches & {"redis", "collector-redis", "feed-redis"} else None
+
+
 def left_out():
     """name → why this machine cannot bring it about."""
     return {name: why for name, why in ((one.name, one.needs()) for one in KINDS.values()) if why}

@@ -15,6 +15,7 @@ import kinds
 import judge
 import readers as readers_of
 from clients import FLAVOURS, Client
+from cluster import Cluster
 from edge import PROGRAMS, Edge, EdgeError, counts_of, wait_until
 from tools import number
 
@@ -47,6 +48,8 @@ def plan(seed, offered):
     def drawn(name, beside=None):
         """A list of this fault, or of none where it does not go with the others."""
         kind = kinds.KINDS[name]
+        if len({kinds.store_of(other) for other in taken + [name]} - {None}) > 1:
+            return []
         if any(kind.never_with & kinds.KINDS[other].never_with for other in taken) or beside and kind.touches & kinds.KINDS[beside].touches:
             return []
         taken.append(kind.name)
@@ -151,12 +154,15 @@ class Schedule:
         self.revived = collections.Counter()
         self.overtaken = 0
         self.receipts = 0
-        self.edge = Edge(os.path.join(directory, "edge"), build=build, plugin={"shards": 4, "ring_bytes": 1 << 20})
+        self.names = {name for step in self.steps for name in step.names}
+        on_cluster = any(kinds.store_of(name) == "cluster" for name in self.names)
+        self.cluster = Cluster(os.path.join(directory, "cluster")) if on_cluster else None
+        self.edge = Edge(os.path.join(directory, "edge"), build=build, plugin={"shards": 4, "ring_bytes": 1 << 20}, servers=self.cluster)
+        self.programs = [name for name in PROGRAMS if name in self.edge.processes]
         self.links = {}
         self.failover = None    # a replica of Redis behind a name, where a kind wants one
         self.readers = []
         self.watcher = None
-        self.names = {name for step in self.steps for name in step.names}
         self.cleanup = []       # what to undo where a schedule ends in the middle
         self.before_judging = {}  # what shows only later is brought about once readers have ended
 
@@ -170,6 +176,8 @@ class Schedule:
             if kind.prepare:
                 kind.prepare(self)
         edge = self.edge
+        if self.cluster:
+            self.cluster.start()
         if self.failover:
             edge.start("redis")
             self.failover.start()
@@ -337,20 +345,20 @@ class Schedule:
                     self.problem("untrue receipt of %s: %r: %s" % (reader.name, receipt, why))
 
     def _resources(self):
-        return {name: resources(self.edge[name].child.pid) for name in PROGRAMS}
+        return {name: resources(self.edge[name].child.pid) for name in self.programs}
 
     def _check_resources(self, before):
         """Descriptors once connections have ended, memory at once."""
         def back():
             now = self._resources()
-            return all(now[name][1] <= before[name][1] for name in PROGRAMS)
+            return all(now[name][1] <= before[name][1] for name in self.programs)
         for client in self.edge.clients:
             client.close()
         try:
             wait_until(back, "descriptors", 15.0)
         except EdgeError:
             now = self._resources()
-            for name in PROGRAMS:
+            for name in self.programs:
                 if now[name][1] > before[name][1]:
                     self.problem("%s has %d descriptors, %d before: %s" % (name, now[name][1], before[name][1], descriptors(self.edge[name].child.pid)))
         for name, (memory, _descriptors) in self._resources().items():
@@ -362,7 +370,7 @@ class Schedule:
         for undo in reversed(self.cleanup):
             undo()
         if self.problems:
-            for name in PROGRAMS:
+            for name in self.programs:
                 self.edge[name].kill()
             for path in self.disks:
                 shutil.copytree(path, os.path.join(self.directory, os.path.basename(path) + ".kept"), ignore=shutil.ignore_patterns("wake"))
@@ -374,6 +382,8 @@ class Schedule:
             self.edge.close()
         except AssertionError as error:
             self.problem(str(error)[:3000])
+        if self.cluster:
+            self.cluster.close()
         kinds.forget_faked(self.faked)
 
     def result(self):

@@ -46,9 +46,8 @@ def edge(tmp_path_factory, request):
         _close(made)
 
 
-@pytest.fixture
-def make_edge(tmp_path_factory):
-    """A function that makes further edges, not started; each is closed when the test ends."""
+def _maker(tmp_path_factory):
+    """A function that makes further edges, not started; each is closed when the test, or the module, ends."""
     made = []
 
     def make(**more):
@@ -64,6 +63,10 @@ def make_edge(tmp_path_factory):
         except edges.EdgeError as error:
             errors.append(str(error))
     assert not errors, "\n".join(errors)
+
+
+make_edge = pytest.fixture(name="make_edge")(_maker)
+make_module_edge = pytest.fixture(scope="module", name="make_module_edge")(_maker)
 
 
 @pytest.fixture(autouse=True)

@@ -204,9 +204,10 @@ class Process:
 
 class Edge:
     """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}.
-    `redis_of`: the edge whose Redis, reader key and services this one shares; it then has no Redis of its own to start."""
+    `redis_of`: the edge whose Redis, reader key and services this one shares; it then has no Redis of its own to start.
+    `servers`: those that hold the store instead of a Redis of its own (cluster.py)."""
 
-    def __init__(self, directory, plugin=None, collector=None, feed=None, limits="off", build=None, redis_of=None):
+    def __init__(self, directory, plugin=None, collector=None, feed=None, limits="off", build=None, redis_of=None, servers=None):
         self.directory = str(directory)
         self.build = build or build_dir()
         self.plugin_options = dict(SMALL, **(plugin or {}))
@@ -216,14 +217,17 @@ class Edge:
         self.mark = secrets.token_hex(8)
         self.sanitized = is_sanitized(self.build)
         self.redis_of = redis_of
+        self.servers = servers or (redis_of.servers if redis_of is not None else None)
         self.ports = free_ports(4)
         self.mqtt_port, self.ws_port, self.http_port, self.redis_port = self.ports
-        if redis_of is not None:
+        if self.servers is not None:
+            self.redis_port = self.servers.first_port()
+        elif redis_of is not None:
             self.redis_port = redis_of.redis_port
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env = dict(inherited, TALLY_MQTT_PORT=str(self.mqtt_port), TALLY_WS_PORT=str(self.ws_port),
                         TALLY_HTTP_PORT=str(self.http_port), TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits)
-        if redis_of is not None:
+        if not self.has_own_redis():
             self.env.update(TALLY_REDIS_HOST="127.0.0.1")
         self.env[MARK] = self.mark
         self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
@@ -233,6 +237,9 @@ class Edge:
         self._configure()
 
     # --- making it ---
+
+    def has_own_redis(self):
+        return self.redis_of is None and self.servers is None
 
     def program(self, name):
         """Path of something built."""
@@ -260,7 +267,7 @@ class Edge:
             "feed": [self.program("tally-feed"), "--http-port", str(self.http_port), "--websocket-port", str(self.ws_port)]
                     + self._common() + self._options("feed"),
         }
-        if self.redis_of is not None:
+        if not self.has_own_redis():
             del argvs["redis"]
         for name, argv in argvs.items():
             argv[0] = shutil.which(argv[0], path=os.environ.get("PATH", "") + SBIN) or argv[0]
@@ -281,8 +288,8 @@ class Edge:
         return os.path.join(self.data, name)
 
     def _common(self):
-        return ["--services-file", self.path("services"), "--mqtt-host", "127.0.0.1", "--mqtt-port", str(self.mqtt_port),
-                "--redis-host", "127.0.0.1", "--redis-port", str(self.redis_port)]
+        where = ["--redis-host", "127.0.0.1", "--redis-port", str(self.redis_port)] if self.servers is None else self.servers.options()
+        return ["--services-file", self.path("services"), "--mqtt-host", "127.0.0.1", "--mqtt-port", str(self.mqtt_port)] + where
 
     def _options(self, name):
         return ["--%s=%s" % (key.replace("_", "-"), value) for key, value in self.daemon_options[name].items()]
@@ -401,7 +408,7 @@ class Edge:
 
     def left(self):
         """Pids that carry this edge's mark, or (Redis overwrites its environment) name its Redis."""
-        return list(marked_processes(("%s=%s" % (MARK, self.mark)).encode(), self.redis_port if self.redis_of is None else None))
+        return list(marked_processes(("%s=%s" % (MARK, self.mark)).encode(), self.redis_port if self.has_own_redis() else None))
 
     def command_argv(self, name, *more):
         """The operator's command with what it needs of this edge."""
@@ -432,12 +439,16 @@ class Edge:
             process = self.processes.get(name)
             if process is not None:
                 parts.append("--- %s ---\n%s" % (name, process.text(all_starts=True)[-tail:]))
+        if self.servers is not None and self.redis_of is None:
+            parts.append(self.servers.logs())
         return "\n".join(parts)
 
     # --- looking at it ---
 
     @property
     def redis(self):
+        if self.servers is not None:
+            return self.servers.redis
         if self._redis is None:
             self._redis = redis_py.Redis(host="127.0.0.1", port=self.redis_port, socket_timeout=10)
         return self._redis

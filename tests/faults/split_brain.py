@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+"""A true split brain: an edge and a master of a Redis Cluster are cut off from the other edges and nodes, while readers react at all of them. The
+cut-off master goes on taking writes until it notices, and loses them when it comes back.
+
+    tests/faults/split_brain.py [--seconds 5] [--times 2]
+
+Needs root, nftables and a kernel with network namespaces: it runs in one of its own. Each side's programs have a group of their own, by which
+packets between the sides are dropped; this program's own reach everybody. TALLY_BUILD names the build folder (default build/debug)."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(ROOT, "tests", folder) for folder in ("system", "faults")]
+
+import judge  # noqa: E402
+from cluster import Cluster  # noqa: E402
+from crowd import Crowd, articles_of, await_shown, judged, shown_wrong  # noqa: E402
+from edge import Edge, wait_until  # noqa: E402
+from tools import say  # noqa: E402
+
+SHARDS = 8
+MANY, FEW = 61001, 61002  # groups
+INSIDE = "TALLY_SPLIT_BRAIN"
+
+# A connection is marked by the side that opened it.
+TABLE = """table inet split {
+    chain output {
+        type filter hook output priority 0;
+        meta skgid %(many)d ct state new ct mark set %(many)d
+        meta skgid %(few)d ct state new ct mark set %(few)d
+        jump cut
+    }
+    chain cut { }
+}
+"""
+CUT = """add rule inet split cut meta skgid %(few)d ct mark %(many)d drop
+add rule inet split cut meta skgid %(many)d ct mark %(few)d drop
+add rule inet split cut meta skgid %(few)d ct mark %(few)d tcp dport { %(ports_of_many)s } drop
+add rule inet split cut meta skgid %(many)d ct mark %(many)d tcp dport { %(ports_of_few)s } drop
+"""
+
+
+def nft(text):
+    subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+
+
+def in_group(process, group):
+    process.argv[:0] = [shutil.which("setpriv"), "--regid=%d" % group, "--clear-groups", "--pdeathsig=KILL", "--"]
+
+
+class Split:
+    def __init__(self, directory):
+        self.cluster = Cluster(os.path.join(directory, "cluster"))
+        self.old = self.cluster.nodes[1]
+        for node in self.cluster.nodes:
+            in_group(node.process, FEW if node is self.old else MANY)
+        self.edges = [Edge(os.path.join(directory, "edge-0"), servers=self.cluster, plugin={"shards": SHARDS})]
+        self.edges.append(Edge(os.path.join(directory, "edge-1"), redis_of=self.edges[0], plugin={"shards": SHARDS}))
+        for edge, group in zip(self.edges, (MANY, FEW)):
+            for process in edge.processes.values():
+                in_group(process, group)
+        nft(TABLE % {"many": MANY, "few": FEW})
+
+    def start(self):
+        self.cluster.start()
+        for edge in self.edges:
+            edge.start()
+
+    def cut(self):
+        ports = {one: (node.port, bus) for one, (node, bus) in enumerate(zip(self.cluster.nodes, self.cluster.buses))}
+        few = [port for one, pair in ports.items() if self.cluster.nodes[one] is self.old for port in pair]
+        many = [port for one, pair in ports.items() if self.cluster.nodes[one] is not self.old for port in pair]
+        nft(CUT % {"many": MANY, "few": FEW, "ports_of_many": ", ".join(map(str, many)), "ports_of_few": ", ".join(map(str, few))})
+
+    def mend(self):
+        nft("flush chain inet split cut\n")
+
+    def once(self, crowd, seconds):
+        hit = self.cluster.shards_of(self.old, SHARDS)
+        replica = self.cluster.replica_of(self.old)
+        crowd.wait_more(50)
+        before = sum(self.old.applied(shard) for shard in hit)
+        began = time.monotonic()
+        self.cut()
+        self.cluster.wait_promoted(replica)
+        promoted_s = time.monotonic() - began
+        went_back = sum(self.old.applied(shard) for shard in hit) - before
+        crowd.wait_more(50)
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+        self.mend()
+        heal_s = await_shown(self.edges, range(SHARDS), SHARDS)
+        self.cluster.heal()
+        for edge in self.edges:
+            edge.wait_ready()
+        say("cut for %.1f s: promoted after %.1f s; the cut-off master applied %d records meanwhile; both edges show all %.2f s after the mend"
+            % (time.monotonic() - began, promoted_s, went_back, heal_s))
+        # it is a master again for the next time
+        self.old.ask("CLUSTER", "FAILOVER")
+        self.cluster.wait_promoted(self.old)
+        wait_until(self.cluster.is_whole, "the cluster to be whole")
+
+    def run(self, seconds, times):
+        with Crowd(self.edges, [article for articles in articles_of(SHARDS, 6).values() for article in articles], readers=8) as crowd:
+            for _ in range(times):
+                self.once(crowd, seconds)
+        for edge in self.edges:
+            edge.settle()
+            edge.wait_ready()
+        rows, held = judged(self.edges[0], crowd.readers)
+        acknowledged, lost, invented, _overtaken = (sum(column) for column in zip(*rows.values()))
+        wrong = shown_wrong(self.edges, held, crowd.articles)
+        _of_one, applied, quarantined, gone = judge.books(self.edges[0])
+        admitted = sum(edge.header.admitted() for edge in self.edges)
+        say("acknowledged %d, lost %d, invented %d; not shown as in the registers: %d; admitted %d = applied %d + quarantined %d + lost %d"
+            % (acknowledged, lost, invented, sum(map(len, wrong.values())), admitted, applied, quarantined, gone))
+        return (lost, invented, wrong, quarantined, gone) == (0, 0, {}, 0, 0) and admitted == applied and acknowledged > 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long they are cut off (default 5)")
+    parser.add_argument("--times", type=int, default=2, help="how often (default 2)")
+    arguments = parser.parse_args()
+    if INSIDE not in os.environ:
+        os.execvpe("unshare", ["unshare", "--net", "--", sys.executable] + sys.argv, dict(os.environ, **{INSIDE: "1"}))
+    del os.environ[INSIDE]
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    directory = tempfile.mkdtemp(prefix="tally-split-")
+    split, good = None, False
+    try:
+        split = Split(directory)
+        split.start()
+        good = split.run(arguments.seconds, arguments.times)
+    finally:
+        if split is not None:
+            for edge in split.edges:
+                edge.close()
+            split.cluster.close()
+        say("nothing was lost, nothing was counted twice" if good else "THE PROMISE WAS BROKEN; logs and data are in %s" % directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
