@@ -7,6 +7,8 @@
 #include "wire.h"
 #include "world.h"
 
+#include "redis/redis_config.h"
+
 #include "publish.h"
 #include "publisher.h"
 #include "serve.h"
