@@ -1,9 +1,9 @@
 #include "judge.h"
 
+#include "cluster.h"
 #include "reader.h"
 #include "redis_command.h"
 #include "redis_scripts.h"
-#include "cluster.h"
 #include "wire.h"
 
 #include "core/bytes.h"
@@ -42,7 +42,7 @@ struct ring {
     uint64_t answered;    /* up to where `server` has told its collector that it has it … */
     unsigned server;      /* … since it was asked last */
     bool asked;
-    bool twins;           /* it holds two records of the same reader and stamp */
+    bool twins; /* it holds two records of the same reader and stamp */
 };
 
 /* Of a shard's current ring, as the collector goes. */
@@ -427,8 +427,8 @@ static bool is_position(const redisReply *reply)
            strcmp(reply->element[0]->str, "at") == 0;
 }
 
-/* What a server has told a collector about a ring: the position that it asked for, and batches after
- * it. What another server answers says nothing about this one. */
+/* What a server has told a collector about a ring: the position that it asked for, and batches
+ * after it. What another server answers says nothing about this one. */
 static void note_answer(unsigned server, const struct redis_words *words, const redisReply *reply)
 {
     bool batch = redis_command_is_batch(words);
@@ -443,8 +443,8 @@ static void note_answer(unsigned server, const struct redis_words *words, const 
         ring->answered = reply->element[1]->len > 0 ? bytes_get_u64(reply->element[1]->str) : 0;
         ring->server = server;
         ring->asked = true;
-    } else if (batch && reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
-               reply->elements == 6 && ring->asked && ring->server == server) {
+    } else if (batch && reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 6 &&
+               ring->asked && ring->server == server) {
         uint64_t to = bytes_get_u64(words->word[redis_scripts_argv(words) + 2]);
         if (to > ring->answered)
             ring->answered = to;
@@ -592,9 +592,10 @@ void judge_lost(enum judge_loss loss)
             !request->unheld && !happened[JUDGE_WIPED])
             world_wrong("a ring was deleted before Redis had its reactions for good");
         if (kept && !request->unheld)
-            world_wrong("a reaction left its ring before a replica had it: edge %u shard %u position "
-                        "%" PRIu64,
-                        request->edge, request->shard, request->position);
+            world_wrong(
+                "a reaction left its ring before a replica had it: edge %u shard %u position "
+                "%" PRIu64,
+                request->edge, request->shard, request->position);
         request->optional = true;
         judge_counts.optional++;
     }
@@ -615,7 +616,8 @@ static void check_answered(const struct files_ring *file, uint64_t read)
                     file->edge, read, ring->answered);
     if (world.replicas && !redis.went_back && !redis.followed && !happened[JUDGE_POWER] &&
         !happened[JUDGE_WIPED] && read > redis_replicated(file->shard, file->id))
-        world_wrong("a ring of edge %u frees up to %" PRIu64 " what a replica has only up to %" PRIu64,
+        world_wrong("a ring of edge %u frees up to %" PRIu64
+                    " what a replica has only up to %" PRIu64,
                     file->edge, read, redis_replicated(file->shard, file->id));
     ring->read = read;
 }
@@ -650,7 +652,8 @@ static void check_awake(unsigned edge)
         return;
     for (unsigned s = 0; s < world.shards; s++) {
         const struct going *pipeline = &pipelines[edge][s];
-        if (pipeline->going && pipeline->in_flight == 0 && own->file[s] >= 0 && files[own->file[s]].id == pipeline->ring_id &&
+        if (pipeline->going && pipeline->in_flight == 0 && own->file[s] >= 0 &&
+            files[own->file[s]].id == pipeline->ring_id &&
             ring_write_position(files[own->file[s]].memory) > pipeline->sent_to)
             world_wrong("the collector of edge %u sleeps though a reaction waits", edge);
     }

@@ -7,6 +7,8 @@
 #include "wire.h"
 #include "world.h"
 
+#include "redis/redis_config.h"
+
 #include "publish.h"
 #include "publisher.h"
 #include "serve.h"
@@ -72,14 +74,17 @@ static void start_collector(struct event_base *process)
     memset(own, 0, sizeof *own);
     snprintf(own->spool, sizeof own->spool, "edge-%u", process->edge);
     snprintf(own->links.mqtt_host, sizeof own->links.mqtt_host, "broker");
-    snprintf(own->links.redis_host, sizeof own->links.redis_host, "%s", cluster_host(world.seed_server));
-    own->links.redis_port = (uint64_t)cluster_port(world.seed_server);
     own->durability_level = world.replicas ? NODE_REPLICAS : NODE_AOF;
     own->adopt = with_adopt;
     own->batch_records = world.batch_records;
     own->in_flight = world.in_flight;
     own->audit_per_minute = world.audit_per_minute;
-    process->program = serve_new(process, own, "secret", NULL);
+    struct redis_config way = {
+        .link = {.host = cluster_host(world.seed_server), .port = cluster_port(world.seed_server)},
+        .url = {.seeds_n = 1}};
+    snprintf(way.url.seeds[0].host, sizeof way.url.seeds[0].host, "%s", way.link.host);
+    way.url.seeds[0].port = way.link.port;
+    process->program = serve_new(process, own, "secret", &way);
     if (process->program == NULL)
         abort();
     collector_works(process);

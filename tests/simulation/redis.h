@@ -59,7 +59,7 @@ struct redis_shard {
 };
 
 struct redis_store {
-    uint64_t id; /* 0: none */
+    uint64_t id;                   /* 0: none */
     unsigned shards, split, kinds; /* kinds: the highest id that was given */
     bool placed;
     char key[17];
@@ -105,9 +105,9 @@ struct redis {
     uint64_t epoch;            /* of the truth, where all agree … */
     uint8_t owner[REDIS_PARTS];
     unsigned master[REDIS_PAIRS];
-    bool cut[WORLD_EDGES][REDIS_SERVERS]; /* the edge does not reach the server: nothing arrives */
-    int moves_to[REDIS_PARTS];            /* where its slot is on its way to, or -1 */
-    int moved_article[WORLD_SHARDS];      /* whose registers went ahead, or -1 */
+    bool cut[WORLD_EDGES][REDIS_SERVERS];  /* the edge does not reach the server: nothing arrives */
+    int moves_to[REDIS_PARTS];             /* where its slot is on its way to, or -1 */
+    int moved_article[WORLD_SHARDS];       /* whose registers went ahead, or -1 */
     const char *shard_error[WORLD_SHARDS]; /* what its calls answer, NULL: they work */
     int poisoned[WORLD_SHARDS]; /* an article whose registers are of a wrong type, or -1 */
     bool was_poisoned[WORLD_SHARDS];

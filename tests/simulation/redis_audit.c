@@ -28,7 +28,8 @@ void redis_audit_pause(const struct redis_words *words, struct redis_reply *repl
         all->element[0] = redis_reply_words(reply, "ended");
     } else if (sane && now < shard->pause_to + length) {
         all->element[0] = redis_reply_words(reply, "wait");
-        all->element[1] = redis_reply_number(reply, (long long)(shard->pause_to + length - now + 999) / 1000);
+        all->element[1] =
+            redis_reply_number(reply, (long long)(shard->pause_to + length - now + 999) / 1000);
     } else {
         shard->pause_from = now;
         shard->pause_to = now + wanted;
@@ -83,8 +84,8 @@ void redis_audit_count(const struct redis_words *words, struct redis_reply *repl
     snprintf(version, sizeof version, "%" PRIu64, shard->version);
     all->element[0] = redis_reply_words(reply, "ok");
     all->element[1] = now;
-    all->element[2] =
-        shard->has_base[article] ? redis_read_base(reply, shard, (unsigned)article) : redis_reply_text(reply, "", 0);
+    all->element[2] = shard->has_base[article] ? redis_read_base(reply, shard, (unsigned)article)
+                                               : redis_reply_text(reply, "", 0);
     all->element[3] = redis_reply_words(reply, shard->changed[article] != 0 ? score : "");
     all->element[4] = redis_reply_words(reply, version);
     all->element[5] = redis_reply_number(reply, (long long)bytes_get_u32(found + 76));

@@ -1,8 +1,8 @@
 /* Takes a command apart and runs it, as the server that it came to would. */
 #include "redis_command.h"
 
-#include "redis_scripts.h"
 #include "cluster.h"
+#include "redis_scripts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -148,10 +148,10 @@ static void run_eval(const struct redis_words *words, struct redis_reply *reply)
         const unsigned char *text;
         void (*run)(const struct redis_words *words, struct redis_reply *reply);
     } scripts[] = {
-        {store_lua, redis_store_run},       {position_lua, redis_register_position},
-        {claim_lua, redis_register_claim},  {fold_lua, redis_store_fold},
-        {count_lua, redis_audit_count},     {pause_lua, redis_audit_pause},
-        {read_lua, redis_read_run},         {touch_lua, redis_read_touch},
+        {store_lua, redis_store_run},      {position_lua, redis_register_position},
+        {claim_lua, redis_register_claim}, {fold_lua, redis_store_fold},
+        {count_lua, redis_audit_count},    {pause_lua, redis_audit_pause},
+        {read_lua, redis_read_run},        {touch_lua, redis_read_touch},
     };
     for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
         if (is(words, 1, (const char *)scripts[i].text)) {

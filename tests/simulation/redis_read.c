@@ -82,7 +82,7 @@ redisReply *redis_read_head(struct redis_reply *reply, const struct redis_head *
 }
 
 redisReply *redis_read_base(struct redis_reply *reply, const struct redis_shard *shard,
-                             unsigned article)
+                            unsigned article)
 {
     unsigned char out[2 + 9 * KIND_MAX] = {1, 0};
     size_t bytes = 2;
@@ -135,8 +135,8 @@ bool redis_scripts_is_store(const struct redis_shard *shard, const char *id,
 void redis_read_run(const struct redis_words *words, struct redis_reply *reply)
 {
     size_t commands = 0, first = redis_scripts_argv(words) + 1, at;
-    if (!redis_scripts_is_store( redis_shard(redis_shard_of(words->word[3])),
-                                words->word[first - 1], reply))
+    if (!redis_scripts_is_store(redis_shard(redis_shard_of(words->word[3])), words->word[first - 1],
+                                reply))
         return;
     for (at = first; at < (size_t)words->n; at += 1 + strtoul(words->word[at], NULL, 10))
         commands++;
@@ -176,7 +176,8 @@ void redis_read_touch(const struct redis_words *words, struct redis_reply *reply
     redisReply *all = redis_reply_array(reply, 2);
     if (redis_paused_us(shard) > 0) {
         all->element[0] = redis_reply_words(reply, "paused");
-        all->element[1] = redis_reply_number(reply, (long long)(redis_paused_us(shard) + 999) / 1000);
+        all->element[1] =
+            redis_reply_number(reply, (long long)(redis_paused_us(shard) + 999) / 1000);
         return;
     }
     struct redis_head *head = &shard->head[article];
@@ -198,4 +199,3 @@ void redis_read_touch(const struct redis_words *words, struct redis_reply *reply
     if (!done)
         redis_changed(number_of);
 }
-

@@ -123,8 +123,8 @@ static void write_head(struct call *call, unsigned article, struct redis_head *h
     *stored = *head;
 }
 
-/* Why an article's registers cannot be reached, or NULL. While the slot moves, those that went ahead
- * are elsewhere, and so is any new key. */
+/* Why an article's registers cannot be reached, or NULL. While the slot moves, those that went
+ * ahead are elsewhere, and so is any new key. */
 static const char *unreachable(const struct call *call, unsigned article, bool exists)
 {
     if (redis.poisoned[call->number] == (int)article)
@@ -160,7 +160,7 @@ static void votes_of_article(struct call *call, unsigned article, const unsigned
             vote_again(call, &head, reg, value, &moved);
         dirty = dirty || moved || call->news > news;
         reg = redis_register(call->shard, head.number,
-                            redis_bucket(reader, redis_buckets(head.level), head.split), reader);
+                             redis_bucket(reader, redis_buckets(head.level), head.split), reader);
         judge_vote(call->number, article, reader, value, before, reg != NULL ? reg->value : 0);
         call->index++;
     }
@@ -267,7 +267,8 @@ static void apply_call(const struct redis_words *words, struct redis_reply *repl
     if (redis_paused_us(call.shard) > 0) {
         redisReply *all = redis_reply_array(reply, 2);
         all->element[0] = redis_reply_words(reply, "paused");
-        all->element[1] = redis_reply_number(reply, (long long)(redis_paused_us(call.shard) + 999) / 1000);
+        all->element[1] =
+            redis_reply_number(reply, (long long)(redis_paused_us(call.shard) + 999) / 1000);
         return;
     }
     redis_commit(call.number);

@@ -80,7 +80,8 @@ void redis_store_run(const struct redis_words *words, struct redis_reply *reply)
     }
     if (placed && store->id == id)
         store->placed = true;
-    for (int i = (int)redis_scripts_argv(words) + 5; !placed && i < words->n && store->id == id; i++) {
+    for (int i = (int)redis_scripts_argv(words) + 5; !placed && i < words->n && store->id == id;
+         i++) {
         const char *colon = strchr(words->word[i], ':');
         give_kind(store, words->word[i],
                   colon != NULL ? (size_t)(colon - words->word[i]) : words->bytes[i],
@@ -103,7 +104,8 @@ void redis_store_set(const struct redis_words *words, struct redis_reply *reply)
 void redis_store_fold(const struct redis_words *words, struct redis_reply *reply)
 {
     unsigned shard = redis_shard_of(words->word[3]);
-    struct redis_ring *ring = redis_find_ring(shard, strtoull(words->word[redis_scripts_argv(words)], NULL, 16));
+    struct redis_ring *ring =
+        redis_find_ring(shard, strtoull(words->word[redis_scripts_argv(words)], NULL, 16));
     if (ring == NULL) {
         redis_reply_number(reply, 0);
         return;
@@ -120,4 +122,3 @@ void redis_store_fold(const struct redis_words *words, struct redis_reply *reply
     memset(ring, 0, sizeof *ring);
     redis_reply_number(reply, 1);
 }
-

@@ -1,13 +1,13 @@
 #include "schedule.h"
 
 #include "broker.h"
+#include "cluster.h"
 #include "dice.h"
 #include "files.h"
 #include "judge.h"
 #include "programs.h"
 #include "reader.h"
 #include "redis.h"
-#include "cluster.h"
 #include "wire.h"
 #include "world.h"
 
@@ -248,9 +248,8 @@ static void kill_redis(void)
     if (!redis.server[server].up)
         return;
     unsigned most = world_is_narrow(world.seed) ? 3 : REDIS_COMMITS;
-    unsigned lost = dice_percent(&world.dice, 60)
-                        ? redis_lose(&redis.server[server], 1 + below(most))
-                        : 0;
+    unsigned lost =
+        dice_percent(&world.dice, 60) ? redis_lose(&redis.server[server], 1 + below(most)) : 0;
     cluster_die(server);
     if (dice_percent(&world.dice, 50))
         cluster_start(server);
@@ -275,7 +274,8 @@ static void set_clock(void)
     uint32_t whose = below(world.edges + 1);
     unsigned server = any_server();
     /* Versions rise by its clock where Redis forgot what it had given: not both at once. */
-    if (whose == world.edges && (redis.went_back || redis.followed) && to < world.server_ahead_ms[server])
+    if (whose == world.edges && (redis.went_back || redis.followed) &&
+        to < world.server_ahead_ms[server])
         return;
     if (whose == world.edges)
         world.server_ahead_ms[server] = to;
@@ -410,8 +410,8 @@ static void cut_off(void)
 {
     unsigned edge = below(world.edges), server = any_server();
     redis.cut[edge][server] = !redis.cut[edge][server];
-    world_tell("edge %u %s server %u", edge,
-               redis.cut[edge][server] ? "does not reach" : "reaches", server);
+    world_tell("edge %u %s server %u", edge, redis.cut[edge][server] ? "does not reach" : "reaches",
+               server);
 }
 
 static void make_stale(void)
@@ -679,12 +679,13 @@ const char *schedule_run(const struct schedule *schedule, bool tells)
     begin(schedule->seed);
     comes_to_rest = false;
     if (tells)
-        printf(
-            "  %s, %u edges, %u shards, %u articles, %u readers, rings of %llu bytes, batches of %u, "
-            "%u in flight\n",
-            world.cluster ? world.replicas ? "a cluster (durability replicas)" : "a cluster" : "one Redis",
-            world.edges, world.shards, world.articles, world.readers,
-            (unsigned long long)world.ring_bytes, world.batch_records, world.in_flight);
+        printf("  %s, %u edges, %u shards, %u articles, %u readers, rings of %llu bytes, batches "
+               "of %u, "
+               "%u in flight\n",
+               world.cluster ? world.replicas ? "a cluster (durability replicas)" : "a cluster"
+                             : "one Redis",
+               world.edges, world.shards, world.articles, world.readers,
+               (unsigned long long)world.ring_bytes, world.batch_records, world.in_flight);
     for (unsigned i = 0; i < schedule->n && world.wrong[0] == '\0'; i++) {
         if (tells)
             printf("  step %u: %s\n", i, kinds[schedule->step[i].what].name);

@@ -1,9 +1,9 @@
 /* Links as queues: sent, executed, delivered. */
 #include "wire.h"
 
+#include "cluster.h"
 #include "judge.h"
 #include "redis_command.h"
-#include "cluster.h"
 #include "world.h"
 
 #include "redis/redis_link.h"
@@ -181,8 +181,7 @@ void wire_redis_exchanged(void)
 bool wire_idle(const struct event_base *process)
 {
     for (unsigned i = first_of(process); i < end_of(process); i++)
-        if (links[i].state != ABSENT &&
-            links[i].queue.delivered < links[i].queue.sent)
+        if (links[i].state != ABSENT && links[i].queue.delivered < links[i].queue.sent)
             return false;
     return true;
 }
@@ -450,7 +449,8 @@ int redis_link_set_password(struct redis_link *link, const char *password)
     return 0;
 }
 
-/* SUBSCRIBE tally:changed …; SSUBSCRIBE tally:{3}:changed …, which a server refuses that has it not.
+/* SUBSCRIBE tally:changed …; SSUBSCRIBE tally:{3}:changed …, which a server refuses that has it
+ * not.
  */
 static void subscribe(struct redis_link *link, int argc, const char **argv, const size_t *bytes)
 {

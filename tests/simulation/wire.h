@@ -1,6 +1,6 @@
-/* The connections between the daemons and Redis: plays redis_link.h. A link is to one server, by its
- * address. Commands wait on the way, are run in their order, and their replies wait on the way back.
- * What a killed process has sent may still be run later. One thread. */
+/* The connections between the daemons and Redis: plays redis_link.h. A link is to one server, by
+ * its address. Commands wait on the way, are run in their order, and their replies wait on the way
+ * back. What a killed process has sent may still be run later. One thread. */
 #ifndef TALLY_SIMULATION_WIRE_H
 #define TALLY_SIMULATION_WIRE_H
 
@@ -17,8 +17,8 @@
 
 void wire_begin(void);
 
-/* A link that is there, or a killed process's of which commands are left; the number is of use until
- * the next call into a program. */
+/* A link that is there, or a killed process's of which commands are left; the number is of use
+ * until the next call into a program. */
 unsigned wire_any(void);
 
 /* The server runs up to `n` of the commands that wait on a link (0 to edges × WIRE_LINKS - 1).

@@ -26,9 +26,9 @@ struct world {
     uint64_t seed;
     unsigned requests; /* `none` and kinds that are clicked */
     unsigned edges, shards, articles, readers, batch_records, in_flight;
-    bool cluster;  /* Redis is one … */
+    bool cluster;         /* Redis is one … */
     unsigned seed_server; /* … and this the one that programs are told of */
-    bool replicas; /* durability is `replicas` */
+    bool replicas;        /* durability is `replicas` */
     uint64_t ring_bytes, max_articles, publish_rate, republish_rate, audit_per_minute;
     uint64_t us; /* since the beginning; every monotonic clock */
     int64_t edge_ahead_ms[WORLD_EDGES];
@@ -58,7 +58,8 @@ bool world_is_narrow(uint64_t seed);
 /* Begins another: sizes and names come out of the seed. */
 void world_begin(uint64_t seed);
 
-/* Whether worlds have one Redis, a cluster, or three of four a cluster: for the seeds that follow. */
+/* Whether worlds have one Redis, a cluster, or three of four a cluster: for the seeds that follow.
+ */
 enum world_redis { WORLD_REDIS_ANY, WORLD_REDIS_ONE, WORLD_REDIS_CLUSTER };
 extern enum world_redis world_redis;
 
