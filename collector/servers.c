@@ -1,7 +1,10 @@
 /* Keeps a node for each server while it is there. */
 #include "servers.h"
 
+#include "shard_names.h"
 #include "status.h"
+
+#include "daemon/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +16,7 @@ struct servers {
     struct servers_config config;
     struct redis_nodes *nodes;
     struct node *node[REDIS_NODES_MAX];
+    bool warned; /* that nothing bounds what a failover takes back */
 };
 
 /* The largest skew, and how many are off. */
@@ -33,10 +37,23 @@ static void compare_clocks(const struct servers *servers)
         servers->config.on_clock(servers->config.user, worst_ms, off, known);
 }
 
+static void warn_once(struct servers *servers)
+{
+    for (unsigned i = 0; i < REDIS_NODES_MAX && !servers->warned; i++) {
+        servers->warned = servers->node[i] != NULL && node_unbounded(servers->node[i]);
+        if (servers->warned)
+            log_line(LOG_LEVEL_WARNING,
+                     "a failover may take back more than the rings still hold: set durability to "
+                     "replicas, or min-replicas-to-write in Redis",
+                     "node=%s", redis_nodes_name(servers->nodes, i));
+    }
+}
+
 static void on_looked(void *user)
 {
     struct servers *servers = user;
     compare_clocks(servers);
+    warn_once(servers);
     servers->config.on_looked(servers->config.user);
 }
 
@@ -144,19 +161,22 @@ static void node_reason(const struct servers *servers, unsigned place, char reas
 
 void servers_reason(const struct servers *servers, unsigned shards, char *reason, size_t bytes)
 {
-    char first[REASON_BYTES] = "", its[REASON_BYTES];
+    char first[REASON_BYTES] = "", its[REASON_BYTES], names[SHARD_NAMES_BYTES];
+    bool of[REDIS_PLACE_STORE] = {false};
     unsigned same = 0, n = 0;
-    for (unsigned i = 0; i < shards; i++) {
+    for (unsigned i = 0; i < shards && i < REDIS_PLACE_STORE; i++) {
         node_reason(servers, i, its);
         if (n == 0)
             memcpy(first, its, sizeof first);
-        n += its[0] != '\0';
-        same += its[0] != '\0' && strcmp(its, first) == 0;
+        of[i] = its[0] != '\0';
+        n += of[i];
+        same += of[i] && strcmp(its, first) == 0;
     }
     if (n == 0)
         node_reason(servers, REDIS_PLACE_STORE, first);
+    shard_names_write(names, of, shards);
     if (n == 0 || same == shards)
         snprintf(reason, bytes, "%s", first);
     else
-        snprintf(reason, bytes, "%u of %u shards: %.220s", n, shards, first);
+        snprintf(reason, bytes, "%s: %.150s", names, first);
 }
