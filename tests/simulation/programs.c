@@ -71,13 +71,12 @@ static void start_collector(struct event_base *process)
     memset(own, 0, sizeof *own);
     snprintf(own->spool, sizeof own->spool, "edge-%u", process->edge);
     snprintf(own->links.mqtt_host, sizeof own->links.mqtt_host, "broker");
+    snprintf(own->links.redis_host, sizeof own->links.redis_host, "redis");
     own->adopt = with_adopt;
     own->batch_records = world.batch_records;
     own->in_flight = world.in_flight;
     own->audit_per_minute = world.audit_per_minute;
-    const struct redis_config redis = {.link = {.host = "redis"},
-                                       .url = {.seeds_n = 1, .seeds = {{"redis", 0}}}};
-    process->program = serve_new(process, own, "secret", &redis);
+    process->program = serve_new(process, own, "secret", NULL);
     if (process->program == NULL)
         abort();
     collector_works(process);
