@@ -4,7 +4,6 @@
 #include "info.h"
 
 #include "daemon/clock.h"
-#include "daemon/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,7 @@ extern const unsigned long register_lua_bytes;
 
 struct node {
     struct node_config config;
-    bool ready, full, warned;
+    bool ready, full, unbounded;
     char script[SHA_DIGITS + 1];
     char why[WHY_BYTES];
 
@@ -118,13 +117,7 @@ static void on_replication(void *user, const redisReply *reply)
     info_read_replication(reply->str, &found);
     node->replicas = found.replicas;
     note_offset(node, &found);
-    if (node->config.durability != NODE_AOF || found.replicas == 0 || found.guarded || node->warned)
-        return;
-    node->warned = true;
-    log_line(LOG_LEVEL_WARNING,
-             "a failover may lose more than the rings still hold: set durability to replicas, or "
-             "min-replicas-to-write in Redis",
-             "node=%s", redis_nodes_name(node->config.nodes, node->config.number));
+    node->unbounded = node->config.durability == NODE_AOF && found.replicas > 0 && !found.guarded;
 }
 
 static void on_loaded(void *user, const redisReply *answer)
@@ -277,6 +270,11 @@ bool node_clock(const struct node *node, int64_t *skew_ms, bool *bad)
 unsigned node_replicas(const struct node *node)
 {
     return node->replicas;
+}
+
+bool node_unbounded(const struct node *node)
+{
+    return node->unbounded;
 }
 
 uint64_t node_moment(const struct node *node)

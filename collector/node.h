@@ -53,6 +53,10 @@ bool node_clock(const struct node *node, int64_t *skew_ms, bool *bad);
 
 unsigned node_replicas(const struct node *node); /* online, as of the last look */
 
+/* A failover to a replica may take back more than the rings hold: nothing bounds how far a replica
+ * is behind (neither durability nor min-replicas-to-write). */
+bool node_unbounded(const struct node *node);
+
 /* Moments of replication rise. What was answered by now is replicated once node_replicated is at
  * least the value that node_moment has now. Without a replica it never is. */
 uint64_t node_moment(const struct node *node);

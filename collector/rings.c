@@ -3,6 +3,7 @@
 
 #include "flight.h"
 #include "ledger.h"
+#include "shard_names.h"
 
 #include "core/error.h"
 #include "daemon/clock.h"
@@ -389,17 +390,30 @@ void rings_accept(struct rings *rings, uint64_t store_id, bool adopted)
 
 /* --- what is reported --- */
 
+static const char *held_of(const struct rings *rings, unsigned shard)
+{
+    const char *held = rings->pipeline[shard] != NULL ? pipeline_held(rings->pipeline[shard])
+                                                      : rings->shard_why[shard];
+    return held[0] == '\0' && rings->pipeline[shard] == NULL ? "no ring yet" : held;
+}
+
 void rings_reason(const struct rings *rings, char *reason, size_t bytes)
 {
-    reason[0] = '\0';
-    for (unsigned i = 0; reason[0] == '\0' && i < rings->shards; i++) {
-        const char *held =
-            rings->pipeline[i] != NULL ? pipeline_held(rings->pipeline[i]) : rings->shard_why[i];
-        if (strncmp(held, "OOM ", 4) == 0)
-            snprintf(reason, bytes, STATUS_FULL);
-        else if (held[0] != '\0' || rings->pipeline[i] == NULL)
-            snprintf(reason, bytes, "shard %u: %s", i, held[0] != '\0' ? held : "no ring yet");
+    const char *first = "";
+    char names[SHARD_NAMES_BYTES];
+    bool of[SPOOL_SHARDS_MAX] = {false};
+    for (unsigned i = 0; i < rings->shards; i++) {
+        const char *held = held_of(rings, i);
+        if (first[0] == '\0')
+            first = held;
+        of[i] = held[0] != '\0' && strcmp(held, first) == 0;
     }
+    reason[0] = '\0';
+    shard_names_write(names, of, rings->shards);
+    if (strncmp(first, "OOM ", 4) == 0)
+        snprintf(reason, bytes, STATUS_FULL);
+    else if (first[0] != '\0')
+        snprintf(reason, bytes, "%s: %s", names, first);
     for (int i = 0; reason[0] == '\0' && i < rings->olds; i++)
         if (pipeline_held(rings->old[i].pipeline)[0] != '\0')
             snprintf(reason, bytes, "shard %u, an old ring: %s", rings->old[i].file.shard,

@@ -50,7 +50,7 @@ void rings_describe(const struct rings *rings, struct store_rings *out);
  * it. A ring that has applied nothing yet must not make the edge forget its store. */
 void rings_accept(struct rings *rings, uint64_t store_id, bool adopted);
 
-/* The first reason why a ring applies nothing, or "". */
+/* The first reason why a ring applies nothing, and which shards have it; or "". */
 void rings_reason(const struct rings *rings, char *reason, size_t bytes);
 
 /* How many rings are current, and how many of them have less room than `room_bytes`. */

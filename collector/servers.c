@@ -1,20 +1,22 @@
 /* Keeps a node for each server while it is there. */
 #include "servers.h"
 
+#include "shard_names.h"
 #include "status.h"
+
+#include "daemon/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define REASON_BYTES 256
-#define LISTED_MAX 16 /* shards that a reason names */
-#define LIST_BYTES 96
 
 struct servers {
     struct servers_config config;
     struct redis_nodes *nodes;
     struct node *node[REDIS_NODES_MAX];
+    bool warned; /* that nothing bounds what a failover takes back */
 };
 
 /* The largest skew, and how many are off. */
@@ -35,10 +37,23 @@ static void compare_clocks(const struct servers *servers)
         servers->config.on_clock(servers->config.user, worst_ms, off, known);
 }
 
+static void warn_once(struct servers *servers)
+{
+    for (unsigned i = 0; i < REDIS_NODES_MAX && !servers->warned; i++) {
+        servers->warned = servers->node[i] != NULL && node_unbounded(servers->node[i]);
+        if (servers->warned)
+            log_line(LOG_LEVEL_WARNING,
+                     "a failover may take back more than the rings still hold: set durability to "
+                     "replicas, or min-replicas-to-write in Redis",
+                     "node=%s", redis_nodes_name(servers->nodes, i));
+    }
+}
+
 static void on_looked(void *user)
 {
     struct servers *servers = user;
     compare_clocks(servers);
+    warn_once(servers);
     servers->config.on_looked(servers->config.user);
 }
 
@@ -144,33 +159,24 @@ static void node_reason(const struct servers *servers, unsigned place, char reas
                  "redis: no replica, so the rings keep everything until they are full");
 }
 
-/* Adds a shard's number to a list, or an ellipsis where the list is long enough to be read. */
-static void list_shard(char list[LIST_BYTES], unsigned shard, unsigned listed)
-{
-    size_t used = strlen(list);
-    if (listed < LISTED_MAX)
-        snprintf(list + used, LIST_BYTES - used, "%s%u", listed > 0 ? ", " : "", shard);
-    else if (listed == LISTED_MAX)
-        snprintf(list + used, LIST_BYTES - used, ", ...");
-}
-
 void servers_reason(const struct servers *servers, unsigned shards, char *reason, size_t bytes)
 {
-    char first[REASON_BYTES] = "", its[REASON_BYTES], list[LIST_BYTES] = "";
+    char first[REASON_BYTES] = "", its[REASON_BYTES], names[SHARD_NAMES_BYTES];
+    bool of[REDIS_PLACE_STORE] = {false};
     unsigned same = 0, n = 0;
-    for (unsigned i = 0; i < shards; i++) {
+    for (unsigned i = 0; i < shards && i < REDIS_PLACE_STORE; i++) {
         node_reason(servers, i, its);
-        if (its[0] == '\0')
-            continue;
         if (n == 0)
             memcpy(first, its, sizeof first);
-        list_shard(list, i, n++);
-        same += strcmp(its, first) == 0;
+        of[i] = its[0] != '\0';
+        n += of[i];
+        same += of[i] && strcmp(its, first) == 0;
     }
     if (n == 0)
         node_reason(servers, REDIS_PLACE_STORE, first);
+    shard_names_write(names, of, shards);
     if (n == 0 || same == shards)
         snprintf(reason, bytes, "%s", first);
     else
-        snprintf(reason, bytes, "shard%s %s: %.200s", n > 1 ? "s" : "", list, first);
+        snprintf(reason, bytes, "%s: %.150s", names, first);
 }

@@ -43,7 +43,7 @@ struct node *servers_owner(const struct servers *servers, unsigned place);
 unsigned servers_away(const struct servers *servers, unsigned shards);
 
 /* The first reason why the node of one of so many shards, or of tally:store, cannot be used, or is
- * a risk; "". Says how many shards have a reason, unless all have the same. */
+ * a risk; "". Names the shards that have a reason, unless all have the same. */
 void servers_reason(const struct servers *servers, unsigned shards, char *reason, size_t bytes);
 
 #endif
