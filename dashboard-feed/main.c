@@ -97,6 +97,7 @@ static void on_metrics(void *user, struct evbuffer *out)
         .topic_prefix = feed->settings->links.topic_prefix,
         .healthy = feed->health.ok,
         .redis_up = store_link_why(feed->link)[0] == '\0',
+        .shards_away = store_link_shards_away(feed->link),
         .broker_up = publish_ready(feed->publish),
         .store_link = store_link_stats(feed->link),
         .publish = publish_stats(feed->publish),

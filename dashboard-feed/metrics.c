@@ -50,7 +50,10 @@ static void write_process(struct evbuffer *out, const struct metrics *in)
 static void write_links(struct evbuffer *out, const struct metrics *in)
 {
     const struct store_link_stats *link = &in->store_link;
-    gauge(out, "tally_feed_redis_up", in->redis_up, "1 while the feed follows the store in Redis.");
+    gauge(out, "tally_feed_redis_up", in->redis_up,
+          "1 while the feed follows the store in Redis with all of its shards.");
+    gauge(out, "tally_feed_redis_shards_away", in->shards_away,
+          "Shards of the store that is followed that cannot be read.");
     counter(out, "tally_feed_redis_lost_total", link->reconnects,
             "Connections to Redis that were lost.");
     counter(out, "tally_feed_redis_timeouts_total", link->timeouts,

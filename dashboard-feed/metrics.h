@@ -21,6 +21,7 @@ struct metrics {
     double resident_bytes;
     const char *topic_prefix;
     bool healthy;
+    uint32_t shards_away; /* store_link_shards_away */
     bool redis_up;
     bool broker_up;
     struct store_link_stats store_link;
