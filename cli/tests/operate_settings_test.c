@@ -56,6 +56,21 @@ static void test_each_command_has_its_own(void **state)
     assert_int_equal(PARSE(ERASE, "--reader=me"), -1);
 }
 
+static void test_an_edge_is_16_hex_digits(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE(FORGET, "--edge=00ab00000000cdef"), 0);
+    assert_int_equal(settings.edge_id, 0xab00000000cdef);
+    assert_int_equal(PARSE(FORGET, "--quiet-s=1"), -1);
+    assert_int_equal(PARSE(FORGET, "--edge=00ab00000000cde"), -1);
+    assert_int_equal(PARSE(FORGET, "--edge=00ab00000000cdeg"), -1);
+    assert_int_equal(PARSE(FORGET, "--edge=0000000000000000"), -1);
+    assert_non_null(strstr(error.text, "tally audit names the edges"));
+    assert_int_equal(PARSE(DRAIN, "--spool=/s", "--durability=replicas"), 0);
+    assert_int_equal(settings.timeout_s, 60);
+    assert_int_equal(PARSE(DRAIN, "--spool=/s", "--durability=all"), -1);
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -95,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_article_before_the_options),
         cmocka_unit_test(test_each_command_has_its_own),
+        cmocka_unit_test(test_an_edge_is_16_hex_digits),
         cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
