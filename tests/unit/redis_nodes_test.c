@@ -210,7 +210,7 @@ static void each_place_has_its_owner(void **state)
     for (unsigned place = 0; place < REDIS_PLACES; place++)
         assert_int_equal(at(world, place), place % 3);
     only_those_of(world, 0, 1);
-    UNTIL(world, world->messages == REDIS_PLACE_STORE);
+    UNTIL(world, world->messages >= REDIS_PLACE_STORE);
     stop(world);
 }
 
@@ -219,7 +219,7 @@ static void follows_a_failover(void **state)
     struct world *world = begin(CLUSTERED);
     (void)state;
     start(world, "", "", 0, 3);
-    UNTIL(world, ups(world) == REDIS_PLACES && world->messages == REDIS_PLACE_STORE);
+    UNTIL(world, ups(world) == REDIS_PLACES && world->messages >= REDIS_PLACE_STORE);
     world->all.server[0].hung = true; /* so that the command is under way when it dies */
     ask(world, 0);
     event_base_loop(world->base, EVLOOP_NONBLOCK);
@@ -263,7 +263,7 @@ static void follows_one_slot(void **state)
     struct world *world = begin(CLUSTERED);
     (void)state;
     start(world, "", "", 0, 1);
-    UNTIL(world, ups(world) == REDIS_PLACES && world->messages == REDIS_PLACE_STORE);
+    UNTIL(world, ups(world) == REDIS_PLACES && world->messages >= REDIS_PLACE_STORE);
     all_say(world, 3, 1, 6);
     world->all.server[0].answer = "-MOVED 1584 127.0.0.1:1\r\n";
     ask(world, 3);
@@ -288,13 +288,10 @@ static void believes_the_higher_epoch(void **state)
         world->all.server[i].epoch = 6;
     }
     UNTIL(world, redis_nodes_generation(world->nodes, 3) == 3);
-    /* Asked five times more, in turns. */
-    for (int i = 0; i < 5; i++) {
-        assert_true(redis_nodes_moving(world->nodes, "TRYAGAIN x"));
-        unsigned answers = world->answers;
-        while (world->answers < answers + 40)
-            (void)at(world, 1);
-    }
+    /* The one that is behind is asked twice more; the second time, the first answer has come. */
+    unsigned asked = 0;
+    world->all.server[0].asked = &asked;
+    UNTIL(world, asked >= 2);
     assert_int_equal(redis_nodes_generation(world->nodes, 3), 3);
     assert_int_equal(at(world, 3), 1);
     stop(world);

@@ -25,6 +25,7 @@ struct server {
     enum kind kind;
     bool replica, hung;
     unsigned epoch, owner[REDIS_PLACES]; /* what it says: servers */
+    unsigned *asked;                     /* counts the questions who owns what; NULL: nobody does */
     const char *answer;                  /* to GET; NULL: its own number */
 };
 
@@ -65,6 +66,8 @@ static inline void server_says_cluster(const struct server *server, const char *
                  server->epoch);
         server_says_bulk(out, info);
     } else {
+        if (server->asked != NULL)
+            ++*server->asked;
         server_says_slots(server, out);
     }
 }
