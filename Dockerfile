@@ -3,7 +3,7 @@ ARG SUITE=bookworm
 
 FROM debian:${SUITE}-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
-        gcc libc6-dev cmake ninja-build pkg-config libmosquitto-dev mosquitto-dev libhiredis-dev libcjson-dev libevent-dev \
+        gcc libc6-dev cmake ninja-build pkg-config libmosquitto-dev mosquitto-dev libhiredis-dev libssl-dev libcjson-dev libevent-dev \
         libsodium-dev libgnutls28-dev libcurl4-gnutls-dev uthash-dev zlib1g-dev esbuild && rm -rf /var/lib/apt/lists/*
 WORKDIR /tally
 COPY . .

@@ -1,6 +1,6 @@
 /* A connection to a primary on a libevent loop. Reconnects by itself with a growing pause (0.1 to
- * 0.5 s) and jitter. Resolves the name each time, in a thread of its own, and tries its addresses in
- * turn. Any callback may send, reset and free. Loop thread only.
+ * 0.5 s) and jitter. Resolves the name each time, in a thread of its own, and tries its addresses
+ * in turn. Any callback may send, reset and free. Loop thread only.
  *
  * The link is up when the server says that it is a primary (ROLE) and is not loading. The link asks
  * again each second. It drops a server that has stopped being a primary, because another one may
@@ -77,8 +77,8 @@ int redis_link_set_password(struct redis_link *link, const char *password);
 int redis_link_judge_role(const redisReply *reply, struct error *why);
 
 /* Drops the connection and reconnects after the pause; the loop does both. No answer that comes
- * from now on is handed out: whoever waits is called back with NULL. For a reply that makes no sense, or a
- * subscription whose server is to be left. */
+ * from now on is handed out: whoever waits is called back with NULL. For a reply that makes no
+ * sense, or a subscription whose server is to be left. */
 void redis_link_reset(struct redis_link *link, const char *why);
 
 #endif

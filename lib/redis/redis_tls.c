@@ -235,6 +235,14 @@ static int explain_certificate(const struct redis_tls *tls, long verified, struc
     }
 }
 
+static void explain_end(const struct redis_tls *tls, const char *what, struct error *why)
+{
+    (void)error_write(why, "TLS: %s; %s", what,
+                      tls->file[CERT] == NULL
+                          ? "it may want a client certificate (redis_cert_file)"
+                          : "it may not accept the client certificate of redis_cert_file");
+}
+
 void redis_tls_explain(const struct redis_tls *tls, const SSL *ssl, unsigned long code,
                        struct error *why)
 {
@@ -258,15 +266,15 @@ void redis_tls_explain(const struct redis_tls *tls, const SSL *ssl, unsigned lon
         (void)error_write(why, "TLS: the server does not trust the CA of redis_cert_file");
         break;
     case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-        (void)error_write(why, tls->file[CERT] == NULL
-                                   ? "TLS: the server ended the handshake; it may want a client "
-                                     "certificate (redis_cert_file)"
-                                   : "TLS: the server ended the handshake");
+        explain_end(tls, "the server ended the handshake", why);
         break;
     default:
-        (void)error_write(why, "TLS: %s",
-                          words != NULL ? words
-                                        : "the server closed the connection in the handshake; "
-                                          "does it speak TLS on this port?");
+        if (words != NULL)
+            (void)error_write(why, "TLS: %s", words);
+        else if (SSL_is_init_finished(ssl))
+            explain_end(tls, "the server ended the connection after the handshake", why);
+        else
+            (void)error_write(why, "TLS: the server closed the connection in the handshake; does "
+                                   "it speak TLS on this port?");
     }
 }

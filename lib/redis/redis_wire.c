@@ -12,6 +12,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ struct redis_wire {
     size_t fed_bytes; /* since the last whole answer */
     unsigned busy;
     uint64_t heard_ms;
-    bool opens, stopped, freed;
+    bool over_tcp, opens, stopped, freed;
 };
 
 static void release(struct redis_wire *wire)
@@ -161,12 +162,30 @@ static void on_decrypted(struct bufferevent *stream, void *user)
     release(wire);
 }
 
+/* Nothing came before the end: a port of another kind behaves so. */
+static const char *hint(const struct redis_wire *wire)
+{
+    return wire->heard_ms == 0 && wire->over_tcp
+               ? " before any answer; it may want TLS on this port (rediss://)"
+               : "";
+}
+
+static void say_why(struct redis_wire *wire, int code, struct error *why)
+{
+    unsigned long tls_code = wire->ssl != NULL ? bufferevent_get_openssl_error(wire->stream) : 0;
+    if (wire->ssl != NULL && (wire->heard_ms == 0 || ERR_reason_error_string(tls_code) != NULL))
+        redis_tls_explain(wire->tls, wire->ssl, tls_code, why);
+    else
+        (void)error_write(why, "%s%s", code != 0 ? strerror(code) : CLOSED, hint(wire));
+}
+
 /* Without TLS. A bufferevent reads 4 KiB in a turn of the loop, which made long answers five times
  * as expensive. */
 static void on_readable(evutil_socket_t fd, short what, void *user)
 {
     struct redis_wire *wire = user;
     char in[READ_BYTES];
+    struct error why;
     (void)what;
     ssize_t bytes = recv(fd, in, sizeof in, 0);
     if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
@@ -174,25 +193,15 @@ static void on_readable(evutil_socket_t fd, short what, void *user)
     wire->busy++;
     if (bytes > 0)
         feed(wire, in, (size_t)bytes);
-    else
-        end(wire, bytes == 0 ? CLOSED : strerror(errno));
+    else {
+        say_why(wire, bytes == 0 ? 0 : errno, &why);
+        end(wire, why.text);
+    }
     wire->busy--;
     release(wire);
 }
 
 /* --- the connection --- */
-
-static void say_why(struct redis_wire *wire, short what, struct error *why)
-{
-    int code = EVUTIL_SOCKET_ERROR();
-    unsigned long tls_code = wire->ssl != NULL ? bufferevent_get_openssl_error(wire->stream) : 0;
-    if (wire->ssl != NULL && (wire->opens || tls_code != 0))
-        redis_tls_explain(wire->tls, wire->ssl, tls_code, why);
-    else if ((what & BEV_EVENT_ERROR) != 0 && code != 0)
-        (void)error_write(why, "%s", evutil_socket_error_to_string(code));
-    else
-        (void)error_write(why, CLOSED);
-}
 
 static void on_event(struct bufferevent *stream, short what, void *user)
 {
@@ -205,7 +214,7 @@ static void on_event(struct bufferevent *stream, short what, void *user)
         if (!wire->stopped)
             wire->config.on_open(wire->config.user);
     } else if (!wire->stopped) {
-        say_why(wire, what, &why);
+        say_why(wire, (what & BEV_EVENT_ERROR) != 0 ? errno : 0, &why);
         end(wire, why.text);
     }
     wire->busy--;
@@ -242,6 +251,7 @@ struct redis_wire *redis_wire_new(struct event_base *base, int fd, struct redis_
     wire->config = *config;
     wire->tls = tls;
     wire->opens = true;
+    wire->over_tcp = host[0] != '/';
     wire->stream = make_stream(wire, base, fd, host);
     wire->reader = redisReaderCreate();
     if (wire->stream != NULL && tls == NULL) {

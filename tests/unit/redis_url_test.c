@@ -92,7 +92,7 @@ static void says_what_is_wrong(void **state)
         {"redis://a:65536", "port of a"},
         {"redis://a:7x", "port of a"},
         {"redis://a:99999999999", "port of a"},
-        {"redis://::1", "port of"},
+        {"redis://::1", "not a host"},
         {"redis://a/x", "database"},
         {"redis://a/-1", "database"},
         {"redis://a/1/2", "database"},

@@ -1,0 +1,195 @@
+"""The ways to Redis: TLS, right and wrong; a Unix socket; an ACL user with no more rights than documented; databases and prefixes."""
+
+import os
+import re
+import subprocess
+
+import pytest
+import redis as redis_py
+
+from clients import unique
+from edge import ROOT, free_ports, release_ports, wait_until
+
+PASSWORD = "open-sesame-17f3-88a1-b0de"
+CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+
+
+def _openssl(folder, *argv):
+    subprocess.run(["openssl", *argv], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _certificate(folder, name, ca, names, days):
+    with open(os.path.join(folder, name + ".ext"), "w") as extensions:
+        extensions.write("subjectAltName=" + names)
+    _openssl(folder, "req", *CURVE, "-keyout", name + ".key", "-out", name + ".csr", "-subj", "/CN=" + name)
+    _openssl(folder, "x509", "-req", "-in", name + ".csr", "-CA", ca + ".pem", "-CAkey", ca + ".key", "-CAcreateserial", "-out", name + ".pem",
+             "-extfile", name + ".ext", "-days", str(days))
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("certificates"))
+    for ca in ("ca", "other"):
+        _openssl(folder, "req", "-x509", *CURVE, "-keyout", ca + ".key", "-out", ca + ".pem", "-subj", "/CN=" + ca, "-days", "2")
+    _certificate(folder, "good", "ca", "DNS:localhost,IP:127.0.0.1", 2)
+    _certificate(folder, "expired", "ca", "DNS:localhost,IP:127.0.0.1", -1)
+    _certificate(folder, "named", "ca", "DNS:redis.example", 2)
+    _certificate(folder, "client", "ca", "DNS:client", 2)
+    _certificate(folder, "stranger", "other", "DNS:client", 2)
+    return folder
+
+
+def _secret_file(path, text):
+    with open(path, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(text)
+    return path
+
+
+def _password_file(edge, password):
+    return _secret_file(os.path.join(edge.directory, "redis.password"), password + "\n")
+
+
+def _lines(edge, *lines):
+    with open(edge.path("redis.conf"), "a") as conf:
+        conf.writelines(line + "\n" for line in lines)
+
+
+def _lead(edge, url, *more):
+    """Collector and feed reach Redis by this URL. Returns the options for a command."""
+    for name in ("collector", "feed"):
+        argv = edge[name].argv
+        at = argv.index("--redis-host")
+        argv[at:at + 4] = ["--redis-url", url, *more]
+    return ["--redis-url", url, *more]
+
+
+def _command(edge, name, *more):
+    return subprocess.run([edge.program("tally"), name, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=edge.env)
+
+
+def _counts(edge, links):
+    client = edge.client()
+    article = unique("way")
+    client.react(article, "like") if hasattr(client, "react") else client.say("reactions/" + article, b"like")
+    edge.settle()
+    done = _command(edge, "export", "--articles=" + article, *links)
+    assert done.returncode == 0 and article in done.stdout, done.stdout
+    return article
+
+
+@pytest.fixture
+def secure(make_edge, certificates):
+    """An edge whose Redis has a port with TLS, too; `edge.tls(name, clients)` starts it with that certificate."""
+    edge = make_edge()
+    port, = free_ports(1)
+    edge.tls_port = port
+
+    def tls(name, clients="no"):
+        _lines(edge, "tls-port %d" % port, "tls-auth-clients " + clients, "tls-ca-cert-file %s/ca.pem" % certificates,
+               "tls-cert-file %s/%s.pem" % (certificates, name), "tls-key-file %s/%s.key" % (certificates, name))
+    edge.tls = tls
+    yield edge
+    release_ports([port])
+
+
+def test_counts_over_tls(secure, certificates):
+    edge = secure
+    edge.tls("good", "yes")
+    links = _lead(edge, "rediss://localhost:%d" % edge.tls_port, "--redis-ca-file=%s/ca.pem" % certificates,
+                  "--redis-cert-file=%s/client.pem" % certificates, "--redis-key-file=%s/client.key" % certificates)
+    edge.start()
+    _counts(edge, links)
+
+
+@pytest.mark.parametrize("server,clients,options,said", [
+    ("good", "no", ["ca"], "it holds no store"),
+    ("named", "no", ["ca", "--redis-server-name=redis.example"], "it holds no store"),
+    ("good", "no", ["other"], "not trusted with redis_ca_file"),
+    ("good", "no", [], "not trusted with the system's CAs"),
+    ("named", "no", ["ca"], "for another name or address"),
+    ("expired", "no", ["ca"], "has expired"),
+    ("good", "yes", ["ca"], "client certificate"),
+    ("good", "yes", ["ca", "stranger"], "redis_cert_file"),
+], ids=lambda value: value if isinstance(value, str) else "-".join(value).strip("-") or "none")
+def test_says_what_is_wrong_with_tls(secure, certificates, server, clients, options, said):
+    edge = secure
+    edge.tls(server, clients)
+    edge.start("redis")
+    argv = ["--redis-url=rediss://127.0.0.1:%d" % edge.tls_port]
+    for option in options:
+        if option in ("ca", "other"):
+            argv.append("--redis-ca-file=%s/%s.pem" % (certificates, option))
+        elif option.startswith("--"):
+            argv.append(option)
+        else:
+            argv += ["--redis-cert-file=%s/%s.pem" % (certificates, option), "--redis-key-file=%s/%s.key" % (certificates, option)]
+    done = _command(edge, "export", *argv)
+    assert done.returncode == 2 and said in done.stdout, done.stdout
+
+
+def test_says_that_a_port_has_or_has_not_tls(secure, certificates):
+    edge = secure
+    edge.tls("good")
+    edge.start("redis")
+    done = _command(edge, "export", "--redis-url=redis://127.0.0.1:%d" % edge.tls_port)
+    assert done.returncode == 2 and "rediss://" in done.stdout, done.stdout
+    done = _command(edge, "export", "--redis-url=rediss://127.0.0.1:%d" % edge.redis_port, "--redis-ca-file=%s/ca.pem" % certificates)
+    assert done.returncode == 2 and "TLS on this port" in done.stdout, done.stdout
+
+
+def test_counts_through_a_socket(make_edge):
+    edge = make_edge()
+    path = os.path.join(edge.directory, "redis.sock")
+    _lines(edge, "unixsocket " + path)
+    links = _lead(edge, "unix://" + path)
+    edge.start()
+    _counts(edge, links)
+
+
+def _documented_rules():
+    with open(os.path.join(ROOT, "docs", "guides", "redis.md")) as page:
+        rules = re.search(r"^    ACL SETUSER tally (on >PASSWORD (?:.*\n)(?:      .*\n)*)", page.read(), re.MULTILINE).group(1)
+    return rules.replace("PASSWORD", PASSWORD).split()
+
+
+def test_an_acl_user_needs_no_more_than_documented(make_edge):
+    edge = make_edge()
+    password = "--redis-password-file=" + _password_file(edge, PASSWORD)
+    _lines(edge, "user tally " + " ".join(_documented_rules()))
+    links = _lead(edge, "redis://tally@127.0.0.1:%d" % edge.redis_port, password)
+    edge.start()
+    article = _counts(edge, links)
+    for name, more in (("export", []), ("reset", [article]), ("archive", [article, "--force"])):
+        done = _command(edge, name, *more, *links)
+        assert done.returncode == 0, "%s: %s" % (name, done.stdout)
+    edge.restart("collector", "feed")
+    edge.settle()
+    denied = edge.redis.execute_command("ACL", "LOG")
+    assert denied == [], denied
+
+
+def test_names_a_wrong_password_and_keeps_it(make_edge):
+    edge = make_edge()
+    wrong = "a-secret-that-is-wrong-4b8a"
+    password = "--redis-password-file=" + _password_file(edge, wrong)
+    _lines(edge, "user tally on >%s ~* &* +@all" % PASSWORD)
+    links = _lead(edge, "redis://tally@127.0.0.1:%d" % edge.redis_port, password, "--log-level=debug")
+    edge.start(ready=False)
+    edge.wait_unhealthy("WRONGPASS")
+    for name in ("collector", "feed"):
+        wait_until(lambda name=name: "WRONGPASS" in edge[name].text(), "the reason in the log of the " + name)
+        assert wrong not in edge[name].text()
+    done = _command(edge, "export", *links[:3])
+    assert done.returncode == 2 and "WRONGPASS" in done.stdout and wrong not in done.stdout, done.stdout
+
+
+def test_two_stores_in_one_redis(make_edge):
+    first = make_edge().start()
+    second = make_edge(redis_of=first)
+    second._redis = redis_py.Redis(port=first.redis_port, db=3, socket_timeout=10)
+    links = _lead(second, "redis://127.0.0.1:%d/3" % first.redis_port)
+    second.start()
+    article = _counts(second, links)
+    _counts(first, ["--redis-port=%d" % first.redis_port])
+    done = _command(first, "export", "--redis-port=%d" % first.redis_port)
+    assert done.returncode == 0 and article not in done.stdout, done.stdout
