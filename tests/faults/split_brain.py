@@ -19,7 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [os.path.join(ROOT, "tests", folder) for folder in ("system", "faults")]
 
 import judge  # noqa: E402
-from cluster import Cluster  # noqa: E402
+from cluster import REDIS_ERROR, Cluster  # noqa: E402
 from crowd import Crowd, articles_of, await_shown, judged, shown_wrong  # noqa: E402
 from edge import Edge, wait_until  # noqa: E402
 from tools import say  # noqa: E402
@@ -88,9 +88,17 @@ class Split:
         before = sum(self.old.applied(shard) for shard in hit)
         began = time.monotonic()
         self.cut()
+        last = [before]
+
+        def noticed():
+            try:
+                last[0] = sum(self.old.applied(shard) for shard in hit)
+            except REDIS_ERROR:
+                return True
+            return False
+        wait_until(noticed, "the cut-off master to notice")
         self.cluster.wait_promoted(replica)
-        promoted_s = time.monotonic() - began
-        went_back = sum(self.old.applied(shard) for shard in hit) - before
+        promoted_s, went_back = time.monotonic() - began, last[0] - before
         crowd.wait_more(50)
         time.sleep(max(0.0, began + seconds - time.monotonic()))
         self.mend()

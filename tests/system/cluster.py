@@ -240,10 +240,14 @@ class Cluster(Servers):
         try:
             first, *others = [self.slots(node) for node in self.nodes]
             seen = sum(last - start + 1 for start, last, _master, replicas in first if replicas)
-            return seen == SLOTS and all(other == first for other in others) and all(
-                len(self._known(node)) == len(self.nodes) and b"cluster_state:ok" in node.ask("CLUSTER", "INFO") and (node.is_master() or node.follows()) for node in self.nodes)
+            agreed = seen == SLOTS and all(other == first for other in others)
+            return agreed and all(self._is_well(node) for node in self.nodes)
         except REDIS_ERROR:
             return False
+
+    def _is_well(self, node):
+        return (len(self._known(node)) == len(self.nodes) and b"cluster_state:ok" in node.ask("CLUSTER", "INFO")
+                and (node.is_master() or node.follows()))
 
     # --- who has what ---
 

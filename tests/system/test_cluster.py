@@ -136,7 +136,7 @@ def wait_named(edge, shards):
     return last[0][1]
 
 
-def let_fall_behind(cluster, master, crowd, shards, records=20):
+def let_fall_behind(cluster, master, shards, records=20):
     """Ends the replication of this master and waits until its replica lacks so many records of one of the shards, at least. Returns the replica."""
     replica = cluster.replica_of(master)
     replica.go_stale(master)
@@ -167,7 +167,7 @@ def test_a_replica_that_lacks_the_last_seconds_is_promoted(whole):
     hit = cluster.shards_of(master, SHARDS)
     with Crowd(edges, all_articles()) as crowd:
         crowd.wait_more(50)
-        replica = let_fall_behind(cluster, master, crowd, hit)
+        replica = let_fall_behind(cluster, master, hit)
         lacks = sum(master.applied(shard) - replica.applied(shard) for shard in hit)
         master.kill()
         cluster.wait_promoted(replica)
@@ -402,7 +402,7 @@ def test_more_waits_for_the_replica_than_the_ring_holds(make_servers, make_edge)
 
 
 def until_busy(edge, article, at_most):
-    """One reader reacts until the ring has no room. Returns how many reactions were admitted, each with a receipt asked for: such records are large."""
+    """One reader reacts until the ring has no room. Returns how many reactions were admitted. Each asks for a receipt, which makes records large."""
     client = Client(edge.mqtt_port, username=reader_name()).open()
     asked = dict(response_topic="receipts/" + client.name, correlation=b"c" * 64)
     admitted, window = 0, []
