@@ -550,6 +550,18 @@ class Edge:
             last = [m.payload for m in watcher.got(topic="ops/collector")][-1:]
             raise AssertionError("%s; last status: %r" % (what, last))
 
+    def refusals(self, condition, what):
+        """The first ops/refusals that meets the condition."""
+        operator = self.service("operator")
+        operator.watch("ops/refusals")
+        def met():
+            for message in operator.got(topic="ops/refusals"):
+                told = json.loads(message.payload)
+                if condition(told):
+                    return told
+            return None
+        return operator.wait(met, what)
+
     def wait_total(self, article):
         """Waits until the feed has a total of the article."""
         wait_until(lambda: article in self.totals_over_http([article]), "a total of " + article)
