@@ -186,8 +186,9 @@ class Process:
         return status
 
     def _wait_ended(self):
-        """Mosquitto listens before it takes SIGTERM for itself, and forgets one that comes before its loop: it is told again."""
-        for _ in range(int(TIMEOUT_S) - 1 if self.name == "broker" else 0):
+        """Some forget a SIGTERM and are told again: Mosquitto listens before it takes SIGTERM for itself, and forgets one that comes before its
+        loop; Redis forgets one that comes while it writes its first append-only file, as a replica does after each full copy."""
+        for _ in range(int(TIMEOUT_S) - 1 if self.name in ("broker", "redis") else 0):
             try:
                 return self.child.wait(1)
             except subprocess.TimeoutExpired:

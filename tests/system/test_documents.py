@@ -9,6 +9,8 @@ import pytest
 
 from edge import ROOT, build_dir, wait_until
 
+pytestmark = pytest.mark.no_sanitizer  # what it tests is text
+
 PLUGIN_SETTINGS = os.path.join(ROOT, "broker-plugin", "settings.c")
 
 

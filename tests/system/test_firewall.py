@@ -12,6 +12,8 @@ from child import dying_with_parent
 from clients import connected
 from edge import ROOT, SBIN, broker_program, free_ports, wait_until
 
+pytestmark = pytest.mark.no_sanitizer  # what it tests is nftables
+
 HONEST, HOSTILE = "127.0.0.2", "127.0.0.3"
 ROOM, EACH, HALF_OPEN = 120, 50, 200  # of the broker, of an address, and how many the hostile client tries to hold
 

@@ -16,6 +16,8 @@ from edge import build_dir, wait_until
 from scripts import script_text
 from store import parse_head, bucket_of
 
+pytestmark = pytest.mark.no_sanitizer  # what it tests is Lua, in a Redis alone
+
 SPLIT = 36
 KINDS = range(1, 8)
 EDGE = 0x0F3C5A0000000001
