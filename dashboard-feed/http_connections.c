@@ -81,18 +81,24 @@ static void leave_fresh(struct http_connections *connections, struct connection 
     one->admitted = true;
 }
 
-static void release_connection(struct http_connections *connections, struct connection *one)
+/* Frees a connection that is in neither list. */
+static void free_connection(struct http_connections *connections, struct connection *one)
 {
     evbuffer_remove_cb_entry(bufferevent_get_input(one->socket), one->count);
     evbuffer_remove_cb_entry(bufferevent_get_output(one->socket), one->watch);
     http_charges_leave(connections->charges, &one->charged);
     leave_fresh(connections, one);
-    DL_DELETE(*list_of(connections, one), one);
     connections->live -= !one->dropped;
     HASH_DEL(connections->by_socket, one);
     connections->stats.open--;
     bufferevent_decref(one->socket);
     free(one);
+}
+
+static void release_connection(struct http_connections *connections, struct connection *one)
+{
+    DL_DELETE(*list_of(connections, one), one);
+    free_connection(connections, one);
 }
 
 /* A dropped connection does not wait for a turn. */
@@ -212,12 +218,11 @@ static void release_dropped(struct http_connections *connections)
 {
     for (int i = 0; i < CHECKS_PER_ACCEPT && connections->dropped != NULL; i++) {
         struct connection *one = connections->dropped;
-        if (is_abandoned(one)) {
-            release_connection(connections, one);
-        } else {
-            DL_DELETE(connections->dropped, one);
+        DL_DELETE(connections->dropped, one);
+        if (is_abandoned(one))
+            free_connection(connections, one);
+        else
             DL_APPEND(connections->dropped, one);
-        }
     }
 }
 
