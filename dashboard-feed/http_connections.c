@@ -429,8 +429,12 @@ void http_connections_free(struct http_connections *connections)
 {
     if (connections == NULL)
         return;
-    while (connections->by_socket != NULL)
-        release_connection(connections, connections->by_socket);
+    DL_CONCAT(connections->first, connections->dropped);
+    while (connections->first != NULL) {
+        struct connection *one = connections->first;
+        DL_DELETE(connections->first, one);
+        free_connection(connections, one);
+    }
     events_free(connections->sweep);
     events_free(connections->turn);
     events_free(connections->admit);
