@@ -89,6 +89,7 @@ static void free_connection(struct http_connections *connections, struct connect
     http_charges_leave(connections->charges, &one->charged);
     leave_fresh(connections, one);
     connections->live -= !one->dropped;
+    /* It is in the hash. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     HASH_DEL(connections->by_socket, one);
     connections->stats.open--;
     bufferevent_decref(one->socket);
