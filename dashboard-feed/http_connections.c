@@ -1,22 +1,26 @@
 /* evhttp's connections under this server's bounds. evhttp itself bounds neither their number nor
  * the lines of a request, and answers in the order in which requests come. */
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(entry) ((entry)->unhashed = true)
 #include "http_connections.h"
 
-#include "core/address.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "error_page.h"
 #include "http.h"
 #include "http_budget.h"
+#include "http_charges.h"
 
 #include <event2/buffer.h>
 #include <event2/util.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <uthash.h>
 #include <utlist.h>
 
 #define SWEEP_MS 250
-#define REST_MS 20 /* between two looks at whether an address that rests may go on */
+#define SWEEP_FULL_MS 10    /* where another connection is accepted at the bound */
+#define CHECKS_PER_ACCEPT 4 /* of connections on their way out */
 #define STRING_OF(number) #number
 #define STRING(number) STRING_OF(number)
 _Static_assert(HTTP_MAX_HEADER_BYTES == 68492, "what SIZES says");
@@ -26,33 +30,37 @@ _Static_assert(HTTP_MAX_HEADER_BYTES == 68492, "what SIZES says");
         HTTP_MAX_BODY_BYTES) " bytes"
 
 /* evhttp tells nobody when a connection that has made no request ends; so each bufferevent is kept
- * with a reference, until evhttp is seen to have let go of it. */
+ * with a reference, until evhttp is seen to have let it go. */
 struct connection {
+    struct http_charged charged;
     struct http_connections *owner;
     struct bufferevent *socket;
     struct evbuffer_cb_entry *watch;  /* of its output */
     struct evbuffer_cb_entry *count;  /* of its input */
-    struct visitor *visitor;          /* NULL: not known yet */
     struct visitors_request *waiting; /* NULL: no request of it waits for its turn */
     size_t lines;                     /* of the request that is being read */
-    bool answering;                   /* what goes out is this server's, not evhttp's own */
     uint64_t since_ms;                /* accepted, or last request or answer */
     bool admitted;                    /* charged for */
     bool dropped;
-    bool paused;                    /* nothing is read of it until its address can pay */
-    bool paid;                      /* its next read is charged already */
-    struct connection *prev, *next; /* longest idle first */
+    bool unhashed;                  /* uthash had no memory */
+    struct connection *prev, *next; /* in `first`, or once dropped in `dropped` */
+    struct connection *fresh_prev, *fresh_next;
+    UT_hash_handle hh; /* by socket */
 };
 
 struct http_connections {
     struct http_connections_config config;
-    struct connection *first;
+    struct connection *first;     /* open and not dropped, longest idle first */
+    struct connection *dropped;   /* on their way out */
+    struct connection *fresh;     /* accepted, and not charged for */
+    struct connection *by_socket; /* all */
+    size_t live;                  /* in `first` */
+    uint64_t swept_ms;
     struct visitors visitors;
+    struct http_charges *charges;
     struct event *sweep;
-    struct event *turn; /* requests wait */
-    struct http_budget *budget;
+    struct event *turn;  /* requests wait */
     struct event *admit; /* connections were accepted */
-    struct event *rest;  /* an address rests */
     struct evconnlistener *listener;
     unsigned accepted; /* since `admit` */
     struct http_connections_stats stats;
@@ -60,20 +68,38 @@ struct http_connections {
 
 /* ---- ends of connections ---- */
 
-static void release_connection(struct http_connections *connections, struct connection *one)
+static struct connection **list_of(struct http_connections *connections,
+                                   const struct connection *one)
 {
-    if (one->count != NULL)
-        evbuffer_remove_cb_entry(bufferevent_get_input(one->socket), one->count);
-    if (one->visitor != NULL) {
-        one->visitor->paused -= one->paused;
-        visitors_leave(&connections->visitors, one->visitor);
-    }
-    if (one->watch != NULL)
-        evbuffer_remove_cb_entry(bufferevent_get_output(one->socket), one->watch);
-    DL_DELETE(connections->first, one);
+    return one->dropped ? &connections->dropped : &connections->first;
+}
+
+static void leave_fresh(struct http_connections *connections, struct connection *one)
+{
+    if (!one->admitted)
+        DL_DELETE2(connections->fresh, one, fresh_prev, fresh_next);
+    one->admitted = true;
+}
+
+/* Frees a connection that is in neither list. */
+static void free_connection(struct http_connections *connections, struct connection *one)
+{
+    evbuffer_remove_cb_entry(bufferevent_get_input(one->socket), one->count);
+    evbuffer_remove_cb_entry(bufferevent_get_output(one->socket), one->watch);
+    http_charges_leave(connections->charges, &one->charged);
+    leave_fresh(connections, one);
+    connections->live -= !one->dropped;
+    /* It is in the hash. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+    HASH_DEL(connections->by_socket, one);
     connections->stats.open--;
     bufferevent_decref(one->socket);
     free(one);
+}
+
+static void release_connection(struct http_connections *connections, struct connection *one)
+{
+    DL_DELETE(*list_of(connections, one), one);
+    free_connection(connections, one);
 }
 
 /* A dropped connection does not wait for a turn. */
@@ -92,12 +118,15 @@ static void forget_waiting(struct http_connections *connections, struct connecti
 static void drop_connection(struct http_connections *connections, struct connection *one)
 {
     evutil_socket_t fd = bufferevent_getfd(one->socket);
+    leave_fresh(connections, one);
+    DL_DELETE(connections->first, one);
+    DL_APPEND(connections->dropped, one);
     one->dropped = true;
+    connections->live--;
     connections->stats.dropped++;
     if (fd >= 0)
         shutdown(fd, SHUT_RDWR);
-    if (one->paused && !one->answering)
-        bufferevent_enable(one->socket, EV_READ); /* the end is read */
+    http_charges_give_up(connections->charges, &one->charged);
     forget_waiting(connections, one);
 }
 
@@ -115,12 +144,18 @@ static void sweep_connections(struct http_connections *connections)
 {
     uint64_t now = clock_monotonic_ms();
     struct connection *one, *following;
+    connections->swept_ms = now;
     DL_FOREACH_SAFE(connections->first, one, following)
     {
         if (is_abandoned(one))
             release_connection(connections, one);
-        else if (!one->dropped && now - one->since_ms > HTTP_MAX_WAIT_MS)
+        else if (now - one->since_ms > HTTP_MAX_WAIT_MS)
             drop_connection(connections, one);
+    }
+    DL_FOREACH_SAFE(connections->dropped, one, following)
+    {
+        if (is_abandoned(one))
+            release_connection(connections, one);
     }
 }
 
@@ -131,122 +166,17 @@ static void on_sweep(evutil_socket_t fd, short what, void *user)
     sweep_connections(user);
 }
 
-/* ---- addresses, and their budgets ---- */
-
-/* The key of the address that a connection is from. A peer that is already gone counts as having no
- * address. */
-static uint64_t key_of(const struct connection *one, bool *exempt)
-{
-    struct sockaddr_storage peer = {0};
-    socklen_t bytes = sizeof peer;
-    struct address address = {{0}};
-    evutil_socket_t fd = bufferevent_getfd(one->socket);
-    if (fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0)
-        address_of_peer(&address, (struct sockaddr *)&peer);
-    *exempt = http_budget_exempts(one->owner->budget, &address);
-    return address_key(&address);
-}
-
-/* evhttp does not report the address of a connection it accepts: it is looked up when needed. */
-static struct visitor *visitor_of(struct http_connections *connections, struct connection *one)
-{
-    if (one->visitor == NULL) {
-        bool exempt;
-        uint64_t key = key_of(one, &exempt);
-        one->visitor = visitors_enter(&connections->visitors, key, exempt);
-    }
-    return one->visitor;
-}
-
-/* Charges an address. At the end of its budget it rests. */
-static void charge(struct http_connections *connections, struct visitor *visitor, uint64_t tokens)
-{
-    if (visitor->exempt ||
-        http_budget_charge(connections->budget, visitor->key, tokens, clock_monotonic_ns()))
-        return;
-    connections->stats.rests += !visitor->resting;
-    visitor->resting = true;
-    if (!event_pending(connections->rest, EV_TIMEOUT, NULL))
-        events_arm(connections->rest, REST_MS);
-}
-
-/* Stops reading a connection, if its address rests. */
-static void pause_if_resting(struct connection *one)
-{
-    if (!one->visitor->resting)
-        return;
-    bufferevent_disable(one->socket, EV_READ);
-    one->visitor->paused += !one->paused;
-    one->paused = true;
-}
-
-/* Something was read of a connection. The read that ends the budget is used, but no more is read.
- * evhttp enables reading when it has answered, so one more read may follow each answer. */
-static void charge_read(struct http_connections *connections, struct connection *one)
-{
-    if (visitor_of(connections, one) == NULL)
-        return;
-    if (!one->paid)
-        charge(connections, one->visitor, HTTP_BUDGET_READ);
-    one->paid = false;
-    pause_if_resting(one);
-}
-
-/* Reads an address's connections again, longest idle first, for as long as it can pay. */
-static void resume(struct http_connections *connections, struct visitor *visitor)
-{
-    struct connection *one;
-    DL_FOREACH(connections->first, one)
-    {
-        if (visitor->resting || visitor->paused == 0)
-            return;
-        if (one->visitor != visitor || !one->paused)
-            continue;
-        one->paused = false;
-        visitor->paused--;
-        if (one->answering) /* evhttp reads on after the answer */
-            continue;
-        charge(connections, visitor, HTTP_BUDGET_READ);
-        one->paid = true;
-        bufferevent_enable(one->socket, EV_READ);
-    }
-}
-
-/* Addresses that can pay again go on: with the requests that wait before anything is read. */
-static void on_rest(evutil_socket_t fd, short what, void *user)
-{
-    struct http_connections *connections = user;
-    struct visitor *one;
-    bool any = false;
-    (void)fd;
-    (void)what;
-    DL_FOREACH(connections->visitors.first, one)
-    {
-        if ((one->resting || one->paused > 0) &&
-            http_budget_left(connections->budget, one->key, clock_monotonic_ns())) {
-            one->resting = false;
-            if (one->plain != NULL || one->asking != NULL)
-                events_arm(connections->turn, 0);
-            else
-                resume(connections, one);
-        }
-        any = any || one->resting || one->paused > 0;
-    }
-    if (any)
-        events_arm(connections->rest, REST_MS);
-}
-
 /* ---- what goes out and comes in ---- */
 
 /* Something was added to a connection's output, or taken. */
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *user)
 {
     struct connection *one = user;
-    if (info->n_added == 0 || one->answering)
+    if (info->n_added == 0 || one->charged.answering)
         return;
-    one->answering = true; /* so that the replacement does not come here */
+    one->charged.answering = true; /* so that the replacement does not come here */
     int status = error_page_replace(output, SIZES);
-    one->answering = status != 0;
+    one->charged.answering = status != 0;
     if (status != 0)
         one->owner->config.on_replaced(one->owner->config.user, status);
 }
@@ -263,7 +193,7 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
         evbuffer_drain(input, evbuffer_get_length(input));
         return;
     }
-    charge_read(one->owner, one);
+    http_charges_read(one->owner->charges, &one->charged);
     if (one->lines > HTTP_MAX_LINES ||
         evbuffer_ptr_set(input, &at, evbuffer_get_length(input) - info->n_added,
                          EVBUFFER_PTR_SET) != 0)
@@ -284,28 +214,44 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
 
 /* ---- beginnings of connections ---- */
 
+/* Releases those of the dropped that are closed. Each call looks at a few; the next at others. */
+static void release_dropped(struct http_connections *connections)
+{
+    for (int i = 0; i < CHECKS_PER_ACCEPT && connections->dropped != NULL; i++) {
+        struct connection *one = connections->dropped;
+        DL_DELETE(connections->dropped, one);
+        if (is_abandoned(one))
+            free_connection(connections, one);
+        else
+            DL_APPEND(connections->dropped, one);
+    }
+}
+
+static struct connection *connection_of_charged(struct http_charged *charged)
+{
+    return (struct connection *)(void *)((char *)charged - offsetof(struct connection, charged));
+}
+
 /* Makes room for a connection: closes the longest idle one of the visitor with the most. */
 static void make_room(struct http_connections *connections)
 {
     struct connection *one;
-    size_t dropped = 0;
-    DL_FOREACH(connections->first, one)
+    if (clock_monotonic_ms() - connections->swept_ms >= SWEEP_FULL_MS)
+        sweep_connections(connections);
+    DL_FOREACH2(connections->fresh, one, fresh_next)
     {
-        dropped += one->dropped;
-        if (!one->dropped)
-            visitor_of(connections, one);
+        http_charges_visitor(connections->charges, &one->charged);
     }
-    while (connections->stats.open - dropped >= HTTP_MAX_CONNECTIONS) {
+    while (connections->live >= HTTP_MAX_CONNECTIONS) {
         const struct visitor *heaviest = visitors_heaviest(&connections->visitors);
-        DL_FOREACH(connections->first, one)
-        {
-            if (!one->dropped && (one->visitor == heaviest || heaviest == NULL))
-                break;
-        }
-        if (one == NULL)
-            return; /* all of theirs are on their way out */
-        drop_connection(connections, one);
-        dropped++;
+        if (heaviest != NULL)
+            one = connection_of_charged(heaviest->first->user);
+        else
+            one = connections->first; /* memory is too short to know whose they are */
+        if (is_abandoned(one))
+            release_connection(connections, one);
+        else
+            drop_connection(connections, one);
     }
 }
 
@@ -313,44 +259,56 @@ static void make_room(struct http_connections *connections)
 static void on_admit(evutil_socket_t fd, short what, void *user)
 {
     struct http_connections *connections = user;
-    struct connection *one;
+    struct connection *one, *following;
     (void)fd;
     (void)what;
-    DL_FOREACH(connections->first, one)
+    DL_FOREACH_SAFE2(connections->fresh, one, following, fresh_next)
     {
-        if (one->admitted || one->dropped || visitor_of(connections, one) == NULL)
+        if (http_charges_visitor(connections->charges, &one->charged) == NULL)
             continue;
-        one->admitted = true;
-        charge(connections, one->visitor, HTTP_BUDGET_CONNECTION);
-        if (!one->answering) /* else its request came with it */
-            pause_if_resting(one);
+        leave_fresh(connections, one);
+        http_charges_accepted(connections->charges, &one->charged);
     }
     connections->accepted = 0;
     evconnlistener_enable(connections->listener);
 }
 
-struct bufferevent *http_connections_accept(struct event_base *base, void *user)
+/* NULL on no memory. */
+static struct connection *add_connection(struct http_connections *connections,
+                                         struct bufferevent *socket)
 {
-    struct http_connections *connections = user;
-    if (connections->stats.open >= HTTP_MAX_CONNECTIONS) {
-        sweep_connections(connections);
-        make_room(connections);
-    }
     struct connection *made = calloc(1, sizeof *made);
-    struct bufferevent *socket = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    if (made == NULL || socket == NULL) {
+    if (made == NULL)
+        return NULL;
+    made->socket = made->charged.socket = socket;
+    HASH_ADD_PTR(connections->by_socket, socket, made);
+    if (made->unhashed) {
         free(made);
-        return socket;
+        return NULL;
     }
     bufferevent_incref(socket);
     made->owner = connections;
-    made->socket = socket;
+    made->since_ms = clock_monotonic_ms();
+    DL_APPEND(connections->first, made);
+    DL_APPEND2(connections->fresh, made, fresh_prev, fresh_next);
+    connections->live++;
+    connections->stats.open++;
+    return made;
+}
+
+struct bufferevent *http_connections_accept(struct event_base *base, void *user)
+{
+    struct http_connections *connections = user;
+    release_dropped(connections);
+    if (connections->live >= HTTP_MAX_CONNECTIONS)
+        make_room(connections);
+    struct bufferevent *socket = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    struct connection *made = socket != NULL ? add_connection(connections, socket) : NULL;
+    if (made == NULL)
+        return socket;
     bufferevent_set_max_single_read(socket, HTTP_READ_BYTES);
     made->count = evbuffer_add_cb(bufferevent_get_input(socket), on_input, made);
     made->watch = evbuffer_add_cb(bufferevent_get_output(socket), on_output, made);
-    made->since_ms = clock_monotonic_ms();
-    DL_APPEND(connections->first, made);
-    connections->stats.open++;
     events_arm(connections->admit, 0);
     if (++connections->accepted >= HTTP_MAX_ACCEPTS)
         evconnlistener_disable(connections->listener);
@@ -361,16 +319,12 @@ static struct connection *connection_of(struct http_connections *connections,
                                         struct evhttp_request *request)
 {
     struct evhttp_connection *owner = evhttp_request_get_connection(request);
+    struct connection *one = NULL;
     if (owner == NULL)
         return NULL;
     struct bufferevent *socket = evhttp_connection_get_bufferevent(owner);
-    struct connection *one;
-    DL_FOREACH(connections->first, one)
-    {
-        if (one->socket == socket)
-            return one;
-    }
-    return NULL;
+    HASH_FIND_PTR(connections->by_socket, &socket, one);
+    return one;
 }
 
 void http_connections_touch(struct http_connections *connections, struct evhttp_request *request,
@@ -379,11 +333,13 @@ void http_connections_touch(struct http_connections *connections, struct evhttp_
     struct connection *one = connection_of(connections, request);
     if (one == NULL)
         return;
-    one->answering = answering;
+    one->charged.answering = answering;
     one->lines = 0;
     one->since_ms = clock_monotonic_ms();
-    DL_DELETE(connections->first, one);
-    DL_APPEND(connections->first, one);
+    DL_DELETE(*list_of(connections, one), one);
+    DL_APPEND(*list_of(connections, one), one);
+    if (one->charged.entry.visitor != NULL)
+        visitors_touch(&one->charged.entry);
 }
 
 void http_connections_listen(struct http_connections *connections, struct evconnlistener *listener)
@@ -397,28 +353,15 @@ bool http_connections_wait(struct http_connections *connections, struct evhttp_r
                            struct visitors_request *waiting)
 {
     struct connection *one = connection_of(connections, request);
-    waiting->visitor = one != NULL ? visitor_of(connections, one) : NULL;
-    if (waiting->visitor == NULL)
+    if (one == NULL || http_charges_visitor(connections->charges, &one->charged) == NULL)
         return false;
+    waiting->visitor = one->charged.entry.visitor;
+    waiting->user = one;
     one->waiting = waiting;
     connections->stats.waiting++;
     visitors_wait(waiting);
     events_arm(connections->turn, 0);
     return true;
-}
-
-static void stop_waiting(struct http_connections *connections,
-                         const struct visitors_request *waiting)
-{
-    struct connection *one;
-    connections->stats.waiting--;
-    DL_FOREACH(connections->first, one)
-    {
-        if (one->waiting == waiting) {
-            one->waiting = NULL;
-            return;
-        }
-    }
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *user)
@@ -429,8 +372,9 @@ static void on_turn(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     while ((next = visitors_next(&connections->visitors)) != NULL) {
-        stop_waiting(connections, next);
-        charge(connections, next->visitor, http_budget_request(next->articles));
+        ((struct connection *)next->user)->waiting = NULL;
+        connections->stats.waiting--;
+        http_charges_pay(connections->charges, next->visitor, http_budget_request(next->articles));
         connections->config.on_turn(connections->config.user, next);
         if (clock_monotonic_ns() - began_ns >= HTTP_TURN_US * UINT64_C(1000)) {
             events_arm(connections->turn, 0);
@@ -451,8 +395,8 @@ void http_connections_looked_up(struct http_connections *connections,
 
 void http_connections_drop_waiting(struct http_connections *connections)
 {
-    struct connection *one;
-    DL_FOREACH(connections->first, one)
+    struct connection *one, *following;
+    HASH_ITER(hh, connections->by_socket, one, following)
     {
         forget_waiting(connections, one);
     }
@@ -468,11 +412,14 @@ struct http_connections *http_connections_new(struct event_base *base,
     connections->sweep = event_new(base, -1, EV_PERSIST, on_sweep, connections);
     connections->turn = evtimer_new(base, on_turn, connections);
     connections->admit = evtimer_new(base, on_admit, connections);
-    connections->rest = evtimer_new(base, on_rest, connections);
-    connections->budget = http_budget_new(config->rate, config->proxies, config->seed);
+    const struct http_charges_config charges = {.rate = config->rate,
+                                                .proxies = config->proxies,
+                                                .seed = config->seed,
+                                                .visitors = &connections->visitors,
+                                                .turn = connections->turn};
+    connections->charges = http_charges_new(base, &charges);
     if (connections->sweep == NULL || connections->turn == NULL || connections->admit == NULL ||
-        connections->rest == NULL || connections->budget == NULL ||
-        events_arm(connections->sweep, SWEEP_MS) != 0) {
+        connections->charges == NULL || events_arm(connections->sweep, SWEEP_MS) != 0) {
         http_connections_free(connections);
         return NULL;
     }
@@ -483,17 +430,22 @@ void http_connections_free(struct http_connections *connections)
 {
     if (connections == NULL)
         return;
-    while (connections->first != NULL)
-        release_connection(connections, connections->first);
+    DL_CONCAT(connections->first, connections->dropped);
+    while (connections->first != NULL) {
+        struct connection *one = connections->first;
+        DL_DELETE(connections->first, one);
+        free_connection(connections, one);
+    }
     events_free(connections->sweep);
     events_free(connections->turn);
     events_free(connections->admit);
-    events_free(connections->rest);
-    http_budget_free(connections->budget);
+    http_charges_free(connections->charges);
     free(connections);
 }
 
 struct http_connections_stats http_connections_stats(const struct http_connections *connections)
 {
-    return connections->stats;
+    struct http_connections_stats stats = connections->stats;
+    stats.rests = http_charges_rests(connections->charges);
+    return stats;
 }

@@ -49,7 +49,7 @@ struct state_table {
     struct heap times; /* by next_ms; has room for every entry */
 };
 
-/* `table` is zeroed but for `max` and `seed`. Frees all entries. */
+/* `table` is zeroed except `max` and `seed`. Frees all entries. */
 void state_table_fini(struct state_table *table);
 
 struct state_entry *state_table_find(const struct state_table *table, const char *article,

@@ -288,7 +288,7 @@ static void wants_a_gateway_to_name_the_reader(void **state)
     (void)state;
     request.gateway = true;
     request.source = 't';
-    assert_int_equal(judge(), REASON_FORBIDDEN); /* its own name is no reader's */
+    assert_int_equal(judge(), REASON_FORBIDDEN); /* its own name is not a reader's */
     set_payload("{\"reaction\":\"sad\"}");
     assert_int_equal(judge(), REASON_FORBIDDEN);
     set_payload("{\"reaction\":\"sad\",\"reader\":\"\"}");

@@ -254,7 +254,8 @@ static void spares_who_took_the_client_id_over(void **state)
     assert_int_equal(client_table_count(table), 0);
 }
 
-/* Who finds no room is refused, and leaves the client id, and its end, with whom it is. */
+/* A client that finds no room is refused, and leaves the client id, and its end, with whom it is.
+ */
 static void whom_it_turns_away_takes_no_client_id(void **state)
 {
     (void)state;

@@ -458,7 +458,7 @@ static void where_everything_is_known_states_hold_all_the_same(void **state)
 #define SELECTOR 8
 
 /* What a broker that is killed leaves: all up to any store, and none after. Whatever of the bytes
- * that differ was stored, but for the byte that decides, what was counts; with it, what is. */
+ * that differ was stored, except the byte that decides, what was counts; with it, what is. */
 static void killed_between(unsigned char *before, size_t decides, const char *was, const char *is)
 {
     size_t bytes = registry_layout_bytes(ROOM), n = 0;
@@ -606,7 +606,7 @@ static void what_is_damaged_is_not_known(void **state)
         copy[at] ^= (unsigned char)(1 + unit_random(&seed) % 255);
         struct registry *damaged = registry_new(copy, &rules);
         size_t in_entry = (at - 4096) % ENTRY_BYTES;
-        /* Hour, selector, what is reserved beside it, and notes stand outside of the checksum; a
+        /* Hour, selector, what is reserved beside it, and notes are outside of the checksum; a
          * length of 0 is a free place. A damaged note may have been a state. */
         uint32_t lost = (in_entry >= 4 && in_entry < 12) || in_entry >= 216 ? 0 : 1;
         require(registry_count(damaged) == ROOM - lost, "byte %zu", at);
@@ -799,7 +799,7 @@ static void a_damaged_file_loses_what_is_damaged(void **state)
     assert_int_equal(judge_in_file("a"), REGISTRY_MAY_REGISTER);
     assert_int_equal(judge_in_file("b"), REGISTRY_KNOWN);
     assert_non_null(strstr(note, "1 were damaged"));
-    open_file(ROOM); /* it was made anew, without it */
+    open_file(ROOM); /* it was made again, without it */
     assert_string_equal(note, "");
     assert_int_equal(judge_in_file("b"), REGISTRY_KNOWN);
     registry_file_close(file);

@@ -242,7 +242,8 @@ static void check(const struct row *rows, size_t n,
             struct role_facts facts = facts_of(roles[r]);
             char got = ask(&facts, rows[i].topic);
             require(got == rows[i].answers[r], "%s: role %zu gets %c", rows[i].topic, r, got);
-            /* Who is not admitted gets nothing of Tally's, and is not told of others' topics. */
+            /* A client that is not admitted gets none of Tally's topics, and no answer about
+             * others'. */
             facts.admitted = false;
             got = ask(&facts, rows[i].topic);
             require(got != 'y', "%s: role %zu, not admitted", rows[i].topic, r);

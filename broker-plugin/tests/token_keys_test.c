@@ -41,7 +41,7 @@ static const struct {
 };
 
 #define OCT "{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8\""
-/* 2^256 - 1 as x is no coordinate; the RFC's x with another y is no point. */
+/* 2^256 - 1 as x is not a coordinate; the RFC's x with another y is not a point. */
 #define EC_X "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"
 #define EC_Y "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
 #define ED_X "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"

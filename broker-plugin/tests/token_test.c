@@ -231,7 +231,7 @@ static void refuses_what_does_not_hold(void **state)
     }
 }
 
-/* The public key of RSA is no secret of HMAC, in whatever form it is known. */
+/* The public key of RSA is not a secret of HMAC, in whatever form it is known. */
 static void confuses_no_algorithms(void **state)
 {
     struct token_made other = made;

@@ -78,7 +78,7 @@ static void odd_and_bad(void **state)
     assert_int_equal(parse("{\"online\":true,\"shards\":[{\"shard\":-1,\"backlog_bytes\":1e300}]}"),
                      0);
     assert_int_equal(status.shard[0].backlog_bytes, 0);
-    /* What is no finite number is no number. */
+    /* Only a finite number is a number. */
     assert_int_equal(parse("{\"online\":true,\"applied\":1e999,\"clock_skew_ms\":-1e999,"
                            "\"refused\":{\"busy\":1e400}}"),
                      0);

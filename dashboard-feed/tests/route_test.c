@@ -152,7 +152,7 @@ static void lists(void **state)
     expect("/totals", query, ROUTE_BAD);
 }
 
-/* What is no id is bad alone, in its place, and says what was asked as far as JSON can. */
+/* An invalid id is bad alone, in its place, and says what was asked as far as JSON can. */
 static void bad_items(void **state)
 {
     static const struct {

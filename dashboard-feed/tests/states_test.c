@@ -206,7 +206,7 @@ static void a_wish_is_stored_and_then_published(void **state)
     assert_true(states_heard_nothing(states, "a", 1));
     assert_string_equal(take(), "a away");
     is_stored("a", V + 2);
-    /* The broker held nothing of it already, but for what was published as that was said. */
+    /* The broker held nothing of it already, except what was published as that was said. */
     assert_string_equal(publish(), "a away");
     nothing_is_due();
     assert_int_equal(states_stats(states).articles, 0);

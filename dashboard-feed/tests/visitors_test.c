@@ -10,11 +10,35 @@
 
 static struct visitors visitors;
 
+/* The connections of a test, in the order in which they enter. */
+static struct visitors_connection connections[300];
+static size_t connections_n;
+
+static struct visitors_connection *enter_as(unsigned char last, bool exempt)
+{
+    struct visitors_connection *one = &connections[connections_n++];
+    assert_true(connections_n <= sizeof connections / sizeof connections[0]);
+    *one = (struct visitors_connection){0};
+    assert_true(visitors_enter(&visitors, one, last, exempt));
+    assert_non_null(one->visitor);
+    return one;
+}
+
 static struct visitor *enter(unsigned char last)
 {
-    struct visitor *visitor = visitors_enter(&visitors, last, false);
-    assert_non_null(visitor);
-    return visitor;
+    return enter_as(last, false)->visitor;
+}
+
+static void all_leave(void)
+{
+    for (size_t i = 0; i < connections_n; i++)
+        if (connections[i].visitor != NULL)
+            visitors_leave(&visitors, &connections[i]);
+    connections_n = 0;
+    assert_null(visitors.first);
+    assert_null(visitors.by_key[0]);
+    assert_null(visitors.by_key[1]);
+    assert_null(visitors_heaviest(&visitors));
 }
 
 static void wait_for(struct visitors_request *request, struct visitor *visitor, size_t articles)
@@ -41,8 +65,7 @@ static void addresses_take_turns(void **state)
         assert_ptr_equal(visitors_next(&visitors), &flood[i]);
     assert_null(visitors_next(&visitors));
     visitors_looked_up(one, 1);
-    visitors_leave(&visitors, many);
-    visitors_leave(&visitors, one);
+    all_leave();
 }
 
 static void lookups_are_bounded_for_each(void **state)
@@ -65,27 +88,73 @@ static void lookups_are_bounded_for_each(void **state)
     visitors_looked_up(many, VISITORS_LOOKUPS_MOST);
     wait_for(&list[0], many, VISITORS_LOOKUPS_MOST + 1); /* alone it may */
     assert_ptr_equal(visitors_next(&visitors), &list[0]);
-    visitors_leave(&visitors, many);
-    visitors_leave(&visitors, one);
+    all_leave();
 }
 
 static void the_heaviest_has_the_most_connections(void **state)
 {
     (void)state;
     assert_null(visitors_heaviest(&visitors));
-    struct visitor *one = enter(1), *two = enter(2);
-    assert_ptr_equal(enter(2), two);
-    assert_ptr_equal(visitors_heaviest(&visitors), two);
-    assert_ptr_equal(enter(1), one);
-    assert_ptr_equal(enter(1), one);
+    struct visitors_connection *one = enter_as(1, false), *two = enter_as(2, false);
+    struct visitor *first = one->visitor, *second = two->visitor;
+    assert_ptr_equal(enter(2), second);
+    assert_ptr_equal(visitors_heaviest(&visitors), second);
+    struct visitors_connection *more = enter_as(1, false), *most = enter_as(1, false);
+    assert_ptr_equal(more->visitor, first);
+    assert_ptr_equal(visitors_heaviest(&visitors), first);
+    visitors_leave(&visitors, most);
+    visitors_leave(&visitors, more);
+    assert_ptr_equal(visitors_heaviest(&visitors), second);
+    visitors_leave(&visitors, two);
+    visitors_leave(&visitors, one);
+    assert_ptr_equal(visitors_heaviest(&visitors), second);
+    all_leave();
+}
+
+static void a_connection_given_up_does_not_count(void **state)
+{
+    (void)state;
+    struct visitors_connection *one = enter_as(1, false), *more = enter_as(1, false);
+    struct visitor *first = one->visitor, *second = enter(2);
+    assert_ptr_equal(visitors_heaviest(&visitors), first);
+    visitors_give_up(&visitors, one);
+    visitors_give_up(&visitors, more);
+    assert_int_equal(first->connections, 0);
+    assert_null(first->first);
+    assert_ptr_equal(visitors_heaviest(&visitors), second);
+    visitors_leave(&visitors, more);
+    assert_ptr_equal(enter(1), first); /* it is there until the last of its connections leaves */
+    all_leave();
+}
+
+static void beyond_the_bound_visitors_are_equally_heavy(void **state)
+{
+    struct visitor *many = NULL;
+    (void)state;
+    for (int i = 0; i < VISITORS_CONNECTIONS_MOST + 3; i++)
+        many = enter(1);
+    struct visitor *one = enter(2);
+    assert_ptr_equal(visitors_heaviest(&visitors), many);
+    assert_int_equal(many->connections, VISITORS_CONNECTIONS_MOST + 3);
+    for (int i = 0; i < VISITORS_CONNECTIONS_MOST + 2; i++)
+        visitors_leave(&visitors, many->first);
+    assert_ptr_equal(enter(2), one);
     assert_ptr_equal(visitors_heaviest(&visitors), one);
-    visitors_leave(&visitors, one);
-    visitors_leave(&visitors, one);
-    assert_ptr_equal(visitors_heaviest(&visitors), two);
-    visitors_leave(&visitors, one);
-    visitors_leave(&visitors, two);
-    visitors_leave(&visitors, two);
-    assert_null(visitors_heaviest(&visitors));
+    all_leave();
+}
+
+static void the_longest_idle_connection_is_first(void **state)
+{
+    (void)state;
+    struct visitors_connection *one = enter_as(1, false), *two = enter_as(1, false),
+                               *three = enter_as(1, false);
+    assert_ptr_equal(one->visitor->first, one);
+    visitors_touch(one);
+    assert_ptr_equal(one->visitor->first, two);
+    visitors_give_up(&visitors, two);
+    visitors_touch(two); /* as an answer still goes out */
+    assert_ptr_equal(one->visitor->first, three);
+    all_leave();
 }
 
 static void one_that_rests_has_no_turn(void **state)
@@ -103,21 +172,18 @@ static void one_that_rests_has_no_turn(void **state)
     assert_ptr_equal(visitors_next(&visitors), &plain);
     assert_ptr_equal(visitors_next(&visitors), &list);
     visitors_looked_up(tired, 1);
-    visitors_leave(&visitors, tired);
-    visitors_leave(&visitors, one);
+    all_leave();
 }
 
 static void a_proxy_is_not_its_network(void **state)
 {
     struct visitor *network = enter(1);
-    struct visitor *proxy = visitors_enter(&visitors, 1, true);
+    struct visitor *proxy = enter_as(1, true)->visitor;
     (void)state;
-    assert_non_null(proxy);
     assert_ptr_not_equal(proxy, network);
-    assert_ptr_equal(visitors_enter(&visitors, 1, true), proxy);
-    visitors_leave(&visitors, proxy);
-    visitors_leave(&visitors, proxy);
-    visitors_leave(&visitors, network);
+    assert_ptr_equal(enter_as(1, true)->visitor, proxy);
+    assert_ptr_equal(enter(1), network);
+    all_leave();
 }
 
 int main(void)
@@ -128,6 +194,9 @@ int main(void)
         cmocka_unit_test(a_proxy_is_not_its_network),
         cmocka_unit_test(one_that_rests_has_no_turn),
         cmocka_unit_test(the_heaviest_has_the_most_connections),
+        cmocka_unit_test(a_connection_given_up_does_not_count),
+        cmocka_unit_test(beyond_the_bound_visitors_are_equally_heavy),
+        cmocka_unit_test(the_longest_idle_connection_is_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,15 @@ def unique(prefix):
     return "%s-%d-%d-%s" % (prefix, os.getpid(), next(_serial), os.urandom(3).hex())
 
 
+def connected(port, address, timeout_s=TIMEOUT_S):
+    """A plain connection to a port of 127.0.0.1, from one of this machine's loopback addresses."""
+    one = socket.socket()
+    one.bind((address, 0))
+    one.settimeout(timeout_s)
+    one.connect(("127.0.0.1", port))
+    return one
+
+
 def reader_name():
     """A username such as the widget makes: 16 to 128 bytes."""
     return unique("reader-of-the-tests")

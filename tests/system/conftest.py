@@ -3,13 +3,18 @@ logs are shown with a failure."""
 
 import gc
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 
 import pytest
+import redis as redis_py
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import edge as edges  # noqa: E402
+from child import dying_with_parent  # noqa: E402
 
 _open_edges = []
 
@@ -67,6 +72,30 @@ def _maker(tmp_path_factory):
 
 make_edge = pytest.fixture(name="make_edge")(_maker)
 make_module_edge = pytest.fixture(scope="module", name="make_module_edge")(_maker)
+
+
+@pytest.fixture(scope="module")
+def redis_alone():
+    """A client of a Redis of the module's own, for scripts alone: it keeps nothing on disk."""
+    folder = tempfile.mkdtemp(prefix="tally-redis-")  # short: the path of a Unix socket
+    path = os.path.join(folder, "s")
+    process = subprocess.Popen(dying_with_parent(["redis-server", "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "",
+                                                  "--appendonly", "no"]), stdout=subprocess.DEVNULL)
+    client = redis_py.Redis(unix_socket_path=path)
+
+    def up():
+        assert process.poll() is None
+        try:
+            return client.ping()
+        except redis_py.exceptions.RedisError:
+            return False
+    try:
+        edges.wait_until(up, "redis to come up")
+        yield client
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(autouse=True)

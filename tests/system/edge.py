@@ -186,8 +186,9 @@ class Process:
         return status
 
     def _wait_ended(self):
-        """Mosquitto listens before it takes SIGTERM for itself, and forgets one that comes before its loop: it is told again."""
-        for _ in range(int(TIMEOUT_S) - 1 if self.name == "broker" else 0):
+        """Some forget a SIGTERM and are told again: Mosquitto listens before it takes SIGTERM for itself, and forgets one that comes before its
+        loop; Redis forgets one that comes while it writes its first append-only file, as a replica does after each full copy."""
+        for _ in range(int(TIMEOUT_S) - 1 if self.name in ("broker", "redis") else 0):
             try:
                 return self.child.wait(1)
             except subprocess.TimeoutExpired:
@@ -560,6 +561,18 @@ class Edge:
         except AssertionError:
             last = [m.payload for m in watcher.got(topic="ops/collector")][-1:]
             raise AssertionError("%s; last status: %r" % (what, last))
+
+    def refusals(self, condition, what):
+        """The first ops/refusals that meets the condition."""
+        operator = self.service("operator")
+        operator.watch("ops/refusals")
+        def met():
+            for message in operator.got(topic="ops/refusals"):
+                told = json.loads(message.payload)
+                if condition(told):
+                    return told
+            return None
+        return operator.wait(met, what)
 
     def wait_total(self, article):
         """Waits until the feed has a total of the article."""

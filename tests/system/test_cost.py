@@ -2,7 +2,6 @@
 troublesome client an honest one, from another address, reacts and is counted."""
 
 import base64
-import json
 import os
 import socket
 import struct
@@ -22,19 +21,6 @@ PING, PUBREL, PUBACK, PUBREC = b"\xc0\x00", b"\x62\x02\x12\x34", b"\x40\x02\x12\
 
 def _edge(make_edge, **plugin):
     return make_edge(limits="on", plugin=plugin)
-
-
-def _told(edge, condition, what):
-    """The first ops/refusals that meets the condition."""
-    operator = edge.service("operator")
-    operator.watch("ops/refusals")
-    def met():
-        for message in operator.got(topic="ops/refusals"):
-            told = json.loads(message.payload)
-            if condition(told):
-                return told
-        return None
-    return operator.wait(met, what)
 
 
 class Honest:
@@ -117,7 +103,7 @@ def test_one_address_leaves_so_many_sessions(make_edge, kind, named):
             except Refused:
                 refused += 1
         assert refused == 7
-        told = _told(edge, lambda t: t["connections"]["sessions"] == 7, "the refused sessions in ops/refusals")
+        told = edge.refusals(lambda t: t["connections"]["sessions"] == 7, "the refused sessions in ops/refusals")
         assert told["connections"]["rate_address"] == 0
         for name in names[:5]:  # they may go on
             begin(name).close()
@@ -221,7 +207,7 @@ def test_a_flood_is_ended_counted_and_paid_for(make_edge, kind, way):
         block = flooder.frame(packet * (1000 // len(packet))) * 20
         blocks = _end_of(flooder, block)
         if blocks > 1 or kind not in ("puback", "pubrec", "pubrel"):
-            _told(edge, lambda t: t["floods"][counted] == t["connections"]["flood"] == 1, "the ended one in ops/refusals")
+            edge.refusals(lambda t: t["floods"][counted] == t["connections"]["flood"] == 1, "the ended one in ops/refusals")
 
 
 def test_who_floods_with_pings_and_comes_back_pays_with_connections(make_edge):
@@ -265,7 +251,7 @@ def test_what_an_acl_file_allows_is_nobodys_flood(make_edge):
         receiver.wait(lambda: receiver.got(topic="other/large"), "the large message")
         for topic in ("foo", "other/x"):
             assert not sender.closed and not receiver.closed
-    told = _told(edge, lambda t: True, "ops/refusals")
+    told = edge.refusals(lambda t: True, "ops/refusals")
     assert told["connections"]["flood"] == 0
     for _ in range(500):
         sender.send("foo", b"", 0)
@@ -288,5 +274,5 @@ def test_a_busy_honest_client_is_no_flood(make_edge, flavour):
     for _ in range(20):
         client.say("reactions/" + article, b"love", 2, **more)
     assert not client.closed
-    told = _told(edge, lambda t: True, "ops/refusals")
+    told = edge.refusals(lambda t: True, "ops/refusals")
     assert told["connections"]["flood"] == 0

@@ -7,11 +7,10 @@ import subprocess
 import threading
 
 import pytest
-import redis as redis_py
 
 from aging import HOUR_S, age
 from clients import unique
-from edge import ROOT, wait_until
+from edge import wait_until
 from scripts import script_text
 from store import article_shard, bucket_of, parse_head
 
@@ -43,20 +42,6 @@ class Inventors:
         self.thread.join()
         for client in self.clients:
             client.flush()
-
-
-def _told(edge, condition, what):
-    """The first ops/refusals whose `creation` meets the condition."""
-    operator = edge.service("operator")
-    operator.watch("ops/refusals")
-
-    def met():
-        for message in operator.got(topic="ops/refusals"):
-            told = json.loads(message.payload)
-            if condition(told["creation"]):
-                return told
-        return None
-    return operator.wait(met, what)
 
 
 def test_inventors_of_one_address_cost_readers_of_another_nothing(make_edge):
@@ -170,7 +155,7 @@ def test_inventions_are_forgotten_everywhere_and_what_readers_counted_stays(make
     for shard in range(4):
         assert a.redis.zcard("tally:{%d}:forgotten" % shard) == 0
         assert {m.decode() for m in a.redis.zrange("tally:{%d}:changed" % shard, 0, -1)} <= left
-    assert _told(a, lambda c: c["forgotten"] == len(invented) + 3 - kept, "so many forgotten")["creation"]["known"] == kept
+    assert a.refusals(lambda told: told["creation"]["forgotten"] == len(invented) + 3 - kept, "so many forgotten")["creation"]["known"] == kept
     # One that is made up again is counted again, with a version above whatever it had.
     gone = sorted(set(invented) - left)[0]
     assert a.client(source="127.0.0.5").say("reactions/" + gone, b"angry") in OK
@@ -206,14 +191,14 @@ def test_the_feed_says_when_all_that_may_be_made_known_is(make_edge):
     edge = _edge(make_edge, auto_create_rate=2, max_articles=3).start()
     readers = [edge.client(source="127.0.0.%d" % i) for i in range(1, 9)]
     assert [r.say("reactions/" + unique("new"), b"like") for r in readers].count(0x87) >= 5
-    told = _told(edge, lambda c: c["refused"]["rate"] >= 5, "that the bucket of all is empty")
+    told = edge.refusals(lambda told: told["creation"]["refused"]["rate"] >= 5, "that the bucket of all is empty")
     assert told["creation"]["max"] == 3 and told["creation"]["refused"]["full"] == 0
     assert told["refused"]["unknown_article"] == told["creation"]["refused"]["rate"]
     wait_until(lambda: edge.metrics().get('tally_refused_articles_total{cause="rate"}', 0) >= 5, "the metric")
     assert edge.metrics()["tally_known_articles_max"] == 3
     full = _edge(make_edge, max_articles=2).start()
     assert [full.client().say("reactions/" + unique("new"), b"like") for _ in range(3)].count(0x87) == 1
-    _told(full, lambda c: c["refused"]["full"] == 1 and c["known"] == 2, "that the table is full")
+    full.refusals(lambda told: told["creation"]["refused"]["full"] == 1 and told["creation"]["known"] == 2, "that the table is full")
     wait_until(lambda: full.metrics().get('tally_refused_articles_total{cause="full"}') == 1, "the metric")
 
 
@@ -247,7 +232,7 @@ def test_a_cms_announces_its_articles_as_the_guide_says(make_edge, tmp_path):
     client = edge.client()
     assert client.say("reactions/4", b"like") in OK
     assert client.say("reactions/5", b"like") == 0x87
-    told = _told(edge, lambda c: c["refused"]["off"] == 1, "what is refused as nothing is made known")
+    told = edge.refusals(lambda told: told["creation"]["refused"]["off"] == 1, "what is refused as nothing is made known")
     assert told["refused"]["unknown_article"] == 1
 
 
@@ -256,24 +241,6 @@ def test_a_cms_announces_its_articles_as_the_guide_says(make_edge, tmp_path):
 NAMES = ["heads", "base", "changed", "meta", "states", "forgotten"]
 READER, OTHER = 0x0c2e4a1100000001, 0x7d00000000000001
 LONG_AGO = 1_700_000_000_000_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("redis") / "s")
-    process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
-    client = redis_py.Redis(unix_socket_path=path)
-
-    def up():
-        assert process.poll() is None
-        try:
-            return client.ping()
-        except redis_py.exceptions.RedisError:
-            return False
-    wait_until(up, "Redis")
-    yield client
-    process.terminate()
-    process.wait()
 
 
 def _key(name):
@@ -305,87 +272,87 @@ def _untouched(redis, answer, **more):
     assert {key: redis.dump(key) for key in redis.keys()} == before
 
 
-def test_redis_forgets_only_what_nobody_else_voted_on(server):
-    _plant(server)
-    _untouched(server, "real", readers=("7d000000",))
-    _untouched(server, "real", readers=())
-    _plant(server, [READER, OTHER])
-    _untouched(server, "real")
-    _plant(server, [READER + i for i in range(17)])
-    _untouched(server, "real")
-    _plant(server, flags=1)
-    _untouched(server, "real")
+def test_redis_forgets_only_what_nobody_else_voted_on(redis_alone):
+    _plant(redis_alone)
+    _untouched(redis_alone, "real", readers=("7d000000",))
+    _untouched(redis_alone, "real", readers=())
+    _plant(redis_alone, [READER, OTHER])
+    _untouched(redis_alone, "real")
+    _plant(redis_alone, [READER + i for i in range(17)])
+    _untouched(redis_alone, "real")
+    _plant(redis_alone, flags=1)
+    _untouched(redis_alone, "real")
     for key, value in (("base", b"\1\0"), ("states", b"{}")):
-        _plant(server)
-        server.hset(_key(key), "a", value)
-        _untouched(server, "real")
-    server.flushall()
-    _untouched(server, "none")
+        _plant(redis_alone)
+        redis_alone.hset(_key(key), "a", value)
+        _untouched(redis_alone, "real")
+    redis_alone.flushall()
+    _untouched(redis_alone, "none")
 
 
-def test_redis_forgets_nothing_that_is_young_paused_or_damaged(server):
-    seconds, micros = server.time()
+def test_redis_forgets_nothing_that_is_young_paused_or_damaged(redis_alone):
+    seconds, micros = redis_alone.time()
     now = seconds * 1000000 + micros
-    _plant(server, version=now - 21590 * 1000000)
-    _untouched(server, "young")
-    _plant(server)
-    server.hset(_key("meta"), "version", 2 ** 53 - 1)  # no version is above it
-    _untouched(server, "error")
-    _plant(server)
-    server.hset(_key("meta"), "pause", "%d %d %016x" % (now, now + 2000000, 7))
-    _untouched(server, "paused")
+    _plant(redis_alone, version=now - 21590 * 1000000)
+    _untouched(redis_alone, "young")
+    _plant(redis_alone)
+    redis_alone.hset(_key("meta"), "version", 2 ** 53 - 1)  # no version is above it
+    _untouched(redis_alone, "error")
+    _plant(redis_alone)
+    redis_alone.hset(_key("meta"), "pause", "%d %d %016x" % (now, now + 2000000, 7))
+    _untouched(redis_alone, "paused")
     for more in (dict(flags=3), dict(voters=2), dict(level=16), dict(level=3)):
-        _plant(server, **more)
-        _untouched(server, "error", readers=("0c2e4a11", "7d000000"))
+        _plant(redis_alone, **more)
+        _untouched(redis_alone, "error", readers=("0c2e4a11", "7d000000"))
     for key in NAMES:
-        _plant(server)
-        server.delete(_key(key))
-        server.lpush(_key(key), "of another type")
-        _untouched(server, "error")
+        _plant(redis_alone)
+        redis_alone.delete(_key(key))
+        redis_alone.lpush(_key(key), "of another type")
+        _untouched(redis_alone, "error")
 
 
-def test_what_is_forgotten_is_marked_then_swept(server):
+def test_what_is_forgotten_is_marked_then_swept(redis_alone):
     registers = [i << 32 | i * 17 for i in range(7)]
-    _plant(server, registers, level=1, split=1)
-    assert _forget(server, readers=["%08x" % max(i, 1) for i in range(7)]) == "forgotten"
-    raw = server.hget(_key("heads"), "a")
+    _plant(redis_alone, registers, level=1, split=1)
+    assert _forget(redis_alone, readers=["%08x" % max(i, 1) for i in range(7)]) == "forgotten"
+    raw = redis_alone.hget(_key("heads"), "a")
     version = struct.unpack_from("<Q", raw, 2)[0]
     assert raw[1] == 2 and version > LONG_AGO and parse_head(raw).voters == 7
-    assert server.zscore(_key("changed"), "a") == server.zscore(_key("forgotten"), "a") == version == int(server.hget(_key("meta"), "version"))
-    _untouched(server, "forgotten")
+    assert redis_alone.zscore(_key("changed"), "a") == redis_alone.zscore(_key("forgotten"), "a") == version == int(redis_alone.hget(_key("meta"), "version"))
+    _untouched(redis_alone, "forgotten")
     sweep = ["heads", "changed", "meta", "forgotten"]
-    before = {key: server.dump(key) for key in server.keys()}
-    assert _run(server, "sweep.lua", sweep, 3600, 100) == "done"
-    assert {key: server.dump(key) for key in server.keys()} == before
-    assert _run(server, "sweep.lua", sweep, 0, 100) == "done"
-    assert server.keys() == [_key("meta").encode()]  # its version, so that whatever comes later has a higher one
+    before = {key: redis_alone.dump(key) for key in redis_alone.keys()}
+    assert _run(redis_alone, "sweep.lua", sweep, 3600, 100) == "done"
+    assert {key: redis_alone.dump(key) for key in redis_alone.keys()} == before
+    assert _run(redis_alone, "sweep.lua", sweep, 0, 100) == "done"
+    assert redis_alone.keys() == [_key("meta").encode()]  # its version, so that whatever comes later has a higher one
     # One that somebody has reacted to since is left as it is; a step takes so many at most.
-    _plant(server)
-    server.zadd(_key("forgotten"), {"a": 1, "b": 2})
-    assert _run(server, "sweep.lua", sweep, 0, 1) == "more"
-    assert server.hexists(_key("heads"), "a") and not server.zscore(_key("forgotten"), "a")
-    assert _run(server, "sweep.lua", sweep, 0, 2) == "done" and not server.exists(_key("forgotten"))
+    _plant(redis_alone)
+    redis_alone.zadd(_key("forgotten"), {"a": 1, "b": 2})
+    assert _run(redis_alone, "sweep.lua", sweep, 0, 1) == "more"
+    assert redis_alone.hexists(_key("heads"), "a") and not redis_alone.zscore(_key("forgotten"), "a")
+    assert _run(redis_alone, "sweep.lua", sweep, 0, 2) == "done" and not redis_alone.exists(_key("forgotten"))
 
 
 @pytest.mark.parametrize("name", ["new", "new none", "the same once more", "repeat", "older"])
-def test_whatever_is_applied_takes_the_mark_away_but_for_repeats(server, name):
+def test_whatever_is_applied_takes_the_mark_away_but_for_repeats(redis_alone, name):
     stamp = 1000
     value = lambda stamp, kind: (stamp * 16 + kind).to_bytes(7, "big")
     hash_of = {"new": OTHER, "new none": OTHER}.get(name, READER)
     vote = {"new": value(stamp, 1), "new none": value(stamp, 0), "the same once more": value(stamp + 1, 1), "repeat": value(stamp, 1),
             "older": value(stamp - 1, 2)}[name]
-    _plant(server)
-    server.hset(_key("7:0"), struct.pack("<Q", READER), value(stamp, 1))
-    assert _forget(server) == "forgotten"
-    before = server.hget(_key("heads"), "a")
+    _plant(redis_alone)
+    redis_alone.hset(_key("7:0"), struct.pack("<Q", READER), value(stamp, 1))
+    assert _forget(redis_alone) == "forgotten"
+    before = redis_alone.hget(_key("heads"), "a")
     store = "9b1d00000000aaaa"
-    server.hset(_key("meta"), "store", store)
-    answer = server.eval(script_text("collector/register.lua"), 4, *map(_key, ["heads", "changed", "meta", "rings"]), "00000000000000aa", b"\0" * 8, b"\1" * 16, 0, 0, b"\2" * 8, 36, 0, "", store, "a", struct.pack("<Q", hash_of) + vote)
+    redis_alone.hset(_key("meta"), "store", store)
+    answer = redis_alone.eval(script_text("collector/register.lua"), 4, *map(_key, ["heads", "changed", "meta", "rings"]), "00000000000000aa", b"\0" * 8, b"\1" * 16, 0, 0, b"\2" * 8, 36, 0, "", store, "a", struct.pack("<Q", hash_of) + vote)
     assert answer[0] == b"ok"
-    after = server.hget(_key("heads"), "a")
+    after = redis_alone.hget(_key("heads"), "a")
     if name in ("repeat", "older"):
         assert after == before
         return
     assert after[1] == 0 and parse_head(after).version > parse_head(before).version
-    assert server.zscore(_key("changed"), "a") == parse_head(after).version
+    assert redis_alone.zscore(_key("changed"), "a") == parse_head(after).version
     assert parse_head(after).counts == {1: 2 if name == "new" else 1}

@@ -9,6 +9,8 @@ import pytest
 
 from edge import ROOT, build_dir, wait_until
 
+pytestmark = pytest.mark.no_sanitizer  # what it tests is text
+
 PLUGIN_SETTINGS = os.path.join(ROOT, "broker-plugin", "settings.c")
 
 
@@ -158,12 +160,20 @@ def test_links_between_documents_lead_somewhere():
 MARKERS = re.compile(r"(?<!here )\bis no (?!longer|more)|(?<!the )\bstands?\b|\banew\b|\bbut for\b|\bto be had\b|nobody understands"
                      r"|\blets? go of\b|\bin the midst\b|\bWho [a-z]+ [^?.:]* (is|are|was|gets) |\b[Ww]hat nobody\b")
 SPOKEN = (".py", ".c", ".h", ".js", ".mjs", ".css", ".html", ".cmake", ".sed", ".yaml")  # the names of what has comments, in these folders
+# Where comments in C are not read yet: take one out once its comments are plain English.
+UNREAD = ("lib/redis/", "collector/", "cli/", "dashboard-feed/changes.h", "dashboard-feed/lookup.h")
 COMMENTED = ("tests", "bench", "script", "docs", "dashboard-feed/web-src", "dashboard-feed/web")
 
 
 def _literals(path):
     """The strings of a C file, those that follow each other as one."""
     return [re.sub(r'"\s*"', "", text) for text in re.findall(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*', _read(path))]
+
+
+def _comments(path):
+    """The comments of a C file, each as one line."""
+    text = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', _read(path))
+    return [re.sub(r"\s*\n\s*(\*(?!/))?\s*", " ", comment) for comment in re.findall(r"/\*.*?\*/|//[^\n]*", text, re.DOTALL)]
 
 
 def _is_commented(path):
@@ -178,6 +188,9 @@ def test_documents_and_messages_are_plain_english():
         texts.update((path, _read(path)) for path in _files(folder) if _is_commented(path))
     for folder in ("lib", "broker-plugin", "collector", "dashboard-feed", "cli"):
         texts.update((path, "\n".join(_literals(path))) for path in _files(folder) if path.endswith(".c") and "/tests/" not in path)
+        for path in _files(folder):
+            if path.endswith((".c", ".h")) and not os.path.relpath(path, ROOT).startswith(UNREAD):
+                texts[path] = "\n".join([texts.get(path, "")] + _comments(path))
     assert len(texts) > 250
     found = [(os.path.relpath(path, ROOT), line.strip()) for path, text in texts.items() for line in text.splitlines()
              if MARKERS.search(line) and "MARKERS" not in line]

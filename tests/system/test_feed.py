@@ -15,7 +15,7 @@ import time
 import pytest
 import redis as redis_py
 
-from clients import Client, unique
+from clients import Client, connected, unique
 from edge import Process, broker_program, build_dir, free_ports, is_sanitized, release_ports, wait_until
 from store import article_shard
 
@@ -847,15 +847,6 @@ def test_slow_clients_do_not_keep_others_out(bench_of_module):
     wait_until(lambda: bench.metric("tally_http_connections") <= 2, "their end")
 
 
-def from_address(bench, address):
-    """A connection from one of this machine's loopback addresses."""
-    one = socket.socket()
-    one.bind((address, 0))
-    one.settimeout(30)
-    one.connect(("127.0.0.1", bench.http_port))
-    return one
-
-
 def asked_over(one, path):
     one.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     response = http.client.HTTPResponse(one)
@@ -867,9 +858,9 @@ def test_an_address_with_many_connections_gives_up_its_own(bench_of_module):
     """An honest reader's connection rests, while another address opens more than there is room for."""
     bench = bench_of_module
     before = bench.metric("tally_http_dropped_connections_total")
-    with from_address(bench, "127.0.0.2") as honest:
+    with connected(bench.http_port, "127.0.0.2") as honest:
         assert asked_over(honest, b"/totals/a").status == 200
-        others = [from_address(bench, "127.0.0.3") for _ in range(400)]
+        others = [connected(bench.http_port, "127.0.0.3") for _ in range(400)]
         try:
             wait_until(lambda: bench.metric("tally_http_dropped_connections_total") >= before + 140, "the bound")
             assert asked_over(honest, b"/totals/a").status == 200
@@ -886,14 +877,14 @@ def test_lists_of_one_address_wait_behind_each_other_and_hold_nobody_up(bench):
     try:
         lookups = bench.metric("tally_feed_redis_lookups_total")
         for _ in range(40):
-            one = from_address(bench, "127.0.0.3")
+            one = connected(bench.http_port, "127.0.0.3")
             one.sendall(b"GET " + lists + b" HTTP/1.1\r\nHost: a\r\n\r\n")
             flooders.append(one)
         wait_until(lambda: bench.metric("tally_http_waiting_requests") == 37, "what waits for its turn")
         assert bench.metric("tally_feed_redis_lookups_total") == lookups + 3
-        with from_address(bench, "127.0.0.3") as same:
+        with connected(bench.http_port, "127.0.0.3") as same:
             assert asked_over(same, b"/healthz").status == 503, "what needs no lookup waits for none"
-        with from_address(bench, "127.0.0.2") as honest:
+        with connected(bench.http_port, "127.0.0.2") as honest:
             honest.sendall(b"GET /totals/a HTTP/1.1\r\nHost: a\r\n\r\n")
             wait_until(lambda: bench.metric("tally_feed_redis_lookups_total") == lookups + 4, "the honest reader's turn")
     finally:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 
@@ -10,7 +9,10 @@ import pytest
 
 import raw_mqtt as raw
 from child import dying_with_parent
+from clients import connected
 from edge import ROOT, SBIN, broker_program, free_ports, wait_until
+
+pytestmark = pytest.mark.no_sanitizer  # what it tests is nftables
 
 HONEST, HOSTILE = "127.0.0.2", "127.0.0.3"
 ROOM, EACH, HALF_OPEN = 120, 50, 200  # of the broker, of an address, and how many the hostile client tries to hold
@@ -29,18 +31,10 @@ def network():
     return argv if allowed else None
 
 
-def opened(port, address):
-    one = socket.socket()
-    one.bind((address, 0))
-    one.settimeout(10)
-    one.connect(("127.0.0.1", port))
-    return one
-
-
 def accepted(port, address):
     """Whether a reader gets CONNACK, code 0."""
     try:
-        with opened(port, address) as one:
+        with connected(port, address, 10) as one:
             one.sendall(raw.connect(b"reader-at-" + address.encode()))
             return one.recv(4)[:1] == b"\x20"
     except OSError:
@@ -52,7 +46,7 @@ def hold(port):
     held = []
     for _ in range(HALF_OPEN):
         try:
-            held.append(opened(port, HOSTILE))
+            held.append(connected(port, HOSTILE, 10))
         except OSError:
             pass
     return held

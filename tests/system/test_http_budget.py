@@ -2,10 +2,10 @@
 
 import http.client
 import re
-import socket
 
 import pytest
 
+from clients import connected
 from edge import wait_until
 
 HONEST, HOSTILE = "127.0.0.2", "127.0.0.3"
@@ -21,14 +21,6 @@ ESTABLISHED, CLOSE_WAIT = "01", "08"
 def fresh(make_edge):
     """An edge where nobody has used anything up."""
     return make_edge(**EDGE).start()
-
-
-def opened(edge, address):
-    one = socket.socket()
-    one.bind((address, 0))
-    one.settimeout(30)
-    one.connect(("127.0.0.1", edge.http_port))
-    return one
 
 
 def answer_of(one):
@@ -61,7 +53,7 @@ class Honest:
     """Connected before the trouble, asks once meanwhile, and may connect then, too."""
 
     def __init__(self, edge):
-        self.edge, self.kept = edge, opened(edge, HONEST)
+        self.edge, self.kept = edge, connected(edge.http_port, HONEST)
 
     def ask(self):
         self.kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -75,7 +67,7 @@ class Honest:
 
 
 def test_pipelined_requests_of_one_address_wait(fresh):
-    with Honest(fresh) as honest, opened(fresh, HOSTILE) as hostile:
+    with Honest(fresh) as honest, connected(fresh.http_port, HOSTILE) as hostile:
         hostile.sendall(REQUEST * 400)
 
         def waits():
@@ -96,7 +88,7 @@ def test_of_an_address_that_sends_without_end_nothing_more_is_read(fresh, first,
     with Honest(fresh) as honest:
         try:
             for _ in range(8):
-                hostile.append(opened(fresh, HOSTILE))
+                hostile.append(connected(fresh.http_port, HOSTILE))
                 hostile[-1].sendall(first)
 
             def rests():
@@ -105,7 +97,7 @@ def test_of_an_address_that_sends_without_end_nothing_more_is_read(fresh, first,
                         one.sendall(more)
                     except OSError:  # the feed ended it, and the client comes back
                         one.close()
-                        hostile[i] = opened(fresh, HOSTILE)
+                        hostile[i] = connected(fresh.http_port, HOSTILE)
                         hostile[i].sendall(first)
                 return fresh.metrics()[RESTS] >= 1 and any(unread(fresh, one) for one in hostile)
             wait_until(rests, "the address to rest")
@@ -117,14 +109,14 @@ def test_of_an_address_that_sends_without_end_nothing_more_is_read(fresh, first,
 
 def test_connections_of_an_address_that_used_up_its_budget_wait(fresh):
     with Honest(fresh) as honest:
-        hostile = [opened(fresh, HOSTILE) for _ in range(40)]
+        hostile = [connected(fresh.http_port, HOSTILE) for _ in range(40)]
         try:
             wait_until(lambda: fresh.metrics()[RESTS] >= 1, "the address to rest")
             for one in hostile:
                 one.sendall(REQUEST)
             wait_until(lambda: sum(unread(fresh, one) > 0 for one in hostile) >= 20, "requests that are not read")
             honest.ask()
-            with opened(fresh, HONEST) as another:
+            with connected(fresh.http_port, HONEST) as another:
                 another.sendall(REQUEST)
                 assert answer_of(another) == 200
         finally:
@@ -135,7 +127,7 @@ def test_connections_of_an_address_that_used_up_its_budget_wait(fresh):
 def test_a_burst_of_connections_is_accepted_in_parts(make_edge):
     """More than the feed accepts before it serves others: each is served."""
     edge = make_edge(feed={"http_rate": 1000}).start()
-    many = [opened(edge, HOSTILE) for _ in range(200)]
+    many = [connected(edge.http_port, HOSTILE) for _ in range(200)]
     try:
         for one in many:
             one.sendall(REQUEST)
@@ -147,7 +139,7 @@ def test_a_burst_of_connections_is_accepted_in_parts(make_edge):
 
 def test_a_listed_proxy_has_no_budget(make_edge):
     edge = make_edge(feed={"http_rate": 1, "trusted_proxies": "127.0.0.1,127.0.0.3"}).start()
-    with opened(edge, HOSTILE) as proxy:
+    with connected(edge.http_port, HOSTILE) as proxy:
         proxy.sendall(REQUEST * 100)
         assert answers(proxy, 100) == [b"200"] * 100
     assert edge.metrics()[RESTS] == 0

@@ -14,6 +14,8 @@ from edge import ROOT, wait_until
 from test_audit import consistent, react
 from test_operate import tally
 
+pytestmark = pytest.mark.no_sanitizer  # what it tests is a script
+
 SCRIPT = os.path.join(ROOT, "script", "redis-start")
 
 

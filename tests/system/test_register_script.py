@@ -5,10 +5,8 @@ import collections
 import json
 import os
 import random
-import shutil
 import struct
 import subprocess
-import tempfile
 import time
 
 import pytest
@@ -17,6 +15,8 @@ import redis as redis_py
 from edge import build_dir, wait_until
 from scripts import script_text
 from store import parse_head, bucket_of
+
+pytestmark = pytest.mark.no_sanitizer  # what it tests is Lua, in a Redis alone
 
 SPLIT = 36
 KINDS = range(1, 8)
@@ -32,34 +32,11 @@ def _script(name, folder="collector"):
     return script_text(folder + "/" + name)
 
 
-@pytest.fixture(scope="module")
-def server():
-    folder = tempfile.mkdtemp(prefix="tally-script-")  # short: the path of a Unix socket
-    path = os.path.join(folder, "redis.sock")
-    process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "", "--appendonly", "no"],
-                               stdout=subprocess.DEVNULL)
-    client = redis_py.Redis(unix_socket_path=path)
-
-    def up():
-        assert process.poll() is None
-        try:
-            return client.ping()
-        except redis_py.exceptions.RedisError:
-            return False
-    try:
-        wait_until(up, "redis to come up")
-        yield client
-    finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(folder)
-
-
 @pytest.fixture
-def redis(server):
-    server.flushall()
-    server.hset(META, "store", STORE)
-    return server
+def redis(redis_alone):
+    redis_alone.flushall()
+    redis_alone.hset(META, "store", STORE)
+    return redis_alone
 
 
 Vote = collections.namedtuple("Vote", "article reader stamp kind")

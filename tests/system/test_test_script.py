@@ -1,0 +1,46 @@
+"""script/test ends with all it started, at whatever signal."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from child import dying_with_parent, marked_processes
+from clients import TIMEOUT_S
+from edge import MARK, ROOT, wait_until
+
+pytestmark = pytest.mark.no_sanitizer
+
+# A build that does not end by itself, and has started another process.
+NINJA = "#!/bin/sh\nsleep 1000 &\nprintf x >>\"$STARTED\"\nsleep 1000\n"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of the scripts whose first part, a build, does not end."""
+    os.makedirs(tmp_path / "build" / "debug")
+    os.makedirs(tmp_path / "bin")
+    shutil.copytree(os.path.join(ROOT, "script"), tmp_path / "script")
+    for path, text in (("script/bootstrap", "#!/bin/sh\n"), ("bin/ninja", NINJA), ("build/debug/build.ninja", "")):
+        (tmp_path / path).write_text(text)
+        (tmp_path / path).chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP], ids=lambda sent: sent.name)
+def test_a_signal_ends_the_part_that_runs(project, sent):
+    mark = "%s=%s" % (MARK, project)
+    env = dict(os.environ, PATH="%s:%s" % (project / "bin", os.environ["PATH"]), STARTED=str(project / "started"), **{MARK: str(project)})
+    with open(project / "out", "wb") as out:
+        script = subprocess.Popen(dying_with_parent([str(project / "script" / "test")]), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+    try:
+        wait_until((project / "started").exists, "the build to run")
+        script.send_signal(sent)
+        assert script.wait(TIMEOUT_S) == 130, (project / "out").read_text()
+        wait_until(lambda: not marked_processes(mark.encode()), "all it started to end")
+    finally:
+        script.kill()
+        for pid in marked_processes(mark.encode()):
+            os.kill(pid, signal.SIGKILL)
