@@ -86,8 +86,6 @@ static void put_state(unsigned number)
 {
     const struct redis_shard *shard = redis_shard(number);
     printf("{\"version\":%" PRIu64 ",\"articles\":%" PRIu32 ",", shard->version, shard->articles);
-    if (redis_store()->id != 0)
-        printf("\"of\":\"%016" PRIx64 "\",", redis_store()->id);
     if (shard->store != 0)
         printf("\"store\":\"%016" PRIx64 "\",", shard->store);
     if (shard->pause_to != 0)

@@ -240,8 +240,8 @@ static bool refuses_store(const struct redis_shard *shard, uint64_t id, struct r
                  shard->store, id);
     else
         snprintf(why, sizeof why,
-                 "store: its data names no store; to count into it run the collector once with "
-                 "--adopt");
+                 "store: its data is gone, or names no store; to count into it run the collector once "
+                 "with --adopt");
     redisReply *all = redis_reply_array(reply, 2);
     all->element[0] = redis_reply_words(reply, "store");
     all->element[1] = redis_reply_words(reply, why);
