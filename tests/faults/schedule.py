@@ -42,7 +42,8 @@ def plan(seed, offered):
     """The steps of a schedule, two or three at most. The first faults of two of them go by the seed in turn, so that little more than half as
     many consecutive seeds as there are kinds try every kind: the second is left out where it does not go with the first."""
     rng = random.Random("plan-%d" % seed)
-    names = list(offered)
+    # The kinds that want a store of their own, or that do not go with some others, come in one half, so that each has a partner that it goes with.
+    names = sorted(offered, key=lambda name: (kinds.store_of(name) is None, (kinds.store_of(name) is None) == bool(kinds.KINDS[name].never_with)))
     steps, taken = [], []
 
     def drawn(name, beside=None):
