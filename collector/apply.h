@@ -1,4 +1,4 @@
-/* The bookkeeping of one ring's calls: where Redis stands, what is under way, where to go on after
+/* The bookkeeping of one ring's calls: Redis's position, what is under way, where to go on after
  * a failure (DESIGN 5, 6 and its table "on start or mismatch"). Knows no Redis, no ring, no clock:
  * the simulator and the tests run this very code. One thread.
  *

@@ -137,7 +137,7 @@ static void compare_clock(struct node *node, const redisReply *reply)
     int64_t redis_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
                        strtoll(reply->element[1]->str, NULL, 10) / 1000;
     if (half_ms < 0)
-        return; /* our own clock was set meanwhile */
+        return; /* this machine's clock was set meanwhile */
     node->skew_ms = redis_ms - (sent_ms + half_ms);
     node->clock_bad = llabs(node->skew_ms) - half_ms > CLOCK_MAX_MS;
     node->clock_known = true;

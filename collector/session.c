@@ -134,7 +134,7 @@ static bool wait_for_replica(struct session *session)
     return true;
 }
 
-/* What the store and the rings say together; but if the accepted store had kinds that are gone. */
+/* What the store and the rings say together, unless the accepted store had kinds that are gone. */
 static enum store_verdict judge(const struct session *session, const struct store_rings *rings,
                                 struct error *why)
 {
@@ -305,7 +305,7 @@ static void on_looked(void *user)
 {
     struct session *session = user;
     place_shards(session, clock_monotonic_ms());
-    /* Its node has to be ready before a store is made there. */
+    /* A store is made only where the node is ready. */
     if (!session->accepted && session->why[0] == '\0' && !session->looking)
         begin_look(session);
 }

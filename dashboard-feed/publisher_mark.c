@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define MARK_MS 1000
-#define LOST_US 10000000 /* before it was away Redis may lose: its last 2 s, and skew of clocks */
+#define LOST_US 10000000 /* from before it was away Redis may lose this: 2 s, and clock skew */
 
 /* The score up to which the broker lacks nothing. */
 static uint64_t covered(const struct publisher *publisher, uint32_t shard)

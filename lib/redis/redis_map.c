@@ -1,5 +1,5 @@
-/* An answer is foreign input: what does not look as expected is refused as a whole, except for a
- * server without a usable address, which only owns nothing. */
+/* An answer is foreign input: an answer of an unexpected form is refused as a whole. A server
+ * without a usable address is accepted, but owns nothing. */
 #include "redis/redis_map.h"
 
 #include <stdio.h>
@@ -125,9 +125,9 @@ static const redisReply *value_of(const redisReply *list, const char *name)
     return NULL;
 }
 
-/* The server's host: NULL or empty, where it does not know its own, is the host that was asked; "?"
- * is a server that should have a name and has none, so its address is taken, which is among what
- * follows. */
+/* The server's host. NULL or empty means that the server does not know its own host: it is the one
+ * that was asked. "?" means that it should have a name and has none: then its address counts, which
+ * is among what follows. */
 static const char *host_of(const redisReply *server, const struct redis_address *asked)
 {
     const redisReply *host = server->element[0];

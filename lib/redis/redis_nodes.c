@@ -19,7 +19,7 @@
 #define SEED_MS 1000  /* for a seed that does not come up, if there are others */
 
 struct redis_nodes {
-    struct redis_nodes_config config; /* but for `link` and `url`, which are copied below */
+    struct redis_nodes_config config; /* except `link` and `url`, which are copied below */
     struct redis_node_config common;
     struct redis_url url;
     struct event_base *base;
