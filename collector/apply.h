@@ -3,8 +3,8 @@
  * the simulator and the tests run this very code. One thread.
  *
  *   UNKNOWN ──ask──▶ ASKING ──position──▶ GOING ──failure──▶ SETTLING ──all answered──▶ UNKNOWN
- *                       └─ beyond the ring's end, or damage in it ──▶ ROTATING: another ring is
- * waited for */
+ *                       └─ beyond the ring's end, or damage in it ──▶ ROTATING: awaits
+ * another ring */
 #ifndef TALLY_COLLECTOR_APPLY_H
 #define TALLY_COLLECTOR_APPLY_H
 

@@ -101,7 +101,7 @@ static void judge_losses(struct publisher *publisher, uint32_t shard)
         publisher->mark.floor = conflate_highest(publisher->table);
     publisher->mark.raise = false;
     if (lost)
-        conflate_doubt(publisher->table, shard);
+        conflate_resync(publisher->table, shard);
 }
 
 static void begin_store(struct publisher *publisher)
@@ -202,7 +202,7 @@ void publisher_mark_check_compared(struct publisher *publisher)
         return;
     for (uint32_t i = 0; i < publisher->cover.shards; i++) {
         bool open = !publisher->live.shard[i].followed || publisher->cover.shard[i].n > 0;
-        if (publisher->shard[i].running && !conflate_doubts(publisher->table, i) &&
+        if (publisher->shard[i].running && !conflate_resyncing(publisher->table, i) &&
             !(publisher->mark.another && open))
             publisher->mark.shard[i].compared = true;
     }
