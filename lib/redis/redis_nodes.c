@@ -1,6 +1,6 @@
 /* Links by address, as the map needs them (redis_survey). All that changes is announced in one
- * place, settle: callbacks of links only note what happened. No link is freed in a callback of one:
- * the tick does that. */
+ * place, redis_nodes_settle: callbacks of links only note what happened. No link is freed in a
+ * callback of one: the tick does that. */
 #include "redis/redis_nodes.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
@@ -39,7 +39,7 @@ struct redis_nodes {
     bool settling, unsettled;
 };
 
-static void settle(struct redis_nodes *nodes);
+static void redis_nodes_settle(struct redis_nodes *nodes);
 
 static void tick_within(struct redis_nodes *nodes, uint64_t ms)
 {
@@ -70,7 +70,7 @@ static void on_news(void *user, struct redis_node *node, enum redis_node_news ne
     for (unsigned place = 0; news == REDIS_NODE_LISTENS_NOT && place < REDIS_PLACES; place++)
         if (nodes->listened[place] == number)
             nodes->listened[place] = -1;
-    settle(nodes);
+    redis_nodes_settle(nodes);
 }
 
 /* --- nodes --- */
@@ -189,7 +189,7 @@ static void settle_once(struct redis_nodes *nodes)
 }
 
 /* A callback of the user may cause more of the same: then it is done again. */
-static void settle(struct redis_nodes *nodes)
+static void redis_nodes_settle(struct redis_nodes *nodes)
 {
     nodes->unsettled = true;
     if (nodes->settling)
@@ -205,7 +205,7 @@ static void settle(struct redis_nodes *nodes)
 static void on_map(void *user)
 {
     struct redis_nodes *nodes = user;
-    settle(nodes);
+    redis_nodes_settle(nodes);
     tick_within(nodes, 0); /* former owners */
 }
 
@@ -293,7 +293,7 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
         (nodes->look || (kind == REDIS_SURVEY_CLUSTER &&
                          now_ms - nodes->asked_ms + SOON_MS >= (doubt ? DOUBT_MS : TURN_MS))))
         ask_next(nodes);
-    settle(nodes);
+    redis_nodes_settle(nodes);
     tick_within(nodes, doubt ? DOUBT_MS : TURN_MS);
 }
 
@@ -333,7 +333,7 @@ struct redis_nodes *redis_nodes_new(struct event_base *base,
         redis_nodes_free(nodes);
         return NULL;
     }
-    settle(nodes);
+    redis_nodes_settle(nodes);
     tick_within(nodes, 0);
     return nodes;
 }
