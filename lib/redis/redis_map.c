@@ -2,6 +2,8 @@
  * without a usable address is accepted, but owns nothing. */
 #include "redis/redis_map.h"
 
+#include "redis/redis_info.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,17 +238,6 @@ static void read_epoch(struct redis_view *view, const char *digits)
     view->has_epoch = true;
 }
 
-/* The rest of the line of INFO that begins with `name`; NULL: none. */
-static const char *line_of(const char *info, const char *name)
-{
-    size_t bytes = strlen(name);
-    while (info != NULL && strncmp(info, name, bytes) != 0) {
-        info = strchr(info, '\n');
-        info = info != NULL ? info + 1 : NULL;
-    }
-    return info != NULL ? info + bytes : NULL;
-}
-
 void redis_map_read_view(struct redis_view *view, const redisReply *reply)
 {
     *view = (struct redis_view){.sound = true};
@@ -255,8 +246,8 @@ void redis_map_read_view(struct redis_view *view, const redisReply *reply)
         if (epoch != NULL && is_text(epoch))
             read_epoch(view, epoch->str);
     } else if (is_text(reply)) {
-        const char *state = line_of(reply->str, "cluster_state:");
-        const char *epoch = line_of(reply->str, "cluster_current_epoch:");
+        const char *state = redis_info_value(reply->str, "cluster_state");
+        const char *epoch = redis_info_value(reply->str, "cluster_current_epoch");
         if (state != NULL)
             view->sound = strncmp(state, "ok", 2) == 0;
         if (epoch != NULL)

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define TURN_MS 1000  /* between two questions who owns what */
-#define DOUBT_MS 250  /* the same, while a node is silent or nothing is known */
+#define UNSURE_MS 250 /* the same, while a node is silent or nothing is known */
 #define SOON_MS 50    /* after a sign that something has moved */
 #define SILENT_MS 500 /* a former owner that has not answered for this long is dropped */
 #define SEED_MS 1000  /* for a seed that does not come up, if there are others */
@@ -33,7 +33,7 @@ struct redis_nodes {
     uint64_t asked_ms;             /* when a node was asked last */
     uint64_t due_ms;               /* of the timer */
     bool look;                     /* ask at the next tick */
-    uint64_t doubt_ms;             /* until then, ask more often */
+    uint64_t unsure_ms;            /* until then, ask more often */
     unsigned turn, seed;           /* of the next node to ask; of the seed being tried */
     uint64_t seed_ms;              /* since when it is tried */
     bool settling, unsettled;
@@ -53,7 +53,7 @@ static void tick_within(struct redis_nodes *nodes, uint64_t ms)
 static void look_soon(struct redis_nodes *nodes)
 {
     nodes->look = true;
-    nodes->doubt_ms = clock_monotonic_ms() + TURN_MS;
+    nodes->unsure_ms = clock_monotonic_ms() + TURN_MS;
     tick_within(nodes, SOON_MS);
 }
 
@@ -245,7 +245,7 @@ static bool any_silent(const struct redis_nodes *nodes)
 {
     bool any = false;
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
-        any |= nodes->node[i].up && redis_survey_waits_ms(&nodes->node[i].question) >= DOUBT_MS;
+        any |= nodes->node[i].up && redis_survey_waits_ms(&nodes->node[i].question) >= UNSURE_MS;
     return any;
 }
 
@@ -286,15 +286,15 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     for (unsigned place = 0; place < REDIS_PLACES; place++)
         content &= nodes->owner[place] >= 0;
     next_seed(nodes, content);
-    bool doubt = retire(nodes) || any_silent(nodes) || !content || now_ms < nodes->doubt_ms;
-    doubt |= redis_survey_tick(nodes->survey, content);
+    bool unsure = retire(nodes) || any_silent(nodes) || !content || now_ms < nodes->unsure_ms;
+    unsure |= redis_survey_tick(nodes->survey, content);
     enum redis_survey_kind kind = redis_survey_kind(nodes->survey);
     if (kind != REDIS_SURVEY_SENTINEL &&
         (nodes->look || (kind == REDIS_SURVEY_CLUSTER &&
-                         now_ms - nodes->asked_ms + SOON_MS >= (doubt ? DOUBT_MS : TURN_MS))))
+                         now_ms - nodes->asked_ms + SOON_MS >= (unsure ? UNSURE_MS : TURN_MS))))
         ask_next(nodes);
     redis_nodes_settle(nodes);
-    tick_within(nodes, doubt ? DOUBT_MS : TURN_MS);
+    tick_within(nodes, unsure ? UNSURE_MS : TURN_MS);
 }
 
 /* --- making and ending --- */
