@@ -39,8 +39,8 @@ class Step:
 
 
 def plan(seed, offered):
-    """The steps of a schedule, two or three at most. The first faults of two of them go by the seed in turn, so that little more than half as
-    many consecutive seeds as there are kinds try every kind: the second is left out where it does not go with the first."""
+    """The steps of a schedule, two or three at most. The first faults of two of them go by the seed in turn, so that as many consecutive
+    seeds as there are kinds try every kind. Most need only half as many: the second is left out where it does not go with the first."""
     rng = random.Random("plan-%d" % seed)
     names = list(offered)
     steps, taken = [], []
