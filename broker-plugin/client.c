@@ -63,7 +63,7 @@ static void forget_id(struct client_table *table, struct proved *proved)
     proved->has_id = false;
 }
 
-static void delete (struct client_table *table, struct entry *entry)
+static void client_delete(struct client_table *table, struct entry *entry)
 {
     if (table->last == entry)
         table->last = NULL;
@@ -86,7 +86,7 @@ void client_table_free(struct client_table *table)
         return;
     HASH_ITER(hh, table->entries, entry, next)
     {
-        delete (table, entry);
+        client_delete(table, entry);
     }
     heap_fini(&table->expiries);
     free(table);
@@ -149,7 +149,7 @@ static struct entry *client_begin_entry(struct client_table *table, const void *
     if (entry != NULL && entry->client.phase == CLIENT_ENDED)
         revive(table, entry);
     if (entry != NULL && (proved || entry->client.proved)) { /* of a different size */
-        delete (table, entry);
+        client_delete(table, entry);
         entry = NULL;
     }
     if (entry == NULL)
@@ -197,7 +197,7 @@ struct client *client_begin_proved(struct client_table *table, const void *key,
         proved->has_id = !failed;
     }
     if (!proved->has_id) { /* no memory */
-        delete (table, entry);
+        client_delete(table, entry);
         return NULL;
     }
     return &entry->client;
@@ -248,7 +248,7 @@ void client_end(struct client_table *table, const void *key)
     if (entry == NULL || entry->client.phase == CLIENT_ENDED)
         return;
     if (entry->client.facts.service == NULL) {
-        delete (table, entry);
+        client_delete(table, entry);
         return;
     }
     const void **slot = &table->ended[table->ended_next];
@@ -257,7 +257,7 @@ void client_end(struct client_table *table, const void *key)
     entry->client.phase = CLIENT_ENDED;
     *slot = key;
     if (oldest != NULL)
-        delete (table, client_find_entry(table, oldest));
+        client_delete(table, client_find_entry(table, oldest));
 }
 
 struct client *client_next(struct client_table *table)

@@ -63,7 +63,7 @@ static struct owner *find_owner(const struct session_table *table, uint64_t addr
 }
 
 /* Forgets an address that has no session left. */
-static void release(struct session_table *table, struct owner *owner)
+static void session_release(struct session_table *table, struct owner *owner)
 {
     if (owner->sessions > 0)
         return;
@@ -71,12 +71,12 @@ static void release(struct session_table *table, struct owner *owner)
     free(owner);
 }
 
-static void delete (struct session_table *table, struct session *session)
+static void session_delete(struct session_table *table, struct session *session)
 {
     heap_remove(&table->expiries, &session->expiry);
     HASH_DEL(table->sessions, session);
     session->owner->sessions--;
-    release(table, session->owner);
+    session_release(table, session->owner);
     free(session);
 }
 
@@ -88,7 +88,7 @@ void session_table_free(struct session_table *table)
         return;
     HASH_ITER(hh, table->sessions, session, next)
     {
-        delete (table, session);
+        session_delete(table, session);
     }
     heap_fini(&table->expiries);
     free(table);
@@ -152,7 +152,7 @@ static struct session *session_add(struct session_table *table, uint64_t id, uin
         if (session != NULL)
             heap_remove(&table->expiries, &session->expiry);
         free(session);
-        release(table, owner);
+        session_release(table, owner);
         return NULL;
     }
     owner->sessions++;
@@ -195,7 +195,7 @@ void session_over(struct session_table *table, uint64_t id, const void *holder)
 {
     struct session *session = session_find(table, id);
     if (session != NULL && session->holder != holder)
-        delete (table, session);
+        session_delete(table, session);
 }
 
 void session_tend(struct session_table *table, uint64_t now_s, size_t most, session_there_fn there,
@@ -210,6 +210,6 @@ void session_tend(struct session_table *table, uint64_t now_s, size_t most, sess
         if (session->holder != NULL && there(user, session->holder))
             set_expiry(table, session, expiry_of(session, now_s));
         else
-            delete (table, session);
+            session_delete(table, session);
     }
 }

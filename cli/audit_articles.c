@@ -346,7 +346,7 @@ static void judge_shard(struct run *run, uint32_t shard)
 
 /* Looks again at what differs, for settle_ms. A shard that gets another node meanwhile may have
  * gone back, until its collectors have applied again what it lost: the time begins again. */
-static size_t settle(struct run *run)
+static size_t audit_articles_settle(struct run *run)
 {
     struct store_view *store = run->audit->store;
     const uint64_t settle_ms = run->audit->settle_ms;
@@ -373,7 +373,7 @@ void audit_articles_run(const struct audit_articles *audit, const char *const *l
     if (n == 0)
         find_all(&run);
     audit->report->audited = run.n;
-    size_t pending = settle(&run);
+    size_t pending = audit_articles_settle(&run);
     for (uint32_t i = 0; i < store_view_shards(audit->store) && pending > 0 && !run.broken; i++)
         judge_shard(&run, i);
     next = run.set;

@@ -1,5 +1,5 @@
 /* What the broker's configuration says about Tally's plugin: those of its options that must agree
- * between edges. Pure, but for reading the file; any thread. */
+ * between edges. Pure, except for reading the file; any thread. */
 #ifndef TALLY_CLI_BROKER_OPTIONS_H
 #define TALLY_CLI_BROKER_OPTIONS_H
 

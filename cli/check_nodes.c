@@ -134,7 +134,8 @@ out:
 
 enum named { NAMED, NOT_YET, DIFFERS };
 
-/* Whether the shard names the store; says so if another one, or none any more. Returns 0 or -1. */
+/* Whether the shard names the store. Reports it if the shard names another one, or no longer names
+ * any. Returns 0 or -1. */
 static int check_shard(struct check_nodes *check, uint32_t shard, const char *store,
                        enum named *found)
 {

@@ -1,5 +1,5 @@
-/* What each of Redis's nodes and each shard must be like for an edge to count there: the clock, the
- * durability, the store. Changes nothing. One thread. */
+/* Checks what an edge needs of each of Redis's nodes and of each shard: the clock, the durability,
+ * the store. Changes nothing. One thread. */
 #ifndef TALLY_CLI_CHECK_NODES_H
 #define TALLY_CLI_CHECK_NODES_H
 

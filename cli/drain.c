@@ -1,4 +1,4 @@
-/* Looks again and again until nothing is left, or the time is over. The broker must be gone: it
+/* Looks again and again until nothing is left or the time is over. The broker must have stopped: it
  * could admit another reaction at any moment. */
 #include "drain.h"
 

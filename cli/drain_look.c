@@ -1,5 +1,5 @@
-/* Reads the positions first, then the spool: a position only rises afterwards, so a ring that has
- * nothing left by it has nothing left. */
+/* Reads the positions first, then the spool: a position only rises afterwards, so a ring that is
+ * empty by that position is empty. */
 #include "drain_look.h"
 
 #include "books.h"

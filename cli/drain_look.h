@@ -25,8 +25,8 @@ struct drain_look {
     struct drain_left of[SPOOL_EDGE_SHARDS_MAX];
 };
 
-/* Where each shard's node was when nothing of the shard was left any more: what a replica must
- * have. Zero it before the first look, and keep it between looks. */
+/* The offset of each shard's node when nothing of the shard was left: a replica must have reached
+ * it. Zero it before the first look, and keep it between looks. */
 struct drain_marks {
     uint64_t generation[SPOOL_EDGE_SHARDS_MAX]; /* 0 no mark */
     uint64_t offset[SPOOL_EDGE_SHARDS_MAX];

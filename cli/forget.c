@@ -1,5 +1,5 @@
-/* Folds the rings of an edge (collector/fold.lua). An edge that lives would begin its rings again,
- * so the rings are watched first: nobody else can tell that an edge is gone. */
+/* Folds the rings of an edge (collector/fold.lua). A living edge would start its rings again, so
+ * the rings are watched first: only their positions show that an edge is gone. */
 #include "forget.h"
 
 #include "books.h"

@@ -63,8 +63,8 @@ static void prepare(const struct importing *importing, const struct table_entry 
     };
 }
 
-static void judge(struct importing *importing, const struct table_entry *entry,
-                  const struct store_edit_call *call)
+static void import_judge(struct importing *importing, const struct table_entry *entry,
+                         const struct store_edit_call *call)
 {
     const char *word = store_edit_word(call);
     if (strcmp(word, "ok") == 0) {
@@ -110,7 +110,7 @@ static int pass(struct importing *importing, bool look)
             return command_failed(importing->settings, "%s%s", store_edit_error(importing->edit),
                                   look ? "" : "; some articles are imported: do it once more");
         for (size_t i = 0; i < n; i++)
-            judge(importing, call[i].entry, &calls[i]);
+            import_judge(importing, call[i].entry, &calls[i]);
         store_edit_release(calls, n);
     }
     if (importing->refused > SAID_MAX)

@@ -111,7 +111,7 @@ static int retained_fail(struct retained *retained, int rc)
     return -1;
 }
 
-static bool connected(const struct retained *retained)
+static bool is_connected(const struct retained *retained)
 {
     return retained->up;
 }
@@ -176,7 +176,7 @@ struct retained *retained_open(const struct retained_config *config, struct erro
     }
     memcpy(retained->prefix, config->prefix, strlen(config->prefix) + 1);
     int rc = mosquitto_connect(retained->client, config->host, config->port, KEEPALIVE_S);
-    if (rc == MOSQ_ERR_SUCCESS && turn_until(retained, connected) == 0)
+    if (rc == MOSQ_ERR_SUCCESS && turn_until(retained, is_connected) == 0)
         return retained;
     (void)retained_fail(retained, rc);
     error_set(error, "%s (%s:%d)", retained->error.text, config->host, config->port);

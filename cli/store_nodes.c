@@ -167,7 +167,7 @@ static const char *where_of(unsigned place, char out[WHERE_BYTES])
     return out;
 }
 
-/* One Redis has every place, so the name of one says nothing. */
+/* A single Redis has every place, so the place's name would say nothing. */
 static int fail_at(struct store_nodes *nodes, unsigned place, const char *what)
 {
     char where[WHERE_BYTES];

@@ -53,8 +53,7 @@ void store_nodes_nap(struct store_nodes *nodes, unsigned ms);
 
 enum store_nodes_result {
     STORE_NODES_ANSWERED,
-    STORE_NODES_AGAIN, /* it did nothing: the place has no owner now, or is moving, or its node
-                         lacked the script and has it now */
+    STORE_NODES_AGAIN, /* it did nothing: no owner, moving, or the node has just got the script */
     STORE_NODES_LOST,  /* no answer came: whether it was done is not known */
     STORE_NODES_FAILED /* any other error */
 };
@@ -65,12 +64,12 @@ int store_nodes_push(struct store_nodes *nodes, unsigned place, int argc, const 
                      const size_t *bytes);
 enum store_nodes_result store_nodes_pull(struct store_nodes *nodes, redisReply **reply);
 
-/* One command that may be given twice: repeats it while the result is _AGAIN or _LOST. Never while
- * a push waits for its pull. The caller frees the answer; NULL: it failed. */
+/* Sends one command, which must be safe to repeat, until the result is neither _AGAIN nor _LOST.
+ * Never while a push waits for its pull. The caller frees the answer; NULL: it failed. */
 redisReply *store_nodes_ask(struct store_nodes *nodes, unsigned place, int argc, const char **argv,
                             const size_t *bytes);
 
-/* The same for a node, whatever it owns; asked once. */
+/* The same for a node, whatever it owns, but without repeating. */
 redisReply *store_nodes_ask_node(struct store_nodes *nodes, unsigned node, int argc,
                                  const char **argv, const size_t *bytes);
 

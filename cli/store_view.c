@@ -32,8 +32,8 @@ struct store_view {
 };
 
 /* One that may be given twice. NULL with the reason in `error`. */
-static redisReply *ask(struct store_view *view, unsigned place, int argc, const char **argv,
-                       const size_t *bytes)
+static redisReply *ask_place(struct store_view *view, unsigned place, int argc, const char **argv,
+                             const size_t *bytes)
 {
     redisReply *reply = store_nodes_ask(view->nodes, place, argc, argv, bytes);
     if (reply == NULL)
@@ -46,7 +46,7 @@ static redisReply *ask_words(struct store_view *view, unsigned place, int argc, 
     size_t bytes[16];
     for (int i = 0; i < argc; i++)
         bytes[i] = strlen(argv[i]);
-    return ask(view, place, argc, argv, bytes);
+    return ask_place(view, place, argc, argv, bytes);
 }
 
 static uint64_t generation(const struct store_view *view, uint32_t shard)
@@ -203,7 +203,7 @@ struct store_nodes *store_view_nodes(struct store_view *view)
 redisReply *store_view_ask(struct store_view *view, uint32_t shard, int argc, const char **argv,
                            const size_t *bytes)
 {
-    return ask(view, shard, argc, argv, bytes);
+    return ask_place(view, shard, argc, argv, bytes);
 }
 
 int store_view_wait(struct store_view *view)
@@ -305,7 +305,7 @@ int store_view_state(struct store_view *view, const char *article, size_t bytes,
     store_nodes_key(view->nodes, key, shard, "states");
     const char *argv[] = {"HGET", key, article};
     const size_t argv_bytes[] = {4, strlen(key), bytes};
-    redisReply *reply = ask(view, shard, 3, argv, argv_bytes);
+    redisReply *reply = ask_place(view, shard, 3, argv, argv_bytes);
     if (reply == NULL)
         return -1;
     stored->text_bytes = 0;
@@ -397,7 +397,7 @@ static int count_slice(struct store_view *view, uint32_t shard, struct audit_cou
     const uint64_t limit_ms = clock_monotonic_ms() + STORE_NODES_WAIT_MS;
     audit_count_arguments(count, argv + 2, bytes + 2);
     for (;;) {
-        redisReply *reply = ask(view, shard, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
+        redisReply *reply = ask_place(view, shard, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);
         if (reply == NULL)
             return -1;
         *step = audit_count_answer(count, reply);

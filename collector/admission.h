@@ -1,6 +1,6 @@
 /* Whether this edge admits reactions, and what it admits will be counted: what a load balancer
  * needs to know before it sends readers here (INTERFACES.md 2.4, `refuses`). A Redis that is away
- * is no reason to send readers elsewhere: the spool takes what they say. Pure; any thread. */
+ * does not make the edge refuse: the spool keeps the reactions. Pure; any thread. */
 #ifndef TALLY_COLLECTOR_ADMISSION_H
 #define TALLY_COLLECTOR_ADMISSION_H
 

@@ -1,10 +1,10 @@
-/* The bookkeeping of one ring's calls: where Redis stands, what is under way, where to go on after
+/* The bookkeeping of one ring's calls: Redis's position, what is under way, where to go on after
  * a failure (DESIGN 5, 6 and its table "on start or mismatch"). Knows no Redis, no ring, no clock:
  * the simulator and the tests run this very code. One thread.
  *
  *   UNKNOWN ──ask──▶ ASKING ──position──▶ GOING ──failure──▶ SETTLING ──all answered──▶ UNKNOWN
- *                       └─ beyond the ring's end, or damage in it ──▶ ROTATING: another ring is
- * waited for */
+ *                       └─ beyond the ring's end, or damage in it ──▶ ROTATING: awaits
+ * another ring */
 #ifndef TALLY_COLLECTOR_APPLY_H
 #define TALLY_COLLECTOR_APPLY_H
 

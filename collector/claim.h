@@ -23,19 +23,20 @@ struct claim *claim_new(const struct claim_config *config); /* NULL on no memory
 /* Call after the connections have ended: their end calls back what is under way. NULL is fine. */
 void claim_free(struct claim *claim);
 
-/* Which store the shards are to name. Begins anew if it is another one than before. */
+/* Which store the shards are to name. Starts again if it differs from the one before. */
 void claim_store(struct claim *claim, uint64_t store_id, unsigned shards);
 
-/* Asks where it has not been answered, a second after a refusal. Call every 100 ms or so. */
+/* Asks each shard that has not answered, and again a second after a refusal. Call every 100 ms or
+ * so. */
 void claim_tick(struct claim *claim, uint64_t now_ms);
 
-/* The shard names the store. Another owner of the shard has to be asked again. */
+/* The shard names the store. A new owner of the shard is asked again. */
 bool claim_done(const struct claim *claim, unsigned shard);
 
 /* Why it does not, or "". */
 const char *claim_why(const struct claim *claim, unsigned shard);
 
-/* All shards name the store, and wherever there are replicas, one has that. */
+/* All shards name the store, and of each node that has replicas, one replica has that, too. */
 bool claim_complete(const struct claim *claim);
 
 #endif

@@ -1,4 +1,4 @@
-/* Batches on their way, reused. One thread. */
+/* Batches under way. They are reused. One thread. */
 #ifndef TALLY_COLLECTOR_FLIGHT_H
 #define TALLY_COLLECTOR_FLIGHT_H
 

@@ -1,9 +1,8 @@
 /* Looks at one server: INFO, SCRIPT LOAD, TIME. The last answer of a look decides. */
 #include "node.h"
 
-#include "info.h"
-
 #include "daemon/clock.h"
+#include "redis/redis_info.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +65,7 @@ static void on_persistence(void *user, const redisReply *answer)
 {
     struct node *node = user;
     const redisReply *reply = node_good(node, answer, REDIS_REPLY_STRING, "redis: INFO: ");
-    if (reply != NULL && info_is(reply->str, "aof_enabled", "0"))
+    if (reply != NULL && redis_info_is(reply->str, "aof_enabled", "0"))
         node_trouble(node,
                      "redis: appendonly is off, so it may forget (durability service accepts that)",
                      "");
@@ -76,12 +75,12 @@ static void on_memory(void *user, const redisReply *reply)
 {
     struct node *node = user;
     const bool accepts = node->config.durability == NODE_SERVICE;
-    struct info_memory memory;
+    struct redis_info_memory memory;
     if (!accepts)
         reply = node_good(node, reply, REDIS_REPLY_STRING, "redis: INFO: ");
     if (reply == NULL || reply->type != REDIS_REPLY_STRING)
         return;
-    info_read_memory(reply->str, &memory);
+    redis_info_read_memory(reply->str, &memory);
     node->full = memory.full;
     if (memory.evicts && !accepts)
         node_trouble(node,
@@ -92,7 +91,7 @@ static void on_memory(void *user, const redisReply *reply)
 
 /* Notes the primary's offset for the moment that was asked about, and the latest moment whose
  * offset a replica has reached. */
-static void note_offset(struct node *node, const struct info_replication *found)
+static void note_offset(struct node *node, const struct redis_info_replication *found)
 {
     unsigned reached = 0;
     if (node->marks < MARKS) {
@@ -109,12 +108,12 @@ static void note_offset(struct node *node, const struct info_replication *found)
 static void on_replication(void *user, const redisReply *reply)
 {
     struct node *node = user;
-    struct info_replication found;
+    struct redis_info_replication found;
     if (node->config.durability == NODE_REPLICAS)
         reply = node_good(node, reply, REDIS_REPLY_STRING, "redis: INFO: ");
     if (reply == NULL || reply->type != REDIS_REPLY_STRING)
         return;
-    info_read_replication(reply->str, &found);
+    redis_info_read_replication(reply->str, &found);
     node->replicas = found.replicas;
     note_offset(node, &found);
     node->unbounded = node->config.durability == NODE_AOF && found.replicas > 0 && !found.guarded;
@@ -137,7 +136,7 @@ static void compare_clock(struct node *node, const redisReply *reply)
     int64_t redis_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
                        strtoll(reply->element[1]->str, NULL, 10) / 1000;
     if (half_ms < 0)
-        return; /* our own clock was set meanwhile */
+        return; /* this machine's clock was set meanwhile */
     node->skew_ms = redis_ms - (sent_ms + half_ms);
     node->clock_bad = llabs(node->skew_ms) - half_ms > CLOCK_MAX_MS;
     node->clock_known = true;

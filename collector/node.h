@@ -1,6 +1,6 @@
-/* One server of the store: whether records may be applied there. It must keep its data, its clock
- * must be near ours, and it must have the script. Looks again every second. One thread, on a
- * libevent loop. */
+/* One server of the store: whether records may be applied there. The server must keep its data,
+ * have a clock near ours, and know the script. Looks again every second. One thread, on a libevent
+ * loop. */
 #ifndef TALLY_COLLECTOR_NODE_H
 #define TALLY_COLLECTOR_NODE_H
 
@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What keeps the data, besides the rings, which hold the records that were applied last. */
+/* What keeps the data safe. The rings also hold the records that were applied last. */
 enum node_durability {
     NODE_AOF,      /* an append-only file, and nothing is evicted */
     NODE_REPLICAS, /* moreover, a record leaves its ring only when a replica has it */
-    NODE_SERVICE,  /* whoever runs the server; nothing is checked */
+    NODE_SERVICE,  /* the operator of the server; nothing is checked */
 };
 
 struct node;
@@ -29,7 +29,7 @@ struct node_config {
 /* The node's link is up. NULL on no memory. */
 struct node *node_new(const struct node_config *config);
 
-/* Its link is down: nothing may be under way. NULL is fine. */
+/* After its link went down: nothing may be under way. NULL is fine. */
 void node_free(struct node *node);
 
 /* Call every 100 ms or so. */
@@ -57,8 +57,8 @@ unsigned node_replicas(const struct node *node); /* online, as of the last look 
  * is behind (neither durability nor min-replicas-to-write). */
 bool node_unbounded(const struct node *node);
 
-/* Moments of replication rise. What was answered by now is replicated once node_replicated is at
- * least the value that node_moment has now. Without a replica it never is. */
+/* Moments of replication only rise. What was answered until now is replicated once node_replicated
+ * is at least the present value of node_moment. Without a replica it never is. */
 uint64_t node_moment(const struct node *node);
 uint64_t node_replicated(const struct node *node);
 

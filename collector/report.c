@@ -1,4 +1,4 @@
-/* The order of conditions is that in which an operator has to mend them. */
+/* Conditions are in the order in which an operator has to mend them. */
 #include "report.h"
 
 #include "admission.h"

@@ -1,6 +1,6 @@
 /* What ops/collector says about the spool, Redis and the rings (INTERFACES.md 2.4): whether this
- * edge is ready, or which condition fails first, and whether readers should come. Reads the parts
- * and changes none. One thread. */
+ * edge is ready, which condition fails first, and whether a balancer should send readers here.
+ * Reads the parts and changes none. One thread. */
 #ifndef TALLY_COLLECTOR_REPORT_H
 #define TALLY_COLLECTOR_REPORT_H
 

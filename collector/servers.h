@@ -31,7 +31,7 @@ void servers_free(struct servers *servers);
 /* Call every 100 ms or so. */
 void servers_tick(struct servers *servers, uint64_t now_ms);
 
-/* An answer of one of them is late (node_late). */
+/* A server's answer is late (node_late). */
 bool servers_late(const struct servers *servers, uint64_t now_ms);
 
 struct redis_nodes *servers_nodes(struct servers *servers);

@@ -134,9 +134,9 @@ static bool wait_for_replica(struct session *session)
     return true;
 }
 
-/* What the store and the rings say together; but if the accepted store had kinds that are gone. */
-static enum store_verdict judge(const struct session *session, const struct store_rings *rings,
-                                struct error *why)
+/* What the store and the rings say together, unless the accepted store had kinds that are gone. */
+static enum store_verdict verdict_of(const struct session *session, const struct store_rings *rings,
+                                     struct error *why)
 {
     enum store_verdict verdict = store_judge(&session->found, rings, session->adopt, why);
     if (verdict == STORE_SERVE || verdict == STORE_KINDS) {
@@ -156,7 +156,7 @@ static void session_judge(struct session *session, bool after_script)
     const struct node *node = owner(session, REDIS_PLACE_STORE);
     store_rings_init(&rings);
     session->config.rings(session->config.user, &rings);
-    enum store_verdict verdict = judge(session, &rings, &error);
+    enum store_verdict verdict = verdict_of(session, &rings, &error);
     switch (verdict) {
     case STORE_SERVE:
         if (!wait_for_replica(session))
@@ -258,7 +258,7 @@ void session_look(struct session *session)
         session->found = session->store;
         store_rings_init(&rings);
         session->config.rings(session->config.user, &rings);
-        session->accepted = judge(session, &rings, &why) == STORE_SERVE;
+        session->accepted = verdict_of(session, &rings, &why) == STORE_SERVE;
         if (session->accepted)
             session->config.on_ready(session->config.user, false);
         else if (away)
@@ -305,7 +305,7 @@ static void on_looked(void *user)
 {
     struct session *session = user;
     place_shards(session, clock_monotonic_ms());
-    /* Its node has to be ready before a store is made there. */
+    /* A store is made only where the node is ready. */
     if (!session->accepted && session->why[0] == '\0' && !session->looking)
         begin_look(session);
 }

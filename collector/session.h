@@ -99,7 +99,8 @@ bool session_up(const struct session *session, unsigned shards);
 unsigned session_away(const struct session *session, unsigned shards);
 
 /* The first reason why one of so many shards is not ready, or why its node is a risk; "". Names the
- * shards that have a reason, unless all have the same. A repeated look is no reason. */
+ * shards that have a reason, unless all have the same. A repeated look under way does not count as
+ * a reason. */
 void session_reason(const struct session *session, unsigned shards, char reason[SESSION_WHY_BYTES]);
 
 #endif

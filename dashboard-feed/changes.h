@@ -22,8 +22,8 @@ typedef void (*changes_cb)(void *user, uint32_t shard, const struct changes_entr
                            size_t n, long got);
 
 /* Asks for up to `limit` (CHANGES_RANGE_MAX at most) changes of a shard with scores in (low, high],
- * from the lowest, or from the highest where `newest_first`; UINT64_MAX is no upper bound. Returns
- * 0, and calls back exactly once, or -1 while the shard is not ready. */
+ * from the lowest, or from the highest where `newest_first`; UINT64_MAX means without an upper
+ * bound. Returns 0, and calls back exactly once, or -1 while the shard is not ready. */
 int changes_range(struct store_link *link, uint32_t shard, uint64_t low, uint64_t high,
                   bool newest_first, size_t limit, changes_cb callback, void *user);
 

@@ -2,9 +2,9 @@
  * were not published since are also in a list of their shard, in order of noting: its head is the
  * oldest.
  *
- * A doubt is a number: an article of a shard is to be compared if it was last compared in another
- * doubt of the shard than the present one. So a new doubt costs nothing but a walk through what is
- * quiet, and what an earlier walk did not reach is reached by the next. */
+ * A resync is a number: an article of a shard is to be compared if it was last compared in another
+ * resync of the shard than the present one. So a new resync costs nothing but a walk through what
+ * is quiet, and what an earlier walk did not reach is reached by the next. */
 #include "conflate.h"
 
 #include "conflate_table.h"
@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WALK_MAX 20000 /* articles looked at by one conflate_doubt_more: about a millisecond */
+#define WALK_MAX 20000 /* articles looked at by one conflate_resync_more: about a millisecond */
 
 struct conflate_shard {
     struct conflate_entry *waiting;
-    uint32_t doubt;
-    bool doubting; /* the walk has not ended since */
-    size_t unsure; /* articles that are doubtful, or stale */
+    uint32_t resync;
+    bool resyncing; /* the walk has not ended since */
+    size_t unsure;  /* articles that are to be compared, or stale */
 };
 
 struct conflate {
@@ -37,12 +37,12 @@ static struct conflate_entry *conflate_find(const struct conflate *conflate, con
     return conflate_table_find(&conflate->table, article, bytes);
 }
 
-static void set_doubtful(struct conflate *conflate, struct conflate_entry *entry, bool doubtful)
+static void set_resync(struct conflate *conflate, struct conflate_entry *entry, bool resync)
 {
-    size_t change = (size_t)doubtful - (size_t)entry->doubtful;
-    conflate->stats.doubtful += change;
+    size_t change = (size_t)resync - (size_t)entry->resync;
+    conflate->stats.resync += change;
     conflate->shard[entry->shard].unsure += change;
-    entry->doubtful = doubtful;
+    entry->resync = resync;
 }
 
 static void set_stale(struct conflate *conflate, struct conflate_entry *entry, bool stale)
@@ -56,9 +56,9 @@ static void set_stale(struct conflate *conflate, struct conflate_entry *entry, b
 /* It was fetched. */
 static void set_compared(struct conflate *conflate, struct conflate_entry *entry)
 {
-    set_doubtful(conflate, entry, false);
+    set_resync(conflate, entry, false);
     set_stale(conflate, entry, false);
-    entry->compared = conflate->shard[entry->shard].doubt;
+    entry->compared = conflate->shard[entry->shard].resync;
 }
 
 static void move(struct conflate *conflate, struct conflate_entry *entry, enum place place)
@@ -89,7 +89,7 @@ static void clear_waiting(struct conflate *conflate, struct conflate_entry *entr
 static void conflate_forget(struct conflate *conflate, struct conflate_entry *entry)
 {
     clear_waiting(conflate, entry);
-    set_doubtful(conflate, entry, false);
+    set_resync(conflate, entry, false);
     set_stale(conflate, entry, false);
     conflate_table_remove(&conflate->table, entry);
 }
@@ -120,7 +120,7 @@ static struct conflate_entry *conflate_add(struct conflate *conflate, uint32_t s
     if (entry == NULL)
         return NULL;
     entry->generation = conflate->generation;
-    entry->compared = conflate->shard[shard].doubt;
+    entry->compared = conflate->shard[shard].resync;
     return entry;
 }
 
@@ -217,7 +217,7 @@ size_t conflate_take(struct conflate *conflate, uint32_t shard, uint64_t now_ms,
         move(conflate, entry, TAKEN);
         entry->noted_when_taken = entry->noted;
         entry->batch = conflate->batch;
-        bool compare = entry->doubtful || entry->stale;
+        bool compare = entry->resync || entry->stale;
         out[n++] = (struct conflate_due){.article = entry->article,
                                          .article_bytes = entry->bytes,
                                          .shard = entry->shard,
@@ -383,10 +383,10 @@ void conflate_retained(struct conflate *conflate, uint32_t shard, const char *ar
 static void end_walk(struct conflate *conflate)
 {
     for (uint32_t i = 0; i < conflate->config.shards; i++)
-        conflate->shard[i].doubting = false;
+        conflate->shard[i].resyncing = false;
 }
 
-void conflate_doubt(struct conflate *conflate, uint32_t shard)
+void conflate_resync(struct conflate *conflate, uint32_t shard)
 {
     struct conflate_entry *entry, *following;
     DL_FOREACH_SAFE(conflate->table.list[SETTLING], entry, following)
@@ -401,37 +401,37 @@ void conflate_doubt(struct conflate *conflate, uint32_t shard)
         entry->again = false;
         move(conflate, entry, entry->waiting ? READY : QUIET);
     }
-    conflate->shard[shard].doubt++;
-    conflate->shard[shard].doubting = true;
+    conflate->shard[shard].resync++;
+    conflate->shard[shard].resyncing = true;
     entry = conflate->table.list[QUIET];
-    conflate->table.doubted = entry != NULL ? entry->prev : NULL;
+    conflate->table.resync_next = entry != NULL ? entry->prev : NULL;
     if (entry == NULL)
         end_walk(conflate);
 }
 
-size_t conflate_doubt_more(struct conflate *conflate, uint64_t busy, size_t n)
+size_t conflate_resync_more(struct conflate *conflate, uint64_t busy, size_t n)
 {
     size_t more = 0;
-    for (size_t i = 0; i < WALK_MAX && more < n && conflate->table.doubted != NULL; i++) {
-        struct conflate_entry *entry = conflate->table.doubted;
-        if (entry->compared == conflate->shard[entry->shard].doubt ||
+    for (size_t i = 0; i < WALK_MAX && more < n && conflate->table.resync_next != NULL; i++) {
+        struct conflate_entry *entry = conflate->table.resync_next;
+        if (entry->compared == conflate->shard[entry->shard].resync ||
             (busy & UINT64_C(1) << entry->shard) != 0) {
             conflate_table_pass(&conflate->table, entry);
             continue;
         }
-        entry->compared = conflate->shard[entry->shard].doubt;
-        set_doubtful(conflate, entry, true);
+        entry->compared = conflate->shard[entry->shard].resync;
+        set_resync(conflate, entry, true);
         move(conflate, entry, READY);
         more++;
     }
-    if (conflate->table.doubted == NULL)
+    if (conflate->table.resync_next == NULL)
         end_walk(conflate);
     return more;
 }
 
-bool conflate_doubts(const struct conflate *conflate, uint32_t shard)
+bool conflate_resyncing(const struct conflate *conflate, uint32_t shard)
 {
-    return conflate->shard[shard].doubting || conflate->shard[shard].unsure > 0;
+    return conflate->shard[shard].resyncing || conflate->shard[shard].unsure > 0;
 }
 
 bool conflate_stale(struct conflate *conflate, uint32_t shard, const char *article, size_t bytes,

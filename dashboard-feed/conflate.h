@@ -11,9 +11,9 @@
  * lower one never goes out. At its bound it forgets the longest quiet articles, and refuses when
  * none is quiet.
  *
- * When Redis may have lost published totals of a shard, conflate_doubt schedules one comparison
+ * When Redis may have lost published totals of a shard, conflate_resync schedules one comparison
  * with Redis for every quiet article of the shard, the most recently quiet first, as many at a time
- * as conflate_doubt_more says. An article whose version in Redis is below the published one is
+ * as conflate_resync_more says. An article whose version in Redis is below the published one is
  * stale (conflate_stale): the caller makes sure that it gets a higher one, and it comes again until
  * it has. */
 #ifndef TALLY_FEED_CONFLATE_H
@@ -58,7 +58,7 @@ struct conflate_stats {
     uint64_t repeats_lost; /* of articles evicted before their total was repeated */
     uint64_t refused;      /* CONFLATE_FULL */
     size_t stale;          /* lower in Redis than what was published */
-    size_t doubtful;       /* handed on by conflate_doubt_more and not compared yet */
+    size_t resync;         /* handed on by conflate_resync_more and not compared yet */
 };
 
 /* NULL on no memory. */
@@ -91,14 +91,14 @@ void conflate_retained(struct conflate *table, uint32_t shard, const char *artic
 /* Schedules a comparison with Redis for every article of the shard that is quiet or waits for its
  * repeat. Call it after conflate_reset_shard, while what is fetched of the shard comes from a run
  * of Redis in which it is to be. */
-void conflate_doubt(struct conflate *table, uint32_t shard);
+void conflate_resync(struct conflate *table, uint32_t shard);
 
-/* Up to `n` more of these are due. Those of shards whose bit in `busy` is set are left out: doubt
+/* Up to `n` more of these are due. Those of shards whose bit in `busy` is set are left out: resync
  * the shard once more when it is there. Returns how many. 0 does not mean that these were all. */
-size_t conflate_doubt_more(struct conflate *table, uint64_t busy, size_t n);
+size_t conflate_resync_more(struct conflate *table, uint64_t busy, size_t n);
 
 /* Whether some of the shard were not compared yet, or are stale. */
-bool conflate_doubts(const struct conflate *table, uint32_t shard);
+bool conflate_resyncing(const struct conflate *table, uint32_t shard);
 
 /* The article's total in Redis is below what was published: it comes again after the interval, as
  * one to be compared. False where the table is full. */

@@ -1,4 +1,4 @@
-/* Lists and a hash. What is to be compared lies in QUIET, from `doubted` towards the head; what
+/* Lists and a hash. What is to be compared lies in QUIET, from `resync_next` towards the head; what
  * becomes quiet later is appended behind it. */
 #include "conflate_table.h"
 
@@ -113,6 +113,6 @@ bool conflate_table_longest_ready(const struct conflate_table *table, uint64_t b
 
 void conflate_table_pass(struct conflate_table *table, const struct conflate_entry *entry)
 {
-    if (table->doubted == entry)
-        table->doubted = entry == table->list[QUIET] ? NULL : entry->prev;
+    if (table->resync_next == entry)
+        table->resync_next = entry == table->list[QUIET] ? NULL : entry->prev;
 }

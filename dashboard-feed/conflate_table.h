@@ -42,14 +42,14 @@ struct conflate_entry {
     uint64_t published_at_ms;
     uint32_t generation; /* of the broker it was published to */
     uint32_t batch;      /* (TAKEN) it was handed out with */
-    uint32_t compared;   /* the last doubt of its shard in which it was compared */
+    uint32_t compared;   /* the last resync of its shard in which it was compared */
     uint8_t shard;
     uint8_t place;
     uint8_t bytes;
     bool waiting;  /* changed and not yet published */
     bool repeat;   /* is to be repeated, or (READY, TAKEN) is due for that alone */
     bool again;    /* (COOLING) is to be repeated or compared, and not late */
-    bool doubtful; /* is to be compared */
+    bool resync;   /* is to be compared */
     bool stale;    /* was found lower in Redis */
     bool gone;     /* what was published last is that it is forgotten */
     bool unhashed; /* uthash had no memory */
@@ -64,7 +64,7 @@ struct conflate_table {
     struct conflate_entry *by_article;
     struct conflate_entry **ready;       /* by shard */
     struct conflate_entry *list[PLACES]; /* but READY */
-    struct conflate_entry *doubted;      /* (QUIET) the next to be looked at; NULL none */
+    struct conflate_entry *resync_next;  /* (QUIET) the next to be looked at; NULL none */
 };
 
 /* 0, or -1 on no memory; call conflate_table_fini in both cases. */

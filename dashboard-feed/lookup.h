@@ -16,7 +16,7 @@
 enum lookup_outcome {
     LOOKUP_FOUND,
     LOOKUP_NONE, /* nobody reacted to the article: all zero */
-    LOOKUP_BAD,  /* the head or base is no head or base of format 1, or the state is none */
+    LOOKUP_BAD,  /* the head, base or state is not of format 1 */
     LOOKUP_AWAY, /* its shard is away, or has not answered: nothing is known */
 };
 

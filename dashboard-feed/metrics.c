@@ -125,7 +125,7 @@ static void write_states(struct evbuffer *out, const struct metrics *in)
     const struct state_sync_stats *sync = &in->state_sync;
     gauge(out, "tally_feed_states", (double)sync->states.articles,
           "Articles with a state; option max_states is the bound.");
-    gauge(out, "tally_feed_waiting_states", (double)sync->states.wishes,
+    gauge(out, "tally_feed_waiting_states", (double)sync->states.requests,
           "States that an operator gave and Redis has not stored yet.");
     counter(out, "tally_feed_published_states_total", sync->published,
             "States published, or taken away.");
@@ -201,7 +201,7 @@ static void write_applied(struct evbuffer *out, const struct collector_status *i
     one(out, "tally_collector_changed_total", COUNTER, in->changed, "Of these, changes.");
     one(out, "tally_collector_repeated_total", COUNTER, in->repeated, "Of these, repeats.");
     one(out, "tally_collector_superseded_total", COUNTER, in->superseded,
-        "Of these, wishes older than the register's.");
+        "Of these, reactions older than the register's.");
     one(out, "tally_collector_quarantined_total", COUNTER, in->quarantined,
         "Records that could not be applied.");
     one(out, "tally_collector_lost_total", COUNTER, in->lost,

@@ -81,7 +81,8 @@ void publisher_hint(struct publisher *publisher, uint32_t shard);
 /* From publish. */
 void publisher_broker_ready(struct publisher *publisher, const struct publish_mark *mark);
 void publisher_broker_away(struct publisher *publisher);
-/* After publish_list: a total that the broker retains, each; and that these were all. */
+/* After publish_list: one call for each total that the broker retains, then one that says that
+ * these were all. */
 void publisher_retained(struct publisher *publisher, const char *article, size_t bytes,
                         uint64_t version);
 void publisher_listed(struct publisher *publisher);

@@ -40,7 +40,7 @@ static void count_sent(struct publisher *publisher, const struct lookup_total *f
     }
     publisher->stats.changed++;
     uint64_t now_us = clock_unix_us();
-    if (now_us >= found->total.version) { /* else the clocks differ */
+    if (now_us >= found->total.version) { /* otherwise the clocks differ */
         publisher->stats.delay_us += now_us - found->total.version;
         publisher->stats.delays++;
     }
@@ -322,7 +322,7 @@ int publisher_live_init(struct publisher *publisher, struct event_base *base)
     struct publisher_live *live = &publisher->live;
     double rate = (double)publisher->config.publish_rate;
     double most = rate * (double)publisher->config.interval_ms / 1000;
-    if (most < rate * 2 * RETRY_MS / 1000) /* who waits looks again each RETRY_MS */
+    if (most < rate * 2 * RETRY_MS / 1000) /* those who wait look again each RETRY_MS */
         most = rate * 2 * RETRY_MS / 1000;
     token_bucket_init(&live->due, rate, most > 1 ? most : 1);
     live->poll = event_new(base, -1, EV_PERSIST, on_poll, publisher);

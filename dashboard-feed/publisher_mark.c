@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define MARK_MS 1000
-#define LOST_US 10000000 /* before it was away Redis may lose: its last 2 s, and skew of clocks */
+#define LOST_US 10000000 /* from before it was away Redis may lose this: 2 s, and clock skew */
 
 /* The score up to which the broker lacks nothing. */
 static uint64_t covered(const struct publisher *publisher, uint32_t shard)
@@ -101,7 +101,7 @@ static void judge_losses(struct publisher *publisher, uint32_t shard)
         publisher->mark.floor = conflate_highest(publisher->table);
     publisher->mark.raise = false;
     if (lost)
-        conflate_doubt(publisher->table, shard);
+        conflate_resync(publisher->table, shard);
 }
 
 static void begin_store(struct publisher *publisher)
@@ -202,7 +202,7 @@ void publisher_mark_check_compared(struct publisher *publisher)
         return;
     for (uint32_t i = 0; i < publisher->cover.shards; i++) {
         bool open = !publisher->live.shard[i].followed || publisher->cover.shard[i].n > 0;
-        if (publisher->shard[i].running && !conflate_doubts(publisher->table, i) &&
+        if (publisher->shard[i].running && !conflate_resyncing(publisher->table, i) &&
             !(publisher->mark.another && open))
             publisher->mark.shard[i].compared = true;
     }

@@ -15,8 +15,7 @@ struct publisher;
 
 /* Of each shard. */
 struct publisher_mark_shard {
-    bool is_new;   /* what the broker holds of it is what its mark says: none of its runs has begun
-                      since */
+    bool is_new;   /* the broker holds what its mark says of it: no run of it has begun since */
     bool compared; /* all that was published of it is known to be in this run of its server */
     char run[STORE_LINK_RUN_BYTES + 1];         /* of its server, in its last run */
     char written_run[STORE_LINK_RUN_BYTES + 1]; /* as the mark says */
@@ -68,8 +67,8 @@ void publisher_mark_retained(struct publisher *publisher, const char *article, s
 /* These were all. False where no list was asked for. */
 bool publisher_mark_listed(struct publisher *publisher);
 
-/* Notes of which shards all that was published is known to be in Redis, as it is now. The mark
- * names the run of a shard's server only then. */
+/* Notes for which shards everything published is known to be in Redis now. Only then does the mark
+ * name the run of the shard's server. */
 void publisher_mark_check_compared(struct publisher *publisher);
 
 /* Whether that is so of all shards. */

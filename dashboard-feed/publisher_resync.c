@@ -166,7 +166,7 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     size_t left = token_bucket_refill(&publisher->resync.again, publisher->resync.ticks_ms);
     if (left >= 1 && !publish_backed_up(publisher->publish)) {
         size_t n =
-            conflate_doubt_more(publisher->table, publisher_state_away(publisher), (left + 1) / 2);
+            conflate_resync_more(publisher->table, publisher_state_away(publisher), (left + 1) / 2);
         token_bucket_take(&publisher->resync.again, n);
         if (n > 0)
             publisher_live_pump(publisher);

@@ -8,7 +8,7 @@
 #include "publisher_state.h"
 
 #define TOUCHES_MAX 16     /* under way */
-#define KINDS_WAIT_MS 3000 /* for the name of a new kind; the store is read each second */
+#define KINDS_WAIT_MS 3000 /* for the name of a new kind: the store is read each second */
 
 void publisher_send_init(struct publisher *publisher)
 {
@@ -65,8 +65,8 @@ static enum publisher_send_result touch_stale(struct publisher *publisher,
     return PUBLISHER_SEND_STALE;
 }
 
-/* Whether a total was found below what the broker or readers have. One that Redis does not know is
- * so only where it is being compared: else it may have been taken away. */
+/* Whether a total was found below what the broker or readers have. One that Redis does not know
+ * counts only while it is compared: otherwise it may have been taken away. */
 static bool is_stale(const struct publisher *publisher, const struct lookup_total *found,
                      bool compare, uint64_t *above)
 {

@@ -1,6 +1,6 @@
-/* Publishes one total that was fetched, or finds why not. A total below what was published or is
- * retained is stale: its article is touched, at a bounded rate. A part of publisher. Loop thread
- * only. */
+/* Publishes one total that was fetched, or finds out why it must not go out. A total below what was
+ * published or is retained is stale: its article is touched, at a bounded rate. A part of
+ * publisher. Loop thread only. */
 #ifndef TALLY_FEED_PUBLISHER_SEND_H
 #define TALLY_FEED_PUBLISHER_SEND_H
 

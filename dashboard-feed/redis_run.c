@@ -2,18 +2,19 @@
  * of another one, change master_replid. */
 #include "redis_run.h"
 
+#include "redis/redis_info.h"
+
 #include <stdio.h>
-#include <string.h>
 
 #define PART_BYTES (REDIS_RUN_BYTES / 2)
 
 /* The value of a line of INFO, PART_BYTES of it at most. */
 static void read_line(const char *info, const char *name, char out[PART_BYTES + 1])
 {
-    const char *at = strstr(info, name);
+    const char *at = redis_info_value(info, name);
     size_t n = 0;
     if (at != NULL)
-        for (at += strlen(name); n < PART_BYTES && at[n] > ' '; n++)
+        for (; n < PART_BYTES && at[n] > ' '; n++)
             out[n] = at[n];
     out[n] = '\0';
 }
@@ -22,8 +23,8 @@ void redis_run_read(char run[REDIS_RUN_BYTES + 1], const redisReply *info)
 {
     char id[PART_BYTES + 1] = "", replication[PART_BYTES + 1] = "";
     if (info->type != REDIS_REPLY_ERROR && info->str != NULL) {
-        read_line(info->str, "\nrun_id:", id);
-        read_line(info->str, "\nmaster_replid:", replication);
+        read_line(info->str, "run_id", id);
+        read_line(info->str, "master_replid", replication);
     }
     snprintf(run, REDIS_RUN_BYTES + 1, "%s%s", id, replication);
 }

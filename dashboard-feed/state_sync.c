@@ -7,8 +7,8 @@
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
+#include "state_requests.h"
 #include "stored_states.h"
-#include "wish_store.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ struct state_sync {
     struct event *pump;  /* more may be published */
     struct event *clock; /* a state opens or closes */
     struct event *load;  /* a page is to be asked for again */
-    struct wish_store *wishes;
+    struct state_requests *requests;
     char kept[STORE_IDENTITY_ID_BYTES + 1]; /* the store whose states are in the table */
     struct state_sync_shard shard[STORE_IDENTITY_MAX_SHARDS];
     struct token_bucket due; /* states that may be published */
@@ -210,7 +210,7 @@ static void state_sync_loaded(struct state_sync *sync, uint32_t shard)
         log_line(LOG_LEVEL_INFO, "states loaded", "articles=%zu",
                  states_stats(sync->states).articles);
     judge_shard(sync, shard);
-    wish_store_pump(sync->wishes);
+    state_requests_pump(sync->requests);
     states_shown(sync->states, shard, clock_unix_ms(), state_sync_shows, sync);
     state_sync_table_changed(sync);
 }
@@ -293,7 +293,7 @@ static void shard_ready(struct state_sync *sync, uint32_t shard)
     states_load_begin(sync->states, shard);
     judge_shard(sync, shard);
     state_sync_load(sync, shard);
-    wish_store_retry(sync->wishes);
+    state_requests_retry(sync->requests);
 }
 
 static void shard_away(struct state_sync *sync, uint32_t shard)
@@ -331,7 +331,7 @@ void state_sync_judge(struct state_sync *sync)
 {
     for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
         judge_shard(sync, i);
-    wish_store_pump(sync->wishes);
+    state_requests_pump(sync->requests);
     state_sync_table_changed(sync);
 }
 
@@ -362,7 +362,7 @@ void state_sync_heard(struct state_sync *sync, const char *article, const char *
         state_sync_say(sync, "the broker retains an invalid state of an article", article,
                        article_bytes);
     }
-    wish_store_pump(sync->wishes);
+    state_requests_pump(sync->requests);
     state_sync_pump(sync);
 }
 
@@ -391,8 +391,8 @@ enum publisher_view state_sync_total(struct state_sync *sync, const struct looku
         states_again(sync->states, article, bytes);
     if (states_stats(sync->states).due > 0 || total->state != NULL)
         state_sync_table_changed(sync);
-    if (states_stats(sync->states).wishes > 0)
-        wish_store_pump(sync->wishes);
+    if (states_stats(sync->states).requests > 0)
+        state_requests_pump(sync->requests);
     if (total->state == NULL || !article_state_hides(total->state, now_ms)) {
         states_set_total_retained(sync->states, article, bytes, true);
         return PUBLISHER_SHOW;
@@ -436,7 +436,7 @@ void state_sync_changed(struct state_sync *sync, const char *article, size_t byt
 struct state_sync_stats state_sync_stats(const struct state_sync *sync)
 {
     struct state_sync_stats stats = sync->stats;
-    stats.stored = wish_store_stored(sync->wishes);
+    stats.stored = state_requests_stored(sync->requests);
     stats.states = states_stats(sync->states);
     return stats;
 }
@@ -459,11 +459,11 @@ struct state_sync *state_sync_new(struct event_base *base, const struct state_sy
     sync->pump = evtimer_new(base, on_pump, sync);
     sync->clock = evtimer_new(base, on_clock, sync);
     sync->load = evtimer_new(base, on_load, sync);
-    const struct wish_store_config wishes = {
+    const struct state_requests_config requests = {
         .states = sync->states, .on_stored = on_stored, .user = sync};
-    sync->wishes = wish_store_new(base, &wishes);
+    sync->requests = state_requests_new(base, &requests);
     if (sync->states == NULL || sync->pump == NULL || sync->clock == NULL || sync->load == NULL ||
-        sync->wishes == NULL) {
+        sync->requests == NULL) {
         state_sync_free(sync);
         return NULL;
     }
@@ -475,7 +475,7 @@ void state_sync_connect(struct state_sync *sync, struct store_link *link, struct
 {
     sync->publisher = publisher;
     sync->link = link;
-    wish_store_connect(sync->wishes, link);
+    state_requests_connect(sync->requests, link);
     sync->publish = publish;
 }
 
@@ -486,7 +486,7 @@ void state_sync_free(struct state_sync *sync)
     events_free(sync->pump);
     events_free(sync->clock);
     events_free(sync->load);
-    wish_store_free(sync->wishes);
+    state_requests_free(sync->requests);
     states_free(sync->states);
     free(sync);
 }

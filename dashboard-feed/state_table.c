@@ -79,7 +79,7 @@ void state_table_remove(struct state_table *table, struct state_entry *entry)
     state_table_set_due(table, entry, DUE_NOT);
     HASH_DEL(table->by_article, entry);
     table->articles--;
-    free(entry->wished);
+    free(entry->requested);
     free(entry->held);
     free(entry);
 }

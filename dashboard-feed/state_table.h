@@ -13,29 +13,29 @@
 #include <stdint.h>
 #include <uthash.h>
 
-enum state_wish { WISH_NONE, WISH_STATE, WISH_AWAY };
+enum state_request { REQUEST_NONE, REQUEST_STATE, REQUEST_AWAY };
 enum state_due { DUE_NOT, DUE_CLOSED, DUE_OPEN }; /* what is closed goes out first */
 
 struct state_entry {
     UT_hash_handle hh; /* the table's, as are the links */
     struct state_entry *due_prev, *due_next;
-    struct heap_node next_ms;                  /* when `state` opens or closes */
-    struct state_entry *wish_prev, *wish_next; /* while it waits to be taken */
-    struct article_state state;                /* Redis's, where `stored` */
-    struct article_state *wished;              /* while the wish is one for a state; owned */
-    struct article_state *held; /* what the broker holds above `state`, until judged; owned */
-    uint64_t holds;             /* the version that the broker holds; 0 nothing (states.c) */
-    uint32_t load;              /* in which it was told of last */
+    struct heap_node next_ms;                        /* when `state` opens or closes */
+    struct state_entry *request_prev, *request_next; /* while it waits to be taken */
+    struct article_state state;                      /* Redis's, where `stored` */
+    struct article_state *requested; /* while the request is one for a state; owned */
+    struct article_state *held;      /* what the broker holds above `state`, until judged; owned */
+    uint64_t holds;                  /* the version that the broker holds; 0 nothing (states.c) */
+    uint32_t load;                   /* in which it was told of last */
     uint8_t bytes;
-    uint8_t shard; /* states.c */
-    uint8_t wish;  /* an operator's, not stored yet */
-    uint8_t due;   /* set by state_table_set_due only */
+    uint8_t shard;   /* states.c */
+    uint8_t request; /* an operator's, not stored yet */
+    uint8_t due;     /* set by state_table_set_due only */
     bool stored;
     bool holds_open;
-    bool taken;    /* a wish is being stored … */
-    bool new_wish; /* … and there is a newer one */
-    bool no_total; /* the broker retains no total of it */
-    bool unhashed; /* uthash had no memory */
+    bool taken;       /* a request is being stored … */
+    bool new_request; /* … and there is a newer one */
+    bool no_total;    /* the broker retains no total of it */
+    bool unhashed;    /* uthash had no memory */
     char article[];
 };
 
@@ -58,7 +58,7 @@ struct state_entry *state_table_find(const struct state_table *table, const char
 /* Adds an entry that is not there. NULL where there is no room, or no memory. */
 struct state_entry *state_table_add(struct state_table *table, const char *article, size_t bytes);
 
-/* Takes an entry that is on no list of wishes out of the table, and frees it. */
+/* Takes an entry that is on no list of requests out of the table, and frees it. */
 void state_table_remove(struct state_table *table, struct state_entry *entry);
 
 /* Appends it to a list of what is due, after taking it off any other. */

@@ -1,5 +1,5 @@
-/* The rules: from what Redis has, what the broker holds and what operators wish, they tell what to
- * store and what to publish. */
+/* The rules: from what Redis has, what the broker holds and what operators request, they tell what
+ * to store and what to publish. */
 #include "states.h"
 
 #include "state_table.h"
@@ -21,9 +21,9 @@ struct states {
     uint32_t shards;
     struct states_shard shard[STATES_MAX_SHARDS];
     bool due_open; /* what states_next_due said of the first */
-    struct state_entry *wishes;
+    struct state_entry *requests;
     struct state_entry *later; /* those that were not stored, until they are tried again */
-    size_t wished;
+    size_t requested;
     uint64_t refused, restored;
 };
 
@@ -69,14 +69,14 @@ static void states_settle(struct states *states, struct state_entry *entry, uint
 {
     bool open = entry->stored && article_state_open_at(&entry->state, unix_ms);
     enum state_due due = DUE_NOT;
-    if (entry->wish != WISH_NONE || is_open_question(states, entry))
+    if (entry->request != REQUEST_NONE || is_open_question(states, entry))
         due = DUE_NOT;
     else if (entry->stored && (entry->holds != entry->state.version || entry->holds_open != open))
         due = open ? DUE_OPEN : DUE_CLOSED;
     else if (!entry->stored && entry->holds != 0 && shard_of(states, entry)->loaded)
         due = DUE_OPEN;
     state_table_set_due(&states->table, entry, due);
-    if (!entry->stored && entry->holds == 0 && entry->wish == WISH_NONE)
+    if (!entry->stored && entry->holds == 0 && entry->request == REQUEST_NONE)
         state_table_remove(&states->table, entry);
 }
 
@@ -116,23 +116,23 @@ void states_new_broker(struct states *states, uint64_t unix_ms)
     }
 }
 
-/* `wished` NULL: that it has none. */
-static bool set_wish(struct states *states, struct state_entry *entry,
-                     const struct article_state *wished)
+/* `requested` NULL: that it has none. */
+static bool set_request(struct states *states, struct state_entry *entry,
+                        const struct article_state *requested)
 {
-    if (wished != NULL && entry->wished == NULL) {
-        entry->wished = malloc(sizeof *entry->wished);
-        if (entry->wished == NULL)
+    if (requested != NULL && entry->requested == NULL) {
+        entry->requested = malloc(sizeof *entry->requested);
+        if (entry->requested == NULL)
             return false;
     }
-    if (wished != NULL)
-        *entry->wished = *wished;
-    entry->new_wish = entry->taken;
-    if (entry->wish == WISH_NONE) {
-        DL_APPEND2(states->wishes, entry, wish_prev, wish_next);
-        states->wished++;
+    if (requested != NULL)
+        *entry->requested = *requested;
+    entry->new_request = entry->taken;
+    if (entry->request == REQUEST_NONE) {
+        DL_APPEND2(states->requests, entry, request_prev, request_next);
+        states->requested++;
     }
-    entry->wish = wished == NULL ? WISH_AWAY : WISH_STATE;
+    entry->request = requested == NULL ? REQUEST_AWAY : REQUEST_STATE;
     state_table_set_due(&states->table, entry, DUE_NOT);
     return true;
 }
@@ -159,7 +159,7 @@ bool states_heard(struct states *states, const char *article, size_t bytes,
         return false;
     if (state != NULL && state->version == 0) {
         entry->holds = SOMETHING;
-        return set_wish(states, entry, state);
+        return set_request(states, entry, state);
     }
     entry->holds = state == NULL ? SOMETHING : state->version;
     entry->holds_open = state != NULL && state->open;
@@ -174,7 +174,7 @@ bool states_heard_nothing(struct states *states, const char *article, size_t byt
     if (entry == NULL)
         return false;
     entry->holds = 0;
-    return set_wish(states, entry, NULL);
+    return set_request(states, entry, NULL);
 }
 
 static void set_stored(struct states *states, struct state_entry *entry,
@@ -189,12 +189,12 @@ static void set_stored(struct states *states, struct state_entry *entry,
 }
 
 /* Redis lost the state with its last seconds: store it once more. */
-static void wish_again(struct states *states, struct state_entry *entry)
+static void request_again(struct states *states, struct state_entry *entry)
 {
     struct article_state own = entry->state;
     own.version = 0;
     own.open = false;
-    if (entry->wish == WISH_NONE && set_wish(states, entry, &own))
+    if (entry->request == REQUEST_NONE && set_request(states, entry, &own))
         states->restored++;
 }
 
@@ -209,7 +209,7 @@ bool states_stored(struct states *states, const char *article, size_t bytes,
     if (state != NULL && entry->stored && state->version <= entry->state.version) {
         entry->load = shard_of(states, entry)->load;
         if (state->version < entry->state.version)
-            wish_again(states, entry); /* versions only rise: it went back */
+            request_again(states, entry); /* versions only rise: it went back */
         return true;
     }
     set_stored(states, entry, state, unix_ms);
@@ -255,7 +255,7 @@ void states_load_end(struct states *states, uint32_t shard, uint64_t lost_from_u
         if (entry->shard != shard)
             continue;
         if (entry->load != load && entry->stored && entry->state.version >= lost_from_us)
-            wish_again(states, entry);
+            request_again(states, entry);
         else if (entry->load != load)
             set_stored(states, entry, NULL, unix_ms);
         else
@@ -284,11 +284,11 @@ void states_judge(struct states *states, uint32_t shard, bool another, uint64_t 
         if (entry->shard != shard)
             continue;
         if (another && entry->stored && held_version(entry) >= entry->state.version) {
-            wish_again(states, entry);
+            request_again(states, entry);
         } else if (!another && was_lost(entry, lost_from_us)) {
             entry->stored = true;
             entry->state = *entry->held;
-            wish_again(states, entry);
+            request_again(states, entry);
         }
         free(entry->held);
         entry->held = NULL;
@@ -298,27 +298,27 @@ void states_judge(struct states *states, uint32_t shard, bool another, uint64_t 
 
 /* --- what is to be stored --- */
 
-bool states_take_wish(struct states *states, struct states_wish *out)
+bool states_take_request(struct states *states, struct states_request *out)
 {
-    struct state_entry *entry = states->wishes;
+    struct state_entry *entry = states->requests;
     if (entry == NULL)
         return false;
-    DL_DELETE2(states->wishes, entry, wish_prev, wish_next);
+    DL_DELETE2(states->requests, entry, request_prev, request_next);
     entry->taken = true;
-    entry->new_wish = false;
+    entry->new_request = false;
     memset(out, 0, sizeof *out);
     memcpy(out->article, entry->article, entry->bytes);
     out->bytes = entry->bytes;
-    out->away = entry->wish == WISH_AWAY;
+    out->away = entry->request == REQUEST_AWAY;
     out->above = held_version(entry);
     if (entry->stored && entry->state.version > out->above)
         out->above = entry->state.version;
     if (!out->away)
-        out->state = *entry->wished;
+        out->state = *entry->requested;
     return true;
 }
 
-/* A wish that was taken and its entry; NULL where there is none. */
+/* A request that was taken and its entry; NULL where there is none. */
 static struct state_entry *find_taken(const struct states *states, const char *article,
                                       size_t bytes)
 {
@@ -326,44 +326,44 @@ static struct state_entry *find_taken(const struct states *states, const char *a
     return entry != NULL && entry->taken ? entry : NULL;
 }
 
-void states_wish_back(struct states *states, const char *article, size_t bytes)
+void states_request_back(struct states *states, const char *article, size_t bytes)
 {
     struct state_entry *entry = find_taken(states, article, bytes);
     if (entry == NULL)
         return;
     entry->taken = false;
-    DL_APPEND2(states->later, entry, wish_prev, wish_next);
+    DL_APPEND2(states->later, entry, request_prev, request_next);
 }
 
-void states_retry_wishes(struct states *states)
+void states_retry_requests(struct states *states)
 {
-    DL_CONCAT2(states->wishes, states->later, wish_prev, wish_next);
+    DL_CONCAT2(states->requests, states->later, request_prev, request_next);
     states->later = NULL;
 }
 
-void states_wish_stored(struct states *states, const char *article, size_t bytes, uint64_t version,
-                        uint64_t unix_ms)
+void states_request_stored(struct states *states, const char *article, size_t bytes,
+                           uint64_t version, uint64_t unix_ms)
 {
     struct state_entry *entry = find_taken(states, article, bytes);
     if (entry == NULL)
         return;
-    if (entry->new_wish) {
+    if (entry->new_request) {
         entry->taken = false;
-        DL_APPEND2(states->wishes, entry, wish_prev, wish_next);
+        DL_APPEND2(states->requests, entry, request_prev, request_next);
         return;
     }
-    struct article_state *stored = entry->wish == WISH_AWAY ? NULL : entry->wished;
+    struct article_state *stored = entry->request == REQUEST_AWAY ? NULL : entry->requested;
     entry->taken = false;
-    entry->wish = WISH_NONE;
-    states->wished--;
+    entry->request = REQUEST_NONE;
+    states->requested--;
     if (stored != NULL)
         stored->version = version;
     else if (version > 0)
-        entry->holds = SOMETHING; /* what was published meanwhile may have come after the wish */
-    struct article_state *wished = entry->wished;
-    entry->wished = NULL;
+        entry->holds = SOMETHING; /* what was published meanwhile may have come after the request */
+    struct article_state *requested = entry->requested;
+    entry->requested = NULL;
     set_stored(states, entry, stored, unix_ms);
-    free(wished);
+    free(requested);
 }
 
 /* --- what is to be published --- */
@@ -396,7 +396,7 @@ void states_published(struct states *states)
 void states_again(struct states *states, const char *article, size_t bytes)
 {
     struct state_entry *entry = state_table_find(&states->table, article, bytes);
-    if (entry != NULL && entry->stored && entry->wish == WISH_NONE && entry->due == DUE_NOT)
+    if (entry != NULL && entry->stored && entry->request == REQUEST_NONE && entry->due == DUE_NOT)
         state_table_set_due(&states->table, entry, DUE_OPEN);
 }
 
@@ -457,7 +457,7 @@ struct states_stats states_stats(const struct states *states)
 {
     return (struct states_stats){
         .articles = states->table.articles,
-        .wishes = states->wished,
+        .requests = states->requested,
         .due = states->table.due_articles,
         .refused = states->refused,
         .restored = states->restored,

@@ -1,8 +1,8 @@
 /* What Redis and this edge's broker hold of articles' states (INTERFACES.md 2.9), and what to do so
- * that they agree: which operators' wishes to store in Redis, which states the broker lacks, and
+ * that they agree: which operators' requests to store in Redis, which states the broker lacks, and
  * which are due to open or close. Pure: the caller supplies time and randomness; one thread.
  *
- * Redis's state counts, except for an article with an operator's wish that is not stored yet:
+ * Redis's state counts, except for an article with an operator's request that is not stored yet:
  * nothing of it is published until it is stored. What Redis has is read, and may be lost, by shard.
  * The table is bounded and refuses states that do not fit. */
 #ifndef TALLY_FEED_STATES_H
@@ -26,7 +26,7 @@ struct states_config {
 
 struct states_stats {
     size_t articles;   /* in the table */
-    size_t wishes;     /* not stored yet */
+    size_t requests;   /* not stored yet */
     size_t due;        /* that the broker lacks */
     uint64_t refused;  /* times that one found no room */
     uint64_t restored; /* stored once more as Redis had lost them */
@@ -46,7 +46,7 @@ void states_store(struct states *states, uint32_t shards, bool another);
 void states_new_broker(struct states *states, uint64_t unix_ms);
 
 /* The broker holds this of an article (valid): NULL, not a state; version 0, an operator's
- * wish; else published by a feed. False where there is no room. */
+ * request; else published by a feed. False where there is no room. */
 bool states_heard(struct states *states, const char *article, size_t bytes,
                   const struct article_state *state, uint64_t unix_ms);
 
@@ -80,7 +80,7 @@ void states_load_skip(struct states *states, const char *article, size_t bytes);
 
 /* --- what is to be stored --- */
 
-struct states_wish {
+struct states_request {
     char article[ARTICLE_MAX_BYTES + 1]; /* NUL-terminated */
     size_t bytes;
     bool away;      /* the state is to be taken away */
@@ -88,19 +88,20 @@ struct states_wish {
     struct article_state state;
 };
 
-/* Takes the next wish that nobody has taken. False: there is none. */
-bool states_take_wish(struct states *states, struct states_wish *out);
+/* Takes the next request that nobody has taken. False: there is none. */
+bool states_take_request(struct states *states, struct states_request *out);
 
 /* What was taken is stored in Redis, with this version; 0 where there was nothing to take away. */
-void states_wish_stored(struct states *states, const char *article, size_t bytes, uint64_t version,
-                        uint64_t unix_ms);
+void states_request_stored(struct states *states, const char *article, size_t bytes,
+                           uint64_t version, uint64_t unix_ms);
 
-/* A taken wish is not stored: it waits until states_retry_wishes. Other wishes do not wait for it.
+/* A taken request is not stored: it waits until states_retry_requests. Other requests do not wait
+ * for it.
  */
-void states_wish_back(struct states *states, const char *article, size_t bytes);
+void states_request_back(struct states *states, const char *article, size_t bytes);
 
 /* What was not stored may be taken again. */
-void states_retry_wishes(struct states *states);
+void states_retry_requests(struct states *states);
 
 /* --- what is to be published --- */
 

@@ -2,7 +2,7 @@
  * new owner, or come after it. */
 #include "store_request.h"
 
-#include "reply.h"
+#include "redis/redis_answer.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,19 +17,6 @@ struct request {
     void *user;
 };
 
-/* The error in an answer: its own, or the error of a command in one of Tally's scripts, which the
- * script passes on as {'error', what, …}. NULL if none. */
-static const char *error_of(const redisReply *reply)
-{
-    if (reply->type == REDIS_REPLY_ERROR)
-        return reply->str;
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2 &&
-        reply_is_string(reply->element[0]) && reply_is_string(reply->element[1]) &&
-        strcmp(reply->element[0]->str, "error") == 0)
-        return reply->element[1]->str;
-    return NULL;
-}
-
 /* EXECABORT hides why a command was refused: it may be any of these. */
 static bool is_moving(struct redis_nodes *nodes, const char *error)
 {
@@ -43,7 +30,7 @@ static void on_answer(void *user, const redisReply *reply)
     free(user);
     if (reply != NULL && redis_nodes_generation(config->nodes, request.place) != request.generation)
         reply = NULL; /* from a former owner */
-    const char *error = reply != NULL ? error_of(reply) : NULL;
+    const char *error = reply != NULL ? redis_answer_error(reply) : NULL;
     if (error != NULL && is_moving(config->nodes, error)) {
         config->on_moving(config->user, request.place, error);
         reply = NULL;

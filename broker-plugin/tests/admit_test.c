@@ -234,7 +234,7 @@ static void keeps_no_client_id_without_response_topic(void **state)
     assert_int_equal(record.correlation_bytes, 0);
 }
 
-static void stamps_late_wishes_by_their_age(void **state)
+static void stamps_late_reactions_by_their_age(void **state)
 {
     (void)state;
     set_payload("{\"reaction\":\"none\",\"age_ms\":5000}");
@@ -813,7 +813,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits_each_reader_of_a_gateway, begin_limited,
                                         end_limited),
         cmocka_unit_test_setup(keeps_no_client_id_without_response_topic, begin),
-        cmocka_unit_test_setup(stamps_late_wishes_by_their_age, begin),
+        cmocka_unit_test_setup(stamps_late_reactions_by_their_age, begin),
         cmocka_unit_test_setup(stamps_never_repeat, begin),
         cmocka_unit_test_setup(heeds_the_prefix, begin),
         cmocka_unit_test_setup(refuses_each_wrong_form, begin),

@@ -102,8 +102,8 @@ static void test_judges_errors(void **state)
                 rows[i].error != NULL ? rows[i].error : "NULL");
 }
 
-/* --- calls under way: a ring of 64-byte records with sequences from 0, and a Redis that stands at
- * `stored` --- */
+/* --- calls under way: a ring of 64-byte records with sequences from 0, and a Redis whose position
+ * is `stored` --- */
 
 struct world {
     struct apply apply;
@@ -231,8 +231,8 @@ static void test_only_what_may_last_waits(void **state)
     }
 }
 
-/* An audit's pause is no failure: nothing is held, it is looked at again soon, and at the latest
- * after APPLY_AUDIT_MAX_MS. */
+/* An audit's pause is not a failure: nothing is held. The shard is looked at again soon, at the
+ * latest after APPLY_AUDIT_MAX_MS. */
 static void test_an_audit_pauses(void **state)
 {
     (void)state;
@@ -450,7 +450,7 @@ static void test_a_lost_connection_causes_a_resync(void **state)
     teardown(&world);
 }
 
-/* What a former owner refused, or how long it wanted to be left alone, is no matter of the next. */
+/* A refusal by a former owner, or the pause it asked for, does not concern the next owner. */
 static void test_a_resync_ends_the_backoff(void **state)
 {
     (void)state;

@@ -149,8 +149,8 @@ static void test_acknowledged_but_not_released(void **state)
     test_ring_free(&world.ring);
 }
 
-/* A ring that is opened anew in its midst, where the record before is gone: how many came before is
- * known from the record behind alone. */
+/* A ring that is reopened in the middle, where the previous record is gone: only the next record
+ * tells how many came before. */
 static void test_opens_at_its_oldest_record(void **state)
 {
     (void)state;

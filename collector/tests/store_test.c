@@ -185,7 +185,8 @@ static void recall(const struct store *known, const struct store *now, bool stri
     require(strstr(why.text, word) != NULL, "%s does not say %s", why.text, word);
 }
 
-/* What a failover took back is missed; an id that another kind has by now is no mere gap. */
+/* A kind that a failover took back is found missing. If another kind has its id by now, that is
+ * more than a gap. */
 static void test_kinds_that_were_known(void **state)
 {
     (void)state;

@@ -49,7 +49,7 @@ declare global {
     'tally-count': TallyCount;
   }
   interface HTMLElementEventMap {
-    /** The reader's reaction counts: the one in `value`, which is another than was wished where a later one counts. */
+    /** The reader's reaction counts: the one in `value`, which differs from the requested one if a later one counts. */
     'tally:reacted': CustomEvent<TallyDetail<Reaction>>;
     /** It does not count, or not yet: after `unknown_article`, `rate_reader`, `rate_address`, `busy` and `clock` it is sent again. */
     'tally:refused': CustomEvent<TallyDetail<RefusalReason>>;

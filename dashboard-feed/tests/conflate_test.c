@@ -446,7 +446,7 @@ static void what_was_published_as_forgotten_may_be_missing(void **state)
     conflate_free(table);
 }
 
-static void doubt_has_all_compared_once(void **state)
+static void resync_has_all_compared_once(void **state)
 {
     struct conflate *table = make(10);
     (void)state;
@@ -458,20 +458,20 @@ static void doubt_has_all_compared_once(void **state)
     publish(table, "new", 3, 1000); /* and waits for its repeat */
     conflate_retained(table, 1, "kept", 4, 7);
     conflate_reset_shard(table, 1);
-    conflate_doubt(table, 1);
-    assert_true(conflate_doubts(table, 1));
-    assert_int_equal(conflate_doubt_more(table, 0, 2), 2);
+    conflate_resync(table, 1);
+    assert_true(conflate_resyncing(table, 1));
+    assert_int_equal(conflate_resync_more(table, 0, 2), 2);
     assert_string_equal(take_all(table, 1001), "new! kept?");
     note(table, "mid", 4, 1001); /* changes meanwhile: that looks at it, too */
-    assert_int_equal(conflate_doubt_more(table, 0, 10), 1);
+    assert_int_equal(conflate_resync_more(table, 0, 10), 1);
     assert_string_equal(take_all(table, 1001), "mid old?");
     conflate_drop(table, "kept", 4);
     publish(table, "new", 3, 1001);
     publish(table, "mid", 4, 1001);
-    assert_true(conflate_doubts(table, 1));
+    assert_true(conflate_resyncing(table, 1));
     conflate_drop(table, "old", 3);
-    assert_false(conflate_doubts(table, 1));
-    assert_int_equal(conflate_doubt_more(table, 0, 10), 0);
+    assert_false(conflate_resyncing(table, 1));
+    assert_int_equal(conflate_resync_more(table, 0, 10), 0);
     assert_int_equal(conflate_highest(table), 7);
     conflate_free(table);
 }
@@ -482,8 +482,8 @@ static void what_is_stale_comes_until_it_is_not(void **state)
     (void)state;
     publish(table, "a", 9, 0);
     conflate_reset_shard(table, 1);
-    conflate_doubt(table, 1);
-    conflate_doubt_more(table, 0, 1);
+    conflate_resync(table, 1);
+    conflate_resync_more(table, 0, 1);
     assert_string_equal(take_all(table, 100), "a?");
     assert_true(conflate_stale(table, 1, "a", 1, 100)); /* Redis has 8 */
     assert_int_equal(conflate_stats(table).stale, 1);
@@ -494,7 +494,7 @@ static void what_is_stale_comes_until_it_is_not(void **state)
     assert_string_equal(take_all(table, 500 + INTERVAL_MS), "a!");
     publish(table, "a", 12, 750);
     assert_int_equal(conflate_stats(table).stale, 0);
-    assert_false(conflate_doubts(table, 1));
+    assert_false(conflate_resyncing(table, 1));
     /* One that is not in the table is taken in; a full one takes none. */
     assert_true(conflate_stale(table, 1, "b", 1, 800));
     note(table, "a", 13, 801);
@@ -505,8 +505,8 @@ static void what_is_stale_comes_until_it_is_not(void **state)
     conflate_free(table);
 }
 
-/* Doubt survives whatever happens to the articles that it has yet to come to. */
-static void doubt_passes_what_leaves_its_place(void **state)
+/* Resync survives whatever happens to the articles that it has yet to come to. */
+static void resync_passes_what_leaves_its_place(void **state)
 {
     struct conflate *table = make(4);
     (void)state;
@@ -515,16 +515,16 @@ static void doubt_passes_what_leaves_its_place(void **state)
     publish(table, "c", 3, 0);
     publish(table, "d", 4, 0);
     conflate_reset(table);
-    conflate_doubt(table, 1);
+    conflate_resync(table, 1);
     note(table, "d", 5, 1); /* the first that would come */
     note(table, "e", 6, 1); /* for which a, the last, is forgotten */
     assert_string_equal(take_all(table, 1), "d e");
-    conflate_doubt_more(table, 0, 1);
+    conflate_resync_more(table, 0, 1);
     note(table, "b", 7, 1); /* the last */
     assert_string_equal(take_all(table, 1), "c? b");
-    assert_int_equal(conflate_doubt_more(table, 0, 5), 0);
+    assert_int_equal(conflate_resync_more(table, 0, 5), 0);
     conflate_drop(table, "c", 1);
-    assert_false(conflate_doubts(table, 1));
+    assert_false(conflate_resyncing(table, 1));
     conflate_free(table);
 }
 
@@ -628,7 +628,7 @@ static void a_reset_is_of_one_shard(void **state)
     conflate_free(table);
 }
 
-static void a_doubt_is_of_one_shard(void **state)
+static void a_resync_is_of_one_shard(void **state)
 {
     struct conflate *table = make(10);
     (void)state;
@@ -636,29 +636,29 @@ static void a_doubt_is_of_one_shard(void **state)
     publish_in(table, 3, "b");
     publish_in(table, 2, "c");
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "");
-    conflate_doubt(table, 2);
-    assert_true(conflate_doubts(table, 2));
-    assert_false(conflate_doubts(table, 3));
-    assert_int_equal(conflate_doubt_more(table, 0, 10), 2);
+    conflate_resync(table, 2);
+    assert_true(conflate_resyncing(table, 2));
+    assert_false(conflate_resyncing(table, 3));
+    assert_int_equal(conflate_resync_more(table, 0, 10), 2);
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 c!");
     conflate_drop(table, "c", 1);
     /* Another one begins before the first has ended: nothing is compared twice for the same. */
-    conflate_doubt(table, 3);
-    assert_int_equal(conflate_doubt_more(table, 0, 10), 1);
+    conflate_resync(table, 3);
+    assert_int_equal(conflate_resync_more(table, 0, 10), 1);
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 a!");
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "3 b!");
-    assert_true(conflate_doubts(table, 2) && conflate_doubts(table, 3));
+    assert_true(conflate_resyncing(table, 2) && conflate_resyncing(table, 3));
     conflate_drop(table, "a", 1);
-    assert_false(conflate_doubts(table, 2));
+    assert_false(conflate_resyncing(table, 2));
     assert_true(conflate_stale(table, 3, "b", 1, INTERVAL_MS));
-    assert_true(conflate_doubts(table, 3));
+    assert_true(conflate_resyncing(table, 3));
     publish_in(table, 3, "b");
-    assert_false(conflate_doubts(table, 3));
+    assert_false(conflate_resyncing(table, 3));
     conflate_free(table);
 }
 
-/* A shard that goes away while it is compared is compared anew when it is back. */
-static void a_doubt_begins_again_with_its_shard(void **state)
+/* A shard that goes away while it is compared is compared from the start when it is back. */
+static void a_resync_begins_again_with_its_shard(void **state)
 {
     struct conflate *table = make(10);
     (void)state;
@@ -666,17 +666,17 @@ static void a_doubt_begins_again_with_its_shard(void **state)
     publish_in(table, 2, "b");
     publish_in(table, 3, "c");
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "");
-    conflate_doubt(table, 2);
-    conflate_doubt(table, 3);
-    assert_int_equal(conflate_doubt_more(table, 0, 2), 2); /* c, b */
+    conflate_resync(table, 2);
+    conflate_resync(table, 3);
+    assert_int_equal(conflate_resync_more(table, 0, 2), 2); /* c, b */
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "3 c!");
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 b!");
     conflate_drop(table, "b", 1);
     conflate_reset_shard(table, 2);
-    assert_int_equal(conflate_doubt_more(table, 1u << 2, 10), 0); /* a is left out */
-    conflate_doubt(table, 2);
-    assert_true(conflate_doubts(table, 2));
-    assert_int_equal(conflate_doubt_more(table, 0, 10), 2);
+    assert_int_equal(conflate_resync_more(table, 1u << 2, 10), 0); /* a is left out */
+    conflate_resync(table, 2);
+    assert_true(conflate_resyncing(table, 2));
+    assert_int_equal(conflate_resync_more(table, 0, 10), 2);
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 b!");
     assert_string_equal(take_next(table, 0, INTERVAL_MS), "2 a!");
     conflate_free(table);
@@ -704,15 +704,15 @@ int main(void)
         cmocka_unit_test(bound_refuses_when_all_wait),
         cmocka_unit_test(bound_takes_repeats_before_refusing),
         cmocka_unit_test(what_was_published_as_forgotten_may_be_missing),
-        cmocka_unit_test(doubt_has_all_compared_once),
+        cmocka_unit_test(resync_has_all_compared_once),
         cmocka_unit_test(what_is_stale_comes_until_it_is_not),
-        cmocka_unit_test(doubt_passes_what_leaves_its_place),
+        cmocka_unit_test(resync_passes_what_leaves_its_place),
         cmocka_unit_test(a_batch_is_given_back),
         cmocka_unit_test(the_shard_that_waits_longest_is_next),
         cmocka_unit_test(a_busy_shard_holds_up_no_other),
         cmocka_unit_test(a_reset_is_of_one_shard),
-        cmocka_unit_test(a_doubt_is_of_one_shard),
-        cmocka_unit_test(a_doubt_begins_again_with_its_shard),
+        cmocka_unit_test(a_resync_is_of_one_shard),
+        cmocka_unit_test(a_resync_begins_again_with_its_shard),
         cmocka_unit_test(holds_under_random_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,24 +84,24 @@ static void nothing_is_due(void)
     assert_int_equal(states_stats(states).due, 0);
 }
 
-/* Takes the next wish: "a=closed", "a=open", "a away"; "" there is none. */
+/* Takes the next request: "a=closed", "a=open", "a away"; "" there is none. */
 static const char *take(void)
 {
     static char text[ARTICLE_MAX_BYTES + 16];
-    struct states_wish wish;
-    if (!states_take_wish(states, &wish))
+    struct states_request request;
+    if (!states_take_request(states, &request))
         return "";
-    snprintf(text, sizeof text, "%s%s", wish.article,
-             wish.away           ? " away"
-             : wish.state.closed ? "=closed"
-                                 : "=open");
-    assert_int_equal(wish.bytes, strlen(wish.article));
+    snprintf(text, sizeof text, "%s%s", request.article,
+             request.away           ? " away"
+             : request.state.closed ? "=closed"
+                                    : "=open");
+    assert_int_equal(request.bytes, strlen(request.article));
     return text;
 }
 
 static void is_stored(const char *article, uint64_t version)
 {
-    states_wish_stored(states, article, strlen(article), version, now);
+    states_request_stored(states, article, strlen(article), version, now);
 }
 
 static void on_shown(void *user, const char *article, size_t bytes)
@@ -190,17 +190,17 @@ static void a_state_that_cannot_be_read_is_left(void **state)
     assert_string_equal(publish(), "a away");
 }
 
-static void a_wish_is_stored_and_then_published(void **state)
+static void a_request_is_stored_and_then_published(void **state)
 {
     (void)state;
     load(true);
     assert_true(heard("a", "closed", 0, false));
     nothing_is_due();
-    assert_int_equal(states_stats(states).wishes, 1);
+    assert_int_equal(states_stats(states).requests, 1);
     assert_string_equal(take(), "a=closed");
     assert_string_equal(take(), "");
     is_stored("a", V + 1);
-    assert_int_equal(states_stats(states).wishes, 0);
+    assert_int_equal(states_stats(states).requests, 0);
     assert_string_equal(publish(), "a=closed 1");
     nothing_is_due();
     assert_true(states_heard_nothing(states, "a", 1));
@@ -216,12 +216,12 @@ static void a_wish_is_stored_and_then_published(void **state)
     nothing_is_due();
     assert_int_equal(states_stats(states).articles, 0);
     is_stored("a", V + 3); /* nobody asked */
-    states_wish_back(states, "a", 1);
+    states_request_back(states, "a", 1);
     assert_string_equal(take(), "");
 }
 
-/* Nothing is published over what an operator wishes until that is stored. */
-static void a_wish_holds_back_what_redis_has(void **state)
+/* Nothing is published over what an operator requests until that is stored. */
+static void a_request_holds_back_what_redis_has(void **state)
 {
     (void)state;
     load(true);
@@ -231,9 +231,9 @@ static void a_wish_holds_back_what_redis_has(void **state)
     assert_string_equal(take(), "a=closed");
     stored("a", "open", V + 2); /* another edge's */
     nothing_is_due();
-    states_wish_back(states, "a", 1); /* Redis did not take it */
+    states_request_back(states, "a", 1); /* Redis did not take it */
     nothing_is_due();
-    states_retry_wishes(states);
+    states_retry_requests(states);
     assert_string_equal(take(), "a=closed");
     heard("a", "open", 0, false); /* meanwhile */
     is_stored("a", V + 3);
@@ -250,28 +250,28 @@ static void a_wish_holds_back_what_redis_has(void **state)
 }
 
 /* What Redis refuses is not asked for again with each that it takes. */
-static void a_wish_that_is_refused_waits_apart(void **state)
+static void a_request_that_is_refused_waits_apart(void **state)
 {
     (void)state;
     load(true);
     heard("a", "closed", 0, false);
     heard("b", "closed", 0, false);
     assert_string_equal(take(), "a=closed");
-    states_wish_back(states, "a", 1);
+    states_request_back(states, "a", 1);
     assert_string_equal(take(), "b=closed");
     is_stored("b", V + 1);
     heard("a", "open", 0, false);
     assert_string_equal(take(), "");
-    assert_int_equal(states_stats(states).wishes, 1);
+    assert_int_equal(states_stats(states).requests, 1);
     heard("c", "closed", 0, false);
-    states_retry_wishes(states);
+    states_retry_requests(states);
     assert_string_equal(take(), "c=closed");
     heard("c", "open", 0, false); /* a newer one, as the older is being stored */
     is_stored("c", V + 2);
     assert_string_equal(take(), "a=open");
     assert_string_equal(take(), "c=open");
     assert_string_equal(take(), "");
-    states_retry_wishes(states);
+    states_retry_requests(states);
     assert_string_equal(take(), "");
 }
 
@@ -281,7 +281,7 @@ static void what_the_broker_holds_above_redis_is_stored_again(void **state)
     (void)state;
     assert_true(heard("a", "closed", V + 20, false)); /* Redis has an older one */
     assert_true(heard("b", "closed", V + 15, false)); /* none, and may have lost it */
-    assert_true(heard("c", "closed", V + 9, false));  /* none, as an operator wished */
+    assert_true(heard("c", "closed", V + 9, false));  /* none, as an operator requested */
     begin_load(true);
     stored("a", "open", V + 5);
     nothing_is_due(); /* not over what is newer */
@@ -301,7 +301,7 @@ static void what_the_broker_holds_above_redis_is_stored_again(void **state)
 /* Of another store Redis's count, and get a version above what the broker holds. */
 static void what_another_store_holds_passes_what_the_broker_holds(void **state)
 {
-    struct states_wish wish;
+    struct states_request request;
     (void)state;
     assert_true(heard("a", "closed", V + 20, false));
     assert_true(heard("b", "closed", V + 15, false));
@@ -314,10 +314,10 @@ static void what_another_store_holds_passes_what_the_broker_holds(void **state)
     assert_string_equal(publish(), "c=open 2");
     assert_string_equal(publish(), "b away");
     nothing_is_due();
-    assert_true(states_take_wish(states, &wish));
-    assert_string_equal(wish.article, "a");
-    assert_false(wish.state.closed);
-    assert_true(wish.above == V + 20);
+    assert_true(states_take_request(states, &request));
+    assert_string_equal(request.article, "a");
+    assert_false(request.state.closed);
+    assert_true(request.above == V + 20);
     is_stored("a", V + 21);
     assert_string_equal(publish(), "a=open 21");
 }
@@ -605,9 +605,9 @@ int main(void)
         TEST(what_is_closed_goes_out_first),
         TEST(what_the_broker_holds_is_judged_when_all_is_loaded),
         TEST(a_state_that_cannot_be_read_is_left),
-        TEST(a_wish_is_stored_and_then_published),
-        TEST(a_wish_holds_back_what_redis_has),
-        TEST(a_wish_that_is_refused_waits_apart),
+        TEST(a_request_is_stored_and_then_published),
+        TEST(a_request_holds_back_what_redis_has),
+        TEST(a_request_that_is_refused_waits_apart),
         TEST(what_was_not_published_is_due_still),
         TEST(what_the_broker_holds_above_redis_is_stored_again),
         TEST(what_another_store_holds_passes_what_the_broker_holds),

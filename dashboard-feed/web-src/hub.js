@@ -1,9 +1,9 @@
 /*
- * The page's one connection, what came by it, and the reader's wishes on their way. A bar is a function (name, value) that makes an event
+ * The page's one connection, what came by it, and the reader's requests on their way. A bar is a function (name, value) that makes an event
  * of its article, and without a name shows what is known now.
  */
 import mqtt from './mqtt.js';
-import { parse, reader, sync, warn, wishes } from './wishes.js';
+import { parse, reader, sync, warn, requests } from './requests.js';
 
 let bars = new Map(); // bar → its article, '' while it is not near the screen; the one that was clicked last is told first
 export const seen = new Map(); // topic → the newest that came
@@ -21,8 +21,8 @@ const refresh = () => {
     painting = 0;
     tell();
   });
-  // A wish that was for another address of the broker is for this one where a bar shows it.
-  const waiting = [...wishes].filter(([article, wish]) => ([...bars.values()].includes(article) ? !wish.settled || wish.news : !wish.settled && wish.via === url));
+  // A request that was for another address of the broker is for this one where a bar shows it.
+  const waiting = [...requests].filter(([article, request]) => ([...bars.values()].includes(article) ? !request.settled || request.news : !request.settled && request.via === url));
   clearTimeout(timer);
   if (waiting[0]) {
     load();
@@ -33,7 +33,7 @@ const refresh = () => {
   }
 };
 
-/** Most readers send nothing: the sending code loads when a reader reaches the buttons, or a wish waits. The wish is stored first. */
+/** Most readers send nothing: the sending code loads when a reader reaches the buttons, or a request waits. The request is stored first. */
 export const load = () => {
   loading ||=
     up &&
@@ -50,9 +50,9 @@ const connect = () => open(reader, ...(password && [password]));
 
 export const react = (bar, article, kind) => {
   bars = new Map([[bar, article], ...bars]);
-  const last = wishes.get(article);
+  const last = requests.get(article);
   const was = last?.[last.settled ? 'kind' : 'was'] ?? 'none';
-  wishes.set(article, { kind, was, at: Math.max(Date.now(), (last?.at ?? 0) + 1), via: url, settled: 0, base: seen.get('totals/' + article) });
+  requests.set(article, { kind, was, at: Math.max(Date.now(), (last?.at ?? 0) + 1), via: url, settled: 0, base: seen.get('totals/' + article) });
   sync(1);
   refresh();
 };
@@ -63,7 +63,7 @@ const onUp = () => {
   lost = away = 0;
   begin?.();
   // What an earlier page could not send, this one does, whatever article it is about.
-  wishes.forEach((wish) => (wish.due = 0));
+  requests.forEach((request) => (request.due = 0));
   refresh();
 };
 
@@ -77,8 +77,8 @@ const onDown = () => {
 };
 
 const rebase = (article) => {
-  const wish = wishes.get(article);
-  wish?.settled && (wish.base = 0);
+  const request = requests.get(article);
+  request?.settled && (request.base = 0);
 };
 
 const onMessage = (topic, text, correlation) => {
@@ -86,7 +86,7 @@ const onMessage = (topic, text, correlation) => {
   const old = seen.get(topic);
   const [what] = topic.split('/');
   if (/^r/.test(topic)) {
-    receipt?.(wishes, message, correlation);
+    receipt?.(requests, message, correlation);
   } else if (!text || message.version >= (old?.version ?? 0)) { // an operator's own message has no version: the feed's follows
     seen.set(topic, message);
     bars.forEach((article, bar) => {
@@ -100,7 +100,7 @@ const onMessage = (topic, text, correlation) => {
 };
 
 const onWhole = (filters) => {
-  wishes.forEach((_, article) => rebase(article));
+  requests.forEach((_, article) => rebase(article));
   // Nobody has reacted
   filters.forEach((filter) => seen.get(filter)?.version ?? seen.set(filter, { counts: {}, version: 0 }));
   refresh();

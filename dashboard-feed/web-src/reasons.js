@@ -1,5 +1,5 @@
 /*
- * What is said of wishes once the sending code is there, in English; other languages have it among their words. A reason (INTERFACES.md 2.1,
+ * What is said of requests once the sending code is there, in English; other languages have it among their words. A reason (INTERFACES.md 2.1,
  * and `too_old`) has the key of its name with a capital, and `Bad` is for any other.
  */
 export default {

@@ -13,7 +13,7 @@ import { capital } from './capital.js';
 import { away, join, leave, load, park, react, say, seen } from './hub.js';
 import icons from './icons.js';
 import english from './words.js';
-import { attempt, isArticle, parse, sync, warn, wishes } from './wishes.js';
+import { attempt, isArticle, parse, sync, warn, requests } from './requests.js';
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
@@ -46,7 +46,7 @@ attempt(() =>
         const root = this.attachShadow({ mode: 'open' });
         const buttons = { __proto__: null };
         const read = (name) => this.getAttribute(name)?.replace(/^false$/, '') ?? ''; // React writes what is not there as `false`
-        let article, said, told, words, whole, short, percent, offered, closed; // `said` is of the wish `told`
+        let article, said, told, words, whole, short, percent, offered, closed; // `said` is of the request `told`
         root.adoptedStyleSheets = [sheet];
 
         const label = (kind) => words[kind] ?? capital(kind);
@@ -59,38 +59,38 @@ attempt(() =>
           const node = make('button', 'button ' + kind, icon, parts[0], ' ', parts[1], ' ', parts[2]);
           icon.ariaHidden = true;
           node.onfocus = node.onpointerenter = load;
-          node.onclick = () => this.react(wishes.get(article)?.kind === kind ? 'none' : kind);
+          node.onclick = () => this.react(requests.get(article)?.kind === kind ? 'none' : kind);
           return [node, ...parts];
         };
 
-        // A click shows at once, though no total tells whether it has it: the kind wished shows at least, and the one left at most, what the
+        // A click shows at once, though no total tells whether it has it: the kind requested shows at least, and the one left at most, what the
         // click made of `base`, the total shown before. That ends with the next total after the receipt, or a while after it.
-        const count = (kind, totals, { kind: wished, was, base }) => {
+        const count = (kind, totals, { kind: requested, was, base }) => {
           const of = (from) => +from.counts[kind] || 0; // a prototype's value is not a number
           const n = of(totals);
-          return !base?.counts || wished === was ? n
-            : kind === wished ? Math.max(n, of(base) + 1)
+          return !base?.counts || requested === was ? n
+            : kind === requested ? Math.max(n, of(base) + 1)
             : kind === was ? Math.max(0, Math.min(n, of(base) - 1))
             : n;
         };
 
         const render = () => {
-          const wish = wishes.get(article) ?? {};
-          const waits = wish.settled === 0;
+          const request = requests.get(article) ?? {};
+          const waits = request.settled === 0;
           const totals = seen.get('totals/' + article) ?? {};
           const state = seen.get('articles/' + article) ?? {};
           const kinds = [...new Set(read('kinds').match(/[^\s,]+/g) ?? state.kinds ?? Object.keys(icons))].filter((kind) => state.kinds?.includes(kind) ?? 1);
           closed = state.open === false;
           const hidden = state.results === 'after_close' && !(closed && totals.version);
           const shown = totals.counts && !hidden;
-          if (wish.news && say) {
-            said = wish.news;
-            told = wish;
-            wish.news = 0;
+          if (request.news && say) {
+            said = request.news;
+            told = request;
+            request.news = 0;
             emit(/^[RA]/.test(said) ? 'refused' : 'reacted', said[1]);
             sync(1);
           }
-          const counts = kinds.map((kind) => (shown ? count(kind, totals, wish) : 0));
+          const counts = kinds.map((kind) => (shown ? count(kind, totals, request) : 0));
           const all = counts.reduce((a, b) => a + b, 0);
           if (offered !== '' + kinds) {
             offered = '' + kinds;
@@ -103,12 +103,12 @@ attempt(() =>
             put(number, shown ? (counts[i] < 1e5 ? whole : short)(counts[i]) : '–');
             put(share, shown ? percent(part) : '');
             node.style = '--share:' + part * 100 + '%';
-            node.setAttribute('aria-pressed', wish.kind === kind);
+            node.setAttribute('aria-pressed', request.kind === kind);
             node.setAttribute('aria-disabled', closed);
-            node.part.toggle('pending', waits && kind === (wish.kind === 'none' ? wish.was : wish.kind));
+            node.part.toggle('pending', waits && kind === (request.kind === 'none' ? request.was : request.kind));
           });
           put(title, words.Title);
-          put(status, (waits && away ? words.Kept : (waits || wish === told) && say?.(wish, said, words, label)) || '');
+          put(status, (waits && away ? words.Kept : (waits || request === told) && say?.(request, said, words, label)) || '');
           put(info, [shown && words.Sum + whole(all), away && words.Away, closed && words.Closed, hidden && words.Hidden].filter((text) => text).join(' · '));
         };
 

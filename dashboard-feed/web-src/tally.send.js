@@ -1,5 +1,5 @@
 /*
- * Sends a reader's wishes, and reports their outcome. The bar loads it when a reader reaches its buttons, or a wish waits.
+ * Sends a reader's requests, and reports their outcome. The bar loads it when a reader reaches its buttons, or a request waits.
  */
 import { capital } from './capital.js';
 import reasons from './reasons.js';
@@ -9,58 +9,58 @@ const AGAIN_MS = 15_000; // and twice as long each time
 const AGAIN_MOST_MS = 600_000;
 const RECEIPT_MS = 2_000; // how much later than the broker's acknowledgement a receipt may come before a word is said
 
-/** Whatever may succeed later stays a wish, and is sent again: an article may become known, tokens come back, a clock be set, a ring have room. */
+/** Whatever may succeed later stays a request, and is sent again: an article may become known, tokens come back, a clock be set, a ring have room. */
 const LATER = /^(unknown_article|rate_reader|rate_address|busy|clock)$/;
 
 /** Returns [say, step, receipt, acknowledged, begin]; the comment beside each says what it does. */
 export default (publish, connect, close, isUp, tell, sync, refresh) => {
-  let busy; // the wish that is under way
+  let busy; // the request that is under way
 
-  const settle = (wish, { outcome, current = wish.kind, reason = 'bad' }) => {
+  const settle = (request, { outcome, current = request.kind, reason = 'bad' }) => {
     const refused = outcome === 'refused';
     const again = refused && LATER.test(reason);
-    wish.why = again ? reason : 0;
-    wish.news = refused ? [again ? 'Again' : 'Refused', reason] : [current === wish.kind ? 'Counted' : 'Later', current];
+    request.why = again ? reason : 0;
+    request.news = refused ? [again ? 'Again' : 'Refused', reason] : [current === request.kind ? 'Counted' : 'Later', current];
     if (!again) {
-      wish.base = wish.news[0] === 'Counted' && wish.base;
-      wish.kind = refused ? wish.was : current;
-      wish.settled = 1;
+      request.base = request.news[0] === 'Counted' && request.base;
+      request.kind = refused ? request.was : current;
+      request.settled = 1;
     }
     tell();
     sync(1);
   };
 
-  const send = (article, wish, now) => {
-    const age = Math.floor(Math.max(0, now - wish.at));
+  const send = (article, request, now) => {
+    const age = Math.floor(Math.max(0, now - request.at));
     if (age > WEEK_MS) {
-      settle(wish, { outcome: 'refused', reason: 'too_old' });
+      settle(request, { outcome: 'refused', reason: 'too_old' });
       return;
     }
     // A first sending within a second needs no age: it is stamped as it arrives.
-    const payload = wish.sent || age > 1_000 ? JSON.stringify({ reaction: wish.kind, age_ms: age }) : wish.kind;
-    publish('reactions/' + article, payload, '' + wish.at);
-    busy = wish;
-    wish.sent = Math.min(20, Number.isInteger(wish.sent) ? wish.sent : 0) + 1;
-    wish.due = now + Math.min(AGAIN_MOST_MS, (AGAIN_MS / 2) * 2 ** wish.sent);
+    const payload = request.sent || age > 1_000 ? JSON.stringify({ reaction: request.kind, age_ms: age }) : request.kind;
+    publish('reactions/' + article, payload, '' + request.at);
+    busy = request;
+    request.sent = Math.min(20, Number.isInteger(request.sent) ? request.sent : 0) + 1;
+    request.due = now + Math.min(AGAIN_MOST_MS, (AGAIN_MS / 2) * 2 ** request.sent);
     sync(1);
   };
 
-  /** What a reader is told of a wish, in the bar's words: on its way, or `said`, what became of it. */
-  const say = (wish, said, words, label) => {
-    const [key, about] = String(wish.settled ? said : wish.why ? ['Again', wish.why] : wish.slow ? 'Received' : '').split(','); // whatever was stored
+  /** What a reader is told of a request, in the bar's words: on its way, or `said`, what became of it. */
+  const say = (request, said, words, label) => {
+    const [key, about] = String(request.settled ? said : request.why ? ['Again', request.why] : request.slow ? 'Received' : '').split(','); // whatever was stored
     const word = (of) => words[of] ?? reasons[of] ?? '';
     return word(key) + (about === undefined ? '' : /^[RA]/.test(key) ? word(capital(about)) || word('Bad') : (about === 'none' ? word(about) : label(about)) + '.');
   };
 
   /** No later time than this is set: beyond it, the clock was set back since. */
-  const isDue = (wish, now) => !(wish.due > now && wish.due <= now + AGAIN_MOST_MS);
+  const isDue = (request, now) => !(request.due > now && request.due <= now + AGAIN_MOST_MS);
 
-  // One publication is under way at a time, so that wishes arrive in the order of the clicks, and a burst of clicks is sent as its first and
+  // One publication is under way at a time, so that requests arrive in the order of the clicks, and a burst of clicks is sent as its first and
   // its last.
-  /** Sends what is due of [article, wish] pairs. */
+  /** Sends what is due of [article, request] pairs. */
   const step = (waiting) => {
     const now = Date.now();
-    const next = waiting.find(([, wish]) => !wish.settled && isDue(wish, now));
+    const next = waiting.find(([, request]) => !request.settled && isDue(request, now));
     if (busy ? isDue(busy, now) : next) {
       busy && close(); // the broker forgot it
       connect(); // again, also where another tab stored its id after this connection began
@@ -69,13 +69,13 @@ export default (publish, connect, close, isUp, tell, sync, refresh) => {
   };
 
   /** A receipt came. */
-  const receipt = (wishes, message, correlation) => {
-    wishes.forEach((wish, article) => {
-      if (!wish.settled && article === (message.article ?? article)) {
-        if (+wish.at === +correlation) {
-          settle(wish, message);
+  const receipt = (requests, message, correlation) => {
+    requests.forEach((request, article) => {
+      if (!request.settled && article === (message.article ?? article)) {
+        if (+request.at === +correlation) {
+          settle(request, message);
         } else if (message.outcome !== 'refused') {
-          wish.was = message.current ?? message.reaction; // an earlier click's
+          request.was = message.current ?? message.reaction; // an earlier click's
         }
       }
     });
@@ -83,15 +83,15 @@ export default (publish, connect, close, isUp, tell, sync, refresh) => {
 
   /** The broker acknowledged what was under way. */
   const acknowledged = (code) => {
-    const wish = busy;
+    const request = busy;
     busy = 0;
     if (code < 128) {
-      wish.why = 0;
+      request.why = 0;
     }
     setTimeout(() => {
-      wish.slow = 1;
+      request.slow = 1;
       // Refused without a receipt: whatever it was, it may be another time.
-      wish.settled || wish.why || code < 128 ? refresh() : settle(wish, { outcome: 'refused', reason: 'busy' });
+      request.settled || request.why || code < 128 ? refresh() : settle(request, { outcome: 'refused', reason: 'busy' });
     }, RECEIPT_MS);
     refresh();
   };

@@ -3,13 +3,13 @@
 -- counted: what changes a count raises the head's version, a new register its voters.
 -- KEYS  heads, base, changed, meta of one shard
 -- ARGV  1 article; 2 the head as the first slice saw it, '' for the first; 3 how many buckets were counted before; 4 the
---       cursor in the next, '0' at its beginning; 5 how many registers are counted at most, but for a bucket that Redis
---       only gives as a whole (it is no larger than hash-max-listpack-entries)
+--       cursor in the next, '0' at its beginning; 5 how many registers are counted at most, except that Redis gives a small bucket
+--       (up to hash-max-listpack-entries) only as a whole
 -- Answers {'moving'}   its shard is on its way to another node, and some of its keys may be there already
 --         {'none'}     there is no such article
---         {'changed'}  its head is another by now: the count is to begin anew
---         {'bad'}      its head is none
---         {'ok', head, base, version it stands with in the changed set, last version of the shard, buckets counted, cursor,
+--         {'changed'}  its head has changed: start the count again
+--         {'bad'}      its head is malformed
+--         {'ok', head, base, its version in the changed set, last version of the shard, buckets counted, cursor,
 --          20 × u32}   of this slice: registers by kind id 0 to 15 (those not above the floor as 0), registers, in a bucket
 --                      that is not theirs, of no known form; of the article: buckets
 -- lib/lua/prelude.lua goes before it.

@@ -48,7 +48,7 @@ struct mqtt_link {
     uint64_t awaited[1024]; /* a bit for each QoS 1 message id in flight: 65536 bits */
 };
 
-static void settle(struct mqtt_link *link);
+static void mqtt_link_settle(struct mqtt_link *link);
 
 static void awaited_set(struct mqtt_link *link, int mid)
 {
@@ -154,7 +154,7 @@ static void after_library(struct mqtt_link *link, int rc)
     if (rc != MOSQ_ERR_SUCCESS || mosquitto_socket(link->client) == -1)
         set_broken(link, rc);
     if (link->broken)
-        settle(link);
+        mqtt_link_settle(link);
     else
         watch_writes(link);
 }
@@ -184,7 +184,7 @@ static void tick_cb(evutil_socket_t fd, short what, void *user)
     if (link->client == NULL)
         return;
     if (link->broken) {
-        settle(link);
+        mqtt_link_settle(link);
         return;
     }
     if ((what & EV_TIMEOUT) && link->age_s < STEADY_S + 1)
@@ -192,7 +192,7 @@ static void tick_cb(evutil_socket_t fd, short what, void *user)
     if (link->state == STATE_CONNECTING && link->age_s > CONNACK_WAIT_S) {
         snprintf(link->why, sizeof link->why, "no answer within %d s", CONNACK_WAIT_S);
         set_broken(link, MOSQ_ERR_CONN_LOST);
-        settle(link);
+        mqtt_link_settle(link);
         return;
     }
     link->in_library++;
@@ -215,7 +215,7 @@ static void drop_client(struct mqtt_link *link)
 
 /* The connection, or the attempt, is over: tells the owner and schedules the next attempt. Never
  * called inside libmosquitto. */
-static void settle(struct mqtt_link *link)
+static void mqtt_link_settle(struct mqtt_link *link)
 {
     if (link->in_library > 0 || !link->broken)
         return;
@@ -289,12 +289,12 @@ static void attempt_cb(evutil_socket_t fd, short what, void *user)
     link->in_library--;
     if (rc != MOSQ_ERR_SUCCESS || sock == -1)
         set_broken(link, rc);
-    settle(link);
+    mqtt_link_settle(link);
 }
 
 /* ---- the contract ---- */
 
-static char *copy(const char *text, bool *failed)
+static char *mqtt_link_copy(const char *text, bool *failed)
 {
     if (text == NULL)
         return NULL;
@@ -339,12 +339,12 @@ struct mqtt_link *mqtt_link_new(struct event_base *base, const struct mqtt_link_
     link->base = base;
     link->pause_ms = PAUSE_MIN_MS;
     link->config = *config;
-    link->config.host = copy(config->host, &failed);
-    link->config.client_id = copy(config->client_id, &failed);
-    link->config.username = copy(config->username, &failed);
-    link->config.password = copy(config->password, &failed);
-    link->config.will_topic = copy(config->will_topic, &failed);
-    link->config.will_payload = copy(config->will_payload, &failed);
+    link->config.host = mqtt_link_copy(config->host, &failed);
+    link->config.client_id = mqtt_link_copy(config->client_id, &failed);
+    link->config.username = mqtt_link_copy(config->username, &failed);
+    link->config.password = mqtt_link_copy(config->password, &failed);
+    link->config.will_topic = mqtt_link_copy(config->will_topic, &failed);
+    link->config.will_payload = mqtt_link_copy(config->will_payload, &failed);
     link->tick = event_new(base, -1, EV_PERSIST, tick_cb, link);
     link->retry = evtimer_new(base, attempt_cb, link);
     if (failed || link->tick == NULL || link->retry == NULL || events_arm(link->tick, 1000) != 0 ||

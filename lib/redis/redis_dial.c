@@ -60,7 +60,7 @@ static void done(struct redis_dial *dial, int fd, const char *why)
     dial->fn(dial->user, fd, why);
 }
 
-static void connected(struct redis_dial *dial)
+static void redis_dial_connected(struct redis_dial *dial)
 {
     int fd = dial->fd;
     dial->fd = -1;
@@ -79,7 +79,7 @@ static void on_writable(evutil_socket_t fd, short what, void *user)
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0)
         error = errno;
     if (error == 0) {
-        connected(dial);
+        redis_dial_connected(dial);
         return;
     }
     forget_fd(dial);

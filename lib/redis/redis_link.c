@@ -66,7 +66,7 @@ static void forget_secret(char *secret)
     free(secret);
 }
 
-static void release(struct redis_link *link)
+static void redis_link_release(struct redis_link *link)
 {
     if (link->busy > 0 || !link->freed)
         return;
@@ -107,7 +107,7 @@ static void gone(struct redis_link *link, const char *why)
     disconnect(link);
     link->busy--;
     if (link->freed) {
-        release(link);
+        redis_link_release(link);
         return;
     }
     if (!was_up)
@@ -185,7 +185,7 @@ static void on_answer(void *user, const struct redis_wire_call *call, const redi
         redis_link_reset(link, "it gave an answer that nobody asked for");
     }
     link->busy--;
-    release(link);
+    redis_link_release(link);
 }
 
 int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
@@ -204,7 +204,7 @@ int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int 
 }
 
 /* A question of the link's own. */
-static void ask(struct redis_link *link, redis_link_cb *fn, int argc, const char **argv)
+static void redis_link_ask(struct redis_link *link, redis_link_cb *fn, int argc, const char **argv)
 {
     const struct redis_wire_call call = {.fn = fn, .user = link, .own = true};
     size_t bytes[3];
@@ -270,7 +270,7 @@ static void ask_role(struct redis_link *link)
     if (link->asks_role)
         return;
     link->asks_role = true;
-    ask(link, on_role, 1, words);
+    redis_link_ask(link, on_role, 1, words);
 }
 
 /* --- the greeting --- */
@@ -315,15 +315,15 @@ static void greet(void *user)
                                link->password != NULL ? link->password : ""};
     const char *select[] = {"SELECT", db}, *exists[] = {"EXISTS", key};
     if (link->username != NULL)
-        ask(link, on_auth, 3, auth_user);
+        redis_link_ask(link, on_auth, 3, auth_user);
     else if (link->password != NULL)
-        ask(link, on_auth, 2, auth);
+        redis_link_ask(link, on_auth, 2, auth);
     snprintf(db, sizeof db, "%d", link->config.db);
     if (link->config.db != 0)
-        ask(link, on_select, 2, select);
+        redis_link_ask(link, on_select, 2, select);
     ask_role(link);
     redis_key(key, link->prefix, REDIS_PLACE_STORE, NULL);
-    ask(link, on_greeted, 2, exists);
+    redis_link_ask(link, on_greeted, 2, exists);
 }
 
 /* --- the connection --- */
@@ -399,7 +399,7 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
         gone(link, link->why);
 }
 
-static int copy(char **to, const char *text)
+static int redis_link_copy(char **to, const char *text)
 {
     *to = text != NULL ? strdup(text) : NULL;
     return text != NULL && *to == NULL ? -1 : 0;
@@ -413,9 +413,11 @@ struct redis_link *redis_link_new(struct event_base *base, const struct redis_li
     link->config = *config;
     link->base = base;
     link->pause_ms = PAUSE_MIN_MS;
-    if (copy(&link->host, config->host) == 0 && copy(&link->username, config->username) == 0 &&
-        copy(&link->password, config->password) == 0 &&
-        copy(&link->prefix, config->prefix != NULL ? config->prefix : REDIS_KEY_PREFIX) == 0) {
+    if (redis_link_copy(&link->host, config->host) == 0 &&
+        redis_link_copy(&link->username, config->username) == 0 &&
+        redis_link_copy(&link->password, config->password) == 0 &&
+        redis_link_copy(&link->prefix,
+                        config->prefix != NULL ? config->prefix : REDIS_KEY_PREFIX) == 0) {
         link->timer = evtimer_new(base, on_timer, link);
         link->dial = redis_dial_new(base, link->host, config->port, on_dialled, link);
     }
@@ -440,7 +442,7 @@ void redis_link_free(struct redis_link *link)
     events_free(link->timer);
     redis_dial_free(link->dial);
     link->busy--;
-    release(link);
+    redis_link_release(link);
 }
 
 bool redis_link_up(const struct redis_link *link)

@@ -59,7 +59,7 @@ bool redis_link_up(const struct redis_link *link);
 int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int argc,
                     const char **argv, const size_t *bytes);
 
-/* The owner's commands whose answers have not come. */
+/* How many of the owner's commands have no answer yet. */
 unsigned redis_link_awaited(const struct redis_link *link);
 
 /* Connections that ended because an answer did not come in time. */
@@ -77,8 +77,8 @@ int redis_link_set_password(struct redis_link *link, const char *password);
 int redis_link_judge_role(const redisReply *reply, struct error *why);
 
 /* Drops the connection and reconnects after the pause; the loop does both. No answer that comes
- * from now on is handed out: whoever waits is called back with NULL. For a reply that makes no
- * sense, or a subscription whose server is to be left. */
+ * from now on is handed out: whoever waits is called back with NULL. Use it after a reply that
+ * makes no sense, or to leave the server of a subscription. */
 void redis_link_reset(struct redis_link *link, const char *why);
 
 #endif

@@ -1,6 +1,8 @@
-/* An answer is foreign input: what does not look as expected is refused as a whole, except for a
- * server without a usable address, which only owns nothing. */
+/* An answer is foreign input: an answer of an unexpected form is refused as a whole. A server
+ * without a usable address is accepted, but owns nothing. */
 #include "redis/redis_map.h"
+
+#include "redis/redis_info.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,9 +127,9 @@ static const redisReply *value_of(const redisReply *list, const char *name)
     return NULL;
 }
 
-/* The server's host: NULL or empty, where it does not know its own, is the host that was asked; "?"
- * is a server that should have a name and has none, so its address is taken, which is among what
- * follows. */
+/* The server's host. NULL or empty means that the server does not know its own host: it is the one
+ * that was asked. "?" means that it should have a name and has none: then its address counts, which
+ * is among what follows. */
 static const char *host_of(const redisReply *server, const struct redis_address *asked)
 {
     const redisReply *host = server->element[0];
@@ -236,17 +238,6 @@ static void read_epoch(struct redis_view *view, const char *digits)
     view->has_epoch = true;
 }
 
-/* The rest of the line of INFO that begins with `name`; NULL: none. */
-static const char *line_of(const char *info, const char *name)
-{
-    size_t bytes = strlen(name);
-    while (info != NULL && strncmp(info, name, bytes) != 0) {
-        info = strchr(info, '\n');
-        info = info != NULL ? info + 1 : NULL;
-    }
-    return info != NULL ? info + bytes : NULL;
-}
-
 void redis_map_read_view(struct redis_view *view, const redisReply *reply)
 {
     *view = (struct redis_view){.sound = true};
@@ -255,8 +246,8 @@ void redis_map_read_view(struct redis_view *view, const redisReply *reply)
         if (epoch != NULL && is_text(epoch))
             read_epoch(view, epoch->str);
     } else if (is_text(reply)) {
-        const char *state = line_of(reply->str, "cluster_state:");
-        const char *epoch = line_of(reply->str, "cluster_current_epoch:");
+        const char *state = redis_info_value(reply->str, "cluster_state");
+        const char *epoch = redis_info_value(reply->str, "cluster_current_epoch");
         if (state != NULL)
             view->sound = strncmp(state, "ok", 2) == 0;
         if (epoch != NULL)

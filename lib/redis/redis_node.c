@@ -16,7 +16,7 @@ static void forget_secret(const char *secret)
 }
 
 /* NULL stays NULL. False: out of memory. */
-static bool copied(const char **copy, const char *text)
+static bool redis_node_copied(const char **copy, const char *text)
 {
     *copy = text != NULL ? strdup(text) : NULL;
     return text == NULL || *copy != NULL;
@@ -26,9 +26,10 @@ int redis_node_config_init(struct redis_node_config *config, const struct redis_
 {
     struct redis_link_config *link = &config->link;
     *link = (struct redis_link_config){.db = from->db, .tls = from->tls};
-    return copied(&link->prefix, from->prefix != NULL ? from->prefix : REDIS_KEY_PREFIX) &&
-                   copied(&link->username, from->username) &&
-                   copied(&link->password, from->password)
+    return redis_node_copied(&link->prefix,
+                             from->prefix != NULL ? from->prefix : REDIS_KEY_PREFIX) &&
+                   redis_node_copied(&link->username, from->username) &&
+                   redis_node_copied(&link->password, from->password)
                ? 0
                : -1;
 }
@@ -48,7 +49,7 @@ int redis_node_config_password(struct redis_node_config *config, const char *pas
     if (password == NULL ? link->password == NULL
                          : link->password != NULL && strcmp(password, link->password) == 0)
         return 0;
-    if (!copied(&own, password))
+    if (!redis_node_copied(&own, password))
         return -1;
     forget_secret(link->password);
     link->password = own;

@@ -64,7 +64,7 @@ int redis_node_open(struct redis_node *node, struct event_base *base,
  * called. Not in a callback of a link. */
 void redis_node_close(struct redis_node *node);
 
-/* Commands of the user whose answers have not come. */
+/* How many of the user's commands have no answer yet. */
 unsigned redis_node_awaited(const struct redis_node *node);
 
 /* Returns 0, or -1 when out of memory. */

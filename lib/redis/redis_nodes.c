@@ -1,6 +1,6 @@
 /* Links by address, as the map needs them (redis_survey). All that changes is announced in one
- * place, settle: callbacks of links only note what happened. No link is freed in a callback of one:
- * the tick does that. */
+ * place, redis_nodes_settle: callbacks of links only note what happened. No link is freed in a
+ * callback of one: the tick does that. */
 #include "redis/redis_nodes.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
@@ -13,13 +13,13 @@
 #include <string.h>
 
 #define TURN_MS 1000  /* between two questions who owns what */
-#define DOUBT_MS 250  /* the same, while a node is silent or nothing is known */
+#define UNSURE_MS 250 /* the same, while a node is silent or nothing is known */
 #define SOON_MS 50    /* after a sign that something has moved */
 #define SILENT_MS 500 /* a former owner that has not answered for this long is dropped */
 #define SEED_MS 1000  /* for a seed that does not come up, if there are others */
 
 struct redis_nodes {
-    struct redis_nodes_config config; /* but for `link` and `url`, which are copied below */
+    struct redis_nodes_config config; /* except `link` and `url`, which are copied below */
     struct redis_node_config common;
     struct redis_url url;
     struct event_base *base;
@@ -33,13 +33,13 @@ struct redis_nodes {
     uint64_t asked_ms;             /* when a node was asked last */
     uint64_t due_ms;               /* of the timer */
     bool look;                     /* ask at the next tick */
-    uint64_t doubt_ms;             /* until then, ask more often */
+    uint64_t unsure_ms;            /* until then, ask more often */
     unsigned turn, seed;           /* of the next node to ask; of the seed being tried */
     uint64_t seed_ms;              /* since when it is tried */
     bool settling, unsettled;
 };
 
-static void settle(struct redis_nodes *nodes);
+static void redis_nodes_settle(struct redis_nodes *nodes);
 
 static void tick_within(struct redis_nodes *nodes, uint64_t ms)
 {
@@ -53,7 +53,7 @@ static void tick_within(struct redis_nodes *nodes, uint64_t ms)
 static void look_soon(struct redis_nodes *nodes)
 {
     nodes->look = true;
-    nodes->doubt_ms = clock_monotonic_ms() + TURN_MS;
+    nodes->unsure_ms = clock_monotonic_ms() + TURN_MS;
     tick_within(nodes, SOON_MS);
 }
 
@@ -70,7 +70,7 @@ static void on_news(void *user, struct redis_node *node, enum redis_node_news ne
     for (unsigned place = 0; news == REDIS_NODE_LISTENS_NOT && place < REDIS_PLACES; place++)
         if (nodes->listened[place] == number)
             nodes->listened[place] = -1;
-    settle(nodes);
+    redis_nodes_settle(nodes);
 }
 
 /* --- nodes --- */
@@ -189,7 +189,7 @@ static void settle_once(struct redis_nodes *nodes)
 }
 
 /* A callback of the user may cause more of the same: then it is done again. */
-static void settle(struct redis_nodes *nodes)
+static void redis_nodes_settle(struct redis_nodes *nodes)
 {
     nodes->unsettled = true;
     if (nodes->settling)
@@ -205,7 +205,7 @@ static void settle(struct redis_nodes *nodes)
 static void on_map(void *user)
 {
     struct redis_nodes *nodes = user;
-    settle(nodes);
+    redis_nodes_settle(nodes);
     tick_within(nodes, 0); /* former owners */
 }
 
@@ -245,7 +245,7 @@ static bool any_silent(const struct redis_nodes *nodes)
 {
     bool any = false;
     for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
-        any |= nodes->node[i].up && redis_survey_waits_ms(&nodes->node[i].question) >= DOUBT_MS;
+        any |= nodes->node[i].up && redis_survey_waits_ms(&nodes->node[i].question) >= UNSURE_MS;
     return any;
 }
 
@@ -286,15 +286,15 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
     for (unsigned place = 0; place < REDIS_PLACES; place++)
         content &= nodes->owner[place] >= 0;
     next_seed(nodes, content);
-    bool doubt = retire(nodes) || any_silent(nodes) || !content || now_ms < nodes->doubt_ms;
-    doubt |= redis_survey_tick(nodes->survey, content);
+    bool unsure = retire(nodes) || any_silent(nodes) || !content || now_ms < nodes->unsure_ms;
+    unsure |= redis_survey_tick(nodes->survey, content);
     enum redis_survey_kind kind = redis_survey_kind(nodes->survey);
     if (kind != REDIS_SURVEY_SENTINEL &&
         (nodes->look || (kind == REDIS_SURVEY_CLUSTER &&
-                         now_ms - nodes->asked_ms + SOON_MS >= (doubt ? DOUBT_MS : TURN_MS))))
+                         now_ms - nodes->asked_ms + SOON_MS >= (unsure ? UNSURE_MS : TURN_MS))))
         ask_next(nodes);
-    settle(nodes);
-    tick_within(nodes, doubt ? DOUBT_MS : TURN_MS);
+    redis_nodes_settle(nodes);
+    tick_within(nodes, unsure ? UNSURE_MS : TURN_MS);
 }
 
 /* --- making and ending --- */
@@ -333,7 +333,7 @@ struct redis_nodes *redis_nodes_new(struct event_base *base,
         redis_nodes_free(nodes);
         return NULL;
     }
-    settle(nodes);
+    redis_nodes_settle(nodes);
     tick_within(nodes, 0);
     return nodes;
 }

@@ -1,18 +1,18 @@
-/* The servers of one store, and which of them has what: a single Redis, the primary that Sentinels
+/* The servers of one store, and which of them owns what: a single Redis, the primary that Sentinels
  * name, or the nodes of a Redis or Valkey Cluster, each with a link of its own (redis_link.h).
  * Which of these it is comes from their answers. Loop thread only.
  *
  * A place is what a command is about: a shard, or the store itself (`tally:store`). Each place has
- * an owner, the node that has its keys. A single Redis owns them all. Where there is a cluster, the
- * nodes are asked in turns, each second and soon after an answer that shows that a place has moved,
- * which places they own.
+ * an owner, the node that has its keys. A single Redis owns them all. In a cluster, the nodes are
+ * asked in turn which places they own: each second, and soon after an answer that shows that a
+ * place has moved.
  *
  * The owner of a place may change, or lose its link, and what was written there last may be lost
- * with it. So each place has a generation, which rises whenever another node, or the same one after
- * a lost link, becomes its owner. Whoever keeps books about a place compares generations and begins
- * anew where they differ: nothing else is remembered across them. Answers under way are called
- * back, with NULL where they will not come, before the owner's new generation is announced. An
- * answer from a former owner can still come after it: compare the generation first, then judge. */
+ * with it. So each place has a generation. It rises whenever another node, or the same one after a
+ * lost link, becomes the owner. Whoever keeps books about a place compares generations and starts
+ * again where they differ. Nothing else is remembered across them. Commands under way are called
+ * back, with NULL if their answers will not come, before the new generation is announced. An answer
+ * from a former owner can still come after it: compare the generation first, then judge. */
 #ifndef TALLY_REDIS_REDIS_NODES_H
 #define TALLY_REDIS_REDIS_NODES_H
 
@@ -29,8 +29,8 @@
 struct redis_nodes;
 
 struct redis_nodes_config {
-    struct redis_link_config link; /* how to reach a server; its callbacks and `user` are not used,
-                                      and what it points to is copied, but for `tls` */
+    struct redis_link_config link; /* how to reach a server. Its callbacks and `user` are ignored.
+                                      What it points to is copied, except `tls` */
     const struct redis_url *url; /* the seeds, or the Sentinels; copied. NULL: the server in `link`
                                     is the only seed */
 
@@ -38,7 +38,7 @@ struct redis_nodes_config {
      * later it may mean another one. Called before on_place. May be NULL. */
     void (*on_node)(void *user, unsigned node, bool up);
 
-    /* The place has an owner whose link is up, in a new generation; or it has none any more. */
+    /* The place has an owner whose link is up, in a new generation; or it no longer has one. */
     void (*on_place)(void *user, unsigned place, bool up);
 
     /* Not NULL: redis_nodes keeps a second link to each owner, for subscribing. on_subscribe is

@@ -60,8 +60,9 @@ static void take(struct redis_survey *survey, enum redis_survey_kind kind)
         survey->config.on_map(survey->config.user);
 }
 
-/* An answer that says that there is no cluster. A server that is asked by a scout may be a replica,
- * so that makes it no owner; whoever passed a link's question about its role may own all. */
+/* An answer that says that there is no cluster. A server that a scout asks may be a replica, so it
+ * does not become the owner. A server whose link is up has said that it is a primary, so it owns
+ * everything. */
 static void take_one(struct redis_survey *survey, struct redis_question *question)
 {
     question->view.sound = survey->kind != REDIS_SURVEY_CLUSTER;
@@ -86,7 +87,7 @@ static void on_slots(void *user, const redisReply *reply)
         return;
     if (reply->type == REDIS_REPLY_ERROR) {
         if (strncmp(reply->str, "ERR ", 4) == 0 || strncmp(reply->str, "NOPERM", 6) == 0)
-            take_one(survey, question); /* it is no cluster, or this user may not know */
+            take_one(survey, question); /* it is not a cluster, or this user may not ask */
         return;
     }
     if (redis_map_read_slots(&survey->read, reply, survey->slots, &question->at, &why) != 0) {

@@ -152,7 +152,7 @@ static void refresh(struct redis_tls *tls)
 
 /* --- making it --- */
 
-static int copy(char **to, const char *text)
+static int redis_tls_copy(char **to, const char *text)
 {
     *to = text != NULL ? strdup(text) : NULL;
     return text != NULL && *to == NULL ? -1 : 0;
@@ -161,10 +161,10 @@ static int copy(char **to, const char *text)
 struct redis_tls *redis_tls_new(const struct redis_tls_config *config, struct error *error)
 {
     struct redis_tls *tls = calloc(1, sizeof *tls);
-    if (tls == NULL || copy(&tls->file[CA], config->ca_file) != 0 ||
-        copy(&tls->file[CERT], config->cert_file) != 0 ||
-        copy(&tls->file[KEY], config->key_file) != 0 ||
-        copy(&tls->server_name, config->server_name) != 0) {
+    if (tls == NULL || redis_tls_copy(&tls->file[CA], config->ca_file) != 0 ||
+        redis_tls_copy(&tls->file[CERT], config->cert_file) != 0 ||
+        redis_tls_copy(&tls->file[KEY], config->key_file) != 0 ||
+        redis_tls_copy(&tls->server_name, config->server_name) != 0) {
         redis_tls_free(tls);
         error_set(error, "no memory");
         return NULL;

@@ -26,7 +26,7 @@ static bool consists_of(struct part part, const char *accepted)
 }
 
 /* Copies it if it is not empty, fits, and has only accepted characters. */
-static bool copied(char *out, size_t out_bytes, struct part part, const char *accepted)
+static bool redis_url_copied(char *out, size_t out_bytes, struct part part, const char *accepted)
 {
     if (part.bytes == 0 || part.bytes >= out_bytes || !consists_of(part, accepted))
         return false;
@@ -65,7 +65,7 @@ static int take_user(struct redis_url *url, const char **rest, struct error *err
     const struct part user = {*rest, (size_t)(at - *rest)};
     if (memchr(user.at, ':', user.bytes) != NULL)
         return error_set(error, "it has a password: write it into the file of redis_password_file");
-    if (!copied(url->user, sizeof url->user, user, LETTERS "._~-+"))
+    if (!redis_url_copied(url->user, sizeof url->user, user, LETTERS "._~-+"))
         return error_set(error, "the user is not 1 to %d letters, digits, ., _, ~, + and -",
                          REDIS_URL_USER_BYTES - 1);
     *rest = at + 1;
@@ -98,8 +98,8 @@ static int take_seed(struct redis_url *url, struct part part, int port, struct e
     if (colon != NULL)
         number_part = (struct part){colon + 1, part.bytes - (size_t)(colon + 1 - part.at)};
     if ((brackets && left > 0 && *from != ':') ||
-        !copied(seed->host, sizeof seed->host, host,
-                brackets ? "0123456789abcdefABCDEF:.%" LETTERS : LETTERS "._-"))
+        !redis_url_copied(seed->host, sizeof seed->host, host,
+                          brackets ? "0123456789abcdefABCDEF:.%" LETTERS : LETTERS "._-"))
         return bad_seed(part, error);
     seed->port = colon == NULL ? port : number(number_part, 1, 65535);
     if (seed->port < 0)
@@ -159,7 +159,7 @@ static int parse_sentinels(struct redis_url *url, const char *rest, struct error
         return -1;
     rest += bytes + (rest[bytes] == '/');
     struct part name = {rest, strcspn(rest, "/")};
-    if (!copied(url->name, sizeof url->name, name, LETTERS "._-"))
+    if (!redis_url_copied(url->name, sizeof url->name, name, LETTERS "._-"))
         return error_set(error,
                          "after the Sentinels, / and the name of the primary must follow: 1 "
                          "to %d letters, digits, ., _ and -",

@@ -39,7 +39,7 @@ struct redis_wire {
     bool over_tcp, opens, stopped, freed;
 };
 
-static void release(struct redis_wire *wire)
+static void redis_wire_release(struct redis_wire *wire)
 {
     if (wire->busy > 0 || !wire->freed)
         return;
@@ -159,7 +159,7 @@ static void on_decrypted(struct bufferevent *stream, void *user)
             evbuffer_drain(in, bytes);
     }
     wire->busy--;
-    release(wire);
+    redis_wire_release(wire);
 }
 
 /* Nothing came before the end: a port of another kind behaves so. */
@@ -198,7 +198,7 @@ static void on_readable(evutil_socket_t fd, short what, void *user)
         end(wire, why.text);
     }
     wire->busy--;
-    release(wire);
+    redis_wire_release(wire);
 }
 
 /* --- the connection --- */
@@ -218,7 +218,7 @@ static void on_event(struct bufferevent *stream, short what, void *user)
         end(wire, why.text);
     }
     wire->busy--;
-    release(wire);
+    redis_wire_release(wire);
 }
 
 static struct bufferevent *make_stream(struct redis_wire *wire, struct event_base *base, int fd,
@@ -286,7 +286,7 @@ void redis_wire_free(struct redis_wire *wire)
         wire->config.on_answer(wire->config.user, &call, NULL);
     }
     wire->busy--;
-    release(wire);
+    redis_wire_release(wire);
 }
 
 void redis_wire_stop(struct redis_wire *wire)

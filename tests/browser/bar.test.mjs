@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
-  BROKER, Bar, KINDS, SITE, assertAccessible, assertLayout, keepShot, launch, profile, serve, storeWishes, until, wishOf,
+  BROKER, Bar, KINDS, SITE, assertAccessible, assertLayout, keepShot, launch, profile, serve, storeRequests, until, requestOf,
 } from './support/browser.mjs';
 import { ScriptedBroker, kindOf } from './support/broker.mjs';
 
@@ -272,14 +272,14 @@ describe('a refusal', () => {
       };
       await bar.click('wow');
       await bar.becomes({ status: words, pressed: 'like', counts: { like: '1', wow: '0' } });
-      assert.equal((await wishOf(page, ARTICLE)).kind, 'like');
+      assert.equal((await requestOf(page, ARTICLE)).kind, 'like');
     });
   }
 
   for (const [reason, words] of [
     ['unknown_article', /not known here yet/], ['rate_reader', /reactions of yours/], ['rate_address', /from your network/], ['busy', /Busy/], ['clock', /clock/],
   ]) {
-    test(`(${reason}) that may end is said in words, and the wish kept and sent again until it counts`, async (t) => {
+    test(`(${reason}) that may end is said in words, and the request kept and sent again until it counts`, async (t) => {
       const { context, broker } = await setUp(t, { clock: true });
       const { page, bar } = await openBar(context);
       await bar.becomes({ sum: '0' });
@@ -290,7 +290,7 @@ describe('a refusal', () => {
       await bar.click('wow');
       await bar.becomes({ status: words, pressed: 'wow', pending: 'wow', counts: { wow: '1' } });
       await bar.becomes({ status: /^Not counted yet, and sent again/ });
-      assert.equal((await wishOf(page, ARTICLE)).settled, 0);
+      assert.equal((await requestOf(page, ARTICLE)).settled, 0);
       await page.clock.fastForward(16_000);
       await broker.reaction(1);
       await bar.becomes({ status: words, pending: 'wow' });
@@ -321,7 +321,7 @@ describe('a refusal', () => {
   });
 });
 
-test('a wish that lost to a newer one shows the newer', async (t) => {
+test('a request that lost to a newer one shows the newer', async (t) => {
   const { context, broker } = await setUp(t);
   const { bar } = await openBar(context);
   await bar.becomes({ sum: '0' });
@@ -422,7 +422,7 @@ describe('the connection', () => {
     await until(() => assert.deepEqual([...broker.sessions[0].filters], [`receipts/${broker.sessions[0].clientId}`]));
   });
 
-  test('lost before the click: the wish is kept, said to be, and sent with its age', async (t) => {
+  test('lost before the click: the request is kept, said to be, and sent with its age', async (t) => {
     const { context, broker } = await setUp(t, { clock: true, tolerate: LOST_CONNECTION });
     broker.total(ARTICLE, FEW);
     const { page, bar } = await openBar(context);
@@ -433,7 +433,7 @@ describe('the connection', () => {
     await bar.becomes({ trouble: 'Not connected: the numbers may be old', counts: { like: '3' } });
     await bar.click('like');
     await bar.becomes({ counts: { like: '4' }, pressed: 'like', status: /^Kept/ });
-    assert.equal((await wishOf(page, ARTICLE)).settled, 0);
+    assert.equal((await requestOf(page, ARTICLE)).settled, 0);
     broker.total(ARTICLE, { like: 7 });
     await page.clock.fastForward(40_000);
     broker.away = false;
@@ -445,7 +445,7 @@ describe('the connection', () => {
     assert.ok(Number.isInteger(age) && age >= 40_000 && age < 70_000, `age ${age}`);
   });
 
-  test('lost before the receipt: the wish is sent again, and shown once', async (t) => {
+  test('lost before the receipt: the request is sent again, and shown once', async (t) => {
     const { context, broker } = await setUp(t, { tolerate: LOST_CONNECTION });
     broker.total(ARTICLE, FEW);
     const { bar } = await openBar(context);
@@ -469,8 +469,8 @@ describe('the connection', () => {
     const { page, bar } = await openBar(context);
     await bar.click('love');
     await bar.becomes({ pressed: 'love' });
-    const { at, via } = await wishOf(page, ARTICLE);
-    await storeWishes(page, [
+    const { at, via } = await requestOf(page, ARTICLE);
+    await storeRequests(page, [
       ...Array.from({ length: 30 }, (_, i) => [`old/${i}`, { at: at - 1000 * i, via }]),
       ['ancient', { at: at - 8 * 24 * 3600 * 1000, via }],
       ['elsewhere', { via: 'wss://other.test/' }],
@@ -487,7 +487,7 @@ describe('the connection', () => {
     const { page: later, bar: same } = await openBar(context);
     await same.becomes({ pressed: 'love', counts: { love: '1' } });
     await until(async () => {
-      const waiting = await later.evaluate(() => JSON.parse(localStorage.tallyWishes)[1].filter(([, wish]) => !wish.settled).map(([id]) => id));
+      const waiting = await later.evaluate(() => JSON.parse(localStorage.tallyRequests)[1].filter(([, request]) => !request.settled).map(([id]) => id));
       assert.deepEqual(waiting, ['elsewhere']); // of the other broker
     });
     assert.equal(new Set(broker.published.map((r) => r.topic)).size, 31);
@@ -570,7 +570,7 @@ describe('the reader', () => {
     const { username, clientId } = await broker.reaction(0);
     assert.match(username, /^[\d-]{24,}$/);
     assert.match(clientId, /^w-[\d-]{24,}$/);
-    assert.equal(await page.evaluate(() => JSON.parse(localStorage.tallyWishes)[0]), username);
+    assert.equal(await page.evaluate(() => JSON.parse(localStorage.tallyRequests)[0]), username);
     assert.equal(broker.sessions.length, 1, 'no new connection for it');
   });
 
@@ -612,11 +612,11 @@ describe('the reader', () => {
     const { context } = await setUp(t);
     const { page, bar } = await openBar(context);
     await bar.becomes({ sum: '0' });
-    await storeWishes(page, Array.from({ length: 250 }, (_, i) => [`a/${i}`, { settled: 1, at: 1000 + i }]));
+    await storeRequests(page, Array.from({ length: 250 }, (_, i) => [`a/${i}`, { settled: 1, at: 1000 + i }]));
     await page.evaluate(() => (localStorage.another = 'key'));
     await bar.click('like');
     await bar.becomes({ status: 'Counted: Like.' });
-    const kept = await page.evaluate(() => JSON.parse(localStorage.tallyWishes)[1].map(([article]) => article));
+    const kept = await page.evaluate(() => JSON.parse(localStorage.tallyRequests)[1].map(([article]) => article));
     assert.equal(kept.length, 200);
     assert.ok(kept.includes(ARTICLE) && kept.includes('a/249') && !kept.includes('a/0'));
     assert.equal(await page.evaluate(() => localStorage.another), 'key');
@@ -659,7 +659,7 @@ describe('the page around', () => {
   });
 
   for (const width of [360, 1280]) {
-    test(`holds the bar at ${width} pixels in every state of a wish`, async (t) => {
+    test(`holds the bar at ${width} pixels in every state of a request`, async (t) => {
       const { context, broker } = await setUp(t, { viewport: { width, height: 900 }, clock: true, tolerate: LOST_CONNECTION });
       broker.total(ARTICLE, FEW);
       const { page, bar } = await openBar(context);
@@ -674,7 +674,7 @@ describe('the page around', () => {
         await page.mouse.move(0, 0);
         await page.clock.runFor(1_000);
         await bar.element.evaluate((element) => element.shadowRoot.getAnimations().forEach((animation) => animation.finish()));
-        await keepShot(page, `wish-${state}-${width}`, { fullPage: true });
+        await keepShot(page, `request-${state}-${width}`, { fullPage: true });
       };
       broker.answers = (session, reaction) => broker.acknowledge(session, reaction);
       await bar.click('angry');

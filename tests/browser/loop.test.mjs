@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import {
-  Bar, assertAccessible, assertLayout, hostPage, keepShot, launch, profile, reactionsOf, storeWishes, until, wishOf,
+  Bar, assertAccessible, assertLayout, hostPage, keepShot, launch, profile, reactionsOf, storeRequests, until, requestOf,
 } from './support/browser.mjs';
 import { Wire } from './support/proxy.mjs';
 
@@ -213,14 +213,14 @@ describe('the loop', { skip }, () => {
     await bar.click('angry');
     await bar.becomes({ pressed: 'angry', counts: { like: '0', angry: '1' }, status: /^Kept/ });
     await watching.becomes({ counts: { like: '1', angry: '0' } });
-    await until(async () => assert.ok(Date.now() - (await wishOf(page, article)).at > 1_000));
+    await until(async () => assert.ok(Date.now() - (await requestOf(page, article)).at > 1_000));
     await wire.join();
     const ms = await bar.becomes({ status: 'Counted: Angry.', trouble: '', counts: { like: '0', angry: '1' }, sum: '1' }, 40_000);
     t.diagnostic(`counted ${Math.round(ms)} ms after the wire was joined`);
     await watching.becomes({ counts: { like: '0', angry: '1' }, sum: '1' });
   });
 
-  test('a wish that waited for longer than a newer one is superseded', async (t) => {
+  test('a request that waited for longer than a newer one is superseded', async (t) => {
     const article = newArticle();
     const context = await reader(t);
     const { page, bar } = await openArticle(context, article);
@@ -228,8 +228,8 @@ describe('the loop', { skip }, () => {
     await bar.click('love');
     await bar.becomes({ status: 'Counted: Love.' });
     // As a device of the same reader does that was away: its click is older than what was counted meanwhile.
-    const { at } = await wishOf(page, article);
-    await storeWishes(page, [[article, { kind: 'sad', was: 'none', settled: 0, at: at - 60_000 }]]);
+    const { at } = await requestOf(page, article);
+    await storeRequests(page, [[article, { kind: 'sad', was: 'none', settled: 0, at: at - 60_000 }]]);
     await page.reload();
     await bar.becomes({ pressed: 'love', status: 'Your later reaction counts: Love.', counts: { love: '1', sad: '0' } });
   });
@@ -331,19 +331,19 @@ function stopCollector(t) {
   return goOn;
 }
 
-const settled = (page, article) => until(async () => assert.equal((await wishOf(page, article))?.settled ?? 1, 1));
+const settled = (page, article) => until(async () => assert.equal((await requestOf(page, article))?.settled ?? 1, 1));
 
-/** A page that has a wish of another time, as one that was closed then has left it. */
-async function openWithWish(context, article, wish, shown = article) {
+/** A page that has a request of another time, as one that was closed then has left it. */
+async function openWithRequest(context, article, request, shown = article) {
   const { page, bar } = await openArticle(context, shown);
   await bar.becomes({ sum: '0' });
   const via = `ws://${new URL(home).hostname}:${brokerAt.port}`;
-  await storeWishes(page, [[article, { kind: wish.kind, at: Date.now() - wish.ago, was: 'none', settled: 0, sent: 0, via }]]);
+  await storeRequests(page, [[article, { kind: request.kind, at: Date.now() - request.ago, was: 'none', settled: 0, sent: 0, via }]]);
   await page.reload();
   return { page, bar };
 }
 
-describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does not say whose collector may be stopped') }, () => {
+describe('a request', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does not say whose collector may be stopped') }, () => {
   test('is pending in every tab until it is counted, then settled', async (t) => {
     const article = newArticle();
     const context = await reader(t);
@@ -355,7 +355,7 @@ describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does 
     await bar.click('like');
     await bar.becomes({ pressed: 'like', pending: 'like', counts: { like: '1' }, status: 'Received, soon to be counted.' });
     await other.becomes({ pressed: 'like', pending: 'like', status: '' });
-    assert.equal((await wishOf(page, article)).settled, 0);
+    assert.equal((await requestOf(page, article)).settled, 0);
     goOn();
     await bar.becomes({ pressed: 'like', pending: 'none', status: 'Counted: Like.' });
     await other.becomes({ pressed: 'like', pending: 'none', counts: { like: '1' }, sum: '1' });
@@ -375,7 +375,7 @@ describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does 
     const goOn = stopCollector(t);
     await bar.click('wow');
     await bar.becomes({ pending: 'wow', status: /^Received/ });
-    const { at } = await wishOf(page, article);
+    const { at } = await requestOf(page, article);
     const storageState = await first.storageState();
     await first.close();
     const later = await reader(t, { storageState });
@@ -416,14 +416,14 @@ describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does 
     const article = newArticle();
     const context = await reader(t);
     const sent = reactionsOf(context);
-    const { page, bar } = await openWithWish(context, article, { kind: 'love', ago: DAY_MS });
+    const { page, bar } = await openWithRequest(context, article, { kind: 'love', ago: DAY_MS });
     await bar.becomes({ pressed: 'love', pending: 'none', status: 'Counted: Love.', counts: { love: '1' } });
     assert.equal(sent.length, 1);
     assert.ok(sent[0].age >= DAY_MS && sent[0].age < DAY_MS + 60_000, `age ${sent[0].age}`);
     await settled(page, article);
     await page.close();
 
-    const { bar: old } = await openWithWish(context, newArticle(), { kind: 'love', ago: 8 * DAY_MS });
+    const { bar: old } = await openWithRequest(context, newArticle(), { kind: 'love', ago: 8 * DAY_MS });
     await old.becomes({ pressed: 'none', pending: 'none', status: 'Not counted. Over a week old.', sum: '0' });
     assert.equal(sent.length, 1);
   });
@@ -456,7 +456,7 @@ describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does 
     const one = await reader(t);
     const { page, bar: newer } = await openArticle(one, article);
     await newer.becomes({ sum: '0' });
-    await page.evaluate(() => (localStorage.tallyWishes = JSON.stringify(['89abcdef'.repeat(4), []])));
+    await page.evaluate(() => (localStorage.tallyRequests = JSON.stringify(['89abcdef'.repeat(4), []])));
     const two = await reader(t, { storageState: await one.storageState(), hosts: [new URL(wire.url).host], tolerate: LOST_CONNECTION });
     await two.clock.install();
     const { page: away, bar: older } = await openArticle(two, article, { broker: wire.url });
@@ -470,18 +470,18 @@ describe('a wish', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does 
     await wire.join();
     await away.evaluate(() => dispatchEvent(new Event('online')));
     await older.becomes({ pressed: 'love', pending: 'none', status: 'Your later reaction counts: Love.', counts: { love: '1', sad: '0' } });
-    assert.deepEqual(await wishOf(away, article).then(({ kind, settled: is }) => [kind, is]), ['love', 1]);
+    assert.deepEqual(await requestOf(away, article).then(({ kind, settled: is }) => [kind, is]), ['love', 1]);
   });
 
   test('that was refused while its article was not shown is told when it is', async (t) => {
     const [shown, article] = [newArticle(), newArticle()];
-    const { page } = await openWithWish(await reader(t), article, { kind: 'proud', ago: 60_000 }, shown);
+    const { page } = await openWithRequest(await reader(t), article, { kind: 'proud', ago: 60_000 }, shown);
     await settled(page, article);
     await page.locator('tally-reactions').evaluate((element, id) => element.setAttribute('article', id), article);
     const bar = new Bar(page, article);
     await bar.becomes({ pressed: 'none', pending: 'none', status: 'Not counted. Not offered here.', sum: '0' });
     await page.reload();
     await new Bar(page, shown).becomes({ sum: '0', status: '' });
-    assert.deepEqual(await wishOf(page, article).then(({ kind, news }) => [kind, news]), ['none', 0], 'told once');
+    assert.deepEqual(await requestOf(page, article).then(({ kind, news }) => [kind, news]), ['none', 0], 'told once');
   });
 });

@@ -1,7 +1,7 @@
 /* What pages, storage, networks and other programs do to the bar that nobody planned: odd attributes, odd items, odd answers. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { BROKER, Bar, SITE, hostPage, launch, profile, serve, until, wishOf } from './support/browser.mjs';
+import { BROKER, Bar, SITE, hostPage, launch, profile, serve, until, requestOf } from './support/browser.mjs';
 import { ScriptedBroker } from './support/broker.mjs';
 
 const ARTICLE = 'world/migrant-caravan';
@@ -98,26 +98,26 @@ describe('a state', () => {
 });
 
 describe('storage', () => {
-  const wish = (more) => ({ kind: 'like', was: 'none', at: 9e12, via: BROKER, settled: 0, sent: 0, due: 0, ...more });
+  const request = (more) => ({ kind: 'like', was: 'none', at: 9e12, via: BROKER, settled: 0, sent: 0, due: 0, ...more });
   const huge = 'x'.repeat(200_000);
   for (const [what, list] of [
-    ['a kind that is not text', [['a', wish({ kind: { toString: 5 } })], ['b', wish({ kind: [['sad']] })], ['c', wish({ kind: null })]]],
-    ['a kind as long as a book', [['a', wish({ kind: huge })], ['b', wish({ at: 1, kind: huge })]]],
-    ['a kind in other letters', [['a', wish({ kind: 'Gefällt' })], ['b', wish({ kind: '読' })]]],
-    ['an article that is not text', [[['a/b'], wish()], [{ length: 3, toString: 5 }, wish()]]],
-    ['news that are not text', [[ARTICLE, wish({ at: 1, settled: 1, news: { 0: 1, toString: 5 } })]]],
-    ['numbers that are none', [['a', wish({ sent: { valueOf: 5 }, due: [1], was: {} })], ['b', wish({ at: {} })], ['c', wish({ settled: 'x' })]]],
+    ['a kind that is not text', [['a', request({ kind: { toString: 5 } })], ['b', request({ kind: [['sad']] })], ['c', request({ kind: null })]]],
+    ['a kind as long as a book', [['a', request({ kind: huge })], ['b', request({ at: 1, kind: huge })]]],
+    ['a kind in other letters', [['a', request({ kind: 'Gefällt' })], ['b', request({ kind: '読' })]]],
+    ['an article that is not text', [[['a/b'], request()], [{ length: 3, toString: 5 }, request()]]],
+    ['news that are not text', [[ARTICLE, request({ at: 1, settled: 1, news: { 0: 1, toString: 5 } })]]],
+    ['numbers that are none', [['a', request({ sent: { valueOf: 5 }, due: [1], was: {} })], ['b', request({ at: {} })], ['c', request({ settled: 'x' })]]],
   ]) {
     test(`with ${what} keeps no reaction from being counted`, async (t) => {
       const { context, broker } = await setUp(t);
-      await context.addInitScript((text) => location.protocol === 'http:' && (localStorage.tallyWishes ??= text), JSON.stringify(['0123456789abcdef', list]));
+      await context.addInitScript((text) => location.protocol === 'http:' && (localStorage.tallyRequests ??= text), JSON.stringify(['0123456789abcdef', list]));
       const { page, bar } = await openPage(context);
       await bar.becomes({ sum: '15' });
       await bar.click('wow');
       await bar.becomes({ status: 'Counted: Wow.', pressed: 'wow', pending: 'none' });
-      assert.ok(broker.published.every(({ payload }) => payload.length < 100), 'only what a reader can wish');
+      assert.ok(broker.published.every(({ payload }) => payload.length < 100), 'only what a reader can request');
       await until(async () => {
-        const stored = await page.evaluate(() => JSON.parse(localStorage.tallyWishes)[1]);
+        const stored = await page.evaluate(() => JSON.parse(localStorage.tallyRequests)[1]);
         assert.ok(stored.every(([id]) => typeof id === 'string'), JSON.stringify(stored).slice(0, 500));
         assert.equal(new Set(stored.map(([id]) => id)).size, stored.length);
       });
@@ -198,7 +198,7 @@ describe('a connection', () => {
     await page.clock.setSystemTime(await page.evaluate(() => Date.now() - 7_200_000));
     await page.clock.runFor(20_000);
     await bar.becomes({ status: 'Counted: Wow.', pending: 'none' });
-    assert.equal((await wishOf(page, ARTICLE)).settled, 1);
+    assert.equal((await requestOf(page, ARTICLE)).settled, 1);
   });
 });
 

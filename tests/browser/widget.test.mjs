@@ -273,14 +273,14 @@ describe('a page', () => {
   });
 
   test('may have stored anything at all', async (t) => {
-    const odd = (wish) => JSON.stringify(['0123456789abcdef', [[ARTICLE, { kind: 'like', was: 'none', at: 1, settled: 0, sent: 0, due: 0, via: BROKER, ...wish }]]]);
+    const odd = (request) => JSON.stringify(['0123456789abcdef', [[ARTICLE, { kind: 'like', was: 'none', at: 1, settled: 0, sent: 0, due: 0, via: BROKER, ...request }]]]);
     for (const stored of [
       '{"a":1}', '[1,2]', '["0123456789abcdef",[[7],null]]', 'no json', '["short",[]]', JSON.stringify(['x'.repeat(200), []]), '[{"a":1},[]]',
       '["0123456789abcdef",[["bad/#",{"kind":"like","was":"none","at":9e12,"settled":0}],["a",5]]]', odd({ kind: {} }), odd({ kind: '', was: 7, at: 9e12 }), odd({ at: '5' }),
       odd({ settled: 1, news: 5 }), odd({ settled: 1, news: ['constructor', '__proto__'] }), odd({ sent: 'x', due: 1e300 }), odd({ kind: 'sad', via: 'wss://old.test/', at: 9e12 }),
     ]) {
       const { context, broker } = await setUp(t);
-      await context.addInitScript((text) => location.protocol === 'http:' && (localStorage.tallyWishes ??= text), stored);
+      await context.addInitScript((text) => location.protocol === 'http:' && (localStorage.tallyRequests ??= text), stored);
       const { bar } = await openPage(context);
       await bar.becomes({ sum: /^[01]$/, pending: 'none' });
       await bar.click('wow');

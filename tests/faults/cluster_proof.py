@@ -166,7 +166,7 @@ class ClusterProof:
             edge.settle(PATIENCE_S)
             edge.wait_ready(PATIENCE_S)
         rows, held = crowds.judged(self.edges[0], self.crowd.readers)
-        articles = {send.wish.article for reader in self.crowd.readers for send in reader.sends}
+        articles = {send.reaction.article for reader in self.crowd.readers for send in reader.sends}
         wrong = crowds.shown_wrong(self.edges, held, articles)
         lines, sums = [], [0, 0, 0]
         for fault in self.faults:

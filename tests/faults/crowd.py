@@ -9,7 +9,7 @@ import time
 import judge
 from clients import TIMEOUT_S, Client, Refused, reader_name, unique
 from edge import counts_of, wait_until
-from readers import KINDS, Reader, Wish
+from readers import KINDS, Reader, Reaction
 from store import article_shard
 
 
@@ -24,7 +24,7 @@ def articles_of(shards, each, prefix="crowd"):
 
 
 class Crowd:
-    """`readers` of each edge, at QoS 1. `phase` is what a wish was made in, for a table."""
+    """`readers` of each edge, at QoS 1. `phase` is what a reaction was made in, for a table."""
     pause_s = 0.02
     again_s = 0.3
     patience_s = TIMEOUT_S
@@ -37,7 +37,7 @@ class Crowd:
         self.readers = [Reader(edge.mqtt_port, "reader-of-the-%s-%d-%d" % (name, i, n), self) for i, edge in enumerate(edges) for n in range(readers)]
 
     def click(self, reader):
-        return Wish(reader.rng.choice(self.articles), reader.rng.choice(KINDS), self.phase)
+        return Reaction(reader.rng.choice(self.articles), reader.rng.choice(KINDS), self.phase)
 
     def __enter__(self):
         for reader in self.readers:
@@ -75,13 +75,13 @@ class Crowd:
 
 
 def judged(edge, readers):
-    """Each acknowledged wish against the registers. By phase: phase → [acknowledged, lost, invented, overtaken], and what is held."""
+    """Each acknowledged reaction against the registers. By phase: phase → [acknowledged, lost, invented, overtaken], and what is held."""
     held, rows = judge.held(edge), collections.defaultdict(lambda: [0, 0, 0, 0])
     for article, by_reader in judge.sends_by_register(edge, readers).items():
         registers = held.get(article, {})
         for reader, sends in by_reader.items():
             verdict = judge.judge(sends, registers.get(reader))
-            row = rows[sends[-1].wish.phase]
+            row = rows[sends[-1].reaction.phase]
             for i, n in enumerate((len(verdict.acknowledged), len(verdict.lost), verdict.invented, verdict.overtaken)):
                 row[i] += n
     return rows, held

@@ -37,7 +37,7 @@ def sends_by_register(edge, readers):
     for reader in readers:
         hashes = {}
         for send in reader.sends:
-            article = send.wish.article
+            article = send.reaction.article
             if article not in hashes:
                 hashes[article] = reader_hash(key, article, *reader.identity)
             found[article][hashes[article]].append(send)
@@ -45,29 +45,29 @@ def sends_by_register(edge, readers):
 
 
 def judge(sends, register, excused_ms=()):
-    """The newest wish by stamp must be in the register. An acknowledged wish is lost where it was clicked after what the register holds, all
+    """The newest reaction by stamp must be in the register. An acknowledged reaction is lost where it was clicked after what the register holds, all
     are where there is no register. A register is invented where none of the sends can have left it. Overtaken: it holds an earlier click
     than the last acknowledged, as that one's message was under way longer, or a clock jumped. `excused_ms`: stamps of records that were
     damaged on purpose."""
-    acknowledged = list({id(s.wish): s.wish for s in sends if s.wish.acknowledged}.values())
+    acknowledged = list({id(s.reaction): s.reaction for s in sends if s.reaction.acknowledged}.values())
     if register is None:
         lost = [w for w in acknowledged if not _excused(sends, w, excused_ms)]
         return Verdict(acknowledged, lost, 0, 0)
     first_ms = {}
     for send in sends:
         if not send.refused():
-            first_ms[id(send.wish)] = min(send.from_ms, first_ms.get(id(send.wish), send.from_ms))
+            first_ms[id(send.reaction)] = min(send.from_ms, first_ms.get(id(send.reaction), send.from_ms))
     missing = [w for w in acknowledged if first_ms[id(w)] - SLACK_MS > register.stamp_ms]
     lost = [w for w in missing if not _excused(sends, w, excused_ms)]
-    could = [s for s in sends if not s.refused() and s.wish.kind == register.kind
+    could = [s for s in sends if not s.refused() and s.reaction.kind == register.kind
              and s.from_ms - SLACK_MS <= register.stamp_ms <= s.to_ms + SLACK_MS]
     last = max((w for w in acknowledged if w not in missing), key=lambda w: w.clicked, default=None)
-    overtaken = int(bool(could) and last is not None and last.kind != register.kind and all(s.wish.clicked < last.clicked for s in could))
+    overtaken = int(bool(could) and last is not None and last.kind != register.kind and all(s.reaction.clicked < last.clicked for s in could))
     return Verdict(acknowledged, lost, int(not could), overtaken)
 
 
-def _excused(sends, wish, excused_ms):
-    return any(s.from_ms - SLACK_MS <= stamp <= s.to_ms + SLACK_MS for s in sends if s.wish is wish for stamp in excused_ms)
+def _excused(sends, reaction, excused_ms):
+    return any(s.from_ms - SLACK_MS <= stamp <= s.to_ms + SLACK_MS for s in sends if s.reaction is reaction for stamp in excused_ms)
 
 
 def truth_of(registers):

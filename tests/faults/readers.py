@@ -1,4 +1,4 @@
-"""Readers with a browser's habits, for script/prove and script/soak: each keeps a wish until a success code says that it is safe, sends it
+"""Readers with a browser's habits, for script/prove and script/soak: each keeps a reaction until a success code says that it is safe, sends it
 again, with its age, after a lost connection or a refusal, and remembers all that it sent and heard."""
 
 import collections
@@ -15,7 +15,7 @@ WINDOW = 6  # reactions of a reader under way
 NOT_THERE = (OSError, ValueError, Refused, Closed)  # ValueError: paho 1.6 where a WebSocket is not taken
 
 
-class Wish:
+class Reaction:
     __slots__ = ("article", "kind", "clicked", "phase", "acknowledged")
 
     def __init__(self, article, kind, phase, age_s=0.0):
@@ -24,30 +24,30 @@ class Wish:
 
 
 class Send:
-    """A wish as it was sent once. Its stamp is its arrival less its age: between `from_ms` and `to_ms`, where an answer says so."""
-    __slots__ = ("wish", "age_ms", "sent_ms", "from_ms", "to_ms", "code")
+    """A reaction as it was sent once. Its stamp is its arrival less its age: between `from_ms` and `to_ms`, where an answer says so."""
+    __slots__ = ("reaction", "age_ms", "sent_ms", "from_ms", "to_ms", "code")
 
-    def __init__(self, wish):
-        self.wish, self.code, self.to_ms = wish, None, float("inf")
+    def __init__(self, reaction):
+        self.reaction, self.code, self.to_ms = reaction, None, float("inf")
         self.sent_ms = time.time() * 1000
-        self.age_ms = max(0, int(self.sent_ms - wish.clicked * 1000))
+        self.age_ms = max(0, int(self.sent_ms - reaction.clicked * 1000))
         self.from_ms = self.sent_ms - self.age_ms
 
     def payload(self):
-        said = {"reaction": self.wish.kind}
+        said = {"reaction": self.reaction.kind}
         return json.dumps(dict(said, age_ms=self.age_ms) if self.age_ms > 0 else said)
 
     def answered(self, code):
         self.code, self.to_ms = code, time.time() * 1000 - self.age_ms
         if code < 0x80:
-            self.wish.acknowledged = True
+            self.reaction.acknowledged = True
 
     def refused(self):
         return self.code is not None and self.code >= 0x80
 
 
 class Reader(threading.Thread):
-    """`habits` says what to click and when to end: click(reader) → Wish or None, ending (an Event), pause_s between clicks, again_s
+    """`habits` says what to click and when to end: click(reader) → Reaction or None, ending (an Event), pause_s between clicks, again_s
     before a reader turns to the same article again, patience_s until an answer is waited for no more. A reader of a username comes with a
     client id of its own each time; one without is known by its client id."""
 
@@ -59,10 +59,10 @@ class Reader(threading.Thread):
         self.identity = ("u" if username else "c", name)
         self.client = None
         self.waiting = collections.OrderedDict()  # mid → Send
-        self.again = collections.deque()          # wishes to be sent (again), oldest click first
+        self.again = collections.deque()          # reactions to be sent (again), oldest click first
         self.sends = []
-        self.acknowledged = []                    # wishes in the order of their acknowledgements
-        self.heard = []                           # (correlation data, receipt)
+        self.acknowledged = []                    # reactions in the order of their acknowledgements
+        self.received = []                        # (correlation data, receipt)
         self.quiet_until = {}                     # article → when it may be clicked again
         self.refused = self.repeated = self.reconnected = 0
         self.failure = None
@@ -106,11 +106,11 @@ class Reader(threading.Thread):
         self._hear()
         self.client = None
         self.reconnected += 1
-        self.again.extendleft(send.wish for send in reversed(self.waiting.values()))
+        self.again.extendleft(send.reaction for send in reversed(self.waiting.values()))
         self.waiting.clear()
 
     def _hear(self):
-        self.heard += [(m.correlation, json.loads(m.payload)) for m in self.client.got(prefix="receipts/")]
+        self.received += [(m.correlation, json.loads(m.payload)) for m in self.client.got(prefix="receipts/")]
 
     def _collect(self):
         with self.client.changed:
@@ -119,11 +119,11 @@ class Reader(threading.Thread):
             send = self.waiting.pop(mid)
             send.answered(code)
             if code < 0x80:
-                self.acknowledged.append(send.wish)
-                self.quiet_until[send.wish.article] = time.time() + self.habits.again_s
+                self.acknowledged.append(send.reaction)
+                self.quiet_until[send.reaction.article] = time.time() + self.habits.again_s
             else:
                 self.refused += 1
-                self.again.append(send.wish)
+                self.again.append(send.reaction)
                 time.sleep(0.1)
 
     def _send(self):
@@ -131,19 +131,19 @@ class Reader(threading.Thread):
             self._await_answer()
             return
         if self.again:
-            wish = self.again.popleft()
+            reaction = self.again.popleft()
             self.repeated += 1
         else:
             time.sleep(self.habits.pause_s * self.rng.uniform(0.5, 1.5))
-            wish = self._click()
-            if wish is None:
+            reaction = self._click()
+            if reaction is None:
                 return
-        send = Send(wish)
+        send = Send(reaction)
         asked = {}
         if self.receipts:
             asked = dict(response_topic="receipts/" + self.client.name, correlation=b"%d" % len(self.sends))
         self.sends.append(send)
-        self.waiting[self.client.send("reactions/" + wish.article, send.payload(), qos=self.qos, **asked)] = send
+        self.waiting[self.client.send("reactions/" + reaction.article, send.payload(), qos=self.qos, **asked)] = send
 
     def _await_answer(self):
         oldest = next(iter(self.waiting.values()), None)
@@ -154,11 +154,11 @@ class Reader(threading.Thread):
             self.client.changed.wait(0.05)
 
     def _click(self):
-        """A new wish, about an article of which none is under way: so the last one acknowledged is the last one clicked."""
-        wish = self.habits.click(self)
-        if self.quiet_until.get(wish.article, 0) > time.time() or any(s.wish.article == wish.article for s in self.waiting.values()):
+        """A new reaction, about an article of which none is under way: so the last one acknowledged is the last one clicked."""
+        reaction = self.habits.click(self)
+        if self.quiet_until.get(reaction.article, 0) > time.time() or any(s.reaction.article == reaction.article for s in self.waiting.values()):
             return None
-        return wish
+        return reaction
 
 
 def probe(edge, article):

@@ -39,8 +39,8 @@ class Step:
 
 
 def plan(seed, offered):
-    """The steps of a schedule, two or three at most. The first faults of two of them go by the seed in turn, so that little more than half as
-    many consecutive seeds as there are kinds try every kind: the second is left out where it does not go with the first."""
+    """The steps of a schedule, two or three at most. The first faults of two of them go by the seed in turn, so that as many consecutive
+    seeds as there are kinds try every kind. Most need only half as many: the second is left out where it does not go with the first."""
     rng = random.Random("plan-%d" % seed)
     # The kinds that want a store of their own, or that do not go with some others, come in one half, so that each has a partner that it goes with.
     names = sorted(offered, key=lambda name: (kinds.store_of(name) is None, (kinds.store_of(name) is None) == bool(kinds.KINDS[name].never_with)))
@@ -67,7 +67,7 @@ def plan(seed, offered):
 
 
 class Habits:
-    """What readers do: react, change their minds, take it back, say it again; some wishes come late."""
+    """What readers do: react, change their minds, take it back, say it again; some reactions come late."""
     pause_s, again_s, patience_s = 0.012, 0.08, 2.5
 
     def __init__(self, step):
@@ -80,11 +80,11 @@ class Habits:
         if dice < 0.05 and reader.acknowledged:
             return _copy(rng.choice(reader.acknowledged[-20:]), self.step)
         age_s = rng.uniform(1.0, 6 * DAY_S) if dice > 0.9 else 0.0
-        return readers_of.Wish(rng.choice(self.articles), rng.choice(readers_of.KINDS), self.step, age_s)
+        return readers_of.Reaction(rng.choice(self.articles), rng.choice(readers_of.KINDS), self.step, age_s)
 
 
-def _copy(wish, step):
-    return readers_of.Wish(wish.article, wish.kind, step, time.time() - wish.clicked)
+def _copy(reaction, step):
+    return readers_of.Reaction(reaction.article, reaction.kind, step, time.time() - reaction.clicked)
 
 
 class Watcher:
@@ -293,15 +293,15 @@ class Schedule:
         excused = [r.stamp // 2048 + judge.EPOCH_MS for r in self.excused if (r.article, r.reader) == (article, reader_hash)]
         verdict = judge.judge(sends, register, excused)
         self.overtaken += verdict.overtaken
-        for wish in verdict.acknowledged:
-            wish.phase.acknowledged += 1
-        for wish in verdict.lost:
-            wish.phase.lost += 1
+        for reaction in verdict.acknowledged:
+            reaction.phase.acknowledged += 1
+        for reaction in verdict.lost:
+            reaction.phase.lost += 1
             self.problem("lost: %s of reader %016x on %s, clicked at %.3f in step %d; its register holds %r" % (
-                wish.kind, reader_hash, article, wish.clicked, wish.phase.serial, register))
+                reaction.kind, reader_hash, article, reaction.clicked, reaction.phase.serial, register))
         if verdict.invented:
-            self._doubled([sends[-1].wish.phase], 1, "%s: nobody sent what the register of %016x holds, %r; sent was %r" % (
-                article, reader_hash, register, [(s.wish.kind, int(s.from_ms), s.to_ms, s.code) for s in sends][-8:]))
+            self._doubled([sends[-1].reaction.phase], 1, "%s: nobody sent what the register of %016x holds, %r; sent was %r" % (
+                article, reader_hash, register, [(s.reaction.kind, int(s.from_ms), s.to_ms, s.code) for s in sends][-8:]))
 
     def _doubled(self, steps, n, text):
         for step in steps:
@@ -339,7 +339,7 @@ class Schedule:
     def _check_receipts(self):
         for reader in self.readers:
             reader.close()
-            for correlation, receipt in reader.heard:
+            for correlation, receipt in reader.received:
                 self.receipts += 1
                 why = untrue(receipt, reader.sends[int(correlation)], reader.sends, self.jumps)
                 if why:
@@ -397,9 +397,9 @@ class Schedule:
 
 def untrue(receipt, send, sends, jumps):
     """Why a receipt cannot be true, or None."""
-    wish = send.wish
-    if receipt.get("article") != wish.article or receipt.get("reaction") != wish.kind:
-        return "the wish was %s on %s" % (wish.kind, wish.article)
+    reaction = send.reaction
+    if receipt.get("article") != reaction.article or receipt.get("reaction") != reaction.kind:
+        return "the reaction was %s on %s" % (reaction.kind, reaction.article)
     outcome = receipt["outcome"]
     if outcome == "refused":
         if send.code is not None and send.code < 0x80:
@@ -407,13 +407,13 @@ def untrue(receipt, send, sends, jumps):
         return None if receipt.get("reason") in ("busy", "clock") else "no reason to refuse it"
     if send.refused():
         return "it was refused"
-    if outcome == ("retracted" if wish.kind == "none" else "counted"):
+    if outcome == ("retracted" if reaction.kind == "none" else "counted"):
         return None
     if outcome != "superseded":
-        return "no such outcome of this wish"
-    newer = [s for s in sends if s is not send and s.wish.article == wish.article and s.wish.kind == receipt["current"]
+        return "no such outcome of this reaction"
+    newer = [s for s in sends if s is not send and s.reaction.article == reaction.article and s.reaction.kind == receipt["current"]
              and kinds.jumped(s, jumps).to_ms + judge.SLACK_MS >= kinds.jumped(send, jumps).from_ms and not s.refused()]
-    return None if newer else "no newer wish says %s" % receipt["current"]
+    return None if newer else "no newer reaction says %s" % receipt["current"]
 
 
 def resources(pid):

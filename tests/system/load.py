@@ -16,7 +16,7 @@ class Load:
     def __init__(self, edge, articles, readers=8, pause_s=0.002):
         self.edge, self.articles, self.pause_s = edge, articles, pause_s
         self.ending = threading.Event()
-        self.wishes = [dict() for _ in range(readers)]  # of each reader: article → kind last acknowledged
+        self.reactions = [dict() for _ in range(readers)]  # of each reader: article → kind last acknowledged
         self.names = [unique("reader-under-load") for _ in range(readers)]
         self.acknowledged = [0] * readers
         self.refused = [0] * readers
@@ -46,8 +46,8 @@ class Load:
     def expected(self, key, reader_hash):
         """article → {reader hash: kind}."""
         found = {article: {} for article in self.articles}
-        for name, wishes in zip(self.names, self.wishes):
-            for article, kind in wishes.items():
+        for name, reactions in zip(self.names, self.reactions):
+            for article, kind in reactions.items():
                 found[article][reader_hash(key, article, "u", name)] = kind
         return found
 
@@ -89,7 +89,7 @@ class Load:
         except Closed:
             return False
         if code in (0x00, 0x10):
-            self.wishes[me][article] = kind
+            self.reactions[me][article] = kind
             self.acknowledged[me] += 1
             return True
         self.refused[me] += 1

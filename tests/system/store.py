@@ -198,26 +198,26 @@ class Store:
 
 
 class Model:
-    """Registers as DESIGN says: article and reader → the wish with the newest click. Time is the caller's, in ms."""
+    """Registers as DESIGN says: article and reader → the reaction with the newest click. Time is the caller's, in ms."""
 
     def __init__(self):
-        self.wishes = collections.defaultdict(dict)  # article → {identity: (clicked at, kind)}
+        self.reactions = collections.defaultdict(dict)  # article → {identity: (clicked at, kind)}
 
-    def wish(self, article, identity, kind, clicked_ms):
+    def react(self, article, identity, kind, clicked_ms):
         """Returns the outcome that a receipt must say, and the kind that the register then holds."""
-        held = self.wishes[article].get(identity)
+        held = self.reactions[article].get(identity)
         if held is None or clicked_ms >= held[0]:
-            self.wishes[article][identity] = (clicked_ms, kind)
+            self.reactions[article][identity] = (clicked_ms, kind)
             return ("retracted" if kind == "none" else "counted"), kind
         if held[1] == kind:
-            return None, kind  # a newer wish for the same: which of the two outcomes is said is the store's to choose
+            return None, kind  # a newer reaction for the same: which of the two outcomes is said is the store's to choose
         return "superseded", held[1]
 
     def totals(self):
-        return {article: {k: n for k, n in collections.Counter(kind for _, kind in wishes.values()).items() if k != "none"}
-                for article, wishes in self.wishes.items()}
+        return {article: {k: n for k, n in collections.Counter(kind for _, kind in reactions.values()).items() if k != "none"}
+                for article, reactions in self.reactions.items()}
 
     def registers(self, key):
         """article → {reader hash: kind}."""
-        return {article: {reader_hash(key, article, *identity): kind for identity, (_, kind) in wishes.items()}
-                for article, wishes in self.wishes.items()}
+        return {article: {reader_hash(key, article, *identity): kind for identity, (_, kind) in reactions.items()}
+                for article, reactions in self.reactions.items()}

@@ -125,7 +125,7 @@ def _age(digits):
     return int(digits)
 
 
-def wish_of(payload):
+def reaction_of(payload):
     """The kind that a payload asks for, or None where it is refused."""
     if len(payload) > 512:
         return None
@@ -156,7 +156,7 @@ def article_of(topic):
 
 
 def may_be_admitted(topic, payload):
-    return article_of(topic) is not None and wish_of(payload) is not None
+    return article_of(topic) is not None and reaction_of(payload) is not None
 
 
 # --- random topics and payloads ---
@@ -193,8 +193,8 @@ def random_payload(chance):
 
 
 def pour(siege, version, n, chance, batch=400):
-    """Sends `n` random reactions in batches over one connection and holds each answer against the model. Returns article → kinds wished."""
-    wishes = collections.defaultdict(list)
+    """Sends `n` random reactions in batches over one connection and holds each answer against the model. Returns article → kinds wanted."""
+    reactions = collections.defaultdict(list)
     with opened(siege.edge, version) as client:
         for begin in range(0, n, batch):
             asked = [(random_topic(chance), random_payload(chance)) for _ in range(min(batch, n - begin))]
@@ -206,17 +206,17 @@ def pour(siege, version, n, chance, batch=400):
                 if version == 5:
                     assert (raw.code_of(answer) in ACCEPTED) == admitted, (topic, payload, answer)
                 if admitted:
-                    wishes[article_of(topic)].append(wish_of(payload))
-    return wishes
+                    reactions[article_of(topic)].append(reaction_of(payload))
+    return reactions
 
 
 def _random(siege, n, seed):
     chance = random.Random(seed)
     lone = {}
     for connection in range(0, n, 5000):
-        wishes = pour(siege, 4 if connection % 15000 == 10000 else 5, min(5000, n - connection), chance)
-        siege.admits += sum(map(len, wishes.values()))
-        for article, kinds in wishes.items():
+        reactions = pour(siege, 4 if connection % 15000 == 10000 else 5, min(5000, n - connection), chance)
+        siege.admits += sum(map(len, reactions.values()))
+        for article, kinds in reactions.items():
             lone[article] = kinds[0] if article not in siege.articles and len(kinds) == 1 else None
             siege.articles.add(article)
     siege.edge.settle()

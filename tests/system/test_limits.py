@@ -36,20 +36,6 @@ def _receipts(client, n):
                                                        client.got(prefix="receipts/"), "%d receipts" % n)]
 
 
-def _refusals(edge, condition, what):
-    """The first ops/refusals that meets the condition."""
-    operator = edge.service("operator")
-    operator.watch("ops/refusals")
-
-    def met():
-        for message in operator.got(topic="ops/refusals"):
-            told = json.loads(message.payload)
-            if condition(told):
-                return told
-        return None
-    return operator.wait(met, what)
-
-
 def _of_article(told, article):
     return next((a["refused"] for a in told["articles"] if a["article"] == article), {})
 
@@ -87,7 +73,7 @@ def test_a_reader_has_a_burst_and_a_rate(make_edge, flavour):
     assert edge.client(username=reader_name(), flavour=flavour).say(topics[0], b"sad") in OK
     assert not one.closed and not other.closed
     total = edge.header.refused()["rate_reader"]
-    told = _refusals(edge, lambda t: t["refused"]["rate_reader"] == total, "all refusals in ops/refusals")
+    told = edge.refusals(lambda t: t["refused"]["rate_reader"] == total, "all refusals in ops/refusals")
     assert sum(_of_article(told, a).get("rate_reader", 0) for a in articles) == total
     assert all(a["known"] for a in told["articles"])
 
@@ -173,7 +159,7 @@ def test_an_address_may_not_connect_without_end(make_edge):
     # Those who are there are served, an operator gets in, and so does another address.
     assert connected[0].say("reactions/x", b"like") in OK
     assert edge.client(source="127.0.0.3").say("reactions/x", b"like") in OK
-    told = _refusals(edge, lambda t: t["connections"]["rate_address"] >= refused, "the connections in ops/refusals")
+    told = edge.refusals(lambda t: t["connections"]["rate_address"] >= refused, "the connections in ops/refusals")
     assert told["connections"] == {"rate_address": refused, "no_room": 0, "flood": 0, "token": 0, "rate_signature": 0, "sessions": 0}
     assert sum(edge.header.refused().values()) == 0
 
@@ -194,7 +180,7 @@ def test_a_flooder_is_ended(make_edge, flavour, topic):
     assert 50 < refused < 2000
     assert honest.say("reactions/x", b"like") in OK
     assert edge.client(flavour=flavour).say("reactions/x", b"sad") in OK
-    _refusals(edge, lambda t: t["connections"]["flood"] == 1, "the ended one in ops/refusals")
+    edge.refusals(lambda t: t["connections"]["flood"] == 1, "the ended one in ops/refusals")
 
 
 def test_who_floods_and_comes_back_pays_with_connections(make_edge):
@@ -248,7 +234,7 @@ def test_a_wrong_secret_costs_a_connection(make_edge):
     for _ in range(60):
         with pytest.raises(Refused):
             edge.client(username="operator", password="x" * 24)
-    told = _refusals(edge, lambda t: t["connections"]["rate_address"] > 0, "a refused connection")
+    told = edge.refusals(lambda t: t["connections"]["rate_address"] > 0, "a refused connection")
     assert told["connections"]["rate_address"] < 60
 
 
@@ -281,7 +267,7 @@ def test_only_an_operators_articles_where_none_is_created(make_edge):
     assert client.say(topic, b"like", response_topic=receipts) == 0x87
     assert _receipts(client, 1) == [{"article": article, "reaction": "like", "outcome": "refused", "reason": "unknown_article"}]
     assert old.say(topic, b"like") == 0 and not old.closed
-    told = _refusals(edge, lambda t: _of_article(t, article).get("unknown_article") == 2, "the unknown article")
+    told = edge.refusals(lambda t: _of_article(t, article).get("unknown_article") == 2, "the unknown article")
     assert [a["known"] for a in told["articles"]] == [False]
     # nobody else makes it known, and only by a state that is kept
     assert client.say("articles/" + article, b"{}", retain=True) == 0x87

@@ -70,7 +70,7 @@ class Reader:
         if self.rng.random() < 0.08:
             self._bad()
         else:
-            self._wish(model, self.rng.choice(articles))
+            self._react(model, self.rng.choice(articles))
 
     def _bad(self):
         topic, payload, reason = self.rng.choice(BAD)
@@ -81,13 +81,13 @@ class Reader:
             asked = dict(response_topic=self.receipt_topic, correlation=correlation)
         self.mids.append((self.client.send(topic, payload, self.qos, **asked), True))
 
-    def _wish(self, model, article):
+    def _react(self, model, article):
         kind = "none" if self.rng.random() < 0.15 else self.rng.choice(KINDS)
         now_ms = self.last_ms = max(int(time.time() * 1000), self.last_ms)
         age_ms = 0
         if self.rng.random() < 0.2:
             age_ms = self._age(article) * MINUTE_MS
-        outcome, held = model.wish(article, self.client.identity, kind, now_ms - age_ms)
+        outcome, held = model.react(article, self.client.identity, kind, now_ms - age_ms)
         asked = {}
         if self.client.version == V5 and self.rng.random() < 0.4:
             correlation = b"%d" % self.sent

@@ -245,7 +245,7 @@ def test_a_reset_counts_nothing_of_before(edge):
     consistent(edge)
 
 
-def test_what_waits_in_the_spool_and_late_wishes_count_as_none(edge):
+def test_what_waits_in_the_spool_and_late_reactions_count_as_none(edge):
     article = "reset/late"
     readers = [edge.client(username=reader_name()) for _ in range(5)]
     for reader in readers[:2]:
@@ -274,7 +274,7 @@ def test_what_waits_in_the_spool_and_late_wishes_count_as_none(edge):
 
 def test_what_is_applied_again_after_a_reset_counts_as_none(edge):
     """What Redis had and the killed collector had not acknowledged comes again: its readers are voters again, and count for nothing, also
-    where they had changed their minds. Each new wish counts once."""
+    where they had changed their minds. Each new reaction counts once."""
     article = "reset/again"
     readers = [edge.client(username=reader_name()) for _ in range(4)]
     shard = article_shard(article, edge.store.shards())

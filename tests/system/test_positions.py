@@ -25,7 +25,7 @@ def _react(edge, pairs, model=None):
         client = edge.client()
         assert client.say("reactions/" + article, kind) in (0, 0x10)
         if model is not None:
-            model.wish(article, client.identity, kind, 1)
+            model.react(article, client.identity, kind, 1)
         client.close()
 
 
@@ -415,7 +415,7 @@ def test_four_old_rings_then_busy(make_edge):
     assert edge.header.refused()["busy"] == 1
     edge.start("collector")
     wait_until(lambda: client.say("reactions/" + article, b"like") in (0, 0x10), "room for another ring")
-    model.wish(article, client.identity, "like", 1)
+    model.react(article, client.identity, "like", 1)
     _store_is(edge, model)
 
 

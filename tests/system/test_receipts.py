@@ -1,4 +1,4 @@
-"""Receipts: what became of a wish, for who asked, and for nobody else."""
+"""Receipts: what became of a reaction, for whoever asked, and for nobody else."""
 
 import json
 import os

@@ -473,7 +473,7 @@ def test_what_is_renewed_has_a_new_version(redis):
 
 
 def test_what_changes_no_total_has_no_version(redis):
-    """Repeats, older wishes, the same kind clicked again, a new reader's `none`: no version, nothing published."""
+    """Repeats, older reactions, the same kind clicked again, a new reader's `none`: no version, nothing published."""
     ring = Ring(redis)
     ring.apply([Vote("a", 1, 10, 1), Vote("a", 2, 10, 1)])
     heard = redis.connection_pool.make_connection()

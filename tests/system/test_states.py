@@ -476,7 +476,7 @@ def test_hidden_again_while_another_edge_took_the_state_away(make_edge):
 
     hold()
     write(edge, article, {"results": "after_close", "kinds": ["like", "sad"]})
-    wait_until(lambda: hold() or edge.metrics()["tally_feed_waiting_states"] == 1, "the wish")
+    wait_until(lambda: hold() or edge.metrics()["tally_feed_waiting_states"] == 1, "the request")
     together = edge.redis.pipeline(transaction=True)
     together.hdel(shard.key("meta"), "pause")
     together.eval(shard.text, 4, *shard.keys(), article, 0, "", shard.number, edge.redis.hget("tally:store", "id"))

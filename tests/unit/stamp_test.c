@@ -87,7 +87,7 @@ static void stays_within_its_bits(void **state)
     assert_int_equal(stamp_late(&late, STAMP_EPOCH_UNIX_MS + 5, UINT32_MAX), 2);
 }
 
-static void stamps_late_wishes_by_their_click(void **state)
+static void stamps_late_reactions_by_their_click(void **state)
 {
     uint64_t late = 0;
     (void)state;
@@ -110,7 +110,7 @@ int main(void)
         cmocka_unit_test(follows_a_clock_set_forward_and_back),
         cmocka_unit_test(is_monotonic_under_jitter),
         cmocka_unit_test(stays_within_its_bits),
-        cmocka_unit_test(stamps_late_wishes_by_their_click),
+        cmocka_unit_test(stamps_late_reactions_by_their_click),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -193,18 +193,18 @@ function untilSeen(element, wanted) {
   });
 }
 
-/** What a page's storage has of a wish; undefined where there is none. */
-export const wishOf = (page, article) =>
-  page.evaluate((id) => JSON.parse(localStorage.tallyWishes ?? '["",[]]')[1].find(([of]) => of === id)?.[1], article);
+/** What a page's storage has of a request; undefined where there is none. */
+export const requestOf = (page, article) =>
+  page.evaluate((id) => JSON.parse(localStorage.tallyRequests ?? '["",[]]')[1].find(([of]) => of === id)?.[1], article);
 
-/** Changes what is stored: [[article, changes], …], to which a wish's other members are added. */
-export const storeWishes = (page, changes) =>
+/** Changes what is stored: [[article, changes], …], to which a request's other members are added. */
+export const storeRequests = (page, changes) =>
   page.evaluate((all) => {
-    const [reader, list] = JSON.parse(localStorage.tallyWishes ?? '[null,[]]');
-    const wishes = new Map(list);
+    const [reader, list] = JSON.parse(localStorage.tallyRequests ?? '[null,[]]');
+    const requests = new Map(list);
     const basis = { kind: 'like', was: 'none', at: Date.now(), via: '', settled: 0, sent: 0, due: 0 };
-    all.forEach(([article, change]) => wishes.set(article, { ...(wishes.get(article) ?? basis), ...change }));
-    localStorage.tallyWishes = JSON.stringify([reader ?? '0123456789abcdef'.repeat(2), [...wishes]]);
+    all.forEach(([article, change]) => requests.set(article, { ...(requests.get(article) ?? basis), ...change }));
+    localStorage.tallyRequests = JSON.stringify([reader ?? '0123456789abcdef'.repeat(2), [...requests]]);
   }, changes);
 
 /** Reactions as pages of a context send them, from now on: [{topic, reaction, age}] */

@@ -1,14 +1,14 @@
 /*
- * The reader's id and wishes, which all tabs of this browser share: one item of its storage, `tallyWishes`: `["<reader>", [["<article>", wish], …]]`.
+ * The reader's id and requests, which all tabs of this browser share: one item of its storage, `tallyRequests`: `["<reader>", [["<article>", request], …]]`.
  *
- * A wish is what the reader wants to be counted for an article: {kind, at, was, via, settled, sent, due, news}. `at` is the time of the
+ * A request is what the reader wants to be counted for an article: {kind, at, was, via, settled, sent, due, news}. `at` is the time of the
  * click, `was` the choice that is known to be counted, `via` the broker, `sent` how often it was, `due` when it is to be sent again. It is
  * `settled`, 1, once a receipt has come: `kind` is then what counts. `news` is what the reader is to be told of that, until a bar did.
  * `why` and `slow` are for this page alone: the reason for which it was refused last and is sent again, and that a receipt is late.
- * The newest click wins, and a settled wish does not go back.
+ * The newest click wins, and a settled request does not go back.
  *
  * A page may be forbidden to store anything: then all is kept in memory, and forgotten with the page. What is found there may be
- * anything: an item without a reader's id, article, kind or time is skipped, and the broker refuses a nonsensical wish, which settles it.
+ * anything: an item without a reader's id, article, kind or time is skipped, and the broker refuses a nonsensical request, which settles it.
  */
 import { unique } from './mqtt.js';
 
@@ -26,30 +26,30 @@ export const warn = (...about) => console.warn('Tally:', ...about);
 export const isArticle = (id) => id?.length < 201 && /^([%a-z\d][\w.~%-]*(\/(?!$)|$)){1,8}$/i.test(id);
 
 export let reader = unique();
-export let wishes = new Map();
+export let requests = new Map();
 
-const rank = (wish) => (wish ? wish.at + wish.settled / 2 : 0);
+const rank = (request) => (request ? request.at + request.settled / 2 : 0);
 
 /** Takes over what other tabs stored; with `write`, stores the result. */
 export const sync = (write) => {
   attempt(() => {
-    const [id, list] = JSON.parse(localStorage.tallyWishes);
+    const [id, list] = JSON.parse(localStorage.tallyRequests);
     reader = id.match(/^[\w-]{16,128}$/)?.[0] ?? reader;
     for (const entry of list) {
       attempt(() => {
-        const wish = entry[1];
+        const request = entry[1];
         const article = entry[0] + ''; // throws where it cannot be text, as of a kind and news
-        if (isArticle(article) && /^.{1,16} /.test(wish.kind + ' ' + wish.news) && rank(wish) > rank(wishes.get(article))) {
-          wish.due = Date.now() + 15e3; // its own wish another tab sends itself; if it is gone by then, this one does
-          wish.base = 0;
-          wishes.set(article, wish);
+        if (isArticle(article) && /^.{1,16} /.test(request.kind + ' ' + request.news) && rank(request) > rank(requests.get(article))) {
+          request.due = Date.now() + 15e3; // its own request another tab sends itself; if it is gone by then, this one does
+          request.base = 0;
+          requests.set(article, request);
         }
       });
     }
   });
   if (write) {
     // The newest 200, and what is not settled before what is
-    wishes = new Map([...wishes].sort(([, a], [, b]) => b.settled - a.settled || a.at - b.at).slice(-200));
-    attempt(() => (localStorage.tallyWishes = JSON.stringify([reader, [...wishes]])));
+    requests = new Map([...requests].sort(([, a], [, b]) => b.settled - a.settled || a.at - b.at).slice(-200));
+    attempt(() => (localStorage.tallyRequests = JSON.stringify([reader, [...requests]])));
   }
 };

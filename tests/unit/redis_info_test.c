@@ -1,24 +1,24 @@
 #include "unit.h"
 
-#include "info.h"
+#include "redis/redis_info.h"
 
 static void test_fields(void **state)
 {
     (void)state;
     static const char text[] = "# Persistence\r\naof_enabled:0\r\nxaof:7\r\naof_size:12\r\n";
-    assert_true(info_is(text, "aof_enabled", "0"));
-    assert_false(info_is(text, "aof_enabled", "1"));
-    assert_false(info_is(text, "aof_size", "1"));
-    assert_false(info_is(text, "aof", "7")); /* another field ends so */
-    assert_int_equal(info_number(text, "aof_size"), 12);
-    assert_int_equal(info_number(text, "size"), 0);
-    assert_int_equal(info_number("", "size"), 0);
+    assert_true(redis_info_is(text, "aof_enabled", "0"));
+    assert_false(redis_info_is(text, "aof_enabled", "1"));
+    assert_false(redis_info_is(text, "aof_size", "1"));
+    assert_false(redis_info_is(text, "aof", "7")); /* another field ends so */
+    assert_int_equal(redis_info_number(text, "aof_size"), 12);
+    assert_int_equal(redis_info_number(text, "size"), 0);
+    assert_int_equal(redis_info_number("", "size"), 0);
 }
 
 static void test_memory(void **state)
 {
     (void)state;
-    struct info_memory memory;
+    struct redis_info_memory memory;
     static const struct {
         const char *text;
         bool evicts, full;
@@ -37,7 +37,7 @@ static void test_memory(void **state)
         {"# Memory\r\nused_memory:91\r\n", false, false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        info_read_memory(rows[i].text, &memory);
+        redis_info_read_memory(rows[i].text, &memory);
         require(memory.evicts == rows[i].evicts && memory.full == rows[i].full, "row %zu", i);
     }
 }
@@ -45,21 +45,23 @@ static void test_memory(void **state)
 static void test_replication(void **state)
 {
     (void)state;
-    struct info_replication found;
-    info_read_replication("# Replication\r\nrole:master\r\nconnected_slaves:3\r\n"
-                          "min_slaves_good_slaves:1\r\n"
-                          "slave0:ip=10.0.0.2,port=6379,state=online,offset=420,lag=1\r\n"
-                          "slave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=900,lag=0\r\n"
-                          "slave2:ip=::1,port=6379,state=online,offset=500,lag=0,type=main\r\n"
-                          "master_replid:00ff\r\nmaster_repl_offset:901\r\n",
-                          &found);
+    struct redis_info_replication found;
+    redis_info_read_replication(
+        "# Replication\r\nrole:master\r\nconnected_slaves:3\r\n"
+        "min_slaves_good_slaves:1\r\n"
+        "slave0:ip=10.0.0.2,port=6379,state=online,offset=420,lag=1\r\n"
+        "slave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=900,lag=0\r\n"
+        "slave2:ip=::1,port=6379,state=online,offset=500,lag=0,type=main\r\n"
+        "master_replid:00ff\r\nmaster_repl_offset:901\r\n",
+        &found);
     assert_true(found.guarded);
+    assert_int_equal(found.connected, 3);
     assert_int_equal(found.replicas, 2);
     assert_int_equal(found.replica, 500);
     assert_int_equal(found.offset, 901);
-    info_read_replication("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"
-                          "master_repl_offset:901\r\n",
-                          &found);
+    redis_info_read_replication("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"
+                                "master_repl_offset:901\r\n",
+                                &found);
     assert_false(found.guarded);
     assert_true(found.replicas == 0 && found.replica == 0 && found.offset == 901);
 }
