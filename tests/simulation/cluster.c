@@ -64,7 +64,7 @@ bool cluster_reached(unsigned edge, unsigned server)
 /* --- the table --- */
 
 /* CRC16 of a key's tag (XMODEM), as Redis Cluster's specification has it. */
-static unsigned slot_of(unsigned part)
+static unsigned compute_slot(unsigned part)
 {
     char tag[16] = STORE_KEY;
     unsigned crc = 0;
@@ -76,6 +76,15 @@ static unsigned slot_of(unsigned part)
             crc = ((crc & 0x8000) != 0 ? crc << 1 ^ 0x1021 : crc << 1) & 0xffff;
     }
     return crc % SLOTS;
+}
+
+/* Each is asked for at every look of every program. */
+static unsigned slot_of(unsigned part)
+{
+    static unsigned slot_plus_1[REDIS_PARTS];
+    if (slot_plus_1[part] == 0)
+        slot_plus_1[part] = compute_slot(part) + 1;
+    return slot_plus_1[part] - 1;
 }
 
 const char *cluster_refuse(unsigned server, int part, char words[CLUSTER_WORDS_BYTES])
@@ -99,9 +108,9 @@ const char *cluster_refuse(unsigned server, int part, char words[CLUSTER_WORDS_B
 
 static redisReply *answer_node(struct redis_reply *reply, unsigned server)
 {
-    char id[41];
+    char id[] = "0000000000000000000000000000000000000000";
     redisReply *node = redis_reply_array(reply, 3);
-    snprintf(id, sizeof id, "%040u", server);
+    id[sizeof id - 2] = (char)('0' + server);
     node->element[0] = redis_reply_words(reply, hosts[server]);
     node->element[1] = redis_reply_number(reply, cluster_port(server));
     node->element[2] = redis_reply_words(reply, id);

@@ -210,6 +210,8 @@ static void run_of_part(const struct redis_words *words, struct redis_reply *rep
 static void tell(unsigned server, const struct redis_words *words, const struct redis_reply *reply)
 {
     const redisReply *answer = &reply->node[0];
+    if (!world.tells)
+        return;
     if (answer->elements > 0)
         answer = answer->element[0];
     const char *text = answer->str != NULL ? answer->str : "";
