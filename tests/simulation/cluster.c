@@ -157,6 +157,17 @@ void cluster_answer_info(struct redis_reply *reply)
     redis_reply_words(reply, text);
 }
 
+int cluster_owner_in(const redisReply *slots, unsigned part)
+{
+    unsigned slot = slot_of(part);
+    for (size_t i = 0; slots->type == REDIS_REPLY_ARRAY && i < slots->elements; i++) {
+        const redisReply *range = slots->element[i];
+        if (slot >= range->element[0]->integer && slot <= range->element[1]->integer)
+            return (int)cluster_of_port((int)range->element[2]->element[1]->integer);
+    }
+    return -1;
+}
+
 /* --- what happens --- */
 
 void cluster_replicate(bool all)
@@ -275,8 +286,10 @@ void cluster_move(unsigned part, bool at_once)
     if (redis.moves_to[part] < 0) {
         unsigned pair = (from + 1 + dice_below(&world.dice, REDIS_PAIRS - 1)) % REDIS_PAIRS;
         redis.moves_to[part] = redis.master[pair];
-        if (part != REDIS_OF_STORE)
+        if (part != REDIS_OF_STORE) {
             redis.moved_article[part] = (int)dice_below(&world.dice, world.articles);
+            redis.moved_heads[part] = dice_percent(&world.dice, 40);
+        }
         world_tell("part %u is on its way to server %d", part, redis.moves_to[part]);
         if (!at_once)
             return;

@@ -84,15 +84,20 @@ static const char *shard_error(int part, const struct redis_words *words)
 }
 
 /* While a slot moves, what was read ahead is elsewhere. register.lua goes on up to the first
- * register that is (redis_register.c). */
+ * register that is (redis_register.c), where it is run at all: the shard's position can be read
+ * while its heads are gone. */
 static const char *on_its_way(int part, const struct redis_words *words)
 {
-    if (part < 0 || redis.moves_to[part] < 0 || redis_command_is_batch(words) ||
-        dice_percent(&world.dice, 50))
+    static const char again[] = "TRYAGAIN Multiple keys request during rehashing of slot";
+    if (part < 0 || redis.moves_to[part] < 0)
+        return NULL;
+    if (redis_command_is_batch(words))
+        return redis.moved_heads[part] ? again : NULL;
+    if (dice_percent(&world.dice, 50))
         return NULL;
     if (!is_eval(words))
         return "ASK 7 10.0.0.9:7009";
-    return dice_percent(&world.dice, 50) ? "TRYAGAIN Multiple keys request during rehashing of slot"
+    return dice_percent(&world.dice, 50) ? again
                                          : "ERR Script attempted to access a non local key in a "
                                            "cluster node script: 0123";
 }

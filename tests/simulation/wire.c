@@ -262,7 +262,7 @@ static void reply_one(struct redis_link *link)
     if (slot->fn != NULL) {
         platform_point();
         link->heard_us = world.us;
-        judge_reply(link->server, &slot->words, reply);
+        judge_reply((unsigned)(link - links), link->server, &slot->words, reply);
         slot->fn(slot->user, reply);
     }
     if (link->state == UP && ends_link(reply))
@@ -275,7 +275,7 @@ static void unanswered(struct redis_link *link)
     while (queue->delivered < queue->sent) {
         struct slot *slot = slot_at(queue, queue->delivered++);
         if (slot->fn != NULL) {
-            judge_reply(link->server, &slot->words, NULL);
+            judge_reply((unsigned)(link - links), link->server, &slot->words, NULL);
             slot->fn(slot->user, NULL);
         }
     }
