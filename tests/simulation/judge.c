@@ -675,6 +675,22 @@ void judge_lost(enum judge_loss loss)
 
 /* --- after each step --- */
 
+/* What was applied stays until the ring is half full. So whatever a Redis loses is still in the
+ * ring, but for what was admitted half a ring before. A ring that was renamed keeps all. */
+static void check_half(const struct files_ring *file, uint64_t from, uint64_t read)
+{
+    uint64_t half_bytes = (file->bytes - RING_HEADER_BYTES) / 2;
+    uint64_t write = ring_write_position(file->memory);
+    if (file->name != FILES_RING || happened[JUDGE_POWER] || happened[JUDGE_DAMAGE])
+        return;
+    for (unsigned i = 0; i < n_requests; i++)
+        if (requests[i].ring_id == file->id && requests[i].position >= from &&
+            requests[i].position < read && write - requests[i].position <= half_bytes)
+            world_wrong("a ring of edge %u frees a record of its newer half: position %" PRIu64
+                        " of %" PRIu64,
+                        file->edge, requests[i].position, write);
+}
+
 /* Nothing may be freed that the ring's server has not answered for since it was asked; and where
  * durability is `replicas`, nothing that its replica has not got. */
 static void check_answered(const struct files_ring *file, uint64_t read)
@@ -691,6 +707,7 @@ static void check_answered(const struct files_ring *file, uint64_t read)
         world_wrong("a ring of edge %u frees up to %" PRIu64
                     " what a replica has only up to %" PRIu64,
                     file->edge, read, redis_replicated(file->shard, file->id));
+    check_half(file, ring->read, read);
     ring->read = read;
 }
 

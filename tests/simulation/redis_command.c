@@ -91,8 +91,11 @@ static const char *on_its_way(int part, const struct redis_words *words)
     static const char again[] = "TRYAGAIN Multiple keys request during rehashing of slot";
     if (part < 0 || redis.moves_to[part] < 0)
         return NULL;
+    bool heads = part < WORLD_SHARDS && redis.moved_heads[part];
     if (redis_command_is_batch(words))
-        return redis.moved_heads[part] ? again : NULL;
+        return heads ? again : NULL;
+    if (heads && redis_command_is_position(words))
+        return NULL;
     if (dice_percent(&world.dice, 50))
         return NULL;
     if (!is_eval(words))
