@@ -72,11 +72,22 @@ static void add_kind(struct store_rings *rings, const char *name)
     snprintf(rings->kind[rings->kinds++], KIND_NAME_MAX_BYTES + 1, "%s", name);
 }
 
+/* The status describes every ring each second. */
+static void store_hex(char out[STORE_KEY_DIGITS + 1],
+                      const unsigned char fingerprint[RING_FINGERPRINT_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < RING_FINGERPRINT_BYTES; i++) {
+        out[2 * i] = digits[fingerprint[i] >> 4];
+        out[2 * i + 1] = digits[fingerprint[i] & 15];
+    }
+    out[STORE_KEY_DIGITS] = '\0';
+}
+
 void store_rings_add(struct store_rings *rings, const struct ring_identity *ring, uint64_t store_id)
 {
     char key[STORE_KEY_DIGITS + 1];
-    for (int i = 0; i < RING_FINGERPRINT_BYTES; i++)
-        snprintf(key + 2 * i, sizeof key - 2 * (size_t)i, "%02x", ring->fingerprint[i]);
+    store_hex(key, ring->fingerprint);
     if (rings->rings++ == 0) {
         memcpy(rings->key, key, sizeof key);
         rings->shards = ring->shards;

@@ -63,8 +63,18 @@ void redis_map_slots(unsigned slots[REDIS_PLACES], const char *prefix)
 
 void redis_map_none(struct redis_map *map)
 {
-    memset(map, 0, sizeof *map);
+    map->n = map->n_known = 0;
     memset(map->of, -1, sizeof map->of);
+}
+
+/* A map has room for 128 hosts, of which most have six. */
+void redis_map_copy(struct redis_map *to, const struct redis_map *from)
+{
+    to->n = from->n;
+    to->n_known = from->n_known;
+    memcpy(to->of, from->of, sizeof to->of);
+    memcpy(to->owner, from->owner, from->n * sizeof to->owner[0]);
+    memcpy(to->known, from->known, from->n_known * sizeof to->known[0]);
 }
 
 static void know(struct redis_map *map, const struct redis_address *at)
@@ -181,10 +191,11 @@ static int read_row(struct redis_map *map, const redisReply *row,
     if (owner < 0)
         return -1;
     if (owner > 0) {
+        signed char number = -1;
         know(map, &at);
         for (unsigned place = 0; place < REDIS_PLACES; place++)
             if (has_place(row, slots, place))
-                map->of[place] = owner_of(map, &at);
+                map->of[place] = number = number < 0 ? owner_of(map, &at) : number;
     }
     for (size_t i = 3; i < row->elements; i++)
         if (read_server(&at, row->element[i], asked) > 0)

@@ -26,6 +26,7 @@ struct redis_nodes {
     struct event *timer;
     struct redis_survey *survey;
     struct redis_node node[REDIS_NODES_MAX];
+    unsigned used;              /* nodes from here on were never opened */
     int owner[REDIS_PLACES];    /* as announced; -1 none */
     int listened[REDIS_PLACES]; /* on_subscribe was called for this node's listener; -1 none */
     uint64_t generation[REDIS_PLACES];
@@ -77,7 +78,7 @@ static void on_news(void *user, struct redis_node *node, enum redis_node_news ne
 
 static struct redis_node *find(struct redis_nodes *nodes, const struct redis_address *at)
 {
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+    for (unsigned i = 0; i < nodes->used; i++)
         if (nodes->node[i].link != NULL && redis_map_same(&nodes->node[i].at, at))
             return &nodes->node[i];
     return NULL;
@@ -92,6 +93,8 @@ static struct redis_node *need(struct redis_nodes *nodes, const struct redis_add
         if (nodes->node[i].link != NULL)
             continue;
         node = &nodes->node[i];
+        if (i >= nodes->used)
+            nodes->used = i + 1;
         if (redis_node_open(node, nodes->base, &nodes->common, at) != 0)
             return NULL;
     }
@@ -154,7 +157,7 @@ static void choose(struct redis_nodes *nodes, int owner[REDIS_PLACES])
     const struct redis_map *map = redis_survey_map(nodes->survey);
     int number[REDIS_NODES_MAX];
     enum redis_survey_kind kind = redis_survey_kind(nodes->survey);
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+    for (unsigned i = 0; i < nodes->used; i++)
         nodes->node[i].wanted = false;
     for (unsigned i = 0; i < map->n; i++) {
         const struct redis_node *node = need(nodes, &map->owner[i]);
@@ -173,7 +176,7 @@ static void choose(struct redis_nodes *nodes, int owner[REDIS_PLACES])
 static void settle_once(struct redis_nodes *nodes)
 {
     int owner[REDIS_PLACES];
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+    for (unsigned i = 0; i < nodes->used; i++)
         if (nodes->node[i].lost) {
             nodes->node[i].lost = false;
             tell_lost(nodes, &nodes->node[i]);
@@ -224,7 +227,7 @@ static bool retire(struct redis_nodes *nodes)
 {
     bool left = false;
     nodes->settling = true; /* until the tick settles: a number that becomes free stays so */
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
+    for (unsigned i = 0; i < nodes->used; i++) {
         struct redis_node *node = &nodes->node[i];
         if (node->link == NULL || node->wanted)
             continue;
@@ -244,7 +247,7 @@ static bool retire(struct redis_nodes *nodes)
 static bool any_silent(const struct redis_nodes *nodes)
 {
     bool any = false;
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+    for (unsigned i = 0; i < nodes->used; i++)
         any |= nodes->node[i].up && redis_survey_waits_ms(&nodes->node[i].question) >= UNSURE_MS;
     return any;
 }
@@ -252,8 +255,8 @@ static bool any_silent(const struct redis_nodes *nodes)
 /* Asks the next node that is up and has answered what it was asked before. */
 static void ask_next(struct redis_nodes *nodes)
 {
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
-        struct redis_node *node = &nodes->node[nodes->turn++ % REDIS_NODES_MAX];
+    for (unsigned i = 0; i < nodes->used; i++) {
+        struct redis_node *node = &nodes->node[nodes->turn++ % nodes->used];
         if (!node->up || !node->wanted || node->question.awaited > 0)
             continue;
         redis_survey_ask(nodes->survey, &node->question, node->link, &node->at);
@@ -343,7 +346,7 @@ void redis_nodes_free(struct redis_nodes *nodes)
     if (nodes == NULL)
         return;
     nodes->settling = true; /* nothing is announced any more */
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
+    for (unsigned i = 0; i < nodes->used; i++) {
         redis_node_close(&nodes->node[i]);
     }
     redis_survey_free(nodes->survey);
@@ -372,7 +375,7 @@ static const struct redis_node *named(const struct redis_nodes *nodes, unsigned 
     const struct redis_node *found = NULL;
     if (owner < 0 && redis_survey_kind(nodes->survey) > REDIS_SURVEY_ONE)
         return NULL;
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
+    for (unsigned i = 0; i < nodes->used; i++) {
         const struct redis_node *node = &nodes->node[i];
         if (node->link != NULL &&
             (owner < 0 ? node->wanted : redis_map_same(&node->at, &map->owner[owner])))
@@ -438,7 +441,7 @@ bool redis_nodes_cluster(const struct redis_nodes *nodes)
 unsigned redis_nodes_awaited(const struct redis_nodes *nodes)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+    for (unsigned i = 0; i < nodes->used; i++)
         n += redis_node_awaited(&nodes->node[i]);
     return n;
 }
@@ -446,7 +449,7 @@ unsigned redis_nodes_awaited(const struct redis_nodes *nodes)
 uint64_t redis_nodes_timeouts(const struct redis_nodes *nodes)
 {
     uint64_t n = nodes->timeouts;
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+    for (unsigned i = 0; i < nodes->used; i++)
         if (nodes->node[i].link != NULL)
             n += redis_link_timeouts(nodes->node[i].link);
     return n;
@@ -468,7 +471,7 @@ int redis_nodes_set_password(struct redis_nodes *nodes, const char *password)
     int result = redis_node_config_password(&nodes->common, password);
     if (result <= 0)
         return result;
-    for (unsigned i = 0; i < REDIS_NODES_MAX; i++)
+    for (unsigned i = 0; i < nodes->used; i++)
         if (redis_node_set_password(&nodes->node[i], password) < 0)
             result = -1;
     if (redis_survey_set_password(nodes->survey, password) < 0)

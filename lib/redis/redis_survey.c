@@ -54,7 +54,7 @@ static void take(struct redis_survey *survey, enum redis_survey_kind kind)
     for (unsigned place = 0; place < REDIS_PLACES; place++)
         differs |= redis_map_differs(&survey->map, &survey->read, place);
     survey->kind = kind;
-    survey->map = survey->read;
+    redis_map_copy(&survey->map, &survey->read);
     survey->why.text[0] = '\0';
     if (differs)
         survey->config.on_map(survey->config.user);

@@ -22,6 +22,8 @@ static void check(const redisReply *reply)
     static struct redis_map map, again;
     struct redis_address asked;
     struct redis_view view;
+    memset(&map, 0, sizeof map); /* nothing is written beyond what a map holds */
+    memset(&again, 0, sizeof again);
     unsigned slots[REDIS_PLACES];
     redis_map_slots(slots, "tally:");
     FUZZ_CHECK(redis_map_address(&asked, "asked", 1));

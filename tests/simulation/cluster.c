@@ -64,7 +64,7 @@ bool cluster_reached(unsigned edge, unsigned server)
 /* --- the table --- */
 
 /* CRC16 of a key's tag (XMODEM), as Redis Cluster's specification has it. */
-static unsigned slot_of(unsigned part)
+static unsigned compute_slot(unsigned part)
 {
     char tag[16] = STORE_KEY;
     unsigned crc = 0;
@@ -76,6 +76,15 @@ static unsigned slot_of(unsigned part)
             crc = ((crc & 0x8000) != 0 ? crc << 1 ^ 0x1021 : crc << 1) & 0xffff;
     }
     return crc % SLOTS;
+}
+
+/* Each is asked for at every look of every program. */
+static unsigned slot_of(unsigned part)
+{
+    static unsigned slot_plus_1[REDIS_PARTS];
+    if (slot_plus_1[part] == 0)
+        slot_plus_1[part] = compute_slot(part) + 1;
+    return slot_plus_1[part] - 1;
 }
 
 const char *cluster_refuse(unsigned server, int part, char words[CLUSTER_WORDS_BYTES])
@@ -99,9 +108,9 @@ const char *cluster_refuse(unsigned server, int part, char words[CLUSTER_WORDS_B
 
 static redisReply *answer_node(struct redis_reply *reply, unsigned server)
 {
-    char id[41];
+    char id[] = "0000000000000000000000000000000000000000";
     redisReply *node = redis_reply_array(reply, 3);
-    snprintf(id, sizeof id, "%040u", server);
+    id[sizeof id - 2] = (char)('0' + server);
     node->element[0] = redis_reply_words(reply, hosts[server]);
     node->element[1] = redis_reply_number(reply, cluster_port(server));
     node->element[2] = redis_reply_words(reply, id);
@@ -146,6 +155,17 @@ void cluster_answer_info(struct redis_reply *reply)
     snprintf(text, sizeof text, "cluster_state:%s\r\ncluster_current_epoch:%llu\r\n",
              redis.here->stops ? "fail" : "ok", (unsigned long long)redis.here->epoch);
     redis_reply_words(reply, text);
+}
+
+int cluster_owner_in(const redisReply *slots, unsigned part)
+{
+    unsigned slot = slot_of(part);
+    for (size_t i = 0; slots->type == REDIS_REPLY_ARRAY && i < slots->elements; i++) {
+        const redisReply *range = slots->element[i];
+        if (slot >= range->element[0]->integer && slot <= range->element[1]->integer)
+            return (int)cluster_of_port((int)range->element[2]->element[1]->integer);
+    }
+    return -1;
 }
 
 /* --- what happens --- */
@@ -266,8 +286,10 @@ void cluster_move(unsigned part, bool at_once)
     if (redis.moves_to[part] < 0) {
         unsigned pair = (from + 1 + dice_below(&world.dice, REDIS_PAIRS - 1)) % REDIS_PAIRS;
         redis.moves_to[part] = redis.master[pair];
-        if (part != REDIS_OF_STORE)
+        if (part != REDIS_OF_STORE) {
             redis.moved_article[part] = (int)dice_below(&world.dice, world.articles);
+            redis.moved_heads[part] = dice_percent(&world.dice, 40);
+        }
         world_tell("part %u is on its way to server %d", part, redis.moves_to[part]);
         if (!at_once)
             return;

@@ -31,7 +31,9 @@ struct request {
     bool torn, recovered; /* its broker was killed in the append; it was found whole all the same */
     uint64_t value, ring_id, position;
     uint64_t counted_in; /* the call */
-    uint64_t truths;     /* bit 0: the register held it; bit 1 + k: a newer one of kind k */
+    uint64_t
+        truths[REDIS_SERVERS]; /* bit 0: the register held it; bit 1 + k: a newer one of kind k */
+    uint64_t vouched;          /* those of servers that have answered, and were the owner then */
     size_t bytes;
     unsigned char copy[RECORD_MAX_BYTES];
 };
@@ -76,6 +78,19 @@ static uint64_t interrupted_us[WORLD_EDGES];
 static bool happened[JUDGE_LOSSES];
 static uint64_t store_of[WORLD_EDGES]; /* that an edge has applied to */
 static bool adopts[WORLD_EDGES];
+
+/* What a collector has heard of who owns what: the newest answer of a server with the majority. */
+static struct {
+    uint64_t epoch;
+    int owner[WORLD_SHARDS];
+} heard[WORLD_EDGES];
+
+/* What the answer that comes next on a link is to be judged by. */
+static struct {
+    bool sound;
+    uint64_t epoch;
+} view[WORLD_EDGES * WIRE_LINKS];
+
 static struct {
     uint64_t ring_id, from, to, voted, number;
 } under_way; /* the call of the script */
@@ -92,6 +107,7 @@ void judge_begin(void)
     memset(same_version, 0, sizeof same_version);
     memset(store_of, 0, sizeof store_of);
     memset(adopts, 0, sizeof adopts);
+    memset(heard, 0, sizeof heard);
 }
 
 unsigned judge_edge(uint64_t id)
@@ -184,6 +200,12 @@ void judge_quarantine(unsigned edge, const struct record *record)
 
 /* --- Redis --- */
 
+/* The server that is at work. */
+static unsigned here(unsigned shard)
+{
+    return redis.here != NULL ? (unsigned)(redis.here - redis.server) : redis.owner[shard];
+}
+
 static bool lies_whole(const struct request *request, const struct files_ring *file)
 {
     uint64_t capacity = file->bytes - RING_HEADER_BYTES;
@@ -222,7 +244,7 @@ void judge_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t valu
             request->counted_in = under_way.number;
             under_way.voted++;
         }
-        request->truths |= after == value ? 1u : 1u << (1 + (after & 15));
+        request->truths[here(shard)] |= after == value ? 1u : 1u << (1 + (after & 15));
     }
     if (!made)
         world_wrong("a reaction was applied that nobody made: shard %u article %u", shard, article);
@@ -307,12 +329,6 @@ void judge_position(unsigned shard, uint64_t store, const struct redis_ring *bef
         world_wrong("a ring's position says that %" PRIu64
                     " reactions came before it, not %" PRIu64,
                     after->sequence, records);
-}
-
-/* The server that is at work. */
-static unsigned here(unsigned shard)
-{
-    return redis.here != NULL ? (unsigned)(redis.here - redis.server) : redis.owner[shard];
 }
 
 void judge_version(unsigned shard, unsigned article, uint64_t version)
@@ -427,6 +443,58 @@ static bool is_position(const redisReply *reply)
            strcmp(reply->element[0]->str, "at") == 0;
 }
 
+static bool is_question(const struct redis_words *words, const char *second)
+{
+    return words->n == 2 && strcmp(words->word[0], "CLUSTER") == 0 &&
+           strcmp(words->word[1], second) == 0;
+}
+
+/* Each failover and each move raises the epoch, and a collector that hears of it has to go by it.
+ */
+static void note_owners(unsigned link, const struct redis_words *words, const redisReply *reply)
+{
+    unsigned edge = platform_now->edge;
+    if (platform_now->kind != PLATFORM_COLLECTOR || reply == NULL)
+        return;
+    if (is_question(words, "INFO") && reply->type == REDIS_REPLY_STRING) {
+        const char *epoch = strstr(reply->str, "cluster_current_epoch:");
+        view[link].sound = strstr(reply->str, "cluster_state:ok") != NULL;
+        view[link].epoch = epoch != NULL ? strtoull(strchr(epoch, ':') + 1, NULL, 10) : 0;
+    } else if (is_question(words, "SLOTS") && reply->type == REDIS_REPLY_ARRAY &&
+               view[link].sound && view[link].epoch > heard[edge].epoch) {
+        heard[edge].epoch = view[link].epoch;
+        for (unsigned s = 0; s < WORLD_SHARDS; s++)
+            heard[edge].owner[s] = cluster_owner_in(reply, s);
+    }
+}
+
+/* Whether the collector has heard that another server owns the shard. */
+static bool is_former(unsigned edge, unsigned shard, unsigned server)
+{
+    return heard[edge].epoch > 0 && heard[edge].owner[shard] != (int)server;
+}
+
+static bool is_applied_answer(const redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 6;
+}
+
+/* Receipts may be given for what the call covers, which may begin before the position. */
+static void note_vouched(unsigned server, const struct redis_words *words, const redisReply *reply)
+{
+    if (!redis_command_is_batch(words) || !is_applied_answer(reply))
+        return;
+    const char *const *argument = words->word + redis_scripts_argv(words);
+    uint64_t ring_id = strtoull(argument[0], NULL, 16);
+    uint64_t to = bytes_get_u64(argument[2]);
+    for (unsigned i = 0; i < n_requests; i++) {
+        struct request *request = &requests[i];
+        if (request->ring_id == ring_id && request->position < to &&
+            !is_former(request->edge, request->shard, server))
+            request->vouched |= request->truths[server];
+    }
+}
+
 /* What a server has told a collector about a ring: the position that it asked for, and batches
  * after it. What another server answers says nothing about this one. */
 static void note_answer(unsigned server, const struct redis_words *words, const redisReply *reply)
@@ -443,17 +511,20 @@ static void note_answer(unsigned server, const struct redis_words *words, const 
         ring->answered = reply->element[1]->len > 0 ? bytes_get_u64(reply->element[1]->str) : 0;
         ring->server = server;
         ring->asked = true;
-    } else if (batch && reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 6 &&
-               ring->asked && ring->server == server) {
+    } else if (batch && is_applied_answer(reply) && ring->asked && ring->server == server &&
+               !is_former(file->edge, file->shard, server)) {
         uint64_t to = bytes_get_u64(words->word[redis_scripts_argv(words) + 2]);
         if (to > ring->answered)
             ring->answered = to;
     }
 }
 
-void judge_reply(unsigned server, const struct redis_words *words, const redisReply *reply)
+void judge_reply(unsigned link, unsigned server, const struct redis_words *words,
+                 const redisReply *reply)
 {
     uint64_t ring_id;
+    note_owners(link, words, reply);
+    note_vouched(server, words, reply);
     note_answer(server, words, reply);
     struct going *pipeline = pipeline_of(words, &ring_id);
     if (pipeline == NULL || pipeline->ring_id != ring_id)
@@ -466,7 +537,7 @@ void judge_reply(unsigned server, const struct redis_words *words, const redisRe
                                 : 0;
     } else {
         pipeline->in_flight -= pipeline->in_flight > 0;
-        if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6)
+        if (!is_applied_answer(reply))
             pipeline->going = false;
     }
 }
@@ -482,6 +553,7 @@ void judge_ended(const struct event_base *process)
 {
     if (process->kind == PLATFORM_COLLECTOR) {
         memset(pipelines[process->edge], 0, sizeof pipelines[process->edge]);
+        memset(&heard[process->edge], 0, sizeof heard[process->edge]);
         return;
     }
     interrupted_us[process->edge] = world.us + 1;
@@ -531,12 +603,12 @@ static bool is_true(const struct request *request, const char *payload)
     if (!says(payload, "reaction", world.kinds.name[request->kind]))
         return false;
     if (says(payload, "outcome", request->kind == 0 ? "retracted" : "counted"))
-        return (request->truths & 1) != 0;
+        return (request->vouched & 1) != 0;
     if (!says(payload, "outcome", "superseded"))
         return false;
     for (int kind = 0; kind <= WORLD_KINDS; kind++)
         if (says(payload, "current", world.kinds.name[kind]))
-            return (request->truths & 1u << (1 + kind)) != 0;
+            return (request->vouched & 1u << (1 + kind)) != 0;
     return false;
 }
 
@@ -603,6 +675,22 @@ void judge_lost(enum judge_loss loss)
 
 /* --- after each step --- */
 
+/* What was applied stays until the ring is half full. So whatever a Redis loses is still in the
+ * ring, but for what was admitted half a ring before. A ring that was renamed keeps all. */
+static void check_half(const struct files_ring *file, uint64_t from, uint64_t read)
+{
+    uint64_t half_bytes = (file->bytes - RING_HEADER_BYTES) / 2;
+    uint64_t write = ring_write_position(file->memory);
+    if (file->name != FILES_RING || happened[JUDGE_POWER] || happened[JUDGE_DAMAGE])
+        return;
+    for (unsigned i = 0; i < n_requests; i++)
+        if (requests[i].ring_id == file->id && requests[i].position >= from &&
+            requests[i].position < read && write - requests[i].position <= half_bytes)
+            world_wrong("a ring of edge %u frees a record of its newer half: position %" PRIu64
+                        " of %" PRIu64,
+                        file->edge, requests[i].position, write);
+}
+
 /* Nothing may be freed that the ring's server has not answered for since it was asked; and where
  * durability is `replicas`, nothing that its replica has not got. */
 static void check_answered(const struct files_ring *file, uint64_t read)
@@ -619,6 +707,7 @@ static void check_answered(const struct files_ring *file, uint64_t read)
         world_wrong("a ring of edge %u frees up to %" PRIu64
                     " what a replica has only up to %" PRIu64,
                     file->edge, read, redis_replicated(file->shard, file->id));
+    check_half(file, ring->read, read);
     ring->read = read;
 }
 

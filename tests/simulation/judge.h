@@ -42,9 +42,10 @@ uint64_t judge_voted(void);
 /* The number of the edge with this id. */
 unsigned judge_edge(uint64_t id);
 
-/* Between collector and Redis. */
+/* Between collector and Redis. `link`: the number of the one on which the answer comes. */
 void judge_sent(const struct redis_words *words);
-void judge_reply(unsigned server, const struct redis_words *words, const redisReply *reply);
+void judge_reply(unsigned link, unsigned server, const struct redis_words *words,
+                 const redisReply *reply);
 
 /* A collector starts that may adopt another store. */
 void judge_adopts(unsigned edge);

@@ -105,7 +105,7 @@ void redis_begin(bool store, unsigned split)
     for (unsigned i = 0; i < WORLD_SHARDS; i++) {
         redis.shard_error[i] = NULL;
         redis.poisoned[i] = redis.moved_article[i] = -1;
-        redis.was_poisoned[i] = redis.emptied[i] = false;
+        redis.was_poisoned[i] = redis.emptied[i] = redis.moved_heads[i] = false;
     }
     for (unsigned i = 0; i < (redis.cluster ? REDIS_SERVERS : 1); i++)
         begin_server(&redis.server[i], i < REDIS_PAIRS);

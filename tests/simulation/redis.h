@@ -108,6 +108,7 @@ struct redis {
     bool cut[WORLD_EDGES][REDIS_SERVERS];  /* the edge does not reach the server: nothing arrives */
     int moves_to[REDIS_PARTS];             /* where its slot is on its way to, or -1 */
     int moved_article[WORLD_SHARDS];       /* whose registers went ahead, or -1 */
+    bool moved_heads[WORLD_SHARDS];        /* the heads went ahead: no batch can be run */
     const char *shard_error[WORLD_SHARDS]; /* what its calls answer, NULL: they work */
     int poisoned[WORLD_SHARDS]; /* an article whose registers are of a wrong type, or -1 */
     bool was_poisoned[WORLD_SHARDS];

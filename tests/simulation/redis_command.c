@@ -84,15 +84,23 @@ static const char *shard_error(int part, const struct redis_words *words)
 }
 
 /* While a slot moves, what was read ahead is elsewhere. register.lua goes on up to the first
- * register that is (redis_register.c). */
+ * register that is (redis_register.c), where it is run at all: the shard's position can be read
+ * while its heads are gone. */
 static const char *on_its_way(int part, const struct redis_words *words)
 {
-    if (part < 0 || redis.moves_to[part] < 0 || redis_command_is_batch(words) ||
-        dice_percent(&world.dice, 50))
+    static const char again[] = "TRYAGAIN Multiple keys request during rehashing of slot";
+    if (part < 0 || redis.moves_to[part] < 0)
+        return NULL;
+    bool heads = part < WORLD_SHARDS && redis.moved_heads[part];
+    if (redis_command_is_batch(words))
+        return heads ? again : NULL;
+    if (heads && redis_command_is_position(words))
+        return NULL;
+    if (dice_percent(&world.dice, 50))
         return NULL;
     if (!is_eval(words))
         return "ASK 7 10.0.0.9:7009";
-    return dice_percent(&world.dice, 50) ? "TRYAGAIN Multiple keys request during rehashing of slot"
+    return dice_percent(&world.dice, 50) ? again
                                          : "ERR Script attempted to access a non local key in a "
                                            "cluster node script: 0123";
 }
@@ -210,6 +218,8 @@ static void run_of_part(const struct redis_words *words, struct redis_reply *rep
 static void tell(unsigned server, const struct redis_words *words, const struct redis_reply *reply)
 {
     const redisReply *answer = &reply->node[0];
+    if (!world.tells)
+        return;
     if (answer->elements > 0)
         answer = answer->element[0];
     const char *text = answer->str != NULL ? answer->str : "";

@@ -28,7 +28,7 @@ struct slot {
 /* delivered ≤ executed ≤ sent */
 struct queue {
     unsigned delivered, executed, sent;
-    struct slot slot[SLOTS];
+    struct slot *slot; /* SLOTS of them */
 };
 
 /* LOST: cut, and the process has not heard of it. DROPPED: by the process, which will hear of it.
@@ -52,6 +52,9 @@ struct redis_link {
 };
 
 static struct redis_link links[WORLD_EDGES * WIRE_LINKS];
+
+/* Apart from the links, which are gone through all the time. */
+static struct slot slots[WORLD_EDGES * WIRE_LINKS][2][SLOTS];
 
 static unsigned first_of(const struct event_base *process)
 {
@@ -94,6 +97,8 @@ void wire_begin(void)
 {
     for (unsigned i = 0; i < WORLD_EDGES * WIRE_LINKS; i++) {
         links[i].state = ABSENT;
+        links[i].queue.slot = slots[i][0];
+        links[i].left.slot = slots[i][1];
         empty(&links[i].queue);
         empty(&links[i].left);
     }
@@ -147,6 +152,8 @@ unsigned wire_execute(unsigned link, unsigned n)
 
 unsigned wire_execute_left(unsigned link, unsigned n)
 {
+    if (links[link].left.sent == 0)
+        return 0;
     unsigned done = execute(&links[link], &links[link].left, n);
     if (links[link].left.executed == links[link].left.sent)
         empty(&links[link].left);
@@ -255,7 +262,7 @@ static void reply_one(struct redis_link *link)
     if (slot->fn != NULL) {
         platform_point();
         link->heard_us = world.us;
-        judge_reply(link->server, &slot->words, reply);
+        judge_reply((unsigned)(link - links), link->server, &slot->words, reply);
         slot->fn(slot->user, reply);
     }
     if (link->state == UP && ends_link(reply))
@@ -268,7 +275,7 @@ static void unanswered(struct redis_link *link)
     while (queue->delivered < queue->sent) {
         struct slot *slot = slot_at(queue, queue->delivered++);
         if (slot->fn != NULL) {
-            judge_reply(link->server, &slot->words, NULL);
+            judge_reply((unsigned)(link - links), link->server, &slot->words, NULL);
             slot->fn(slot->user, NULL);
         }
     }

@@ -212,6 +212,13 @@ static void tells_which_places_have_moved(void **state)
     redis_map_fix(&b, &at);
     assert_false(redis_map_differs(&a, &b, 0));
     assert_true(redis_map_differs(&a, &b, 1));
+    redis_map_copy(&b, &a);
+    for (unsigned place = 0; place < REDIS_PLACES; place++)
+        assert_false(redis_map_differs(&a, &b, place));
+    assert_int_equal(b.n, a.n);
+    assert_int_equal(b.n_known, a.n_known);
+    for (unsigned i = 0; i < a.n_known; i++)
+        assert_true(redis_map_same(&a.known[i], &b.known[i]));
 }
 
 static struct redis_view view_of(const char *text)
