@@ -113,7 +113,7 @@ class Node:
         return self.replication().get("role") == "master"
 
     def follows(self):
-        """Whether it is a replica that has, but for what is under way, all that its master has."""
+        """Whether it is a replica that has all that its master has, except what is under way."""
         said = self.replication()
         return said.get("role") == "slave" and said["master_link_status"] == "up" and not said["master_sync_in_progress"]
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import redis as redis_py
 
+from cluster import Sentinels
 from clients import reader_name, unique
 from edge import ROOT, free_ports, release_ports, wait_until
 
@@ -152,7 +153,7 @@ def test_counts_through_a_socket(make_edge):
 
 def _documented_rules(user):
     with open(os.path.join(ROOT, "docs", "guides", "redis.md")) as page:
-        rules = re.search(r"^    ACL SETUSER %s (on >PASSWORD (?:.*\n)(?:      .*\n)*)" % user, page.read(), re.MULTILINE).group(1)
+        rules = re.search(r"^    ACL SETUSER %s (on (?:.*\n)(?:      .*\n)*)" % user, page.read(), re.MULTILINE).group(1)
     return rules.replace("PASSWORD", PASSWORD).split()
 
 
@@ -203,6 +204,35 @@ def test_an_acl_user_needs_no_more_than_documented(make_edge, tmp_path):
     _everything_the_operator_does(edge, links, tmp_path)
     denied = edge.redis.execute_command("ACL", "LOG")
     assert denied == [], denied
+
+
+def test_sentinels_and_their_redis_need_no_more_than_documented(make_edge, tmp_path):
+    servers = Sentinels(tmp_path / "of")
+    try:
+        servers.start()
+        for node in servers.nodes:
+            node.redis.execute_command("ACL", "SETUSER", "tally", *_documented_rules("tally"))
+        for helper in servers.helpers:  # the second line is for the other Sentinels
+            helper.ask("ACL", "SETUSER", "watcher", "on", ">" + PASSWORD, "+@all")
+            helper.ask("ACL", "SETUSER", "default", *_documented_rules("default"),
+                       "&*", "+publish", "+info", "+client|setname", "+sentinel|is-master-down-by-addr")
+        edge = make_edge(servers=servers)
+        password = "--redis-password-file=" + _secret_file(str(tmp_path / "password"), PASSWORD + "\n")
+        links = ["--redis-url", servers.url().replace("//", "//tally@", 1), password]
+        for name in ("collector", "feed"):
+            argv = edge[name].argv
+            at = next(i for i, word in enumerate(argv) if word.startswith("--redis-url"))
+            argv[at:at + 1] = links
+        edge.start()
+        _everything_the_operator_does(edge, links, tmp_path)
+        for node in servers.nodes:
+            assert node.ask("ACL", "LOG") == []
+        for helper in servers.helpers:
+            with redis_py.Redis(port=helper.port, username="watcher", password=PASSWORD, socket_timeout=10) as watcher:
+                denied = watcher.execute_command("ACL", "LOG")
+            assert denied == [], denied
+    finally:
+        servers.close()
 
 
 def test_names_a_wrong_password_and_keeps_it(make_edge):
