@@ -657,7 +657,7 @@ static void a_doubt_is_of_one_shard(void **state)
     conflate_free(table);
 }
 
-/* A shard that goes away while it is compared is compared anew when it is back. */
+/* A shard that goes away while it is compared is compared again when it is back. */
 static void a_doubt_begins_again_with_its_shard(void **state)
 {
     struct conflate *table = make(10);

@@ -428,7 +428,7 @@ static void a_request_that_meets_another_store_ends_its_shard(void **state)
     says("+2");
 }
 
-/* One server takes over what another had: of all others nothing is begun anew. */
+/* One server takes over what another had: nothing of the others begins again. */
 static void another_owner_begins_its_shards_anew(void **state)
 {
     (void)state;

@@ -212,10 +212,10 @@ def test_sentinels_and_their_redis_need_no_more_than_documented(make_edge, tmp_p
         servers.start()
         for node in servers.nodes:
             node.redis.execute_command("ACL", "SETUSER", "tally", *_documented_rules("tally"))
-        for helper in servers.helpers:  # the second line is for the other Sentinels
+        for helper in servers.helpers:  # the second line is for the other Sentinels, and this test
             helper.ask("ACL", "SETUSER", "watcher", "on", ">" + PASSWORD, "+@all")
             helper.ask("ACL", "SETUSER", "default", *_documented_rules("default"),
-                       "&*", "+publish", "+info", "+client|setname", "+sentinel|is-master-down-by-addr")
+                       "&*", "+publish", "+info", "+client|setname", "+sentinel|is-master-down-by-addr", "+sentinel|get-master-addr-by-name")
         edge = make_edge(servers=servers)
         password = "--redis-password-file=" + _secret_file(str(tmp_path / "password"), PASSWORD + "\n")
         links = ["--redis-url", servers.url().replace("//", "//tally@", 1), password]
@@ -230,7 +230,7 @@ def test_sentinels_and_their_redis_need_no_more_than_documented(make_edge, tmp_p
         for helper in servers.helpers:
             with redis_py.Redis(port=helper.port, username="watcher", password=PASSWORD, socket_timeout=10) as watcher:
                 denied = watcher.execute_command("ACL", "LOG")
-            assert denied == [], denied
+            assert denied == [], "denied: %s" % denied
     finally:
         servers.close()
 
