@@ -28,7 +28,7 @@ int audit_settings_parse(struct audit_settings *settings, int argc, char **argv,
     int rc =
         option_parse(audit_settings_table, audit_settings_count, settings, argc, argv, help, error);
     if (rc == 0)
-        rc = links_check(&settings->links, error);
+        rc = links_check(&settings->links, argc, argv, error);
     if (rc == 0)
         rc = article_list_parse(&settings->list, settings->articles, error);
     return rc;

@@ -173,7 +173,7 @@ static int operate_settings_check(struct operate_settings *settings, struct erro
     if (names_an_article(settings->command) &&
         !article_valid(settings->article, strlen(settings->article)))
         return error_set(error, "%s is not an article id", settings->article);
-    if (check_words(settings, error) != 0 || links_check(&settings->links, error) != 0)
+    if (check_words(settings, error) != 0)
         return -1;
     if (settings->command == OPERATE_FORGET && read_edge(settings, error) != 0)
         return -1;
@@ -198,5 +198,7 @@ int operate_settings_parse(struct operate_settings *settings, enum operate_comma
         argv++;
     }
     int rc = option_parse(table, n, settings, argc, argv, help, error);
+    if (rc == 0)
+        rc = links_check(&settings->links, argc, argv, error);
     return rc == 0 ? operate_settings_check(settings, error) : rc;
 }

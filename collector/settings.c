@@ -57,5 +57,5 @@ int settings_parse(struct settings *settings, int argc, char **argv, int *help, 
     if (rc == 0 && settings_durability(settings->durability, &settings->durability_level) != 0)
         rc = error_set(error, "option durability: %s is not aof, replicas or service",
                        settings->durability);
-    return rc == 0 ? links_check(&settings->links, error) : rc;
+    return rc == 0 ? links_check(&settings->links, argc, argv, error) : rc;
 }

@@ -95,7 +95,7 @@ int settings_read(struct settings *settings, int argc, char **argv, struct error
     }
     if (result != 0)
         return -1;
-    if (links_check(&settings->links, error) != 0)
+    if (links_check(&settings->links, argc, argv, error) != 0)
         return -1;
     if (!url_valid(settings->websocket_url))
         return wrong("websocket_url", settings->websocket_url, error);

@@ -14,7 +14,7 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_PASSWORD_FILE TALLY_BIND'
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_DURABILITY TALLY_BIND'
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
 # TALLY_SETTLED_MS  how long a program must run before script/server counts it as started; the tests shorten it
@@ -36,15 +36,43 @@ tally_path() { # NAME VALUE
     printf -v "$1" %s "$path"
 }
 
-# Where Redis is. With TALLY_REDIS_HOST it is somebody else's: nothing here starts, configures or checks it.
+# A file that must be there already. Collector and feed check what is in it, and its mode.
+tally_redis_file() { # NAME
+    local path=${!1-}
+    [[ ! $path || ($tally_shared && $path =~ ^/[^[:cntrl:]]+$ && -f $path) ]] ||
+        die "$1: '$path' is not empty, or (with TALLY_REDIS_HOST or TALLY_REDIS_URL) the absolute path of a file"
+    printf -v "$1" %s "$path"
+}
+
+# Where Redis is. With TALLY_REDIS_HOST or TALLY_REDIS_URL it is somebody else's: nothing here starts, configures or checks it.
+# -> tally_shared, which is empty otherwise.
 tally_redis() {
+    local name
     TALLY_REDIS_HOST=${TALLY_REDIS_HOST-}
     [[ $TALLY_REDIS_HOST =~ ^[A-Za-z0-9._:/-]*$ ]] ||
         die "TALLY_REDIS_HOST: '$TALLY_REDIS_HOST' is not empty, or a name, an address, or a socket's path"
-    if [[ $TALLY_REDIS_HOST ]]; then tally_port TALLY_REDIS_PORT 6379; else tally_port TALLY_REDIS_PORT 6390; fi
-    TALLY_REDIS_PASSWORD_FILE=${TALLY_REDIS_PASSWORD_FILE-}
-    [[ ! $TALLY_REDIS_PASSWORD_FILE || ($TALLY_REDIS_HOST && $TALLY_REDIS_PASSWORD_FILE == /* && -f $TALLY_REDIS_PASSWORD_FILE) ]] ||
-        die "TALLY_REDIS_PASSWORD_FILE: '$TALLY_REDIS_PASSWORD_FILE' is not empty, or (with TALLY_REDIS_HOST) the absolute path of a file"
+    TALLY_REDIS_URL=${TALLY_REDIS_URL-}
+    # It is not repeated: somebody may have put a password into it.
+    [[ ! $TALLY_REDIS_URL || $TALLY_REDIS_URL =~ ^(rediss?|unix|rediss?\+sentinel)://[^[:space:][:cntrl:]]+$ ]] ||
+        die 'TALLY_REDIS_URL: it is not empty, or a redis, rediss, unix or redis+sentinel URL (docs/guides/redis.md)'
+    [[ ! $TALLY_REDIS_URL =~ ^[a-z+]+://[^/@]*:[^/@]*@ ]] ||
+        die 'TALLY_REDIS_URL: it accepts a user and no password, which is in TALLY_REDIS_PASSWORD_FILE'
+    [[ ! $TALLY_REDIS_URL || ! ($TALLY_REDIS_HOST || ${TALLY_REDIS_PORT-}) ]] ||
+        die 'TALLY_REDIS_URL: set it, or TALLY_REDIS_HOST and TALLY_REDIS_PORT, but not both'
+    tally_shared=$TALLY_REDIS_HOST$TALLY_REDIS_URL
+    if [[ $tally_shared ]]; then tally_port TALLY_REDIS_PORT 6379; else tally_port TALLY_REDIS_PORT 6390; fi
+    for name in TALLY_REDIS_{PASSWORD,CA,CERT,KEY}_FILE; do
+        tally_redis_file "$name"
+    done
+    TALLY_REDIS_SERVER_NAME=${TALLY_REDIS_SERVER_NAME-}
+    [[ $TALLY_REDIS_SERVER_NAME =~ ^[A-Za-z0-9._:-]*$ ]] ||
+        die "TALLY_REDIS_SERVER_NAME: '$TALLY_REDIS_SERVER_NAME' is not empty, or a name or address"
+    TALLY_REDIS_PREFIX=${TALLY_REDIS_PREFIX-tally:}
+    [[ $TALLY_REDIS_PREFIX =~ ^[A-Za-z0-9:._-]{1,32}$ ]] ||
+        die "TALLY_REDIS_PREFIX: '$TALLY_REDIS_PREFIX' is not 1 to 32 letters, digits, :, ., _ and - (default tally:)"
+    TALLY_DURABILITY=${TALLY_DURABILITY-aof}
+    [[ $TALLY_DURABILITY =~ ^(aof|replicas|service)$ ]] ||
+        die "TALLY_DURABILITY: '$TALLY_DURABILITY' is not aof, replicas or service (default aof)"
 }
 
 # Checks every TALLY_ variable and fills in the defaults.
@@ -60,7 +88,7 @@ tally_environment() {
     tally_redis
     for name in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
         for other in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
-            [[ $name == "$other" || ${!name} != "${!other}" || ($TALLY_REDIS_HOST && $name$other == *TALLY_REDIS_PORT*) ]] ||
+            [[ $name == "$other" || ${!name} != "${!other}" || ($tally_shared && $name$other == *TALLY_REDIS_PORT*) ]] ||
                 die "$name and $other are both ${!name}: each needs a port of its own, 1 to 65535"
         done
     done

@@ -19,6 +19,19 @@ static int parse(const char *a, const char *b, const char *c)
     return settings_parse(&settings, n, words, &help, &error);
 }
 
+static int parse_more(const char *a, const char *b)
+{
+    char *given[] = {(char *)(uintptr_t) "tally-collector",
+                     (char *)(uintptr_t) "--spool=/s",
+                     (char *)(uintptr_t) "--services-file=/f",
+                     (char *)(uintptr_t)a,
+                     (char *)(uintptr_t)b,
+                     NULL};
+    int help = 0;
+    error.text[0] = '\0';
+    return settings_parse(&settings, 5, given, &help, &error);
+}
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -54,6 +67,20 @@ static void test_durability(void **state)
     assert_int_equal(settings.durability_level, NODE_REPLICAS);
     assert_int_equal(parse("--spool=/s", "--services-file=/f", "--durability=service"), 0);
     assert_int_equal(settings.durability_level, NODE_SERVICE);
+}
+
+/* Also where they say what is the default. */
+static void test_a_url_excludes_host_and_port(void **state)
+{
+    static const char *const rows[] = {"--redis-host=127.0.0.1", "--redis-port=6390",
+                                       "--redis_host=elsewhere"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        require(parse_more(rows[i], "--redis-url=redis://a") == -1, "%s", rows[i]);
+        assert_non_null(strstr(error.text, "redis_url"));
+        require(parse_more(rows[i], "--redis-url=") == 0, "%s: %s", rows[i], error.text);
+    }
+    assert_int_equal(parse_more("--redis-url", "redis://a"), 0);
 }
 
 static void test_refusals_name_the_option(void **state)
@@ -93,6 +120,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_a_switch_may_stand_alone),
         cmocka_unit_test(test_durability),
+        cmocka_unit_test(test_a_url_excludes_host_and_port),
         cmocka_unit_test(test_refusals_name_the_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

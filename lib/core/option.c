@@ -197,6 +197,16 @@ int option_parse(const struct option *table, size_t n, void *settings, int argc,
     return option_check(table, n, given, error);
 }
 
+/* No argument but an option begins with --: a value of that kind follows a '='. */
+bool option_given(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--", 2) == 0 &&
+            same_name(name, argv[i] + 2, strcspn(argv[i] + 2, "=")))
+            return true;
+    return false;
+}
+
 void option_print(const struct option *table, size_t n, void *out)
 {
     for (size_t i = 0; i < n; i++) {

@@ -47,6 +47,9 @@ int option_check(const struct option *table, size_t n, const _Bool *given, struc
 int option_parse(const struct option *table, size_t n, void *settings, int argc, char **argv,
                  int *help, struct error *error);
 
+/* Whether these arguments, which option_parse has accepted, give the option. */
+_Bool option_given(int argc, char **argv, const char *name);
+
 /* Writes a line "name | default | accepts | help" for each option to `out` (a FILE *). */
 void option_print(const struct option *table, size_t n, void *out);
 

@@ -15,20 +15,14 @@ static const char *role_word(enum role role)
                                     : "newsroom";
 }
 
-static bool is_default_host(const struct links *links)
-{
-    return strcmp(links->redis_host, LINKS_REDIS_HOST) == 0 &&
-           links->redis_port == LINKS_REDIS_PORT_NUMBER;
-}
-
-static int check_redis(const struct links *links, struct error *error)
+static int check_redis(const struct links *links, int argc, char **argv, struct error *error)
 {
     struct redis_url url = {0};
     struct error why;
     if (links->redis_url[0] != '\0') {
         if (redis_url_parse(&url, links->redis_url, &why) != 0)
             return error_set(error, "option redis_url: %s", why.text);
-        if (!is_default_host(links))
+        if (option_given(argc, argv, "redis_host") || option_given(argc, argv, "redis_port"))
             return error_set(
                 error, "option redis_url: give it, or redis_host and redis_port, but not both");
     }
@@ -48,12 +42,12 @@ static int check_redis(const struct links *links, struct error *error)
     return 0;
 }
 
-int links_check(const struct links *links, struct error *error)
+int links_check(const struct links *links, int argc, char **argv, struct error *error)
 {
     if (!article_prefix_valid(links->topic_prefix))
         return error_set(error, "option topic_prefix: %s is not %s", links->topic_prefix,
                          ARTICLE_PREFIX_ACCEPTS);
-    return check_redis(links, error);
+    return check_redis(links, argc, argv, error);
 }
 
 static int load_user(struct links_secrets *secrets, const struct links *links, enum role role,

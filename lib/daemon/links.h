@@ -14,7 +14,6 @@
 
 #define LINKS_REDIS_HOST "127.0.0.1"
 #define LINKS_REDIS_PORT "6390"
-#define LINKS_REDIS_PORT_NUMBER 6390
 
 struct links {
     char services_file[OPTION_TEXT_MAX_BYTES + 1];
@@ -87,9 +86,9 @@ struct links_secrets {
         LINKS_REDIS_KEY_FILE(at), LINKS_REDIS_SERVER_NAME(at), LINKS_REDIS_PREFIX(at),             \
         LINKS_TEXT(at, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "prefix of every topic")
 
-/* The checks that a table cannot express. Returns 0, or -1 with a sentence that names the option.
- * Pure. */
-int links_check(const struct links *links, struct error *error);
+/* The checks that a table cannot express. The arguments are those that option_parse has accepted.
+ * Returns 0, or -1 with a sentence that names the option. Pure. */
+int links_check(const struct links *links, int argc, char **argv, struct error *error);
 
 /* Reads the secrets of the user, who must have `role`, and of Redis. Returns 0, or -1 with a
  * sentence that names the option. After a failure, and after links_wipe, no secret stays in

@@ -66,15 +66,19 @@ static void forget_secret(char *secret)
     free(secret);
 }
 
-static void redis_link_release(struct redis_link *link)
+static void redis_link_destroy(struct redis_link *link)
 {
-    if (link->busy > 0 || !link->freed)
-        return;
     forget_secret(link->password);
     free(link->username);
     free(link->prefix);
     free(link->host);
     free(link);
+}
+
+static void redis_link_release(struct redis_link *link)
+{
+    if (link->busy == 0 && link->freed)
+        redis_link_destroy(link);
 }
 
 /* Half of the pause is fixed and half random, so that many edges do not reconnect in step. */
@@ -423,7 +427,9 @@ struct redis_link *redis_link_new(struct event_base *base, const struct redis_li
     }
     link->config.host = link->config.username = link->config.password = link->config.prefix = NULL;
     if (link->timer == NULL || link->dial == NULL) {
-        redis_link_free(link);
+        events_free(link->timer);
+        redis_dial_free(link->dial);
+        redis_link_destroy(link);
         return NULL;
     }
     signal(SIGPIPE, SIG_IGN); /* neither libevent nor OpenSSL writes with MSG_NOSIGNAL */

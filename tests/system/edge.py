@@ -233,6 +233,7 @@ class Edge:
         self.env[MARK] = self.mark
         self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         self.clients = []
+        self.redis_prefix = "tally:"
         self._redis = None
         self.processes = {}
         self._configure()
@@ -456,7 +457,7 @@ class Edge:
 
     @property
     def store(self):
-        return Store(self.redis)
+        return Store(self.redis, self.redis_prefix)
 
     @property
     def header(self):

@@ -101,11 +101,15 @@ def bucket_of(hash_value, level, split):
 class Store:
     """What Redis holds, read by redis-py."""
 
-    def __init__(self, redis):
+    def __init__(self, redis, prefix="tally:"):
         self.redis = redis
+        self.prefix = prefix
 
     def fields(self):
-        return {k.decode(): v.decode() for k, v in self.redis.hgetall("tally:store").items()}
+        return {k.decode(): v.decode() for k, v in self.redis.hgetall(self.prefix + "store").items()}
+
+    def key(self, shard, name):
+        return "%s{%d}:%s" % (self.prefix, shard, name)
 
     def shards(self):
         return int(self.fields()["shards"])
@@ -117,7 +121,7 @@ class Store:
     def heads(self):
         heads = {}
         for shard in range(self.shards()):
-            for article, raw in self.redis.hgetall("tally:{%d}:heads" % shard).items():
+            for article, raw in self.redis.hgetall(self.key(shard, "heads")).items():
                 heads[article.decode()] = (shard, parse_head(raw))
         return heads
 
@@ -125,7 +129,7 @@ class Store:
         """(shard, ring id) → (position, sequence, quarantined, lost, edge id)."""
         rings = {}
         for shard in range(self.shards()):
-            for ring, raw in self.redis.hgetall("tally:{%d}:rings" % shard).items():
+            for ring, raw in self.redis.hgetall(self.key(shard, "rings")).items():
                 rings[(shard, int(ring, 16))] = struct.unpack("<5Q", raw)
         return rings
 
@@ -133,7 +137,7 @@ class Store:
         """Field (`applied`, `quarantined`, `lost`) → sum over the shards, of rings that are gone."""
         sums = collections.Counter()
         for shard in range(self.shards()):
-            for name, value in self.redis.hgetall("tally:{%d}:books" % shard).items():
+            for name, value in self.redis.hgetall(self.key(shard, "books")).items():
                 sums[name.decode().rpartition(":")[2]] += int(value)
         return sums
 
@@ -145,8 +149,8 @@ class Store:
         kinds[0] = "none"
         shards = self.shards()
         buckets = collections.defaultdict(dict)  # (shard, number) → {bucket: hash}
-        for key in self.redis.scan_iter(match="tally:{*}:*:*", count=1000):
-            _tally, shard, number, bucket = key.decode().split(":")
+        for key in self.redis.scan_iter(match=self.prefix + "{*}:*:*", count=1000):
+            shard, number, bucket = key.decode()[len(self.prefix):].split(":")
             buckets[(int(shard[1:-1]), int(number))][int(bucket)] = self.redis.hgetall(key)
         found = {}
         owners = {}
@@ -162,7 +166,7 @@ class Store:
                     packed = int.from_bytes(value, "big")
                     self._note_register(article, head, bucket, int.from_bytes(field, "little"), packed, kinds, registers)
             self._check_head(article, head, registers, kinds)
-            score = self.redis.zscore("tally:{%d}:changed" % shard, article)
+            score = self.redis.zscore(self.key(shard, "changed"), article)
             assert score is not None and int(score) == head.version, "%s: changed at %r, version %d" % (article, score, head.version)
             found[article] = registers
         orphans = set(buckets) - set(owners)
@@ -190,7 +194,7 @@ class Store:
         totals = {}
         for article, (shard, head) in self.heads().items():
             counts = collections.Counter({kinds[k]: n for k, n in head.counts.items()})
-            base = self.redis.hget("tally:{%d}:base" % shard, article)
+            base = self.redis.hget(self.key(shard, "base"), article)
             if base is not None:
                 counts.update({kinds[k]: n for k, n in parse_base(base).items()})
             totals[article] = {k: n for k, n in counts.items() if n}

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 import redis as redis_py
 
-from clients import unique
+from cluster import Sentinels
+from clients import reader_name, unique
 from edge import ROOT, free_ports, release_ports, wait_until
 
 PASSWORD = "open-sesame-17f3-88a1-b0de"
@@ -65,6 +66,10 @@ def _lead(edge, url, *more):
 
 def _command(edge, name, *more):
     return subprocess.run([edge.program("tally"), name, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=edge.env)
+
+
+def _broker(edge):
+    return ["--services-file", edge.path("services"), "--mqtt-port", str(edge.mqtt_port)]
 
 
 def _counts(edge, links):
@@ -146,26 +151,88 @@ def test_counts_through_a_socket(make_edge):
     _counts(edge, links)
 
 
-def _documented_rules():
+def _documented_rules(user):
     with open(os.path.join(ROOT, "docs", "guides", "redis.md")) as page:
-        rules = re.search(r"^    ACL SETUSER tally (on >PASSWORD (?:.*\n)(?:      .*\n)*)", page.read(), re.MULTILINE).group(1)
+        rules = re.search(r"^    ACL SETUSER %s (on (?:.*\n)(?:      .*\n)*)" % user, page.read(), re.MULTILINE).group(1)
     return rules.replace("PASSWORD", PASSWORD).split()
 
 
-def test_an_acl_user_needs_no_more_than_documented(make_edge):
-    edge = make_edge()
+def _everything_the_operator_does(edge, links, folder):
+    """Each of tally's commands once, so that it gets as far as its last call."""
+    done = {}
+
+    def run(name, *more, given=None):
+        argv = [edge.program("tally"), name, *more, *links]
+        result = subprocess.run(argv, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=edge.env)
+        assert result.returncode == 0, "%s: %s" % (name, result.stdout)
+        done[name] = result.stdout
+
+    reader = reader_name()
+    client = edge.client(username=reader)
+    articles = [unique("operated") for _ in range(3)]
+    for article in articles:
+        assert client.say("reactions/" + article, "like") in (0x00, 0x10)
+    client.close()
+    edge.settle()
+    edge.wait_total(articles[2])
+    run("article", articles[2], "--state=closed", *_broker(edge))
+    run("export")
+    run("import", "--file=-", given="article,kind,count\n%s,wow,7\n" % articles[0])
+    run("erase", "--reader-file=-", "--source=username", "--counts=keep", "--key-file=" + edge.path("reader.key"), given=reader + "\n")
+    run("reset", articles[1])
+    run("archive", articles[0], "--force")
+    run("check-edge", "--broker-config=" + edge.path("mosquitto.conf"), "--other-host=127.0.0.1", "--other-port=%d" % edge.http_port)
+    run("audit", "--spool", edge.spool, "--http-port", str(edge.http_port), *_broker(edge))
+    edge.stop("broker")
+    run("drain", "--spool", edge.spool)
+    edge.stop("collector")
+    run("forget", "--edge=%016x" % edge.header.edge_id(), "--quiet-s=1")
+    listed = subprocess.run([edge.program("tally")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    assert all(name in listed for name in done), listed
+    return done
+
+
+def test_an_acl_user_needs_no_more_than_documented(make_edge, tmp_path):
+    edge = make_edge(collector={"audit_per_minute": 600})
     password = "--redis-password-file=" + _password_file(edge, PASSWORD)
-    _lines(edge, "user tally " + " ".join(_documented_rules()))
+    _lines(edge, "user tally " + " ".join(_documented_rules("tally")))
     links = _lead(edge, "redis://tally@127.0.0.1:%d" % edge.redis_port, password)
     edge.start()
-    article = _counts(edge, links)
-    for name, more in (("export", []), ("reset", [article]), ("archive", [article, "--force"])):
-        done = _command(edge, name, *more, *links)
-        assert done.returncode == 0, "%s: %s" % (name, done.stdout)
+    _counts(edge, links)
+    wait_until(lambda: edge.metrics().get("tally_audit_articles_total", 0) > 0, "the self-audit of an article")
     edge.restart("collector", "feed")
-    edge.settle()
+    _everything_the_operator_does(edge, links, tmp_path)
     denied = edge.redis.execute_command("ACL", "LOG")
     assert denied == [], denied
+
+
+def test_sentinels_and_their_redis_need_no_more_than_documented(make_edge, tmp_path):
+    servers = Sentinels(tmp_path / "of")
+    try:
+        servers.start()
+        for node in servers.nodes:
+            node.redis.execute_command("ACL", "SETUSER", "tally", *_documented_rules("tally"))
+        for helper in servers.helpers:  # the second line is for the other Sentinels, and this test
+            helper.ask("ACL", "SETUSER", "watcher", "on", ">" + PASSWORD, "+@all")
+            helper.ask("ACL", "SETUSER", "default", *_documented_rules("default"),
+                       "&*", "+publish", "+info", "+client|setname", "+sentinel|is-master-down-by-addr", "+sentinel|get-master-addr-by-name")
+        edge = make_edge(servers=servers)
+        password = "--redis-password-file=" + _secret_file(str(tmp_path / "password"), PASSWORD + "\n")
+        links = ["--redis-url", servers.url().replace("//", "//tally@", 1), password]
+        for name in ("collector", "feed"):
+            argv = edge[name].argv
+            at = next(i for i, word in enumerate(argv) if word.startswith("--redis-url"))
+            argv[at:at + 1] = links
+        edge.start()
+        _everything_the_operator_does(edge, links, tmp_path)
+        for node in servers.nodes:
+            assert node.ask("ACL", "LOG") == []
+        for helper in servers.helpers:
+            with redis_py.Redis(port=helper.port, username="watcher", password=PASSWORD, socket_timeout=10) as watcher:
+                denied = watcher.execute_command("ACL", "LOG")
+            assert denied == [], "denied: %s" % denied
+    finally:
+        servers.close()
 
 
 def test_names_a_wrong_password_and_keeps_it(make_edge):
@@ -183,13 +250,35 @@ def test_names_a_wrong_password_and_keeps_it(make_edge):
     assert done.returncode == 2 and "WRONGPASS" in done.stdout and wrong not in done.stdout, done.stdout
 
 
-def test_two_stores_in_one_redis(make_edge):
-    first = make_edge().start()
-    second = make_edge(redis_of=first)
-    second._redis = redis_py.Redis(port=first.redis_port, db=3, socket_timeout=10)
-    links = _lead(second, "redis://127.0.0.1:%d/3" % first.redis_port)
+def _audit(edge, links):
+    """The operator's audit with these links to Redis: it must find nothing."""
+    done = _command(edge, "audit", "--spool", edge.spool, "--http-port", str(edge.http_port), *_broker(edge), *links)
+    assert done.returncode == 0 and "consistent" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("url,prefix,db", [("redis://127.0.0.1:%d", "news.example:", 0), ("redis://127.0.0.1:%d/3", "tally:", 3)],
+                         ids=["by-prefix", "by-database"])
+def test_two_stores_in_one_redis(make_edge, url, prefix, db):
+    first = make_edge(collector={"audit_per_minute": 600}).start()
+    second = make_edge(redis_of=first, collector={"audit_per_minute": 600})
+    second.redis_prefix = prefix
+    second._redis = redis_py.Redis(port=first.redis_port, db=db, socket_timeout=10)
+    links = _lead(second, url % first.redis_port, "--redis-prefix=" + prefix)
+    plain = ["--redis-port=%d" % first.redis_port]
     second.start()
-    article = _counts(second, links)
-    _counts(first, ["--redis-port=%d" % first.redis_port])
-    done = _command(first, "export", "--redis-port=%d" % first.redis_port)
-    assert done.returncode == 0 and article not in done.stdout, done.stdout
+    articles = {first: _counts(first, plain), second: _counts(second, links)}
+    assert first.store.fields()["id"] != second.store.fields()["id"]
+    for edge, own_links in ((first, plain), (second, links)):
+        article = articles[edge]
+        assert set(edge.store.registers()) == {article}
+        done = _command(edge, "export", *own_links)
+        assert done.returncode == 0 and [line.partition(",")[0] for line in done.stdout.splitlines()[1:]] == [article], done.stdout
+        edge.wait_total(article)
+        shown = {name: counts for name, counts in edge.totals_over_http(articles.values()).items() if counts}
+        assert shown == {article: {"like": 1}}
+        wait_until(lambda edge=edge: edge.metrics().get("tally_audit_articles_total", 0) > 0, "the self-audit of an article")
+        assert edge.metrics()["tally_audit_differing_total"] == 0
+        _audit(edge, own_links)
+    if db == 0:
+        strangers = [key for key in first.redis.scan_iter() if not key.startswith((b"tally:", prefix.encode()))]
+        assert strangers == []

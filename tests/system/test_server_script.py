@@ -15,6 +15,7 @@ import pytest
 import edge as edges
 from child import marked_processes
 from clients import TIMEOUT_S, Client, reader_name
+from test_redis_link import certificates  # noqa: F401, a fixture
 
 pytestmark = pytest.mark.no_sanitizer
 SCRIPTS = os.path.join(edges.ROOT, "script")
@@ -173,6 +174,11 @@ def listen(address="127.0.0.1"):
     ("TALLY_TOKEN_KEYS", "README.md", "absolute path of a file"),
     ("TALLY_BIND", "localhost", "IPv4 address"),
     ("TALLY_REDIS_HOST", "redis host", "a name, an address, or a socket's path"),
+    ("TALLY_REDIS_CA_FILE", "/etc/hostname", "with TALLY_REDIS_HOST or TALLY_REDIS_URL"),
+    ("TALLY_REDIS_SERVER_NAME", "redis name", "a name or address"),
+    ("TALLY_REDIS_PREFIX", "", "1 to 32 letters"),
+    ("TALLY_REDIS_PREFIX", "news{1}", "1 to 32 letters"),
+    ("TALLY_DURABILITY", "disk", "aof, replicas or service"),
     ("TALLY_REDIS_PASSWORD_FILE", "/no/such/file", "absolute path of a file"),
     ("TALLY_REDIS_PASSWORD_FILE", "/etc/hostname", "with TALLY_REDIS_HOST"),
     ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
@@ -446,6 +452,61 @@ def test_a_redis_of_its_own_is_not_started_beside_another(server, shared_redis, 
     assert "plugin_opt_allow_wildcards off\n" in text and "plugin_opt_auto_id_may_react off\n" in text
     assert server.end() == 0
     assert shared_redis[2].running()
+
+
+@pytest.mark.parametrize("script", ["server", "config"])
+@pytest.mark.parametrize("env, says", [
+    ({"TALLY_REDIS_URL": "http://127.0.0.1"}, "redis, rediss, unix or redis+sentinel URL"),
+    ({"TALLY_REDIS_URL": "redis://127.0.0.1", "TALLY_REDIS_HOST": "127.0.0.1"}, "not both"),
+    ({"TALLY_REDIS_URL": "redis://127.0.0.1", "TALLY_REDIS_PORT": "6379"}, "not both"),
+    ({"TALLY_REDIS_URL": "redis://me:the-password-of-the-tests@127.0.0.1"}, "TALLY_REDIS_PASSWORD_FILE"),
+])
+def test_a_wrong_url_is_refused_and_not_repeated(server, script, env, says):
+    del server.env["TALLY_REDIS_PORT"]
+    said = server.refuse(*([server.data, edges.build_dir()] if script == "config" else []), script=script, **env)
+    assert said.count("\n") == 1 and "TALLY_REDIS_URL: " in said and says in said and env["TALLY_REDIS_URL"] not in said
+    assert not os.path.exists(server.data)
+
+
+def test_a_url_leads_to_a_redis_too(server, shared_redis, tmp_path):
+    use(server, shared_redis, tmp_path)
+    for name in ("TALLY_REDIS_HOST", "TALLY_REDIS_PORT"):
+        del server.env[name]
+    server.env.update(TALLY_REDIS_URL="redis://127.0.0.1:%d/2" % shared_redis[0], TALLY_REDIS_PREFIX="news:", TALLY_DURABILITY="service",
+                      TALLY_BIND="127.0.0.1")
+    server.start()
+    assert server.pid("redis") is None and not os.path.exists(os.path.join(server.data, "redis.conf"))
+    server.react_and_see("world/by-url")
+    with edges.redis_py.Redis(host="127.0.0.1", port=shared_redis[0], password=shared_redis[1], db=2) as redis:
+        assert redis.exists("news:store") and all(key.startswith(b"news:") for key in redis.scan_iter())
+    commands = "\n".join(marked_processes(server.mark).values())
+    assert "--durability=service" in commands and shared_redis[1] not in commands
+    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
+        assert "plugin_opt_allow_wildcards off\n" in conf.read()
+    assert server.end() == 0
+    assert shared_redis[2].running()
+
+
+def test_tls_to_redis(server, certificates, tmp_path):
+    """With a client's certificate, and the server's for another name than the URL's."""
+    ports = edges.free_ports(1)
+    conf = tmp_path / "redis.conf"
+    conf.write_text("bind 127.0.0.1\nport 0\ntls-port %d\ntls-auth-clients yes\ntls-ca-cert-file %s/ca.pem\ntls-cert-file %s/named.pem\n"
+                    "tls-key-file %s/named.key\ndir %s\nsave \"\"\nappendonly yes\nmaxmemory-policy noeviction\n"
+                    % (ports[0], certificates, certificates, certificates, tmp_path))
+    process = edges.Process("redis", ["redis-server", str(conf)], str(tmp_path / "log"), dict(os.environ))
+    process.start()
+    try:
+        del server.env["TALLY_REDIS_PORT"]
+        server.env.update(TALLY_REDIS_URL="rediss://127.0.0.1:%d" % ports[0], TALLY_REDIS_CA_FILE=certificates + "/ca.pem",
+                          TALLY_REDIS_CERT_FILE=certificates + "/client.pem", TALLY_REDIS_KEY_FILE=certificates + "/client.key",
+                          TALLY_REDIS_SERVER_NAME="redis.example")
+        server.start()
+        server.react_and_see("world/over-tls")
+        assert server.end() == 0
+    finally:
+        process.kill()
+        edges.release_ports(ports)
 
 
 def test_it_listens_where_a_balancer_reaches_it(server, shared_redis, tmp_path):

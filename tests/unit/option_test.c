@@ -156,6 +156,20 @@ static void knows_every_switch_word(void **state)
     }
 }
 
+static void tells_given_from_default(void **state)
+{
+    char *argv[] = {(char *)(uintptr_t) "program", (char *)(uintptr_t) "--allow-wildcards",
+                    (char *)(uintptr_t) "--spool", (char *)(uintptr_t) "shards",
+                    (char *)(uintptr_t) "--port=8"};
+    (void)state;
+    assert_true(option_given(COUNT_OF(argv), argv, "allow_wildcards"));
+    assert_true(option_given(COUNT_OF(argv), argv, "spool"));
+    assert_true(option_given(COUNT_OF(argv), argv, "port"));
+    assert_false(option_given(COUNT_OF(argv), argv, "shards")); /* it is a value */
+    assert_false(option_given(COUNT_OF(argv), argv, "por"));
+    assert_false(option_given(COUNT_OF(argv), argv, "program"));
+}
+
 static void answers_help_and_version(void **state)
 {
     static const char *const help_words[] = {"--shards=1", "--help", "--nonsense", NULL};
@@ -199,10 +213,15 @@ static void prints_its_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sets_defaults),           cmocka_unit_test(parses_a_command_line),
-        cmocka_unit_test(says_what_is_wrong),      cmocka_unit_test(takes_the_longest_text),
-        cmocka_unit_test(knows_every_switch_word), cmocka_unit_test(answers_help_and_version),
-        cmocka_unit_test(finds_a_wrong_table),     cmocka_unit_test(prints_its_table),
+        cmocka_unit_test(sets_defaults),
+        cmocka_unit_test(parses_a_command_line),
+        cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(takes_the_longest_text),
+        cmocka_unit_test(knows_every_switch_word),
+        cmocka_unit_test(answers_help_and_version),
+        cmocka_unit_test(finds_a_wrong_table),
+        cmocka_unit_test(prints_its_table),
+        cmocka_unit_test(tells_given_from_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -411,28 +411,6 @@ static void takes_long_answers(void **state)
     free(text);
 }
 
-static void refuses_answers_without_end(void **state)
-{
-    struct fake fake = begin();
-    char *text = malloc(1 << 20);
-    (void)state;
-    assert_non_null(text);
-    memset(text, 'z', 1 << 20);
-    fake.answer = "$100000000\r\n";
-    start(&fake, NULL);
-    UNTIL(&fake, fake.ups == 1);
-    ask(&fake);
-    UNTIL(&fake, fake.answers == 1);
-    bufferevent_set_max_single_write(fake.peer, 1 << 20);
-    for (int i = 0; i < 66; i++)
-        evbuffer_add_reference(bufferevent_get_output(fake.peer), text, 1 << 20, NULL, NULL);
-    UNTIL(&fake, fake.downs == 1);
-    require(strstr(fake.why, "64 MiB") != NULL, "%s", fake.why);
-    assert_int_equal(fake.nulls, 1);
-    stop(&fake);
-    free(text);
-}
-
 static void leaves_what_does_not_speak_redis(void **state)
 {
     static const struct {
@@ -756,7 +734,6 @@ int main(void)
         cmocka_unit_test(puts_split_answers_together),
         cmocka_unit_test(answers_in_order),
         cmocka_unit_test(takes_long_answers),
-        cmocka_unit_test(refuses_answers_without_end),
         cmocka_unit_test(leaves_what_does_not_speak_redis),
         cmocka_unit_test(leaves_one_that_answers_unasked),
         cmocka_unit_test(names_a_port_of_tls),
