@@ -227,6 +227,26 @@ def test_a_list_does_not_wait_for_a_master_that_hangs(whole):
     cluster.heal()
 
 
+def test_an_edge_waits_for_the_states_of_a_slow_node(whole):
+    """A feed that starts knows nothing of them: an article may be closed there."""
+    cluster, edges = whole
+    edge = edges[0]
+    master = next(node for node in cluster.masters() if node is not cluster.master_of("store"))
+    hit = cluster.shards_of(master, SHARDS)
+    edge.kill("feed")
+    cluster.replica_of(master).kill()
+    master.hang()
+    try:
+        edge["feed"].start()  # and does not wait for it
+        wait_named(edge, hit)
+        said = ready(edge)
+    finally:
+        master.go_on()
+    assert said == (503, ["feed: the states of articles are not read yet"])
+    wait_until(lambda: ready(edge) == (200, []), "the edge to be ready")
+    cluster.heal()
+
+
 def test_all_nodes_are_down(whole):
     cluster, edges = whole
     with Crowd(edges, all_articles()) as crowd:
