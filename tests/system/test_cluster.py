@@ -237,7 +237,7 @@ def test_an_edge_waits_for_the_states_of_a_slow_node(whole):
     cluster.replica_of(master).kill()
     master.hang()
     try:
-        edge["feed"].start()  # and does not wait for it
+        edge.start("feed", ready=False)
         wait_named(edge, hit)
         said = ready(edge)
     finally:
