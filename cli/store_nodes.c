@@ -12,7 +12,7 @@
 
 #define ANSWER_MS 5000
 #define SHA_DIGITS (STORE_NODES_SHA_BYTES - 1)
-#define WHERE_BYTES 24
+#define WHERE_BYTES (REDIS_URL_HOST_BYTES + 8)
 
 struct slot {
     struct slot *next;
@@ -147,33 +147,34 @@ void store_nodes_key(const struct store_nodes *nodes, char key[REDIS_KEY_BYTES],
     redis_key(key, nodes->config.link.prefix, place, name);
 }
 
-void store_nodes_seed(const struct store_nodes *nodes, char *out, size_t out_bytes)
+/* --- waiting --- */
+
+/* The first server of the options. */
+static void write_seed(const struct store_nodes *nodes, char out[WHERE_BYTES])
 {
     const struct redis_link_config *config = &nodes->config.link;
     if (config->host[0] == '/')
-        snprintf(out, out_bytes, "%s", config->host);
+        snprintf(out, WHERE_BYTES, "%s", config->host);
     else
-        snprintf(out, out_bytes, "%s:%d", config->host, config->port);
+        snprintf(out, WHERE_BYTES, "%s:%d", config->host, config->port);
 }
 
-/* --- waiting --- */
-
-static const char *where_of(unsigned place, char out[WHERE_BYTES])
+/* One Redis has every place, so it is the server that needs a name. */
+static const char *where_of(const struct store_nodes *nodes, unsigned place, char out[WHERE_BYTES])
 {
-    if (place == REDIS_PLACE_STORE)
+    if (!redis_nodes_cluster(nodes->redis))
+        write_seed(nodes, out);
+    else if (place == REDIS_PLACE_STORE)
         snprintf(out, WHERE_BYTES, "tally:store");
     else
         snprintf(out, WHERE_BYTES, "shard %u", place);
     return out;
 }
 
-/* A single Redis has every place, so the place's name would say nothing. */
 static int fail_at(struct store_nodes *nodes, unsigned place, const char *what)
 {
     char where[WHERE_BYTES];
-    if (redis_nodes_cluster(nodes->redis))
-        return error_set(&nodes->error, "redis: %s: %s", where_of(place, where), what);
-    return error_set(&nodes->error, "redis: %s", what);
+    return error_set(&nodes->error, "redis: %s: %s", where_of(nodes, place, where), what);
 }
 
 static int wait_owner(struct store_nodes *nodes, unsigned place, uint64_t limit_ms)

@@ -41,11 +41,8 @@ const char *store_nodes_prefix(const struct store_nodes *nodes);
 void store_nodes_key(const struct store_nodes *nodes, char key[REDIS_KEY_BYTES], unsigned place,
                      const char *name);
 
-/* The first server of the options, as host:port or as a path. */
-void store_nodes_seed(const struct store_nodes *nodes, char *out, size_t out_bytes);
-
-/* Waits until the place has an owner. Returns 0, or -1 with a sentence that names the place and
- * why. */
+/* Waits until the place has an owner. Returns 0, or -1 with a sentence that names the place, or
+ * the server where it is the only one, and why. */
 int store_nodes_wait(struct store_nodes *nodes, unsigned place);
 
 /* Runs the loop for this long. */

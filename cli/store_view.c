@@ -114,14 +114,11 @@ static int store_view_load(struct store_view *view, const unsigned char *script,
     return error_set(&view->error, "%s", store_nodes_error(view->nodes));
 }
 
-/* The first of all waits: the error names the server. */
 static int wait_for_store(struct store_view *view)
 {
-    char seed[REDIS_URL_HOST_BYTES + 8];
     if (store_nodes_wait(view->nodes, REDIS_PLACE_STORE) == 0)
         return 0;
-    store_nodes_seed(view->nodes, seed, sizeof seed);
-    return error_set(&view->error, "%s (%s)", store_nodes_error(view->nodes), seed);
+    return error_set(&view->error, "%s", store_nodes_error(view->nodes));
 }
 
 struct store_view *store_view_open(const struct links *links, const char *password,

@@ -3,9 +3,9 @@
 
 #include "flight.h"
 #include "ledger.h"
-#include "shard_names.h"
 
 #include "core/error.h"
+#include "core/shard_names.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include "spool/ring.h"

@@ -1,9 +1,9 @@
 /* Keeps a node for each server while it is there. */
 #include "servers.h"
 
-#include "shard_names.h"
 #include "status.h"
 
+#include "core/shard_names.h"
 #include "daemon/log.h"
 
 #include <stdio.h>

@@ -3,11 +3,14 @@
 #include "http_totals.h"
 
 #include "daemon/clock.h"
+#include "daemon/events.h"
 #include "totals_answer.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PATIENCE_MS 400 /* with a shard that does not answer, where another has */
 
 struct http_totals_question *http_totals_question_new(struct evhttp_request *request,
                                                       const struct route *route)
@@ -60,12 +63,11 @@ static bool all_away(const struct lookup_total *found, size_t n)
     return true;
 }
 
-static void on_totals(void *user, const struct lookup_total *found, size_t n)
+static void answer_found(const struct http_totals_question *question,
+                         const struct lookup_total *found)
 {
-    struct http_totals_question *question = user;
     struct http_totals *totals = question->totals;
-    totals->lookups--;
-    http_connections_looked_up(totals->connections, &question->turn);
+    size_t n = question->turn.articles;
     for (size_t i = 0; i < n; i++)
         if (!total_json_kinds_known(&found[i].total, store_link_kinds(totals->link)))
             store_link_reread(totals->link); /* known in a second, as long as this is cached */
@@ -76,7 +78,41 @@ static void on_totals(void *user, const struct lookup_total *found, size_t n)
                            "what is stored about the article is damaged");
     else
         answer_totals(question, found);
+}
+
+static void question_free(struct http_totals_question *question)
+{
+    events_free(question->patience);
     free(question);
+}
+
+/* The commands under way keep their place among HTTP_MAX_LOOKUPS, whoever waits for them. */
+static void on_totals(void *user, const struct lookup_total *found, size_t n)
+{
+    struct http_totals_question *question = user;
+    (void)n;
+    question->totals->lookups--;
+    if (!question->answered) {
+        http_connections_looked_up(question->totals->connections, &question->turn);
+        answer_found(question, found);
+    }
+    question_free(question);
+}
+
+/* Answers a list without the shards that have not answered. Where none has, it waits on. */
+static void on_patience(evutil_socket_t fd, short what, void *user)
+{
+    struct http_totals_question *question = user;
+    const struct lookup_total *found = lookup_so_far(question->lookup);
+    (void)fd;
+    (void)what;
+    if (all_away(found, question->turn.articles)) {
+        events_arm(question->patience, PATIENCE_MS);
+        return;
+    }
+    question->answered = true;
+    http_connections_looked_up(question->totals->connections, &question->turn);
+    answer_found(question, found);
 }
 
 /* Returns 0, and answers later, or -1: it could not be asked. */
@@ -89,11 +125,17 @@ static int look_up(struct http_totals_question *question)
         if (!question->article[i].bad)
             articles[n++] = (struct lookup_article){.id = question->article[i].id,
                                                     .bytes = question->article[i].bytes};
+    if (n > 1)
+        question->patience = evtimer_new(
+            evhttp_connection_get_base(evhttp_request_get_connection(question->request)),
+            on_patience, question);
+    question->lookup = lookup_begin(totals->link, articles, n, on_totals, question);
+    if (question->lookup == NULL)
+        return -1;
     totals->lookups++;
-    if (lookup_totals(totals->link, articles, n, on_totals, question) == 0)
-        return 0;
-    totals->lookups--;
-    return -1;
+    if (question->patience != NULL)
+        events_arm(question->patience, PATIENCE_MS);
+    return 0;
 }
 
 void http_totals_ask(struct http_totals *totals, struct http_totals_question *question)
@@ -111,5 +153,5 @@ void http_totals_ask(struct http_totals *totals, struct http_totals_question *qu
         http_answers_away(totals->answers, question->request, "redis is away");
     }
     http_connections_looked_up(totals->connections, &question->turn);
-    free(question);
+    question_free(question);
 }

@@ -28,6 +28,9 @@ struct http_totals_question {
     struct visitors_request turn;
     struct evhttp_request *request;
     struct http_totals *totals; /* whose lookup it waits for */
+    struct lookup *lookup;      /* … under way */
+    struct event *patience;     /* with what of it has not answered; NULL none */
+    bool answered;              /* before all of it has: the request is gone */
     bool list;
     size_t n; /* 0: it asks for no totals */
     struct route_article article[];

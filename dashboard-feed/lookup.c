@@ -173,14 +173,14 @@ static struct lookup *make_lookup(struct store_link *link, const struct lookup_a
     return lookup;
 }
 
-int lookup_totals(struct store_link *link, const struct lookup_article *articles, size_t n,
-                  lookup_cb callback, void *user)
+struct lookup *lookup_begin(struct store_link *link, const struct lookup_article *articles,
+                            size_t n, lookup_cb callback, void *user)
 {
     if (!store_link_ready(link) || n == 0 || n > LOOKUP_ARTICLES_MAX)
-        return -1;
+        return NULL;
     struct lookup *lookup = make_lookup(link, articles, n);
     if (lookup == NULL)
-        return -1;
+        return NULL;
     lookup->callback = callback;
     lookup->user = user;
     uint64_t seen = 0; /* a bit a shard */
@@ -194,8 +194,19 @@ int lookup_totals(struct store_link *link, const struct lookup_article *articles
     if (lookup->pending == 0) { /* nothing was sent */
         free(lookup->text);
         free(lookup);
-        return -1;
+        return NULL;
     }
     store_link_counters(link)->lookups++;
-    return 0;
+    return lookup;
+}
+
+const struct lookup_total *lookup_so_far(const struct lookup *lookup)
+{
+    return lookup->total;
+}
+
+int lookup_totals(struct store_link *link, const struct lookup_article *articles, size_t n,
+                  lookup_cb callback, void *user)
+{
+    return lookup_begin(link, articles, n, callback, user) != NULL ? 0 : -1;
 }

@@ -37,9 +37,19 @@ struct lookup_article {
     size_t bytes;
 };
 
+struct lookup;
+
 /* Asks for the totals of up to LOOKUP_ARTICLES_MAX articles: each shard on its own, and calls back,
- * exactly once, when the last of them has answered or gone away. Returns 0, or -1 where none can be
- * asked: all of their shards are away. */
+ * exactly once and later, when the last of them has answered or gone away. The lookup is valid
+ * until the callback returns. NULL where none can be asked: all of their shards are away. */
+struct lookup *lookup_begin(struct store_link *link, const struct lookup_article *articles,
+                            size_t n, lookup_cb callback, void *user);
+
+/* What is known before the callback, as it gets it: an article is LOOKUP_AWAY until its shard has
+ * answered. Valid until the loop turns. */
+const struct lookup_total *lookup_so_far(const struct lookup *lookup);
+
+/* lookup_begin, for a caller that only waits. Returns 0 or -1. */
 int lookup_totals(struct store_link *link, const struct lookup_article *articles, size_t n,
                   lookup_cb callback, void *user);
 

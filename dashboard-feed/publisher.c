@@ -4,10 +4,13 @@
 #include "publisher.h"
 
 #include "core/article.h"
+#include "daemon/events.h"
 #include "publisher_state.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define AGAIN_MS 1000 /* for shards that could not begin: the broker could not be asked to list */
 
 /* ---- beginning and pausing ---- */
 
@@ -40,6 +43,15 @@ static void begin_shards(struct publisher *publisher)
 {
     for (uint32_t i = 0; i < publisher->cover.shards; i++)
         shard_begin(publisher, i);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *user)
+{
+    struct publisher *publisher = user;
+    (void)fd;
+    (void)what;
+    if (publisher->running)
+        begin_shards(publisher);
 }
 
 static void publisher_begin(struct publisher *publisher)
@@ -159,7 +171,9 @@ struct publisher *publisher_new(struct event_base *base, const struct publisher_
     memcpy(conflate.seed, config->seed, sizeof conflate.seed);
     publisher->table = conflate_new(&conflate);
     publisher_send_init(publisher);
-    if (publisher->table == NULL || publisher_live_init(publisher, base) != 0 ||
+    publisher->again = event_new(base, -1, EV_PERSIST, on_again, publisher);
+    if (publisher->table == NULL || publisher->again == NULL ||
+        events_arm(publisher->again, AGAIN_MS) != 0 || publisher_live_init(publisher, base) != 0 ||
         publisher_resync_init(publisher, base) != 0 || publisher_mark_init(publisher, base) != 0) {
         publisher_free(publisher);
         return NULL;
@@ -178,6 +192,7 @@ void publisher_free(struct publisher *publisher)
 {
     if (publisher == NULL)
         return;
+    events_free(publisher->again);
     publisher_live_fini(publisher);
     publisher_resync_fini(publisher);
     publisher_mark_fini(publisher);

@@ -31,6 +31,7 @@ struct publisher {
     struct store_link *link;
     struct publish *publish;
     struct conflate *table;
+    struct event *again; /* shards that could not begin try once more */
     struct cover cover;
     bool running; /* a store is followed, and the broker is there */
     bool stopping;

@@ -16,12 +16,11 @@
 
 #define RETRY_MS 20       /* after the broker took nothing, or all that may go out at once */
 #define RETRY_LOAD_MS 100 /* after a page could not be read */
-#define LOOKING_MAX                                                                                \
-    16               /* states of a shard asked for under way; others are found with their         \
-                        totals */
-#define LOOK_MS 1000 /* at the clock, at least: it may be set */
-#define SAY_MS 10000 /* between two lines about the same */
-#define LOST_S 10    /* Redis may lose what it took so long before it was away: 2 s, and skew */
+#define LOOKING_MAX 16    /* asked for under way, of a shard; others come with their totals */
+#define LOOK_MS 1000      /* at the clock, at least: it may be set */
+#define SAY_MS 10000      /* between two lines about the same */
+#define LOST_S 10       /* Redis may lose what it took so long before it was away: 2 s, and skew */
+#define CONNECT_MS 5000 /* for each server, once a store is followed, before one is away */
 #define NOTHING_LOST UINT64_MAX
 
 struct state_sync_shard {
@@ -48,6 +47,7 @@ struct state_sync {
     struct state_sync_shard shard[STORE_IDENTITY_MAX_SHARDS];
     struct token_bucket due; /* states that may be published */
     uint64_t said_ms;
+    uint64_t followed_ms; /* since when the store is */
     struct state_sync_stats stats;
 };
 
@@ -276,6 +276,7 @@ static void on_load(evutil_socket_t fd, short what, void *user)
 void state_sync_store_ready(struct state_sync *sync)
 {
     bool another = strcmp(sync->kept, store_link_id(sync->link)) != 0;
+    sync->followed_ms = clock_monotonic_ms();
     snprintf(sync->kept, sizeof sync->kept, "%s", store_link_id(sync->link));
     states_store(sync->states, store_link_shards(sync->link), another);
     for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS && another; i++) {
@@ -380,11 +381,9 @@ enum publisher_view state_sync_total(struct state_sync *sync, const struct looku
 {
     const char *article = total->article;
     size_t bytes = total->article_bytes;
-    uint64_t now_ms;
-
     if (total->state == NULL && states_stats(sync->states).articles == 0)
         return PUBLISHER_SHOW;
-    now_ms = clock_unix_ms();
+    uint64_t now_ms = clock_unix_ms();
     if (!states_stored(sync->states, article, bytes, total->state, now_ms))
         state_sync_say_full(sync, article, bytes);
     if (repeat)
@@ -493,8 +492,9 @@ void state_sync_free(struct state_sync *sync)
 
 bool state_sync_is_loaded(const struct state_sync *sync)
 {
+    bool late = clock_monotonic_ms() - sync->followed_ms > CONNECT_MS;
     for (uint32_t i = 0; i < store_link_shards(sync->link); i++)
-        if (!sync->shard[i].loaded && store_link_shard_there(sync->link, i))
+        if (!sync->shard[i].loaded && (!late || store_link_shard_there(sync->link, i)))
             return false;
     return store_link_ready(sync->link) && shards_loaded(sync) > 0;
 }

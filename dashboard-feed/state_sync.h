@@ -65,7 +65,8 @@ void state_sync_judge(struct state_sync *sync);
 enum publisher_view state_sync_total(struct state_sync *sync, const struct lookup_total *total,
                                      bool repeat);
 
-/* Whether it has read the stored states, but those of shards that are away, and follows them. */
+/* Whether it has read the stored states and follows them. A shard counts as away, and is not waited
+ * for, if its server is still not there 5 s after the store is followed. */
 bool state_sync_is_loaded(const struct state_sync *sync);
 
 struct state_sync_stats state_sync_stats(const struct state_sync *sync);

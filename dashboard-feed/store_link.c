@@ -6,6 +6,7 @@
 #include "reply.h"
 #include "store_request.h"
 
+#include "core/shard_names.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
@@ -20,7 +21,7 @@
 #define PROBE_MIN_MS 50 /* before a shard that is not this store's yet is asked again */
 #define PROBE_MAX_MS 1000
 #define WHY_BYTES 128
-#define SUMMARY_BYTES (WHY_BYTES + 64)
+#define SUMMARY_BYTES (WHY_BYTES + SHARD_NAMES_BYTES)
 
 struct shard {
     struct store_link *link;
@@ -92,21 +93,20 @@ static const char *why_shard(const struct store_link *link, uint32_t shard)
 const char *store_link_why(struct store_link *link)
 {
     bool there = redis_nodes_owner(link->nodes, REDIS_PLACE_STORE) >= 0;
-    const char *why_store = there ? link->why : redis_nodes_why(link->nodes, REDIS_PLACE_STORE);
-    uint32_t shards = link->identity.shards, away = store_link_shards_away(link), first = 0;
-    while (first < shards && link->shard[first].ready)
-        first++;
-    if (!link->followed)
-        snprintf(link->summary, sizeof link->summary, "%s", why_store);
-    else if (away > 0 && away == shards)
-        snprintf(link->summary, sizeof link->summary, "%s", why_shard(link, first));
-    else if (away > 0)
-        snprintf(link->summary, sizeof link->summary, "%" PRIu32 " of %" PRIu32 " shards away: %s",
-                 away, shards, why_shard(link, first));
-    else if (!there)
-        snprintf(link->summary, sizeof link->summary, "tally:store away: %s", why_store);
-    else
-        link->summary[0] = '\0';
+    bool away[STORE_IDENTITY_MAX_SHARDS];
+    const char *why = there ? link->why : redis_nodes_why(link->nodes, REDIS_PLACE_STORE);
+    char names[SHARD_NAMES_BYTES] = "";
+    uint32_t shards = link->identity.shards, n = store_link_shards_away(link);
+    for (uint32_t i = shards; i-- > 0 && n > 0;) {
+        away[i] = !link->shard[i].ready;
+        why = away[i] ? why_shard(link, i) : why;
+    }
+    if (n > 0 && n < shards)
+        shard_names_write(names, away, shards);
+    else if (n == 0 && link->followed)
+        snprintf(names, sizeof names, "%s", there ? "" : "tally:store");
+    snprintf(link->summary, sizeof link->summary, "%s%s%s", names, *names != '\0' ? " away: " : "",
+             n == 0 && link->followed && there ? "" : why);
     return link->summary;
 }
 

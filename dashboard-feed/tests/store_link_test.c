@@ -405,14 +405,13 @@ static void a_shard_of_another_store_waits_alone(void **state)
     meta_says(2, OTHER);
     meta_says(3, FIRST);
     says("R+0+3");
-    assert_string_equal(store_link_why(store), "2 of 4 shards away: its data names no store");
+    assert_string_equal(store_link_why(store), "shards 1, 2 of 4 away: its data names no store");
     assert_false(store_link_shard_there(store, 1));
     assert_true(store_link_shard_there(store, 0));
     event_base_loop(base, EVLOOP_ONCE); /* it is asked once more */
     meta_says(1, FIRST);
     says("+1");
-    assert_string_equal(store_link_why(store),
-                        "1 of 4 shards away: its data belongs to another store");
+    assert_string_equal(store_link_why(store), "shard 2 away: its data belongs to another store");
 }
 
 static void a_request_that_meets_another_store_ends_its_shard(void **state)
@@ -437,7 +436,7 @@ static void another_owner_begins_its_shards_anew(void **state)
     own(1, -1);
     redis.config.on_node(redis.config.user, 0, false);
     says("-0-1");
-    assert_string_equal(store_link_why(store), "2 of 4 shards away: the server is away");
+    assert_string_equal(store_link_why(store), "shards 0, 1 of 4 away: the server is away");
     node_up(2, "three");
     own(0, 2);
     own(1, 2);

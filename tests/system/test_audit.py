@@ -262,12 +262,18 @@ def test_a_base_that_was_changed(edge, article):
 @pytest.mark.slow
 @pytest.mark.parametrize("by", [-7, 1000])
 def test_a_version_that_was_changed(edge, article, by):
+    """A feed that happens to look at the article gives it a higher version, and all agrees again: then it is changed once more."""
     key = head_key(edge, article)
-    raw = edge.redis.hget(key, article)
-    (version,) = struct.unpack_from("<Q", raw, 2)
-    edge.redis.hset(key, article, raw[:2] + struct.pack("<Q", version + by) + raw[10:])
-    result = audit(edge, articles=article)
-    assert result.status == 1
+    for _ in range(5):
+        touched = edge.metrics()["tally_feed_touched_totals_total"]
+        raw = edge.redis.hget(key, article)
+        (version,) = struct.unpack_from("<Q", raw, 2)
+        edge.redis.hset(key, article, raw[:2] + struct.pack("<Q", version + by) + raw[10:])
+        result = audit(edge, articles=article)
+        if edge.metrics()["tally_feed_touched_totals_total"] == touched:
+            break
+        quiet(edge)
+    assert result.status == 1, result.text
     found = differences(result)
     assert ("redis", article, "version", version, version + by) in found
     assert ("retained", article, "version", version + by, version) in found
@@ -470,12 +476,12 @@ def put_votes(edge, article, n, batch=1000):
     shards = edge.store.shards()
     shard = article_shard(article, shards)
     sha = edge.redis.script_load(script_text("collector/register.lua"))
-    keys = ["tally:{%d}:%s" % (shard, name) for name in ("heads", "changed", "meta", "rings")] + ["tally:store"]
+    keys = ["tally:{%d}:%s" % (shard, name) for name in ("heads", "changed", "meta", "rings")]
     rng, ring = random.Random(n), "%016x" % random.getrandbits(63)
     stamp = (1_700_000_000 << 11)
     for start in range(0, n, batch):
         votes = b"".join(rng.randbytes(8) + ((stamp + start + i) << 4 | rng.randrange(8)).to_bytes(7, "big") for i in range(batch))
-        call = (sha, 5, *keys, ring, struct.pack("<Q", start * 64), struct.pack("<QQ", (start + batch) * 64, start + batch),
+        call = (sha, 4, *keys, ring, struct.pack("<Q", start * 64), struct.pack("<QQ", (start + batch) * 64, start + batch),
                 0, 0, struct.pack("<Q", FOREIGN), 48, shard, 0, edge.store.fields()["id"], article, votes)
         answer = wait_until(lambda: (lambda a: a[0] != b"paused" and a)(edge.redis.evalsha(*call)), "the end of a pause")
         assert answer[0] == b"ok"

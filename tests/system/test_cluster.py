@@ -204,6 +204,49 @@ def test_a_master_hangs(whole):
     check(edges, crowd)
 
 
+def test_a_list_does_not_wait_for_a_master_that_hangs(whole):
+    """Its articles are "away" before the feed gives up its connection; the others have their totals."""
+    cluster, edges = whole
+    edge = edges[0]
+    articles = {shard: of[0] for shard, of in articles_of(SHARDS, 1, "list").items()}
+    for article in articles.values():
+        react(edge, article)
+    settle(edges)
+    master = next(node for node in cluster.masters() if node is not cluster.master_of("store"))
+    hit = cluster.shards_of(master, SHARDS)
+    before = edge.metrics()["tally_feed_redis_timeouts_total"]
+    master.hang()
+    try:
+        status, _headers, body = edge.get("/totals?articles=" + ",".join(articles.values()))
+        after = edge.metrics()["tally_feed_redis_timeouts_total"]
+    finally:
+        master.go_on()
+    said = {one["article"]: one.get("error") for one in json.loads(body)["totals"]}
+    assert status == 200 and said == {article: "away" if shard in hit else None for shard, article in articles.items()}
+    assert after == before
+    cluster.heal()
+
+
+def test_an_edge_waits_for_the_states_of_a_slow_node(whole):
+    """A feed that starts knows nothing of them: an article may be closed there."""
+    cluster, edges = whole
+    edge = edges[0]
+    master = next(node for node in cluster.masters() if node is not cluster.master_of("store"))
+    hit = cluster.shards_of(master, SHARDS)
+    edge.kill("feed")
+    cluster.replica_of(master).kill()
+    master.hang()
+    try:
+        edge.start("feed", ready=False)
+        wait_named(edge, hit)
+        said = ready(edge)
+    finally:
+        master.go_on()
+    assert said == (503, ["feed: the states of articles are not read yet"])
+    wait_until(lambda: ready(edge) == (200, []), "the edge to be ready")
+    cluster.heal()
+
+
 def test_all_nodes_are_down(whole):
     cluster, edges = whole
     with Crowd(edges, all_articles()) as crowd:

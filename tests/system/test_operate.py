@@ -136,7 +136,7 @@ def test_redis_away_is_status_2(edge):
     argv = argv_of(edge, "reset", "a")
     argv[argv.index("--redis-port") + 1] = "1"
     done = subprocess.run(argv, stderr=subprocess.PIPE, env=edge.env, text=True, timeout=TIMEOUT_S)
-    assert done.returncode == 2 and done.stderr == "tally reset: redis: Connection refused (127.0.0.1:1)\n"
+    assert done.returncode == 2 and done.stderr == "tally reset: redis: 127.0.0.1:1: Connection refused\n"
 
 
 # --- states ---

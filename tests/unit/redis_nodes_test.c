@@ -255,6 +255,36 @@ static void leaves_a_hung_former_owner(void **state)
     assert_int_equal(at(world, 2), 4);
     only_those_of(world, 2, 3);
     assert_int_equal(redis_nodes_awaited(world->nodes), 0);
+    assert_int_equal(redis_nodes_timeouts(world->nodes), 0); /* it was left before that */
+    stop(world);
+}
+
+static void subscribes_again_over_another_connection(void **state)
+{
+    struct world *world = begin(CLUSTERED);
+    (void)state;
+    start(world, "", "", 0, 1);
+    UNTIL(world, ups(world) == REDIS_PLACES && world->messages >= REDIS_PLACE_STORE);
+    server_drop_subscriber(&world->all.server[1]);
+    UNTIL(world, world->subscribed[1] == 2 && world->subscribed[4] == 2);
+    assert_int_equal(world->subscribed[0], 1);
+    only_those_of(world, 1, 1); /* nothing else has happened to its places */
+    stop(world);
+}
+
+/* A server ends the subscription to a shard that leaves it, and tells nobody else. */
+static void subscribes_again_where_a_place_returns(void **state)
+{
+    struct world *world = begin(CLUSTERED);
+    (void)state;
+    server_die(&world->all.server[3]);
+    start(world, "", "", 0, 1);
+    UNTIL(world, ups(world) == REDIS_PLACES && world->messages >= REDIS_PLACE_STORE);
+    all_say(world, 3, 3, 6);
+    UNTIL(world, world->downs == 1);
+    all_say(world, 3, 0, 7);
+    UNTIL(world, ups(world) == REDIS_PLACES && world->subscribed[3] == 2);
+    assert_int_equal(world->subscribed[0], 1);
     stop(world);
 }
 
@@ -421,6 +451,8 @@ int main(void)
         cmocka_unit_test(each_place_has_its_owner),
         cmocka_unit_test(follows_a_failover),
         cmocka_unit_test(leaves_a_hung_former_owner),
+        cmocka_unit_test(subscribes_again_over_another_connection),
+        cmocka_unit_test(subscribes_again_where_a_place_returns),
         cmocka_unit_test(follows_one_slot),
         cmocka_unit_test(believes_the_higher_epoch),
         cmocka_unit_test(needs_only_one_seed_that_lives),

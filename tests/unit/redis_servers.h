@@ -20,7 +20,7 @@ struct servers;
 struct server {
     struct servers *all;
     struct evconnlistener *listener;
-    struct bufferevent *peer[PEERS];
+    struct bufferevent *peer[PEERS], *subscriber; /* subscriber: the last; NULL none */
     int port;
     enum kind kind;
     bool replica, hung;
@@ -114,7 +114,7 @@ static inline void server_say(const struct server *server, const redisReply *ask
 /* Each read has whole commands: they are short, and sent at once. */
 static inline void server_on_read(struct bufferevent *peer, void *user)
 {
-    const struct server *server = user;
+    struct server *server = user;
     struct evbuffer *in = bufferevent_get_input(peer);
     redisReader *reader;
     void *asked = NULL;
@@ -126,19 +126,34 @@ static inline void server_on_read(struct bufferevent *peer, void *user)
     evbuffer_drain(in, bytes);
     while (redisReaderGetReply(reader, &asked) == REDIS_OK && asked != NULL) {
         server_say(server, asked, bufferevent_get_output(peer));
+        if (strcmp(((redisReply *)asked)->element[0]->str, "SSUBSCRIBE") == 0)
+            server->subscriber = peer;
         freeReplyObject(asked);
     }
     redisReaderFree(reader);
 }
 
-static inline void server_on_event(struct bufferevent *peer, short what, void *user)
+static inline void server_forget(struct server *server, struct bufferevent *peer)
 {
-    struct server *server = user;
-    (void)what;
     for (unsigned i = 0; i < PEERS; i++)
         if (server->peer[i] == peer)
             server->peer[i] = NULL;
+    if (server->subscriber == peer)
+        server->subscriber = NULL;
     bufferevent_free(peer);
+}
+
+static inline void server_on_event(struct bufferevent *peer, short what, void *user)
+{
+    (void)what;
+    server_forget(user, peer);
+}
+
+/* Ends the connection that subscribed last; the others stay. */
+static inline void server_drop_subscriber(struct server *server)
+{
+    assert_non_null(server->subscriber);
+    server_forget(server, server->subscriber);
 }
 
 static inline void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd,
@@ -166,6 +181,7 @@ static inline void server_die(struct server *server)
         if (server->peer[i] != NULL)
             bufferevent_free(server->peer[i]);
     memset(server->peer, 0, sizeof server->peer);
+    server->subscriber = NULL;
 }
 
 /* On another port than before. */

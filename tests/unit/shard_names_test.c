@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "shard_names.h"
+#include "core/shard_names.h"
 
 static void names(const char *pattern, const char *want)
 {

@@ -1,6 +1,6 @@
 /* Names some of the shards for a reader. Pure; any thread. */
-#ifndef TALLY_COLLECTOR_SHARD_NAMES_H
-#define TALLY_COLLECTOR_SHARD_NAMES_H
+#ifndef TALLY_CORE_SHARD_NAMES_H
+#define TALLY_CORE_SHARD_NAMES_H
 
 #include <stdbool.h>
 

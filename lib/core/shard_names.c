@@ -1,5 +1,5 @@
 /* Runs of three and more are written with a hyphen. */
-#include "shard_names.h"
+#include "core/shard_names.h"
 
 #include <stdio.h>
 #include <string.h>
