@@ -206,7 +206,10 @@ class Process:
 class Edge:
     """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}.
     `redis_of`: the edge whose Redis, reader key and services this one shares; it then has no Redis of its own to start.
-    `servers`: those that hold the store instead of a Redis of its own (cluster.py)."""
+    `servers`: those that hold the store instead of a Redis of its own (cluster.py).
+
+    `env` is for the operator's command: sanitizers do not look for leaks at its end, which takes longer than most commands do. `leaks_env`, which
+    the daemons have, is the same where they do."""
 
     def __init__(self, directory, plugin=None, collector=None, feed=None, limits="off", build=None, redis_of=None, servers=None):
         self.directory = str(directory)
@@ -232,6 +235,9 @@ class Edge:
             self.env.update(TALLY_REDIS_HOST="127.0.0.1")
         self.env[MARK] = self.mark
         self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        self.leaks_env = dict(self.env)
+        if self.sanitized:
+            self.env["ASAN_OPTIONS"] = ":".join(filter(None, [self.env.get("ASAN_OPTIONS"), "detect_leaks=0"]))
         self.clients = []
         self.redis_prefix = "tally:"
         self._redis = None
@@ -276,10 +282,11 @@ class Edge:
             self.processes[name] = Process(name, argv, os.path.join(self.directory, name + ".log"), self._env_of(name))
 
     def _env_of(self, name):
-        env = dict(self.env)
-        if name == "broker" and self.sanitized:
+        if name != "broker":
+            return dict(self.leaks_env)
+        env = dict(self.env)  # no leaks: they would be the broker's own; the plugin's are seen by its unit tests
+        if self.sanitized:
             env["LD_PRELOAD"] = sanitizer_runtime(self.plugin())
-            env["ASAN_OPTIONS"] = "detect_leaks=0"  # the broker's own; the plugin's are seen by its unit tests
         return env
 
     def plugin(self):

@@ -26,7 +26,7 @@ NEVER_S = 3600  # longer than any test: what waits so long fails
 def drain(edge, timeout_s, *more, into=None):
     argv = [edge.program("tally"), "drain", "--spool", edge.spool, "--redis-port", str((into or edge).redis_port), "--timeout-s", str(timeout_s),
             *more]
-    done = subprocess.run(argv, env=edge.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=4 * TIMEOUT_S)
+    done = subprocess.run(argv, env=edge.leaks_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=4 * TIMEOUT_S)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -248,7 +248,7 @@ def test_a_second_collector_leaves_the_first_ones_connection_alone(make_edge):
     watcher.watch("ops/collector")
     edge.status(watcher, lambda status: status["ready"], "a status")
     for _ in range(5):
-        second = subprocess.run(edge.collector_argv(), env=edge.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        second = subprocess.run(edge.collector_argv(), env=edge.leaks_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 timeout=TIMEOUT_S)
         assert second.returncode == 1 and "another collector has it" in second.stdout, second.stdout
         watcher.flush()
@@ -301,7 +301,7 @@ def test_a_link_that_was_away_for_long_is_tried_again_soon(make_edge, program, o
 def check_edge(edge, other, *more):
     argv = [edge.program("tally"), "check-edge", "--broker-config", edge.path("mosquitto.conf"), "--redis-host", "127.0.0.1",
             "--redis-port", str(edge.redis_port), "--other-host", "127.0.0.1", "--other-port", str(other.http_port)] + list(more)
-    done = subprocess.run(argv, env=edge.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+    done = subprocess.run(argv, env=edge.leaks_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
     return done.returncode, {line[:12].strip(): line[13:].split(None, 1) for line in done.stdout.splitlines()}, done.stderr
 
 

@@ -1002,6 +1002,28 @@ def test_rings_deleted_and_the_key_changed_as_the_page_on_privacy_says(make_edge
     consistent(edge)
 
 
+def test_no_command_leaks(edge, key_file):
+    """Under sanitizers, this alone looks for leaks at the end of these commands (Edge.leaks_env); test_drain.py and test_edges.py at that of the
+    others."""
+    name, article = reader_name(), "leaks/a"
+    edge.client(username=name).say("reactions/" + article, "like")
+    edge.settle()
+    for given, argv in [
+            (None, edge.command_argv("audit", "--articles", article)),
+            (None, edge.command_argv("audit", "--json", "--articles", article)),
+            (None, argv_of(edge, "article", article, "--state=closed")),
+            (None, argv_of(edge, "article", article)),
+            (None, argv_of(edge, "export")),
+            (None, argv_of(edge, "export", "--format=jsonl")),
+            ("article,kind,count\nleaks/b,like,1\n", argv_of(edge, "import", "--file=-", "--replace")),
+            (name, argv_of(edge, "erase", "--reader-file=-", "--source=username", "--counts=keep", key_file)),
+            (None, argv_of(edge, "archive", article)),
+            (None, argv_of(edge, "reset", article))]:
+        done = subprocess.run(argv, input=given or "", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=edge.leaks_env, text=True,
+                              timeout=2 * TIMEOUT_S)
+        assert done.returncode == 0, (argv, done.returncode, done.stdout)
+
+
 def test_the_collectors_own_audit_found_nothing(edge):
     """Last in this file: it looked at these articles ten times a second meanwhile."""
     react(edge, "audited/a", ["like"], prefix="audited")

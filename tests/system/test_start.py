@@ -130,7 +130,7 @@ def test_a_second_broker_on_the_same_spool(make_edge):
 
 def test_a_second_collector_on_the_same_spool(make_edge):
     edge = make_edge().start()
-    second = Process("second", edge.collector_argv(), os.path.join(edge.directory, "second.log"), edge.env)
+    second = Process("second", edge.collector_argv(), os.path.join(edge.directory, "second.log"), edge.leaks_env)
     second.start()
     try:
         assert second.wait_exit() != 0
@@ -193,7 +193,7 @@ def _collector_refuses(edge, word):
 # --- the daemons ---
 
 def _run(edge, argv):
-    done = subprocess.run(argv, env=edge.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    done = subprocess.run(argv, env=edge.leaks_env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=TIMEOUT_S)
     return done.returncode, done.stdout
 
