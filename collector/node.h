@@ -12,7 +12,8 @@
 /* What keeps the data, besides the rings, which hold the records that were applied last. */
 enum node_durability {
     NODE_AOF,      /* an append-only file, and nothing is evicted */
-    NODE_REPLICAS, /* moreover, a record leaves its ring only when a replica has it */
+    NODE_REPLICAS, /* replicas, and nothing is evicted: a record leaves its ring only when one has
+                    * it. An append-only file is not demanded */
     NODE_SERVICE,  /* whoever runs the server; nothing is checked */
 };
 
