@@ -95,7 +95,7 @@ static void session_accept(struct session *session, const struct store_rings *ri
     for (unsigned i = 0; session->adopt && i < REDIS_PLACE_STORE; i++)
         session->adopts[i] = true;
     session->adopt = false;
-    claim_store(session->claim, store->id, store->shards);
+    claim_store(session->claim, store->id, store->shards, store->placed);
     session->config.on_ready(session->config.user, adopted);
 }
 
@@ -113,7 +113,7 @@ static void ask_script(struct session *session, enum store_call_what what,
         randombytes_buf(&id, sizeof id);
     store_call_pack(&call, what, session_prefix(session), id, &session->store, rings);
     session_ask(session, on_script, call.n, call.word);
-    session->wait.needs_wait = session->wait.needs_wait || what != STORE_CALL_PLACED;
+    session->wait.needs_wait = true;
 }
 
 static void on_replicated(void *user, const redisReply *answer);
@@ -261,18 +261,25 @@ void session_look(struct session *session)
         begin_look(session);
 }
 
-/* Each shard is asked for its store until all name it; then tally:store says so. */
+/* Shards that are not known to name the store are asked; tally:store then says that they do. */
 static void place_shards(struct session *session, uint64_t now_ms)
 {
     struct store_rings rings;
-    if (!session->accepted || session->store.placed)
-        return;
-    claim_tick(session->claim, now_ms);
-    if (session->looking || !claim_complete(session->claim))
+    struct store_call call;
+    const struct store *store = &session->store;
+    if (!session->accepted || store_placed(store))
         return;
     store_rings_init(&rings);
-    session->found = session->store;
-    ask_script(session, STORE_CALL_PLACED, &rings);
+    session->config.rings(session->config.user, &rings);
+    claim_store(session->claim, store->id, store->shards,
+                store->placed | (rings.applied == store->id ? rings.applied_shards : 0));
+    claim_tick(session->claim, now_ms, store->placed);
+    uint64_t settled = claim_settled(session->claim) & ~store->placed;
+    if (session->looking || settled == 0)
+        return;
+    session->found = *store;
+    store_call_placed(&call, session_prefix(session), store->id, settled);
+    session_ask(session, on_script, call.n, call.word);
 }
 
 void session_tick(struct session *session)
@@ -402,7 +409,8 @@ bool session_ready(const struct session *session, unsigned shard)
 {
     const struct node *node = owner(session, shard);
     return session->accepted && node != NULL && node_ready(node) &&
-           (session->store.placed || session->adopts[shard] || claim_done(session->claim, shard));
+           (session->store.placed >> shard & 1 || session->adopts[shard] ||
+            claim_done(session->claim, shard));
 }
 
 uint64_t session_generation(const struct session *session, unsigned shard)
