@@ -85,6 +85,13 @@ static const char *refusal(const redisReply *reply)
                : "unexpected reply from claim.lua";
 }
 
+static void claim_done_by(struct claim_shard *shard, const struct node *node)
+{
+    shard->done = true;
+    shard->moment = node_moment(node);
+    shard->why[0] = '\0';
+}
+
 static void on_claimed(void *user, const redisReply *reply)
 {
     struct claim_shard *shard = user;
@@ -97,9 +104,7 @@ static void on_claimed(void *user, const redisReply *reply)
     }
     const char *why = refusal(reply);
     if (why == NULL) {
-        shard->done = true;
-        shard->moment = node_moment(node);
-        shard->why[0] = '\0';
+        claim_done_by(shard, node);
         return;
     }
     (void)redis_nodes_moving(claim->config.nodes,
@@ -142,6 +147,18 @@ void claim_tick(struct claim *claim, uint64_t now_ms, uint64_t placed)
             claim->config.node(claim->config.user, i) != NULL)
             claim_ask(claim, shard, now_ms);
     }
+}
+
+void claim_adopted(struct claim *claim, unsigned shard)
+{
+    struct claim_shard *its = &claim->shard[shard];
+    const struct node *node = claim->config.node(claim->config.user, shard);
+    if (node == NULL)
+        return;
+    its->store_id = claim->store_id;
+    its->generation = redis_nodes_generation(claim->config.nodes, shard);
+    its->asked_ms = UINT64_MAX; /* it need not be asked */
+    claim_done_by(its, node);
 }
 
 bool claim_done(const struct claim *claim, unsigned shard)

@@ -32,6 +32,9 @@ void claim_store(struct claim *claim, uint64_t store_id, unsigned shards, uint64
  * a bit for each. Call every 100 ms or so. */
 void claim_tick(struct claim *claim, uint64_t now_ms, uint64_t placed);
 
+/* The shard was adopted: its node has just answered that it names the store. */
+void claim_adopted(struct claim *claim, unsigned shard);
+
 /* The shard names the store. Another owner of the shard has to be asked again. */
 bool claim_done(const struct claim *claim, unsigned shard);
 

@@ -425,7 +425,10 @@ bool session_adopts(const struct session *session, unsigned shard)
 
 void session_adopted(struct session *session, unsigned shard)
 {
-    session->adopts[shard] = false;
+    if (session->adopts[shard]) {
+        session->adopts[shard] = false;
+        claim_adopted(session->claim, shard);
+    }
 }
 
 int session_send(struct session *session, unsigned shard, redis_link_cb *fn, void *user, int argc,

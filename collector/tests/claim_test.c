@@ -182,6 +182,24 @@ static void an_answer_of_a_former_owner_does_not_count(void **state)
     claim_free(world.claim);
 }
 
+static void an_adopted_shard_is_not_asked(void **state)
+{
+    struct world world;
+    (void)state;
+    begin(&world);
+    world.ready[1] = world.ready[2] = false;
+    claim_adopted(world.claim, 0);
+    assert_true(claim_done(world.claim, 0));
+    tick(&world, AGAIN_MS);
+    assert_int_equal(world.nodes.n, 0);
+    claim_adopted(world.claim, 1); /* its node is away */
+    assert_false(claim_done(world.claim, 1));
+    world.nodes.generation++;
+    tick(&world, 0);
+    assert_int_equal(world.nodes.n, 1);
+    claim_free(world.claim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +207,7 @@ int main(void)
         cmocka_unit_test(does_not_claim_again_what_it_has_seen),
         cmocka_unit_test(believes_what_rings_and_store_say),
         cmocka_unit_test(waits_for_a_replica),
+        cmocka_unit_test(an_adopted_shard_is_not_asked),
         cmocka_unit_test(asks_again_a_second_after_a_refusal),
         cmocka_unit_test(an_answer_of_a_former_owner_does_not_count),
     };
