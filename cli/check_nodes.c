@@ -110,7 +110,7 @@ static int check_durability(struct check_nodes *check, unsigned node)
         goto out;
     }
     bool service = strcmp(check->durability, "service") == 0,
-         replicas_too = strcmp(check->durability, "replicas") == 0;
+         replicas = strcmp(check->durability, "replicas") == 0;
     (void)name_of(check, node, name);
     if (service)
         snprintf(text, sizeof text, "%s: the service's, with %" PRIu32 " replicas", name,
@@ -118,10 +118,8 @@ static int check_durability(struct check_nodes *check, unsigned node)
     else
         snprintf(text, sizeof text, "%s: AOF %s, %s, %" PRIu32 " replicas; %s needs %s", name,
                  aof ? "on" : "off", noeviction ? "noeviction" : "evicts", replication.replicas,
-                 check->durability,
-                 replicas_too ? "AOF on, noeviction, a replica" : "AOF on, noeviction");
-    check->fn(check->user,
-              service || (aof && noeviction && (replication.replicas > 0 || !replicas_too)),
+                 check->durability, replicas ? "noeviction, a replica" : "AOF on, noeviction");
+    check->fn(check->user, service || (noeviction && (replicas ? replication.replicas > 0 : aof)),
               "durability", text);
 out:
     freeReplyObject(persistence);

@@ -28,6 +28,7 @@ struct claim {
     struct claim_config config;
     uint64_t store_id;
     unsigned shards;
+    uint64_t known; /* see claim_store; of this store */
     struct claim_shard shard[REDIS_PLACE_STORE];
 };
 
@@ -49,8 +50,9 @@ void claim_free(struct claim *claim)
     free(claim);
 }
 
-void claim_store(struct claim *claim, uint64_t store_id, unsigned shards)
+void claim_store(struct claim *claim, uint64_t store_id, unsigned shards, uint64_t known)
 {
+    claim->known = known | (store_id == claim->store_id ? claim->known : 0);
     if (store_id != claim->store_id)
         for (unsigned i = 0; i < REDIS_PLACE_STORE; i++) {
             claim->shard[i].done = false;
@@ -83,6 +85,13 @@ static const char *refusal(const redisReply *reply)
                : "unexpected reply from claim.lua";
 }
 
+static void claim_done_by(struct claim_shard *shard, const struct node *node)
+{
+    shard->done = true;
+    shard->moment = node_moment(node);
+    shard->why[0] = '\0';
+}
+
 static void on_claimed(void *user, const redisReply *reply)
 {
     struct claim_shard *shard = user;
@@ -95,9 +104,7 @@ static void on_claimed(void *user, const redisReply *reply)
     }
     const char *why = refusal(reply);
     if (why == NULL) {
-        shard->done = true;
-        shard->moment = node_moment(node);
-        shard->why[0] = '\0';
+        claim_done_by(shard, node);
         return;
     }
     (void)redis_nodes_moving(claim->config.nodes,
@@ -112,30 +119,46 @@ static void claim_ask(struct claim *claim, struct claim_shard *shard, uint64_t n
 {
     char key[3][REDIS_KEY_BYTES], store[17];
     static const char *const names[] = {"meta", "rings", "books"};
-    const char *argv[] = {"EVAL", (const char *)claim_lua, "3", key[0], key[1], key[2], store};
-    size_t bytes[7];
+    const char *argv[] = {"EVAL", (const char *)claim_lua,
+                          "3",    key[0],
+                          key[1], key[2],
+                          store,  claim->known >> shard->number & 1 ? "known" : "new"};
+    size_t bytes[8];
     for (int i = 0; i < 3; i++)
         redis_key(key[i], redis_nodes_prefix(claim->config.nodes), shard->number, names[i]);
     snprintf(store, sizeof store, "%016" PRIx64, claim->store_id);
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < 8; i++)
         bytes[i] = strlen(argv[i]);
     shard->store_id = claim->store_id;
     shard->generation = redis_nodes_generation(claim->config.nodes, shard->number);
     shard->done = false;
     shard->asked_ms = now_ms;
-    shard->asking = redis_nodes_send(claim->config.nodes, shard->number, on_claimed, shard, 7, argv,
+    shard->asking = redis_nodes_send(claim->config.nodes, shard->number, on_claimed, shard, 8, argv,
                                      bytes) == 0;
 }
 
-void claim_tick(struct claim *claim, uint64_t now_ms)
+void claim_tick(struct claim *claim, uint64_t now_ms, uint64_t placed)
 {
     for (unsigned i = 0; i < claim->shards; i++) {
         struct claim_shard *shard = &claim->shard[i];
         bool due = shard->asked_ms == 0 || !is_current(shard) ||
                    (!shard->done && now_ms - shard->asked_ms >= AGAIN_MS);
-        if (due && !shard->asking && claim->config.node(claim->config.user, i) != NULL)
+        if (due && !shard->asking && !(placed >> i & 1) &&
+            claim->config.node(claim->config.user, i) != NULL)
             claim_ask(claim, shard, now_ms);
     }
+}
+
+void claim_adopted(struct claim *claim, unsigned shard)
+{
+    struct claim_shard *its = &claim->shard[shard];
+    const struct node *node = claim->config.node(claim->config.user, shard);
+    if (node == NULL)
+        return;
+    its->store_id = claim->store_id;
+    its->generation = redis_nodes_generation(claim->config.nodes, shard);
+    its->asked_ms = UINT64_MAX; /* it need not be asked */
+    claim_done_by(its, node);
 }
 
 bool claim_done(const struct claim *claim, unsigned shard)
@@ -148,13 +171,15 @@ const char *claim_why(const struct claim *claim, unsigned shard)
     return claim->shard[shard].why;
 }
 
-bool claim_complete(const struct claim *claim)
+uint64_t claim_settled(struct claim *claim)
 {
+    uint64_t settled = 0;
     for (unsigned i = 0; i < claim->shards; i++) {
         const struct node *node = claim->config.node(claim->config.user, i);
-        if (!claim_done(claim, i) || node == NULL ||
-            (node_replicas(node) > 0 && node_replicated(node) < claim->shard[i].moment))
-            return false;
+        if (claim_done(claim, i) && node != NULL &&
+            (node_replicas(node) == 0 || node_replicated(node) >= claim->shard[i].moment))
+            settled |= UINT64_C(1) << i;
     }
-    return claim->shards > 0;
+    claim->known |= settled;
+    return settled;
 }

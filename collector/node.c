@@ -67,7 +67,8 @@ static void on_persistence(void *user, const redisReply *answer)
     const redisReply *reply = node_good(node, answer, REDIS_REPLY_STRING, "redis: INFO: ");
     if (reply != NULL && redis_info_is(reply->str, "aof_enabled", "0"))
         node_trouble(node,
-                     "redis: appendonly is off, so it may forget (durability service accepts that)",
+                     "redis: appendonly is off, so it may forget (durability replicas or service "
+                     "accepts that)",
                      "");
 }
 
@@ -188,7 +189,7 @@ static void begin_look(struct node *node, bool deep)
     node->forgot = false;
     node->looked_ms = clock_monotonic_ms();
     node->trouble[0] = '\0';
-    if (deep && node->config.durability != NODE_SERVICE)
+    if (deep && node->config.durability == NODE_AOF)
         node_ask(node, on_persistence, "INFO", "persistence", NULL, 0);
     node_ask(node, on_memory, "INFO", "memory", NULL, 0);
     node->moment++;

@@ -12,8 +12,9 @@
 /* What keeps the data safe. The rings also hold the records that were applied last. */
 enum node_durability {
     NODE_AOF,      /* an append-only file, and nothing is evicted */
-    NODE_REPLICAS, /* moreover, a record leaves its ring only when a replica has it */
-    NODE_SERVICE,  /* the operator of the server; nothing is checked */
+    NODE_REPLICAS, /* replicas, and nothing is evicted: a record leaves its ring only when one has
+                    * it. An append-only file is not demanded */
+    NODE_SERVICE,  /* whoever runs the server; nothing is checked */
 };
 
 struct node;

@@ -6,6 +6,7 @@
 #include "register_call.h"
 #include "release.h"
 
+#include "core/gather.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 
@@ -16,7 +17,7 @@
 
 #define RECORD_COMMON_BYTES 64 /* of an article of up to 24 bytes, without a receipt */
 #define HELD_SHARE 4           /* waiting receipts hold back at most 1/4 of the ring */
-#define GATHER_MS 8            /* from call to call, unless a whole batch waits: see worth_a_call */
+#define GATHER_MIN_MS 8        /* from call to call, unless a whole batch waits: see worth_a_call */
 #define LATE_MS 20
 
 struct pipeline {
@@ -27,7 +28,8 @@ struct pipeline {
     bool asking;
     uint64_t generation; /* of the shard, at the last resync */
     uint64_t sent_ms;    /* when the last batch was */
-    unsigned number;     /* of the shard */
+    struct gather gather;
+    unsigned number; /* of the shard */
     struct register_call call;
 };
 
@@ -43,6 +45,7 @@ struct pipeline *pipeline_new(const struct pipeline_shared *shared, struct sourc
     pipeline->shared = *shared;
     pipeline->source = source;
     apply_init(&pipeline->apply);
+    gather_init(&pipeline->gather, GATHER_MIN_MS, PIPELINE_GATHER_MAX_MS);
     release_begin(&pipeline->release, source_ring(source).acknowledged);
     pipeline->number = source_identity(source)->shard;
     register_call_init(&pipeline->call, session_prefix(shared->session), source_identity(source));
@@ -318,6 +321,12 @@ static void on_batch(void *user, const redisReply *answer)
 
 /* --- batches --- */
 
+/* The calls of one collector's rings meet; those of different collectors need not. */
+static uint64_t gather_now_ms(const struct pipeline *pipeline)
+{
+    return clock_monotonic_ms() + pipeline->shared.gather_phase_ms;
+}
+
 /* First the file, then Redis's position. After a failure in between, the record is taken again and
  * found in the file. Returns 0, or -1 if the file cannot take it. */
 static int quarantine_record(struct pipeline *pipeline, struct batch *batch,
@@ -412,6 +421,8 @@ static int send_batch(struct pipeline *pipeline, struct flight *flight)
     mark_ring(pipeline);
     apply_sent(&pipeline->apply, range);
     pipeline->sent_ms = clock_monotonic_ms();
+    gather_call(&pipeline->gather, gather_now_ms(pipeline));
+    gather_took(&pipeline->gather, range->records);
     flight->generation = pipeline->generation;
     if (session_send(session, pipeline->number, on_batch, flight, arguments.n, arguments.argv,
                      arguments.bytes) == 0)
@@ -420,9 +431,10 @@ static int send_batch(struct pipeline *pipeline, struct flight *flight)
     return -1;
 }
 
-/* Group commit: one call takes what gathered during the previous one, and for at least some ms,
- * because a call costs Redis as much as ten votes. After a quiet moment the first reaction goes at
- * once. More than one call is under way only if whole batches are waiting. */
+/* Group commit: one call takes what gathered during the previous one, and for some ms more, because
+ * a call costs Redis as much as several votes; the smaller the calls, the longer (gather.h). After
+ * a quiet moment the first reaction goes at once. More than one call is under way only if whole
+ * batches are waiting. */
 static bool worth_a_call(const struct pipeline *pipeline)
 {
     uint64_t backlog_bytes = source_backlog_bytes(pipeline->source);
@@ -430,7 +442,7 @@ static bool worth_a_call(const struct pipeline *pipeline)
         return true;
     bool one_by_one = apply_limit(&pipeline->apply, pipeline->shared.batch_records) == 1;
     return pipeline->apply.in_flight == 0 && backlog_bytes > 0 &&
-           (one_by_one || clock_monotonic_ms() - pipeline->sent_ms >= GATHER_MS);
+           (one_by_one || gather_rest_ms(&pipeline->gather, gather_now_ms(pipeline)) == 0);
 }
 
 bool pipeline_has_more(const struct pipeline *pipeline)
@@ -463,6 +475,8 @@ void pipeline_pump(struct pipeline *pipeline)
     /* Released records may be overwritten, so release none while Redis may have lost them. */
     if (pipeline->apply.state == APPLY_GOING)
         release_sent(pipeline);
+    if (source_backlog_bytes(pipeline->source) > 0)
+        gather_notice(&pipeline->gather, gather_now_ms(pipeline));
     while (apply_sends(&pipeline->apply, pipeline->shared.in_flight_max) &&
            worth_a_call(pipeline)) {
         struct flight *flight = flight_take(pipeline->shared.pool, pipeline);

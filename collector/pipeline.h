@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PIPELINE_GATHER_MAX_MS 40 /* a reaction waits for others at most */
+
 /* What all pipelines share; it outlives them. */
 struct pipeline_shared {
     struct session *session;
@@ -23,6 +25,7 @@ struct pipeline_shared {
     struct status_counts *counts;
     size_t batch_records;
     unsigned in_flight_max;
+    unsigned gather_phase_ms; /* when the calls of all rings meet: up to PIPELINE_GATHER_MAX_MS */
     struct flight_pool *pool;
 };
 

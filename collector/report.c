@@ -35,8 +35,8 @@ void report_reason(const struct report *report, char reason[STATUS_REASON_BYTES]
     else
         session_reason(report->session, shards_of(report), reason);
     if (reason[0] == '\0' && (report->clock_bad || report->clocks_off > 0))
-        snprintf(reason, STATUS_REASON_BYTES, "clock: %" PRId64 " ms from Redis's",
-                 report->clock_skew_ms);
+        snprintf(reason, STATUS_REASON_BYTES, "clock: %" PRId64 " ms from that of Redis at %s",
+                 report->clock_skew_ms, session_clock_node(report->session));
     if (reason[0] == '\0')
         rings_reason(report->rings, reason, STATUS_REASON_BYTES);
     /* A repeated look under way is not a reason; a first one is, because it has not succeeded yet.

@@ -372,14 +372,14 @@ void rings_describe(const struct rings *rings, struct store_rings *out)
         if (pipeline_at(rings, i) == NULL)
             continue;
         const struct source *source = pipeline_source(pipeline_at(rings, i));
-        store_rings_add(out, source_identity(source), ring_store_id(source_memory(source)));
+        store_rings_add(out, source_identity(source), ring_store_id(source_memory(source)),
+                        source_ring(source).acknowledged > 0);
     }
 }
 
 void rings_accept(struct rings *rings, uint64_t store_id, bool adopted)
 {
-    struct store_rings described;
-    store_rings_init(&described);
+    struct store_rings described = {0};
     rings_describe(rings, &described);
     if (described.applied == 0 && !adopted)
         return;

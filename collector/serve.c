@@ -399,6 +399,7 @@ static int make_parts(struct serve *serve)
         .counts = &serve->counts,
         .batch_records = (size_t)settings->batch_records,
         .in_flight_max = (unsigned)settings->in_flight,
+        .gather_phase_ms = (unsigned)(clock_monotonic_ms() % PIPELINE_GATHER_MAX_MS),
     };
     const struct self_audit_config audit = {
         .session = serve->session,

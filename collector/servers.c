@@ -16,11 +16,12 @@ struct servers {
     struct servers_config config;
     struct redis_nodes *nodes;
     struct node *node[REDIS_NODES_MAX];
-    bool warned; /* that nothing bounds what a failover takes back */
+    int clock_node; /* whose clock is furthest from ours; -1: not known */
+    bool warned;    /* that nothing bounds what a failover takes back */
 };
 
-/* The largest skew, and how many are off. */
-static void compare_clocks(const struct servers *servers)
+/* The largest skew, whose it is, and how many are off. */
+static void compare_clocks(struct servers *servers)
 {
     int64_t worst_ms = 0, skew_ms;
     unsigned known = 0, off = 0;
@@ -30,8 +31,10 @@ static void compare_clocks(const struct servers *servers)
             continue;
         known++;
         off += bad;
-        if (llabs(skew_ms) > llabs(worst_ms))
+        if (known == 1 || llabs(skew_ms) > llabs(worst_ms)) {
             worst_ms = skew_ms;
+            servers->clock_node = (int)i;
+        }
     }
     if (known > 0)
         servers->config.on_clock(servers->config.user, worst_ms, off, known);
@@ -83,6 +86,7 @@ struct servers *servers_new(struct event_base *base, const struct servers_config
     if (servers == NULL)
         return NULL;
     servers->config = *config;
+    servers->clock_node = -1;
     const struct redis_nodes_config nodes = {
         .link = config->link,
         .url = config->url,
@@ -132,6 +136,13 @@ struct node *servers_owner(const struct servers *servers, unsigned place)
 {
     int number = redis_nodes_owner(servers->nodes, place);
     return number >= 0 ? servers->node[number] : NULL;
+}
+
+const char *servers_clock_node(const struct servers *servers)
+{
+    return servers->clock_node >= 0
+               ? redis_nodes_name(servers->nodes, (unsigned)servers->clock_node)
+               : "";
 }
 
 unsigned servers_away(const struct servers *servers, unsigned shards)

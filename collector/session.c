@@ -3,6 +3,7 @@
 #include "session.h"
 
 #include "claim.h"
+#include "replica_wait.h"
 #include "servers.h"
 #include "store_call.h"
 
@@ -17,7 +18,6 @@
 #include <string.h>
 
 #define LOOK_MS 1000
-#define REPLICA_WAIT_MS "1000"
 
 struct session {
     struct session_config config;
@@ -30,8 +30,8 @@ struct session {
     bool adopts[REDIS_PLACE_STORE];
     struct store store; /* as accepted last */
     struct store found; /* as read last */
-    bool unreplicated;  /* something was written to it that no replica is known to have */
-    uint64_t said_id;   /* the store that was last logged as accepted */
+    struct replica_wait wait;
+    uint64_t said_id; /* the store that was last logged as accepted */
     char why[STORE_WHY_BYTES];
     char error[STORE_WHY_BYTES]; /* of the look under way */
 
@@ -95,7 +95,7 @@ static void session_accept(struct session *session, const struct store_rings *ri
     for (unsigned i = 0; session->adopt && i < REDIS_PLACE_STORE; i++)
         session->adopts[i] = true;
     session->adopt = false;
-    claim_store(session->claim, store->id, store->shards);
+    claim_store(session->claim, store->id, store->shards, store->placed);
     session->config.on_ready(session->config.user, adopted);
 }
 
@@ -113,24 +113,19 @@ static void ask_script(struct session *session, enum store_call_what what,
         randombytes_buf(&id, sizeof id);
     store_call_pack(&call, what, session_prefix(session), id, &session->store, rings);
     session_ask(session, on_script, call.n, call.word);
-    session->unreplicated = session->unreplicated || what != STORE_CALL_PLACED;
+    session->wait.needs_wait = true;
 }
 
 static void on_replicated(void *user, const redisReply *answer);
 
-/* Waits until a replica has what was written, where there is a replica: a kind's id that a failover
- * takes back would be given again. Returns whether to wait. */
+/* Returns whether to wait until a replica has what was written. */
 static bool wait_for_replica(struct session *session)
 {
-    const char *argv[] = {"WAIT", "1", REPLICA_WAIT_MS};
+    const char *words[REPLICA_WAIT_WORDS];
     const struct node *node = owner(session, REDIS_PLACE_STORE);
-    if (!session->unreplicated || node == NULL)
+    if (node == NULL || !replica_wait_due(&session->wait, node_replicas(node), words))
         return false;
-    if (node_replicas(node) == 0) {
-        session->unreplicated = false;
-        return false;
-    }
-    session_ask(session, on_replicated, 3, argv);
+    session_ask(session, on_replicated, REPLICA_WAIT_WORDS, words);
     return true;
 }
 
@@ -228,14 +223,10 @@ static void on_replicated(void *user, const redisReply *answer)
     if (!is_current(session, answer))
         return;
     session->looking = false;
-    bool error =
-        answer->type == REDIS_REPLY_ERROR; /* no right to WAIT: nothing more can be known */
-    if (error || (answer->type == REDIS_REPLY_INTEGER && answer->integer > 0)) {
-        session->unreplicated = false;
+    if (replica_wait_answered(&session->wait, answer, session->error))
         session_judge(session, true);
-    } else {
-        session_hold(session, "store: no replica has its new kinds yet");
-    }
+    else if (answer->type != REDIS_REPLY_ERROR || !redis_nodes_moving(session->nodes, answer->str))
+        session_hold(session, session->error);
     end_look(session);
 }
 
@@ -270,18 +261,25 @@ void session_look(struct session *session)
         begin_look(session);
 }
 
-/* Each shard is asked for its store until all name it; then tally:store says so. */
+/* Shards that are not known to name the store are asked; tally:store then says that they do. */
 static void place_shards(struct session *session, uint64_t now_ms)
 {
     struct store_rings rings;
-    if (!session->accepted || session->store.placed)
-        return;
-    claim_tick(session->claim, now_ms);
-    if (session->looking || !claim_complete(session->claim))
+    struct store_call call;
+    const struct store *store = &session->store;
+    if (!session->accepted || store_placed(store))
         return;
     store_rings_init(&rings);
-    session->found = session->store;
-    ask_script(session, STORE_CALL_PLACED, &rings);
+    session->config.rings(session->config.user, &rings);
+    claim_store(session->claim, store->id, store->shards,
+                store->placed | (rings.applied == store->id ? rings.applied_shards : 0));
+    claim_tick(session->claim, now_ms, store->placed);
+    uint64_t settled = claim_settled(session->claim) & ~store->placed;
+    if (session->looking || settled == 0)
+        return;
+    session->found = *store;
+    store_call_placed(&call, session_prefix(session), store->id, settled);
+    session_ask(session, on_script, call.n, call.word);
 }
 
 void session_tick(struct session *session)
@@ -332,6 +330,7 @@ struct session *session_new(struct event_base *base, const struct session_config
         return NULL;
     session->config = *config;
     session->adopt = config->adopt;
+    session->wait.optional = config->durability == NODE_SERVICE;
     store_init(&session->store);
     store_init(&session->found);
     const struct servers_config servers = {
@@ -410,7 +409,8 @@ bool session_ready(const struct session *session, unsigned shard)
 {
     const struct node *node = owner(session, shard);
     return session->accepted && node != NULL && node_ready(node) &&
-           (session->store.placed || session->adopts[shard] || claim_done(session->claim, shard));
+           (session->store.placed >> shard & 1 || session->adopts[shard] ||
+            claim_done(session->claim, shard));
 }
 
 uint64_t session_generation(const struct session *session, unsigned shard)
@@ -425,7 +425,10 @@ bool session_adopts(const struct session *session, unsigned shard)
 
 void session_adopted(struct session *session, unsigned shard)
 {
-    session->adopts[shard] = false;
+    if (session->adopts[shard]) {
+        session->adopts[shard] = false;
+        claim_adopted(session->claim, shard);
+    }
 }
 
 int session_send(struct session *session, unsigned shard, redis_link_cb *fn, void *user, int argc,
@@ -475,6 +478,11 @@ bool session_up(const struct session *session, unsigned shards)
 {
     return redis_nodes_owner(session->nodes, REDIS_PLACE_STORE) >= 0 &&
            servers_away(session->servers, shards) == 0;
+}
+
+const char *session_clock_node(const struct session *session)
+{
+    return servers_clock_node(session->servers);
 }
 
 unsigned session_away(const struct session *session, unsigned shards)

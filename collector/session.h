@@ -98,6 +98,9 @@ bool session_up(const struct session *session, unsigned shards);
 /* Of so many shards: those whose node is away. */
 unsigned session_away(const struct session *session, unsigned shards);
 
+/* The server whose clock is furthest from ours, as host:port; "" if none is known. */
+const char *session_clock_node(const struct session *session);
+
 /* The first reason why one of so many shards is not ready, or why its node is a risk; "". Names the
  * shards that have a reason, unless all have the same. A repeated look under way does not count as
  * a reason. */

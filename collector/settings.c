@@ -27,7 +27,7 @@ const struct option settings_table[] = {
         adopt, "off",
         "count into this store from now on, though the spool has applied to another, or into none"),
     TEXT(durability, 0, "aof", "aof, replicas or service",
-         "what keeps Redis's data: its append-only file, moreover replicas, or its operator"),
+         "what keeps Redis's data: its append-only file, its replicas, or whoever runs it"),
     NUMBER(batch_records, 1, 4000, "1000", "1 to 4000", "most reactions a script call applies"),
     NUMBER(in_flight, 1, 16, "4", "1 to 16", "most script calls under way a shard"),
     NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off",

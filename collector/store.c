@@ -30,10 +30,23 @@ static void kind_field(struct store *store, const char *name, size_t bytes, unsi
         store->kinds = (int)id;
 }
 
+/* Of placed:3. */
+static void placed_field(struct store *store, const char *number, size_t bytes)
+{
+    unsigned shard = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        if (number[i] < '0' || number[i] > '9' || shard > 6)
+            return;
+        shard = 10 * shard + (unsigned)(number[i] - '0');
+    }
+    if (shard < 64)
+        store->placed |= UINT64_C(1) << shard;
+}
+
 void store_field(struct store *store, const char *name, size_t name_bytes, const char *value,
                  size_t value_bytes)
 {
-    static const char kind[] = "kind:";
+    static const char kind[] = "kind:", placed[] = "placed:";
     char text[STORE_KEY_DIGITS + 1] = "";
     store->exists = true;
     if (value_bytes >= sizeof text)
@@ -50,11 +63,19 @@ void store_field(struct store *store, const char *name, size_t name_bytes, const
         store->split = (unsigned)strtoul(text, NULL, 10);
     else if (store_is(name, name_bytes, "key"))
         memcpy(store->key, text, sizeof text);
-    else if (store_is(name, name_bytes, "placed"))
-        store->placed = strcmp(text, "1") == 0;
+    else if (store_is(name, name_bytes, "placed") && strcmp(text, "1") == 0)
+        store->placed = UINT64_MAX;
+    else if (name_bytes > sizeof placed - 1 && memcmp(name, placed, sizeof placed - 1) == 0)
+        placed_field(store, name + sizeof placed - 1, name_bytes - (sizeof placed - 1));
     else if (name_bytes > sizeof kind - 1 && memcmp(name, kind, sizeof kind - 1) == 0)
         kind_field(store, name + sizeof kind - 1, name_bytes - (sizeof kind - 1),
                    strtoul(text, NULL, 10));
+}
+
+bool store_placed(const struct store *store)
+{
+    uint64_t all = store->shards < 64 ? (UINT64_C(1) << store->shards) - 1 : UINT64_MAX;
+    return (store->placed & all) == all && all != 0;
 }
 
 void store_rings_init(struct store_rings *rings)
@@ -84,7 +105,8 @@ static void store_hex(char out[STORE_KEY_DIGITS + 1],
     out[STORE_KEY_DIGITS] = '\0';
 }
 
-void store_rings_add(struct store_rings *rings, const struct ring_identity *ring, uint64_t store_id)
+void store_rings_add(struct store_rings *rings, const struct ring_identity *ring, uint64_t store_id,
+                     bool applied)
 {
     char key[STORE_KEY_DIGITS + 1];
     store_hex(key, ring->fingerprint);
@@ -100,6 +122,8 @@ void store_rings_add(struct store_rings *rings, const struct ring_identity *ring
         rings->of_stores = true;
     if (store_id != 0)
         rings->applied = store_id;
+    if (store_id != 0 && applied)
+        rings->applied_shards |= UINT64_C(1) << ring->shard % 64;
     for (int i = 1; i <= ring->kinds.n; i++)
         add_kind(rings, ring->kinds.name[i]);
 }

@@ -21,8 +21,8 @@ struct store {
     uint64_t id;
     unsigned format, shards, split;
     char key[STORE_KEY_DIGITS + 1];
-    bool placed;                                      /* every shard's meta names the store */
-    int kinds;                                        /* the highest id given */
+    uint64_t placed; /* a bit for each shard whose meta is known to name the store */
+    int kinds;       /* the highest id given */
     char kind[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1]; /* by id; [0] is "none", "" is not given */
 };
 
@@ -30,9 +30,10 @@ struct store {
 struct store_rings {
     unsigned rings, shards;
     char key[STORE_KEY_DIGITS + 1];
-    uint64_t applied; /* the store they have applied to; 0 none */
-    bool of_stores;   /* … or several stores */
-    const char *torn; /* any other contradiction between them, NULL if none */
+    uint64_t applied;        /* the store they have applied to; 0 none */
+    bool of_stores;          /* … or several stores */
+    uint64_t applied_shards; /* a bit for each shard to which a ring has applied */
+    const char *torn;        /* any other contradiction between them, NULL if none */
     int kinds;
     char kind[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1]; /* all names, from [0] on */
 };
@@ -43,9 +44,13 @@ void store_init(struct store *store);
 void store_field(struct store *store, const char *name, size_t name_bytes, const char *value,
                  size_t value_bytes);
 
+/* Whether that is so of all its shards. */
+bool store_placed(const struct store *store);
+
 void store_rings_init(struct store_rings *rings);
-void store_rings_add(struct store_rings *rings, const struct ring_identity *ring,
-                     uint64_t store_id);
+/* `applied`: something of this ring was applied. */
+void store_rings_add(struct store_rings *rings, const struct ring_identity *ring, uint64_t store_id,
+                     bool applied);
 
 enum store_verdict {
     STORE_SERVE, /* apply */

@@ -1,9 +1,9 @@
 -- Creates the store if it is missing and may be created, and gives ids to kinds. An id is given once and never reused. Several edges may do
 -- this at once.
 -- KEYS  tally:store
--- ARGV  1 the store's id; 2 'make' if the store may be missing, 'keep' if not, or 'placed': every shard names the store;
+-- ARGV  1 the store's id; 2 'make' if the store may be missing, 'keep' if not, or 'placed': some shards name the store;
 --       3 shards; 4 key fingerprint; 5 voters a bucket; then kinds: name:id where the caller knows the id that the kind had, then names
---       alone, which get the next ids. ('placed' needs 1 and 2 only.)
+--       alone, which get the next ids. For 'placed': from 3 on the shards' numbers.
 -- Answers all fields and values. If there is another store by now, it does nothing else. A kind whose id another kind has gets none.
 local key = KEYS[1]
 local id = redis.call('HGET', key, 'id')
@@ -12,7 +12,22 @@ if not id and ARGV[2] == 'make' and redis.call('EXISTS', key) == 0 then
     redis.call('HSET', key, 'id', id, 'format', '1', 'shards', ARGV[3], 'key', ARGV[4], 'split', ARGV[5])
 end
 if id == ARGV[1] and ARGV[2] == 'placed' then
-    redis.call('HSET', key, 'placed', '1')
+    local each, all = {}, true
+    for shard = 0, tonumber(redis.call('HGET', key, 'shards')) - 1 do
+        each[#each + 1] = 'placed:' .. shard
+    end
+    if not redis.call('HGET', key, 'placed') then
+        for i = 3, #ARGV do
+            redis.call('HSET', key, 'placed:' .. ARGV[i], '1')
+        end
+        for _, found in ipairs(redis.call('HMGET', key, unpack(each))) do
+            all = all and found
+        end
+        if all then -- one field says it for all of them
+            redis.call('HSET', key, 'placed', '1')
+            redis.call('HDEL', key, unpack(each))
+        end
+    end
 elseif id == ARGV[1] then
     local all, known, given, last = redis.call('HGETALL', key), {}, {}, 0
     for i = 1, #all, 2 do

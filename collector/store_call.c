@@ -22,8 +22,7 @@ static void add_kinds(struct store_call *call, uint64_t store_id, const struct s
 void store_call_pack(struct store_call *call, enum store_call_what what, const char *prefix,
                      uint64_t store_id, const struct store *known, const struct store_rings *rings)
 {
-    static const char *const words[] = {
-        [STORE_CALL_MAKE] = "make", [STORE_CALL_KEEP] = "keep", [STORE_CALL_PLACED] = "placed"};
+    static const char *const words[] = {[STORE_CALL_MAKE] = "make", [STORE_CALL_KEEP] = "keep"};
     snprintf(call->id, sizeof call->id, "%016" PRIx64, store_id);
     snprintf(call->shards, sizeof call->shards, "%u", rings->shards);
     snprintf(call->split, sizeof call->split, "%d", STORE_SPLIT_VOTERS);
@@ -36,6 +35,22 @@ void store_call_pack(struct store_call *call, enum store_call_what what, const c
     call->n = 0;
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         call->word[call->n++] = fixed[i];
-    if (what != STORE_CALL_PLACED)
-        add_kinds(call, store_id, known, rings);
+    add_kinds(call, store_id, known, rings);
+}
+
+void store_call_placed(struct store_call *call, const char *prefix, uint64_t store_id,
+                       uint64_t shards)
+{
+    snprintf(call->id, sizeof call->id, "%016" PRIx64, store_id);
+    redis_key(call->key, prefix, REDIS_PLACE_STORE, NULL);
+    const char *const fixed[] = {"EVAL",  (const char *)store_lua, "1", call->key, call->id,
+                                 "placed"};
+    call->n = 0;
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        call->word[call->n++] = fixed[i];
+    for (unsigned i = 0; i < REDIS_PLACE_STORE; i++)
+        if (shards >> i & 1) {
+            snprintf(call->placed[i], sizeof call->placed[i], "%u", i);
+            call->word[call->n++] = call->placed[i];
+        }
 }

@@ -10,10 +10,12 @@
 #include <stdlib.h>
 
 #define POLL_MS 1000
-#define POLL_LIMIT 500  /* changes a poll */
-#define POLL_SPACE_MS 3 /* between two polls of a shard, however many hints come */
-#define FLIGHTS_MAX 2   /* lookups of a shard under way */
-#define RETRY_MS 20     /* after the broker or Redis took nothing */
+#define POLL_LIMIT 500        /* changes a poll */
+#define POLL_SPACE_MS 3       /* at least, between two polls of a shard, however many hints come */
+#define POLL_GATHER_MAX_MS 80 /* between two polls of a shard that changes all the time; … */
+#define POLL_GATHER_SHARE 3   /* … at most this part of publish_interval_ms */
+#define FLIGHTS_MAX 2         /* lookups of a shard under way */
+#define RETRY_MS 20           /* after the broker or Redis took nothing */
 
 /* A lookup of articles of a shard that are due. */
 struct lookup {
@@ -210,8 +212,10 @@ static void on_changes(void *user, uint32_t number, const struct changes_entry *
         if (!full)
             cover_heard(&publisher->cover, number, one->version);
     }
-    bool more = shard->again || (n > 0 && got == POLL_LIMIT);
+    shard->more = n > 0 && got == POLL_LIMIT;
+    bool more = shard->again || shard->more;
     shard->again = false;
+    gather_took(&shard->gather, n);
     if (more && got >= 0 && !full) /* where the table is full, the next second's poll goes on */
         publisher_live_poll(publisher, number);
     publisher_live_pump(publisher);
@@ -219,16 +223,35 @@ out:
     free(asked);
 }
 
+/* Polls the shard in so many ms. */
+static void poll_soon(struct publisher_live *live, uint64_t now, uint64_t rest_ms)
+{
+    if (event_pending(live->soon, EV_TIMEOUT, NULL) && live->soon_ms <= now + rest_ms)
+        return;
+    live->soon_ms = now + rest_ms;
+    events_arm(live->soon, rest_ms);
+}
+
+/* In how many ms a poll is worth its cost: at once after a quiet moment, and if there is more than
+ * the last one has returned; else what changes is gathered (gather.h). */
+static uint64_t poll_rest_ms(const struct publisher_live_shard *shard, uint64_t now)
+{
+    uint64_t rest_ms = gather_rest_ms(&shard->gather, now);
+    return shard->more && rest_ms > POLL_SPACE_MS ? POLL_SPACE_MS : rest_ms;
+}
+
 void publisher_live_poll(struct publisher *publisher, uint32_t number)
 {
     struct publisher_live_shard *shard = &publisher->live.shard[number];
-    uint64_t now = clock_monotonic_ms();
+    uint64_t now = clock_monotonic_ms() + publisher->live.gather_phase_ms;
     if (!publisher->shard[number].running || !shard->followed || publisher->stopping)
         return;
-    if (shard->asking || now - shard->asked_ms < POLL_SPACE_MS) {
+    gather_notice(&shard->gather, now);
+    uint64_t rest_ms = poll_rest_ms(shard, now);
+    if (shard->asking || rest_ms > 0) {
         shard->again = true;
-        if (!shard->asking && !event_pending(publisher->live.soon, EV_TIMEOUT, NULL))
-            events_arm(publisher->live.soon, shard->asked_ms + POLL_SPACE_MS - now);
+        if (!shard->asking)
+            poll_soon(&publisher->live, now, rest_ms);
         return;
     }
     struct publisher_asked *asked = live_ask(publisher, number);
@@ -241,7 +264,7 @@ void publisher_live_poll(struct publisher *publisher, uint32_t number)
     }
     shard->asking = true;
     shard->again = false;
-    shard->asked_ms = now;
+    gather_call(&shard->gather, now);
 }
 
 static void on_top(void *user, uint32_t number, const struct changes_entry *changes, size_t n,
@@ -302,6 +325,8 @@ static void on_poll(evutil_socket_t fd, short what, void *user)
 void publisher_live_follow(struct publisher *publisher, uint32_t number)
 {
     publisher->live.shard[number] = (struct publisher_live_shard){0};
+    gather_init(&publisher->live.shard[number].gather, POLL_SPACE_MS,
+                publisher->live.gather_max_ms);
     follow_shard(publisher, number);
 }
 
@@ -325,6 +350,12 @@ int publisher_live_init(struct publisher *publisher, struct event_base *base)
     if (most < rate * 2 * RETRY_MS / 1000) /* those who wait look again each RETRY_MS */
         most = rate * 2 * RETRY_MS / 1000;
     token_bucket_init(&live->due, rate, most > 1 ? most : 1);
+    live->gather_max_ms = (unsigned)(publisher->config.interval_ms / POLL_GATHER_SHARE);
+    if (live->gather_max_ms > POLL_GATHER_MAX_MS)
+        live->gather_max_ms = POLL_GATHER_MAX_MS;
+    if (live->gather_max_ms < 2 * POLL_SPACE_MS)
+        live->gather_max_ms = 2 * POLL_SPACE_MS;
+    live->gather_phase_ms = (unsigned)(clock_monotonic_ms() % live->gather_max_ms);
     live->poll = event_new(base, -1, EV_PERSIST, on_poll, publisher);
     live->soon = evtimer_new(base, on_soon, publisher);
     live->pump = evtimer_new(base, on_pump, publisher);

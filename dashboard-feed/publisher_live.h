@@ -3,6 +3,7 @@
 #ifndef TALLY_FEED_PUBLISHER_LIVE_H
 #define TALLY_FEED_PUBLISHER_LIVE_H
 
+#include "core/gather.h"
 #include "core/token_bucket.h"
 #include "cover.h"
 
@@ -13,20 +14,24 @@
 struct publisher;
 
 struct publisher_live_shard {
-    bool followed;     /* its newest change was asked for: live from there */
-    bool asking;       /* a poll is under way */
-    bool again;        /* poll once more */
-    unsigned fetching; /* lookups under way */
-    uint64_t asked_ms;
+    bool followed;        /* its newest change was asked for: live from there */
+    bool asking;          /* a poll is under way */
+    bool again;           /* poll once more */
+    bool more;            /* the last poll did not return all */
+    unsigned fetching;    /* lookups under way */
+    struct gather gather; /* polls */
 };
 
 struct publisher_live {
     struct publisher_live_shard shard[COVER_MAX_SHARDS];
-    unsigned fetching;       /* lookups under way, of all shards */
-    struct token_bucket due; /* totals that may be published */
-    struct event *poll;      /* each second: asks every shard */
-    struct event *soon;      /* polls that were spaced out */
-    struct event *pump;      /* the next total is due */
+    unsigned fetching;        /* lookups under way, of all shards */
+    struct token_bucket due;  /* totals that may be published */
+    struct event *poll;       /* each second: asks every shard */
+    struct event *soon;       /* polls that were spaced out, … */
+    uint64_t soon_ms;         /* … the first of them */
+    unsigned gather_max_ms;   /* between two polls of a shard that changes all the time */
+    unsigned gather_phase_ms; /* when the polls of all shards meet: up to gather_max_ms */
+    struct event *pump;       /* the next total is due */
 };
 
 /* 0, or -1 on no memory; call publisher_live_fini in both cases. */

@@ -38,8 +38,8 @@ static struct store_rings rings_of(const char *kinds, uint64_t applied)
     struct store_rings rings;
     struct ring_identity ring = a_ring(kinds);
     store_rings_init(&rings);
-    store_rings_add(&rings, &ring, 0);
-    store_rings_add(&rings, &ring, applied);
+    store_rings_add(&rings, &ring, 0, 0 != 0);
+    store_rings_add(&rings, &ring, applied, applied != 0);
     return rings;
 }
 
@@ -76,7 +76,7 @@ static void test_rings_of_several_stores(void **state)
     struct store store = a_store();
     struct store_rings rings = rings_of("like", HERE);
     struct ring_identity ring = a_ring("like");
-    store_rings_add(&rings, &ring, ELSEWHERE);
+    store_rings_add(&rings, &ring, ELSEWHERE, ELSEWHERE != 0);
     judge(&store, &rings, false, STORE_HOLD, "--adopt");
     judge(&store, &rings, true, STORE_SERVE, "");
 }
@@ -109,12 +109,12 @@ static void test_rings_that_do_not_agree(void **state)
     struct ring_identity ring = a_ring("like");
     struct store_rings rings = rings_of("like", 0);
     ring.fingerprint[7]++;
-    store_rings_add(&rings, &ring, 0);
+    store_rings_add(&rings, &ring, 0, 0 != 0);
     judge(&store, &rings, true, STORE_HOLD, "keys");
     rings = rings_of("like", 0);
     ring = a_ring("like");
     ring.shards = 4;
-    store_rings_add(&rings, &ring, 0);
+    store_rings_add(&rings, &ring, 0, 0 != 0);
     judge(&store, &rings, true, STORE_HOLD, "shards");
     store_rings_init(&rings);
     judge(&store, &rings, true, STORE_HOLD, "no rings");
@@ -134,7 +134,7 @@ static void test_kinds(void **state)
     judge(&none, &rings, false, STORE_MAKE, "");
     /* Two rings of different configurations, more than 15 together. */
     struct ring_identity more = a_ring("o,p");
-    store_rings_add(&rings, &more, 0);
+    store_rings_add(&rings, &more, 0, 0 != 0);
     judge(&none, &rings, false, STORE_HOLD, "kind");
     /* An id that was given stays given, though the one before it is unknown. */
     field(&store, "kind:zeal", "15");
@@ -210,11 +210,47 @@ static void test_a_placed_store(void **state)
 {
     (void)state;
     struct store store = a_store();
-    assert_false(store.placed);
+    assert_true(store.placed == 0 && !store_placed(&store));
     field(&store, "placed", "0");
-    assert_false(store.placed);
+    assert_false(store_placed(&store));
     field(&store, "placed", "1");
-    assert_true(store.placed);
+    assert_true(store_placed(&store));
+}
+
+static void test_placed_shards(void **state)
+{
+    static const char *const not_shards[] = {"placed:", "placed:64", "placed:x", "placed:-1",
+                                             "placed:4294967296"};
+    (void)state;
+    struct store store = a_store();
+    for (size_t i = 0; i < COUNT_OF(not_shards); i++)
+        field(&store, not_shards[i], "1");
+    assert_true(store.placed == 0);
+    field(&store, "placed:0", "1");
+    field(&store, "placed:5", "1");
+    assert_true(store.placed == 0x21 && !store_placed(&store));
+    for (unsigned i = 0; i < store.shards; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "placed:%u", i);
+        assert_false(store_placed(&store) && i == 0);
+        field(&store, name, "1");
+    }
+    assert_true(store_placed(&store));
+}
+
+static void test_shards_that_were_applied_to(void **state)
+{
+    struct ring_identity ring = {.shards = 8, .shard = 3};
+    struct store_rings rings;
+    (void)state;
+    store_rings_init(&rings);
+    store_rings_add(&rings, &ring, 0, true); /* to no store */
+    ring.shard = 4;
+    store_rings_add(&rings, &ring, HERE, false); /* nothing yet */
+    assert_true(rings.applied_shards == 0);
+    ring.shard = 5;
+    store_rings_add(&rings, &ring, HERE, true);
+    assert_true(rings.applied_shards == 1 << 5 && rings.applied == HERE);
 }
 
 static void words_are(const struct store_call *call, const char *const *want, size_t n)
@@ -244,6 +280,8 @@ static void test_packs_what_the_script_reads(void **state)
     static const char *const made[] = {
         "EVAL", "",     "1",  "t:store", "9b1d000000000002", "make", "8", "0102030405060708",
         "36",   "like", "wow"};
+    static const char *const placed[] = {"EVAL",   "",  "1", "t:store", "9b1d000000000001",
+                                         "placed", "0", "2", "63"};
     struct store_call call;
     struct store known = a_store();
     struct store_rings rings = rings_of("like,wow", 0);
@@ -251,9 +289,10 @@ static void test_packs_what_the_script_reads(void **state)
     words_are(&call, kept, COUNT_OF(kept));
     store_call_pack(&call, STORE_CALL_MAKE, "t:", ELSEWHERE, &known, &rings);
     words_are(&call, made, COUNT_OF(made));
-    store_call_pack(&call, STORE_CALL_PLACED, "t:", HERE, &known, &rings);
-    assert_int_equal(call.n, 9);
-    assert_string_equal(call.word[5], "placed");
+    store_call_placed(&call, "t:", HERE, UINT64_C(1) << 63 | 5);
+    words_are(&call, placed, COUNT_OF(placed));
+    store_call_placed(&call, "t:", HERE, UINT64_MAX);
+    assert_int_equal(call.n, STORE_CALL_WORDS);
 }
 
 int main(void)
@@ -268,6 +307,8 @@ int main(void)
         cmocka_unit_test(test_leaves_out_what_is_no_field),
         cmocka_unit_test(test_kinds_that_were_known),
         cmocka_unit_test(test_a_placed_store),
+        cmocka_unit_test(test_placed_shards),
+        cmocka_unit_test(test_shards_that_were_applied_to),
         cmocka_unit_test(test_packs_what_the_script_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,7 @@ struct redis_shard {
 struct redis_store {
     uint64_t id;                   /* 0: none */
     unsigned shards, split, kinds; /* kinds: the highest id that was given */
-    bool placed;
+    uint64_t placed;               /* a bit for each shard that is known to name it */
     char key[17];
     char kind[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1];
 };

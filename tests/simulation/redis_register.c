@@ -328,16 +328,17 @@ void redis_register_position(const struct redis_words *words, struct redis_reply
     all->element[1] = redis_reply_text(reply, value, ring != NULL ? sizeof value : 0);
 }
 
-/* EVAL claim.lua 3 meta rings books, store */
+/* EVAL claim.lua 3 meta rings books, store known|new */
 void redis_register_claim(const struct redis_words *words, struct redis_reply *reply)
 {
     unsigned number = redis_shard_of(words->word[3]);
     struct redis_shard *shard = redis_shard(number);
     uint64_t store = strtoull(words->word[redis_scripts_argv(words)], NULL, 16);
     bool data = shard->folds > 0;
+    bool known = strcmp(words->word[redis_scripts_argv(words) + 1], "known") == 0;
     for (int i = 0; i < REDIS_RINGS; i++)
         data = data || shard->ring[i].id != 0;
-    if (shard->store == 0 && !data) {
+    if (shard->store == 0 && !data && !known) {
         redis_commit(number);
         shard->store = store;
     } else if (refuses_store(shard, store, reply)) {

@@ -17,12 +17,20 @@ static void add_field(struct redis_reply *reply, redisReply *all, size_t *at, co
     all->element[(*at)++] = redis_reply_words(reply, value);
 }
 
+static uint64_t placed_all(const struct redis_store *store)
+{
+    return store->shards < 64 ? (UINT64_C(1) << store->shards) - 1 : UINT64_MAX;
+}
+
 void redis_store_answer(struct redis_reply *reply)
 {
     const struct redis_store *store = redis_store();
     char name[32], value[24];
     size_t at = 0;
-    size_t fields = store->id == 0 ? 0 : 5 + store->placed;
+    bool all_placed = store->placed == placed_all(store);
+    size_t fields = store->id == 0 ? 0 : 5 + all_placed;
+    for (unsigned s = 0; s < store->shards && !all_placed && store->id != 0; s++)
+        fields += store->placed >> s & 1;
     for (unsigned i = 1; i <= KIND_MAX && store->id != 0; i++)
         fields += store->kind[i][0] != '\0';
     redisReply *all = redis_reply_array(reply, 2 * fields);
@@ -36,8 +44,14 @@ void redis_store_answer(struct redis_reply *reply)
     add_field(reply, all, &at, "key", store->key);
     snprintf(value, sizeof value, "%u", store->split);
     add_field(reply, all, &at, "split", value);
-    if (store->placed)
+    if (all_placed)
         add_field(reply, all, &at, "placed", "1");
+    for (unsigned s = 0; s < store->shards && !all_placed; s++) {
+        if (!(store->placed >> s & 1))
+            continue;
+        snprintf(name, sizeof name, "placed:%u", s);
+        add_field(reply, all, &at, name, "1");
+    }
     for (unsigned i = 1; i <= KIND_MAX; i++) {
         if (store->kind[i][0] == '\0')
             continue;
@@ -64,7 +78,8 @@ static void give_kind(struct redis_store *store, const char *name, size_t bytes,
     judge_kind(id, store->kind[id]);
 }
 
-/* EVAL store.lua 1 tally:store, id make|keep|placed shards key split, kinds: name:id or name */
+/* EVAL store.lua 1 tally:store, id make|keep shards key split, kinds: name:id or name;
+ * or id placed, shards */
 void redis_store_run(const struct redis_words *words, struct redis_reply *reply)
 {
     struct redis_store *store = redis_store();
@@ -79,7 +94,8 @@ void redis_store_run(const struct redis_words *words, struct redis_reply *reply)
         snprintf(store->key, sizeof store->key, "%s", argument[3]);
     }
     if (placed && store->id == id)
-        store->placed = true;
+        for (int i = (int)redis_scripts_argv(words) + 2; i < words->n; i++)
+            store->placed |= UINT64_C(1) << strtoul(words->word[i], NULL, 10);
     for (int i = (int)redis_scripts_argv(words) + 5; !placed && i < words->n && store->id == id;
          i++) {
         const char *colon = strchr(words->word[i], ':');

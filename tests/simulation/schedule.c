@@ -426,10 +426,11 @@ static void make_stale(void)
 static void come_back_empty(void)
 {
     unsigned server = redis.owner[below(REDIS_PARTS)];
-    bool placed = redis.owner[REDIS_OF_STORE] != server && redis_store()->placed;
+    uint64_t placed = redis.owner[REDIS_OF_STORE] != server ? redis_store()->placed : 0;
     cluster_die(server);
     for (unsigned s = 0; s < world.shards; s++)
-        if (placed && redis.owner[s] == server && redis.server[server].now.shard[s].store != 0)
+        if ((placed >> s & 1) && redis.owner[s] == server &&
+            redis.server[server].now.shard[s].store != 0)
             redis.emptied[s] = true;
     redis_wipe(&redis.server[server], false);
     world_tell("server %u comes back empty", server);

@@ -346,8 +346,8 @@ def _position(redis, ring, store=STORE, adopt=False):
     return redis.eval(_script("position.lua"), 2, META, RINGS, ring, store, "adopt" if adopt else "")
 
 
-def _claim(redis, store=STORE):
-    return redis.eval(_script("claim.lua"), 3, META, RINGS, BOOKS, store)
+def _claim(redis, store=STORE, known="new"):
+    return redis.eval(_script("claim.lua"), 3, META, RINGS, BOOKS, store, known)
 
 
 def test_a_shard_without_data_is_claimed_once(redis):
@@ -358,6 +358,14 @@ def test_a_shard_without_data_is_claimed_once(redis):
     answer = _claim(redis, OTHER_STORE)
     assert answer[0] == b"store" and STORE.encode() in answer[1], answer
     assert redis.hgetall(META) == {b"store": STORE.encode()}
+
+
+def test_a_shard_that_is_known_is_not_claimed_again(redis):
+    redis.delete(META)
+    answer = _claim(redis, known="known")
+    assert answer[0] == b"store" and b"--adopt" in answer[1], answer
+    assert redis.keys("*") == []
+    assert _claim(redis) == [b"ok"] and _claim(redis, known="known") == [b"ok"]
 
 
 def test_what_an_operator_imports_first_is_no_other_stores(redis):
@@ -649,11 +657,20 @@ def test_store_gives_a_kind_the_id_that_it_had(redis):
     assert kinds["kind:other"] == "4" and "kind:new" not in kinds
 
 
-def test_store_is_placed_once_it_is_the_callers(redis):
-    assert _make(redis, how="placed") == {}
+def _place(redis, *shards, store_id="9b1d000000000001"):
+    raw = redis.eval(_script("store.lua"), 1, "tally:store", store_id, "placed", *shards)
+    fields = [x.decode() for x in raw]
+    return {name: value for name, value in zip(fields[::2], fields[1::2]) if name.startswith("placed")}
+
+
+def test_shards_are_placed_once_the_store_is_the_callers(redis):
+    assert _place(redis, 0) == {}
     _make(redis)
-    assert "placed" not in _make(redis, "9b1d000000000002", how="placed")
-    assert _make(redis, how="placed")["placed"] == "1"
+    assert _place(redis, *range(8), store_id="9b1d000000000002") == {}
+    assert _place(redis, 0, 5) == {"placed:0": "1", "placed:5": "1"}
+    assert _place(redis, 5, 7) == {"placed:0": "1", "placed:5": "1", "placed:7": "1"}
+    for _ in range(2):
+        assert _place(redis, 1, 2, 3, 4, 6) == {"placed": "1"}
 
 
 # --- books ---

@@ -1,0 +1,43 @@
+/* A kind's id that a failover takes back would be given to another kind: what was written to
+ * tally:store counts only when a replica has it. */
+#include "replica_wait.h"
+
+#include "daemon/log.h"
+
+#include <stdio.h>
+
+#define LIMIT_MS "1000"
+
+bool replica_wait_due(struct replica_wait *wait, unsigned replicas,
+                      const char *words[REPLICA_WAIT_WORDS])
+{
+    if (replicas == 0)
+        wait->needs_wait = false;
+    words[0] = "WAIT";
+    words[1] = "1";
+    words[2] = LIMIT_MS;
+    return wait->needs_wait;
+}
+
+bool replica_wait_answered(struct replica_wait *wait, const redisReply *answer,
+                           char why[STORE_WHY_BYTES])
+{
+    bool refused = answer->type == REDIS_REPLY_ERROR;
+    if (refused && !wait->said)
+        log_line(LOG_LEVEL_WARNING,
+                 wait->optional ? "WAIT is refused: a failover may take back new kinds"
+                                : "WAIT is refused: allow it to the user in Redis",
+                 "error=%s", answer->str);
+    wait->said = wait->said || refused;
+    if ((refused && wait->optional) ||
+        (answer->type == REDIS_REPLY_INTEGER && answer->integer > 0)) {
+        wait->needs_wait = false;
+        return true;
+    }
+    if (refused)
+        snprintf(why, STORE_WHY_BYTES, "store: WAIT is refused, allow it to the user in Redis: %s",
+                 answer->str);
+    else
+        snprintf(why, STORE_WHY_BYTES, "store: no replica has its new kinds yet");
+    return false;
+}
