@@ -167,6 +167,8 @@ static void stop(struct fake *fake)
     redis_link_free(fake->link);
     evconnlistener_free(fake->listener);
     event_base_loop(fake->base, EVLOOP_NONBLOCK); /* ends the fake's side */
+    if (fake->peer != NULL)                       /* it has not heard of the end yet */
+        bufferevent_free(fake->peer);
     event_free(fake->limit);
     event_base_free(fake->base);
 }
