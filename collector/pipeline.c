@@ -45,7 +45,7 @@ struct pipeline *pipeline_new(const struct pipeline_shared *shared, struct sourc
     pipeline->shared = *shared;
     pipeline->source = source;
     apply_init(&pipeline->apply);
-    gather_init(&pipeline->gather, GATHER_MIN_MS, PIPELINE_GATHER_MAX_MS);
+    gather_init(&pipeline->gather, shared->gather_load, GATHER_MIN_MS, PIPELINE_GATHER_MAX_MS);
     release_begin(&pipeline->release, source_ring(source).acknowledged);
     pipeline->number = source_identity(source)->shard;
     register_call_init(&pipeline->call, session_prefix(shared->session), source_identity(source));

@@ -8,6 +8,7 @@
 #include "source.h"
 #include "status.h"
 
+#include "core/gather.h"
 #include "spool/ring.h"
 #include "spool/spool_consumer.h"
 
@@ -25,6 +26,7 @@ struct pipeline_shared {
     struct status_counts *counts;
     size_t batch_records;
     unsigned in_flight_max;
+    struct gather_load *gather_load; /* the calls of all rings */
     unsigned gather_phase_ms; /* when the calls of all rings meet: up to PIPELINE_GATHER_MAX_MS */
     struct flight_pool *pool;
 };

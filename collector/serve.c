@@ -42,6 +42,7 @@ struct serve {
     struct event *tick, *wake;
     struct event *resume; /* to check an audit's pause again */
 
+    struct gather_load gather_load;
     struct rings *rings;
     struct spool *spool;
     char spool_why[256];
@@ -399,6 +400,7 @@ static int make_parts(struct serve *serve)
         .counts = &serve->counts,
         .batch_records = (size_t)settings->batch_records,
         .in_flight_max = (unsigned)settings->in_flight,
+        .gather_load = &serve->gather_load,
         .gather_phase_ms = (unsigned)(clock_monotonic_ms() % PIPELINE_GATHER_MAX_MS),
     };
     const struct self_audit_config audit = {

@@ -12,7 +12,7 @@
 #define POLL_MS 1000
 #define POLL_LIMIT 500        /* changes a poll */
 #define POLL_SPACE_MS 3       /* at least, between two polls of a shard, however many hints come */
-#define POLL_GATHER_MAX_MS 80 /* between two polls of a shard that changes all the time; … */
+#define POLL_GATHER_MAX_MS 40 /* between two polls of a shard that changes all the time; … */
 #define POLL_GATHER_SHARE 3   /* … at most this part of publish_interval_ms */
 #define FLIGHTS_MAX 2         /* lookups of a shard under way */
 #define RETRY_MS 20           /* after the broker or Redis took nothing */
@@ -325,7 +325,7 @@ static void on_poll(evutil_socket_t fd, short what, void *user)
 void publisher_live_follow(struct publisher *publisher, uint32_t number)
 {
     publisher->live.shard[number] = (struct publisher_live_shard){0};
-    gather_init(&publisher->live.shard[number].gather, POLL_SPACE_MS,
+    gather_init(&publisher->live.shard[number].gather, &publisher->live.gather_load, POLL_SPACE_MS,
                 publisher->live.gather_max_ms);
     follow_shard(publisher, number);
 }

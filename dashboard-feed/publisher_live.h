@@ -24,14 +24,15 @@ struct publisher_live_shard {
 
 struct publisher_live {
     struct publisher_live_shard shard[COVER_MAX_SHARDS];
-    unsigned fetching;        /* lookups under way, of all shards */
-    struct token_bucket due;  /* totals that may be published */
-    struct event *poll;       /* each second: asks every shard */
-    struct event *soon;       /* polls that were spaced out, … */
-    uint64_t soon_ms;         /* … the first of them */
-    unsigned gather_max_ms;   /* between two polls of a shard that changes all the time */
-    unsigned gather_phase_ms; /* when the polls of all shards meet: up to gather_max_ms */
-    struct event *pump;       /* the next total is due */
+    unsigned fetching;              /* lookups under way, of all shards */
+    struct token_bucket due;        /* totals that may be published */
+    struct event *poll;             /* each second: asks every shard */
+    struct event *soon;             /* polls that were spaced out, … */
+    uint64_t soon_ms;               /* … the first of them */
+    struct gather_load gather_load; /* the polls of all shards */
+    unsigned gather_max_ms;         /* between two polls of a shard that changes all the time */
+    unsigned gather_phase_ms;       /* when the polls of all shards meet: up to gather_max_ms */
+    struct event *pump;             /* the next total is due */
 };
 
 /* 0, or -1 on no memory; call publisher_live_fini in both cases. */

@@ -1,4 +1,4 @@
-/* The rate of the last moments decides between three waits, of which the longer ones lie on a
+/* The rates of the last moments decide between three waits, of which the longer ones lie on a
  * common grid. */
 #include "gather.h"
 
@@ -6,9 +6,9 @@
 #define QUIET_MS 160      /* after so long without a call, the next piece is the first again */
 #define FEW_PIECES_IN_4 1 /* less than a quarter of a piece in the longest wait: not worth it */
 
-void gather_init(struct gather *gather, unsigned min_ms, unsigned max_ms)
+void gather_init(struct gather *gather, struct gather_load *load, unsigned min_ms, unsigned max_ms)
 {
-    *gather = (struct gather){.min_ms = min_ms, .max_ms = max_ms};
+    *gather = (struct gather){.load = load, .min_ms = min_ms, .max_ms = max_ms};
 }
 
 void gather_notice(struct gather *gather, uint64_t now_ms)
@@ -25,16 +25,23 @@ static uint64_t passed_ms(const struct gather *gather, uint64_t now_ms)
     return now_ms > gather->called_ms ? now_ms - gather->called_ms : 0;
 }
 
-/* What is left of the recent pieces. */
-static double faded(const struct gather *gather, uint64_t now_ms)
+/* What is left of the recent ones after so long. */
+static double faded(double recent, uint64_t passed)
 {
-    uint64_t passed = passed_ms(gather, now_ms);
-    return passed < MEMORY_MS ? gather->recent * (double)(MEMORY_MS - passed) / MEMORY_MS : 0;
+    return passed < MEMORY_MS ? recent * (double)(MEMORY_MS - passed) / MEMORY_MS : 0;
+}
+
+static double recent_calls(const struct gather_load *load, uint64_t now_ms)
+{
+    return faded(load->recent, now_ms > load->called_ms ? now_ms - load->called_ms : 0);
 }
 
 void gather_call(struct gather *gather, uint64_t now_ms)
 {
-    gather->recent = faded(gather, now_ms);
+    struct gather_load *load = gather->load;
+    load->recent = recent_calls(load, now_ms) + 1;
+    load->called_ms = now_ms;
+    gather->recent = faded(gather->recent, passed_ms(gather, now_ms));
     gather->waiting = false;
     gather->called = true;
     gather->called_ms = now_ms;
@@ -53,8 +60,9 @@ static double expected(double recent, unsigned ms)
 
 static unsigned wait_ms(const struct gather *gather, uint64_t now_ms)
 {
-    double recent = faded(gather, now_ms);
-    if (expected(recent, gather->min_ms) >= GATHER_TARGET ||
+    double recent = faded(gather->recent, passed_ms(gather, now_ms));
+    if (recent_calls(gather->load, now_ms) * 1000 / MEMORY_MS < GATHER_BUSY_CALLS_S ||
+        expected(recent, gather->min_ms) >= GATHER_TARGET ||
         4 * expected(recent, gather->max_ms) < FEW_PIECES_IN_4)
         return gather->min_ms;
     unsigned middle_ms = gather->max_ms / 2;

@@ -1,7 +1,8 @@
 /* How long small pieces are gathered before a call takes them together: a call costs Redis as much
  * as several reactions. While pieces are few and far between, it takes the first at once. While
- * they keep coming, it waits for GATHER_TARGET of them, for a limited time. Time comes in, in
- * milliseconds of a clock that never goes back. Pure; one thread. */
+ * they keep coming, and the calls of all shards together are many, it waits for GATHER_TARGET of
+ * them, for a limited time. Time comes in, in milliseconds of a clock that never goes back. Pure;
+ * one thread. */
 #ifndef TALLY_CORE_GATHER_H
 #define TALLY_CORE_GATHER_H
 
@@ -10,8 +11,16 @@
 #include <stdint.h>
 
 #define GATHER_TARGET 16
+#define GATHER_BUSY_CALLS_S 400 /* of all shards: some 1 % of Redis's time, at 30 µs a call */
+
+/* The calls of all shards of a program. All zero: none yet. */
+struct gather_load {
+    double recent; /* calls, those of long ago less and less */
+    uint64_t called_ms;
+};
 
 struct gather {
+    struct gather_load *load;
     unsigned min_ms, max_ms;
     double recent;        /* pieces, those of long ago less and less */
     bool waiting, called; /* called: ever */
@@ -20,8 +29,8 @@ struct gather {
 };
 
 /* From one call to the next it waits for `min_ms` (1 to max_ms / 2) at least, where pieces are rare
- * or many, and for `max_ms` at most. */
-void gather_init(struct gather *gather, unsigned min_ms, unsigned max_ms);
+ * or many, or calls are few, and for `max_ms` at most. `load` is shared, and outlives it. */
+void gather_init(struct gather *gather, struct gather_load *load, unsigned min_ms, unsigned max_ms);
 
 /* Something waits. Counts from the first time after a call. */
 void gather_notice(struct gather *gather, uint64_t now_ms);

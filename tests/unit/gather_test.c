@@ -8,16 +8,24 @@
 
 #define LEARNS_MS 1000
 
+/* Other shards make many calls. */
+static struct gather_load busy(uint64_t now_ms)
+{
+    return (struct gather_load){.recent = 1e9, .called_ms = now_ms};
+}
+
 /* `pieces` come every `every_ms` for a while, and each call takes what has come. Returns the pieces
  * a call, and the longest that one waited, once the rate is known. */
 static double run(unsigned every_ms, size_t pieces, uint64_t *longest_ms)
 {
     struct gather gather;
+    struct gather_load load;
     size_t waiting = 0, calls = 0, took = 0;
     uint64_t first_ms = 0;
     *longest_ms = 0;
-    gather_init(&gather, MIN_MS, MAX_MS);
+    gather_init(&gather, &load, MIN_MS, MAX_MS);
     for (uint64_t now = NOW_MS; now < NOW_MS + 10000; now++) {
+        load = busy(now);
         if (now % every_ms == 0) {
             if (waiting == 0)
                 first_ms = now;
@@ -43,8 +51,9 @@ static double run(unsigned every_ms, size_t pieces, uint64_t *longest_ms)
 static void takes_the_first_at_once(void **state)
 {
     struct gather gather;
+    struct gather_load load = busy(NOW_MS + 360);
     (void)state;
-    gather_init(&gather, MIN_MS, MAX_MS);
+    gather_init(&gather, &load, MIN_MS, MAX_MS);
     gather_notice(&gather, 0);
     assert_int_equal(gather_rest_ms(&gather, 0), 0);
     gather_call(&gather, 0);
@@ -85,8 +94,9 @@ static void gathers_no_longer_where_calls_are_large(void **state)
 static void is_quick_again_after_a_pause(void **state)
 {
     struct gather gather;
+    struct gather_load load = busy(NOW_MS + 360);
     (void)state;
-    gather_init(&gather, MIN_MS, MAX_MS);
+    gather_init(&gather, &load, MIN_MS, MAX_MS);
     for (uint64_t now = NOW_MS; now < NOW_MS + 400; now += MAX_MS) {
         gather_call(&gather, now);
         gather_took(&gather, 4);
@@ -97,13 +107,35 @@ static void is_quick_again_after_a_pause(void **state)
     assert_int_equal(gather_rest_ms(&gather, last + 200), 0);
 }
 
+/* A few calls a second cost Redis next to nothing. */
+static void gathers_no_longer_where_calls_are_few(void **state)
+{
+    struct gather gather;
+    struct gather_load load = {0};
+    (void)state;
+    gather_init(&gather, &load, MIN_MS, MAX_MS);
+    for (uint64_t now = NOW_MS; now < NOW_MS + 4000; now += 10) {
+        gather_call(&gather, now);
+        gather_took(&gather, 1);
+    }
+    gather_notice(&gather, NOW_MS + 4000);
+    assert_true(gather_rest_ms(&gather, NOW_MS + 4000) <= MIN_MS);
+    for (uint64_t now = NOW_MS + 4000; now < NOW_MS + 6000; now += 2) {
+        gather_call(&gather, now);
+        gather_took(&gather, 1);
+    }
+    gather_notice(&gather, NOW_MS + 6000);
+    assert_true(gather_rest_ms(&gather, NOW_MS + 6000) > MIN_MS);
+}
+
 /* Calls of several shards fall on the same moments, whenever their pieces came. */
 static void calls_meet(void **state)
 {
     struct gather a, b;
+    struct gather_load load = busy(NOW_MS + 30);
     (void)state;
-    gather_init(&a, MIN_MS, MAX_MS);
-    gather_init(&b, MIN_MS, MAX_MS);
+    gather_init(&a, &load, MIN_MS, MAX_MS);
+    gather_init(&b, &load, MIN_MS, MAX_MS);
     gather_call(&a, NOW_MS + 3);
     gather_call(&b, NOW_MS + 21);
     gather_took(&a, 10);
@@ -117,8 +149,9 @@ static void calls_meet(void **state)
 static void a_clock_that_goes_back_is_harmless(void **state)
 {
     struct gather gather;
+    struct gather_load load = busy(NOW_MS + 360);
     (void)state;
-    gather_init(&gather, MIN_MS, MAX_MS);
+    gather_init(&gather, &load, MIN_MS, MAX_MS);
     gather_call(&gather, NOW_MS);
     gather_took(&gather, 100);
     gather_notice(&gather, NOW_MS - 5);
@@ -135,6 +168,7 @@ int main(void)
         cmocka_unit_test(gathers_longer_where_calls_are_small),
         cmocka_unit_test(gathers_no_longer_where_calls_are_large),
         cmocka_unit_test(is_quick_again_after_a_pause),
+        cmocka_unit_test(gathers_no_longer_where_calls_are_few),
         cmocka_unit_test(calls_meet),
         cmocka_unit_test(a_clock_that_goes_back_is_harmless),
     };
