@@ -26,8 +26,9 @@ struct pipeline {
     struct apply apply;
     struct release release;
     bool asking;
-    uint64_t generation; /* of the shard, at the last resync */
-    uint64_t sent_ms;    /* when the last batch was */
+    uint64_t generation;       /* of the shard, at the last resync */
+    uint64_t asked_generation; /* likewise, when the position was asked for */
+    uint64_t sent_ms;          /* when the last batch was */
     struct gather gather;
     unsigned number; /* of the shard */
     struct register_call call;
@@ -173,7 +174,7 @@ static void on_position(void *user, const redisReply *answer)
     struct apply_position stored;
     const char *why = NULL;
     pipeline->asking = false;
-    if (!is_current(pipeline, pipeline->generation))
+    if (!is_current(pipeline, pipeline->asked_generation))
         answer = NULL; /* of a former owner */
     if (answer != NULL)
         why = register_call_read_position(&stored, answer);
@@ -199,6 +200,7 @@ static void ask_position(struct pipeline *pipeline)
                      REGISTER_CALL_POSITION, argv, bytes) != 0)
         return;
     pipeline->asking = true;
+    pipeline->asked_generation = pipeline->generation;
     apply_asking(&pipeline->apply);
 }
 

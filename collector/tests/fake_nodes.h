@@ -1,5 +1,5 @@
-/* What stands in for redis_nodes in a test: keeps what was sent, until the test answers it. Include
- * it once, after unit.h: the linker takes these functions instead of the library's. */
+/* Plays redis_nodes in a test: keeps what was sent, until the test answers it. Include it once,
+ * after unit.h: the linker takes these functions instead of the library's. */
 #ifndef TALLY_COLLECTOR_TESTS_FAKE_NODES_H
 #define TALLY_COLLECTOR_TESTS_FAKE_NODES_H
 

@@ -30,7 +30,7 @@ const char *cluster_refuse(unsigned server, int part, char words[CLUSTER_WORDS_B
 void cluster_answer_slots(struct redis_reply *reply);
 void cluster_answer_info(struct redis_reply *reply);
 
-/* Who owns the part by an answer to CLUSTER SLOTS; -1: it is no such answer. */
+/* Who owns the part by an answer to CLUSTER SLOTS; -1: the answer says nothing of it. */
 int cluster_owner_in(const redisReply *slots, unsigned part);
 
 /* --- what happens to them --- */

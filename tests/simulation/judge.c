@@ -431,6 +431,8 @@ void judge_sent(const struct redis_words *words)
         return;
     if (pipeline->ring_id != ring_id)
         *pipeline = (struct going){.ring_id = ring_id};
+    if (redis_command_is_position(words))
+        pipeline->going = false;
     pipeline->in_flight += redis_command_is_batch(words);
     if (redis_command_is_batch(words))
         pipeline->sent_to = bytes_get_u64(words->word[redis_scripts_argv(words) + 2]);
@@ -450,7 +452,8 @@ static bool is_question(const struct redis_words *words, const char *second)
 }
 
 /* Each failover and each move raises the epoch, and a collector that hears of it has to go by it.
- */
+ * After a long silence it may believe an older answer, too: whether it then has anything to do is
+ * not judged before the owner that it believes in was asked for the position. */
 static void note_owners(unsigned link, const struct redis_words *words, const redisReply *reply)
 {
     unsigned edge = platform_now->edge;
@@ -460,11 +463,18 @@ static void note_owners(unsigned link, const struct redis_words *words, const re
         const char *epoch = strstr(reply->str, "cluster_current_epoch:");
         view[link].sound = strstr(reply->str, "cluster_state:ok") != NULL;
         view[link].epoch = epoch != NULL ? strtoull(strchr(epoch, ':') + 1, NULL, 10) : 0;
-    } else if (is_question(words, "SLOTS") && reply->type == REDIS_REPLY_ARRAY &&
-               view[link].sound && view[link].epoch > heard[edge].epoch) {
+    }
+    if (!is_question(words, "SLOTS") || reply->type != REDIS_REPLY_ARRAY)
+        return;
+    bool newer = view[link].sound && view[link].epoch >= heard[edge].epoch;
+    if (newer)
         heard[edge].epoch = view[link].epoch;
-        for (unsigned s = 0; s < WORLD_SHARDS; s++)
-            heard[edge].owner[s] = cluster_owner_in(reply, s);
+    for (unsigned s = 0; s < WORLD_SHARDS; s++) {
+        int owner = cluster_owner_in(reply, s);
+        if (newer)
+            heard[edge].owner[s] = owner;
+        if (pipelines[edge][s].server != (unsigned)owner)
+            pipelines[edge][s].going = false;
     }
 }
 
@@ -472,6 +482,16 @@ static void note_owners(unsigned link, const struct redis_words *words, const re
 static bool is_former(unsigned edge, unsigned shard, unsigned server)
 {
     return heard[edge].epoch > 0 && heard[edge].owner[shard] != (int)server;
+}
+
+/* A shard that refuses the store, perhaps because its memory is full, is not applied to. */
+static void note_claim(const struct redis_words *words, const redisReply *reply)
+{
+    if (!redis_command_is_claim(words) || reply == NULL ||
+        (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1))
+        return;
+    unsigned shard = (unsigned)strtoul(words->word[3] + strlen("tally:{"), NULL, 10);
+    pipelines[platform_now->edge][shard].going = false;
 }
 
 static bool is_applied_answer(const redisReply *reply)
@@ -526,6 +546,7 @@ void judge_reply(unsigned link, unsigned server, const struct redis_words *words
     note_owners(link, words, reply);
     note_vouched(server, words, reply);
     note_answer(server, words, reply);
+    note_claim(words, reply);
     struct going *pipeline = pipeline_of(words, &ring_id);
     if (pipeline == NULL || pipeline->ring_id != ring_id)
         return;
@@ -675,8 +696,8 @@ void judge_lost(enum judge_loss loss)
 
 /* --- after each step --- */
 
-/* What was applied stays until the ring is half full. So whatever a Redis loses is still in the
- * ring, but for what was admitted half a ring before. A ring that was renamed keeps all. */
+/* What was applied stays until the ring is half full. So a ring lacks only
+ * what was admitted half a ring before, whatever Redis loses. A ring that was renamed keeps all. */
 static void check_half(const struct files_ring *file, uint64_t from, uint64_t read)
 {
     uint64_t half_bytes = (file->bytes - RING_HEADER_BYTES) / 2;

@@ -47,6 +47,11 @@ bool redis_command_is_position(const struct redis_words *words)
     return is(words, 0, "EVAL") && is(words, 1, (const char *)position_lua);
 }
 
+bool redis_command_is_claim(const struct redis_words *words)
+{
+    return is(words, 0, "EVAL") && is(words, 1, (const char *)claim_lua);
+}
+
 static bool is_eval(const struct redis_words *words)
 {
     return is(words, 0, "EVAL") || is(words, 0, "EVALSHA");

@@ -13,5 +13,6 @@ void redis_command(unsigned server, const struct redis_words *words, struct redi
 /* Whether it is a batch (register.lua), or the question for a ring's position. */
 bool redis_command_is_batch(const struct redis_words *words);
 bool redis_command_is_position(const struct redis_words *words);
+bool redis_command_is_claim(const struct redis_words *words);
 
 #endif

@@ -33,8 +33,9 @@ def project(tmp_path):
 def test_a_signal_ends_the_part_that_runs(project, sent):
     mark = "%s=%s" % (MARK, project)
     env = dict(os.environ, PATH="%s:%s" % (project / "bin", os.environ["PATH"]), STARTED=str(project / "started"), **{MARK: str(project)})
+    # A shell cannot trap a signal that was ignored when it began, as nohup does with SIGHUP.
     with open(project / "out", "wb") as out:
-        script = subprocess.Popen(dying_with_parent([str(project / "script" / "test")]), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+        script = subprocess.Popen(dying_with_parent(["env", "--default-signal=HUP,TERM", str(project / "script" / "test")]), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
     try:
         wait_until((project / "started").exists, "the build to run")
         script.send_signal(sent)
