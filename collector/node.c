@@ -210,6 +210,8 @@ void node_tick(struct node *node, uint64_t now_ms)
 
 void node_forgot(struct node *node)
 {
+    if (node == NULL)
+        return;
     node->ready = false;
     node->script[0] = '\0';
     if (node->looking)
@@ -257,7 +259,7 @@ bool node_full(const struct node *node)
 
 const char *node_script(const struct node *node)
 {
-    return node->script;
+    return node != NULL ? node->script : "";
 }
 
 bool node_clock(const struct node *node, int64_t *skew_ms, bool *bad)
@@ -279,10 +281,10 @@ bool node_unbounded(const struct node *node)
 
 uint64_t node_moment(const struct node *node)
 {
-    return node->moment + 1;
+    return node != NULL ? node->moment + 1 : UINT64_MAX;
 }
 
 uint64_t node_replicated(const struct node *node)
 {
-    return node->replicated;
+    return node != NULL ? node->replicated : 0;
 }

@@ -36,7 +36,7 @@ void node_free(struct node *node);
 /* Call every 100 ms or so. */
 void node_tick(struct node *node, uint64_t now_ms);
 
-/* The node has forgotten the script: not ready until the next look succeeds. */
+/* The node has forgotten the script: not ready until the next look succeeds. NULL is fine. */
 void node_forgot(struct node *node);
 
 /* The look's answers have not come for some time: the node may be hanging. */
@@ -45,7 +45,8 @@ bool node_late(const struct node *node, uint64_t now_ms);
 bool node_ready(const struct node *node);         /* may be applied to */
 const char *node_why(const struct node *node);    /* why not; "" also during the first look */
 bool node_full(const struct node *node);          /* out of memory: it takes no writes */
-const char *node_script(const struct node *node); /* register.lua's SHA1 in hex, while ready */
+const char *node_script(const struct node *node); /* register.lua's SHA1 in hex, while
+                                                     ready; "" of NULL */
 
 /* How far its clock is ahead of ours, and whether that is too much. False: not known yet. */
 bool node_clock(const struct node *node, int64_t *skew_ms, bool *bad);
@@ -59,7 +60,8 @@ unsigned node_replicas(const struct node *node); /* online, as of the last look 
 bool node_unbounded(const struct node *node);
 
 /* Moments of replication only rise. What was answered until now is replicated once node_replicated
- * is at least the present value of node_moment. Without a replica it never is. */
+ * is at least the present value of node_moment. Without a replica it never is. Where there
+ * is none (NULL), it never is either. */
 uint64_t node_moment(const struct node *node);
 uint64_t node_replicated(const struct node *node);
 

@@ -17,8 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a drained ring is kept: longer than a Redis with appendfsync everysec can lose (2 s). */
+/* How long a drained ring is kept: longer than a Redis with appendfsync everysec can lose (2 s), or
+ * a master that is cut off takes writes that are lost (cluster-node-timeout, 15 s by default). */
 #define OLD_KEEP_MS 5000
+#define CLUSTER_KEEP_MS 60000
 #define AGAIN_MS 1000 /* between two attempts to delete a ring */
 #define OLD_MAX (SPOOL_SHARDS_MAX * SPOOL_OLD_MAX)
 
@@ -235,7 +237,7 @@ static void finish_old(struct rings *rings, int i)
             log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted: it is tried each second",
                      "path=%s error=%s", old->file.path, strerror(errno));
         old->told = true;
-        old->drained_ms = clock_monotonic_ms() - OLD_KEEP_MS + AGAIN_MS;
+        old->drained_ms += AGAIN_MS;
         return;
     }
     rings->shared.counts->damaged += damaged;
@@ -289,7 +291,8 @@ static void pump_old(struct rings *rings, int i)
         old->drained_ms = 0;
     else if (old->drained_ms == 0)
         old->drained_ms = clock_monotonic_ms();
-    else if (clock_monotonic_ms() - old->drained_ms >= OLD_KEEP_MS)
+    else if (clock_monotonic_ms() - old->drained_ms >=
+             (session_cluster(rings->shared.session) ? CLUSTER_KEEP_MS : OLD_KEEP_MS))
         finish_old(rings, i);
 }
 
@@ -463,11 +466,7 @@ struct rings *rings_new(const struct pipeline_shared *shared)
     if (rings == NULL)
         return NULL;
     const struct ledger_config ledger = {
-        .session = shared->session,
-        .complete = on_complete,
-        .here = on_here,
-        .user = rings,
-    };
+        .session = shared->session, .complete = on_complete, .here = on_here, .user = rings};
     rings->shared = *shared;
     rings->shared.spool = NULL;
     rings->shared.pool = flight_pool_new(shared->batch_records);

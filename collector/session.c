@@ -439,20 +439,22 @@ int session_send(struct session *session, unsigned shard, redis_link_cb *fn, voi
 
 const char *session_script(const struct session *session, unsigned shard)
 {
-    const struct node *node = owner(session, shard);
-    return node != NULL ? node_script(node) : "";
+    return node_script(owner(session, shard));
 }
 
 void session_forgot(struct session *session, unsigned shard)
 {
-    struct node *node = owner(session, shard);
-    if (node != NULL)
-        node_forgot(node);
+    node_forgot(owner(session, shard));
 }
 
 bool session_moving(struct session *session, const char *error)
 {
     return redis_nodes_moving(session->nodes, error);
+}
+
+bool session_cluster(const struct session *session)
+{
+    return redis_nodes_cluster(session->nodes);
 }
 
 bool session_replicates(const struct session *session)
@@ -462,14 +464,12 @@ bool session_replicates(const struct session *session)
 
 uint64_t session_moment(const struct session *session, unsigned shard)
 {
-    const struct node *node = owner(session, shard);
-    return node != NULL ? node_moment(node) : UINT64_MAX;
+    return node_moment(owner(session, shard));
 }
 
 uint64_t session_replicated(const struct session *session, unsigned shard)
 {
-    const struct node *node = owner(session, shard);
-    return node != NULL ? node_replicated(node) : 0;
+    return node_replicated(owner(session, shard));
 }
 
 /* --- what is reported --- */

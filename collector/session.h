@@ -87,6 +87,9 @@ bool session_moving(struct session *session, const char *error);
  * has session_moment, and may leave it once session_replicated is at least that. Both belong to one
  * generation. */
 bool session_replicates(const struct session *session);
+
+/* Redis is a cluster, as far as is known. */
+bool session_cluster(const struct session *session);
 uint64_t session_moment(const struct session *session, unsigned shard);
 uint64_t session_replicated(const struct session *session, unsigned shard);
 
