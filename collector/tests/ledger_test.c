@@ -105,6 +105,23 @@ static void setup(struct world *world)
     assert_non_null(world->ledger);
 }
 
+static void answer(size_t i, const redisReply *reply)
+{
+    redis_link_cb *fn = asked[i].fn;
+    asked[i].fn = NULL;
+    fn(asked[i].user, reply);
+}
+
+/* The session ends: what is under way is called back. */
+static void end(struct world *world)
+{
+    sends = false;
+    for (size_t i = 0; i < n_asked; i++)
+        if (asked[i].fn != NULL)
+            answer(i, NULL);
+    ledger_free(world->ledger);
+}
+
 static void sweep(struct world *world)
 {
     ledger_sweep(world->ledger, 1, EDGE, world->now_ms);
@@ -128,7 +145,7 @@ static void answer_rings(size_t i, const char *const *rings, size_t n)
     }
     reply.elements = 2 * (n + 1);
     assert_string_equal(asked[i].word, "HGETALL");
-    asked[i].fn(asked[i].user, &reply);
+    answer(i, &reply);
 }
 
 static void assert_folded(size_t i, const char *ring)
@@ -162,13 +179,13 @@ static void test_folds_what_is_gone(void **state)
     assert_int_equal(n_asked, 2);
     assert_folded(1, "00000000000000a2");
     redisReply done = {.type = REDIS_REPLY_INTEGER, .integer = 1};
-    asked[1].fn(asked[1].user, &done);
+    answer(1, &done);
     for (int i = 0; i < 3; i++) { /* once */
         world.now_ms += 10000;
         sweep(&world);
     }
     assert_int_equal(n_asked, 2);
-    ledger_free(world.ledger);
+    end(&world);
 }
 
 /* Drained and folded between the question and its answer, which still names it. */
@@ -194,7 +211,7 @@ static void test_a_ring_folded_meanwhile_is_not_folded_again(void **state)
     world.now_ms += 10000;
     sweep(&world);
     assert_int_equal(n_asked, 3);
-    ledger_free(world.ledger);
+    end(&world);
 }
 
 /* Renamed between the question and its answer, and not opened yet: it is drained later, and its
@@ -220,7 +237,7 @@ static void test_a_ring_that_is_not_known_again_yet_is_not_folded(void **state)
     answer_rings(1, two, 2);
     assert_int_equal(n_asked, 3);
     assert_folded(2, "00000000000000a2");
-    ledger_free(world.ledger);
+    end(&world);
 }
 
 static void test_what_was_not_answered_is_asked_again(void **state)
@@ -239,20 +256,20 @@ static void test_what_was_not_answered_is_asked_again(void **state)
         sweep(&world);
         assert_int_equal(n_asked, (size_t)i + 1);
         if (i < 2)
-            asked[i].fn(asked[i].user, i == 0 ? NULL : &error);
+            answer(i, i == 0 ? NULL : &error);
     }
     answer_rings(2, two, 1);
     assert_folded(3, "00000000000000a1");
-    asked[3].fn(asked[3].user, NULL); /* the connection ended */
+    answer(3, NULL); /* the connection ended */
     world.now_ms += 1000;
     sweep(&world);
     answer_rings(4, two, 1);
     assert_folded(5, "00000000000000a1");
-    asked[5].fn(asked[5].user, &done);
+    answer(5, &done);
     world.now_ms += 10000;
     sweep(&world);
     assert_int_equal(n_asked, 6);
-    ledger_free(world.ledger);
+    end(&world);
 }
 
 /* A failover may have taken a fold back; and an answer of a former owner says nothing. */
@@ -270,7 +287,7 @@ static void test_another_owner_is_swept_again(void **state)
     sweep(&world);
     answer_rings(1, two, 1);
     assert_folded(2, "00000000000000a1");
-    asked[2].fn(asked[2].user, &moved);
+    answer(2, &moved);
     world.now_ms += 1000;
     sweep(&world);
     answer_rings(3, two, 0);
@@ -281,7 +298,7 @@ static void test_another_owner_is_swept_again(void **state)
     sweep(&world);
     assert_int_equal(n_asked, 5);
     answer_rings(4, two, 0);
-    ledger_free(world.ledger);
+    end(&world);
 }
 
 int main(void)
