@@ -217,7 +217,7 @@ static redisReply *copy_of(const redisReply *reply)
         copy->str[reply->len] = '\0';
     }
     if (reply->elements > 0) {
-        copy->element = calloc(reply->elements, sizeof *copy->element);
+        copy->element = calloc(reply->elements, sizeof(redisReply *));
         if (copy->element == NULL)
             goto fail;
         for (; copy->elements < reply->elements; copy->elements++) {

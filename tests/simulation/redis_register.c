@@ -239,9 +239,10 @@ static bool refuses_store(const struct redis_shard *shard, uint64_t id, struct r
                  "; to count into it run the collector once with --adopt",
                  shard->store, id);
     else
-        snprintf(why, sizeof why,
-                 "store: its data is gone, or names no store; to count into it run the collector once "
-                 "with --adopt");
+        snprintf(
+            why, sizeof why,
+            "store: its data is gone, or names no store; to count into it run the collector once "
+            "with --adopt");
     redisReply *all = redis_reply_array(reply, 2);
     all->element[0] = redis_reply_words(reply, "store");
     all->element[1] = redis_reply_words(reply, why);
