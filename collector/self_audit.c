@@ -110,7 +110,7 @@ static int self_audit_ask(struct self_audit *audit, redis_link_cb *fn, enum phas
     return -1;
 }
 
-static void on_pause(void *user, const redisReply *answer);
+static void on_pause(void *user, const redisReply *reply);
 
 static void ask_pause(struct self_audit *audit, unsigned ms, enum phase phase)
 {

@@ -63,96 +63,96 @@ struct conflate_stats {
 
 /* NULL on no memory. */
 struct conflate *conflate_new(const struct conflate_config *config);
-void conflate_free(struct conflate *table);
+void conflate_free(struct conflate *conflate);
 
 /* `article` (at most ARTICLE_MAX_BYTES) of `shard` changed: its change score is `version`. */
-enum conflate_answer conflate_note(struct conflate *table, uint32_t shard, const char *article,
+enum conflate_answer conflate_note(struct conflate *conflate, uint32_t shard, const char *article,
                                    size_t bytes, uint64_t version, uint64_t now_ms);
 
 /* The shard whose article has been due for longest, of those whose bit in `busy` is not set. False:
  * nothing is due. */
-bool conflate_due_shard(struct conflate *table, uint64_t now_ms, uint64_t busy, uint32_t *shard);
+bool conflate_due_shard(struct conflate *conflate, uint64_t now_ms, uint64_t busy, uint32_t *shard);
 
 /* Takes up to `max` articles of the shard that are due. Returns how many. */
-size_t conflate_take(struct conflate *table, uint32_t shard, uint64_t now_ms,
+size_t conflate_take(struct conflate *conflate, uint32_t shard, uint64_t now_ms,
                      struct conflate_due *out, size_t max);
 
 /* The highest version of the article that was published or is retained; 0 where none is known.
  * Nothing lower may go out. */
-uint64_t conflate_version(const struct conflate *table, const char *article, size_t bytes);
+uint64_t conflate_version(const struct conflate *conflate, const char *article, size_t bytes);
 
 /* The highest version of any article, forgotten ones included. */
-uint64_t conflate_highest(const struct conflate *table);
+uint64_t conflate_highest(const struct conflate *conflate);
 
 /* The broker retains a total of this version of an article. */
-void conflate_retained(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
+void conflate_retained(struct conflate *conflate, uint32_t shard, const char *article, size_t bytes,
                        uint64_t version);
 
 /* Schedules a comparison with Redis for every article of the shard that is quiet or waits for its
  * repeat. Call it after conflate_reset_shard, while what is fetched of the shard comes from a run
  * of Redis in which it is to be. */
-void conflate_resync(struct conflate *table, uint32_t shard);
+void conflate_resync(struct conflate *conflate, uint32_t shard);
 
 /* Up to `n` more of these are due. Those of shards whose bit in `busy` is set are left out: resync
  * the shard once more when it is there. Returns how many. 0 does not mean that these were all. */
-size_t conflate_resync_more(struct conflate *table, uint64_t busy, size_t n);
+size_t conflate_resync_more(struct conflate *conflate, uint64_t busy, size_t n);
 
 /* Whether some of the shard were not compared yet, or are stale. */
-bool conflate_resyncing(const struct conflate *table, uint32_t shard);
+bool conflate_resyncing(const struct conflate *conflate, uint32_t shard);
 
 /* The article's total in Redis is below what was published: it comes again after the interval, as
  * one to be compared. False where the table is full. */
-bool conflate_stale(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
+bool conflate_stale(struct conflate *conflate, uint32_t shard, const char *article, size_t bytes,
                     uint64_t now_ms);
 
 /* Whether this version or a newer one was published since the last conflate_reset. */
-bool conflate_knows(const struct conflate *table, const char *article, size_t bytes,
+bool conflate_knows(const struct conflate *conflate, const char *article, size_t bytes,
                     uint64_t version);
 
 /* A total went out, whether or not it was taken (republished totals are not). */
-void conflate_published(struct conflate *table, uint32_t shard, const char *article, size_t bytes,
-                        uint64_t version, uint64_t now_ms);
+void conflate_published(struct conflate *conflate, uint32_t shard, const char *article,
+                        size_t bytes, uint64_t version, uint64_t now_ms);
 
 /* The last publication said that the article is forgotten: the broker retains nothing of it, so
  * Redis may lack it. Valid until the next conflate_published. */
-void conflate_gone(struct conflate *table, const char *article, size_t bytes);
-bool conflate_is_gone(const struct conflate *table, const char *article, size_t bytes);
+void conflate_gone(struct conflate *conflate, const char *article, size_t bytes);
+bool conflate_is_gone(const struct conflate *conflate, const char *article, size_t bytes);
 
 /* What went out just now is to be repeated as if it had waited: the article changed lately. */
-void conflate_repeat(struct conflate *table, const char *article, size_t bytes);
+void conflate_repeat(struct conflate *conflate, const char *article, size_t bytes);
 
 /* What readers see of it changed although the article did not: it is due again, an interval after
  * it last went out, as a repeat is. */
-void conflate_again(struct conflate *table, uint32_t shard, const char *article, size_t bytes);
+void conflate_again(struct conflate *conflate, uint32_t shard, const char *article, size_t bytes);
 
 /* A taken article cannot be published: it no longer waits, unless it changed again since. */
-void conflate_drop(struct conflate *table, const char *article, size_t bytes);
+void conflate_drop(struct conflate *conflate, const char *article, size_t bytes);
 
 /* A taken article could not be published now: it is due again at once. */
-void conflate_give_back(struct conflate *table, const char *article, size_t bytes);
+void conflate_give_back(struct conflate *conflate, const char *article, size_t bytes);
 
 /* The same for all that one conflate_take handed out and of which nothing was said. */
-void conflate_give_back_batch(struct conflate *table, uint32_t batch);
+void conflate_give_back_batch(struct conflate *conflate, uint32_t batch);
 
 /* Nothing of the shard waits or is due any longer (the caller covers it by other means). */
-void conflate_reset_shard(struct conflate *table, uint32_t shard);
+void conflate_reset_shard(struct conflate *conflate, uint32_t shard);
 
 /* The same for all shards: the broker is another one and holds nothing of what was published.
  * Versions are still remembered. */
-void conflate_reset(struct conflate *table);
+void conflate_reset(struct conflate *conflate);
 
 /* All that waits is due now: the program is about to end. */
-void conflate_hurry(struct conflate *table);
+void conflate_hurry(struct conflate *conflate);
 
 /* Milliseconds until something is due: 0 at once, UINT64_MAX never. `busy` as in
  * conflate_due_shard. */
-uint64_t conflate_next_ms(const struct conflate *table, uint64_t now_ms, uint64_t busy);
+uint64_t conflate_next_ms(const struct conflate *conflate, uint64_t now_ms, uint64_t busy);
 
 /* The version of the change of `shard` that has been waiting longest, taken ones included; 0 if
  * none waits. Of an article that changed again while it waited it is the first: Redis may lose the
  * later ones. */
-uint64_t conflate_oldest_waiting(const struct conflate *table, uint32_t shard);
+uint64_t conflate_oldest_waiting(const struct conflate *conflate, uint32_t shard);
 
-struct conflate_stats conflate_stats(const struct conflate *table);
+struct conflate_stats conflate_stats(const struct conflate *conflate);
 
 #endif

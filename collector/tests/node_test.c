@@ -5,6 +5,7 @@
 #include "daemon/clock.h"
 #include "fake_nodes.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define LOOK_MS 1000
@@ -59,7 +60,7 @@ static unsigned look(struct world *world)
             continue;
         }
         int64_t now_ms = (int64_t)clock_unix_ms();
-        snprintf(seconds, sizeof seconds, "%lld", (long long)(now_ms / 1000 + world->ahead_s));
+        snprintf(seconds, sizeof seconds, "%" PRId64, now_ms / 1000 + world->ahead_s);
         redisReply second = text_of(seconds), micros = text_of("500000");
         redisReply *elements[] = {&second, &micros};
         const redisReply time = {.type = REDIS_REPLY_ARRAY, .elements = 2, .element = elements};

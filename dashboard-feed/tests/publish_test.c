@@ -46,8 +46,8 @@ static void a_mark_without_a_run_for_each_shard_knows_none(void **state)
         "{\"epoch\":\"a\",\"store\":\"b\",\"runs\":\"5af3\",\"covered\":[1,2]}",
         "{\"epoch\":\"a\",\"store\":\"b\",\"runs\":[\"5af3\"],\"covered\":[1,2]}",
         "{\"epoch\":\"a\",\"store\":\"b\",\"runs\":[1,null],\"covered\":[1,2]}",
-        "{\"epoch\":\"a\",\"store\":\"b\",\"runs\":[\"0123456789abcdef0123456789abcdef0\",\"\"],"
-        "\"covered\":[1,2]}",
+        ("{\"epoch\":\"a\",\"store\":\"b\",\"runs\":[\"0123456789abcdef0123456789abcdef0\",\"\"],"
+         "\"covered\":[1,2]}"),
     };
     (void)state;
     for (size_t i = 0; i < sizeof json / sizeof json[0]; i++) {

@@ -32,9 +32,10 @@ void shard_names_write(char out[SHARD_NAMES_BYTES], const bool *of, unsigned n)
             snprintf(part, sizeof part, "%s%u", comma, i);
         else
             snprintf(part, sizeof part, "%s%u-%u", comma, i, i + length - 1);
-        fits = fits && strlen(list) + strlen(part) < sizeof list;
+        size_t used = strlen(list), bytes = strlen(part);
+        fits = fits && used + bytes < sizeof list;
         if (fits)
-            strcat(list, part);
+            memcpy(list + used, part, bytes + 1);
         named += length;
         i += length - 1;
     }

@@ -64,6 +64,7 @@ static int bad_file(const struct redis_tls *tls, int which, const char *why, str
 }
 
 /* Never asks on the terminal. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's */
 static int no_passphrase(char *out, int bytes, int writing, void *user)
 {
     (void)out;

@@ -261,7 +261,7 @@ struct redis_wire *redis_wire_new(struct event_base *base, int fd, struct redis_
     if (wire->stream == NULL || wire->reader == NULL ||
         (tls == NULL && (wire->readable == NULL || event_add(wire->readable, NULL) != 0))) {
         redis_wire_free(wire);
-        return NULL;
+        return NULL; /* NOLINT(clang-analyzer-unix.Malloc): freed, as no callback is under way */
     }
     bufferevent_setcb(wire->stream, on_decrypted, NULL, on_event, wire);
     (void)bufferevent_enable(wire->stream, tls != NULL ? EV_READ | EV_WRITE : EV_WRITE);

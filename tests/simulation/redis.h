@@ -141,7 +141,6 @@ void redis_commit(unsigned part);
 /* Takes a commit back out of what a server holds; undoes the server's last one. */
 void redis_restore(struct redis_state *state, const struct redis_commit *commit);
 void redis_undo(struct redis_server *server);
-void redis_undo(struct redis_server *server);
 
 /* A head and a ring's position as they are stored (FORMATS.md 5). The head's bytes. */
 #define REDIS_HEAD_BYTES (24 + 5 * KIND_MAX + 8)

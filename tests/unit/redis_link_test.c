@@ -47,12 +47,11 @@ static void on_read(struct bufferevent *peer, void *user)
             answer = fake->role;
         } else if (strcmp(line, "EXISTS") == 0) {
             answer = fake->greeting;
-        } else if (strcmp(line, "SELECT") == 0) {
-            answer = "+OK\r\n";
         } else if (strcmp(line, "GET") == 0) {
             fake->answers++;
             answer = fake->answer;
-        } else if (fake->password[0] != '\0' && strcmp(line, fake->password) == 0) {
+        } else if (strcmp(line, "SELECT") == 0 ||
+                   (fake->password[0] != '\0' && strcmp(line, fake->password) == 0)) {
             answer = "+OK\r\n";
         } else if (strncmp(line, "wrong", 5) == 0) {
             answer = "-WRONGPASS no\r\n";
