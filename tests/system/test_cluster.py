@@ -22,6 +22,9 @@ sys.path.append(os.path.join(ROOT, "tests", "faults"))
 import judge  # noqa: E402
 from crowd import Crowd, Pulse, articles_of, await_shown, judged, react, shown_wrong  # noqa: E402
 
+# Costly, and the simulator runs the same code through the same faults under sanitizers.
+pytestmark = pytest.mark.no_sanitizer
+
 SHARDS = 8
 PLUGIN = {"shards": SHARDS}
 FEED = {"repeat_ms": 200}
@@ -305,7 +308,6 @@ def test_the_stores_own_node_is_down(whole):
 
 # --- what a node may have lost: books and identities, which the simulator goes through under sanitizers; each needs servers of its own ---
 
-@pytest.mark.no_sanitizer
 def test_a_node_comes_back_empty(make_servers, make_edge):
     cluster = make_servers(Cluster)
     edges = edges_on(make_edge, cluster)
@@ -353,7 +355,6 @@ def with_kind(edge, kind):
     edge.restart("broker", ready=False)
 
 
-@pytest.mark.no_sanitizer
 def test_a_new_kind_is_lost_and_another_comes(make_servers, make_edge):
     """One edge's new kind was not replicated; after the failover another edge's new kind must not get its number."""
     cluster = make_servers(Cluster)
@@ -384,7 +385,6 @@ def test_a_new_kind_is_lost_and_another_comes(make_servers, make_edge):
         assert judge.wait_shown(lambda edge=edge: edge.totals_over_http(truth), truth) == {}
 
 
-@pytest.mark.no_sanitizer
 def test_the_new_masters_clock_is_behind(make_servers, make_edge):
     """What is applied again there gets versions below those that were shown: totals must not stay as they were for it."""
     cluster = make_servers(Cluster, skew_ms={4: -8000})
@@ -418,7 +418,6 @@ def test_the_new_masters_clock_is_behind(make_servers, make_edge):
     assert stale == [{}, {}], "%s of %d articles stale" % ([len(one) for one in stale], len(articles))
 
 
-@pytest.mark.no_sanitizer
 def test_more_waits_for_the_replica_than_the_ring_holds(make_servers, make_edge):
     """With durability = replicas a record leaves its ring once a replica has it: the edge is busy rather than that anything is lost."""
     cluster = make_servers(Cluster)

@@ -23,6 +23,9 @@ sys.path.append(os.path.join(ROOT, "tests", "faults"))
 import failover as failovers  # noqa: E402
 import judge  # noqa: E402
 
+# Several edges at once are costly, and no code of theirs runs here alone.
+pytestmark = pytest.mark.no_sanitizer
+
 DAEMONS = ("broker", "collector", "feed")
 
 
