@@ -11,7 +11,7 @@
 
 enum taken { TAKEN, AGAIN, FAILED };
 
-struct taking {
+struct positions {
     struct books *books;
     bool damaged;
 };
@@ -19,33 +19,38 @@ struct taking {
 static void add_position(void *user, uint32_t shard, const char *field, const char *value,
                          size_t value_bytes)
 {
-    struct taking *taking = user;
-    if (!books_add_position(taking->books, shard, field, value, value_bytes))
-        taking->damaged = true;
+    struct positions *positions = user;
+    if (!books_add_position(positions->books, shard, field, value, value_bytes))
+        positions->damaged = true;
+}
+
+int audit_books_positions(struct books *books, struct store_view *store, uint32_t shard,
+                          struct error *why)
+{
+    struct positions positions = {.books = books};
+    if (store_view_hash(store, shard, "rings", add_position, &positions) != 0)
+        return error_set(why, "%s", store_view_error(store));
+    return positions.damaged ? error_set(why, "redis: a ring's position is of no known form") : 0;
 }
 
 static void add_field(void *user, uint32_t shard, const char *field, const char *value,
                       size_t value_bytes)
 {
-    struct taking *taking = user;
     (void)shard;
     (void)value_bytes;
-    books_add_field(taking->books, field, value);
+    books_add_field(user, field, value);
 }
 
 /* Redis's numbers, read before the moment of the view. */
 static enum taken ask_redis(struct books *books, struct store_view *store, struct error *why)
 {
-    struct taking taking = {.books = books};
-    for (uint32_t shard = 0; shard < store_view_shards(store); shard++)
-        if (store_view_hash(store, shard, "rings", add_position, &taking) != 0 ||
-            store_view_hash(store, shard, "books", add_field, &taking) != 0) {
+    for (uint32_t shard = 0; shard < store_view_shards(store); shard++) {
+        if (audit_books_positions(books, store, shard, why) != 0)
+            return FAILED;
+        if (store_view_hash(store, shard, "books", add_field, books) != 0) {
             error_set(why, "%s", store_view_error(store));
             return FAILED;
         }
-    if (taking.damaged) {
-        error_set(why, "redis: a ring's position is none");
-        return FAILED;
     }
     return TAKEN;
 }

@@ -2,6 +2,7 @@
  * empty by that position is empty. */
 #include "drain_look.h"
 
+#include "audit_books.h"
 #include "books.h"
 
 #include "spool/spool_view.h"
@@ -10,26 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-struct positions {
-    struct books *books;
-    bool damaged;
-};
-
-static void add_position(void *user, uint32_t shard, const char *field, const char *value,
-                         size_t value_bytes)
-{
-    struct positions *positions = user;
-    if (!books_add_position(positions->books, shard, field, value, value_bytes))
-        positions->damaged = true;
-}
-
 static int read_positions(struct books *books, struct store_view *store, struct error *why)
 {
-    struct positions positions = {.books = books};
     for (uint32_t shard = 0; shard < store_view_shards(store); shard++)
-        if (store_view_hash(store, shard, "rings", add_position, &positions) != 0)
-            return error_set(why, "%s", store_view_error(store));
-    return positions.damaged ? error_set(why, "redis: a ring's position is of no known form") : 0;
+        if (audit_books_positions(books, store, shard, why) != 0)
+            return -1;
+    return 0;
 }
 
 /* Why the ring is not applied; NULL if it is, or if only `waiting` says it. */
