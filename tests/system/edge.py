@@ -529,18 +529,20 @@ class Edge:
         return self.client(username=username, password=self.secret(username), **more)
 
     def drained(self):
-        """Whether Redis has applied every ring up to its write position, and no old ring waits."""
-        if spool_bytes.old_rings(self.spool):
+        """Whether Redis has applied every ring up to its write position, and no old ring waits. Before a cluster, the collector keeps an old
+        ring for a minute after it is drained: there, what it holds decides."""
+        old = spool_bytes.old_rings(self.spool)
+        if old and self.servers is None:
             return False
         try:
             positions = self.store.rings()
-        except redis_py.exceptions.RedisError:
+            for path in [*spool_bytes.rings(self.spool).values(), *old]:
+                ring = spool_bytes.Ring(path)
+                write = ring.write()
+                if write and positions.get(ring.key(), (0,))[0] != write:
+                    return False
+        except (redis_py.exceptions.RedisError, FileNotFoundError):  # the server is away, or a ring was deleted or replaced just now
             return False
-        for path in spool_bytes.rings(self.spool).values():
-            ring = spool_bytes.Ring(path)
-            write = ring.write()
-            if write and positions.get(ring.key(), (0,))[0] != write:
-                return False
         return True
 
     def settle(self, timeout_s=None):

@@ -4,6 +4,7 @@ import collections
 import gzip
 import http.client
 import json
+import math
 import os
 import re
 import signal
@@ -173,8 +174,9 @@ class Bench:
         return self.request("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})
 
     def metric(self, name):
+        """Not a number, which equals nothing, where the feed does not show it yet."""
         found = re.search(r"^%s (\S+)$" % re.escape(name), self.get("/metrics").body.decode(), re.MULTILINE)
-        return float(found.group(1))
+        return float(found.group(1)) if found else math.nan
 
     def reasons(self):
         return self.get("/healthz").json().get("reasons", [])
