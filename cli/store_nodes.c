@@ -313,13 +313,17 @@ int store_nodes_load(struct store_nodes *nodes, const char *script, size_t scrip
 
 /* --- commands --- */
 
+/* The command goes to the node, so that a former owner's error is still told: it says that nothing
+ * was done. Whoever keeps books across calls compares generations. */
 int store_nodes_push(struct store_nodes *nodes, unsigned place, int argc, const char **argv,
                      const size_t *bytes)
 {
-    struct slot *slot = slot_new(nodes, place, redis_nodes_owner(nodes->redis, place));
+    const int owner = redis_nodes_owner(nodes->redis, place);
+    struct slot *slot = slot_new(nodes, place, owner);
     if (slot == NULL)
         return -1;
-    slot->sent = redis_nodes_send(nodes->redis, place, on_answer, slot, argc, argv, bytes) == 0;
+    slot->sent = owner >= 0 && redis_nodes_send_node(nodes->redis, (unsigned)owner, on_answer, slot,
+                                                     argc, argv, bytes) == 0;
     slot->done = !slot->sent;
     *nodes->last = slot;
     nodes->last = &slot->next;

@@ -1,5 +1,5 @@
-/* Calls claim.lua, a shard at a time. An answer counts for the generation in which it was asked
- * for. */
+/* Calls claim.lua, a shard at a time. A shard names the store in the generation in which it
+ * answered, and in no other. */
 #include "claim.h"
 
 #include "daemon/log.h"
@@ -98,7 +98,7 @@ static void on_claimed(void *user, const redisReply *reply)
     struct claim *claim = shard->claim;
     const struct node *node = claim->config.node(claim->config.user, shard->number);
     shard->asking = false;
-    if (reply == NULL || !is_current(shard) || node == NULL) {
+    if (reply == NULL || shard->store_id != claim->store_id || node == NULL) {
         shard->asked_ms = 0;
         return;
     }

@@ -5,14 +5,12 @@
 #include "batch.h"
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct pipeline;
 
 struct flight {
     struct pipeline *pipeline; /* whose batch it is */
     struct batch *batch;
-    uint64_t generation; /* of the shard, when it was sent */
     struct flight *next; /* in the pool */
 };
 

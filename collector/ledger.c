@@ -33,7 +33,7 @@ struct ledger {
 struct question {
     struct ledger *ledger;
     unsigned shard;
-    uint64_t edge_id, folds, generation;
+    uint64_t edge_id, folds;
 };
 
 struct ledger *ledger_new(const struct ledger_config *config)
@@ -71,8 +71,7 @@ static struct question *question_new(struct ledger *ledger, unsigned shard, uint
 {
     struct question *question = malloc(sizeof *question);
     if (question != NULL)
-        *question = (struct question){ledger, shard, edge_id, ledger->shard[shard].folds,
-                                      generation_of(ledger, shard)};
+        *question = (struct question){ledger, shard, edge_id, ledger->shard[shard].folds};
     return question;
 }
 
@@ -111,7 +110,6 @@ static bool is_current(const struct question *question)
 {
     const struct ledger *ledger = question->ledger;
     return question->folds == ledger->shard[question->shard].folds &&
-           question->generation == generation_of(ledger, question->shard) &&
            ledger->config.complete(ledger->config.user);
 }
 
@@ -130,7 +128,7 @@ static void on_rings(void *user, const redisReply *reply)
     ledger->shard[question->shard].awaited = false;
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && is_current(question)) {
         ledger->shard[question->shard].swept = true;
-        ledger->shard[question->shard].generation = question->generation;
+        ledger->shard[question->shard].generation = generation_of(ledger, question->shard);
         fold_gone(question, reply);
     }
     free(question);

@@ -26,9 +26,8 @@ struct pipeline {
     struct apply apply;
     struct release release;
     bool asking;
-    uint64_t generation;       /* of the shard, at the last resync */
-    uint64_t asked_generation; /* likewise, when the position was asked for */
-    uint64_t sent_ms;          /* when the last batch was */
+    uint64_t generation; /* of the shard, at the last resync: its position is known in no other */
+    uint64_t sent_ms;    /* when the last batch was */
     struct gather gather;
     unsigned number; /* of the shard */
     struct register_call call;
@@ -76,10 +75,9 @@ bool pipeline_idle(const struct pipeline *pipeline)
     return pipeline->apply.in_flight == 0 && !pipeline->asking;
 }
 
-/* The generation in which the shard's position is known, and no other. */
-static bool is_current(const struct pipeline *pipeline, uint64_t generation)
+static bool is_current(const struct pipeline *pipeline)
 {
-    return generation == session_generation(pipeline->shared.session, pipeline->number);
+    return pipeline->generation == session_generation(pipeline->shared.session, pipeline->number);
 }
 
 static bool pipeline_ready(const struct pipeline *pipeline)
@@ -102,7 +100,7 @@ bool pipeline_drained(const struct pipeline *pipeline)
 {
     return pipeline->apply.state == APPLY_GOING && pipeline->apply.in_flight == 0 &&
            source_ring(pipeline->source).old && source_backlog_bytes(pipeline->source) == 0 &&
-           is_current(pipeline, pipeline->generation) &&
+           is_current(pipeline) &&
            (!session_replicates(pipeline->shared.session) || release_empty(&pipeline->release));
 }
 
@@ -174,8 +172,6 @@ static void on_position(void *user, const redisReply *answer)
     struct apply_position stored;
     const char *why = NULL;
     pipeline->asking = false;
-    if (!is_current(pipeline, pipeline->asked_generation))
-        answer = NULL; /* of a former owner */
     if (answer != NULL)
         why = register_call_read_position(&stored, answer);
     if (why != NULL)
@@ -200,7 +196,6 @@ static void ask_position(struct pipeline *pipeline)
                      REGISTER_CALL_POSITION, argv, bytes) != 0)
         return;
     pipeline->asking = true;
-    pipeline->asked_generation = pipeline->generation;
     apply_asking(&pipeline->apply);
 }
 
@@ -301,8 +296,7 @@ static void on_batch(void *user, const redisReply *answer)
     struct pipeline *pipeline = flight->pipeline;
     const struct batch_range *range = batch_range(flight->batch);
     struct register_call_reply reply;
-    /* What a former owner has applied may be lost, whatever it answers. */
-    register_call_read(&reply, is_current(pipeline, flight->generation) ? answer : NULL);
+    register_call_read(&reply, answer);
     if (reply.answer == APPLY_OK) {
         count_applied(pipeline, range, &reply);
         give_receipts(pipeline, flight->batch, &reply);
@@ -425,7 +419,6 @@ static int send_batch(struct pipeline *pipeline, struct flight *flight)
     pipeline->sent_ms = clock_monotonic_ms();
     gather_call(&pipeline->gather, gather_now_ms(pipeline));
     gather_took(&pipeline->gather, range->records);
-    flight->generation = pipeline->generation;
     if (session_send(session, pipeline->number, on_batch, flight, arguments.n, arguments.argv,
                      arguments.bytes) == 0)
         return 0;
@@ -466,7 +459,7 @@ void pipeline_pump(struct pipeline *pipeline)
         return;
     /* A Redis that comes back, or another server in its place, may have lost what was applied last,
      * and there may never be another reaction in this ring to reveal it. */
-    if (!is_current(pipeline, pipeline->generation)) {
+    if (!is_current(pipeline)) {
         pipeline->generation = session_generation(pipeline->shared.session, pipeline->number);
         apply_resync(&pipeline->apply);
     }

@@ -225,8 +225,6 @@ static void self_audit_disturbed(struct self_audit *audit)
 static void on_count(void *user, const redisReply *answer)
 {
     struct self_audit *audit = user;
-    if (audit->generation != session_generation(audit->config.session, audit->shard))
-        answer = NULL; /* of a former owner */
     enum audit_count_step step = audit_count_answer(&audit->count, answer);
     switch (step) {
     case AUDIT_COUNT_MORE:

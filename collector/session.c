@@ -36,7 +36,7 @@ struct session {
     char error[STORE_WHY_BYTES]; /* of the look under way */
 
     bool looking, look_again;
-    uint64_t looked_ms, generation; /* generation: of the place of tally:store */
+    uint64_t looked_ms;
 };
 
 static struct node *owner(const struct session *session, unsigned place)
@@ -58,16 +58,8 @@ static void session_ask(struct session *session, redis_link_cb *fn, int argc, co
     size_t bytes[STORE_CALL_WORDS];
     for (int i = 0; i < argc; i++)
         bytes[i] = strlen(argv[i]);
-    session->generation = redis_nodes_generation(session->nodes, REDIS_PLACE_STORE);
     session->looking =
         redis_nodes_send(session->nodes, REDIS_PLACE_STORE, fn, session, argc, argv, bytes) == 0;
-}
-
-/* An answer of a former owner, or none, is not to be judged. */
-static bool is_current(const struct session *session, const redisReply *answer)
-{
-    return answer != NULL &&
-           session->generation == redis_nodes_generation(session->nodes, REDIS_PLACE_STORE);
 }
 
 /* --- the verdict --- */
@@ -205,22 +197,23 @@ static void take_fields(struct session *session, const redisReply *reply, bool a
     end_look(session);
 }
 
+/* Without an answer there is nothing to judge: on_place begins another look. */
 static void on_fields(void *user, const redisReply *answer)
 {
-    if (is_current(user, answer))
+    if (answer != NULL)
         take_fields(user, answer, false);
 }
 
 static void on_script(void *user, const redisReply *answer)
 {
-    if (is_current(user, answer))
+    if (answer != NULL)
         take_fields(user, answer, true);
 }
 
 static void on_replicated(void *user, const redisReply *answer)
 {
     struct session *session = user;
-    if (!is_current(session, answer))
+    if (answer == NULL)
         return;
     session->looking = false;
     if (replica_wait_answered(&session->wait, answer, session->error))

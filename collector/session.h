@@ -69,8 +69,9 @@ uint64_t session_generation(const struct session *session, unsigned shard);
 bool session_adopts(const struct session *session, unsigned shard);
 void session_adopted(struct session *session, unsigned shard);
 
-/* Sends a command to the shard's node. `fn` is called once, with NULL if the connection ends.
- * Returns 0, or -1 while disconnected: then fn is not called. */
+/* Sends a command to the shard's node. `fn` is called once, with NULL if the connection ends or the
+ * generation rises before the answer. Returns 0, or -1 while disconnected: then fn is not called.
+ */
 int session_send(struct session *session, unsigned shard, redis_link_cb *fn, void *user, int argc,
                  const char **argv, const size_t *bytes);
 

@@ -1,10 +1,9 @@
-/* Remembers in which generation of its place a command was sent. Answers can overtake the news of a
- * new owner, or come after it. */
+/* An answer can overtake the news that its place is moving: then it brings the news, and is no
+ * answer to whoever asked. */
 #include "store_request.h"
 
 #include "redis/redis_answer.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 struct request {
     const struct store_request_config *config;
     unsigned place;
-    uint64_t generation;
     redis_link_cb *callback;
     void *user;
 };
@@ -28,8 +26,6 @@ static void on_answer(void *user, const redisReply *reply)
     const struct request request = *(struct request *)user;
     const struct store_request_config *config = request.config;
     free(user);
-    if (reply != NULL && redis_nodes_generation(config->nodes, request.place) != request.generation)
-        reply = NULL; /* from a former owner */
     const char *error = reply != NULL ? redis_answer_error(reply) : NULL;
     if (error != NULL && is_moving(config->nodes, error)) {
         config->on_moving(config->user, request.place, error);
@@ -45,11 +41,7 @@ int store_request_send(const struct store_request_config *config, unsigned place
     struct request *request = malloc(sizeof *request);
     if (request == NULL)
         return -1;
-    *request = (struct request){.config = config,
-                                .place = place,
-                                .generation = redis_nodes_generation(config->nodes, place),
-                                .callback = callback,
-                                .user = user};
+    *request = (struct request){config, place, callback, user};
     if (redis_nodes_send(config->nodes, place, on_answer, request, n, words, bytes) == 0)
         return 0;
     free(request);

@@ -1,6 +1,6 @@
 /* Commands about one place of a store (redis_nodes.h). Each answer is judged before the caller sees
- * it. An answer from a server that does not own the place counts as none. So does an error that
- * says that the place is elsewhere, or on its way there. Loop thread only. */
+ * it: an error that says that the place is elsewhere, or on its way there, counts as none. Loop
+ * thread only. */
 #ifndef TALLY_FEED_STORE_REQUEST_H
 #define TALLY_FEED_STORE_REQUEST_H
 

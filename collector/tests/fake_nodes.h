@@ -12,6 +12,8 @@
 
 struct fake_sent {
     unsigned place; /* of redis_nodes_send */
+    bool guarded;   /* the answer counts only in this generation */
+    uint64_t generation;
     redis_link_cb *fn;
     void *user;
     int words;
@@ -25,38 +27,45 @@ struct redis_nodes {
     struct fake_sent sent[FAKE_SENT_MAX]; /* not answered yet, the oldest first */
 };
 
-static int fake_keep(struct redis_nodes *nodes, unsigned place, redis_link_cb *fn, void *user,
-                     int argc, const char **argv, const size_t *bytes)
+static int fake_keep(struct redis_nodes *nodes, unsigned place, bool guarded, redis_link_cb *fn,
+                     void *user, int argc, const char **argv, const size_t *bytes)
 {
     if (nodes->down || nodes->n == FAKE_SENT_MAX)
         return -1;
     struct fake_sent *sent = &nodes->sent[nodes->n++];
-    *sent = (struct fake_sent){.place = place, .fn = fn, .user = user, .words = argc};
+    *sent = (struct fake_sent){.place = place,
+                               .guarded = guarded,
+                               .generation = nodes->generation,
+                               .fn = fn,
+                               .user = user,
+                               .words = argc};
     for (int i = 0; i < argc && i < 10; i++)
         memcpy(sent->word[i], argv[i],
                bytes[i] < FAKE_WORD_BYTES - 1 ? bytes[i] : FAKE_WORD_BYTES - 1);
     return 0;
 }
 
-/* Answers the oldest command, and returns it. */
+/* Answers the oldest command, and returns it. As in redis_nodes, an answer to redis_nodes_send does
+ * not survive its generation. */
 static struct fake_sent fake_answer(struct redis_nodes *nodes, const redisReply *reply)
 {
     struct fake_sent sent = nodes->sent[0];
     memmove(nodes->sent, nodes->sent + 1, --nodes->n * sizeof nodes->sent[0]);
-    sent.fn(sent.user, reply);
+    bool late = sent.guarded && sent.generation != nodes->generation;
+    sent.fn(sent.user, late ? NULL : reply);
     return sent;
 }
 
 int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *fn, void *user,
                      int argc, const char **argv, const size_t *bytes)
 {
-    return fake_keep(nodes, place, fn, user, argc, argv, bytes);
+    return fake_keep(nodes, place, true, fn, user, argc, argv, bytes);
 }
 
 int redis_nodes_send_node(struct redis_nodes *nodes, unsigned node, redis_link_cb *fn, void *user,
                           int argc, const char **argv, const size_t *bytes)
 {
-    return fake_keep(nodes, node, fn, user, argc, argv, bytes);
+    return fake_keep(nodes, node, false, fn, user, argc, argv, bytes);
 }
 
 bool redis_nodes_up(const struct redis_nodes *nodes, unsigned node)

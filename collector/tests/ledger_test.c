@@ -15,6 +15,7 @@ struct session {
 struct asked {
     redis_link_cb *fn;
     void *user;
+    uint64_t generation;
     char word[8], key[32], ring[20];
 };
 
@@ -59,7 +60,7 @@ int session_send(struct session *session, unsigned shard, redis_link_cb *fn, voi
         return -1;
     assert_true(n_asked < ASKED_MAX);
     struct asked *one = &asked[n_asked++];
-    *one = (struct asked){.fn = fn, .user = user};
+    *one = (struct asked){.fn = fn, .user = user, .generation = generation};
     snprintf(one->word, sizeof one->word, "%s", argv[0]);
     snprintf(one->key, sizeof one->key, "%s", argv[argc == 2 ? 1 : 3]);
     if (argc == 6)
@@ -105,11 +106,12 @@ static void setup(struct world *world)
     assert_non_null(world->ledger);
 }
 
+/* As in a session, an answer does not survive its generation. */
 static void answer(size_t i, const redisReply *reply)
 {
     redis_link_cb *fn = asked[i].fn;
     asked[i].fn = NULL;
-    fn(asked[i].user, reply);
+    fn(asked[i].user, asked[i].generation == generation ? reply : NULL);
 }
 
 /* The session ends: what is under way is called back. */

@@ -16,6 +16,8 @@
 
 /* A command that was not replied to. */
 struct sent {
+    unsigned place; /* REDIS_PLACES: sent to a node */
+    uint64_t generation;
     redis_link_cb *callback;
     void *user;
     char text[64]; /* its words */
@@ -105,11 +107,14 @@ bool redis_nodes_moving(struct redis_nodes *nodes, const char *error)
     return moving;
 }
 
-static int send_any(redis_link_cb *fn, void *user, int argc, const char **argv, const size_t *bytes)
+static int send_any(unsigned place, redis_link_cb *fn, void *user, int argc, const char **argv,
+                    const size_t *bytes)
 {
     struct sent *one = &redis.sent[redis.n];
     assert_true(redis.n < SENT_MAX);
-    *one = (struct sent){.callback = fn, .user = user};
+    *one = (struct sent){.place = place, .callback = fn, .user = user};
+    if (place < REDIS_PLACES)
+        one->generation = redis.generation[place];
     for (int i = 0; i < argc; i++) {
         size_t used = strlen(one->text);
         snprintf(one->text + used, sizeof one->text - used, "%s%.*s", i > 0 ? " " : "",
@@ -123,7 +128,7 @@ int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *f
                      int argc, const char **argv, const size_t *bytes)
 {
     (void)nodes;
-    return redis.owner[place] < 0 ? -1 : send_any(fn, user, argc, argv, bytes);
+    return redis.owner[place] < 0 ? -1 : send_any(place, fn, user, argc, argv, bytes);
 }
 
 int redis_nodes_send_node(struct redis_nodes *nodes, unsigned node, redis_link_cb *fn, void *user,
@@ -131,10 +136,11 @@ int redis_nodes_send_node(struct redis_nodes *nodes, unsigned node, redis_link_c
 {
     (void)nodes;
     (void)node;
-    return send_any(fn, user, argc, argv, bytes);
+    return send_any(REDIS_PLACES, fn, user, argc, argv, bytes);
 }
 
-/* Replies to the oldest command with these words. */
+/* Replies to the oldest command with these words. As in redis_nodes, the reply to one about a place
+ * does not survive its generation. */
 static void reply(const char *text, const redisReply *with)
 {
     size_t i = 0;
@@ -143,7 +149,8 @@ static void reply(const char *text, const redisReply *with)
     assert_true(i < redis.n);
     const struct sent one = redis.sent[i];
     memmove(&redis.sent[i], &redis.sent[i + 1], (--redis.n - i) * sizeof one);
-    one.callback(one.user, with);
+    bool late = one.place < REDIS_PLACES && one.generation != redis.generation[one.place];
+    one.callback(one.user, late ? NULL : with);
 }
 
 static bool is_sent(const char *text)

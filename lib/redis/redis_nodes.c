@@ -5,6 +5,7 @@
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "redis/redis_answer.h"
+#include "redis/redis_guard.h"
 #include "redis/redis_node.h"
 #include "redis/redis_survey.h"
 
@@ -396,7 +397,9 @@ int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *f
                      int argc, const char **argv, const size_t *bytes)
 {
     int owner = nodes->owner[place];
-    return owner < 0 ? -1 : redis_link_send(nodes->node[owner].link, fn, user, argc, argv, bytes);
+    return owner < 0 ? -1
+                     : redis_guard_send(nodes->node[owner].link, &nodes->generation[place], fn,
+                                        user, argc, argv, bytes);
 }
 
 bool redis_nodes_moving(struct redis_nodes *nodes, const char *error)

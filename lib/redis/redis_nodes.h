@@ -11,8 +11,9 @@
  * with it. So each place has a generation. It rises whenever another node, or the same one after a
  * lost link, becomes the owner. Whoever keeps books about a place compares generations and starts
  * again where they differ. Nothing else is remembered across them. Commands under way are called
- * back, with NULL if their answers will not come, before the new generation is announced. An answer
- * from a former owner can still come after it: compare the generation first, then judge. */
+ * back, with NULL if their answers will not come, before the new generation is announced. A former
+ * owner can still answer after it: redis_nodes_send calls back with NULL then, because what that
+ * server did may be lost. */
 #ifndef TALLY_REDIS_REDIS_NODES_H
 #define TALLY_REDIS_REDIS_NODES_H
 
@@ -67,7 +68,9 @@ uint64_t redis_nodes_generation(const struct redis_nodes *nodes, unsigned place)
 /* Why the place has no owner, in a few words; "" while it has one. Valid until the loop turns. */
 const char *redis_nodes_why(const struct redis_nodes *nodes, unsigned place);
 
-/* Sends a command about this place to its owner, as redis_link_send. */
+/* Sends a command about this place to its owner, as redis_link_send. `fn` is also called with NULL
+ * if the place's generation has risen by the time of the answer. So an answer is always the current
+ * owner's. Memory for each command: returns -1 also when there is none. */
 int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *fn, void *user,
                      int argc, const char **argv, const size_t *bytes);
 
@@ -79,6 +82,8 @@ bool redis_nodes_moving(struct redis_nodes *nodes, const char *error);
 /* --- nodes: what is asked of each server, whatever it owns --- */
 
 bool redis_nodes_up(const struct redis_nodes *nodes, unsigned node);
+
+/* As redis_link_send. The answer is the node's, whatever it owns by then. */
 int redis_nodes_send_node(struct redis_nodes *nodes, unsigned node, redis_link_cb *fn, void *user,
                           int argc, const char **argv, const size_t *bytes);
 const char *redis_nodes_name(const struct redis_nodes *nodes, unsigned node); /* host:port */

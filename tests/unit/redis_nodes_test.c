@@ -151,6 +151,14 @@ static void ask(struct world *world, unsigned place)
     assert_int_equal(redis_nodes_send(world->nodes, place, on_reply, world, 2, words, bytes), 0);
 }
 
+static void ask_node(struct world *world, unsigned node)
+{
+    const char *words[] = {"GET", "x"};
+    const size_t bytes[] = {3, 1};
+    assert_int_equal(redis_nodes_send_node(world->nodes, node, on_reply, world, 2, words, bytes),
+                     0);
+}
+
 /* Which server answers for the place. */
 static unsigned at(struct world *world, unsigned place)
 {
@@ -306,6 +314,31 @@ static void follows_one_slot(void **state)
     stop(world);
 }
 
+/* It answers when the place has another owner already. What it did may be lost: that is no answer.
+ * What was asked of the node itself is answered all the same. */
+static void a_former_owners_answer_does_not_come(void **state)
+{
+    struct world *world = begin(CLUSTERED);
+    (void)state;
+    start(world, "", "", 0, 1);
+    UNTIL(world, ups(world) == REDIS_PLACES);
+    int owner = redis_nodes_owner(world->nodes, 3);
+    world->all.server[0].holds = true;
+    ask(world, 3);
+    ask(world, 0);
+    ask_node(world, (unsigned)owner);
+    UNTIL(world, world->all.server[0].held != NULL);
+    all_say(world, 3, 1, 6);
+    assert_true(redis_nodes_moving(world->nodes, "MOVED 1584 127.0.0.1:1"));
+    UNTIL(world, redis_nodes_generation(world->nodes, 3) == 3);
+    assert_int_equal(world->answers + world->nulls, 0);
+    server_let_go(&world->all.server[0]);
+    UNTIL(world, world->answers + world->nulls == 3);
+    assert_int_equal(world->nulls, 1);
+    assert_int_equal(world->answers, 2); /* of place 0, which it still has, and of the node */
+    stop(world);
+}
+
 /* A server that was cut off goes on claiming what it had. */
 static void believes_the_higher_epoch(void **state)
 {
@@ -454,6 +487,7 @@ int main(void)
         cmocka_unit_test(subscribes_again_over_another_connection),
         cmocka_unit_test(subscribes_again_where_a_place_returns),
         cmocka_unit_test(follows_one_slot),
+        cmocka_unit_test(a_former_owners_answer_does_not_come),
         cmocka_unit_test(believes_the_higher_epoch),
         cmocka_unit_test(needs_only_one_seed_that_lives),
         cmocka_unit_test(a_replica_may_be_the_only_seed),

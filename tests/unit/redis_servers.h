@@ -24,6 +24,8 @@ struct server {
     int port;
     enum kind kind;
     bool replica, hung;
+    bool holds;                          /* GET: what it says from then on stays with it */
+    struct bufferevent *held;            /* … to this peer; NULL none */
     unsigned epoch, owner[REDIS_PLACES]; /* what it says: servers */
     unsigned *asked;                     /* counts the questions who owns what; NULL: nobody does */
     const char *answer;                  /* to GET; NULL: its own number */
@@ -125,6 +127,10 @@ static inline void server_on_read(struct bufferevent *peer, void *user)
     redisReaderFeed(reader, (const char *)evbuffer_pullup(in, -1), bytes);
     evbuffer_drain(in, bytes);
     while (redisReaderGetReply(reader, &asked) == REDIS_OK && asked != NULL) {
+        if (server->holds && strcmp(((redisReply *)asked)->element[0]->str, "GET") == 0) {
+            bufferevent_disable(peer, EV_WRITE);
+            server->held = peer;
+        }
         server_say(server, asked, bufferevent_get_output(peer));
         if (strcmp(((redisReply *)asked)->element[0]->str, "SSUBSCRIBE") == 0)
             server->subscriber = peer;
@@ -140,6 +146,8 @@ static inline void server_forget(struct server *server, struct bufferevent *peer
             server->peer[i] = NULL;
     if (server->subscriber == peer)
         server->subscriber = NULL;
+    if (server->held == peer)
+        server->held = NULL;
     bufferevent_free(peer);
 }
 
@@ -147,6 +155,14 @@ static inline void server_on_event(struct bufferevent *peer, short what, void *u
 {
     (void)what;
     server_forget(user, peer);
+}
+
+/* Says what it held. */
+static inline void server_let_go(struct server *server)
+{
+    if (server->held != NULL)
+        bufferevent_enable(server->held, EV_WRITE);
+    server->held = NULL;
 }
 
 /* Ends the connection that subscribed last; the others stay. */
@@ -181,7 +197,7 @@ static inline void server_die(struct server *server)
         if (server->peer[i] != NULL)
             bufferevent_free(server->peer[i]);
     memset(server->peer, 0, sizeof server->peer);
-    server->subscriber = NULL;
+    server->subscriber = server->held = NULL;
 }
 
 /* On another port than before. */

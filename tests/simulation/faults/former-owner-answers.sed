@@ -1,3 +1,3 @@
-# collector/pipeline.c
-# A former owner's answer to a batch counts.
-/^static void on_batch/,/^}/ s/is_current(pipeline, flight->generation) ? answer : NULL/answer/
+# lib/redis/redis_guard.c
+# A former owner's answer counts.
+/^static void on_answer/,/^}/ s/guard.sent_in == \*guard.generation ? reply : NULL/reply/
