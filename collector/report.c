@@ -49,7 +49,6 @@ void report_reason(const struct report *report, char reason[STATUS_REASON_BYTES]
 static void find_refusal(const struct report *report, char why[STATUS_REASON_BYTES])
 {
     struct store_rings rings;
-    store_rings_init(&rings);
     rings_describe(report->rings, &rings);
     struct admission edge = {
         .spool = report->spool != NULL,

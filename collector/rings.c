@@ -371,6 +371,7 @@ uint64_t rings_paused_ms(const struct rings *rings)
 
 void rings_describe(const struct rings *rings, struct store_rings *out)
 {
+    store_rings_init(out);
     for (unsigned i = 0; i < pipelines(rings); i++) {
         if (pipeline_at(rings, i) == NULL)
             continue;
@@ -382,7 +383,7 @@ void rings_describe(const struct rings *rings, struct store_rings *out)
 
 void rings_accept(struct rings *rings, uint64_t store_id, bool adopted)
 {
-    struct store_rings described = {0};
+    struct store_rings described;
     rings_describe(rings, &described);
     if (described.applied == 0 && !adopted)
         return;

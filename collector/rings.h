@@ -43,7 +43,7 @@ bool rings_late(const struct rings *rings, uint64_t now_ms);
  * is paused. */
 uint64_t rings_paused_ms(const struct rings *rings);
 
-/* What the rings say about their store. */
+/* What the rings say about their store; sets all of `out`. */
 void rings_describe(const struct rings *rings, struct store_rings *out);
 
 /* The store is accepted. Once one ring has applied to it, or it was adopted, all rings belong to

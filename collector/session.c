@@ -3,9 +3,9 @@
 #include "session.h"
 
 #include "claim.h"
-#include "replica_wait.h"
 #include "servers.h"
 #include "store_call.h"
+#include "store_look.h"
 
 #include "core/error.h"
 #include "daemon/clock.h"
@@ -24,19 +24,15 @@ struct session {
     struct redis_nodes *nodes;
     struct servers *servers;
     struct claim *claim;
+    struct store_look *look;
 
     bool accepted;
     bool adopt;
     bool adopts[REDIS_PLACE_STORE];
     struct store store; /* as accepted last */
     struct store found; /* as read last */
-    struct replica_wait wait;
-    uint64_t said_id; /* the store that was last logged as accepted */
+    uint64_t said_id;   /* the store that was last logged as accepted */
     char why[STORE_WHY_BYTES];
-    char error[STORE_WHY_BYTES]; /* of the look under way */
-
-    bool looking, look_again;
-    uint64_t looked_ms;
 };
 
 static struct node *owner(const struct session *session, unsigned place)
@@ -52,16 +48,6 @@ static const struct node *claim_node(void *user, unsigned shard)
     return node != NULL && node_ready(node) && !session->adopts[shard] ? node : NULL;
 }
 
-/* About tally:store. */
-static void session_ask(struct session *session, redis_link_cb *fn, int argc, const char **argv)
-{
-    size_t bytes[STORE_CALL_WORDS];
-    for (int i = 0; i < argc; i++)
-        bytes[i] = strlen(argv[i]);
-    session->looking =
-        redis_nodes_send(session->nodes, REDIS_PLACE_STORE, fn, session, argc, argv, bytes) == 0;
-}
-
 /* --- the verdict --- */
 
 static void session_hold(struct session *session, const char *why)
@@ -70,6 +56,14 @@ static void session_hold(struct session *session, const char *why)
     if (strcmp(session->why, why) != 0)
         log_line(LOG_LEVEL_ERROR, "nothing is applied", "reason=%s", why);
     snprintf(session->why, sizeof session->why, "%s", why);
+}
+
+/* A shard that a ring has applied to has named the store. */
+static void note_applied(struct session *session, const struct store_rings *rings)
+{
+    const struct store *store = &session->store;
+    claim_store(session->claim, store->id, store->shards,
+                store->placed | (rings->applied == store->id ? rings->applied_shards : 0));
 }
 
 static void session_accept(struct session *session, const struct store_rings *rings)
@@ -87,11 +81,9 @@ static void session_accept(struct session *session, const struct store_rings *ri
     for (unsigned i = 0; session->adopt && i < REDIS_PLACE_STORE; i++)
         session->adopts[i] = true;
     session->adopt = false;
-    claim_store(session->claim, store->id, store->shards, store->placed);
+    note_applied(session, rings);
     session->config.on_ready(session->config.user, adopted);
 }
-
-static void on_script(void *user, const redisReply *answer);
 
 /* The answer is judged like any other. */
 static void ask_script(struct session *session, enum store_call_what what,
@@ -104,21 +96,14 @@ static void ask_script(struct session *session, enum store_call_what what,
     while (what == STORE_CALL_MAKE && id == 0)
         randombytes_buf(&id, sizeof id);
     store_call_pack(&call, what, session_prefix(session), id, &session->store, rings);
-    session_ask(session, on_script, call.n, call.word);
-    session->wait.needs_wait = true;
+    store_look_call(session->look, &call, true);
 }
-
-static void on_replicated(void *user, const redisReply *answer);
 
 /* Returns whether to wait until a replica has what was written. */
 static bool wait_for_replica(struct session *session)
 {
-    const char *words[REPLICA_WAIT_WORDS];
     const struct node *node = owner(session, REDIS_PLACE_STORE);
-    if (node == NULL || !replica_wait_due(&session->wait, node_replicas(node), words))
-        return false;
-    session_ask(session, on_replicated, REPLICA_WAIT_WORDS, words);
-    return true;
+    return node != NULL && store_look_replicate(session->look, node_replicas(node));
 }
 
 /* What the store and the rings say together, unless the accepted store had kinds that are gone. */
@@ -141,7 +126,6 @@ static void session_judge(struct session *session, bool after_script)
     struct error error;
     char why[STORE_WHY_BYTES];
     const struct node *node = owner(session, REDIS_PLACE_STORE);
-    store_rings_init(&rings);
     session->config.rings(session->config.user, &rings);
     enum store_verdict verdict = verdict_of(session, &rings, &error);
     switch (verdict) {
@@ -167,70 +151,21 @@ static void session_judge(struct session *session, bool after_script)
 
 /* --- a look --- */
 
-static void end_look(struct session *session)
-{
-    if (session->look_again && !session->looking)
-        session_look(session);
-}
-
-/* The fields of tally:store, or an error. A place that moves has no error of its own: what was
- * accepted holds until it can be read. */
-static void take_fields(struct session *session, const redisReply *reply, bool after_script)
-{
-    session->looking = false;
-    if (reply->type != REDIS_REPLY_ARRAY) {
-        bool error = reply->type == REDIS_REPLY_ERROR;
-        if (!error || !redis_nodes_moving(session->nodes, reply->str)) {
-            snprintf(session->error, sizeof session->error, "store: %s",
-                     error ? reply->str : "no such answer");
-            session_hold(session, session->error);
-        }
-        end_look(session);
-        return;
-    }
-    store_init(&session->found);
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
-        store_field(&session->found, name->str, (size_t)name->len, value->str, (size_t)value->len);
-    }
-    session_judge(session, after_script);
-    end_look(session);
-}
-
-/* Without an answer there is nothing to judge: on_place begins another look. */
-static void on_fields(void *user, const redisReply *answer)
-{
-    if (answer != NULL)
-        take_fields(user, answer, false);
-}
-
-static void on_script(void *user, const redisReply *answer)
-{
-    if (answer != NULL)
-        take_fields(user, answer, true);
-}
-
-static void on_replicated(void *user, const redisReply *answer)
+static void on_found(void *user, const struct store *found, bool after_script)
 {
     struct session *session = user;
-    if (answer == NULL)
-        return;
-    session->looking = false;
-    if (replica_wait_answered(&session->wait, answer, session->error))
-        session_judge(session, true);
-    else if (answer->type != REDIS_REPLY_ERROR || !redis_nodes_moving(session->nodes, answer->str))
-        session_hold(session, session->error);
-    end_look(session);
+    session->found = *found;
+    session_judge(session, after_script);
 }
 
-static void begin_look(struct session *session)
+static void on_replicated(void *user)
 {
-    char key[REDIS_KEY_BYTES];
-    const char *argv[] = {"HGETALL", key};
-    redis_key(key, redis_nodes_prefix(session->nodes), REDIS_PLACE_STORE, NULL);
-    session->look_again = false;
-    session->looked_ms = clock_monotonic_ms();
-    session_ask(session, on_fields, 2, argv);
+    session_judge(user, true);
+}
+
+static void on_failed(void *user, const char *why)
+{
+    session_hold(user, why);
 }
 
 void session_look(struct session *session)
@@ -240,7 +175,6 @@ void session_look(struct session *session)
     bool away = redis_nodes_owner(session->nodes, REDIS_PLACE_STORE) < 0;
     if (session->accepted) {
         session->found = session->store;
-        store_rings_init(&rings);
         session->config.rings(session->config.user, &rings);
         session->accepted = verdict_of(session, &rings, &why) == STORE_SERVE;
         if (session->accepted)
@@ -248,31 +182,23 @@ void session_look(struct session *session)
         else if (away)
             session_hold(session, "store: its node is away, and a ring has to be judged");
     }
-    if (session->looking)
-        session->look_again = true; /* its answers may be outdated */
-    else if (!away)
-        begin_look(session);
+    if (!away)
+        store_look_begin(session->look);
 }
 
 /* Shards that are not known to name the store are asked; tally:store then says that they do. */
 static void place_shards(struct session *session, uint64_t now_ms)
 {
-    struct store_rings rings;
     struct store_call call;
     const struct store *store = &session->store;
     if (!session->accepted || store_placed(store))
         return;
-    store_rings_init(&rings);
-    session->config.rings(session->config.user, &rings);
-    claim_store(session->claim, store->id, store->shards,
-                store->placed | (rings.applied == store->id ? rings.applied_shards : 0));
     claim_tick(session->claim, now_ms, store->placed);
     uint64_t settled = claim_settled(session->claim) & ~store->placed;
-    if (session->looking || settled == 0)
+    if (store_look_busy(session->look) || settled == 0)
         return;
-    session->found = *store;
     store_call_placed(&call, session_prefix(session), store->id, settled);
-    session_ask(session, on_script, call.n, call.word);
+    store_look_call(session->look, &call, false);
 }
 
 void session_tick(struct session *session)
@@ -280,8 +206,8 @@ void session_tick(struct session *session)
     uint64_t now = clock_monotonic_ms();
     servers_tick(session->servers, now);
     place_shards(session, now);
-    if (!session->looking && now - session->looked_ms >= LOOK_MS)
-        begin_look(session);
+    if (!store_look_busy(session->look) && now - store_look_began_ms(session->look) >= LOOK_MS)
+        store_look_begin(session->look);
 }
 
 /* --- servers and places --- */
@@ -297,21 +223,27 @@ static void on_looked(void *user)
     struct session *session = user;
     place_shards(session, clock_monotonic_ms());
     /* A store is made only where the node is ready. */
-    if (!session->accepted && session->why[0] == '\0' && !session->looking)
-        begin_look(session);
+    if (!session->accepted && session->why[0] == '\0' && !store_look_busy(session->look))
+        store_look_begin(session->look);
 }
 
 /* While the node of tally:store is away, the store accepted before holds. */
 static void on_place(void *user, unsigned place, bool up)
 {
     struct session *session = user;
-    if (place != REDIS_PLACE_STORE)
+    struct store_rings rings;
+    if (place != REDIS_PLACE_STORE) {
+        if (up && session->accepted && !store_placed(&session->store)) {
+            session->config.rings(session->config.user, &rings); /* before the new owner is asked */
+            note_applied(session, &rings);
+        }
         return;
-    session->looking = session->look_again = false;
+    }
+    store_look_reset(session->look);
     if (!session->accepted)
         session->why[0] = '\0';
     if (up)
-        begin_look(session);
+        store_look_begin(session->look);
 }
 
 /* --- making and ending --- */
@@ -323,7 +255,6 @@ struct session *session_new(struct event_base *base, const struct session_config
         return NULL;
     session->config = *config;
     session->adopt = config->adopt;
-    session->wait.optional = config->durability == NODE_SERVICE;
     store_init(&session->store);
     store_init(&session->found);
     const struct servers_config servers = {
@@ -340,7 +271,16 @@ struct session *session_new(struct event_base *base, const struct session_config
     const struct claim_config claim = {
         .nodes = session->nodes, .node = claim_node, .user = session};
     session->claim = claim_new(&claim);
-    if (session->nodes == NULL || session->claim == NULL) {
+    const struct store_look_config look = {
+        .nodes = session->nodes,
+        .wait_optional = config->durability == NODE_SERVICE,
+        .on_found = on_found,
+        .on_replicated = on_replicated,
+        .on_failed = on_failed,
+        .user = session,
+    };
+    session->look = store_look_new(&look);
+    if (session->nodes == NULL || session->claim == NULL || session->look == NULL) {
         session_free(session);
         return NULL;
     }
@@ -353,6 +293,7 @@ void session_free(struct session *session)
         return;
     servers_free(session->servers); /* calls back what is under way */
     claim_free(session->claim);
+    store_look_free(session->look);
     free(session);
 }
 

@@ -23,7 +23,7 @@ struct session_config {
     const struct redis_url *url;   /* the same */
     bool adopt;                    /* accept another store, once */
     enum node_durability durability;
-    /* What the rings hold. Called before each judgement. */
+    /* What the rings hold; sets all of `out`. Called before each judgement. */
     void (*rings)(void *user, struct store_rings *out);
     /* The store is accepted, now or again. `adopted`: although the rings have applied to another.
      */

@@ -1,0 +1,53 @@
+/* Questions about tally:store, one at a time: its fields, a script that changes them and answers
+ * with them, and WAIT. One thread, on a libevent loop. */
+#ifndef TALLY_COLLECTOR_STORE_LOOK_H
+#define TALLY_COLLECTOR_STORE_LOOK_H
+
+#include "store.h"
+#include "store_call.h"
+
+#include "redis/redis_nodes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct store_look;
+
+struct store_look_config {
+    struct redis_nodes *nodes;
+    bool wait_optional; /* where WAIT is refused, goes on (replica_wait.h) */
+    /* The store as it is now. `after_script`: as a script left it. */
+    void (*on_found)(void *user, const struct store *found, bool after_script);
+    /* A replica has what was written to the store found last. */
+    void (*on_replicated)(void *user);
+    /* Why it cannot be read, or is not replicated. Not called where the place moves: that has no
+     * error of its own. */
+    void (*on_failed)(void *user, const char *why);
+    void *user;
+};
+
+struct store_look *store_look_new(const struct store_look_config *config); /* NULL on no memory */
+
+/* Call after the connections have ended: their end calls back what is under way. NULL is fine. */
+void store_look_free(struct store_look *look);
+
+/* A question has no answer yet. Ask only while that is not so. */
+bool store_look_busy(const struct store_look *look);
+
+/* When the fields were asked for last. */
+uint64_t store_look_began_ms(const struct store_look *look);
+
+/* Asks for the fields; while busy, after the answer, which may be outdated. */
+void store_look_begin(struct store_look *look);
+
+/* `keeps`: what it writes must not be taken back, so a replica has to have it. */
+void store_look_call(struct store_look *look, const struct store_call *call, bool keeps);
+
+/* Returns whether it asked for a replica to have what was written, which on_replicated or on_failed
+ * answers; false: nothing was, or none of `replicas` is there. */
+bool store_look_replicate(struct store_look *look, unsigned replicas);
+
+/* The place has another owner, or none: what was asked is not waited for. */
+void store_look_reset(struct store_look *look);
+
+#endif
