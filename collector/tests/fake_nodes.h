@@ -22,7 +22,8 @@ struct fake_sent {
 
 struct redis_nodes {
     uint64_t generation; /* of every place */
-    bool down;
+    bool down, cluster;
+    int owner[REDIS_PLACES];
     size_t n;
     struct fake_sent sent[FAKE_SENT_MAX]; /* not answered yet, the oldest first */
 };
@@ -47,7 +48,7 @@ static int fake_keep(struct redis_nodes *nodes, unsigned place, bool guarded, re
 
 /* Answers the oldest command, and returns it. As in redis_nodes, an answer to redis_nodes_send does
  * not survive its generation. */
-static struct fake_sent fake_answer(struct redis_nodes *nodes, const redisReply *reply)
+static inline struct fake_sent fake_answer(struct redis_nodes *nodes, const redisReply *reply)
 {
     struct fake_sent sent = nodes->sent[0];
     memmove(nodes->sent, nodes->sent + 1, --nodes->n * sizeof nodes->sent[0]);
@@ -78,6 +79,34 @@ uint64_t redis_nodes_generation(const struct redis_nodes *nodes, unsigned place)
 {
     (void)place;
     return nodes->generation;
+}
+
+int redis_nodes_owner(const struct redis_nodes *nodes, unsigned place)
+{
+    return nodes->down ? -1 : nodes->owner[place];
+}
+
+bool redis_nodes_cluster(const struct redis_nodes *nodes)
+{
+    return nodes->cluster;
+}
+
+unsigned redis_nodes_awaited(const struct redis_nodes *nodes)
+{
+    return (unsigned)nodes->n;
+}
+
+uint64_t redis_nodes_reconnects(const struct redis_nodes *nodes)
+{
+    (void)nodes;
+    return 0;
+}
+
+int redis_nodes_set_password(struct redis_nodes *nodes, const char *password)
+{
+    (void)nodes;
+    (void)password;
+    return 0;
 }
 
 const char *redis_nodes_prefix(const struct redis_nodes *nodes)
