@@ -1,5 +1,5 @@
 /* Folds the rings of an edge (collector/fold.lua). A living edge would start its rings again, so
- * the rings are watched first: only their positions show that an edge is gone. */
+ * what tally:store says of its collector counts first, and then the rings are watched. */
 #include "forget.h"
 
 #include "books.h"
@@ -15,6 +15,7 @@
 #define RINGS_MAX 4096 /* of one edge: 64 shards, and some old ones of each */
 #define RING_DIGITS 16
 #define LOOK_MS 500
+#define SEEN_S 90 /* its collector says each 30 s that it is there (FORMATS.md 5) */
 
 extern const unsigned char fold_lua[];
 extern const unsigned long fold_lua_bytes;
@@ -125,6 +126,66 @@ static int watch_rings(const struct operate_settings *settings, struct store_vie
     return status;
 }
 
+/* --- what its collector says --- */
+
+#define SEEN_FIELD_BYTES (sizeof "seen:" + RING_DIGITS)
+
+static redisReply *ask_store(struct store_view *store, const char *word, const char *field)
+{
+    char key[REDIS_KEY_BYTES];
+    struct store_nodes *nodes = store_view_nodes(store);
+    store_nodes_key(nodes, key, REDIS_PLACE_STORE, NULL);
+    const char *argv[] = {word, key, field};
+    const size_t bytes[] = {strlen(word), strlen(key), field != NULL ? strlen(field) : 0};
+    return store_nodes_ask(nodes, REDIS_PLACE_STORE, field != NULL ? 3 : 1, argv, bytes);
+}
+
+static void write_seen(char field[SEEN_FIELD_BYTES], const struct operate_settings *settings)
+{
+    snprintf(field, SEEN_FIELD_BYTES, "seen:%016" PRIx64, settings->edge_id);
+}
+
+static uint64_t seconds_of(const redisReply *reply)
+{
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0)
+        reply = reply->element[0]; /* of TIME */
+    return reply != NULL && reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+/* Both times are of Redis. */
+static int check_seen(const struct operate_settings *settings, struct store_view *store)
+{
+    char field[SEEN_FIELD_BYTES];
+    write_seen(field, settings);
+    redisReply *seen = ask_store(store, "HGET", field);
+    redisReply *time = seen != NULL ? ask_store(store, "TIME", NULL) : NULL;
+    const uint64_t seen_s = seconds_of(seen), now_s = seconds_of(time);
+    const bool failed = time == NULL;
+    freeReplyObject(seen);
+    freeReplyObject(time);
+    if (failed)
+        return command_failed(settings, "%s", store_nodes_error(store_view_nodes(store)));
+    if (seen_s == 0 || now_s >= seen_s + SEEN_S)
+        return COMMAND_DONE;
+    return command_refused(settings,
+                           "edge %s lives: its collector was there %" PRIu64 " s ago; if it is "
+                           "stopped and its spool is drained, forget it in %" PRIu64 " s",
+                           settings->edge, now_s > seen_s ? now_s - seen_s : 0,
+                           seen_s + SEEN_S - now_s);
+}
+
+static int drop_seen(const struct operate_settings *settings, struct store_view *store)
+{
+    char field[SEEN_FIELD_BYTES];
+    write_seen(field, settings);
+    redisReply *reply = ask_store(store, "HDEL", field);
+    if (reply == NULL)
+        return command_failed(settings, "%s; its rings are dropped: do it once more",
+                              store_nodes_error(store_view_nodes(store)));
+    freeReplyObject(reply);
+    return COMMAND_DONE;
+}
+
 /* --- folding --- */
 
 static int fold_one(const struct operate_settings *settings, struct store_view *store,
@@ -171,10 +232,17 @@ static int forget_work(const struct operate_settings *settings, struct store_vie
     if (status == COMMAND_DONE && rings.n == 0 && !rings.booked)
         return command_refused(settings, "the store knows no edge %s; tally audit names the edges",
                                settings->edge);
-    if (status == COMMAND_DONE && rings.n > 0 && !settings->force)
+    const bool doubts = rings.n > 0 && !settings->force;
+    if (status == COMMAND_DONE && doubts)
+        status = check_seen(settings, store);
+    if (status == COMMAND_DONE && doubts)
         status = watch_rings(settings, store, &rings);
+    if (status == COMMAND_DONE && doubts) /* it may have come back */
+        status = check_seen(settings, store);
     for (size_t i = 0; i < rings.n && status == COMMAND_DONE && !settings->dry_run; i++)
         status = fold_one(settings, store, edit, &rings.of[i]);
+    if (status == COMMAND_DONE && !settings->dry_run)
+        status = drop_seen(settings, store);
     if (status == COMMAND_DONE)
         forget_say(settings, &rings);
     return status == COMMAND_DONE ? command_replicated(settings, edit, status) : status;

@@ -58,7 +58,7 @@ static const struct {
      TEXT(results, "", "always or after_close", "when readers are shown the article's totals")},
     {ARTICLE, SWITCH(clear, "take the article's whole state back")},
     {BIT(ARCHIVE) | BIT(FORGET),
-     SWITCH(force, "archive an article that is not closed, or forget an edge unwatched, too")},
+     SWITCH(force, "archive an article that is not closed, or forget an edge that may live, too")},
     {BIT(EXPORT), TEXT(articles, "all", ARTICLE_LIST_ACCEPTS, "which are exported")},
     {BIT(EXPORT) | BIT(IMPORT), TEXT(format, "csv", "csv or jsonl", "of the lines")},
     {BIT(IMPORT), TEXT(file, NULL, "a file, or - for standard input", "what is imported")},

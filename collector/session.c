@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define LOOK_MS 1000
+#define SEEN_MS 30000 /* tally forget takes an edge for gone after three of these */
 
 struct session {
     struct session_config config;
@@ -32,6 +33,8 @@ struct session {
     struct store store; /* as accepted last */
     struct store found; /* as read last */
     uint64_t said_id;   /* the store that was last logged as accepted */
+    uint64_t edge_id;   /* of the rings */
+    uint64_t seen_ms;   /* when tally:store was last told that the edge lives; 0 never */
     char why[STORE_WHY_BYTES];
 };
 
@@ -76,6 +79,7 @@ static void session_accept(struct session *session, const struct store_rings *ri
         log_line(LOG_LEVEL_INFO, adopted ? "store adopted" : "store accepted",
                  "store=%016" PRIx64 " shards=%u split=%u", store->id, store->shards, store->split);
     session->said_id = store->id;
+    session->edge_id = rings->edge;
     session->accepted = true;
     session->why[0] = '\0';
     for (unsigned i = 0; session->adopt && i < REDIS_PLACE_STORE; i++)
@@ -201,11 +205,24 @@ static void place_shards(struct session *session, uint64_t now_ms)
     store_look_call(session->look, &call, false);
 }
 
+/* Nothing else shows it of an edge that has nothing to apply. */
+static void say_seen(struct session *session, uint64_t now_ms)
+{
+    struct store_call call;
+    if (!session->accepted || session->edge_id == 0 || store_look_busy(session->look) ||
+        (session->seen_ms != 0 && now_ms - session->seen_ms < SEEN_MS))
+        return;
+    session->seen_ms = now_ms;
+    store_call_seen(&call, session_prefix(session), session->store.id, session->edge_id);
+    store_look_call(session->look, &call, false);
+}
+
 void session_tick(struct session *session)
 {
     uint64_t now = clock_monotonic_ms();
     servers_tick(session->servers, now);
     place_shards(session, now);
+    say_seen(session, now);
     if (!store_look_busy(session->look) && now - store_look_began_ms(session->look) >= LOOK_MS)
         store_look_begin(session->look);
 }

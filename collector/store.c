@@ -113,6 +113,7 @@ void store_rings_add(struct store_rings *rings, const struct ring_identity *ring
     if (rings->rings++ == 0) {
         memcpy(rings->key, key, sizeof key);
         rings->shards = ring->shards;
+        rings->edge = ring->edge_id;
     }
     if (strcmp(rings->key, key) != 0)
         rings->torn = "spool: its rings are of different reader keys";

@@ -29,6 +29,7 @@ struct store {
 /* What the rings of this edge say, the old ones too. */
 struct store_rings {
     unsigned rings, shards;
+    uint64_t edge; /* whose they are; 0 without rings */
     char key[STORE_KEY_DIGITS + 1];
     uint64_t applied;        /* the store they have applied to; 0 none */
     bool of_stores;          /* … or several stores */

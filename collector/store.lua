@@ -1,9 +1,9 @@
 -- Creates the store if it is missing and may be created, and gives ids to kinds. An id is given once and never reused. Several edges may do
 -- this at once.
 -- KEYS  tally:store
--- ARGV  1 the store's id; 2 'make' if the store may be missing, 'keep' if not, or 'placed': some shards name the store;
+-- ARGV  1 the store's id; 2 'make' if the store may be missing, 'keep' if not, 'placed': some shards name the store, or 'seen': an edge lives;
 --       3 shards; 4 key fingerprint; 5 voters a bucket; then kinds: name:id where the caller knows the id that the kind had, then names
---       alone, which get the next ids. For 'placed': from 3 on the shards' numbers.
+--       alone, which get the next ids. For 'placed': from 3 on the shards' numbers. For 'seen': 3 the edge's id.
 -- Answers all fields and values. If there is another store by now, it does nothing else. A kind whose id another kind has gets none.
 local key = KEYS[1]
 local id = redis.call('HGET', key, 'id')
@@ -27,6 +27,11 @@ if id == ARGV[1] and ARGV[2] == 'placed' then
             redis.call('HSET', key, 'placed', '1')
             redis.call('HDEL', key, unpack(each))
         end
+    end
+elseif id == ARGV[1] and ARGV[2] == 'seen' then -- a Redis that takes no writes now is no reason to hold the store
+    local now = redis.pcall('TIME')
+    if not now.err then
+        redis.pcall('HSET', key, 'seen:' .. ARGV[3], now[1])
     end
 elseif id == ARGV[1] then
     local all, known, given, last = redis.call('HGETALL', key), {}, {}, 0

@@ -54,3 +54,16 @@ void store_call_placed(struct store_call *call, const char *prefix, uint64_t sto
             call->word[call->n++] = call->placed[i];
         }
 }
+
+void store_call_seen(struct store_call *call, const char *prefix, uint64_t store_id,
+                     uint64_t edge_id)
+{
+    snprintf(call->id, sizeof call->id, "%016" PRIx64, store_id);
+    snprintf(call->edge, sizeof call->edge, "%016" PRIx64, edge_id);
+    redis_key(call->key, prefix, REDIS_PLACE_STORE, NULL);
+    const char *const fixed[] = {
+        "EVAL", (const char *)store_lua, "1", call->key, call->id, "seen", call->edge};
+    call->n = 0;
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        call->word[call->n++] = fixed[i];
+}

@@ -19,7 +19,7 @@ enum store_call_what {
 struct store_call {
     int n;
     const char *word[STORE_CALL_WORDS];
-    char key[REDIS_KEY_BYTES], id[17], shards[12], split[12];
+    char key[REDIS_KEY_BYTES], id[17], edge[17], shards[12], split[12];
     char placed[REDIS_PLACE_STORE][3];
     char known[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 8];
 };
@@ -31,5 +31,9 @@ void store_call_pack(struct store_call *call, enum store_call_what what, const c
 /* Notes that these shards (a bit for each) name the store. */
 void store_call_placed(struct store_call *call, const char *prefix, uint64_t store_id,
                        uint64_t shards);
+
+/* Notes that the edge lives. */
+void store_call_seen(struct store_call *call, const char *prefix, uint64_t store_id,
+                     uint64_t edge_id);
 
 #endif

@@ -179,16 +179,38 @@ def test_an_edge_that_is_gone_stays_in_the_books(make_edge, edge):
     assert drain(gone, NEVER_S)[0] == 0
     gone.stop("collector", "feed")
     assert rings_of(edge, name)
+    assert "edge %s lives: its collector was there" % name in tally(edge, "forget", "--edge=" + name, "--quiet-s=1", status=1).err
+    not_seen_for(edge, name, 91)
     assert "would be dropped" in tally(edge, "forget", "--edge=" + name, "--quiet-s=1", "--dry-run").out
     assert rings_of(edge, name)
     said = tally(edge, "forget", "--edge=" + name, "--quiet-s=1").out
     assert "applied 5, quarantined 0, lost 0 are in the books" in said, said
-    assert rings_of(edge, name) == []
+    assert rings_of(edge, name) == [] and edge.redis.hget("tally:store", "seen:" + name) is None
     after = consistent(edge)
     assert after["books"] == before["books"]
     assert "0 rings are dropped" in tally(edge, "forget", "--edge=" + name).out
     assert "knows no edge" in tally(edge, "forget", "--edge=0123456789abcdef", status=1).err
     assert "16 hex digits" in tally(edge, "forget", "--edge=me", status=2).err
+
+
+def not_seen_for(edge, name, seconds):
+    edge.redis.hset("tally:store", "seen:" + name, edge.redis.time()[0] - seconds)
+
+
+def test_an_idle_edge_is_not_forgotten(make_edge, edge):
+    """It applies nothing, but its collector says that it is there; so does one that has just come back."""
+    other = make_edge(redis_of=edge).start()
+    say(other, unique("forget/idle"))
+    other.settle()
+    name = name_of(other)
+    wait_until(lambda: edge.redis.hget("tally:store", "seen:" + name), "the collector to say that it is there")
+    assert "edge %s lives: its collector was there" % name in tally(edge, "forget", "--edge=" + name, "--quiet-s=1", status=1).err
+    other.stop("collector")
+    not_seen_for(edge, name, 100)
+    other.start("collector")
+    wait_until(lambda: int(edge.redis.hget("tally:store", "seen:" + name)) > edge.redis.time()[0] - 60, "the collector to say so again")
+    assert "edge %s lives" % name in tally(edge, "forget", "--edge=" + name, "--quiet-s=1", status=1).err
+    assert rings_of(edge, name)
 
 
 def test_an_edge_that_lives_is_not_forgotten(make_edge, edge):
