@@ -13,6 +13,7 @@
 #define STORE "9b1d000000000001"
 #define STORE_ID 0x9b1d000000000001u
 #define LOOK_MS 1000
+#define SEEN_MS 30000
 
 static uint64_t now_ms;
 
@@ -385,6 +386,30 @@ static void shards_are_claimed_before_they_are_ready(void **state)
     session_free(world.session);
 }
 
+/* tally forget takes an edge that does not say so for gone. */
+static void says_that_its_edge_is_there(void **state)
+{
+    struct world world;
+    (void)state;
+    begin(&world, false);
+    world.rings.edge = 0x0f3c5a0000000001;
+    tick(&world, 0);
+    assert_int_equal(nodes.n, 1); /* no store is accepted yet */
+    the_store(STORE, "placed");
+    for (int beat = 0; beat < 2; beat++) {
+        tick(&world, 0);
+        asked(0, "EVAL");
+        assert_string_equal(nodes.sent[0].word[5], "seen");
+        assert_string_equal(nodes.sent[0].word[6], "0f3c5a0000000001");
+        the_store(STORE, "placed");
+        tick(&world, SEEN_MS - 1);
+        asked(0, "HGETALL");
+        the_store(STORE, "placed");
+        now_ms++;
+    }
+    session_free(world.session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +420,7 @@ int main(void)
         cmocka_unit_test(what_was_accepted_holds_while_the_place_is_away),
         cmocka_unit_test(looks_again_after_an_answer_that_may_be_outdated),
         cmocka_unit_test(shards_are_claimed_before_they_are_ready),
+        cmocka_unit_test(says_that_its_edge_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
