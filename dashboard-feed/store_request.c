@@ -1,5 +1,5 @@
-/* An answer can overtake the news that its place is moving: then it brings the news, and is no
- * answer to whoever asked. */
+/* An answer can overtake the news that its place is moving. Then it brings the news, and whoever
+ * asked gets none. */
 #include "store_request.h"
 
 #include "redis/redis_answer.h"

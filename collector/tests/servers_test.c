@@ -82,7 +82,7 @@ bool node_clock(const struct node *node, int64_t *skew_ms, bool *bad)
 
 /* --- the nodes --- */
 
-static struct redis_nodes nodes;
+static struct redis_nodes redis;
 static struct redis_nodes_config told;
 
 struct redis_nodes *redis_nodes_new(struct event_base *base,
@@ -90,24 +90,24 @@ struct redis_nodes *redis_nodes_new(struct event_base *base,
 {
     (void)base;
     told = *config;
-    return &nodes;
+    return &redis;
 }
 
-void redis_nodes_free(struct redis_nodes *its)
+void redis_nodes_free(struct redis_nodes *nodes)
 {
-    (void)its;
+    (void)nodes;
 }
 
-const char *redis_nodes_why(const struct redis_nodes *its, unsigned place)
+const char *redis_nodes_why(const struct redis_nodes *nodes, unsigned place)
 {
     (void)place;
-    return its->down ? "no answer for 2 s" : "it is being asked for";
+    return nodes->down ? "no answer for 2 s" : "it is being asked for";
 }
 
-const char *redis_nodes_name(const struct redis_nodes *its, unsigned node)
+const char *redis_nodes_name(const struct redis_nodes *nodes, unsigned node)
 {
     static const char *const names[] = {"a:1", "b:2", "c:3"};
-    (void)its;
+    (void)nodes;
     return names[node];
 }
 
@@ -144,7 +144,7 @@ static void begin(struct world *world, enum node_durability durability)
 {
     log_init("test", LOG_LEVEL_ERROR);
     *world = (struct world){.known = 99};
-    nodes = (struct redis_nodes){.owner = {0, 0, 1, 1}};
+    redis = (struct redis_nodes){.owner = {0, 0, 1, 1}};
     const struct servers_config config = {.durability = durability,
                                           .on_looked = on_looked,
                                           .on_clock = on_clock,
@@ -249,20 +249,20 @@ static void a_reason_names_its_shards(void **state)
     begin(&world, NODE_AOF);
     reason_is(&world, "");
     assert_int_equal(servers_away(world.servers, SHARDS), 0);
-    nodes.owner[2] = -1;
+    redis.owner[2] = -1;
     reason_is(&world, "shard 2: redis: away: it is being asked for");
     assert_int_equal(servers_away(world.servers, SHARDS), 1);
-    nodes.owner[2] = 1;
+    redis.owner[2] = 1;
     of(&world, 1)->ready = false;
     reason_is(&world, "shards 2, 3 of 4: redis: no append-only file");
-    nodes.down = true;
+    redis.down = true;
     reason_is(&world, "redis: away: no answer for 2 s");
     assert_int_equal(servers_away(world.servers, SHARDS), SHARDS);
-    nodes.down = false;
+    redis.down = false;
     of(&world, 1)->ready = true;
-    nodes.owner[REDIS_PLACE_STORE] = -1;
+    redis.owner[REDIS_PLACE_STORE] = -1;
     reason_is(&world, "redis: away: it is being asked for");
-    nodes.owner[REDIS_PLACE_STORE] = 0;
+    redis.owner[REDIS_PLACE_STORE] = 0;
     of(&world, 0)->full = of(&world, 1)->full = true;
     reason_is(&world, STATUS_FULL);
     end(&world);

@@ -15,16 +15,16 @@
 #define LOOK_MS 1000
 #define SEEN_MS 30000
 
-static uint64_t now_ms;
+static uint64_t clock_ms;
 
 uint64_t clock_monotonic_ms(void)
 {
-    return now_ms;
+    return clock_ms;
 }
 
 uint64_t clock_unix_ms(void)
 {
-    return now_ms;
+    return clock_ms;
 }
 
 /* --- one node has all places --- */
@@ -35,99 +35,99 @@ struct node {
     uint64_t replicated;
 };
 
-static struct node node;
+static struct node one;
 
-bool node_ready(const struct node *its)
+bool node_ready(const struct node *node)
 {
-    return its->ready;
+    return node->ready;
 }
 
-const char *node_script(const struct node *its)
+const char *node_script(const struct node *node)
 {
-    (void)its;
+    (void)node;
     return "";
 }
 
-void node_forgot(struct node *its)
+void node_forgot(struct node *node)
 {
-    its->ready = false;
+    node->ready = false;
 }
 
-unsigned node_replicas(const struct node *its)
+unsigned node_replicas(const struct node *node)
 {
-    return its->replicas;
+    return node->replicas;
 }
 
-uint64_t node_moment(const struct node *its)
+uint64_t node_moment(const struct node *node)
 {
-    (void)its;
+    (void)node;
     return 1;
 }
 
-uint64_t node_replicated(const struct node *its)
+uint64_t node_replicated(const struct node *node)
 {
-    return its->replicated;
+    return node->replicated;
 }
 
 /* --- the servers --- */
 
-static struct servers_config servers;
-static struct redis_nodes nodes;
+static struct servers_config told;
+static struct redis_nodes redis;
 
 struct servers *servers_new(struct event_base *base, const struct servers_config *config)
 {
     (void)base;
-    servers = *config;
-    return (struct servers *)&servers;
+    told = *config;
+    return (struct servers *)&told;
 }
 
-void servers_free(struct servers *its)
+void servers_free(struct servers *servers)
 {
-    (void)its;
-    while (nodes.n > 0)
-        fake_answer(&nodes, NULL);
+    (void)servers;
+    while (redis.n > 0)
+        fake_answer(&redis, NULL);
 }
 
-void servers_tick(struct servers *its, uint64_t at_ms)
+void servers_tick(struct servers *servers, uint64_t now_ms)
 {
-    (void)its;
-    (void)at_ms;
+    (void)servers;
+    (void)now_ms;
 }
 
-bool servers_late(const struct servers *its, uint64_t at_ms)
+bool servers_late(const struct servers *servers, uint64_t now_ms)
 {
-    (void)its;
-    (void)at_ms;
+    (void)servers;
+    (void)now_ms;
     return false;
 }
 
-struct redis_nodes *servers_nodes(struct servers *its)
+struct redis_nodes *servers_nodes(struct servers *servers)
 {
-    (void)its;
-    return &nodes;
+    (void)servers;
+    return &redis;
 }
 
-struct node *servers_owner(const struct servers *its, unsigned place)
+struct node *servers_owner(const struct servers *servers, unsigned place)
 {
-    (void)its;
-    return redis_nodes_owner(&nodes, place) >= 0 ? &node : NULL;
+    (void)servers;
+    return redis_nodes_owner(&redis, place) >= 0 ? &one : NULL;
 }
 
-const char *servers_clock_node(const struct servers *its)
+const char *servers_clock_node(const struct servers *servers)
 {
-    (void)its;
+    (void)servers;
     return "";
 }
 
-unsigned servers_away(const struct servers *its, unsigned shards)
+unsigned servers_away(const struct servers *servers, unsigned shards)
 {
-    (void)its;
-    return nodes.down ? shards : 0;
+    (void)servers;
+    return redis.down ? shards : 0;
 }
 
-void servers_reason(const struct servers *its, unsigned shards, char *reason, size_t bytes)
+void servers_reason(const struct servers *servers, unsigned shards, char *reason, size_t bytes)
 {
-    (void)its;
+    (void)servers;
     (void)shards;
     snprintf(reason, bytes, "%s", "");
 }
@@ -165,9 +165,9 @@ static void on_clock(void *user, int64_t skew_ms, unsigned off, unsigned n)
 static void begin(struct world *world, bool adopt)
 {
     log_init("test", LOG_LEVEL_ERROR);
-    now_ms = 5000;
-    nodes = (struct redis_nodes){.generation = 1};
-    node = (struct node){.ready = true};
+    clock_ms = 5000;
+    redis = (struct redis_nodes){.generation = 1};
+    one = (struct node){.ready = true};
     *world = (struct world){
         .rings = {.rings = SHARDS, .shards = SHARDS, .key = "5aa94b4a9ae483d0", .kinds = 2}};
     snprintf(world->rings.kind[0], sizeof world->rings.kind[0], "like");
@@ -179,7 +179,7 @@ static void begin(struct world *world, bool adopt)
                                           .user = world};
     world->session = session_new(NULL, &config);
     assert_non_null(world->session);
-    servers.on_place(servers.user, REDIS_PLACE_STORE, true);
+    told.on_place(told.user, REDIS_PLACE_STORE, true);
 }
 
 /* Answers the oldest command with these fields of tally:store, and returns it. */
@@ -194,7 +194,7 @@ static struct fake_sent fields(const char *const *words, size_t n)
         element[i] = &text[i];
     }
     const redisReply all = {.type = REDIS_REPLY_ARRAY, .elements = n, .element = element};
-    return fake_answer(&nodes, &all);
+    return fake_answer(&redis, &all);
 }
 
 static struct fake_sent the_store(const char *id, const char *placed)
@@ -208,25 +208,25 @@ static struct fake_sent the_store(const char *id, const char *placed)
 static void error_is(const char *text)
 {
     const redisReply error = {.type = REDIS_REPLY_ERROR, .str = (char *)(uintptr_t)text};
-    fake_answer(&nodes, &error);
+    fake_answer(&redis, &error);
 }
 
 static void number_is(long long number)
 {
     const redisReply reply = {.type = REDIS_REPLY_INTEGER, .integer = number};
-    fake_answer(&nodes, &reply);
+    fake_answer(&redis, &reply);
 }
 
 static void tick(struct world *world, uint64_t ms)
 {
-    now_ms += ms;
+    clock_ms += ms;
     session_tick(world->session);
 }
 
 static void asked(size_t i, const char *word)
 {
-    assert_true(i < nodes.n);
-    assert_string_equal(nodes.sent[i].word[0], word);
+    assert_true(i < redis.n);
+    assert_string_equal(redis.sent[i].word[0], word);
 }
 
 /* --- tests --- */
@@ -236,17 +236,17 @@ static void makes_a_store_where_the_node_is_ready(void **state)
     struct world world;
     (void)state;
     begin(&world, false);
-    node.ready = false;
+    one.ready = false;
     asked(0, "HGETALL");
     fields(NULL, 0);
-    assert_int_equal(nodes.n, 0);
+    assert_int_equal(redis.n, 0);
     assert_string_equal(session_why(world.session), "");
-    node.ready = true;
-    servers.on_looked(servers.user);
+    one.ready = true;
+    told.on_looked(told.user);
     fields(NULL, 0);
     asked(0, "EVAL");
-    assert_string_equal(nodes.sent[0].word[5], "make");
-    the_store(nodes.sent[0].word[4], "placed");
+    assert_string_equal(redis.sent[0].word[5], "make");
+    the_store(redis.sent[0].word[4], "placed");
     assert_true(session_accepted(world.session));
     assert_int_equal(world.ready, 1);
     assert_true(session_ready(world.session, 1));
@@ -276,9 +276,9 @@ static void waits_for_a_replica_of_what_it_made(void **state)
     struct world world;
     (void)state;
     begin(&world, false);
-    node.replicas = 1;
+    one.replicas = 1;
     fields(NULL, 0);
-    the_store(nodes.sent[0].word[4], "placed");
+    the_store(redis.sent[0].word[4], "placed");
     asked(0, "WAIT");
     number_is(0);
     assert_false(session_accepted(world.session));
@@ -291,7 +291,7 @@ static void waits_for_a_replica_of_what_it_made(void **state)
     assert_true(session_accepted(world.session));
     tick(&world, LOOK_MS);
     the_store(STORE, "placed");
-    assert_int_equal(nodes.n, 0); /* nothing was written since */
+    assert_int_equal(redis.n, 0); /* nothing was written since */
     session_free(world.session);
 }
 
@@ -300,10 +300,10 @@ static void a_former_owners_answer_is_not_judged(void **state)
     struct world world;
     (void)state;
     begin(&world, false);
-    nodes.generation++;
-    servers.on_place(servers.user, REDIS_PLACE_STORE, false);
-    servers.on_place(servers.user, REDIS_PLACE_STORE, true);
-    assert_int_equal(nodes.n, 2);
+    redis.generation++;
+    told.on_place(told.user, REDIS_PLACE_STORE, false);
+    told.on_place(told.user, REDIS_PLACE_STORE, true);
+    assert_int_equal(redis.n, 2);
     the_store(STORE, "placed");
     assert_false(session_accepted(world.session));
     the_store(STORE, "placed");
@@ -320,9 +320,9 @@ static void what_was_accepted_holds_while_the_place_is_away(void **state)
     tick(&world, LOOK_MS);
     error_is("MOVED 1 127.0.0.1:1");
     assert_true(session_ready(world.session, 0));
-    servers.on_place(servers.user, REDIS_PLACE_STORE, false);
+    told.on_place(told.user, REDIS_PLACE_STORE, false);
     assert_true(session_ready(world.session, 0));
-    servers.on_place(servers.user, REDIS_PLACE_STORE, true);
+    told.on_place(told.user, REDIS_PLACE_STORE, true);
     error_is("NOPERM x");
     assert_false(session_ready(world.session, 0));
     assert_string_equal(session_why(world.session), "store: NOPERM x");
@@ -339,12 +339,12 @@ static void looks_again_after_an_answer_that_may_be_outdated(void **state)
     (void)state;
     begin(&world, false);
     session_look(world.session);
-    assert_int_equal(nodes.n, 1);
+    assert_int_equal(redis.n, 1);
     the_store(STORE, "placed");
-    assert_int_equal(nodes.n, 1);
+    assert_int_equal(redis.n, 1);
     asked(0, "HGETALL");
     the_store(STORE, "placed");
-    assert_int_equal(nodes.n, 0);
+    assert_int_equal(redis.n, 0);
     session_free(world.session);
 }
 
@@ -358,31 +358,31 @@ static void shards_are_claimed_before_they_are_ready(void **state)
         .type = REDIS_REPLY_ARRAY, .elements = 1, .element = (redisReply **)(uintptr_t)element};
     (void)state;
     begin(&world, false);
-    node.replicas = 1; /* it does not have the claim yet */
+    one.replicas = 1; /* it does not have the claim yet */
     the_store(STORE, "placed:1");
     assert_true(session_ready(world.session, 1) && !session_ready(world.session, 0));
     tick(&world, 100);
     asked(0, "EVAL");
-    assert_string_equal(nodes.sent[0].word[7], "new");
-    fake_answer(&nodes, &ok);
+    assert_string_equal(redis.sent[0].word[7], "new");
+    fake_answer(&redis, &ok);
     assert_true(session_ready(world.session, 0));
     unsigned described = world.described;
     tick(&world, 100);
     assert_int_equal(world.described, described);
     world.rings.applied = STORE_ID;
     world.rings.applied_shards = 1;
-    nodes.generation++;
-    servers.on_place(servers.user, 0, true);
+    redis.generation++;
+    told.on_place(told.user, 0, true);
     assert_int_equal(world.described, described + 1);
     assert_false(session_ready(world.session, 0));
     tick(&world, 100);
     asked(0, "EVAL");
-    assert_string_equal(nodes.sent[0].word[7], "known");
-    fake_answer(&nodes, &ok);
-    node.replicated = 1;
+    assert_string_equal(redis.sent[0].word[7], "known");
+    fake_answer(&redis, &ok);
+    one.replicated = 1;
     tick(&world, 100);
     asked(0, "EVAL"); /* tally:store is told */
-    assert_string_equal(nodes.sent[0].word[5], "placed");
+    assert_string_equal(redis.sent[0].word[5], "placed");
     session_free(world.session);
 }
 
@@ -394,18 +394,18 @@ static void says_that_its_edge_is_there(void **state)
     begin(&world, false);
     world.rings.edge = 0x0f3c5a0000000001;
     tick(&world, 0);
-    assert_int_equal(nodes.n, 1); /* no store is accepted yet */
+    assert_int_equal(redis.n, 1); /* no store is accepted yet */
     the_store(STORE, "placed");
     for (int beat = 0; beat < 2; beat++) {
         tick(&world, 0);
         asked(0, "EVAL");
-        assert_string_equal(nodes.sent[0].word[5], "seen");
-        assert_string_equal(nodes.sent[0].word[6], "0f3c5a0000000001");
+        assert_string_equal(redis.sent[0].word[5], "seen");
+        assert_string_equal(redis.sent[0].word[6], "0f3c5a0000000001");
         the_store(STORE, "placed");
         tick(&world, SEEN_MS - 1);
         asked(0, "HGETALL");
         the_store(STORE, "placed");
-        now_ms++;
+        clock_ms++;
     }
     session_free(world.session);
 }

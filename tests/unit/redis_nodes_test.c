@@ -314,8 +314,8 @@ static void follows_one_slot(void **state)
     stop(world);
 }
 
-/* It answers when the place has another owner already. What it did may be lost: that is no answer.
- * What was asked of the node itself is answered all the same. */
+/* It answers when the place has another owner already. What it did may be lost, so its answer does
+ * not count. What was asked of the node itself is answered all the same. */
 static void a_former_owners_answer_does_not_come(void **state)
 {
     struct world *world = begin(CLUSTERED);
