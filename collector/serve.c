@@ -28,6 +28,7 @@
 #define NAP_NS 200000    /* another look costs less than a wake-up by the plugin, … */
 #define NAPS 5           /* … so it looks this often before it sleeps */
 #define GATHER_LOOK_MS 2 /* between two looks at all rings while one ring is gathering */
+#define SOON_MS 20       /* an answer that takes longer may never come */
 #define STOP_MS 2000
 #define TOPIC "ops/collector"
 #define AUDIT_TOPIC "ops/audit"
@@ -47,7 +48,9 @@ struct serve {
     struct spool *spool;
     char spool_why[256];
     bool failed;
-    bool asleep; /* as the plugin sees it */
+    bool asleep;         /* as the plugin sees it */
+    unsigned awaited;    /* answers, at the last look */
+    uint64_t awaited_ms; /* when their number was another one */
 
     bool stopping;
     uint64_t stop_ms, second_ms;
@@ -251,10 +254,10 @@ static void on_resume(evutil_socket_t fd, short what, void *user)
 }
 
 /* Wakes the loop when the first paused pipeline wants to continue or, if a pipeline is gathering,
- * to look at all of them. */
-static void arm_resume(struct serve *serve, bool gathering)
+ * to look at all of them. An answer that is awaited is waited for only so long. */
+static void arm_resume(struct serve *serve, bool gathering, bool soon)
 {
-    uint64_t first = gathering ? GATHER_LOOK_MS : UINT64_MAX;
+    uint64_t first = gathering ? GATHER_LOOK_MS : soon ? SOON_MS : UINT64_MAX;
     uint64_t paused_ms = rings_paused_ms(serve->rings);
     if (paused_ms < first)
         first = paused_ms;
@@ -263,6 +266,21 @@ static void arm_resume(struct serve *serve, bool gathering)
         first = 1;
     if (first != UINT64_MAX)
         events_arm(serve->resume, first);
+    else
+        event_del(serve->resume);
+}
+
+/* Whether an answer is about to come, which will wake the loop: then the plugin need not. Where one
+ * is late, its node may hang, and reactions of other shards have to wake it. */
+static bool answers_soon(struct serve *serve)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    unsigned awaited = session_awaited(serve->session);
+    if (awaited != serve->awaited)
+        serve->awaited_ms = now_ms;
+    serve->awaited = awaited;
+    return awaited > 0 && now_ms - serve->awaited_ms < SOON_MS &&
+           !rings_late(serve->rings, now_ms) && !session_late(serve->session, now_ms);
 }
 
 /* Nothing is under way and nothing was found: looks again a few times, then sleeps until a wake-up,
@@ -290,12 +308,8 @@ bool serve_works(struct serve *serve)
         rings_pump(serve->rings);
     /* Evaluated once: with a second call, a reaction in between would make the loop wait for a
      * timer that was not armed. */
-    bool gathering = rings_gather(serve->rings);
-    arm_resume(serve, gathering);
-    /* An answer comes soon and wakes the loop. If it is late, reactions of other shards have to. */
-    uint64_t now = clock_monotonic_ms();
-    bool soon = session_awaited(serve->session) > 0 && !rings_late(serve->rings, now) &&
-                !session_late(serve->session, now);
+    bool gathering = rings_gather(serve->rings), soon = answers_soon(serve);
+    arm_resume(serve, gathering, soon);
     return soon || gathering || lie_down(serve);
 }
 

@@ -1,4 +1,4 @@
-/* The subscribing link cannot ask for the role. So it is reset whenever the other link is lost, and
+/* The subscribing link cannot ask for the role. So it is there only while the other link is up, and
  * never outlives the server's time as a primary by more than a second. */
 #include "redis/redis_node.h"
 
@@ -58,24 +58,6 @@ int redis_node_config_password(struct redis_node_config *config, const char *pas
 
 /* --- one node --- */
 
-static void on_up(void *user)
-{
-    struct redis_node *node = user;
-    node->up = true;
-    node->config->on_news(node->config->user, node, REDIS_NODE_UP);
-}
-
-static void on_down(void *user, const char *why)
-{
-    struct redis_node *node = user;
-    (void)why;
-    node->up = false;
-    node->lost = true;
-    if (node->listener != NULL)
-        redis_link_reset(node->listener, "the other connection to this server was lost");
-    node->config->on_news(node->config->user, node, REDIS_NODE_DOWN);
-}
-
 static void on_listener_up(void *user)
 {
     struct redis_node *node = user;
@@ -95,10 +77,44 @@ static void on_message(void *user, const redisReply *reply)
     node->config->on_message(node->config->message_user, reply);
 }
 
+/* Connects at once: a pause of its own would be added to the other link's. */
+static int redis_node_listen(struct redis_node *node)
+{
+    struct redis_link_config link = node->config->link;
+    link.host = node->at.host;
+    link.port = node->at.port;
+    link.user = node;
+    link.on_message = on_message;
+    link.on_up = on_listener_up;
+    link.on_down = on_listener_down;
+    node->listener = redis_link_new(node->base, &link);
+    return node->listener != NULL ? 0 : -1;
+}
+
+static void on_up(void *user)
+{
+    struct redis_node *node = user;
+    node->up = true;
+    if (node->config->on_message != NULL && redis_node_listen(node) != 0)
+        redis_link_reset(node->link, "no memory for a second connection");
+    node->config->on_news(node->config->user, node, REDIS_NODE_UP);
+}
+
+static void on_down(void *user, const char *why)
+{
+    struct redis_node *node = user;
+    (void)why;
+    node->up = false;
+    node->lost = true;
+    redis_link_free(node->listener);
+    node->listener = NULL;
+    node->config->on_news(node->config->user, node, REDIS_NODE_DOWN);
+}
+
 int redis_node_open(struct redis_node *node, struct event_base *base,
                     const struct redis_node_config *config, const struct redis_address *at)
 {
-    *node = (struct redis_node){.config = config, .at = *at};
+    *node = (struct redis_node){.config = config, .base = base, .at = *at};
     struct redis_link_config link = config->link;
     snprintf(node->name, sizeof node->name, at->host[0] == '/' ? "%s" : "%s:%d", at->host,
              at->port);
@@ -108,18 +124,7 @@ int redis_node_open(struct redis_node *node, struct event_base *base,
     link.on_up = on_up;
     link.on_down = on_down;
     node->link = redis_link_new(base, &link);
-    if (node->link == NULL)
-        return -1;
-    if (config->on_message == NULL)
-        return 0;
-    link.on_message = on_message;
-    link.on_up = on_listener_up;
-    link.on_down = on_listener_down;
-    node->listener = redis_link_new(base, &link);
-    if (node->listener != NULL)
-        return 0;
-    redis_node_close(node);
-    return -1;
+    return node->link != NULL ? 0 : -1;
 }
 
 void redis_node_close(struct redis_node *node)

@@ -1,5 +1,5 @@
-/* One server of redis_nodes: its link, and the second link where there is something to subscribe
- * to. Only redis_nodes uses it, and its fields. Loop thread only. */
+/* One server of redis_nodes: its link, and while that is up, the second link where there is
+ * something to subscribe to. Only redis_nodes uses it, and its fields. Loop thread only. */
 #ifndef TALLY_REDIS_REDIS_NODE_H
 #define TALLY_REDIS_REDIS_NODE_H
 
@@ -13,7 +13,7 @@
 
 enum redis_node_news {
     REDIS_NODE_UP,
-    REDIS_NODE_DOWN,
+    REDIS_NODE_DOWN,       /* the subscribing link is gone with it */
     REDIS_NODE_LISTENS,    /* the subscribing link is up */
     REDIS_NODE_LISTENS_NOT /* it was lost */
 };
@@ -43,8 +43,9 @@ int redis_node_config_password(struct redis_node_config *config, const char *pas
 /* {0}: not in use. */
 struct redis_node {
     const struct redis_node_config *config;
+    struct event_base *base;
     struct redis_link *link;     /* NULL: not in use */
-    struct redis_link *listener; /* NULL: none */
+    struct redis_link *listener; /* NULL: none, or `link` is not up */
     struct redis_address at;
     struct redis_question question; /* over `link` */
     bool up;     /* from the link's on_up to its on_down; a link that is being dropped is not up

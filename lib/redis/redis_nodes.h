@@ -42,7 +42,8 @@ struct redis_nodes_config {
     /* The place has an owner whose link is up, in a new generation; or it no longer has one. */
     void (*on_place)(void *user, unsigned place, bool up);
 
-    /* Not NULL: redis_nodes keeps a second link to each owner, for subscribing. on_subscribe is
+    /* Not NULL: redis_nodes keeps a second link to each owner, for subscribing. It connects as soon
+     * as the first is up, without a pause, and ends with it. on_subscribe is
      * called for each shard whose owner is up, once that link is up, and again after it was lost or
      * the shard got another owner. The user then sends SSUBSCRIBE over `link`; each message and
      * each confirmation comes to on_message. */

@@ -280,6 +280,22 @@ static void subscribes_again_over_another_connection(void **state)
     stop(world);
 }
 
+/* With pauses of its own it would subscribe up to half a second after its place was up. */
+static void subscribes_only_where_a_node_is_up(void **state)
+{
+    struct world *world = begin(CLUSTERED);
+    struct server *away = &world->all.server[1];
+    (void)state;
+    away->replica = true;
+    start(world, "", "", 0, 1);
+    UNTIL(world, away->connections >= 3);
+    assert_int_equal(away->at_once, 1);
+    away->replica = false;
+    UNTIL(world, ups(world) == REDIS_PLACES && world->messages >= REDIS_PLACE_STORE);
+    assert_int_equal(away->at_once, 2);
+    stop(world);
+}
+
 /* A server ends the subscription to a shard that leaves it, and tells nobody else. */
 static void subscribes_again_where_a_place_returns(void **state)
 {
@@ -486,6 +502,7 @@ int main(void)
         cmocka_unit_test(leaves_a_hung_former_owner),
         cmocka_unit_test(subscribes_again_over_another_connection),
         cmocka_unit_test(subscribes_again_where_a_place_returns),
+        cmocka_unit_test(subscribes_only_where_a_node_is_up),
         cmocka_unit_test(follows_one_slot),
         cmocka_unit_test(a_former_owners_answer_does_not_come),
         cmocka_unit_test(believes_the_higher_epoch),

@@ -26,6 +26,7 @@ struct server {
     bool replica, hung;
     bool holds;                          /* GET: what it says from then on stays with it */
     struct bufferevent *held;            /* … to this peer; NULL none */
+    unsigned connections, at_once;       /* accepted so far; at_once: the most of them at a time */
     unsigned epoch, owner[REDIS_PLACES]; /* what it says: servers */
     unsigned *asked;                     /* counts the questions who owns what; NULL: nobody does */
     const char *answer;                  /* to GET; NULL: its own number */
@@ -176,7 +177,7 @@ static inline void server_on_accept(struct evconnlistener *listener, evutil_sock
                                     struct sockaddr *from, int bytes, void *user)
 {
     struct server *server = user;
-    unsigned i = 0;
+    unsigned i = 0, open = 1;
     (void)listener;
     (void)from;
     (void)bytes;
@@ -186,6 +187,10 @@ static inline void server_on_accept(struct evconnlistener *listener, evutil_sock
     server->peer[i] = bufferevent_socket_new(server->all->base, fd, BEV_OPT_CLOSE_ON_FREE);
     bufferevent_setcb(server->peer[i], server_on_read, NULL, server_on_event, server);
     bufferevent_enable(server->peer[i], EV_READ | EV_WRITE);
+    for (unsigned k = 0; k < PEERS; k++)
+        open += k != i && server->peer[k] != NULL;
+    server->connections++;
+    server->at_once = open > server->at_once ? open : server->at_once;
 }
 
 static inline void server_die(struct server *server)
