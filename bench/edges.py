@@ -112,7 +112,7 @@ class Probes:
 
 
 def start(folder, build, edges, shards):
-    plugin = {"shards": shards, "ring_bytes": 1 << 20}
+    plugin = {"shards": shards, "ring_bytes": 1 << 20, "allow_wildcards": "on"}  # for the probes
     made = []
     for n in range(edges):
         made.append(Edge(os.path.join(folder, "edge%d" % n), plugin=plugin, build=build, redis_of=made[0] if made else None))
