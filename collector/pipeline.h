@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PIPELINE_GATHER_MAX_MS 80 /* a reaction waits for others at most */
+#define PIPELINE_GATHER_MAX_MS 40 /* a reaction waits for others at most */
 
 /* What all pipelines share; it outlives them. */
 struct pipeline_shared {

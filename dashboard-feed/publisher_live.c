@@ -12,7 +12,7 @@
 #define POLL_MS 1000
 #define POLL_LIMIT 500        /* changes a poll */
 #define POLL_SPACE_MS 3       /* at least, between two polls of a shard, however many hints come */
-#define POLL_GATHER_MAX_MS 80 /* between two polls of a shard that changes all the time; … */
+#define POLL_GATHER_MAX_MS 40 /* between two polls of a shard that changes all the time; … */
 #define POLL_GATHER_SHARE 3   /* … at most this part of publish_interval_ms */
 #define FLIGHTS_MAX 2         /* lookups of a shard under way */
 #define RETRY_MS 20           /* after the broker or Redis took nothing */
@@ -353,9 +353,8 @@ int publisher_live_init(struct publisher *publisher, struct event_base *base)
     live->gather_max_ms = (unsigned)(publisher->config.interval_ms / POLL_GATHER_SHARE);
     if (live->gather_max_ms > POLL_GATHER_MAX_MS)
         live->gather_max_ms = POLL_GATHER_MAX_MS;
-    live->gather_max_ms -= live->gather_max_ms % 4;
-    if (live->gather_max_ms < 4 * POLL_SPACE_MS)
-        live->gather_max_ms = 4 * POLL_SPACE_MS;
+    if (live->gather_max_ms < 2 * POLL_SPACE_MS)
+        live->gather_max_ms = 2 * POLL_SPACE_MS;
     live->gather_phase_ms = (unsigned)(clock_monotonic_ms() % live->gather_max_ms);
     live->poll = event_new(base, -1, EV_PERSIST, on_poll, publisher);
     live->soon = evtimer_new(base, on_soon, publisher);

@@ -1,4 +1,4 @@
-/* The rates of the last moments decide between a few waits, of which the longer ones lie on a
+/* The rates of the last moments decide between three waits, of which the longer ones lie on a
  * common grid. */
 #include "gather.h"
 
@@ -65,10 +65,8 @@ static unsigned wait_ms(const struct gather *gather, uint64_t now_ms)
         expected(recent, gather->min_ms) >= GATHER_TARGET ||
         4 * expected(recent, gather->max_ms) < FEW_PIECES_IN_4)
         return gather->min_ms;
-    unsigned wait = gather->max_ms / 4;
-    while (wait < gather->max_ms && expected(recent, wait) < GATHER_TARGET)
-        wait *= 2;
-    return wait;
+    unsigned middle_ms = gather->max_ms / 2;
+    return expected(recent, middle_ms) >= GATHER_TARGET ? middle_ms : gather->max_ms;
 }
 
 uint64_t gather_rest_ms(const struct gather *gather, uint64_t now_ms)

@@ -11,9 +11,7 @@
 #include <stdint.h>
 
 #define GATHER_TARGET 16
-#ifndef GATHER_BUSY_CALLS_S     /* a build that is to measure without gathering sets it higher */
 #define GATHER_BUSY_CALLS_S 400 /* of all shards: some 1 % of Redis's time, at 30 µs a call */
-#endif
 
 /* The calls of all shards of a program. All zero: none yet. */
 struct gather_load {
@@ -30,9 +28,8 @@ struct gather {
     uint64_t since_ms;    /* while waiting: when the first piece was noticed */
 };
 
-/* From one call to the next it waits for `min_ms` (1 to max_ms / 4) at least, where pieces are rare
- * or many, or calls are few, and for `max_ms` (a multiple of 4) at most. `load` is shared, and
- * outlives it. */
+/* From one call to the next it waits for `min_ms` (1 to max_ms / 2) at least, where pieces are rare
+ * or many, or calls are few, and for `max_ms` at most. `load` is shared, and outlives it. */
 void gather_init(struct gather *gather, struct gather_load *load, unsigned min_ms, unsigned max_ms);
 
 /* Something waits. Counts from the first time after a call. */
