@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""What a reaction costs Redis, the collectors and the feeds as edges and shards grow, at the same rate in all.
+"""What a reaction costs Redis, the collectors and the feeds as edges and shards grow, at the same rate in all, and how soon it shows.
 
-  bench/edges.py [--build build/release] [--fleets 1x8,1x64,2x64,4x64] [--rate 6000] [--seconds 10] [--runs 3] [--against build/other]
+  bench/edges.py [--build build/release] [--fleets 1x8,1x64,2x64,4x64] [--rate 6000] [--seconds 10] [--runs 3] [--probes 10] [--against build/other]
 
 Edges of its own are started on one Redis; each gets its share of the rate over 1,000 articles by Zipf's law, at QoS 1. CPU is that of
 /proc (collectors, feeds) and of INFO cpu (Redis), between the first reaction and the last one applied. The machine may be busy: CPU says
-more than time. `--against` runs a second build beside the first, in turns. Prints a line of JSON for each run, then a table of medians."""
+more than time. `--probes` a second, each to an article of its own, are timed at the first edge: from the publication to the first total. `--against` runs a second build beside the first, in turns. Prints a line of JSON for each run, then a table of medians."""
 
 import argparse
 import json
@@ -14,6 +14,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
@@ -79,8 +81,38 @@ class Generator:
         return json.loads(said)
 
 
+class Probes:
+    """A reader of one edge who reacts to a new article so many times a second, and times each article's first total there."""
+
+    def __init__(self, edge, a_second):
+        self.client, self.a_second = edge.client(), a_second
+        self.sent, self.took_ms, self.ended = {}, [], threading.Event()
+        self.client.on_message = self._total
+        self.client.watch("totals/probe/#")
+        self.thread = threading.Thread(target=self._react, daemon=True)
+
+    def _total(self, _client, _userdata, message):
+        sent = self.sent.get(message.topic[len("totals/"):])
+        if sent is not None and sent > 0:
+            self.took_ms.append(1000 * (time.monotonic() - sent))
+            self.sent[message.topic[len("totals/"):]] = 0
+
+    def _react(self):
+        while not self.ended.wait(1 / self.a_second):
+            article = "probe/%d" % len(self.sent)
+            self.sent[article] = time.monotonic()
+            self.client.send("reactions/" + article, b"like")
+
+    def end(self):
+        """Milliseconds of each, sorted."""
+        self.ended.set()
+        self.thread.join()
+        wait_until(lambda: len(self.took_ms) == len(self.sent), "every probe's total")
+        return sorted(self.took_ms)
+
+
 def start(folder, build, edges, shards):
-    plugin = {"shards": shards, "ring_bytes": 1 << 20}
+    plugin = {"shards": shards, "ring_bytes": 1 << 20, "allow_wildcards": "on"}  # for the probes
     made = []
     for n in range(edges):
         made.append(Edge(os.path.join(folder, "edge%d" % n), plugin=plugin, build=build, redis_of=made[0] if made else None))
@@ -90,7 +122,7 @@ def start(folder, build, edges, shards):
     return made
 
 
-def measure(build, edges, shards, rate, seconds, seed):
+def measure(build, edges, shards, rate, seconds, seed, probes=0):
     with tempfile.TemporaryDirectory(prefix="tally-edges-") as folder:
         fleet = start(folder, build, edges, shards)
         try:
@@ -100,28 +132,39 @@ def measure(build, edges, shards, rate, seconds, seed):
                 edge.wait_ready()
             share = rate // edges
             load = [Generator(edge, build, share, share * seconds, seed + n) for n, edge in enumerate(fleet)]
+            reader = Probes(fleet[0], probes) if probes else None
             before = sample(fleet)
             for one in load:
                 one.begin()
+            if reader:
+                reader.thread.start()
             said = [one.end() for one in load]
-            sent = sum(one["sent"] for one in said)
+            took_ms = reader.end() if reader else []
+            sent = sum(one["sent"] for one in said) + len(took_ms)
             wait_until(lambda: counted(fleet) == sent, "Redis to have applied all")
             after = sample(fleet)
         finally:
             for edge in reversed(fleet):
                 edge.close()
+    latency = {"p50_ms": round(statistics.median(took_ms), 1), "p99_ms": round(took_ms[int(0.99 * len(took_ms))], 1)} if took_ms else {}
     calls = {name: after["commands"][name] - before["commands"][name] for name in after["commands"]}
     return {"build": build, "edges": edges, "shards": shards, "reactions": sent, "reactions_a_call": round(sent / max(1, calls["evalsha"]), 2),
-            "seconds": round(max(one["ended_ns"] - one["begun_ns"] for one in said) / 1e9, 1), "calls": calls,
+            "seconds": round(max(one["ended_ns"] - one["begun_ns"] for one in said) / 1e9, 1), "calls": calls, **latency,
             **{name + "_us": round(1e6 * (after[name] - before[name]) / sent, 2) for name in ("redis", "collector", "feed")}}
 
 
 def print_table(results):
-    print("| build | edges × shards | reactions a call | Redis µs | collectors µs | feeds µs |\n| --- | --- | --- | --- | --- | --- |")
+    timed = ["p50_ms", "p99_ms"] if "p50_ms" in results[0] else []
+    titles = ["build", "edges × shards", "reactions a call", "Redis µs", "collectors µs", "feeds µs"] + [name[:3] + ", ms" for name in timed]
+    titles.append("Redis over the first's")
+    print("| %s |\n|%s" % (" | ".join(titles), " --- |" * len(titles)))
+    def median(build, fleet, name):
+        return statistics.median(run[name] for run in results if (run["build"], run["edges"], run["shards"]) == (build,) + fleet)
+    first = (results[0]["edges"], results[0]["shards"])
     for build, edges, shards in dict.fromkeys((one["build"], one["edges"], one["shards"]) for one in results):
-        runs = [one for one in results if (one["build"], one["edges"], one["shards"]) == (build, edges, shards)]
-        print("| %s | %d × %d | %s |" % (os.path.relpath(build, ROOT), edges, shards, " | ".join(
-            "%.1f" % statistics.median(run[name] for run in runs) for name in ("reactions_a_call", "redis_us", "collector_us", "feed_us"))))
+        figures = ["%.1f" % median(build, (edges, shards), name) for name in ["reactions_a_call", "redis_us", "collector_us", "feed_us"] + timed]
+        ratio = median(build, (edges, shards), "redis_us") / median(build, first, "redis_us")
+        print("| %s | %d × %d | %s | %.2f |" % (os.path.relpath(build, ROOT), edges, shards, " | ".join(figures), ratio))
 
 
 def main():
@@ -131,6 +174,7 @@ def main():
     parser.add_argument("--fleets", default="1x8,1x64,2x64,4x64")
     parser.add_argument("--rate", type=int, default=6000, help="reactions a second, of all edges")
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--probes", type=int, default=0, help="reactions a second that are timed; 0: none")
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     builds = [os.path.abspath(build) for build in (arguments.build, arguments.against) if build]
@@ -139,7 +183,7 @@ def main():
     for run in range(arguments.runs):
         for edges, shards in fleets:
             for build in builds[::-1] if run % 2 else builds:
-                results.append(measure(build, edges, shards, arguments.rate, arguments.seconds, 1 + 100 * run))
+                results.append(measure(build, edges, shards, arguments.rate, arguments.seconds, 1 + 100 * run, arguments.probes))
                 print(json.dumps(results[-1]), flush=True)
     print_table(results)
 

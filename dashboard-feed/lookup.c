@@ -14,7 +14,7 @@
 #define LOOKUP_KEYS 3 /* heads, base, states */
 
 _Static_assert(LOOKUP_KEYS <= QUERY_COMMANDS_MAX, "a command a key");
-_Static_assert((LOOKUP_ARTICLES_MAX + 3) * LOOKUP_KEYS + 6 <= QUERY_WORDS_MAX,
+_Static_assert(LOOKUP_ARTICLES_MAX + 2 * LOOKUP_KEYS + 8 <= QUERY_WORDS_MAX,
                "a query holds the largest lookup");
 
 struct lookup {
@@ -83,6 +83,12 @@ wrong:
                      total->article, total->article_bytes);
 }
 
+/* NULL where no article has one: the shard then has no such key. */
+static const redisReply *element(const redisReply *list, size_t at)
+{
+    return at < list->elements ? list->element[at] : NULL;
+}
+
 static void on_part(void *user, const redisReply *data)
 {
     struct part *part = user;
@@ -93,15 +99,16 @@ static void on_part(void *user, const redisReply *data)
     redisReply *const *answer = query_answers(link, part->shard, data, LOOKUP_KEYS, why);
     for (size_t i = 0; i < lookup->n; i++)
         n += lookup->total[i].shard == part->shard;
-    bool good = answer != NULL && reply_is_array(answer[0], n) && reply_is_array(answer[1], n) &&
-                reply_is_array(answer[2], n);
+    bool good = answer != NULL && reply_is_array(answer[0], n);
+    for (int k = 1; k < LOOKUP_KEYS; k++)
+        good = good && (reply_is_array(answer[k], n) || reply_is_array(answer[k], 0));
     if (answer != NULL && !good)
         store_link_refuse(link, part->shard, answer[0], why);
     for (size_t i = 0; i < lookup->n && good; i++) {
         if (lookup->total[i].shard != part->shard)
             continue;
-        read_total(link, &lookup->total[i], answer[0]->element[at], answer[1]->element[at],
-                   answer[2]->element[at]);
+        read_total(link, &lookup->total[i], answer[0]->element[at], element(answer[1], at),
+                   element(answer[2], at));
         at++;
     }
     free(part);
@@ -126,17 +133,17 @@ static int send_part(struct lookup *lookup, uint32_t shard)
     *part = (struct part){.lookup = lookup, .shard = shard};
     for (size_t i = 0; i < lookup->n; i++)
         n += lookup->total[i].shard == shard;
-    for (int k = 0; k < LOOKUP_KEYS; k++) {
+    for (int k = 0; k < LOOKUP_KEYS; k++)
         store_link_key(link, key[k], shard, names[k]);
-        if (k == 0)
-            query_init(&query, link, shard, key[k]);
-        query_command(&query, n + 2);
-        query_text(&query, "HMGET");
-        query_text(&query, key[k]);
-        for (size_t i = 0; i < lookup->n; i++)
-            if (lookup->total[i].shard == shard)
-                query_word(&query, lookup->total[i].article, lookup->total[i].article_bytes);
-    }
+    query_init(&query, link, shard, key[0]);
+    query_command(&query, n + 2);
+    query_text(&query, "HMGET");
+    query_text(&query, key[0]);
+    for (size_t i = 0; i < lookup->n; i++)
+        if (lookup->total[i].shard == shard)
+            query_word(&query, lookup->total[i].article, lookup->total[i].article_bytes);
+    for (int k = 1; k < LOOKUP_KEYS; k++)
+        query_again(&query, key[k]);
     if (query_send(&query, on_part, part) != 0) {
         free(part);
         return -1;

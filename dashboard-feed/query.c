@@ -4,11 +4,14 @@
 
 #include "reply.h"
 
+#include "daemon/log.h"
+
 #include <stdio.h>
 #include <string.h>
 
 extern const unsigned char read_lua[];
 extern const unsigned long read_lua_bytes;
+extern const char read_lua_sha1[];
 
 void query_word(struct query *query, const char *word, size_t bytes)
 {
@@ -27,8 +30,8 @@ void query_init(struct query *query, struct store_link *link, uint32_t shard, co
     query->shard = shard;
     query->n = query->commands = 0;
     store_link_key(link, query->meta, shard, "meta");
-    query_text(query, "EVAL");
-    query_word(query, (const char *)read_lua, (size_t)read_lua_bytes);
+    query_text(query, "EVALSHA");
+    query_text(query, read_lua_sha1);
     query_text(query, "2");
     query_text(query, query->meta);
     query_text(query, key);
@@ -42,10 +45,32 @@ void query_command(struct query *query, int words)
     query_text(query, count);
 }
 
+void query_again(struct query *query, const char *key)
+{
+    query_text(query, "0");
+    query_text(query, key);
+}
+
 int query_send(struct query *query, redis_link_cb *callback, void *user)
 {
     return store_link_send(query->link, query->shard, callback, user, query->n, query->word,
                            query->bytes);
+}
+
+static void on_loaded(void *user, const redisReply *reply)
+{
+    (void)user;
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+        log_line(LOG_LEVEL_ERROR,
+                 "Redis does not take the script for reading; let its user run SCRIPT LOAD",
+                 "error=%s", reply->str);
+}
+
+void query_load(struct redis_nodes *nodes, unsigned node)
+{
+    const char *words[] = {"SCRIPT", "LOAD", (const char *)read_lua};
+    const size_t bytes[] = {6, 4, (size_t)read_lua_bytes};
+    (void)redis_nodes_send_node(nodes, node, on_loaded, NULL, 3, words, bytes);
 }
 
 redisReply *const *query_answers(struct store_link *link, uint32_t shard, const redisReply *reply,

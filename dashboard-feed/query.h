@@ -21,6 +21,11 @@ struct query {
     int commands;
 };
 
+/* Has a server learn the script. Called when its link is up, before anything is asked of its
+ * shards. Later it may forget the script (SCRIPT FLUSH): the answer then makes no sense, and the
+ * link begins again. */
+void query_load(struct redis_nodes *nodes, unsigned node);
+
 /* Begins a query of a shard of the store that `link` follows, for `key` and others of the shard. A
  * query keeps the pointers that it is given, and must not be moved. */
 void query_init(struct query *query, struct store_link *link, uint32_t shard, const char *key);
@@ -29,6 +34,10 @@ void query_init(struct query *query, struct store_link *link, uint32_t shard, co
 void query_command(struct query *query, int words);
 void query_word(struct query *query, const char *word, size_t bytes);
 void query_text(struct query *query, const char *word);
+
+/* The words of the command before, with `key` as the key that it reads. If there is no such key,
+ * the answer is an empty list. */
+void query_again(struct query *query, const char *key);
 
 /* store_link_send. */
 int query_send(struct query *query, redis_link_cb *callback, void *user);

@@ -19,12 +19,22 @@ static void read_line(const char *info, const char *name, char out[PART_BYTES + 
     out[n] = '\0';
 }
 
-void redis_run_read(char run[REDIS_RUN_BYTES + 1], const redisReply *info)
+static void on_info(void *user, const redisReply *info)
 {
+    char *run = user;
+    if (info == NULL)
+        return;
     char id[PART_BYTES + 1] = "", replication[PART_BYTES + 1] = "";
     if (info->type != REDIS_REPLY_ERROR && info->str != NULL) {
         read_line(info->str, "run_id", id);
         read_line(info->str, "master_replid", replication);
     }
     snprintf(run, REDIS_RUN_BYTES + 1, "%s%s", id, replication);
+}
+
+void redis_run_ask(char run[REDIS_RUN_BYTES + 1], struct redis_nodes *nodes, unsigned node)
+{
+    const char *words[] = {"INFO"};
+    const size_t bytes[] = {4};
+    (void)redis_nodes_send_node(nodes, node, on_info, run, 1, words, bytes);
 }

@@ -8,7 +8,7 @@
 
 static inline bool reply_is_string(const redisReply *reply)
 {
-    return reply->type == REDIS_REPLY_STRING;
+    return reply != NULL && reply->type == REDIS_REPLY_STRING;
 }
 
 /* NULL: false. */

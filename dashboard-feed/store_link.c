@@ -2,6 +2,7 @@
  * them, and who has which shard, are redis_nodes' part. */
 #include "store_link.h"
 
+#include "query.h"
 #include "redis_run.h"
 #include "reply.h"
 #include "store_request.h"
@@ -378,22 +379,15 @@ void store_link_reread(struct store_link *link)
 
 /* ---- servers ---- */
 
-static void on_info(void *user, const redisReply *reply)
-{
-    if (reply != NULL)
-        redis_run_read(user, reply);
-}
-
 /* Its run is asked for before anything of its shards, so it is known when one of them is ready. */
 static void on_node(void *user, unsigned number, bool up)
 {
-    const char *words[] = {"INFO"};
-    const size_t bytes[] = {4};
     struct store_link *link = user;
-    char *run = link->node_run[number];
-    run[0] = '\0';
-    if (up)
-        (void)redis_nodes_send_node(link->nodes, number, on_info, run, 1, words, bytes);
+    link->node_run[number][0] = '\0';
+    if (!up)
+        return;
+    redis_run_ask(link->node_run[number], link->nodes, number);
+    query_load(link->nodes, number);
 }
 
 static void on_place(void *user, unsigned place, bool up)

@@ -330,7 +330,7 @@ void cluster_start(unsigned server)
 void cluster_die(unsigned server)
 {
     redis.server[server].up = redis.server[server].hung = false;
-    redis.server[server].has_script = false;
+    redis_forget_scripts(&redis.server[server]);
     redis.server[server].runs++;
     wire_server_dies(server);
 }

@@ -62,12 +62,18 @@ void redis_undo(struct redis_server *server)
         server->replicated = server->commits;
 }
 
+void redis_forget_scripts(struct redis_server *server)
+{
+    server->has_register = server->has_read = false;
+}
+
 static void begin_server(struct redis_server *server, bool master)
 {
     memset(&server->now, 0, sizeof server->now);
     server->commits = server->kept = server->replicated = 0;
     server->up = true;
-    server->hung = server->apart = server->stops = server->has_script = false;
+    server->hung = server->apart = server->stops = false;
+    redis_forget_scripts(server);
     server->alone = !redis.cluster;
     server->master = master;
     server->runs = 0;
@@ -125,7 +131,7 @@ unsigned redis_lose(struct redis_server *server, unsigned n)
         redis_undo(server);
         lost++;
     }
-    server->has_script = false;
+    redis_forget_scripts(server);
     redis.went_back = redis.went_back || lost > 0;
     return lost;
 }
@@ -135,7 +141,8 @@ void redis_wipe(struct redis_server *server, bool at_once)
     memset(&server->now, 0, sizeof server->now);
     server->kept = 0;
     server->replicated = server->commits;
-    server->has_script = server->has_script && at_once;
+    if (!at_once)
+        redis_forget_scripts(server);
     redis.went_back = redis.wiped = true;
 }
 

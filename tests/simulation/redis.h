@@ -82,16 +82,16 @@ struct redis_commit {
 };
 
 struct redis_server {
-    bool up;     /* the process runs … */
-    bool hung;   /* … but does nothing: its connections stay */
-    bool apart;  /* with a minority: it hears nothing of the others */
-    bool stops;  /* apart for so long that it serves nothing */
-    bool master; /* as it believes; of a single Redis always */
-    bool alone;  /* its replica gets nothing */
-    bool has_script;
-    unsigned runs;              /* of the process: what INFO says */
-    uint64_t epoch;             /* of the table that it knows … */
-    uint8_t owner[REDIS_PARTS]; /* … : the servers of the parts */
+    bool up;                     /* the process runs … */
+    bool hung;                   /* … but does nothing: its connections stay */
+    bool apart;                  /* with a minority: it hears nothing of the others */
+    bool stops;                  /* apart for so long that it serves nothing */
+    bool master;                 /* as it believes; of a single Redis always */
+    bool alone;                  /* its replica gets nothing */
+    bool has_register, has_read; /* the scripts that EVALSHA runs */
+    unsigned runs;               /* of the process: what INFO says */
+    uint64_t epoch;              /* of the table that it knows … */
+    uint8_t owner[REDIS_PARTS];  /* … : the servers of the parts */
     struct redis_state now;
     struct redis_commit commit[REDIS_COMMITS]; /* the newest before commits % REDIS_COMMITS */
     uint64_t commits, kept;                    /* how many of `commit` hold */
@@ -162,6 +162,9 @@ uint64_t redis_replicated(unsigned shard, uint64_t ring_id);
 /* The server restarts without its last `n` commits (as many as are known at most). Returns how many
  * went. */
 unsigned redis_lose(struct redis_server *server, unsigned n);
+
+/* The server no longer knows what EVALSHA names. */
+void redis_forget_scripts(struct redis_server *server);
 
 /* All that the server has is gone (`at_once`: only the loaded scripts stay). */
 void redis_wipe(struct redis_server *server, bool at_once);

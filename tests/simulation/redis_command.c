@@ -24,6 +24,8 @@ TEXT(count)
 TEXT(pause)
 TEXT(state) /* no state is ever stored here */
 TEXT(read)
+extern const char read_lua_sha1[];
+const char read_lua_sha1[] = "read.lua";
 TEXT(touch)
 
 size_t redis_scripts_argv(const struct redis_words *words)
@@ -39,7 +41,7 @@ static bool is(const struct redis_words *words, int i, const char *want)
 
 bool redis_command_is_batch(const struct redis_words *words)
 {
-    return is(words, 0, "EVALSHA");
+    return is(words, 0, "EVALSHA") && !is(words, 1, read_lua_sha1);
 }
 
 bool redis_command_is_position(const struct redis_words *words)
@@ -59,7 +61,7 @@ static bool is_eval(const struct redis_words *words)
 
 static bool writes(const struct redis_words *words)
 {
-    return is_eval(words) && !is(words, 1, (const char *)read_lua) &&
+    return is_eval(words) && !is(words, 1, read_lua_sha1) &&
            !is(words, 1, (const char *)count_lua) &&
            (!redis_command_is_position(words) || words->bytes[redis_scripts_argv(words) + 2] > 0);
 }
@@ -164,7 +166,7 @@ static void run_eval(const struct redis_words *words, struct redis_reply *reply)
         {store_lua, redis_store_run},      {position_lua, redis_register_position},
         {claim_lua, redis_register_claim}, {fold_lua, redis_store_fold},
         {count_lua, redis_audit_count},    {pause_lua, redis_audit_pause},
-        {read_lua, redis_read_run},        {touch_lua, redis_read_touch},
+        {touch_lua, redis_read_touch},
     };
     for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
         if (is(words, 1, (const char *)scripts[i].text)) {
@@ -192,7 +194,10 @@ static void run_of_server(const struct redis_words *words, struct redis_reply *r
     else if (is(words, 0, "CLUSTER"))
         cluster_answer_slots(reply);
     else if (is(words, 0, "SCRIPT")) {
-        redis.here->has_script = true;
+        if (is(words, 2, (const char *)read_lua))
+            redis.here->has_read = true;
+        else
+            redis.here->has_register = true;
         redis_reply_words(reply, "0123456789abcdef0123456789abcdef01234567");
     } else
         redis_reply_error(reply, "ERR unknown command");
@@ -200,8 +205,11 @@ static void run_of_server(const struct redis_words *words, struct redis_reply *r
 
 static void run_of_part(const struct redis_words *words, struct redis_reply *reply)
 {
-    if (is(words, 0, "EVALSHA") && !redis.here->has_script)
+    bool read = is(words, 0, "EVALSHA") && is(words, 1, read_lua_sha1);
+    if (is(words, 0, "EVALSHA") && !(read ? redis.here->has_read : redis.here->has_register))
         redis_reply_error(reply, "NOSCRIPT No matching script. Please use EVAL.");
+    else if (read)
+        redis_read_run(words, reply);
     else if (is(words, 0, "EVALSHA"))
         redis_register_run(words, reply);
     else if (is(words, 0, "EVAL"))

@@ -99,12 +99,12 @@ redisReply *redis_read_base(struct redis_reply *reply, const struct redis_shard 
     return redis_reply_text(reply, out, bytes);
 }
 
-/* HMGET key article … */
-static redisReply *fields_of(const char *const *word, const size_t *bytes, size_t n,
-                             struct redis_reply *reply)
+/* HMGET key article …, with a key that may be another one than the words have. */
+static redisReply *fields_of(const char *key, const char *const *word, const size_t *bytes,
+                             size_t n, struct redis_reply *reply)
 {
-    const struct redis_shard *shard = redis_shard(redis_shard_of(word[1]));
-    bool heads = strstr(word[1], ":heads") != NULL, base = strstr(word[1], ":base") != NULL;
+    const struct redis_shard *shard = redis_shard(redis_shard_of(key));
+    bool heads = strstr(key, ":heads") != NULL, base = strstr(key, ":base") != NULL;
     redisReply *all = redis_reply_array(reply, n - 2);
     for (size_t i = 2; i < n; i++) {
         int article = world_find_article(word[i], bytes[i]);
@@ -131,23 +131,48 @@ bool redis_scripts_is_store(const struct redis_shard *shard, const char *id,
     return false;
 }
 
-/* EVAL read.lua n meta keys, id, then the commands, each after the number of its words */
+/* The words of the command before, with another key. */
+static redisReply *again(const char *key, const char *const *word, const size_t *bytes, size_t n,
+                         struct redis_reply *reply)
+{
+    redisReply *all = fields_of(key, word, bytes, n, reply);
+    for (size_t i = 0; i < all->elements; i++)
+        if (all->element[i]->type != REDIS_REPLY_NIL)
+            return all;
+    return redis_reply_array(reply, 0); /* there may be no such key */
+}
+
+/* Where the command after the one at `at` begins. */
+static size_t next_command(const struct redis_words *words, size_t at)
+{
+    size_t n = strtoul(words->word[at], NULL, 10);
+    return at + (n > 0 ? 1 + n : 2);
+}
+
+/* EVALSHA read.lua n meta keys, id, then the commands, each after the number of its words */
 void redis_read_run(const struct redis_words *words, struct redis_reply *reply)
 {
     size_t commands = 0, first = redis_scripts_argv(words) + 1, at;
     if (!redis_scripts_is_store(redis_shard(redis_shard_of(words->word[3])), words->word[first - 1],
                                 reply))
         return;
-    for (at = first; at < (size_t)words->n; at += 1 + strtoul(words->word[at], NULL, 10))
+    for (at = first; at < (size_t)words->n; at = next_command(words, at))
         commands++;
     redisReply *all = redis_reply_array(reply, commands + 1);
     all->element[0] = redis_reply_words(reply, "ok");
     commands = 1;
-    for (at = first; at < (size_t)words->n;) {
-        size_t n = strtoul(words->word[at], NULL, 10);
-        const char *const *word = words->word + at + 1;
-        if (strcmp(word[0], "HMGET") == 0) {
-            all->element[commands++] = fields_of(word, words->bytes + at + 1, n, reply);
+    size_t before = first;
+    for (at = first; at < (size_t)words->n; at = next_command(words, at)) {
+        const char *key = words->word[at + 1];
+        bool repeats = strcmp(words->word[at], "0") == 0;
+        before = repeats ? before : at;
+        size_t n = strtoul(words->word[before], NULL, 10);
+        const char *const *word = words->word + before + 1;
+        const size_t *bytes = words->bytes + before + 1;
+        if (repeats) {
+            all->element[commands++] = again(key, word, bytes, n, reply);
+        } else if (strcmp(word[0], "HMGET") == 0) {
+            all->element[commands++] = fields_of(word[1], word, bytes, n, reply);
         } else if (strcmp(word[0], "HGET") == 0) {
             char version[24];
             snprintf(version, sizeof version, "%" PRIu64,
@@ -156,7 +181,6 @@ void redis_read_run(const struct redis_words *words, struct redis_reply *reply)
         } else {
             all->element[commands++] = range_of(word, reply);
         }
-        at += 1 + n;
     }
 }
 

@@ -508,7 +508,7 @@ static void do_step(const struct schedule_step *step)
         poison();
         break;
     case FORGET_SCRIPT:
-        redis.server[any_server()].has_script = false;
+        redis_forget_scripts(&redis.server[any_server()]);
         break;
     case LOSSES:
         change_losses();
