@@ -35,7 +35,7 @@ static bool address_of_gone(const struct http_charged *charged, struct address *
     char *text = NULL;
     ev_uint16_t port;
     bufferevent_getcb(charged->socket, &on_read, &on_write, &on_event, &evhttp_connection);
-    if (on_event == NULL || evhttp_connection == NULL) /* evhttp has let go of it */
+    if (on_event == NULL || evhttp_connection == NULL) /* evhttp has freed its side */
         return false;
     evhttp_connection_get_peer(evhttp_connection, &text, &port);
     return text != NULL && address_parse(address, text);
