@@ -13,7 +13,7 @@ static const struct {
     {400, "Bad Request",
      "this request cannot be read: accepted are a request line, headers of the form name: value, "
      "and an empty line; "},
-    {413, "Content Too Large", "this request is too long: accepted are "},
+    {413, "Content Too Large", "this request is "},
     {417, "Expectation Failed", "this expectation cannot be met: accepted is 100-continue; "},
     {501, "Not Implemented", "this method is unknown: accepted are GET, HEAD, OPTIONS; "},
 };

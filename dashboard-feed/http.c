@@ -173,6 +173,7 @@ struct http_stats http_stats(const struct http *http)
         .waiting = connections.waiting,
         .connections_dropped = connections.dropped,
         .rests = connections.rests,
+        .addresses_refused = connections.refused,
         .lookups_refused = http->totals.refused,
         .body_bytes = http->answers.body_bytes,
     };

@@ -5,7 +5,8 @@
  * are bounded. The server closes a connection that takes too long over a request or its answer. At
  * the bound of connections it closes the longest idle one of the address that has the most.
  * Addresses take turns (visitors.h), and each has a budget (http_budget.h). One that has used it up
- * rests: nothing is read of its connections, and its requests wait. */
+ * rests: nothing is read of its connections, and its requests wait. The kernel refuses the further
+ * connections of one that keeps opening them (http_gate.h). */
 #ifndef TALLY_FEED_HTTP_H
 #define TALLY_FEED_HTTP_H
 
@@ -64,6 +65,7 @@ struct http_stats {
     size_t waiting;               /* requests, for their turn */
     uint64_t connections_dropped; /* over the bound, or too slow */
     uint64_t rests;               /* times that an address used up its budget */
+    size_t addresses_refused;     /* that open too many connections, now */
     uint64_t lookups_refused;
     uint64_t body_bytes;
 };

@@ -5,7 +5,9 @@
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "http_budget.h"
+#include "http_gate.h"
 
+#include <event2/http.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <utlist.h>
@@ -15,6 +17,7 @@
 struct http_charges {
     struct visitors *visitors;
     struct http_budget *budget;
+    struct http_gate *gate;
     struct event *turn;
     struct event *rest; /* an address rests */
     uint64_t rests;
@@ -22,8 +25,23 @@ struct http_charges {
 
 /* ---- addresses ---- */
 
-/* The key of the address that a connection is from. A peer that is already gone counts as having no
- * address. */
+/* evhttp keeps the address that it accepted a connection from; it is its bufferevent's `user`. The
+ * kernel no longer knows the address of a peer that has reset the connection. */
+static bool address_of_gone(const struct http_charged *charged, struct address *address)
+{
+    bufferevent_data_cb on_read, on_write;
+    bufferevent_event_cb on_event;
+    void *evhttp_connection;
+    char *text = NULL;
+    ev_uint16_t port;
+    bufferevent_getcb(charged->socket, &on_read, &on_write, &on_event, &evhttp_connection);
+    if (on_event == NULL || evhttp_connection == NULL) /* evhttp has freed its side */
+        return false;
+    evhttp_connection_get_peer(evhttp_connection, &text, &port);
+    return text != NULL && address_parse(address, text);
+}
+
+/* The key of the address that a connection is from; that of no address if nobody knows it. */
 static uint64_t key_of(const struct http_charges *charges, const struct http_charged *charged,
                        bool *exempt)
 {
@@ -33,6 +51,8 @@ static uint64_t key_of(const struct http_charges *charges, const struct http_cha
     evutil_socket_t fd = bufferevent_getfd(charged->socket);
     if (fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0)
         address_of_peer(&address, (struct sockaddr *)&peer);
+    else if (!address_of_gone(charged, &address))
+        address = (struct address){{0}};
     *exempt = http_budget_exempts(charges->budget, &address);
     return address_key(&address);
 }
@@ -81,7 +101,10 @@ static void unpause(struct http_charged *charged)
 
 void http_charges_accepted(struct http_charges *charges, struct http_charged *charged)
 {
+    const struct visitor *visitor = charged->entry.visitor;
     http_charges_pay(charges, charged->entry.visitor, HTTP_BUDGET_CONNECTION);
+    if (visitor->resting)
+        http_gate_accepted(charges->gate, visitor->key);
     if (!charged->answering) /* else its request came with it */
         pause_if_resting(charged);
 }
@@ -138,18 +161,23 @@ static void resume(struct http_charges *charges, struct visitor *visitor)
     }
 }
 
+static bool can_pay(void *user, uint64_t key)
+{
+    const struct http_charges *charges = user;
+    return http_budget_left(charges->budget, key, clock_monotonic_ns());
+}
+
 /* Addresses that can pay again go on: with the requests that wait before anything is read. */
 static void on_rest(evutil_socket_t fd, short what, void *user)
 {
     struct http_charges *charges = user;
     struct visitor *one;
-    bool any = false;
+    bool any = http_gate_lift(charges->gate, can_pay, charges);
     (void)fd;
     (void)what;
     DL_FOREACH(charges->visitors->first, one)
     {
-        if ((one->resting || one->paused > 0) &&
-            http_budget_left(charges->budget, one->key, clock_monotonic_ns())) {
+        if ((one->resting || one->paused > 0) && can_pay(charges, one->key)) {
             one->resting = false;
             if (one->plain != NULL || one->asking != NULL)
                 events_arm(charges->turn, 0);
@@ -174,7 +202,8 @@ struct http_charges *http_charges_new(struct event_base *base,
     charges->turn = config->turn;
     charges->rest = evtimer_new(base, on_rest, charges);
     charges->budget = http_budget_new(config->rate, config->proxies, config->seed);
-    if (charges->rest == NULL || charges->budget == NULL) {
+    charges->gate = http_gate_new();
+    if (charges->rest == NULL || charges->budget == NULL || charges->gate == NULL) {
         http_charges_free(charges);
         return NULL;
     }
@@ -187,10 +216,21 @@ void http_charges_free(struct http_charges *charges)
         return;
     events_free(charges->rest);
     http_budget_free(charges->budget);
+    http_gate_free(charges->gate);
     free(charges);
 }
 
 uint64_t http_charges_rests(const struct http_charges *charges)
 {
     return charges->rests;
+}
+
+void http_charges_listen(struct http_charges *charges, int fd)
+{
+    http_gate_listen(charges->gate, fd);
+}
+
+size_t http_charges_refused(const struct http_charges *charges)
+{
+    return http_gate_refused(charges->gate);
 }

@@ -36,6 +36,9 @@ struct http_charges *http_charges_new(struct event_base *base,
                                       const struct http_charges_config *config);
 void http_charges_free(struct http_charges *charges); /* NULL is fine */
 
+/* The socket that the connections come from (http_gate.h). */
+void http_charges_listen(struct http_charges *charges, int fd);
+
 /* The visitor that a connection is from, which enters with the first call. Call it once evhttp has
  * set the socket. NULL on no memory. */
 struct visitor *http_charges_visitor(struct http_charges *charges, struct http_charged *charged);
@@ -57,5 +60,8 @@ void http_charges_leave(struct http_charges *charges, struct http_charged *charg
 
 /* How many times an address has used up its budget. */
 uint64_t http_charges_rests(const struct http_charges *charges);
+
+/* Addresses whose further connections are refused now (http_gate.h). */
+size_t http_charges_refused(const struct http_charges *charges);
 
 #endif

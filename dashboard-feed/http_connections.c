@@ -309,7 +309,7 @@ struct bufferevent *http_connections_accept(struct event_base *base, void *user)
     bufferevent_set_max_single_read(socket, HTTP_READ_BYTES);
     made->count = evbuffer_add_cb(bufferevent_get_input(socket), on_input, made);
     made->watch = evbuffer_add_cb(bufferevent_get_output(socket), on_output, made);
-    events_arm(connections->admit, 0);
+    event_active(connections->admit, EV_TIMEOUT, 0); /* before evhttp sees an end of it */
     if (++connections->accepted >= HTTP_MAX_ACCEPTS)
         evconnlistener_disable(connections->listener);
     return socket;
@@ -345,6 +345,7 @@ void http_connections_touch(struct http_connections *connections, struct evhttp_
 void http_connections_listen(struct http_connections *connections, struct evconnlistener *listener)
 {
     connections->listener = listener;
+    http_charges_listen(connections->charges, evconnlistener_get_fd(listener));
 }
 
 /* ---- turns ---- */
@@ -411,7 +412,7 @@ struct http_connections *http_connections_new(struct event_base *base,
     connections->config = *config;
     connections->sweep = event_new(base, -1, EV_PERSIST, on_sweep, connections);
     connections->turn = evtimer_new(base, on_turn, connections);
-    connections->admit = evtimer_new(base, on_admit, connections);
+    connections->admit = event_new(base, -1, 0, on_admit, connections);
     const struct http_charges_config charges = {.rate = config->rate,
                                                 .proxies = config->proxies,
                                                 .seed = config->seed,
@@ -447,5 +448,6 @@ struct http_connections_stats http_connections_stats(const struct http_connectio
 {
     struct http_connections_stats stats = connections->stats;
     stats.rests = http_charges_rests(connections->charges);
+    stats.refused = http_charges_refused(connections->charges);
     return stats;
 }

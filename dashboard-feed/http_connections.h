@@ -34,6 +34,7 @@ struct http_connections_stats {
     size_t waiting;   /* requests, for their turn */
     uint64_t dropped; /* over the bound, or too slow */
     uint64_t rests;   /* times that an address used up its budget */
+    size_t refused;   /* addresses whose further connections are refused now (http_gate.h) */
 };
 
 /* NULL on no memory. */

@@ -154,6 +154,8 @@ static void write_http(struct evbuffer *out, const struct metrics *in)
             "HTTP connections closed because they were too slow or too many.");
     counter(out, "tally_http_rests_total", http->rests,
             "Times that an address had used up its budget and its HTTP requests had to wait.");
+    gauge(out, "tally_http_refused_addresses", (double)http->addresses_refused,
+          "Addresses whose further HTTP connections the kernel refuses now.");
     counter(out, "tally_http_refused_lookups_total", http->lookups_refused,
             "Requests for totals refused because too many waited for Redis.");
 }

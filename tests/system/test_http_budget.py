@@ -2,6 +2,9 @@
 
 import http.client
 import re
+import select
+import socket
+import struct
 
 import pytest
 
@@ -14,6 +17,7 @@ BURST = 3  # seconds' worth of requests
 EDGE = {"feed": {"http_rate": 1}}
 REQUEST = b"GET /totals/budget HTTP/1.1\r\nHost: a\r\n\r\n"
 RESTS, WAITING = "tally_http_rests_total", "tally_http_waiting_requests"
+REFUSED = "tally_http_refused_addresses"
 ESTABLISHED, CLOSE_WAIT = "01", "08"
 
 
@@ -135,6 +139,61 @@ def test_a_burst_of_connections_is_accepted_in_parts(make_edge):
     finally:
         for one in many:
             one.close()
+
+
+def begins(port, address):
+    """A connection that is being opened."""
+    one = socket.socket()
+    one.bind((address, 0))
+    one.setblocking(False)
+    one.connect_ex(("127.0.0.1", port))
+    return one
+
+
+def is_open(one):
+    """Whether the kernel has accepted it. An answer to its SYN packet comes at once over the loopback."""
+    return bool(select.select([], [one], [], 0)[1]) and one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+@pytest.mark.parametrize("end", ["held", "closed", "reset"])
+def test_an_address_that_keeps_opening_connections_is_refused_by_the_kernel(fresh, end):
+    held = []
+    with Honest(fresh) as honest:
+        try:
+            def is_refused():
+                held.append(begins(fresh.http_port, HOSTILE))
+                if end == "reset":
+                    held[-1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if end != "held" and is_open(held[-1]):
+                    held.pop().close()
+                return fresh.metrics()[REFUSED] == 1
+            wait_until(is_refused, "the address to be refused")
+            late = [begins(fresh.http_port, HOSTILE) for _ in range(50)]
+            held += late
+            assert not any(is_open(one) for one in late)
+            with connected(fresh.http_port, HONEST) as another:
+                another.sendall(REQUEST)
+                assert answer_of(another) == 200
+            honest.ask()
+        finally:
+            for one in held:
+                one.close()
+
+
+def test_an_address_that_was_refused_is_served_again(make_edge):
+    edge = make_edge(feed={"http_rate": 20}).start()
+
+    def is_refused():
+        many = [begins(edge.http_port, HOSTILE) for _ in range(20)]
+        seen = edge.metrics()[REFUSED] == 1
+        for one in many:
+            one.close()
+        return seen
+    wait_until(is_refused, "the address to be refused")
+    wait_until(lambda: edge.metrics()[REFUSED] == 0, "the address to be accepted again")
+    with connected(edge.http_port, HOSTILE) as again:
+        again.sendall(REQUEST)
+        assert answer_of(again) == 200
 
 
 def test_a_listed_proxy_has_no_budget(make_edge):
