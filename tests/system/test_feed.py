@@ -418,7 +418,7 @@ def agreed(bench, *articles):
     wait_until(lambda: bench.metric("tally_feed_comparing") == 0, "the comparison's end")
     for article in articles:
         watcher = bench.client("totals/" + article)
-        wait_until(lambda: totals(watcher, article) and totals(watcher, article)[-1]["version"] == bench.get("/totals/" + article).json()["version"],
+        wait_until(lambda: totals(watcher, article) and totals(watcher, article)[-1]["version"] == bench.get("/totals/" + article).json().get("version"),
                    "the broker to retain what Redis has of " + article)
         assert totals(watcher, article)[-1]["counts"] == bench.get("/totals/" + article).json()["counts"]
 
