@@ -94,7 +94,7 @@ def redis_alone():
         yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(edges.TIMEOUT_S)
         shutil.rmtree(folder)
 
 

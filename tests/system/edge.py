@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -130,6 +131,55 @@ def sanitizer_runtime(plugin):
     if not found:
         raise EdgeError("the plugin of a sanitizer build is not linked to the sanitizer's runtime:\n" + linked)
     return found.group(1)
+
+
+# Ports that stand for an edge's in the files of `_made_files`: above those of free_ports, and no other number there.
+STAND_IN_PORTS = (61001, 61002, 61003, 61004)
+HEX = re.compile(rb"\b[0-9a-f]{32,}\b")
+
+
+@functools.lru_cache(None)
+def _made_files(build, limits, shared):
+    """What script/config makes of such an environment: its folder there, the folders in it, and path → content and mode. Its twenty processes
+    cost as much as the four programs of an edge, so that it runs once a test process."""
+    with tempfile.TemporaryDirectory(prefix="tally-config-") as folder:
+        data = os.path.join(folder, "data")
+        env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+        env.update(zip(("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_HTTP_PORT", "TALLY_REDIS_PORT"), map(str, STAND_IN_PORTS)), TALLY_LIMITS=limits)
+        if shared:
+            env.update(TALLY_REDIS_HOST="127.0.0.1")
+        made = subprocess.run([os.path.join(ROOT, "script", "config"), data, build], env=env,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if made.returncode != 0:
+            raise EdgeError("script/config failed:\n" + made.stdout)
+        folders, files = [], {}
+        for parent, below, names in os.walk(data):
+            folders += [os.path.relpath(os.path.join(parent, name), data) for name in below]
+            for name in names:
+                path = os.path.join(parent, name)
+                with open(path, "rb") as file:
+                    files[os.path.relpath(path, data)] = file.read(), os.stat(path).st_mode & 0o777
+        return data, folders, files
+
+
+def make_data(data, build, limits, shared, ports):
+    """Makes in `data` what script/config makes, with these ports and secrets of its own. Secrets that are there already are kept."""
+    made_in, folders, files = _made_files(build, limits, shared)
+    os.makedirs(data, mode=0o700, exist_ok=True)
+    for name in folders:
+        os.makedirs(os.path.join(data, name), mode=0o700, exist_ok=True)
+    for name, (content, mode) in files.items():
+        path = os.path.join(data, name)
+        if name in ("services", "reader.key"):
+            if os.path.exists(path):
+                continue
+            content = HEX.sub(lambda secret: secrets.token_hex(len(secret.group()) // 2).encode(), content)
+        else:
+            content = content.replace(made_in.encode(), data.encode())
+            for stand_in, port in zip(STAND_IN_PORTS, ports):
+                content = re.sub(rb"\b%d\b" % stand_in, b"%d" % port, content)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
 
 
 class Process:
@@ -263,10 +313,8 @@ class Edge:
             os.makedirs(self.data, mode=0o700)
             for name in ("reader.key", "services"):
                 shutil.copy(self.redis_of.path(name), self.path(name))
-        made = subprocess.run([os.path.join(ROOT, "script", "config"), self.data, self.build], env=self.env,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if made.returncode != 0:
-            raise EdgeError("script/config failed:\n" + made.stdout)
+        make_data(self.data, self.build, self.env["TALLY_LIMITS"], not self.has_own_redis(),
+                  (self.mqtt_port, self.ws_port, self.http_port, self.redis_port))
         self.edit_broker(self.plugin_options)
         argvs = {
             "redis": [os.path.join(ROOT, "script", "redis-start"), self.path("redis.conf")],

@@ -418,7 +418,7 @@ def agreed(bench, *articles):
     wait_until(lambda: bench.metric("tally_feed_comparing") == 0, "the comparison's end")
     for article in articles:
         watcher = bench.client("totals/" + article)
-        wait_until(lambda: totals(watcher, article) and totals(watcher, article)[-1]["version"] == bench.get("/totals/" + article).json()["version"],
+        wait_until(lambda: totals(watcher, article) and totals(watcher, article)[-1]["version"] == bench.get("/totals/" + article).json().get("version"),
                    "the broker to retain what Redis has of " + article)
         assert totals(watcher, article)[-1]["counts"] == bench.get("/totals/" + article).json()["counts"]
 
@@ -579,7 +579,7 @@ def test_what_waits_for_its_turn_goes_out_when_the_feed_ends(make_edge):
     edge = make_edge(feed={"publish_rate": 1}).start()
     newsroom, wanted = _react_on_forty(edge)
     # One a second goes out meanwhile, so that by far the most wait once the feed has heard of all.
-    wait_until(lambda: edge.metrics()["tally_feed_waiting_articles"] + len(newsroom.got(prefix="totals/turn")) >= len(wanted), "the feed to have heard of all")
+    wait_until(lambda: edge.metrics().get("tally_feed_waiting_articles", 0) + len(newsroom.got(prefix="totals/turn")) >= len(wanted), "the feed to have heard of all")
     assert edge.metrics()["tally_feed_waiting_articles"] > 0
     edge["feed"].stop()
     newsroom.wait(lambda: _seen(newsroom) == wanted, "a total of each")

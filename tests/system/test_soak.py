@@ -9,7 +9,7 @@ import time
 import pytest
 
 from child import dying_with_parent, marked_processes
-from clients import Refused
+from clients import TIMEOUT_S, Refused
 from edge import ROOT, EdgeError, build_dir, wait_until
 
 sys.path.append(os.path.join(ROOT, "tests", "faults"))
@@ -168,10 +168,10 @@ def test_a_soak_that_is_ended_leaves_nothing(tmp_path):
     def programs():
         return {os.path.basename(command.split(" ")[0]) for command in [*marked_processes(mark).values(), *in_folder()]}
     try:
-        wait_until(lambda: {"mosquitto", "redis-server", "tally-collector", "tally-feed"} <= programs(), "both edges run", 30.0)
+        wait_until(lambda: {"mosquitto", "redis-server", "tally-collector", "tally-feed"} <= programs(), "both edges run", 2 * TIMEOUT_S)
         soak.terminate()
-        assert soak.wait(10.0) == 128 + signal.SIGTERM
+        assert soak.wait(TIMEOUT_S) == 128 + signal.SIGTERM
     finally:
         soak.kill()
-    wait_until(lambda: not programs(), "all programs are gone", 5.0)
+    wait_until(lambda: not programs(), "all programs are gone")
     assert os.listdir(tmp_path) == []
