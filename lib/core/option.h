@@ -53,7 +53,7 @@ int option_try(const struct option *option, const char *value, struct error *err
 
 /* Whether these arguments give the option. */
 _Bool option_given(int argc, char **argv, const char *name);
-/* The value that they give to an option that is no switch; NULL if they give none. Points into
+/* The value that they give to an option other than a switch; NULL if they give none. Points into
  * argv. */
 const char *option_argument(int argc, char **argv, const char *name);
 
