@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SETTLE_MS 3000 /* how long a difference may be under way: the feed sends every 250 ms */
 #define COULD_NOT_CHECK 2
@@ -75,7 +76,7 @@ int audit_run(int argc, char **argv)
     struct links_secrets secrets;
     struct error error;
     int help = 0;
-    int rc = audit_settings_parse(&settings, argc, argv, &help, &error);
+    int rc = audit_settings_parse(&settings, argc, argv, environ, &help, &error);
     if (rc == 1) {
         if (help == 'v')
             puts("tally " TALLY_VERSION);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 struct audit_settings {
+    char config[OPTION_TEXT_MAX_BYTES + 1];
     char spool[OPTION_TEXT_MAX_BYTES + 1];
     struct links links;
     char http_host[OPTION_TEXT_MAX_BYTES + 1];
@@ -22,8 +23,8 @@ struct audit_settings {
 extern const struct option audit_settings_table[];
 extern const size_t audit_settings_count;
 
-/* As option_parse. */
-int audit_settings_parse(struct audit_settings *settings, int argc, char **argv, int *help,
-                         struct error *error);
+/* As option_parse, behind the configuration file's [common] and the environment (core/config.h). */
+int audit_settings_parse(struct audit_settings *settings, int argc, char **argv,
+                         char *const *environment, int *help, struct error *error);
 
 #endif

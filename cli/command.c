@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void command_say(enum operate_command command, const char *format, va_list arguments)
 {
@@ -47,7 +48,7 @@ int command_run(enum operate_command command, int argc, char **argv,
     struct links_secrets secrets;
     struct error error;
     int help = 0;
-    int rc = operate_settings_parse(&settings, command, argc, argv, &help, &error);
+    int rc = operate_settings_parse(&settings, command, argc, argv, environ, &help, &error);
     if (rc == 1) {
         if (help == 'v')
             puts("tally " TALLY_VERSION);

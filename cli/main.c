@@ -6,6 +6,7 @@
 #include "export.h"
 #include "forget.h"
 #include "import.h"
+#include "mosquitto_conf.h"
 #include "reset.h"
 #include "set_state.h"
 
@@ -24,6 +25,7 @@ static const struct {
     {"audit", "prove that no reaction was lost or counted twice, while the system runs", audit_run},
     {"check-edge", "compare what must agree before this edge joins others on one Redis",
      check_edge_run},
+    {"mosquitto-conf", "write the broker's configuration from tally.conf", mosquitto_conf_run},
     {"article", "show or set an article's state: open, closed, its kinds and times", set_state_run},
     {"reset", "start an article again; late reactions from before count for nothing", reset_run},
     {"archive", "keep a closed article's counts as numbers alone", reset_archive_run},
@@ -40,7 +42,7 @@ static void usage(FILE *out)
     fprintf(out, "usage: tally COMMAND [ARTICLE] [--option=value …]; tally COMMAND --help lists "
                  "its options\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].help);
 }
 
 int main(int argc, char **argv)

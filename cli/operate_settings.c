@@ -1,5 +1,6 @@
 #include "operate_settings.h"
 
+#include "core/config.h"
 #include "core/error.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ static const struct {
     unsigned of; /* a bit for each command that has it */
     struct option option;
 } rows[] = {
+    {ALL, CONFIG_OPTION(AT(config))},
     {ARTICLE, LINKS_TEXT(LINK, services_file, 1, NULL, "a file of mode 0600 or 0640",
                          "where the user's secret is")},
     {ARTICLE, LINKS_TEXT(LINK, user, 0, "operator", "a name in the services file",
@@ -184,7 +186,8 @@ static int operate_settings_check(struct operate_settings *settings, struct erro
 }
 
 int operate_settings_parse(struct operate_settings *settings, enum operate_command command,
-                           int argc, char **argv, int *help, struct error *error)
+                           int argc, char **argv, char *const *environment, int *help,
+                           struct error *error)
 {
     struct option table[ROWS];
     size_t n = rows_of(command, table);
@@ -197,8 +200,14 @@ int operate_settings_parse(struct operate_settings *settings, enum operate_comma
         argc--;
         argv++;
     }
+    struct config *config = config_new(table, n, NULL, argc, argv, environment, error);
+    if (config == NULL)
+        return -1;
+    argc = config_argc(config);
+    argv = config_argv(config);
     int rc = option_parse(table, n, settings, argc, argv, help, error);
     if (rc == 0)
         rc = links_check(&settings->links, argc, argv, error);
+    config_free(config);
     return rc == 0 ? operate_settings_check(settings, error) : rc;
 }

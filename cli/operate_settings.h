@@ -28,6 +28,7 @@ enum operate_command {
 #define OPERATE_TEXT(field) char field[OPTION_TEXT_MAX_BYTES + 1]
 
 struct operate_settings {
+    char config[OPTION_TEXT_MAX_BYTES + 1];
     enum operate_command command;
     char article[ARTICLE_MAX_BYTES +
                  1]; /* the word before the options; of article, reset, archive */
@@ -62,10 +63,12 @@ struct operate_settings {
 /* Such as "reset". */
 const char *operate_settings_name(enum operate_command command);
 
-/* Like option_parse; argv[0] is the command's name, and for some commands argv[1] is the article.
+/* Like option_parse, behind the configuration file's [common] and the environment (core/config.h);
+ * argv[0] is the command's name, and for some commands argv[1] is the article.
  * Settings of other commands' options are empty. */
 int operate_settings_parse(struct operate_settings *settings, enum operate_command command,
-                           int argc, char **argv, int *help, struct error *error);
+                           int argc, char **argv, char *const *environment, int *help,
+                           struct error *error);
 
 /* The command's options, like option_print. */
 void operate_settings_print(enum operate_command command, FILE *out);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void on_signal(evutil_socket_t signal_number, short what, void *serve)
 {
@@ -63,7 +64,7 @@ int main(int argc, char **argv)
     struct error error;
     int help = 0;
     start_hold_signals(true);
-    int rc = settings_parse(&settings, argc, argv, &help, &error);
+    int rc = settings_parse(&settings, argc, argv, environ, &help, &error);
     if (rc == 1 && help == 'v') {
         puts("tally-collector " TALLY_VERSION);
         return EXIT_SUCCESS;

@@ -1,6 +1,7 @@
 /* The table of options and the checks that a table cannot make. */
 #include "settings.h"
 
+#include "core/config.h"
 #include "core/error.h"
 #include "daemon/start.h"
 
@@ -21,6 +22,7 @@
     }
 
 const struct option settings_table[] = {
+    CONFIG_OPTION(offsetof(struct settings, config)),
     TEXT(spool, 1, NULL, "a folder", "the spool that the broker's plugin writes"),
     LINKS_OPTIONS(offsetof(struct settings, links), "tally-collector"),
     SWITCH(
@@ -48,14 +50,29 @@ static int settings_durability(const char *text, enum node_durability *out)
     return -1;
 }
 
-int settings_parse(struct settings *settings, int argc, char **argv, int *help, struct error *error)
+static int settings_check(struct settings *settings, int argc, char **argv, struct error *error)
 {
+    if (start_log_level(settings->log_level, &settings->level) != 0)
+        return error_set(error, "option log_level: %s is not error, warning, info or debug",
+                         settings->log_level);
+    if (settings_durability(settings->durability, &settings->durability_level) != 0)
+        return error_set(error, "option durability: %s is not aof, replicas or service",
+                         settings->durability);
+    return links_check(&settings->links, argc, argv, error);
+}
+
+int settings_parse(struct settings *settings, int argc, char **argv, char *const *environment,
+                   int *help, struct error *error)
+{
+    struct config *config =
+        config_new(settings_table, settings_count, "collector", argc, argv, environment, error);
+    if (config == NULL)
+        return -1;
+    argc = config_argc(config);
+    argv = config_argv(config);
     int rc = option_parse(settings_table, settings_count, settings, argc, argv, help, error);
-    if (rc == 0 && start_log_level(settings->log_level, &settings->level) != 0)
-        rc = error_set(error, "option log_level: %s is not error, warning, info or debug",
-                       settings->log_level);
-    if (rc == 0 && settings_durability(settings->durability, &settings->durability_level) != 0)
-        rc = error_set(error, "option durability: %s is not aof, replicas or service",
-                       settings->durability);
-    return rc == 0 ? links_check(&settings->links, argc, argv, error) : rc;
+    if (rc == 0)
+        rc = settings_check(settings, argc, argv, error);
+    config_free(config);
+    return rc;
 }

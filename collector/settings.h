@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct settings {
+    char config[OPTION_TEXT_MAX_BYTES + 1];
     char spool[OPTION_TEXT_MAX_BYTES + 1];
     struct links links;
     bool adopt;
@@ -29,9 +30,10 @@ struct settings {
 extern const struct option settings_table[];
 extern const size_t settings_count;
 
-/* Parses the command line. Returns 0; 1 if help or version was requested (*help is 'h' or 'v'); -1
- * with a sentence in `error`. */
-int settings_parse(struct settings *settings, int argc, char **argv, int *help,
-                   struct error *error);
+/* Parses the command line, behind the configuration file's [common] and [collector] and the
+ * environment (core/config.h; `environment` is like environ). Returns 0; 1 if help or version was
+ * requested (*help is 'h' or 'v'); -1 with a sentence in `error`. */
+int settings_parse(struct settings *settings, int argc, char **argv, char *const *environment,
+                   int *help, struct error *error);
 
 #endif

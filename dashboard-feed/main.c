@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define HEALTH_CHECK_MS 250
 #define STOP_MAX_MS 1200 /* with half a second for DISCONNECT, under 2 s in all */
@@ -465,7 +466,7 @@ int main(int argc, char **argv)
     struct error error;
     log_init("tally-feed", LOG_LEVEL_INFO);
     start_hold_signals(true);
-    int read = settings_read(&settings, argc, argv, &error);
+    int read = settings_read(&settings, argc, argv, environ, &error);
     if (read < 0)
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
     if (read != 0)

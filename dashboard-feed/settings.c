@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "core/config.h"
 #include "core/error.h"
 #include "daemon/start.h"
 
@@ -15,6 +16,7 @@
 #define PORT 1, 65535
 
 const struct option settings_table[] = {
+    CONFIG_OPTION(AT(config)),
     LINKS_OPTIONS(AT(links), "tally-feed"),
     {"http_address", OPTION_TEXT, AT(http_address), 1, OPTION_TEXT_MAX_BYTES, "127.0.0.1",
      "an address of this machine", "where HTTP is served"},
@@ -78,23 +80,8 @@ static int wrong(const char *name, const char *value, struct error *error)
     return -1;
 }
 
-int settings_read(struct settings *settings, int argc, char **argv, struct error *error)
+static int settings_check(struct settings *settings, int argc, char **argv, struct error *error)
 {
-    int help;
-    memset(settings, 0, sizeof *settings);
-    int result = option_parse(settings_table, settings_options, settings, argc, argv, &help, error);
-    if (result == 1 && help == 'v') {
-        printf("tally-feed %s\n", TALLY_VERSION);
-        return 1;
-    }
-    if (result == 1) {
-        printf("tally-feed publishes Tally's totals and serves its pages.\n"
-               "option | default | accepts | what it is\n");
-        option_print(settings_table, settings_options, stdout);
-        return 1;
-    }
-    if (result != 0)
-        return -1;
     if (links_check(&settings->links, argc, argv, error) != 0)
         return -1;
     if (!url_valid(settings->websocket_url))
@@ -104,6 +91,31 @@ int settings_read(struct settings *settings, int argc, char **argv, struct error
     if (start_log_level(settings->log_level_name, &settings->log_level) != 0)
         return wrong("log_level", settings->log_level_name, error);
     return links_secrets_load(&settings->secrets, &settings->links, ROLE_FEED, error);
+}
+
+int settings_read(struct settings *settings, int argc, char **argv, char *const *environment,
+                  struct error *error)
+{
+    int help = 0;
+    memset(settings, 0, sizeof *settings);
+    struct config *config =
+        config_new(settings_table, settings_options, "feed", argc, argv, environment, error);
+    if (config == NULL)
+        return -1;
+    argc = config_argc(config);
+    argv = config_argv(config);
+    int result = option_parse(settings_table, settings_options, settings, argc, argv, &help, error);
+    if (result == 0)
+        result = settings_check(settings, argc, argv, error);
+    config_free(config);
+    if (help == 'v')
+        printf("tally-feed %s\n", TALLY_VERSION);
+    if (help == 'h') {
+        printf("tally-feed publishes Tally's totals and serves its pages.\n"
+               "option | default | accepts | what it is\n");
+        option_print(settings_table, settings_options, stdout);
+    }
+    return result;
 }
 
 void settings_wipe(struct settings *settings)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct settings {
+    char config[OPTION_TEXT_MAX_BYTES + 1];
     struct links links;
     char http_address[OPTION_TEXT_MAX_BYTES + 1];
     uint64_t http_port;
@@ -36,10 +37,12 @@ struct settings {
 extern const struct option settings_table[];
 extern const size_t settings_options;
 
-/* Reads the command line, checks it, and reads the files it names. Returns 0; 1 where help or the
- * version was asked for, which it has printed; -1 with one sentence in `error` that names the
- * option. */
-int settings_read(struct settings *settings, int argc, char **argv, struct error *error);
+/* Reads the command line, behind the configuration file's [common] and [feed] and the environment
+ * (core/config.h; `environment` is like environ), checks it, and reads the files it names. Returns
+ * 0; 1 where help or the version was asked for, which it has printed; -1 with one sentence in
+ * `error` that names the option. */
+int settings_read(struct settings *settings, int argc, char **argv, char *const *environment,
+                  struct error *error);
 
 /* Wipes the secrets. */
 void settings_wipe(struct settings *settings);

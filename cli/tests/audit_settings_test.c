@@ -11,7 +11,8 @@ static int parse(const char *given)
     char *words[] = {(char *)(uintptr_t) "audit", (char *)(uintptr_t) "--spool=/s",
                      (char *)(uintptr_t) "--services-file=/f", (char *)(uintptr_t)given, NULL};
     error.text[0] = '\0';
-    return audit_settings_parse(&settings, given != NULL ? 4 : 3, words, &help, &error);
+    return audit_settings_parse(&settings, given != NULL ? 4 : 3, words, NO_ENVIRONMENT, &help,
+                                &error);
 }
 
 static void test_defaults(void **state)

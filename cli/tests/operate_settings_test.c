@@ -12,7 +12,7 @@ static int parse(enum operate_command command, int n, const char *const *words)
     for (int i = 0; i < n; i++)
         argv[i + 1] = (char *)(uintptr_t)words[i];
     error.text[0] = '\0';
-    return operate_settings_parse(&settings, command, n + 1, argv, &help, &error);
+    return operate_settings_parse(&settings, command, n + 1, argv, NO_ENVIRONMENT, &help, &error);
 }
 
 #define PARSE(command, ...)                                                                        \

@@ -132,10 +132,7 @@ static int set(const struct option *table, size_t n, void *settings, bool *given
     if (given[i])
         return error_set(error, "option %s is given twice", table[i].name);
     given[i] = true;
-    if (!store(&table[i], settings, value))
-        return error_set(error, "option %s: %.*s is not %s", table[i].name, SHOWN_MAX_BYTES, value,
-                         table[i].accepts);
-    return 0;
+    return store(&table[i], settings, value) ? 0 : option_try(&table[i], value, error);
 }
 
 int option_set(const struct option *table, size_t n, void *settings, _Bool *given, const char *name,
@@ -197,14 +194,40 @@ int option_parse(const struct option *table, size_t n, void *settings, int argc,
     return option_check(table, n, given, error);
 }
 
-/* No argument but an option begins with --: a value of that kind follows a '='. */
+int option_try(const struct option *option, const char *value, struct error *error)
+{
+    unsigned char scratch[OPTION_TEXT_MAX_BYTES + 1];
+    struct option alone = *option;
+    alone.offset = 0;
+    if (store(&alone, scratch, value))
+        return 0;
+    return error_set(error, "option %s: %.*s is not %s", option->name, SHOWN_MAX_BYTES, value,
+                     option->accepts);
+}
+
+/* The index of the argument that names the option; `argc` if none does. No argument except an
+ * option begins with --: a value of that kind follows a '='. */
+static int option_index(int argc, char **argv, const char *name)
+{
+    int i = 1;
+    while (i < argc && (strncmp(argv[i], "--", 2) != 0 ||
+                        !same_name(name, argv[i] + 2, strcspn(argv[i] + 2, "="))))
+        i++;
+    return i < argc ? i : argc;
+}
+
 bool option_given(int argc, char **argv, const char *name)
 {
-    for (int i = 1; i < argc; i++)
-        if (strncmp(argv[i], "--", 2) == 0 &&
-            same_name(name, argv[i] + 2, strcspn(argv[i] + 2, "=")))
-            return true;
-    return false;
+    return option_index(argc, argv, name) < argc;
+}
+
+const char *option_argument(int argc, char **argv, const char *name)
+{
+    int i = option_index(argc, argv, name);
+    const char *value = i < argc ? strchr(argv[i], '=') : NULL;
+    if (value != NULL)
+        return value + 1;
+    return i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0 ? argv[i + 1] : NULL;
 }
 
 void option_print(const struct option *table, size_t n, void *out)

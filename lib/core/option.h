@@ -47,8 +47,15 @@ int option_check(const struct option *table, size_t n, const _Bool *given, struc
 int option_parse(const struct option *table, size_t n, void *settings, int argc, char **argv,
                  int *help, struct error *error);
 
-/* Whether these arguments, which option_parse has accepted, give the option. */
+/* Whether the option accepts the value. Returns 0, or -1 with "option NAME: VALUE is not ACCEPTS".
+ */
+int option_try(const struct option *option, const char *value, struct error *error);
+
+/* Whether these arguments give the option. */
 _Bool option_given(int argc, char **argv, const char *name);
+/* The value that they give to an option other than a switch; NULL if they give none. Points into
+ * argv. */
+const char *option_argument(int argc, char **argv, const char *name);
 
 /* Writes a line "name | default | accepts | help" for each option to `out` (a FILE *). */
 void option_print(const struct option *table, size_t n, void *out);

@@ -14,6 +14,9 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
+/* For parsers of options: no variables, and no file of the machine that the test runs on. */
+#define NO_ENVIRONMENT ((char *const[]){(char *)(uintptr_t) "TALLY_CONFIG=", NULL})
+
 /* Fails the test with a sentence, when a table's row or a seed has to be named. */
 #define require(condition, ...)                                                                    \
     do {                                                                                           \
