@@ -216,10 +216,10 @@ static void on_publish(unsigned edge, struct packet *packet)
             return;
         }
         read_total(&total, packet->payload);
-        judge_total(edge, (unsigned)article, &total);
+        judge_shown_total(edge, (unsigned)article, &total);
         spread(edge, (unsigned)article, &total);
     } else if (strncmp(packet->topic, "receipts/", 9) == 0) {
-        judge_receipt(packet->topic + 9, packet->payload, packet->correlation,
+        judge_shown_receipt(packet->topic + 9, packet->payload, packet->correlation,
                       packet->correlation_bytes);
         reader_receipt(packet->topic + 9, packet->payload, packet->correlation,
                        packet->correlation_bytes);
@@ -433,9 +433,9 @@ bool broker_admit(const struct broker_message *message, bool torn)
         count_refused(edge, message, verdict.reason);
         return false;
     }
-    judge_admitted(message, &verdict.record, &files[file], last);
+    judge_request_admitted(message, &verdict.record, &files[file], last);
     if (torn) {
-        judge_torn();
+        judge_request_torn();
         tear(&files[file], before);
         broker_kill(edge);
         return false;

@@ -573,7 +573,7 @@ int spool_consumer_quarantine(struct spool *dir, const struct record *record, co
 {
     platform_point();
     world_tell("  quarantined at %llu: %s", (unsigned long long)record->position, why);
-    judge_quarantine(dir->edge, record);
+    judge_request_quarantined(dir->edge, record);
     return 0;
 }
 

@@ -309,7 +309,7 @@ void redis_archive(unsigned article, bool reset)
     uint64_t now = world_server_us(redis.owner[number_of]);
     shard->version = shard->version + 1 > now ? shard->version + 1 : now;
     head->version = shard->changed[article] = shard->version;
-    judge_version(number_of, article, head->version);
-    judge_shard(number_of);
+    judge_commit_version(number_of, article, head->version);
+    judge_commit_shard(number_of);
     redis_changed(number_of);
 }

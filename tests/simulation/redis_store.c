@@ -75,7 +75,7 @@ static void give_kind(struct redis_store *store, const char *name, size_t bytes,
     store->kind[id][bytes] = '\0';
     if (id > store->kinds)
         store->kinds = id;
-    judge_kind(id, store->kind[id]);
+    judge_commit_kind(id, store->kind[id]);
 }
 
 /* EVAL store.lua 1 tally:store, id make|keep shards key split, kinds: name:id or name;

@@ -262,7 +262,7 @@ static void reply_one(struct redis_link *link)
     if (slot->fn != NULL) {
         platform_point();
         link->heard_us = world.us;
-        judge_reply((unsigned)(link - links), link->server, &slot->words, reply);
+        judge_answer_came((unsigned)(link - links), link->server, &slot->words, reply);
         slot->fn(slot->user, reply);
     }
     if (link->state == UP && ends_link(reply))
@@ -275,7 +275,7 @@ static void unanswered(struct redis_link *link)
     while (queue->delivered < queue->sent) {
         struct slot *slot = slot_at(queue, queue->delivered++);
         if (slot->fn != NULL) {
-            judge_reply((unsigned)(link - links), link->server, &slot->words, NULL);
+            judge_answer_came((unsigned)(link - links), link->server, &slot->words, NULL);
             slot->fn(slot->user, NULL);
         }
     }
@@ -288,7 +288,7 @@ static void lose(struct redis_link *link, const char *why)
     link->state = PAUSED;
     link->retry_us = world.us + PAUSE_US;
     memset(link->subscribed, 0, sizeof link->subscribed);
-    judge_link_lost(link->process, link->server);
+    judge_answer_link_lost(link->process, link->server);
     unanswered(link);
     if (link->state == PAUSED && link->config.on_down != NULL)
         link->config.on_down(link->config.user, why);
@@ -408,7 +408,7 @@ void redis_link_free(struct redis_link *link)
     if (link == NULL || link->state == ABSENT)
         return;
     link->state = ABSENT;
-    judge_link_lost(link->process, link->server);
+    judge_answer_link_lost(link->process, link->server);
     unanswered(link);
 }
 
@@ -500,6 +500,6 @@ int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int 
         used += bytes[i] + 1;
     }
     queue->sent++;
-    judge_sent(&slot->words);
+    judge_answer_sent(&slot->words);
     return 0;
 }
