@@ -220,7 +220,7 @@ static void on_publish(unsigned edge, struct packet *packet)
         spread(edge, (unsigned)article, &total);
     } else if (strncmp(packet->topic, "receipts/", 9) == 0) {
         judge_shown_receipt(packet->topic + 9, packet->payload, packet->correlation,
-                      packet->correlation_bytes);
+                            packet->correlation_bytes);
         reader_receipt(packet->topic + 9, packet->payload, packet->correlation,
                        packet->correlation_bytes);
     } else if (strcmp(packet->topic, "ops/feed") == 0) {
@@ -360,7 +360,7 @@ static struct ring_producer *ring_of(void *user, uint32_t shard)
 static void fill_admit(struct admit *admit, unsigned edge)
 {
     memset(admit, 0, sizeof *admit);
-    admit->kinds = world.kinds;
+    admit->kinds = world.edge[edge].kinds;
     admit->key = world.key;
     admit->shards = world.shards;
     admit->last_stamp = spool_edge_last_stamp(&files_edge[edge].edge);

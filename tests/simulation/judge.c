@@ -2,6 +2,8 @@
  * order of its checks. */
 #include "judge_state.h"
 
+#include "programs.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -16,7 +18,7 @@ void judge_begin(void)
     memset(judge.published, 0, sizeof judge.published);
     memset(judge.interrupted_us, 0, sizeof judge.interrupted_us);
     memset(judge.happened, 0, sizeof judge.happened);
-    memset(judge.kinds, 0, sizeof judge.kinds);
+    judge_kinds_begin();
     memset(judge.same_version, 0, sizeof judge.same_version);
     memset(judge.store_of, 0, sizeof judge.store_of);
     memset(judge.adopts, 0, sizeof judge.adopts);
@@ -56,8 +58,11 @@ void judge_wiped(void)
 void judge_ended(const struct event_base *process)
 {
     if (process->kind == PLATFORM_COLLECTOR) {
+        memset(&judge.known[process->edge], 0, sizeof judge.known[process->edge]);
+        memset(&judge.read[process->edge], 0, sizeof judge.read[process->edge]);
         memset(judge.pipelines[process->edge], 0, sizeof judge.pipelines[process->edge]);
         memset(&judge.heard[process->edge], 0, sizeof judge.heard[process->edge]);
+        memset(judge.heals[process->edge], 0, sizeof judge.heals[process->edge]);
         return;
     }
     judge.interrupted_us[process->edge] = world.us + 1;
@@ -107,7 +112,22 @@ void judge_step(void)
         judge_ring_awake(e);
 }
 
+/* Nothing is wrong any more, and nobody says so. */
+static bool nothing_held(struct error *why)
+{
+    why->text[0] = '\0';
+    for (unsigned e = 0; e < world.edges && why->text[0] == '\0'; e++)
+        if (broker[e].collector_reason[0] != '\0')
+            error_set(why, "the collector of edge %u says that something is wrong: %s", e,
+                      broker[e].collector_reason);
+        else if (programs_feed_why(e)[0] != '\0')
+            error_set(why, "the feed of edge %u says that something is wrong: %s", e,
+                      programs_feed_why(e));
+    return why->text[0] == '\0';
+}
+
 bool judge_arrived(struct error *why)
 {
-    return judge_ring_done(why) && judge_shown_done(why);
+    judge_ring_healed();
+    return judge_ring_done(why) && judge_shown_done(why) && nothing_held(why);
 }

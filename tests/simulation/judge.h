@@ -32,9 +32,12 @@ void judge_commit_vote(unsigned shard, unsigned article, uint64_t reader, uint64
                        uint64_t before, uint64_t after);
 void judge_commit_position(unsigned shard, uint64_t store, const struct redis_ring *before,
                            const struct redis_ring *after);
-void judge_commit_kind(unsigned id, const char *name);
 void judge_commit_version(unsigned shard, unsigned article, uint64_t version);
 void judge_commit_shard(unsigned shard);
+
+/* A kind gets an id. An operator corrects the ids that a collector complains of. */
+void judge_kinds_given(unsigned id, const char *name);
+void judge_kinds_corrected(unsigned edge);
 
 /* How many of the reactions that the call covers were applied by it. */
 uint64_t judge_commit_voted(void);
@@ -84,6 +87,11 @@ enum judge_loss {
 void judge_lost(enum judge_loss loss);
 
 /* --- what is checked --- */
+
+/* Before all that is broken is mended, and after. From then on a collector that ran before must
+ * soon apply what waits for a shard that has another owner by this. */
+void judge_ring_mends(void);
+void judge_ring_mended(void);
 
 /* After each step. */
 void judge_step(void);

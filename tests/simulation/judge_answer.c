@@ -26,6 +26,8 @@ static struct judge_going *pipeline_of(const struct redis_words *words, uint64_t
 void judge_answer_sent(const struct redis_words *words)
 {
     uint64_t ring_id;
+    if (platform_now->kind == PLATFORM_COLLECTOR)
+        judge_kinds_sent(platform_now->edge, words);
     struct judge_going *pipeline = pipeline_of(words, &ring_id);
     if (pipeline == NULL)
         return;
@@ -69,11 +71,11 @@ static void note_owners(unsigned link, const struct redis_words *words, const re
     bool newer = judge.view[link].sound && judge.view[link].epoch >= judge.heard[edge].epoch;
     if (newer)
         judge.heard[edge].epoch = judge.view[link].epoch;
-    for (unsigned s = 0; s < WORLD_SHARDS; s++) {
+    for (unsigned s = 0; s < REDIS_PARTS; s++) {
         int owner = cluster_owner_in(reply, s);
         if (newer)
             judge.heard[edge].owner[s] = owner;
-        if (judge.pipelines[edge][s].server != (unsigned)owner)
+        if (s < WORLD_SHARDS && judge.pipelines[edge][s].server != (unsigned)owner)
             judge.pipelines[edge][s].going = false;
     }
 }
@@ -92,6 +94,14 @@ static void note_claim(const struct redis_words *words, const redisReply *reply)
         return;
     unsigned shard = (unsigned)strtoul(words->word[3] + strlen("tally:{"), NULL, 10);
     judge.pipelines[platform_now->edge][shard].going = false;
+}
+
+static void note_store(unsigned server, const struct redis_words *words, const redisReply *reply)
+{
+    if (platform_now->kind == PLATFORM_COLLECTOR && reply != NULL &&
+        reply->type == REDIS_REPLY_ARRAY && redis_command_reads_store(words) &&
+        !is_former(platform_now->edge, REDIS_OF_STORE, server))
+        judge_kinds_read(platform_now->edge, reply);
 }
 
 static bool is_applied_answer(const redisReply *reply)
@@ -148,6 +158,7 @@ void judge_answer_came(unsigned link, unsigned server, const struct redis_words 
     note_vouched(server, words, reply);
     note_answer(server, words, reply);
     note_claim(words, reply);
+    note_store(server, words, reply);
     struct judge_going *pipeline = pipeline_of(words, &ring_id);
     if (pipeline == NULL || pipeline->ring_id != ring_id)
         return;

@@ -31,9 +31,11 @@ void judge_commit_vote(unsigned shard, unsigned article, uint64_t reader, uint64
 {
     bool made = false, counted = false;
     int who = world_find_reader((int)article, reader);
+    uint64_t made_value = judge_kinds_world(value), kind = judge_kinds_world(after) & 15;
     for (unsigned i = 0; i < judge.n_requests; i++) {
         struct judge_request *request = &judge.requests[i];
-        if (request->article != article || (int)request->reader != who || request->value != value)
+        if (request->article != article || (int)request->reader != who ||
+            !judge_kinds_same(request->value, made_value))
             continue;
         made = true;
         if (!counted && request->ring_id == judge.under_way.ring_id &&
@@ -43,7 +45,9 @@ void judge_commit_vote(unsigned shard, unsigned article, uint64_t reader, uint64
             request->counted_in = judge.under_way.number;
             judge.under_way.voted++;
         }
-        request->truths[here(shard)] |= after == value ? 1u : 1u << (1 + (after & 15));
+        request->truths[here(shard)] |= after == value ? 1u : 1u << (1 + kind);
+        if (judge.confused)
+            request->truths[here(shard)] = UINT64_MAX;
     }
     if (!made)
         world_wrong("a reaction was applied that nobody made: shard %u article %u", shard, article);
@@ -66,14 +70,6 @@ static void check_store(unsigned edge, unsigned shard, uint64_t store)
     if (judge.store_of[edge] != store)
         judge.adopts[edge] = false;
     judge.store_of[edge] = store;
-}
-
-void judge_commit_kind(unsigned id, const char *name)
-{
-    if (judge.kinds[id][0] != '\0' && strcmp(judge.kinds[id], name) != 0 &&
-        !judge.happened[JUDGE_WIPED])
-        world_wrong("kind id %u was given to %s, and then to %s", id, judge.kinds[id], name);
-    snprintf(judge.kinds[id], sizeof judge.kinds[id], "%s", name);
 }
 
 void judge_commit_position(unsigned shard, uint64_t store, const struct redis_ring *before,

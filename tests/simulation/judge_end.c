@@ -5,24 +5,31 @@
 
 #define CLICK_MARGIN_US 2000
 
-/* The register holds the newest of what must have counted, or one of what may have. */
+static uint64_t register_of(unsigned reader, unsigned article)
+{
+    uint32_t shard = world.article[article].shard;
+    return judge_kinds_world(redis_value(shard, article, world.hash[reader][article]));
+}
+
+/* The register holds the newest of what must have counted, or one of what may have. Of two with one
+ * stamp the greater id wins, which is another in each store. */
 static void check_register(unsigned reader, unsigned article)
 {
-    uint64_t held = redis_value(world.article[article].shard, article, world.hash[reader][article]);
+    uint64_t held = register_of(reader, article);
     uint64_t least = 0;
     bool made = held == 0;
     for (unsigned i = 0; i < judge.n_requests; i++) {
         const struct judge_request *request = &judge.requests[i];
         if (request->reader != reader || request->article != article)
             continue;
-        made = made || request->value == held;
+        made = made || judge_kinds_same(request->value, held);
         if (!request->optional && request->value > least)
             least = request->value;
     }
     if (!made)
         world_wrong("reader %u's register on article %u holds what was never requested", reader,
                     article);
-    if (held < least)
+    if (held < least && !(world.kinds_differ && held >> 4 == least >> 4))
         world_wrong("an acknowledged reaction is lost: reader %u article %u", reader, article);
 }
 
@@ -30,7 +37,7 @@ static void check_register(unsigned reader, unsigned article)
  * was under way longer than the pause between the clicks. */
 static void check_click(unsigned reader, unsigned article)
 {
-    uint64_t held = redis_value(world.article[article].shard, article, world.hash[reader][article]);
+    uint64_t held = register_of(reader, article);
     const struct judge_request *last = NULL;
     for (unsigned i = 0; i < judge.n_requests; i++) {
         const struct judge_request *request = &judge.requests[i];
@@ -48,7 +55,7 @@ static void check_click(unsigned reader, unsigned article)
             request->flight_us + CLICK_MARGIN_US >= last->click_us - request->click_us)
             return;
     }
-    if (last != NULL && (held & 15) != (uint64_t)last->kind)
+    if (last != NULL && !judge.confused && (held & 15) != (uint64_t)last->kind)
         world_wrong("reader %u's last click on article %u does not win", reader, article);
 }
 

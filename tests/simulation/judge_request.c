@@ -44,7 +44,7 @@ void judge_request_admitted(const struct broker_message *message, const struct r
         .click_us = message->click_us,
         .flight_us = world.us - message->sent_us,
         .clock_good = world.edge_ahead_ms[message->edge] == 0 && last <= now + STAMP_COUNTS,
-        .value = record->stamp << 4 | record->kind,
+        .value = record->stamp << 4 | world_kind(message->edge, record->kind),
         .ring_id = file->id,
         .position = record->position,
         .bytes = record_bytes(record),
@@ -78,7 +78,7 @@ void judge_request_quarantined(unsigned edge, const struct record *record)
 {
     for (unsigned i = 0; i < judge.n_requests; i++)
         if (judge.requests[i].edge == edge && judge.requests[i].position == record->position &&
-            judge.requests[i].value == (record->stamp << 4 | record->kind)) {
+            judge.requests[i].value == (record->stamp << 4 | world_kind(edge, record->kind))) {
             judge.requests[i].optional = true;
             if (!redis.was_poisoned[judge.requests[i].shard])
                 world_wrong("a reaction was quarantined that can be applied");

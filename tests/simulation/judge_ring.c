@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#define HEALS_US 3500000u /* a pause after failures is of up to 5 s */
+
 /* What was applied stays until the ring is half full. So a ring lacks only
  * what was admitted half a ring before, whatever Redis loses. A ring that was renamed keeps all. */
 static void check_half(const struct files_ring *file, uint64_t from, uint64_t read)
@@ -77,26 +79,70 @@ void judge_ring_awake(unsigned edge)
     }
 }
 
+/* NULL: everything in the file was applied. */
+static const char *why_waits(const struct files_ring *file)
+{
+    if (file->name == FILES_OLD)
+        return "an old ring is not drained";
+    if (file->name != FILES_RING)
+        return NULL;
+    uint64_t write = ring_write_position(file->memory);
+    const struct redis_ring *ring = redis_find_ring(file->shard, file->id);
+    return write != (ring != NULL ? ring->position : 0) ? "a ring is not applied" : NULL;
+}
+
 bool judge_ring_done(struct error *why)
 {
     for (int i = 0; i < FILES_MAX; i++) {
         const struct files_ring *file = &files[i];
-        if (!file->used || file->edge >= world.edges)
+        const char *waits = file->used && file->edge < world.edges ? why_waits(file) : NULL;
+        if (waits == NULL)
             continue;
-        if (file->name == FILES_OLD) {
-            error_set(why, "an old ring of edge %u is not drained: %s", file->edge,
-                      broker[file->edge].collector_reason);
-            return false;
-        }
-        if (file->name != FILES_RING)
-            continue;
-        uint64_t write = ring_write_position(file->memory);
-        const struct redis_ring *ring = redis_find_ring(file->shard, file->id);
-        if (write != (ring != NULL ? ring->position : 0)) {
-            error_set(why, "a ring of edge %u is not applied: %s", file->edge,
-                      broker[file->edge].collector_reason);
-            return false;
-        }
+        error_set(why, "%s: edge %u: %s", waits, file->edge, broker[file->edge].collector_reason);
+        return false;
     }
     return true;
+}
+
+/* --- how soon it heals --- */
+
+void judge_ring_mends(void)
+{
+    for (unsigned s = 0; s < WORLD_SHARDS; s++) {
+        judge.owner[s] = redis.owner[s];
+        for (unsigned e = 0; e < WORLD_EDGES; e++)
+            judge.heals[e][s] = platform_process[e][PLATFORM_COLLECTOR].alive;
+    }
+}
+
+void judge_ring_mended(void)
+{
+    judge.mended_us = world.us;
+    for (unsigned e = 0; e < WORLD_EDGES; e++)
+        for (unsigned s = 0; s < WORLD_SHARDS; s++)
+            judge.heals[e][s] = judge.heals[e][s] && judge.owner[s] != redis.owner[s] &&
+                                !judge.happened[JUDGE_WIPED] && !redis.was_poisoned[s];
+}
+
+static bool current_applied(unsigned edge, unsigned shard)
+{
+    for (int i = 0; i < FILES_MAX; i++)
+        if (files[i].used && files[i].name == FILES_RING && files[i].edge == edge &&
+            files[i].shard == shard && why_waits(&files[i]) != NULL)
+            return false;
+    return true;
+}
+
+void judge_ring_healed(void)
+{
+    for (unsigned e = 0; e < world.edges; e++)
+        for (unsigned s = 0; s < world.shards; s++) {
+            if (!judge.heals[e][s])
+                continue;
+            judge.heals[e][s] = !current_applied(e, s);
+            if (judge.heals[e][s] && world.us - judge.mended_us > HEALS_US)
+                world_wrong("edge %u applies nothing to a shard that has had another owner for "
+                            "%" PRIu64 " ms",
+                            e, (world.us - judge.mended_us) / 1000);
+        }
 }

@@ -52,12 +52,18 @@ struct judge_shown {
     int64_t count[WORLD_KINDS + 1];
 };
 
-typedef char judge_kinds[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1]; /* by id; "" none */
+typedef char judge_names[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1]; /* by id; "" none */
+
+/* tally:store, as a collector has read it. */
+struct judge_known {
+    uint64_t store;
+    judge_names kinds;
+};
 
 /* What a collector has heard of who owns what: the newest answer of a server with the majority. */
 struct judge_heard {
     uint64_t epoch;
-    int owner[WORLD_SHARDS];
+    int owner[REDIS_PARTS];
 };
 
 /* What the answer that comes next on a link is to be judged by. */
@@ -75,8 +81,11 @@ struct judge {
     struct judge_shown shown[JUDGE_TOTALS_MAX];
     unsigned n_shown;
     uint64_t newest_version[REDIS_SERVERS][WORLD_SHARDS];
-    judge_kinds kinds;                 /* that were ever given */
-    bool same_version[WORLD_ARTICLES]; /* two masters gave it the same version by chance */
+    judge_names kinds;                     /* that were ever given */
+    bool confused;                         /* … and one was given twice, as all was wiped */
+    struct judge_known read[WORLD_EDGES];  /* last */
+    struct judge_known known[WORLD_EDGES]; /* when it last sent a batch */
+    bool same_version[WORLD_ARTICLES];     /* two masters gave it the same version by chance */
     uint64_t published[WORLD_EDGES][WORLD_ARTICLES];
     uint64_t interrupted_us[WORLD_EDGES];
     bool happened[JUDGE_LOSSES];
@@ -84,6 +93,9 @@ struct judge {
     bool adopts[WORLD_EDGES];
     struct judge_heard heard[WORLD_EDGES];
     struct judge_view view[WORLD_EDGES * WIRE_LINKS];
+    unsigned owner[WORLD_SHARDS];          /* before all is mended */
+    bool heals[WORLD_EDGES][WORLD_SHARDS]; /* see judge_ring_mends */
+    uint64_t mended_us;
     struct {
         uint64_t ring_id, from, to, voted, number;
     } under_way; /* the call of the script */
@@ -105,9 +117,24 @@ bool judge_request_applied(const struct judge_request *request);
 /* How many records came before a position. */
 uint64_t judge_request_before(uint64_t ring_id, uint64_t position);
 
+/* --- judge_kinds.c --- */
+
+void judge_kinds_begin(void);
+
+/* A register's value with the kind's number in the world in place of its id in Redis. */
+uint64_t judge_kinds_world(uint64_t value);
+
+/* Whether two of these are the same, as far as it can be known. */
+bool judge_kinds_same(uint64_t value, uint64_t other);
+
+/* A collector has read tally:store; it sends something. */
+void judge_kinds_read(unsigned edge, const redisReply *reply);
+void judge_kinds_sent(unsigned edge, const struct redis_words *words);
+
 /* --- what is checked at each step, and at the end: `false` where it is not so yet, and why --- */
 
 void judge_ring_freed(void);
+void judge_ring_healed(void);
 void judge_ring_awake(unsigned edge);
 bool judge_ring_done(struct error *why);
 bool judge_shown_done(struct error *why);

@@ -161,7 +161,8 @@ static void votes_of_article(struct call *call, unsigned article, const unsigned
         dirty = dirty || moved || call->news > news;
         reg = redis_register(call->shard, head.number,
                              redis_bucket(reader, redis_buckets(head.level), head.split), reader);
-        judge_commit_vote(call->number, article, reader, value, before, reg != NULL ? reg->value : 0);
+        judge_commit_vote(call->number, article, reader, value, before,
+                          reg != NULL ? reg->value : 0);
         call->index++;
     }
     if (dirty || (call->renew && head.exists))

@@ -54,6 +54,7 @@ enum what {
     STALE,
     MOVE,
     EMPTY,
+    KINDS,
     WHATS
 };
 
@@ -94,6 +95,7 @@ static const struct {
     [STALE] = {"stale", 4, 50},
     [MOVE] = {"move", 5, 40},
     [EMPTY] = {"empty", 1, 8},
+    [KINDS] = {"kinds", 5, 100},
 };
 
 uint64_t schedule_steps_run;
@@ -109,7 +111,8 @@ void schedule_draw(struct schedule *schedule, uint64_t seed)
     bool narrow = world_is_narrow(seed);
     for (int i = 0; i < WHATS; i++) {
         uint32_t percent = kinds[i].percent;
-        if (i >= FAIL_OVER && !world_is_cluster(seed)) {
+        if ((i >= FAIL_OVER && !world_is_cluster(seed)) ||
+            (i == KINDS && !world_kinds_differ(seed))) {
             weight[i] = 0;
             continue;
         }
@@ -416,10 +419,13 @@ static void cut_off(void)
 
 static void make_stale(void)
 {
-    struct redis_server *its = &redis.server[any_server()];
-    its->alone = !its->alone;
-    world_tell("the replica of server %u %s", (unsigned)(its - redis.server),
-               its->alone ? "gets nothing" : "goes on");
+    unsigned server = any_server();
+    struct redis_server *its = &redis.server[server];
+    if (its->alone)
+        cluster_attach(server);
+    else
+        its->alone = true;
+    world_tell("the replica of server %u %s", server, its->alone ? "gets nothing" : "goes on");
 }
 
 /* A master comes back without anything, and so does its replica. */
@@ -437,6 +443,17 @@ static void come_back_empty(void)
     judge_wiped();
     judge_lost(JUDGE_WIPED);
     cluster_start(server);
+}
+
+/* An edge's broker is started with one more kind in its settings. */
+static void learn_kind(unsigned edge)
+{
+    if (!world_learn_kind(edge))
+        return;
+    const struct kind_table *known = &world.edge[edge].kinds;
+    world_tell("edge %u knows the kind %s, too", edge, known->name[known->n]);
+    broker_kill(edge);
+    broker_start(edge, -1);
 }
 
 static void do_step(const struct schedule_step *step)
@@ -543,6 +560,9 @@ static void do_step(const struct schedule_step *step)
     case EMPTY:
         come_back_empty();
         break;
+    case KINDS:
+        learn_kind(below(world.edges));
+        break;
     case WHATS:
         break;
     }
@@ -582,7 +602,9 @@ static void mend(void)
     }
     if (redis.went_back || redis.followed)
         world.us += (uint64_t)ahead_ms * 1000;
+    judge_ring_mends();
     cluster_mend();
+    judge_ring_mended();
     reader_loses_percent = broker_drops_percent = 0;
     for (unsigned s = 0; s < WORLD_SHARDS; s++) {
         redis.shard_error[s] = NULL;
@@ -590,6 +612,8 @@ static void mend(void)
     }
     for (unsigned e = 0; e < world.edges; e++) {
         world.edge_ahead_ms[e] = 0;
+        while (world_learn_kind(e))
+            broker_kill(e);
         broker_start(e, -1);
         for (int k = 0; k < PLATFORM_KINDS; k++) {
             struct event_base *process = &platform_process[e][k];
@@ -606,11 +630,15 @@ static void operate(void)
     for (unsigned e = 0; e < world.edges; e++) {
         struct event_base *process = &platform_process[e][PLATFORM_COLLECTOR];
         files_tend(e, -1);
-        if (!process->alive || strstr(broker[e].collector_reason, "--adopt") == NULL)
+        bool adopt = strstr(broker[e].collector_reason, "--adopt") != NULL;
+        bool correct = strstr(broker[e].collector_reason, "correct kind:") != NULL;
+        if (!process->alive || !(adopt || correct))
             continue;
+        if (correct)
+            judge_kinds_corrected(e);
         broker[e].collector_reason[0] = '\0';
         programs_kill(process, 0);
-        programs_start(process, true);
+        programs_start(process, adopt);
     }
 }
 

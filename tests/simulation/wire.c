@@ -61,7 +61,15 @@ static unsigned first_of(const struct event_base *process)
     return process->edge * WIRE_LINKS + (process->kind == PLATFORM_FEED ? WIRE_COLLECTOR : 0);
 }
 
+/* Behind the last link that it ever had in this schedule: most have few. */
+static unsigned used_end[WORLD_EDGES][PLATFORM_KINDS];
+
 static unsigned end_of(const struct event_base *process)
+{
+    return used_end[process->edge][process->kind];
+}
+
+static unsigned limit_of(const struct event_base *process)
 {
     return first_of(process) + (process->kind == PLATFORM_FEED ? WIRE_FEED : WIRE_COLLECTOR);
 }
@@ -102,6 +110,7 @@ void wire_begin(void)
         empty(&links[i].queue);
         empty(&links[i].left);
     }
+    memset(used_end, 0, sizeof used_end);
     redis_on_changed = on_changed;
 }
 
@@ -386,11 +395,13 @@ void wire_killed(const struct event_base *process)
 
 struct redis_link *redis_link_new(struct event_base *base, const struct redis_link_config *config)
 {
-    unsigned at = first_of(base), end = end_of(base);
-    while (at < end && links[at].state != ABSENT)
+    unsigned at = first_of(base), limit = limit_of(base);
+    while (at < limit && links[at].state != ABSENT)
         at++;
-    if (at == end)
+    if (at == limit)
         abort(); /* more links than servers */
+    if (at >= end_of(base))
+        used_end[base->edge][base->kind] = at + 1;
     struct redis_link *link = &links[at];
     link->config = *config;
     link->edge = base->edge;
