@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#define HEALS_US 3500000u /* a pause after failures is of up to 5 s */
+#define HEALS_US 3000000u /* a pause after failures is of up to 5 s */
 
 /* What was applied stays until the ring is half full. So a ring lacks only
  * what was admitted half a ring before, whatever Redis loses. A ring that was renamed keeps all. */

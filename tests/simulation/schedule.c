@@ -17,6 +17,7 @@
 #define BEHIND_MS (-1500) /* that a collector is ready with */
 #define HOUR_MS 3600000
 #define REST_TURNS 240
+#define LINGER_TURNS 9 /* of a second each */
 
 enum what {
     WORK,
@@ -395,7 +396,7 @@ static void hang(void)
 /* With a minority, which some edges reach and others do not: it serves for a while yet. */
 static void set_apart(void)
 {
-    unsigned server = any_server();
+    unsigned server = any_server(), other = any_server();
     struct redis_server *its = &redis.server[server];
     if (its->apart && !its->stops && below(2) == 0) {
         its->stops = true;
@@ -406,6 +407,10 @@ static void set_apart(void)
     its->stops = its->stops && its->apart;
     for (unsigned e = 0; e < world.edges; e++)
         redis.cut[e][server] = its->apart && below(2) == 0;
+    if (its->apart && below(3) == 0) { /* which believes what it knew */
+        redis.server[other].apart = true;
+        world_tell("server %u is apart, too", other);
+    }
     world_tell("server %u %s", server, its->apart ? "is apart" : "hears of the others again");
 }
 
@@ -642,12 +647,34 @@ static void operate(void)
     }
 }
 
+/* Shards that are on their way stay so for a while, each with a reaction that waits: a collector
+ * that tries in vain pauses for longer and longer, until they have arrived. */
+static void linger(void)
+{
+    bool waits = false;
+    for (unsigned s = 0; s < world.shards; s++) {
+        if (redis.moves_to[s] < 0 || !world_is_cluster(world.seed))
+            continue;
+        for (unsigned a = 0; a < world.articles; a++)
+            if (world.article[a].shard == s)
+                reader_click(0, a, 1, below(world.edges));
+        waits = true;
+    }
+    for (int turn = 0; waits && turn < LINGER_TURNS && world.wrong[0] == '\0'; turn++) {
+        while (reader_network(true, false))
+            ;
+        settle();
+        world.us += 1000000;
+    }
+}
+
 /* Lets time pass until all is where it belongs, and then for as long as repeats take. */
 static void rest(void)
 {
     struct error why = {0};
     int after = 0;
     comes_to_rest = true;
+    linger();
     mend();
     for (int turn = 0; turn < REST_TURNS && after < 7 && world.wrong[0] == '\0'; turn++) {
         world.dice.state = world.seed + (uint64_t)turn;
