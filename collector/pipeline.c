@@ -212,7 +212,10 @@ static void give_receipts(struct pipeline *pipeline, const struct batch *batch,
         unsigned kind_id;
         if (register_call_superseded(reply, i, &kind_id))
             current = store_kind(store, kind_id);
-        if (record->client_id_bytes > 0)
+        /* Another edge's kind, newer than what was read of tally:store: its name is read within a
+         * second, and the client repeats. */
+        bool nameless = current != NULL && current[0] == '\0';
+        if (record->client_id_bytes > 0 && !nameless)
             receipt_add(pipeline->shared.receipts, record, kinds->name[record->kind], current);
     }
 }

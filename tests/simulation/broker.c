@@ -216,11 +216,11 @@ static void on_publish(unsigned edge, struct packet *packet)
             return;
         }
         read_total(&total, packet->payload);
-        judge_total(edge, (unsigned)article, &total);
+        judge_shown_total(edge, (unsigned)article, &total);
         spread(edge, (unsigned)article, &total);
     } else if (strncmp(packet->topic, "receipts/", 9) == 0) {
-        judge_receipt(packet->topic + 9, packet->payload, packet->correlation,
-                      packet->correlation_bytes);
+        judge_shown_receipt(packet->topic + 9, packet->payload, packet->correlation,
+                            packet->correlation_bytes);
         reader_receipt(packet->topic + 9, packet->payload, packet->correlation,
                        packet->correlation_bytes);
     } else if (strcmp(packet->topic, "ops/feed") == 0) {
@@ -360,7 +360,7 @@ static struct ring_producer *ring_of(void *user, uint32_t shard)
 static void fill_admit(struct admit *admit, unsigned edge)
 {
     memset(admit, 0, sizeof *admit);
-    admit->kinds = world.kinds;
+    admit->kinds = world.edge[edge].kinds;
     admit->key = world.key;
     admit->shards = world.shards;
     admit->last_stamp = spool_edge_last_stamp(&files_edge[edge].edge);
@@ -433,9 +433,9 @@ bool broker_admit(const struct broker_message *message, bool torn)
         count_refused(edge, message, verdict.reason);
         return false;
     }
-    judge_admitted(message, &verdict.record, &files[file], last);
+    judge_request_admitted(message, &verdict.record, &files[file], last);
     if (torn) {
-        judge_torn();
+        judge_request_torn();
         tear(&files[file], before);
         broker_kill(edge);
         return false;

@@ -147,11 +147,19 @@ void cluster_answer_slots(struct redis_reply *reply)
 
 void cluster_answer_info(struct redis_reply *reply)
 {
-    char text[96];
+    static char text[96];
+    static uint64_t epoch;
+    static bool stops;
     if (!redis.cluster) {
         redis_reply_error(reply, "ERR This instance has cluster support disabled");
         return;
     }
+    if (text[0] != '\0' && epoch == redis.here->epoch && stops == redis.here->stops) {
+        redis_reply_words(reply, text);
+        return;
+    }
+    epoch = redis.here->epoch;
+    stops = redis.here->stops;
     snprintf(text, sizeof text, "cluster_state:%s\r\ncluster_current_epoch:%llu\r\n",
              redis.here->stops ? "fail" : "ok", (unsigned long long)redis.here->epoch);
     redis_reply_words(reply, text);
@@ -182,13 +190,21 @@ void cluster_replicate(bool all)
     }
 }
 
+/* Its replica gets what it has, and from then on what it does. */
+static void attach(struct redis_server *server)
+{
+    if (world.kinds_differ && server->alone)
+        server->replicated = server->commits;
+    server->alone = false;
+}
+
 /* The former master has heard of its successor: it takes its data from it. */
 static void demote(unsigned server)
 {
     struct redis_server *its = &redis.server[server], *master = &redis.server[mate_of(server)];
     its->master = its->stops = false;
     its->kept = 0;
-    master->alone = false;
+    attach(master);
     world_tell("server %u is the replica of server %u now", server, mate_of(server));
 }
 
@@ -220,6 +236,20 @@ static bool versions_run_ahead(void)
     return true;
 }
 
+/* Whether tally:store was changed while no replica was there to wait for. */
+static bool gave_kinds_alone(const struct redis_server *server)
+{
+    for (uint64_t i = server->replicated; i < server->commits && server->alone; i++)
+        if (server->commit[i % REDIS_COMMITS].part == REDIS_OF_STORE)
+            return true;
+    return false;
+}
+
+void cluster_attach(unsigned server)
+{
+    attach(&redis.server[server]);
+}
+
 bool cluster_fail_over(unsigned part)
 {
     unsigned from = redis.owner[part], to = mate_of(from), lost;
@@ -227,7 +257,7 @@ bool cluster_fail_over(unsigned part)
     if (!redis.cluster || !hears(to))
         return false;
     bool agreed = hears(from); /* the operator's, of a master that runs: nothing is lost */
-    if (agreed || versions_run_ahead())
+    if (agreed || versions_run_ahead() || (world.kinds_differ && gave_kinds_alone(old)))
         old->replicated = old->commits;
     new->now = old->now;
     for (uint64_t i = old->commits; i-- > old->replicated;)
@@ -313,7 +343,7 @@ void cluster_mend(void)
     cluster_gossip(true);
     for (unsigned s = 0; s < cluster_all(); s++)
         if (redis.cluster && is_master(s))
-            redis.server[s].alone = false;
+            attach(&redis.server[s]);
 }
 
 /* --- single servers --- */

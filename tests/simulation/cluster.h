@@ -38,6 +38,9 @@ int cluster_owner_in(const redisReply *slots, unsigned part);
 /* Replicas get commits: of each server at random, or (`all`) all of them. */
 void cluster_replicate(bool all);
 
+/* The replica of a master that had none is there again. */
+void cluster_attach(unsigned server);
+
 /* Servers that hear of the others learn the table: at random, or all of them. A master that was
  * followed by another one is its replica then. */
 void cluster_gossip(bool all);

@@ -118,6 +118,7 @@ static bool fits(unsigned edge, unsigned shard, const struct ring_identity *iden
     boot_id(edge, boot);
     return identity->capacity_bytes == world.ring_bytes && identity->shard == shard &&
            identity->edge_id == files_edge[edge].edge.id &&
+           identity->kinds.n == world.edge[edge].kinds.n &&
            memcmp(identity->boot_id, boot, sizeof boot) == 0;
 }
 
@@ -144,7 +145,7 @@ static struct files_ring *make_ring(unsigned edge, unsigned shard)
         .ring_id = world_id(),
         .edge_id = files_edge[edge].edge.id,
         .made_ms = world_edge_ms(edge),
-        .kinds = world.kinds,
+        .kinds = world.edge[edge].kinds,
     };
     struct files_ring *file = find_name(edge, shard, FILES_NEW);
     for (int i = 0; i < FILES_MAX && file == NULL; i++)
@@ -573,7 +574,7 @@ int spool_consumer_quarantine(struct spool *dir, const struct record *record, co
 {
     platform_point();
     world_tell("  quarantined at %llu: %s", (unsigned long long)record->position, why);
-    judge_quarantine(dir->edge, record);
+    judge_request_quarantined(dir->edge, record);
     return 0;
 }
 

@@ -17,35 +17,38 @@ void judge_begin(void);
 /* --- what happens --- */
 
 /* A reaction lies whole in a ring. `last`: the admission clock before. */
-void judge_admitted(const struct broker_message *message, const struct record *record,
-                    const struct files_ring *file, uint64_t last);
+void judge_request_admitted(const struct broker_message *message, const struct record *record,
+                            const struct files_ring *file, uint64_t last);
 
-/* After judge_admitted: its broker was killed before the write position rose. Some or all of its
- * bytes may lie in the ring. It may count, but need not. */
-void judge_torn(void);
-void judge_quarantine(unsigned edge, const struct record *record);
+/* After judge_request_admitted: its broker was killed before the write position rose. Some or all
+ * of its bytes may lie in the ring. It may count, but need not. */
+void judge_request_torn(void);
+void judge_request_quarantined(unsigned edge, const struct record *record);
 
 /* In Redis: a call of the script begins; a vote was applied; a position, a version is given; a
  * script ended. */
-void judge_call(uint64_t ring_id, uint64_t from, uint64_t to);
-void judge_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t value, uint64_t before,
-                uint64_t after);
-void judge_position(unsigned shard, uint64_t store, const struct redis_ring *before,
-                    const struct redis_ring *after);
-void judge_kind(unsigned id, const char *name);
-void judge_version(unsigned shard, unsigned article, uint64_t version);
-void judge_shard(unsigned shard);
+void judge_commit_begin(uint64_t ring_id, uint64_t from, uint64_t to);
+void judge_commit_vote(unsigned shard, unsigned article, uint64_t reader, uint64_t value,
+                       uint64_t before, uint64_t after);
+void judge_commit_position(unsigned shard, uint64_t store, const struct redis_ring *before,
+                           const struct redis_ring *after);
+void judge_commit_version(unsigned shard, unsigned article, uint64_t version);
+void judge_commit_shard(unsigned shard);
+
+/* A kind gets an id. An operator corrects the ids that a collector complains of. */
+void judge_kinds_given(unsigned id, const char *name);
+void judge_kinds_corrected(unsigned edge);
 
 /* How many of the reactions that the call covers were applied by it. */
-uint64_t judge_voted(void);
+uint64_t judge_commit_voted(void);
 
 /* The number of the edge with this id. */
 unsigned judge_edge(uint64_t id);
 
 /* Between collector and Redis. `link`: the number of the one on which the answer comes. */
-void judge_sent(const struct redis_words *words);
-void judge_reply(unsigned link, unsigned server, const struct redis_words *words,
-                 const redisReply *reply);
+void judge_answer_sent(const struct redis_words *words);
+void judge_answer_came(unsigned link, unsigned server, const struct redis_words *words,
+                       const redisReply *reply);
 
 /* A collector starts that may adopt another store. */
 void judge_adopts(unsigned edge);
@@ -57,7 +60,7 @@ void judge_wiped(void);
 void judge_failed_over(unsigned server, unsigned lost);
 
 /* A link of the process was lost. */
-void judge_link_lost(const struct event_base *process, unsigned server);
+void judge_answer_link_lost(const struct event_base *process, unsigned server);
 
 /* A process ended, or a link of the feed did: what it was about to repeat is forgotten. */
 void judge_ended(const struct event_base *process);
@@ -67,9 +70,9 @@ void judge_ended(const struct event_base *process);
 void judge_audit(uint64_t differing);
 
 /* The broker got a total, a receipt. */
-void judge_total(unsigned edge, unsigned article, const struct broker_total *total);
-void judge_receipt(const char *client, const char *payload, const unsigned char *correlation,
-                   size_t bytes);
+void judge_shown_total(unsigned edge, unsigned article, const struct broker_total *total);
+void judge_shown_receipt(const char *client, const char *payload, const unsigned char *correlation,
+                         size_t bytes);
 
 /* What was not promised to survive happened: from here on what Redis has not applied and no ring
  * holds need not be counted. */
@@ -84,6 +87,11 @@ enum judge_loss {
 void judge_lost(enum judge_loss loss);
 
 /* --- what is checked --- */
+
+/* Before all that is broken is mended, and after. From then on a collector that ran before must
+ * soon apply what waits for a shard that has another owner by this. */
+void judge_ring_mends(void);
+void judge_ring_mended(void);
 
 /* After each step. */
 void judge_step(void);

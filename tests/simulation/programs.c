@@ -234,6 +234,13 @@ static void turn_feed(struct event_base *process)
     platform_dispatch(process);
 }
 
+const char *programs_feed_why(unsigned edge)
+{
+    const struct event_base *process = &platform_process[edge][PLATFORM_FEED];
+    const struct feed *feed = process->program;
+    return process->alive ? store_link_why(feed->link) : "it does not run";
+}
+
 /* --- both --- */
 
 void programs_start(struct event_base *process, bool adopt)

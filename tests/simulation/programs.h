@@ -18,4 +18,7 @@ void programs_kill(struct event_base *process, long fuse);
 /* Whether a turn would do anything. */
 bool programs_due(const struct event_base *process);
 
+/* Why the feed of an edge does not follow all shards; "": it does. */
+const char *programs_feed_why(unsigned edge);
+
 #endif

@@ -86,12 +86,12 @@ static void make_store(unsigned split)
     unsigned char fingerprint[READER_FINGERPRINT_BYTES];
     struct redis_store *store = redis_store();
     reader_fingerprint(&world.key, fingerprint);
-    *store = (struct redis_store){
-        .id = world_id(), .shards = world.shards, .split = split, .kinds = WORLD_KINDS};
+    *store = (struct redis_store){.id = world_id(), .shards = world.shards, .split = split};
+    store->kinds = world.kinds_differ ? world.edge[0].kinds.n - 1 : WORLD_KINDS;
     for (int i = 0; i < READER_FINGERPRINT_BYTES; i++)
         snprintf(store->key + 2 * i, 3, "%02x", fingerprint[i]);
-    for (int i = 1; i <= WORLD_KINDS; i++)
-        memcpy(store->kind[i], world.kinds.name[i], KIND_NAME_MAX_BYTES + 1);
+    for (unsigned i = 1; i <= store->kinds; i++)
+        memcpy(store->kind[i], world.edge[0].kinds.name[i], KIND_NAME_MAX_BYTES + 1);
 }
 
 void redis_begin(bool store, unsigned split)
@@ -119,6 +119,14 @@ void redis_begin(bool store, unsigned split)
         make_store(split);
 }
 
+/* Where edges differ, a kind that no WAIT can keep is not lost: one that a master takes back when
+ * it starts again, without a failover. */
+static bool keeps_kinds(const struct redis_server *server)
+{
+    return world.kinds_differ &&
+           server->commit[(server->commits - 1) % REDIS_COMMITS].part == REDIS_OF_STORE;
+}
+
 unsigned redis_lose(struct redis_server *server, unsigned n)
 {
     /* A version that was given already would be given again. */
@@ -127,7 +135,8 @@ unsigned redis_lose(struct redis_server *server, unsigned n)
     unsigned lost = 0;
     while (lost < n && server->kept > 0 &&
            world.us - server->commit[(server->commits - 1) % REDIS_COMMITS].at_us <=
-               REDIS_LOSES_US) {
+               REDIS_LOSES_US &&
+           !keeps_kinds(server)) {
         redis_undo(server);
         lost++;
     }
@@ -316,7 +325,7 @@ void redis_archive(unsigned article, bool reset)
     uint64_t now = world_server_us(redis.owner[number_of]);
     shard->version = shard->version + 1 > now ? shard->version + 1 : now;
     head->version = shard->changed[article] = shard->version;
-    judge_version(number_of, article, head->version);
-    judge_shard(number_of);
+    judge_commit_version(number_of, article, head->version);
+    judge_commit_shard(number_of);
     redis_changed(number_of);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define INFO_BYTES 320
+
 /* The scripts' texts only have to differ. */
 #define TEXT(name)                                                                                 \
     extern const unsigned char name##_lua[];                                                       \
@@ -52,6 +54,18 @@ bool redis_command_is_position(const struct redis_words *words)
 bool redis_command_is_claim(const struct redis_words *words)
 {
     return is(words, 0, "EVAL") && is(words, 1, (const char *)claim_lua);
+}
+
+bool redis_command_is_store(const struct redis_words *words)
+{
+    return is(words, 0, "EVAL") && is(words, 1, (const char *)store_lua) &&
+           words->word[redis_scripts_argv(words) + 1][0] != 'p'; /* placed */
+}
+
+bool redis_command_reads_store(const struct redis_words *words)
+{
+    return (is(words, 0, "EVAL") && is(words, 1, (const char *)store_lua)) ||
+           (is(words, 0, "HGETALL") && is(words, 1, "tally:store"));
 }
 
 static bool is_eval(const struct redis_words *words)
@@ -114,31 +128,52 @@ static const char *on_its_way(int part, const struct redis_words *words)
 
 static void run_time(struct redis_reply *reply)
 {
-    char seconds[24], micros[24];
     uint64_t now = world_redis_us();
-    snprintf(seconds, sizeof seconds, "%" PRIu64, now / 1000000);
-    snprintf(micros, sizeof micros, "%" PRIu64, now % 1000000);
     redisReply *all = redis_reply_array(reply, 2);
-    all->element[0] = redis_reply_words(reply, seconds);
-    all->element[1] = redis_reply_words(reply, micros);
+    all->element[0] = redis_reply_digits(reply, now / 1000000);
+    all->element[1] = redis_reply_digits(reply, now % 1000000);
 }
 
-static void run_info(struct redis_reply *reply)
+static void write_info(const struct redis_server *server, char info[INFO_BYTES])
 {
-    char info[320], replica[80] = "";
-    const struct redis_server *server = redis.here;
+    char replica[80] = "";
     if (!server->alone)
         snprintf(replica, sizeof replica,
                  "slave0:ip=10.0.0.9,port=7009,state=online,offset=%" PRIu64 ",lag=0\r\n",
                  server->replicated + 1);
-    snprintf(info, sizeof info,
+    snprintf(info, INFO_BYTES,
              "# Server\r\nrun_id:%u%07u\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\n"
              "role:%s\r\nconnected_slaves:%d\r\n%smaster_replid:%u%07" PRIu64 "\r\n"
              "master_repl_offset:%" PRIu64 "\r\n",
              (unsigned)(server - redis.server), server->runs + 1,
              server->master ? "master" : "slave", server->alone ? 0 : 1, replica,
              (unsigned)(server - redis.server), server->epoch, server->commits + 1);
-    redis_reply_words(reply, info);
+}
+
+/* Each collector asks each second, and little of it changes. */
+static void run_info(struct redis_reply *reply)
+{
+    static struct {
+        uint64_t epoch, commits, replicated;
+        unsigned runs;
+        bool master, alone;
+        char text[INFO_BYTES]; /* "": none yet */
+    } last[REDIS_SERVERS];
+    const struct redis_server *server = redis.here;
+    size_t i = (size_t)(server - redis.server);
+    if (last[i].text[0] == '\0' || last[i].epoch != server->epoch ||
+        last[i].commits != server->commits || last[i].replicated != server->replicated ||
+        last[i].runs != server->runs || last[i].master != server->master ||
+        last[i].alone != server->alone) {
+        last[i].epoch = server->epoch;
+        last[i].commits = server->commits;
+        last[i].replicated = server->replicated;
+        last[i].runs = server->runs;
+        last[i].master = server->master;
+        last[i].alone = server->alone;
+        write_info(server, last[i].text);
+    }
+    redis_reply_words(reply, last[i].text);
 }
 
 static void run_role(struct redis_reply *reply)

@@ -15,4 +15,9 @@ bool redis_command_is_batch(const struct redis_words *words);
 bool redis_command_is_position(const struct redis_words *words);
 bool redis_command_is_claim(const struct redis_words *words);
 
+/* Whether it is store.lua that makes a store or gives kinds their ids; whether the answer is what
+ * tally:store holds. */
+bool redis_command_is_store(const struct redis_words *words);
+bool redis_command_reads_store(const struct redis_words *words);
+
 #endif

@@ -214,8 +214,8 @@ void redis_read_touch(const struct redis_words *words, struct redis_reply *reply
         if (!head->exists)
             *head = (struct redis_head){.exists = true, .number = ++shard->articles};
         head->version = shard->changed[article] = shard->version;
-        judge_version(number_of, (unsigned)article, head->version);
-        judge_shard(number_of);
+        judge_commit_version(number_of, (unsigned)article, head->version);
+        judge_commit_shard(number_of);
     }
     snprintf(version, sizeof version, "%" PRIu64, head->version);
     all->element[0] = redis_reply_words(reply, "ok");

@@ -115,7 +115,7 @@ static void write_head(struct call *call, unsigned article, struct redis_head *h
     if (moved || call->renew || !head->exists) {
         head->version = next_version(call);
         call->shard->changed[article] = head->version;
-        judge_version(call->number, article, head->version);
+        judge_commit_version(call->number, article, head->version);
     }
     if (!head->exists)
         call->last_number = head->number;
@@ -161,7 +161,8 @@ static void votes_of_article(struct call *call, unsigned article, const unsigned
         dirty = dirty || moved || call->news > news;
         reg = redis_register(call->shard, head.number,
                              redis_bucket(reader, redis_buckets(head.level), head.split), reader);
-        judge_vote(call->number, article, reader, value, before, reg != NULL ? reg->value : 0);
+        judge_commit_vote(call->number, article, reader, value, before,
+                          reg != NULL ? reg->value : 0);
         call->index++;
     }
     if (dirty || (call->renew && head.exists))
@@ -204,8 +205,8 @@ static void move_position(struct call *call, struct redis_ring *ring)
         moved.quarantined += ring->quarantined;
         moved.lost += ring->lost;
     }
-    moved.voted = ring->voted + judge_voted();
-    judge_position(call->number, call->store, ring->id == 0 ? NULL : ring, &moved);
+    moved.voted = ring->voted + judge_commit_voted();
+    judge_commit_position(call->number, call->store, ring->id == 0 ? NULL : ring, &moved);
     *ring = moved;
 }
 
@@ -273,7 +274,7 @@ static void apply_call(const struct redis_words *words, struct redis_reply *repl
         return;
     }
     redis_commit(call.number);
-    judge_call(call.ring, call.from, call.to);
+    judge_commit_begin(call.ring, call.from, call.to);
     uint64_t version = call.last_version;
     int first = (int)redis_scripts_argv(words) + 10;
     for (int i = first; i + 1 < words->n && call.failure == NULL; i += 2) {
@@ -293,7 +294,7 @@ static void apply_call(const struct redis_words *words, struct redis_reply *repl
         move_position(&call, ring);
     if (call.last_version != version)
         redis_changed(call.number);
-    judge_shard(call.number);
+    judge_commit_shard(call.number);
     answer_call(&call, reply);
 }
 

@@ -38,6 +38,17 @@ redisReply *redis_reply_words(struct redis_reply *reply, const char *words)
     return redis_reply_text(reply, words, strlen(words));
 }
 
+/* Digits by hand: most of a schedule's numbers are written here. */
+redisReply *redis_reply_digits(struct redis_reply *reply, uint64_t value)
+{
+    char text[24];
+    size_t at = sizeof text;
+    do
+        text[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    return redis_reply_text(reply, text + at, sizeof text - at);
+}
+
 redisReply *redis_reply_number(struct redis_reply *reply, long long value)
 {
     redisReply *node = redis_reply_add(reply, REDIS_REPLY_INTEGER);

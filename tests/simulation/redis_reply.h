@@ -5,6 +5,7 @@
 
 #include <hiredis/hiredis.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define REDIS_REPLY_NODES 96
 #define REDIS_REPLY_TEXT 3072
@@ -21,6 +22,7 @@ void redis_reply_begin(struct redis_reply *reply);
 redisReply *redis_reply_add(struct redis_reply *reply, int type);
 redisReply *redis_reply_text(struct redis_reply *reply, const void *bytes, size_t n);
 redisReply *redis_reply_words(struct redis_reply *reply, const char *words);
+redisReply *redis_reply_digits(struct redis_reply *reply, uint64_t value); /* as a string */
 redisReply *redis_reply_number(struct redis_reply *reply, long long value);
 
 /* Of `n` elements, which the caller sets. */

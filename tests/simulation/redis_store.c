@@ -17,6 +17,15 @@ static void add_field(struct redis_reply *reply, redisReply *all, size_t *at, co
     all->element[(*at)++] = redis_reply_words(reply, value);
 }
 
+static void add_number(struct redis_reply *reply, redisReply *all, size_t *at, const char *name,
+                       uint64_t value)
+{
+    all->element[(*at)++] = redis_reply_words(reply, name);
+    all->element[(*at)++] = redis_reply_digits(reply, value);
+}
+
+_Static_assert(WORLD_SHARDS < 10, "a digit a shard");
+
 static uint64_t placed_all(const struct redis_store *store)
 {
     return store->shards < 64 ? (UINT64_C(1) << store->shards) - 1 : UINT64_MAX;
@@ -25,7 +34,7 @@ static uint64_t placed_all(const struct redis_store *store)
 void redis_store_answer(struct redis_reply *reply)
 {
     const struct redis_store *store = redis_store();
-    char name[32], value[24];
+    char name[KIND_NAME_MAX_BYTES + sizeof "kind:"] = "kind:", value[24];
     size_t at = 0;
     bool all_placed = store->placed == placed_all(store);
     size_t fields = store->id == 0 ? 0 : 5 + all_placed;
@@ -39,25 +48,23 @@ void redis_store_answer(struct redis_reply *reply)
     snprintf(value, sizeof value, "%016" PRIx64, store->id);
     add_field(reply, all, &at, "id", value);
     add_field(reply, all, &at, "format", "1");
-    snprintf(value, sizeof value, "%u", store->shards);
-    add_field(reply, all, &at, "shards", value);
+    add_number(reply, all, &at, "shards", store->shards);
     add_field(reply, all, &at, "key", store->key);
-    snprintf(value, sizeof value, "%u", store->split);
-    add_field(reply, all, &at, "split", value);
+    add_number(reply, all, &at, "split", store->split);
     if (all_placed)
         add_field(reply, all, &at, "placed", "1");
     for (unsigned s = 0; s < store->shards && !all_placed; s++) {
         if (!(store->placed >> s & 1))
             continue;
-        snprintf(name, sizeof name, "placed:%u", s);
-        add_field(reply, all, &at, name, "1");
+        char placed[] = "placed:0";
+        placed[sizeof placed - 2] = (char)('0' + s);
+        add_field(reply, all, &at, placed, "1");
     }
     for (unsigned i = 1; i <= KIND_MAX; i++) {
         if (store->kind[i][0] == '\0')
             continue;
-        snprintf(name, sizeof name, "kind:%s", store->kind[i]);
-        snprintf(value, sizeof value, "%u", i);
-        add_field(reply, all, &at, name, value);
+        memcpy(name + strlen("kind:"), store->kind[i], strlen(store->kind[i]) + 1);
+        add_number(reply, all, &at, name, i);
     }
 }
 
@@ -75,7 +82,7 @@ static void give_kind(struct redis_store *store, const char *name, size_t bytes,
     store->kind[id][bytes] = '\0';
     if (id > store->kinds)
         store->kinds = id;
-    judge_kind(id, store->kind[id]);
+    judge_kinds_given(id, store->kind[id]);
 }
 
 /* EVAL store.lua 1 tally:store, id make|keep shards key split, kinds: name:id or name;

@@ -1,103 +1,59 @@
+/* Draws schedules, runs and shrinks them. */
 #include "schedule.h"
 
 #include "broker.h"
-#include "cluster.h"
-#include "dice.h"
 #include "files.h"
 #include "judge.h"
 #include "programs.h"
 #include "reader.h"
-#include "redis.h"
+#include "rest.h"
+#include "step.h"
 #include "wire.h"
-#include "world.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define BEHIND_MS (-1500) /* that a collector is ready with */
-#define HOUR_MS 3600000
-#define REST_TURNS 240
-
-enum what {
-    WORK,
-    CLICK,
-    REPEAT,
-    NETWORK,
-    WAIT,
-    START,
-    WRITE_BACK,
-    TEND,
-    /* what breaks things: each schedule has only some of these */
-    KILL_COLLECTOR,
-    KILL_FEED,
-    KILL_BROKER,
-    RESIZE,
-    KILL_REDIS,
-    REDIS_UP,
-    CUT,
-    FREEZE,
-    CLOCK,
-    POWER,
-    DAMAGE,
-    SHARD_AWAY,
-    POISON,
-    FORGET_SCRIPT,
-    LOSSES,
-    SUBSCRIBER,
-    ARCHIVE,
-    WIPE,
-    /* in a cluster only */
-    FAIL_OVER,
-    HANG,
-    APART,
-    CUT_OFF,
-    STALE,
-    MOVE,
-    EMPTY,
-    WHATS
-};
 
 static const struct {
     const char *name;
     uint8_t weight, percent; /* how often; in how many schedules of 100 */
 } kinds[WHATS] = {
-    [WORK] = {"work", 60, 100},
-    [CLICK] = {"click", 26, 100},
-    [REPEAT] = {"repeat", 8, 100},
-    [NETWORK] = {"network", 30, 100},
-    [WAIT] = {"wait", 8, 100},
-    [START] = {"start", 8, 100},
-    [WRITE_BACK] = {"write back", 3, 50},
-    [TEND] = {"tend", 4, 100},
-    [KILL_COLLECTOR] = {"kill collector", 5, 50},
-    [KILL_FEED] = {"kill feed", 3, 40},
-    [KILL_BROKER] = {"kill broker", 4, 40},
-    [RESIZE] = {"resize", 3, 30},
-    [KILL_REDIS] = {"kill Redis", 5, 55},
-    [REDIS_UP] = {"Redis up", 6, 100},
-    [CUT] = {"cut", 4, 40},
-    [FREEZE] = {"freeze", 3, 25},
-    [CLOCK] = {"clock", 3, 25},
-    [POWER] = {"power", 2, 20},
-    [DAMAGE] = {"damage", 2, 15},
-    [SHARD_AWAY] = {"shard away", 4, 30},
-    [POISON] = {"poison", 4, 20},
-    [FORGET_SCRIPT] = {"forget script", 3, 20},
-    [LOSSES] = {"losses", 4, 50},
-    [SUBSCRIBER] = {"subscriber", 4, 40},
-    [ARCHIVE] = {"archive", 4, 25},
-    [WIPE] = {"wipe", 1, 8},
-    [FAIL_OVER] = {"fail over", 7, 70},
-    [HANG] = {"hang", 4, 35},
-    [APART] = {"apart", 4, 35},
-    [CUT_OFF] = {"cut off", 4, 35},
-    [STALE] = {"stale", 4, 50},
-    [MOVE] = {"move", 5, 40},
-    [EMPTY] = {"empty", 1, 8},
+    [STEP_WORK] = {"work", 60, 100},
+    [STEP_CLICK] = {"click", 26, 100},
+    [STEP_REPEAT] = {"repeat", 8, 100},
+    [STEP_NETWORK] = {"network", 30, 100},
+    [STEP_WAIT] = {"wait", 8, 100},
+    [STEP_START] = {"start", 8, 100},
+    [STEP_WRITE_BACK] = {"write back", 3, 50},
+    [STEP_TEND] = {"tend", 4, 100},
+    [STEP_KILL_COLLECTOR] = {"kill collector", 5, 50},
+    [STEP_KILL_FEED] = {"kill feed", 3, 40},
+    [STEP_KILL_BROKER] = {"kill broker", 4, 40},
+    [STEP_RESIZE] = {"resize", 3, 30},
+    [STEP_KILL_REDIS] = {"kill Redis", 5, 55},
+    [STEP_REDIS_UP] = {"Redis up", 6, 100},
+    [STEP_CUT] = {"cut", 4, 40},
+    [STEP_FREEZE] = {"freeze", 3, 25},
+    [STEP_CLOCK] = {"clock", 3, 25},
+    [STEP_POWER] = {"power", 2, 20},
+    [STEP_DAMAGE] = {"damage", 2, 15},
+    [STEP_SHARD_AWAY] = {"shard away", 4, 30},
+    [STEP_POISON] = {"poison", 4, 20},
+    [STEP_FORGET_SCRIPT] = {"forget script", 3, 20},
+    [STEP_LOSSES] = {"losses", 4, 50},
+    [STEP_SUBSCRIBER] = {"subscriber", 4, 40},
+    [STEP_ARCHIVE] = {"archive", 4, 25},
+    [STEP_WIPE] = {"wipe", 1, 8},
+    [STEP_FAIL_OVER] = {"fail over", 7, 70},
+    [STEP_HANG] = {"hang", 4, 35},
+    [STEP_APART] = {"apart", 4, 35},
+    [STEP_CUT_OFF] = {"cut off", 4, 35},
+    [STEP_STALE] = {"stale", 4, 50},
+    [STEP_MOVE] = {"move", 5, 40},
+    [STEP_EMPTY] = {"empty", 1, 8},
+    [STEP_KINDS] = {"kinds", 5, 100},
 };
 
 uint64_t schedule_steps_run;
-static bool comes_to_rest; /* it begins or ends: nobody clicks */
 
 /* --- drawing --- */
 
@@ -109,14 +65,15 @@ void schedule_draw(struct schedule *schedule, uint64_t seed)
     bool narrow = world_is_narrow(seed);
     for (int i = 0; i < WHATS; i++) {
         uint32_t percent = kinds[i].percent;
-        if (i >= FAIL_OVER && !world_is_cluster(seed)) {
+        if ((i >= STEP_FAIL_OVER && !world_is_cluster(seed)) ||
+            (i == STEP_KINDS && !world_kinds_differ(seed))) {
             weight[i] = 0;
             continue;
         }
         if (narrow && percent < 100)
-            percent = i == KILL_REDIS ? 100 : percent / 3;
+            percent = i == STEP_KILL_REDIS ? 100 : percent / 3;
         weight[i] = dice_percent(&dice, percent) ? kinds[i].weight : 0;
-        if (narrow && (i == KILL_REDIS || i == WORK))
+        if (narrow && (i == STEP_KILL_REDIS || i == STEP_WORK))
             weight[i] *= 2;
         all += weight[i];
     }
@@ -131,529 +88,13 @@ void schedule_draw(struct schedule *schedule, uint64_t seed)
     }
 }
 
-/* --- what a step does --- */
-
-static uint32_t below(uint32_t n)
-{
-    return dice_below(&world.dice, n);
-}
-
-static struct event_base *any_process(void)
-{
-    return &platform_process[below(world.edges)][below(PLATFORM_KINDS)];
-}
-
-static void pass(uint64_t ms)
-{
-    world.us += ms * 1000 + below(1000);
-}
-
-/* A few things that happen by themselves, in any order. */
-static void work(void)
-{
-    pass(below(30));
-    if (redis.cluster) {
-        cluster_replicate(false);
-        cluster_gossip(false);
-    }
-    for (unsigned i = 2 + below(6); i > 0; i--) {
-        uint32_t which = below(10);
-        if (which < 4)
-            programs_turn(any_process(), 1 + below(4));
-        else if (which < 7)
-            wire_execute(wire_any(), 1 + below(8));
-        else if (which < 9)
-            broker_work(below(world.edges), (enum platform_kind)below(PLATFORM_KINDS),
-                        1 + below(4));
-        else
-            wire_execute_left(wire_any(), 1 + below(2));
-    }
-}
-
-/* While a collector naps, a message may reach its broker. */
-static void on_nap(struct event_base *process)
-{
-    if (!dice_percent(&world.dice, 15) || !broker[process->edge].up || comes_to_rest)
-        return;
-    struct event_base *napping = platform_now;
-    platform_now = NULL;
-    if (!reader_network(false, false)) {
-        reader_click(below(world.readers), below(world.articles), (int)below(world.requests),
-                     process->edge);
-        reader_network(false, false);
-    }
-    platform_now = napping;
-}
-
-static void click(void)
-{
-    pass(below(8));
-    unsigned reader = below(world.readers), article = below(world.articles);
-    reader_click(reader, article, (int)below(world.requests), below(world.edges));
-    if (dice_percent(&world.dice, 70))
-        reader_network(false, false);
-}
-
-static void start(void)
-{
-    unsigned edge = below(world.edges);
-    if (below(3) == 0)
-        broker_start(edge, dice_percent(&world.dice, 30) ? (int)below(8) : -1);
-    else
-        programs_start(any_process(), false);
-}
-
-static void tend(void)
-{
-    unsigned edge = below(world.edges);
-    bool killed = dice_percent(&world.dice, 15);
-    if (broker[edge].up && !files_tend(edge, killed ? (int)below(6) : -1))
-        broker_kill(edge);
-}
-
-static void kill_process(enum platform_kind kind)
-{
-    struct event_base *process = &platform_process[below(world.edges)][kind];
-    programs_kill(process, dice_percent(&world.dice, 70) ? 1 + (long)below(60) : 0);
-}
-
-static void kill_broker(void)
-{
-    if (dice_percent(&world.dice, 60) && reader_network(false, true))
-        return;
-    broker_kill(below(world.edges));
-}
-
-/* A broker is started with another ring_bytes: what its rings hold is drained. */
-static void resize(void)
-{
-    world.ring_bytes = world.ring_bytes == 4096 ? 8192 : 4096;
-    world_tell("rings are of %llu bytes from now on", (unsigned long long)world.ring_bytes);
-    unsigned edge = below(world.edges);
-    broker_kill(edge);
-    broker_start(edge, -1);
-}
-
-/* Mostly one that has something. */
-static unsigned any_server(void)
-{
-    if (!redis.cluster)
-        return 0;
-    return below(4) == 0 ? below(cluster_all()) : redis.owner[below(REDIS_PARTS)];
-}
-
-static void kill_redis(void)
-{
-    unsigned server = any_server();
-    if (!redis.server[server].up)
-        return;
-    unsigned most = world_is_narrow(world.seed) ? 3 : REDIS_COMMITS;
-    unsigned lost =
-        dice_percent(&world.dice, 60) ? redis_lose(&redis.server[server], 1 + below(most)) : 0;
-    cluster_die(server);
-    if (dice_percent(&world.dice, 50))
-        cluster_start(server);
-    world_tell("server %u of Redis is killed and loses its last %u commits", server, lost);
-    if (lost > 0)
-        judge_lost(JUDGE_REDIS_WENT_BACK);
-}
-
-static void cut(void)
-{
-    if (dice_percent(&world.dice, 50)) {
-        wire_cut(wire_any(), below(6));
-    } else {
-        broker_cut(any_process());
-    }
-}
-
-static void set_clock(void)
-{
-    static const int64_t jumps_ms[] = {0, 0, 0, 500, -500, 3000, -3000, HOUR_MS, -HOUR_MS};
-    int64_t to = jumps_ms[below(sizeof jumps_ms / sizeof jumps_ms[0])];
-    uint32_t whose = below(world.edges + 1);
-    unsigned server = any_server();
-    /* Versions rise by its clock where Redis forgot what it had given: not both at once. */
-    if (whose == world.edges && (redis.went_back || redis.followed) &&
-        to < world.server_ahead_ms[server])
-        return;
-    if (whose == world.edges)
-        world.server_ahead_ms[server] = to;
-    else
-        world.edge_ahead_ms[whose] = to;
-    world_tell("the clock of %s %u is %lld ms ahead", whose == world.edges ? "Redis" : "edge",
-               whose, (long long)to);
-}
-
-static void lose_power(void)
-{
-    unsigned edge = below(world.edges);
-    world_tell("edge %u loses power", edge);
-    broker_kill(edge);
-    for (int kind = 0; kind < PLATFORM_KINDS; kind++)
-        programs_kill(&platform_process[edge][kind], 0);
-    files_power_loss(edge);
-    judge_lost(JUDGE_POWER);
-}
-
-static void change_shard(void)
-{
-    static const char *const errors[] = {
-        "OOM command not allowed when used memory > 'maxmemory'.",
-        "READONLY You can't write against a read only replica.",
-        "CLUSTERDOWN Hash slot not served",
-        "LOADING Redis is loading the dataset in memory",
-    };
-    unsigned shard = below(world.shards);
-    redis.shard_error[shard] = redis.shard_error[shard] != NULL ? NULL : errors[below(4)];
-    world_tell("shard %u answers %s", shard,
-               redis.shard_error[shard] != NULL ? redis.shard_error[shard] : "again");
-}
-
-static void poison(void)
-{
-    unsigned article = below(world.articles), shard = world.article[article].shard;
-    redis.poisoned[shard] = redis.poisoned[shard] >= 0 ? -1 : (int)article;
-    redis.was_poisoned[shard] = true;
-    world_tell("shard %u: article %d is poisoned", shard, redis.poisoned[shard]);
-}
-
-static void change_losses(void)
-{
-    reader_loses_percent = below(2) * below(50);
-    broker_drops_percent = below(2) * (20 + below(60));
-}
-
-static void archive(void)
-{
-    unsigned article = below(world.articles);
-    bool reset = below(2) == 0;
-    if (!redis.server[redis.owner[world.article[article].shard]].up)
-        return;
-    world_tell("article %u is %s", article, reset ? "reset" : "archived");
-    redis_archive(article, reset);
-}
-
-static void wipe(void)
-{
-    if (redis.cluster)
-        return; /* its nodes come back empty one by one */
-    /* At times in one step, so that connections stay: as a file that is loaded in its place. */
-    bool at_once = redis.server[0].up && below(2) == 0;
-    if (below(2) == 0) /* whoever makes the next store has a clock behind */
-        world.server_ahead_ms[0] = BEHIND_MS;
-    world_tell("Redis is wiped%s", at_once ? " in one step" : "");
-    if (at_once)
-        wire_redis_exchanged();
-    else
-        cluster_die(0);
-    redis_wipe(&redis.server[0], at_once);
-    judge_wiped();
-    judge_lost(JUDGE_WIPED);
-}
-
-/* Not while a batch is under way: its records are read in place, and pages do not change under a
- * program's eyes. */
-static void damage(void)
-{
-    unsigned edge = below(world.edges);
-    if (!wire_idle(&platform_process[edge][PLATFORM_COLLECTOR]) || !files_damage(edge))
-        return;
-    world_tell("a ring is damaged");
-    judge_lost(JUDGE_DAMAGE);
-}
-
-static void freeze(void)
-{
-    struct event_base *process = any_process();
-    process->frozen = process->alive && !process->frozen;
-}
-
-/* Mostly of a master that is away or does nothing. */
-static void fail_over(void)
-{
-    for (unsigned part = 0; part < REDIS_PARTS; part++) {
-        const struct redis_server *owner = &redis.server[redis.owner[part]];
-        if ((!owner->up || owner->hung || owner->apart) && cluster_fail_over(part))
-            return;
-    }
-    if (below(2) == 0)
-        cluster_fail_over(below(REDIS_PARTS));
-}
-
-static void hang(void)
-{
-    unsigned server = any_server();
-    struct redis_server *its = &redis.server[server];
-    its->hung = its->up && !its->hung;
-    world_tell("server %u %s", server, its->hung ? "hangs" : "goes on");
-}
-
-/* With a minority, which some edges reach and others do not: it serves for a while yet. */
-static void set_apart(void)
-{
-    unsigned server = any_server();
-    struct redis_server *its = &redis.server[server];
-    if (its->apart && !its->stops && below(2) == 0) {
-        its->stops = true;
-        world_tell("server %u stops, as it hears of nobody", server);
-        return;
-    }
-    its->apart = !its->apart;
-    its->stops = its->stops && its->apart;
-    for (unsigned e = 0; e < world.edges; e++)
-        redis.cut[e][server] = its->apart && below(2) == 0;
-    world_tell("server %u %s", server, its->apart ? "is apart" : "hears of the others again");
-}
-
-static void cut_off(void)
-{
-    unsigned edge = below(world.edges), server = any_server();
-    redis.cut[edge][server] = !redis.cut[edge][server];
-    world_tell("edge %u %s server %u", edge, redis.cut[edge][server] ? "does not reach" : "reaches",
-               server);
-}
-
-static void make_stale(void)
-{
-    struct redis_server *its = &redis.server[any_server()];
-    its->alone = !its->alone;
-    world_tell("the replica of server %u %s", (unsigned)(its - redis.server),
-               its->alone ? "gets nothing" : "goes on");
-}
-
-/* A master comes back without anything, and so does its replica. */
-static void come_back_empty(void)
-{
-    unsigned server = redis.owner[below(REDIS_PARTS)];
-    uint64_t placed = redis.owner[REDIS_OF_STORE] != server ? redis_store()->placed : 0;
-    cluster_die(server);
-    for (unsigned s = 0; s < world.shards; s++)
-        if ((placed >> s & 1) && redis.owner[s] == server &&
-            redis.server[server].now.shard[s].store != 0)
-            redis.emptied[s] = true;
-    redis_wipe(&redis.server[server], false);
-    world_tell("server %u comes back empty", server);
-    judge_wiped();
-    judge_lost(JUDGE_WIPED);
-    cluster_start(server);
-}
-
-static void do_step(const struct schedule_step *step)
-{
-    world.dice.state = step->dice;
-    switch ((enum what)step->what) {
-    case WORK:
-        work();
-        break;
-    case CLICK:
-        click();
-        break;
-    case REPEAT:
-        reader_repeat(below(world.readers), below(world.articles), below(world.edges),
-                      dice_percent(&world.dice, 10));
-        break;
-    case NETWORK:
-        reader_network(false, false);
-        break;
-    case WAIT:
-        pass(50 + below(3000));
-        break;
-    case START:
-        start();
-        break;
-    case WRITE_BACK:
-        files_write_back(below(world.edges));
-        break;
-    case TEND:
-        tend();
-        break;
-    case KILL_COLLECTOR:
-        kill_process(PLATFORM_COLLECTOR);
-        break;
-    case KILL_FEED:
-        kill_process(PLATFORM_FEED);
-        break;
-    case KILL_BROKER:
-        kill_broker();
-        break;
-    case RESIZE:
-        resize();
-        break;
-    case KILL_REDIS:
-        kill_redis();
-        break;
-    case REDIS_UP:
-        cluster_start(any_server());
-        break;
-    case CUT:
-        cut();
-        break;
-    case FREEZE:
-        freeze();
-        break;
-    case CLOCK:
-        set_clock();
-        break;
-    case POWER:
-        lose_power();
-        break;
-    case DAMAGE:
-        damage();
-        break;
-    case SHARD_AWAY:
-        change_shard();
-        break;
-    case POISON:
-        poison();
-        break;
-    case FORGET_SCRIPT:
-        redis_forget_scripts(&redis.server[any_server()]);
-        break;
-    case LOSSES:
-        change_losses();
-        break;
-    case SUBSCRIBER:
-        broker_subscribe(below(world.edges), below(2) == 0);
-        break;
-    case ARCHIVE:
-        archive();
-        break;
-    case WIPE:
-        wipe();
-        break;
-    case FAIL_OVER:
-        fail_over();
-        break;
-    case HANG:
-        hang();
-        break;
-    case APART:
-        set_apart();
-        break;
-    case CUT_OFF:
-        cut_off();
-        break;
-    case STALE:
-        make_stale();
-        break;
-    case MOVE:
-        cluster_move(below(REDIS_PARTS), below(3) == 0);
-        break;
-    case EMPTY:
-        come_back_empty();
-        break;
-    case WHATS:
-        break;
-    }
-}
-
-/* --- coming to rest --- */
-
-/* Everything that is under way arrives. */
-static void settle(void)
-{
-    for (int round = 0; round < 24 && world.wrong[0] == '\0'; round++) {
-        bool busy = false;
-        for (unsigned link = 0; link < world.edges * WIRE_LINKS; link++)
-            busy = wire_execute_left(link, 64) + wire_execute(link, 64) > 0 || busy;
-        for (unsigned e = 0; e < world.edges; e++)
-            for (int k = 0; k < PLATFORM_KINDS; k++) {
-                busy = broker_work(e, (enum platform_kind)k, 64) > 0 || busy;
-                if (programs_due(&platform_process[e][k])) {
-                    programs_turn(&platform_process[e][k], 64);
-                    busy = true;
-                }
-            }
-        judge_step();
-        if (!busy)
-            return;
-    }
-}
-
-static void mend(void)
-{
-    int64_t ahead_ms = 0;
-    for (unsigned s = 0; s < cluster_all(); s++) {
-        int64_t *its = &world.server_ahead_ms[s];
-        ahead_ms = *its > ahead_ms ? *its : ahead_ms;
-        if (!redis.wiped || *its != BEHIND_MS)
-            *its = 0; /* else whoever makes the next store has a clock behind */
-    }
-    if (redis.went_back || redis.followed)
-        world.us += (uint64_t)ahead_ms * 1000;
-    cluster_mend();
-    reader_loses_percent = broker_drops_percent = 0;
-    for (unsigned s = 0; s < WORLD_SHARDS; s++) {
-        redis.shard_error[s] = NULL;
-        redis.poisoned[s] = -1;
-    }
-    for (unsigned e = 0; e < world.edges; e++) {
-        world.edge_ahead_ms[e] = 0;
-        broker_start(e, -1);
-        for (int k = 0; k < PLATFORM_KINDS; k++) {
-            struct event_base *process = &platform_process[e][k];
-            process->frozen = false;
-            process->fuse = 0;
-            programs_start(process, false);
-        }
-    }
-}
-
-/* What an operator does who reads that a collector waits for --adopt. */
-static void operate(void)
-{
-    for (unsigned e = 0; e < world.edges; e++) {
-        struct event_base *process = &platform_process[e][PLATFORM_COLLECTOR];
-        files_tend(e, -1);
-        if (!process->alive || strstr(broker[e].collector_reason, "--adopt") == NULL)
-            continue;
-        broker[e].collector_reason[0] = '\0';
-        programs_kill(process, 0);
-        programs_start(process, true);
-    }
-}
-
-/* Lets time pass until all is where it belongs, and then for as long as repeats take. */
-static void rest(void)
-{
-    struct error why = {0};
-    int after = 0;
-    comes_to_rest = true;
-    mend();
-    for (int turn = 0; turn < REST_TURNS && after < 7 && world.wrong[0] == '\0'; turn++) {
-        world.dice.state = world.seed + (uint64_t)turn;
-        world.us += turn < 30 ? 250000 : 1000000;
-        cluster_replicate(true);
-        settle();
-        operate();
-        while (reader_network(true, false))
-            ;
-        settle();
-        bool settled = reader_settled(turn % 8 == 4);
-        bool arrived = judge_arrived(&why);
-        if (!settled)
-            error_set(&why, "a reader gets no receipt: %.200s", broker[0].collector_reason);
-        if (settled && arrived) {
-            after++;
-            world.us += 750000;
-        } else {
-            after = 0;
-        }
-    }
-    if (world.wrong[0] != '\0')
-        return;
-    if (after < 7)
-        world_wrong("it does not come to rest: %s", why.text);
-    else
-        judge_end();
-}
+/* --- running --- */
 
 static void begin(uint64_t seed)
 {
     world_begin(seed);
     platform_reset();
-    platform_on_nap = on_nap;
+    platform_on_nap = step_on_nap;
     bool store = dice_percent(&world.dice, 70);
     unsigned split = 1 + dice_below(&world.dice, 4);
     files_begin();
@@ -669,18 +110,19 @@ static void begin(uint64_t seed)
     }
     for (int i = 0; i < 4; i++) {
         world.us += 50000;
-        settle();
+        rest_settle();
     }
 }
 
 const char *schedule_run(const struct schedule *schedule, bool tells)
 {
     world.tells = tells;
-    comes_to_rest = true;
+    step_clicks(false);
     begin(schedule->seed);
-    comes_to_rest = false;
+    step_clicks(true);
     if (tells)
-        printf("  %s, %u edges, %u shards, %u articles, %u readers, rings of %llu bytes, batches "
+        printf("  %s, %u edges, %u shards, %u articles, %u readers, rings of %llu "
+               "bytes, batches "
                "of %u, "
                "%u in flight\n",
                world.cluster ? world.replicas ? "a cluster (durability replicas)" : "a cluster"
@@ -690,20 +132,21 @@ const char *schedule_run(const struct schedule *schedule, bool tells)
     for (unsigned i = 0; i < schedule->n && world.wrong[0] == '\0'; i++) {
         if (tells)
             printf("  step %u: %s\n", i, kinds[schedule->step[i].what].name);
-        do_step(&schedule->step[i]);
+        step_do((enum step)schedule->step[i].what, schedule->step[i].dice);
         judge_step();
         schedule_steps_run++;
     }
     if (tells)
         printf("  all that is broken is mended\n");
     if (world.wrong[0] == '\0')
-        rest();
+        rest_come();
     return world.wrong[0] != '\0' ? world.wrong : NULL;
 }
 
 /* --- shrinking --- */
 
-/* Two failures are the same where they begin with the same words, numbers apart. */
+/* Two failures are the same where they begin with the same words, numbers
+ * apart. */
 static bool same(const char *a, const char *b)
 {
     while (*a != '\0' && *b != '\0' && *a != ':') {

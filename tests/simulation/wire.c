@@ -61,7 +61,15 @@ static unsigned first_of(const struct event_base *process)
     return process->edge * WIRE_LINKS + (process->kind == PLATFORM_FEED ? WIRE_COLLECTOR : 0);
 }
 
+/* Behind the last link that it ever had in this schedule: most have few. */
+static unsigned used_end[WORLD_EDGES][PLATFORM_KINDS];
+
 static unsigned end_of(const struct event_base *process)
+{
+    return used_end[process->edge][process->kind];
+}
+
+static unsigned limit_of(const struct event_base *process)
 {
     return first_of(process) + (process->kind == PLATFORM_FEED ? WIRE_FEED : WIRE_COLLECTOR);
 }
@@ -102,6 +110,7 @@ void wire_begin(void)
         empty(&links[i].queue);
         empty(&links[i].left);
     }
+    memset(used_end, 0, sizeof used_end);
     redis_on_changed = on_changed;
 }
 
@@ -262,7 +271,7 @@ static void reply_one(struct redis_link *link)
     if (slot->fn != NULL) {
         platform_point();
         link->heard_us = world.us;
-        judge_reply((unsigned)(link - links), link->server, &slot->words, reply);
+        judge_answer_came((unsigned)(link - links), link->server, &slot->words, reply);
         slot->fn(slot->user, reply);
     }
     if (link->state == UP && ends_link(reply))
@@ -275,7 +284,7 @@ static void unanswered(struct redis_link *link)
     while (queue->delivered < queue->sent) {
         struct slot *slot = slot_at(queue, queue->delivered++);
         if (slot->fn != NULL) {
-            judge_reply((unsigned)(link - links), link->server, &slot->words, NULL);
+            judge_answer_came((unsigned)(link - links), link->server, &slot->words, NULL);
             slot->fn(slot->user, NULL);
         }
     }
@@ -288,7 +297,7 @@ static void lose(struct redis_link *link, const char *why)
     link->state = PAUSED;
     link->retry_us = world.us + PAUSE_US;
     memset(link->subscribed, 0, sizeof link->subscribed);
-    judge_link_lost(link->process, link->server);
+    judge_answer_link_lost(link->process, link->server);
     unanswered(link);
     if (link->state == PAUSED && link->config.on_down != NULL)
         link->config.on_down(link->config.user, why);
@@ -386,11 +395,13 @@ void wire_killed(const struct event_base *process)
 
 struct redis_link *redis_link_new(struct event_base *base, const struct redis_link_config *config)
 {
-    unsigned at = first_of(base), end = end_of(base);
-    while (at < end && links[at].state != ABSENT)
+    unsigned at = first_of(base), limit = limit_of(base);
+    while (at < limit && links[at].state != ABSENT)
         at++;
-    if (at == end)
+    if (at == limit)
         abort(); /* more links than servers */
+    if (at >= end_of(base))
+        used_end[base->edge][base->kind] = at + 1;
     struct redis_link *link = &links[at];
     link->config = *config;
     link->edge = base->edge;
@@ -408,7 +419,7 @@ void redis_link_free(struct redis_link *link)
     if (link == NULL || link->state == ABSENT)
         return;
     link->state = ABSENT;
-    judge_link_lost(link->process, link->server);
+    judge_answer_link_lost(link->process, link->server);
     unanswered(link);
 }
 
@@ -500,6 +511,6 @@ int redis_link_send(struct redis_link *link, redis_link_cb *fn, void *user, int 
         used += bytes[i] + 1;
     }
     queue->sent++;
-    judge_sent(&slot->words);
+    judge_answer_sent(&slot->words);
     return 0;
 }

@@ -70,6 +70,45 @@ static void begin_cluster(uint64_t seed)
     world.replicas = dice_percent(&dice, 40);
 }
 
+bool world_kinds_differ(uint64_t seed)
+{
+    struct dice dice = {seed ^ 0x6b696e6473ull};
+    return world_is_cluster(seed) && dice_percent(&dice, 40);
+}
+
+bool world_learn_kind(unsigned edge)
+{
+    struct kind_table *kinds = &world.edge[edge].kinds;
+    if (kinds->n == WORLD_KINDS)
+        return false;
+    const char *name = world.kinds.name[world.edge[edge].order[kinds->n]];
+    kind_table_add(kinds, name, strlen(name));
+    return true;
+}
+
+unsigned world_kind(unsigned edge, unsigned kind)
+{
+    return kind == KIND_NONE || kind > WORLD_KINDS ? kind : world.edge[edge].order[kind - 1];
+}
+
+static void begin_kinds(uint64_t seed)
+{
+    struct dice dice = {seed ^ 0x6f72646572ull};
+    world.kinds_differ = world_kinds_differ(seed);
+    for (unsigned e = 0; e < WORLD_EDGES; e++) {
+        unsigned *order = world.edge[e].order;
+        for (unsigned i = 0; i < WORLD_KINDS; i++) {
+            unsigned other = world.kinds_differ ? dice_below(&dice, i + 1) : i;
+            order[i] = order[other];
+            order[other] = i + 1;
+        }
+        kind_table_init(&world.edge[e].kinds);
+        unsigned n = world.kinds_differ ? 1 + dice_below(&dice, WORLD_KINDS) : WORLD_KINDS;
+        while (n-- > 0)
+            world_learn_kind(e);
+    }
+}
+
 void world_begin(uint64_t seed)
 {
     static const char *const kinds[WORLD_KINDS] = {"like", "sad", "wow"};
@@ -100,6 +139,7 @@ void world_begin(uint64_t seed)
     kind_table_init(&world.kinds);
     for (int i = 0; i < WORLD_KINDS; i++)
         kind_table_add(&world.kinds, kinds[i], strlen(kinds[i]));
+    begin_kinds(seed);
     name_articles();
     name_readers();
 }

@@ -40,7 +40,12 @@ struct world {
     char wrong[WORLD_WHY_BYTES]; /* the first thing that was wrong, "" */
 
     struct reader_key key;
-    struct kind_table kinds;
+    struct kind_table kinds; /* all of them … */
+    bool kinds_differ;       /* … which edges learn one by one, each in an order of its own */
+    struct {
+        unsigned order[WORLD_KINDS]; /* numbers in `kinds` */
+        struct kind_table kinds;     /* that its broker knows: the first ones of `order` */
+    } edge[WORLD_EDGES];
     struct {
         char name[WORLD_NAME_BYTES];
         size_t bytes;
@@ -64,6 +69,15 @@ enum world_redis { WORLD_REDIS_ANY, WORLD_REDIS_ONE, WORLD_REDIS_CLUSTER };
 extern enum world_redis world_redis;
 
 bool world_is_cluster(uint64_t seed);
+
+/* Whether edges learn the kinds one by one: in some clusters. */
+bool world_kinds_differ(uint64_t seed);
+
+/* The edge's broker is told of one more kind. False: it knows all. */
+bool world_learn_kind(unsigned edge);
+
+/* The number in world.kinds of a kind by its number at the edge. */
+unsigned world_kind(unsigned edge, unsigned kind);
 
 /* True time and what the clocks of an edge and of a server of Redis say. */
 uint64_t world_true_us(void);
