@@ -2,6 +2,7 @@
 three Sentinels. All on free ports of 127.0.0.1, with their data in a folder of the test's. Used by the system tests and by script/prove."""
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -9,7 +10,7 @@ import redis as redis_py
 import redis.cluster  # noqa: F401: key_slot
 
 import redis_server
-from edge import BLOCK, ROOT, Process, free_ports, release_ports, wait_until
+from edge import BLOCK, ROOT, EdgeError, Process, free_ports, release_ports, wait_until
 
 SLOTS = 16384
 NODE_TIMEOUT_MS = 2000
@@ -310,8 +311,39 @@ class Cluster(Servers):
             at_each()
         for node in [to, source] + [other for other in self.masters() if other not in (to, source)]:
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", to.id)
-        wait_until(lambda: all(self._owner_seen_by(node, slot) is to for node in self.nodes), "all nodes to know where slot %d is" % slot)
+        self._wait_moved(slot, to)
         return moved
+
+    def _wait_moved(self, slot, to):
+        wait_until(lambda: all(self._owner_seen_by(node, slot) is to for node in self.nodes), "all nodes to know where slot %d is" % slot)
+
+    # --- resharding, the new way ---
+
+    def moves_slots_whole(self):
+        """Whether the servers have CLUSTER MIGRATESLOTS: Valkey from 9 on."""
+        return self.nodes[0].ask("COMMAND", "INFO", "CLUSTER|MIGRATESLOTS") != [None]
+
+    def move_slot_whole(self, slot, to):
+        """CLUSTER MIGRATESLOTS: the target gets the slot as a replica gets a store, and then owns all of it at once. Returns the keys moved."""
+        source = self.owner(slot)
+        assert source is not to
+        keys, before = source.ask("CLUSTER", "COUNTKEYSINSLOT", slot), set(self._exports(source, slot))
+        source.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id)
+
+        def ended():
+            said = [job for name, job in self._exports(source, slot).items() if name not in before]
+            if said and said[0][b"state"] in (b"failed", b"canceled", b"cancelled"):
+                raise EdgeError("%r did not give slot %d away: %r" % (source, slot, said[0]))
+            return said and said[0][b"state"] == b"success"
+        wait_until(ended, "%r to give slot %d away" % (source, slot))
+        self._wait_moved(slot, to)
+        return keys
+
+    @staticmethod
+    def _exports(node, slot):
+        """Its jobs that give this slot alone away: name → what it says of each."""
+        jobs = [dict(zip(*[iter(words)] * 2)) for words in node.ask("CLUSTER", "GETSLOTMIGRATIONS")]
+        return {job[b"name"]: job for job in jobs if (job[b"operation"], job[b"slot_ranges"]) == (b"EXPORT", b"%d-%d" % (slot, slot))}
 
 
 class ClusterRedis:
