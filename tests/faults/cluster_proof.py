@@ -1,18 +1,15 @@
 """script/prove --cluster: three edges on a Redis Cluster of three masters and three replicas, whose nodes fail in every way under load."""
 
-import json
 import os
-import secrets
-import subprocess
 import time
 
 import crowd as crowds
 import judge
 import redis_server
 from audits import Audits
-from child import dying_with_parent
-from cluster import Cluster
-from edge import Edge, EdgeError
+from cluster import SLOTS, Cluster
+from edge import Edge, EdgeError, wait_until
+from preload import Preload
 from tools import number, say, say_table
 
 SHARDS = 8
@@ -22,9 +19,7 @@ HANG_S = 10.0
 STALE_S = 4.0
 DOWN_S = 5.0
 PATIENCE_S = 120.0
-KEYS_AT_ONCE = 10
-GATEWAY = "gateway-of-the-proof"
-VOTED_ARTICLES, VOTED_PREFIX = 64, "bench/"  # that have votes from the start, by tally-load
+KEYS_AT_ONCE = 100
 FAULTS = ("killed", "behind", "hangs", "pair-down", "all-down", "moved")
 
 
@@ -42,6 +37,7 @@ class ClusterProof:
     def __init__(self, directory, folder, options):
         self.cluster = Cluster(os.path.join(directory, "cluster"))
         self.edges, self.directory, self.folder = [], directory, folder
+        self.voted = None
         self.readers, self.votes, self.turn, self.went_back = options.readers, options.votes, 0, 0
         self.faults = [
             Fault("killed", "master killed", self._kill, options.rounds),
@@ -62,29 +58,18 @@ class ClusterProof:
         for i in range(EDGES):
             where = dict(redis_of=self.edges[0]) if i else dict(servers=self.cluster)
             self.edges.append(Edge(os.path.join(self.directory, "edge-%d" % i), **where, **options))
-        with open(self.edges[0].path("services"), "a") as services:
-            services.write("%s gateway %s\n" % (GATEWAY, secrets.token_hex(24)))
         for edge in self.edges:
             edge.start(ready=False)
         for edge in self.edges:
             edge.wait_ready()
-        self.voted = self._vote() if self.votes else None
+        if self.votes:
+            self._vote()
 
     def _vote(self):
-        """So many votes of different readers, through the front door. Returns what tally-load says of them."""
-        edge, secret = self.edges[0], os.path.join(self.directory, "gateway.secret")
-        with open(secret, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(edge.secret(GATEWAY) + "\n")
-        done = subprocess.run(dying_with_parent([edge.program("bench/tally-load"), "--port=%d" % edge.mqtt_port, "--reactions=%d" % self.votes,
-                                                 "--reader-in-payload=on", "--username=" + GATEWAY, "--password-file=" + secret,
-                                                 "--articles=%d" % VOTED_ARTICLES, "--seconds=3600"]),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            raise EdgeError("tally-load ended with %d: %s%s" % (done.returncode, done.stderr, done.stdout))
-        edge.settle(PATIENCE_S)
-        said = json.loads(done.stdout)
-        say("%s votes of as many readers for %d articles are in the store" % (number(said["first"]), VOTED_ARTICLES))
-        return said
+        wait_until(lambda: self.cluster.redis.hget("tally:store", "placed") == b"1", "every shard to name the store")
+        self.voted = Preload(self.cluster, SHARDS, self.votes)
+        crowds.await_shown(self.edges, list(range(SHARDS)), SHARDS)
+        say("%s votes for %d articles are in the store" % (number(self.votes), len(self.voted.articles)))
 
     def close(self):
         """Returns what was wrong with the edges in the end."""
@@ -121,10 +106,9 @@ class ClusterProof:
         return [article for articles in crowds.articles_of(SHARDS, EACH, "prove").values() for article in articles]
 
     def _next_master(self):
-        """Another each time."""
-        masters = self.cluster.masters()
+        """Of one third of the slots after another, whoever has it now."""
         self.turn += 1
-        return masters[self.turn % len(masters)]
+        return self.cluster.owner(self.turn % self.cluster.masters_at_first * SLOTS // self.cluster.masters_at_first)
 
     def _shown(self, fault, shards, began, since):
         """A new reaction at each edge is shown by all, and how long that took; meanwhile the others went on as usual."""
@@ -228,6 +212,7 @@ class ClusterProof:
         say_table(("fault, under load", "times", "acknowledged", "counted", "lost", "doubled", "longest s to heal", "other shards, worst ms"), lines)
         _of_one, applied, quarantined, lost = judge.books(self.edges[0])
         admitted = sum(edge.header.admitted() for edge in self.edges)
+        applied -= self.votes  # which no edge admitted
         say("%d edges, %d readers, 3 masters and 3 replicas, %d shards; in quiet times an edge showed another's reaction after %.0f ms (median)" % (
             EDGES, len(self.crowd.readers), SHARDS, self.usual_s * 1000))
         say("to heal: from the promotion, or from when the nodes were back, until each edge showed a new reaction of every edge")
@@ -254,9 +239,9 @@ class ClusterProof:
         """Whether the votes that were there before are there still."""
         if self.voted is None:
             return True
-        stand = sum(len(registers) for article, registers in held.items() if article.startswith(VOTED_PREFIX))
-        say("votes that were there before: %s, of which %s stand" % (number(self.voted["first"]), number(stand)))
-        return stand == self.voted["first"]
+        stand = sum(len(held.get(article, ())) for article in self.voted.articles)
+        say("votes that were there before: %s, of which %s stand" % (number(self.votes), number(stand)))
+        return all(len(held.get(article, ())) == n for article, n in self.voted.articles.items())
 
     @staticmethod
     def _line(title, times, acknowledged, lost, invented, heals, others):
