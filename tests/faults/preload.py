@@ -6,7 +6,7 @@ import struct
 import time
 
 import crowd as crowds
-from edge import ROOT, EdgeError
+from edge import ROOT, EdgeError, wait_until
 from scripts import script_text
 from store import EPOCH_MS
 
@@ -43,8 +43,9 @@ class Preload:
             for at in range(0, self.articles[article], BATCH):
                 n = min(BATCH, self.articles[article] - at)
                 start, position, sequence = position, position + RECORD_BYTES * n, sequence + n
-                answer = redis.evalsha(sha, 4, *keys, "%016x" % (0xFEED0000 + shard), struct.pack("<Q", start), struct.pack("<QQ", position, sequence),
-                                       0, 0, EDGE, self.split, shard, 0, self.store, article, self._some(n))
+                call = (sha, 4, *keys, "%016x" % (0xFEED0000 + shard), struct.pack("<Q", start), struct.pack("<QQ", position, sequence),
+                        0, 0, EDGE, self.split, shard, 0, self.store, article, self._some(n))
+                answer = wait_until(lambda: (lambda said: said[0] != b"paused" and said)(redis.evalsha(*call)), "the end of a pause")
                 if answer[0] != b"ok" or answer[1] != n:
                     raise EdgeError("the register script answered %r to votes for %s" % (answer, article))
 

@@ -495,6 +495,34 @@ def test_slots_move_back_and_forth(whole, way):
     check(edges, crowd)
 
 
+def test_an_audit_waits_for_a_slot_that_moves_slowly(whole):
+    """Its keys may be many: for 6 s they are on both nodes."""
+    cluster, edges = whole
+    articles = articles_of(SHARDS, 2, "slowly")
+    shard = next(shard for shard in range(SHARDS) if cluster.master_of(shard) is not cluster.master_of("store"))
+    for article in articles[shard]:
+        react(edges[0], article)
+    settle(edges)
+    slot, home, away = cluster.slot_of(shard), cluster.master_of(shard), cluster.master_of("store")
+    halfway, go_on = threading.Event(), threading.Event()
+
+    def meanwhile():
+        halfway.set()
+        assert go_on.wait(TIMEOUT_S)
+    moving = threading.Thread(target=cluster.move_slot, args=(slot, away, 1, meanwhile), daemon=True)
+    timer = threading.Timer(6.0, go_on.set)
+    moving.start()
+    try:
+        assert halfway.wait(TIMEOUT_S)
+        timer.start()
+        said = command(edges[1], "audit")
+        assert go_on.is_set() and said[0] == 0, said
+    finally:
+        go_on.set()
+        moving.join(TIMEOUT_S)
+    cluster.move_slot(slot, home)
+
+
 def test_commands_during_a_failover(whole):
     """Each does its work or says that it could not, and can be given again."""
     cluster, edges = whole
