@@ -22,7 +22,7 @@ import live
 import picture
 import rates
 import targets
-from contenders import BenchError, Ports, ROOT
+from contenders import BenchError, Ports, ROOT, redis_server
 from tools import PATH, REDIS, build, check_tools, die
 
 PARTS = ("rates", "live", "curve", "growth")
@@ -46,12 +46,12 @@ def system(getppid_ns, load_before):
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), platform.machine())
     return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "cores": os.cpu_count(), "processor": model,
             "kernel": platform.release(), "getppid_ns": getppid_ns, "mosquitto": version(["mosquitto", "-h"], "mosquitto version"),
-            "redis": version(["redis-server", "--version"], "v="), "node": version(["node", "--version"], "v"), "tally": commit(),
+            "redis": redis_server.engine_text(), "node": version(["node", "--version"], "v"), "tally": commit(),
             "load_before": load_before, "load_after": os.getloadavg()[0]}
 
 
 def header(about, arguments):
-    return ("%s; %s (%d cores), Linux %s; Mosquitto %s, Redis %s, node %s; Tally %s. `%s`. A `getppid` costs %s ns here. Load average before "
+    return ("%s; %s (%d cores), Linux %s; Mosquitto %s, %s, node %s; Tally %s. `%s`. A `getppid` costs %s ns here. Load average before "
             "%.1f, after %.1f (the bench's own programs, too).\n\nMQTT %s, %d connections, window %d at QoS 1; %s reactions at QoS 0, half at QoS 1, less for "
             "the slow ones; %d run(s) of each, in turn; medians." % (
                 about["date"], about["processor"], about["cores"], about["kernel"], about["mosquitto"], about["redis"], about["node"], about["tally"],

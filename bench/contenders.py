@@ -14,6 +14,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests", folder) for folder in ("system", "faults")]
 
+import redis_server  # noqa: E402
 from child import dying_with_parent  # noqa: E402
 from edge import free_ports  # noqa: E402
 from tools import PATH  # noqa: E402
@@ -151,7 +152,7 @@ class Contender:
         self.mqtt, self.ws, self.http, self.redis_port = (self.ports.take() for _ in range(4))
         env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         env.update(TALLY_MQTT_PORT=str(self.mqtt), TALLY_WS_PORT=str(self.ws), TALLY_HTTP_PORT=str(self.http),
-                   TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits)
+                   TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits, **redis_server.environment())
         made = subprocess.run([os.path.join(ROOT, "script", "config"), data, self.build], env=env, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
         require(made.returncode == 0, "script/config failed:\n" + made.stdout)
@@ -170,7 +171,7 @@ class Contender:
         return redis.Redis(host="127.0.0.1", port=self.redis_port, socket_timeout=60)
 
     def start_redis(self, conf):
-        self.run("redis", ["redis-server", conf])
+        self.run("redis", [redis_server.program(), conf])
         self.wait_port("redis", self.redis_port)
 
 

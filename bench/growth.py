@@ -3,7 +3,7 @@
 import sys
 
 import register_memory
-from contenders import Tally, load
+from contenders import Tally, load, redis_server
 from rates import row_line, table, whole
 
 MEASURED = 100000  # reactions by which a cost is told
@@ -48,7 +48,7 @@ def memory(votes_list):
     split = register_memory.default_split()
     found = []
     for votes in votes_list:
-        grown, new, usec, _calls, _cpu, tables = register_memory.measure("redis-server", split, "bench %d" % votes, register_memory.one_article(votes))
+        grown, new, usec, _calls, _cpu, tables = register_memory.measure(redis_server.program(), split, "bench %d" % votes, register_memory.one_article(votes))
         found.append({"votes": new, "bytes": grown, "us": usec / new, "not_listpack": tables})
         sys.stderr.write("memory of %d votes: %d bytes\n" % (new, grown))
     return found

@@ -55,7 +55,7 @@ def draw(about, found):
     for key in SHOWN if "rates" in found else ():
         part, top = chart(found, key, top)
         body += part
-    body.append(write(16, top + 4, "Every reaction of another reader, through 1,000 connections, all on one machine: %s cores, Mosquitto %s, Redis %s, %s."
+    body.append(write(16, top + 4, "Every reaction of another reader, through 1,000 connections, all on one machine: %s cores, Mosquitto %s, %s, %s."
                       % (about["cores"], about["mosquitto"], about["redis"], about["date"][:10]), 'font-size="12"'))
     return whole_svg(WIDTH, top + 20, "Reactions a second: bare Mosquitto, what an afternoon builds, an able C peer, and Tally", body)
 

@@ -19,6 +19,10 @@ import time
 import redis
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "system"))
+
+import redis_server  # noqa: E402
+
 SCRIPT = b"".join((ROOT / part).read_bytes() for part in ("lib/lua/prelude.lua", "collector/shard_store.lua", "collector/register.lua"))
 STORE = "00000000000000ff"
 BYTES_A_VOTE_MAX = 24
@@ -169,7 +173,7 @@ def many_articles(articles, votes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--split", type=int, default=None, help="voters a bucket (default: as in collector/store.h)")
-    parser.add_argument("--redis", default="redis-server", help="the server to measure")
+    parser.add_argument("--redis", default=redis_server.program(), help="the server to measure (default: as the tests choose)")
     arguments = parser.parse_args()
     split = arguments.split or default_split()
     print(f"register_memory: {split} voters a bucket, batches of {BATCH}, 4 in flight")

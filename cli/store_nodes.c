@@ -38,6 +38,7 @@ struct store_nodes {
     uint64_t loaded[REDIS_NODES_MAX]; /* the serial at which a node was sent all scripts */
     size_t scripts;
     struct script script[STORE_NODES_SCRIPTS_MAX];
+    bool half_moved; /* what was pulled last: its slot was on its way to another node */
     struct error error;
 };
 
@@ -348,6 +349,7 @@ static enum store_nodes_result judge_answer(struct store_nodes *nodes, unsigned 
     if (reply->type != REDIS_REPLY_ERROR)
         return STORE_NODES_ANSWERED;
     (void)fail_at(nodes, place, reply->str);
+    nodes->half_moved = begins_with(reply->str, "ASK ") || begins_with(reply->str, "TRYAGAIN");
     if (redis_nodes_moving(nodes->redis, reply->str) || error_passes(reply->str))
         return STORE_NODES_AGAIN;
     if (!begins_with(reply->str, "NOSCRIPT"))
@@ -366,6 +368,7 @@ enum store_nodes_result store_nodes_pull(struct store_nodes *nodes, redisReply *
     nodes->first = slot->next;
     if (nodes->first == NULL)
         nodes->last = &nodes->first;
+    nodes->half_moved = false;
     *reply = answer_of(nodes, slot);
     if (!sent) {
         const char *why = redis_nodes_why(nodes->redis, place);
@@ -387,13 +390,16 @@ enum store_nodes_result store_nodes_pull(struct store_nodes *nodes, redisReply *
 redisReply *store_nodes_ask(struct store_nodes *nodes, unsigned place, int argc, const char **argv,
                             const size_t *bytes)
 {
-    const uint64_t limit_ms = clock_monotonic_ms() + STORE_NODES_WAIT_MS;
+    const uint64_t begun_ms = clock_monotonic_ms();
+    uint64_t limit_ms = begun_ms + STORE_NODES_WAIT_MS;
     redisReply *reply = NULL;
     for (;;) {
         if (wait_owner(nodes, place, limit_ms) != 0 ||
             store_nodes_push(nodes, place, argc, argv, bytes) != 0)
             return NULL;
         enum store_nodes_result result = store_nodes_pull(nodes, &reply);
+        if (nodes->half_moved)
+            limit_ms = begun_ms + STORE_NODES_MOVE_MS;
         if (result == STORE_NODES_ANSWERED || result == STORE_NODES_FAILED ||
             clock_monotonic_ms() >= limit_ms)
             return reply;

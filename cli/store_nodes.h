@@ -2,7 +2,8 @@
  * on an event loop of its own, which turns only during these calls. One thread.
  *
  * A place (redis_nodes.h) without an owner, or on its way to another node, is waited for:
- * STORE_NODES_WAIT_MS at most. An error of such a place means that the command did nothing. */
+ * STORE_NODES_WAIT_MS at most, or STORE_NODES_MOVE_MS by store_nodes_ask where the slot is half
+ * moved. An error of such a place means that the command did nothing. */
 #ifndef TALLY_CLI_STORE_NODES_H
 #define TALLY_CLI_STORE_NODES_H
 
@@ -16,7 +17,8 @@
 #include <stdint.h>
 
 #define STORE_NODES_WAIT_MS 5000
-#define STORE_NODES_AGAIN_MS 50 /* between two tries */
+#define STORE_NODES_MOVE_MS 60000 /* a slot with many votes takes its time */
+#define STORE_NODES_AGAIN_MS 50   /* between two tries */
 #define STORE_NODES_SHA_BYTES 41
 #define STORE_NODES_SCRIPTS_MAX 8
 

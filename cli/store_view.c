@@ -391,7 +391,7 @@ static int count_slice(struct store_view *view, uint32_t shard, struct audit_cou
 {
     const char *argv[2 + AUDIT_COUNT_ARGUMENTS] = {"EVALSHA", view->count_sha};
     size_t bytes[2 + AUDIT_COUNT_ARGUMENTS] = {7, SHA_DIGITS};
-    const uint64_t limit_ms = clock_monotonic_ms() + STORE_NODES_WAIT_MS;
+    const uint64_t limit_ms = clock_monotonic_ms() + STORE_NODES_MOVE_MS;
     audit_count_arguments(count, argv + 2, bytes + 2);
     for (;;) {
         redisReply *reply = ask_place(view, shard, 2 + AUDIT_COUNT_ARGUMENTS, argv, bytes);

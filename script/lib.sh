@@ -14,7 +14,7 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_DURABILITY TALLY_BIND'
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_REDIS_SERVER TALLY_DURABILITY TALLY_BIND'
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
 # TALLY_SETTLED_MS  how long a program must run before script/server counts it as started; the tests shorten it
@@ -44,10 +44,23 @@ tally_redis_file() { # NAME
     printf -v "$1" %s "$path"
 }
 
+# The program to start as Redis: Redis's own, or Valkey's where that alone is installed. Its other tools are beside it and have the same first word.
+# -> TALLY_REDIS_SERVER, and redis_check_aof
+tally_redis_server() {
+    if [[ ! ${TALLY_REDIS_SERVER-} ]]; then
+        TALLY_REDIS_SERVER=redis-server
+        command -v redis-server >/dev/null || ! command -v valkey-server >/dev/null || TALLY_REDIS_SERVER=valkey-server
+    fi
+    [[ $TALLY_REDIS_SERVER =~ ^(redis|valkey)-server$ || ($TALLY_REDIS_SERVER =~ ^/[^[:cntrl:]]*-server$ && -x $TALLY_REDIS_SERVER) ]] ||
+        die "TALLY_REDIS_SERVER: '$TALLY_REDIS_SERVER' is not empty, redis-server, valkey-server, or the absolute path of such a program"
+    redis_check_aof=${TALLY_REDIS_SERVER%-server}-check-aof
+}
+
 # Where Redis is. With TALLY_REDIS_HOST or TALLY_REDIS_URL it is somebody else's: nothing here starts, configures or checks it.
 # -> tally_shared, which is empty otherwise.
 tally_redis() {
     local name
+    tally_redis_server
     TALLY_REDIS_HOST=${TALLY_REDIS_HOST-}
     [[ $TALLY_REDIS_HOST =~ ^[A-Za-z0-9._:/-]*$ ]] ||
         die "TALLY_REDIS_HOST: '$TALLY_REDIS_HOST' is not empty, or a name, an address, or a socket's path"

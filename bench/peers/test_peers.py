@@ -19,6 +19,7 @@ PEERS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(PEERS))
 sys.path[:0] = [os.path.join(ROOT, "tests", folder) for folder in ("system", "faults")]
 
+import redis_server  # noqa: E402
 from child import dying_with_parent  # noqa: E402
 from edge import broker_program, build_dir, free_ports, release_ports, wait_until  # noqa: E402
 
@@ -52,7 +53,7 @@ class Servers:
             out.write(BROKER % self.mqtt + ("user root\n" if os.geteuid() == 0 else ""))
         self.children = []
         self.run([broker_program(), "-c", conf])
-        self.run([shutil.which("redis-server"), "--bind", "127.0.0.1", "--port", str(self.redis_port), "--dir", str(folder), "--save", ""])
+        self.run([redis_server.program(), "--bind", "127.0.0.1", "--port", str(self.redis_port), "--dir", str(folder), "--save", ""])
         self.redis = redis.Redis(host="127.0.0.1", port=self.redis_port, decode_responses=True)
         wait_until(self.up, "broker and Redis to answer")
 

@@ -5,8 +5,11 @@ import time
 
 import crowd as crowds
 import judge
-from cluster import Cluster
-from edge import Edge, EdgeError
+import redis_server
+from audits import Audits
+from cluster import SLOTS, Cluster
+from edge import Edge, EdgeError, wait_until
+from preload import Preload
 from tools import number, say, say_table
 
 SHARDS = 8
@@ -16,32 +19,41 @@ HANG_S = 10.0
 STALE_S = 4.0
 DOWN_S = 5.0
 PATIENCE_S = 120.0
+KEYS_AT_ONCE = 100
+FAULTS = ("killed", "behind", "hangs", "pair-down", "all-down", "moved")
 
 
 class Fault:
-    """A line of the table."""
+    """A line of the table. `name`: one of FAULTS."""
 
-    def __init__(self, title, bring_about, times):
-        self.title, self.bring_about, self.times = title, bring_about, times
+    def __init__(self, name, title, bring_about, times=1):
+        self.name, self.title, self.bring_about, self.times = name, title, bring_about, times
         self.heals, self.others = [], []
+        self.moves = []   # of each moved shard: (keys, seconds of the move, longest wait of the shard)
+        self.audits = []  # exit statuses
 
 
 class ClusterProof:
-    def __init__(self, directory, folder, rounds, readers):
+    def __init__(self, directory, folder, options):
         self.cluster = Cluster(os.path.join(directory, "cluster"))
         self.edges, self.directory, self.folder = [], directory, folder
-        self.readers, self.turn, self.went_back = readers, 0, 0
+        self.voted = None
+        self.readers, self.votes, self.turn, self.went_back = options.readers, options.votes, 0, 0
         self.faults = [
-            Fault("master killed", self._kill, rounds),
-            Fault("master killed, its replica %g s behind" % STALE_S, self._kill_stale, 2),
-            Fault("master hangs %g s" % HANG_S, self._hang, 1),
-            Fault("master and replica down %g s" % DOWN_S, self._two_down, 1),
-            Fault("all nodes down %g s" % DOWN_S, self._all_down, 1),
-            Fault("every shard moved, and back", self._reshard, 1),
+            Fault("killed", "master killed", self._kill, options.rounds),
+            Fault("behind", "master killed, its replica %g s behind" % STALE_S, self._kill_stale, options.rounds_behind),
+            Fault("hangs", "master hangs %g s" % HANG_S, self._hang),
+            Fault("pair-down", "master and replica down %g s" % DOWN_S, self._two_down),
+            Fault("all-down", "all nodes down %g s" % DOWN_S, self._all_down),
+            Fault("moved", "every shard moved key by key, and back", self._move_keys),
+            Fault("moved", "every shard moved as a whole, and back", self._move_whole),
         ]
+        self.faults = [fault for fault in self.faults if not options.only or fault.name in options.only]
 
     def start(self):
         self.cluster.start()
+        if not self.cluster.moves_slots_whole():
+            self.faults = [fault for fault in self.faults if fault.bring_about != self._move_whole]
         options = dict(build=self.folder, plugin={"shards": SHARDS, "ring_bytes": 8 << 20})
         for i in range(EDGES):
             where = dict(redis_of=self.edges[0]) if i else dict(servers=self.cluster)
@@ -50,6 +62,14 @@ class ClusterProof:
             edge.start(ready=False)
         for edge in self.edges:
             edge.wait_ready()
+        if self.votes:
+            self._vote()
+
+    def _vote(self):
+        wait_until(lambda: self.cluster.redis.hget("tally:store", "placed") == b"1", "every shard to name the store")
+        self.voted = Preload(self.cluster, SHARDS, self.votes)
+        crowds.await_shown(self.edges, list(range(SHARDS)), SHARDS)
+        say("%s votes for %d articles are in the store" % (number(self.votes), len(self.voted.articles)))
 
     def close(self):
         """Returns what was wrong with the edges in the end."""
@@ -86,10 +106,9 @@ class ClusterProof:
         return [article for articles in crowds.articles_of(SHARDS, EACH, "prove").values() for article in articles]
 
     def _next_master(self):
-        """Another each time."""
-        masters = self.cluster.masters()
+        """Of one third of the slots after another, whoever has it now."""
         self.turn += 1
-        return masters[self.turn % len(masters)]
+        return self.cluster.owner(self.turn % self.cluster.masters_at_first * SLOTS // self.cluster.masters_at_first)
 
     def _shown(self, fault, shards, began, since):
         """A new reaction at each edge is shown by all, and how long that took; meanwhile the others went on as usual."""
@@ -148,15 +167,30 @@ class ClusterProof:
         self.cluster.heal()
         self._shown(fault, list(range(SHARDS)), began, time.monotonic())
 
-    def _reshard(self, fault):
+    def _move_keys(self, fault):
+        self._reshard(fault, lambda slot, to: self.cluster.move_slot(slot, to, KEYS_AT_ONCE))
+
+    def _move_whole(self, fault):
+        self._reshard(fault, self.cluster.move_slot_whole)
+
+    def _reshard(self, fault, move):
+        """Audits run throughout: what is half moved is neither missing nor twice there."""
         homes = {shard: self.cluster.master_of(shard) for shard in range(SHARDS)}
         masters = self.cluster.masters()
-        for back in (False, True):
-            for shard, home in homes.items():
-                to = home if back else masters[(masters.index(home) + 1) % len(masters)]
-                began = time.monotonic()
-                self.cluster.move_slot(self.cluster.slot_of(shard), to, 10, lambda: time.sleep(0.01))
-                self._shown(fault, [shard], began, time.monotonic())
+        with Audits(self.edges) as audits:
+            for back in (False, True):
+                for shard, home in homes.items():
+                    to = home if back else masters[(masters.index(home) + 1) % len(masters)]
+                    began = time.monotonic()
+                    keys = move(self.cluster.slot_of(shard), to)
+                    ended = time.monotonic()
+                    self._shown(fault, [shard], began, ended)
+                    self.pulse.wait_more(1, [shard])
+                    fault.moves.append((keys, ended - began, self.pulse.worst([shard], began, ended)))
+            audits.wait_more(len(self.edges), PATIENCE_S)
+        fault.audits = [status for status, _said in audits.done]
+        for status, said in audits.failed():
+            say("tally audit ended with %d:\n%s" % (status, said))
 
     # --- counting ---
 
@@ -178,15 +212,36 @@ class ClusterProof:
         say_table(("fault, under load", "times", "acknowledged", "counted", "lost", "doubled", "longest s to heal", "other shards, worst ms"), lines)
         _of_one, applied, quarantined, lost = judge.books(self.edges[0])
         admitted = sum(edge.header.admitted() for edge in self.edges)
+        applied -= self.votes  # which no edge admitted
         say("%d edges, %d readers, 3 masters and 3 replicas, %d shards; before the first fault an edge showed another's reaction after "
             "%.0f ms (median), %.0f (p99), %.0f (worst)" % ((EDGES, len(self.crowd.readers), SHARDS) + tuple(s * 1000 for s in self.usual_s)))
         say("to heal: from the promotion, or from when the nodes were back, until each edge showed a new reaction of every edge")
         say("%s records went back with the replicas that were behind, and were applied again" % number(self.went_back))
+        for fault in self.faults:
+            if fault.moves:
+                self._say_moves(fault)
+        good = self._voted_stand(held)
         say("books: admitted %s = applied %s + quarantined %s + lost %s" % tuple(number(n) for n in (admitted, applied, quarantined, lost)))
         say("shown: %s articles; not as in the registers: %d" % (number(len(articles)), sum(len(one) for one in wrong.values())))
-        good = sums[1:] == [0, 0] and sums[0] > 0 and not wrong and admitted == applied and quarantined == 0 and lost == 0
+        good = good and not any(status for fault in self.faults for status in fault.audits)
+        good = good and sums[1:] == [0, 0] and sums[0] > 0 and not wrong and admitted == applied and quarantined == 0 and lost == 0
         say("nothing was lost, nothing was counted twice" if good else "THE PROMISE WAS BROKEN")
         return good
+
+    def _say_moves(self, fault):
+        keys, moves, waits = zip(*fault.moves)
+        say("%s: %d moves of up to %s keys; the longest took %.2f s, and a shard waited %.2f s at most, %.2f s more than its move; "
+            "tally audit ran %d times, exit status %s" % (
+                fault.title, len(moves), number(max(keys)), max(moves), max(waits), max(wait - move for wait, move in zip(waits, moves)),
+                len(fault.audits), ", ".join(sorted(map(str, set(fault.audits))))))
+
+    def _voted_stand(self, held):
+        """Whether the votes that were there before are there still."""
+        if self.voted is None:
+            return True
+        stand = sum(len(held.get(article, ())) for article in self.voted.articles)
+        say("votes that were there before: %s, of which %s stand" % (number(self.votes), number(stand)))
+        return all(len(held.get(article, ())) == n for article, n in self.voted.articles.items())
 
     @staticmethod
     def _line(title, times, acknowledged, lost, invented, heals, others):
@@ -194,12 +249,12 @@ class ClusterProof:
             "%.1f" % max(heals) if heals else "-", "%.0f" % (max(others) * 1000) if others else "-"]
 
 
-def prove(directory, folder, rounds, readers):
-    """Returns whether all is as promised."""
-    proof, good = ClusterProof(directory, folder, rounds, readers), False
+def prove(directory, folder, options):
+    """Returns whether all is as promised. `options`: those of script/prove."""
+    proof, good = ClusterProof(directory, folder, options), False
     try:
         proof.start()
-        say("%d readers react at %d edges; about two minutes" % (readers, EDGES))
+        say("%d readers react at %d edges on %s; about two minutes, if it has the default options" % (options.readers, EDGES, redis_server.engine_text()))
         proof.run()
         good = proof.report()
     except AssertionError as error:

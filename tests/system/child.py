@@ -3,6 +3,8 @@
 import os
 import shutil
 
+import redis_server
+
 SETPRIV = shutil.which("setpriv") or "setpriv"
 
 
@@ -15,7 +17,7 @@ def dying_with_parent(argv):
 def marked_processes(mark, redis_port=None):
     """Pid → command line of what has the mark (NAME=VALUE, bytes) in its environment, or (Redis overwrites its own) names the Redis."""
     def names_redis(words):
-        return redis_port is not None and b"redis-server" in words and b"127.0.0.1:%d" % redis_port in words
+        return redis_port is not None and redis_server.name().encode() in words and b"127.0.0.1:%d" % redis_port in words
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

@@ -9,7 +9,8 @@ import subprocess
 import redis as redis_py
 import redis.cluster  # noqa: F401: key_slot
 
-from edge import BLOCK, ROOT, Process, free_ports, release_ports, wait_until
+import redis_server
+from edge import BLOCK, ROOT, EdgeError, Process, free_ports, release_ports, wait_until
 
 SLOTS = 16384
 NODE_TIMEOUT_MS = 2000
@@ -47,13 +48,13 @@ def skewed_env(folder, skew_ms):
 class Node:
     """One server. It survives restarts with its port, its folder and, in a cluster, its id."""
 
-    def __init__(self, folder, port, conf, env=None, program="redis-server", sentinel=False):
+    def __init__(self, folder, port, conf, env=None, sentinel=False):
         self.folder, self.port, self.id = folder, port, None
         os.makedirs(folder)
         self.conf = os.path.join(folder, "redis.conf")
         with open(self.conf, "w") as file:
             file.write(conf)
-        argv = [shutil.which(program) or program, self.conf] + (["--sentinel"] if sentinel else [])
+        argv = [redis_server.program(), self.conf] + (["--sentinel"] if sentinel else [])
         self.process = Process("redis", argv, os.path.join(folder, "redis.log"), env or dict(os.environ))
         self.redis, self._raw = [redis_py.Redis(host="127.0.0.1", port=port, socket_timeout=5.0, socket_connect_timeout=5.0) for _ in range(2)]
         self._raw.response_callbacks.clear()
@@ -190,7 +191,7 @@ class Servers:
 class Cluster(Servers):
     """`skew_ms`: node's number → how far its clock is off. Nodes 0 to 2 begin as masters, 3 to 5 as their replicas."""
 
-    def __init__(self, directory, masters=3, skew_ms=None, program="redis-server", timeout_ms=NODE_TIMEOUT_MS):
+    def __init__(self, directory, masters=3, skew_ms=None, timeout_ms=NODE_TIMEOUT_MS):
         super().__init__(directory)
         count = 2 * masters
         ports, buses = self.take_ports(count), self.take_ports(count)
@@ -199,7 +200,7 @@ class Cluster(Servers):
             folder = os.path.join(self.directory, "node-%d" % i)
             values = {"port": ports[i], "bus": buses[i], "folder": folder, "timeout": timeout_ms}
             env = skewed_env(self.directory, skew_ms[i]) if i in (skew_ms or {}) else None
-            self.nodes.append(Node(folder, ports[i], (NODE_CONF + CLUSTER_CONF) % values, env, program))
+            self.nodes.append(Node(folder, ports[i], (NODE_CONF + CLUSTER_CONF) % values, env))
         self.buses = buses
         self.redis = ClusterRedis(self)
 
@@ -305,13 +306,51 @@ class Cluster(Servers):
             keys = source.ask("CLUSTER", "GETKEYSINSLOT", slot, keys_at_once)
             if not keys:
                 break
-            source.ask("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+            try:
+                source.ask("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+            except redis_py.exceptions.ResponseError as error:
+                if "CLUSTERDOWN" not in str(error):
+                    raise
+                # On a busy machine nodes lose sight of each other for a moment: nothing was done.
+                wait_until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in (source, to)), "the cluster to be up")
+                continue
             moved += len(keys)
             at_each()
         for node in [to, source] + [other for other in self.masters() if other not in (to, source)]:
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", to.id)
-        wait_until(lambda: all(self._owner_seen_by(node, slot) is to for node in self.nodes), "all nodes to know where slot %d is" % slot)
+        self._wait_moved(slot, to)
         return moved
+
+    def _wait_moved(self, slot, to):
+        wait_until(lambda: all(self._owner_seen_by(node, slot) is to for node in self.nodes), "all nodes to know where slot %d is" % slot)
+
+    # --- resharding, the new way ---
+
+    def moves_slots_whole(self):
+        """Whether the servers have CLUSTER MIGRATESLOTS: Valkey from 9 on."""
+        return self.nodes[0].ask("COMMAND", "INFO", "CLUSTER|MIGRATESLOTS") != [None]
+
+    def move_slot_whole(self, slot, to):
+        """CLUSTER MIGRATESLOTS: the target gets the slot as a replica gets a store, and then owns all of it at once. Returns the keys moved."""
+        source = self.owner(slot)
+        assert source is not to
+        keys, before = source.ask("CLUSTER", "COUNTKEYSINSLOT", slot), set(self._exports(source, slot))
+        source.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id)
+
+        def ended():
+            said = [job for name, job in self._exports(source, slot).items() if name not in before]
+            if said and said[0][b"state"] in (b"failed", b"canceled", b"cancelled"):
+                raise EdgeError("%r did not give slot %d away: %r" % (source, slot, said[0]))
+            return said and said[0][b"state"] == b"success"
+        wait_until(ended, "%r to give slot %d away" % (source, slot))
+        self._wait_moved(slot, to)
+        return keys
+
+    @staticmethod
+    def _exports(node, slot):
+        """Its jobs that give this slot alone away: name → what it says of each."""
+        jobs = [dict(zip(*[iter(words)] * 2)) for words in node.ask("CLUSTER", "GETSLOTMIGRATIONS")]
+        return {job[b"name"]: job for job in jobs if (job[b"operation"], job[b"slot_ranges"]) == (b"EXPORT", b"%d-%d" % (slot, slot))}
 
 
 class ClusterRedis:
@@ -350,20 +389,20 @@ sentinel known-replica tally 127.0.0.1 %(replica)d
 class Sentinels(Servers):
     """A master, its replica, and three Sentinels that know each other from the start; the master's name is `tally`."""
 
-    def __init__(self, directory, program="redis-server"):
+    def __init__(self, directory):
         super().__init__(directory)
         ports = self.take_ports(5)
         for i in range(2):
             folder = os.path.join(self.directory, "node-%d" % i)
             conf = NODE_CONF % {"port": ports[i], "folder": folder} + ("replicaof 127.0.0.1 %d\n" % ports[0] if i else "")
-            self.nodes.append(Node(folder, ports[i], conf, program=program))
+            self.nodes.append(Node(folder, ports[i], conf))
         ids = [("%d" % i) * 40 for i in range(1, 4)]
         for i in range(3):
             folder = os.path.join(self.directory, "sentinel-%d" % i)
             conf = SENTINEL_CONF % {"port": ports[2 + i], "folder": folder, "id": ids[i], "master": ports[0], "replica": ports[1],
                                     "down": DOWN_AFTER_MS}
             conf += "".join("sentinel known-sentinel tally 127.0.0.1 %d %s\n" % (ports[2 + j], ids[j]) for j in range(3) if j != i)
-            self.helpers.append(Node(folder, ports[2 + i], conf, program=program, sentinel=True))
+            self.helpers.append(Node(folder, ports[2 + i], conf, sentinel=True))
 
     def url(self):
         return "redis+sentinel://" + ",".join("127.0.0.1:%d" % node.port for node in self.helpers) + "/tally"

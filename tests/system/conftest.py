@@ -14,6 +14,7 @@ import redis as redis_py
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import edge as edges  # noqa: E402
+import redis_server  # noqa: E402
 from child import dying_with_parent  # noqa: E402
 
 _open_edges = []
@@ -79,7 +80,7 @@ def redis_alone():
     """A client of a Redis of the module's own, for scripts alone: it keeps nothing on disk."""
     folder = tempfile.mkdtemp(prefix="tally-redis-")  # short: the path of a Unix socket
     path = os.path.join(folder, "s")
-    process = subprocess.Popen(dying_with_parent(["redis-server", "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "",
+    process = subprocess.Popen(dying_with_parent([redis_server.program(), "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "",
                                                   "--appendonly", "no"]), stdout=subprocess.DEVNULL)
     client = redis_py.Redis(unix_socket_path=path)
 

@@ -18,6 +18,7 @@ import urllib.request
 
 import redis as redis_py
 
+import redis_server
 import spool_bytes
 from child import dying_with_parent, marked_processes
 from clients import TIMEOUT_S, V5, Client
@@ -280,7 +281,7 @@ class Edge:
             self.redis_port = redis_of.redis_port
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env = dict(inherited, TALLY_MQTT_PORT=str(self.mqtt_port), TALLY_WS_PORT=str(self.ws_port),
-                        TALLY_HTTP_PORT=str(self.http_port), TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits)
+                        TALLY_HTTP_PORT=str(self.http_port), TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits, **redis_server.environment())
         if not self.has_own_redis():
             self.env.update(TALLY_REDIS_HOST="127.0.0.1")
         self.env[MARK] = self.mark

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import redis_server
 import spool_bytes
 from clients import TIMEOUT_S, Client, reader_name
 from cluster import Cluster, Sentinels
@@ -20,6 +21,7 @@ from edge import ROOT, busy_code, wait_until
 sys.path.append(os.path.join(ROOT, "tests", "faults"))
 
 import judge  # noqa: E402
+from audits import Audits, command  # noqa: E402
 from crowd import Crowd, Pulse, articles_of, await_shown, judged, react, shown_wrong  # noqa: E402
 
 # Costly, and the simulator runs the same code through the same faults under sanitizers.
@@ -470,63 +472,56 @@ def until_busy(edge, article, at_most):
 
 # --- slots that move ---
 
-class Audits(threading.Thread):
-    """`tally audit` on one edge after another, again and again."""
-
-    def __init__(self, edges):
-        super().__init__(name="audits", daemon=True)
-        self.edges, self.ending, self.done = edges, threading.Event(), []
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_error):
-        self.ending.set()
-        self.join()
-
-    def run(self):
-        while not self.ending.is_set():
-            for edge in self.edges:
-                self.done.append(command(edge, "audit"))
-
-    def wait_more(self, n):
-        goal = len(self.done) + n
-        wait_until(lambda: len(self.done) >= goal, "%d more audits" % n)
-
-
-def command(edge, name, *more, given=None):
-    """(exit status, output) of an operator's command."""
-    argv = [edge.program("tally"), name] + [word for word in more if not word.startswith("--")] + edge.servers.options()
-    if name == "audit":
-        argv += ["--spool", edge.spool, "--http-port", str(edge.http_port), "--services-file", edge.path("services"),
-                 "--mqtt-host", "127.0.0.1", "--mqtt-port", str(edge.mqtt_port)]
-    elif name == "article":
-        argv += ["--services-file", edge.path("services"), "--mqtt-port", str(edge.mqtt_port)]
-    argv += [word for word in more if word.startswith("--")]
-    done = subprocess.run(argv, env=edge.env, input=given, stdin=None if given else subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=2 * TIMEOUT_S)
-    return done.returncode, done.stdout
-
-
-def test_slots_move_back_and_forth(whole):
+@pytest.mark.parametrize("way", ["move_slot", "move_slot_whole"])
+def test_slots_move_back_and_forth(whole, way):
     cluster, edges = whole
+    if way == "move_slot_whole" and not cluster.moves_slots_whole():
+        pytest.skip("%s has no CLUSTER MIGRATESLOTS" % redis_server.engine_text())
+    move = {"move_slot": lambda slot, to: cluster.move_slot(slot, to, 4, lambda: crowd.wait_more(2)), "move_slot_whole": cluster.move_slot_whole}[way]
     moving = [shard for shard in range(SHARDS) if cluster.master_of(shard) is not cluster.master_of("store")][:2]
     homes = {shard: cluster.master_of(shard) for shard in moving}
     away = cluster.master_of("store")
     with Crowd(edges, all_articles()) as crowd, Audits(edges) as audits:
         crowd.wait_more(100)
         for shard in moving:
-            moved = cluster.move_slot(cluster.slot_of(shard), away, 4, lambda: crowd.wait_more(2))
-            print("%d keys of shard %d moved; shown %.2f s later" % (moved, shard, await_shown(edges, [shard], SHARDS)))
+            move(cluster.slot_of(shard), away)
+            print("shard %d moved; shown %.2f s later" % (shard, await_shown(edges, [shard], SHARDS)))
         audits.wait_more(2)
         for shard in moving:
-            cluster.move_slot(cluster.slot_of(shard), homes[shard], 4, lambda: crowd.wait_more(2))
+            move(cluster.slot_of(shard), homes[shard])
             await_shown(edges, [shard], SHARDS)
         crowd.wait_more(50)
         audits.wait_more(2)
-    assert [done for done in audits.done if done[0] != 0] == []
+    assert audits.failed() == []
     check(edges, crowd)
+
+
+def test_an_audit_waits_for_a_slot_that_moves_slowly(whole):
+    """Its keys may be many: for 6 s they are on both nodes."""
+    cluster, edges = whole
+    articles = articles_of(SHARDS, 2, "slowly")
+    shard = next(shard for shard in range(SHARDS) if cluster.master_of(shard) is not cluster.master_of("store"))
+    for article in articles[shard]:
+        react(edges[0], article)
+    settle(edges)
+    slot, home, away = cluster.slot_of(shard), cluster.master_of(shard), cluster.master_of("store")
+    halfway, go_on = threading.Event(), threading.Event()
+
+    def meanwhile():
+        halfway.set()
+        assert go_on.wait(TIMEOUT_S)
+    moving = threading.Thread(target=cluster.move_slot, args=(slot, away, 1, meanwhile), daemon=True)
+    timer = threading.Timer(6.0, go_on.set)
+    moving.start()
+    try:
+        assert halfway.wait(TIMEOUT_S)
+        timer.start()
+        said = command(edges[1], "audit")
+        assert go_on.is_set() and said[0] == 0, said
+    finally:
+        go_on.set()
+        moving.join(TIMEOUT_S)
+    cluster.move_slot(slot, home)
 
 
 def test_commands_during_a_failover(whole):

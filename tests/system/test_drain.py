@@ -2,13 +2,13 @@
 the books; and no command says `done` of what a failover could take back."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
+import redis_server
 from clients import TIMEOUT_S, reader_name, unique
 from edge import ROOT, Process, fill, free_ports, release_ports, wait_until
 from load import Load
@@ -59,7 +59,7 @@ class Hung:
 def replica(edge, tmp_path):
     """A replica of the edge's Redis, in step with it."""
     ports = free_ports(1)
-    server = Process("replica", [shutil.which("redis-server"), "--port", str(ports[0]), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--save", "",
+    server = Process("replica", [redis_server.program(), "--port", str(ports[0]), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--save", "",
                                  "--replicaof", "127.0.0.1 %d" % edge.redis_port, "--repl-diskless-sync-delay", "0"],
                      str(tmp_path / "replica.log"), dict(os.environ))
     server.start()

@@ -16,6 +16,7 @@ import time
 import pytest
 import redis as redis_py
 
+import redis_server
 from clients import Client, connected, unique
 from edge import Process, broker_program, build_dir, free_ports, is_sanitized, release_ports, wait_until
 from store import article_shard
@@ -55,7 +56,7 @@ class Bench:
         broker = self.write("mosquitto.conf", "\n".join(configuration + list(broker_lines)) + "\n", 0o644)
         env = dict(os.environ)
         self.process = {
-            "redis": self._process("redis", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "",
+            "redis": self._process("redis", [redis_server.program(), "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "",
                                              "--appendonly", "yes", "--dir", self.directory], env),
             "broker": self._process("broker", [broker_program(), "-c", broker], env),
             "feed": self._process("feed", self.feed_argv(services), env),

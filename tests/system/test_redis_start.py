@@ -4,6 +4,7 @@ import glob
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 
@@ -218,9 +219,10 @@ def test_it_ends_by_sigterm_while_it_checks(folder, tmp_path):
     folder.write(SELECT + SINGLE)
     slow = tmp_path / "bin"
     slow.mkdir()
-    (slow / "redis-check-aof").write_text("#!/bin/bash\necho $$ >'%s/pid'\nexec sleep 600\n" % tmp_path)
-    (slow / "redis-check-aof").chmod(0o755)
-    child = subprocess.Popen([SCRIPT, folder.conf], env=dict(os.environ, PATH="%s:%s" % (slow, os.environ["PATH"])), stdin=subprocess.DEVNULL)
+    for name in ("some-server", "some-check-aof"):
+        (slow / name).write_text("#!/bin/bash\necho $$ >'%s/pid'\nexec sleep 600\n" % tmp_path)
+        (slow / name).chmod(0o755)
+    child = subprocess.Popen([SCRIPT, folder.conf], env=dict(os.environ, TALLY_REDIS_SERVER=str(slow / "some-server")), stdin=subprocess.DEVNULL)
     try:
         wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"), "the check to begin")
         child.send_signal(signal.SIGTERM)
@@ -228,6 +230,26 @@ def test_it_ends_by_sigterm_while_it_checks(folder, tmp_path):
         wait_until(lambda: not os.path.exists("/proc/" + (tmp_path / "pid").read_text().strip()), "the check to end")
     finally:
         child.kill()
+
+
+@pytest.mark.parametrize("installed, chosen", [(["redis", "valkey"], "redis"), (["redis"], "redis"), (["valkey"], "valkey")])
+def test_valkey_is_started_where_there_is_no_redis(folder, tmp_path, installed, chosen):
+    """With its own check: the formats of the two differ by version."""
+    path, = folder.write(SELECT + SINGLE)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("bash", "dirname", "setpriv", "tail", "tr"):
+        (tools / name).symlink_to(shutil.which(name))
+    for engine in installed:
+        for name in ("server", "check-aof"):
+            (tools / ("%s-%s" % (engine, name))).write_text("#!/bin/bash\necho %s-%s \"$@\"\n" % (engine, name))
+            (tools / ("%s-%s" % (engine, name))).chmod(0o755)
+    env = {name: value for name, value in os.environ.items() if name != "TALLY_REDIS_SERVER"}
+    done = subprocess.run([SCRIPT, folder.conf], env=dict(env, PATH=str(tools)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S)
+    assert (done.returncode, done.stdout) == (0, "%s-server %s\n" % (chosen, folder.conf))
+    (tools / (chosen + "-check-aof")).write_text("#!/bin/bash\necho %s-check-aof \"$@\"\nexit 1\n" % chosen)
+    assert 'said="%s-check-aof %s' % (chosen, path) in folder.check(1, PATH=str(tools), TALLY_REDIS_SERVER="")
 
 
 # --- on the whole system ---

@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 import edge as edges
+import redis_server
 from child import marked_processes
 from clients import TIMEOUT_S, Client, reader_name
 from test_redis_link import certificates  # noqa: F401, a fixture
@@ -39,7 +40,7 @@ class Server:
         self.ports = dict(zip(PORTS, edges.free_ports(4)))
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env.update({name: str(port) for name, port in self.ports.items()}, TALLY_DATA=self.data,
-                        TALLY_BUILD=edges.build_dir(), SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode())
+                        TALLY_BUILD=edges.build_dir(), SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode(), **redis_server.environment())
         self.child = None
         self.runs = 0
 
@@ -178,6 +179,9 @@ def listen(address="127.0.0.1"):
     ("TALLY_REDIS_SERVER_NAME", "redis name", "a name or address"),
     ("TALLY_REDIS_PREFIX", "", "1 to 32 letters"),
     ("TALLY_REDIS_PREFIX", "news{1}", "1 to 32 letters"),
+    ("TALLY_REDIS_SERVER", "tally-server", "redis-server, valkey-server, or the absolute path of such a program"),
+    ("TALLY_REDIS_SERVER", "/no/such/redis-server", "redis-server, valkey-server, or the absolute path of such a program"),
+    ("TALLY_REDIS_SERVER", "/etc/hostname", "redis-server, valkey-server, or the absolute path of such a program"),
     ("TALLY_DURABILITY", "disk", "aof, replicas or service"),
     ("TALLY_REDIS_PASSWORD_FILE", "/no/such/file", "absolute path of a file"),
     ("TALLY_REDIS_PASSWORD_FILE", "/etc/hostname", "with TALLY_REDIS_HOST"),
@@ -378,7 +382,7 @@ def test_secrets_are_on_no_command_line(server):
     with open(os.path.join(server.data, "reader.key")) as key:
         secrets.append(key.read().strip())
     commands = "\n".join(marked_processes(server.mark, server.ports["TALLY_REDIS_PORT"]).values())
-    assert "tally-collector" in commands and "tally-feed" in commands and "redis-server" in commands
+    assert "tally-collector" in commands and "tally-feed" in commands and redis_server.name() in commands
     assert not [secret for secret in secrets if secret in commands]
 
 
@@ -423,7 +427,7 @@ def shared_redis(tmp_path):
     conf = folder / "redis.conf"
     conf.write_text("bind 127.0.0.1\nport %d\ndir %s\nsave \"\"\nappendonly yes\nmaxmemory-policy noeviction\nrequirepass %s\n"
                     % (ports[0], folder, password))
-    process = edges.Process("redis", ["redis-server", str(conf)], str(folder / "log"), dict(os.environ))
+    process = edges.Process("redis", [redis_server.program(), str(conf)], str(folder / "log"), dict(os.environ))
     process.start()
     yield ports[0], password, process
     process.kill()
@@ -494,7 +498,7 @@ def test_tls_to_redis(server, certificates, tmp_path):
     conf.write_text("bind 127.0.0.1\nport 0\ntls-port %d\ntls-auth-clients yes\ntls-ca-cert-file %s/ca.pem\ntls-cert-file %s/named.pem\n"
                     "tls-key-file %s/named.key\ndir %s\nsave \"\"\nappendonly yes\nmaxmemory-policy noeviction\n"
                     % (ports[0], certificates, certificates, certificates, tmp_path))
-    process = edges.Process("redis", ["redis-server", str(conf)], str(tmp_path / "log"), dict(os.environ))
+    process = edges.Process("redis", [redis_server.program(), str(conf)], str(tmp_path / "log"), dict(os.environ))
     process.start()
     try:
         del server.env["TALLY_REDIS_PORT"]

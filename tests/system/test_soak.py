@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import redis_server
 from child import dying_with_parent, marked_processes
 from clients import TIMEOUT_S, Refused
 from edge import ROOT, EdgeError, build_dir, wait_until
@@ -168,7 +169,7 @@ def test_a_soak_that_is_ended_leaves_nothing(tmp_path):
     def programs():
         return {os.path.basename(command.split(" ")[0]) for command in [*marked_processes(mark).values(), *in_folder()]}
     try:
-        wait_until(lambda: {"mosquitto", "redis-server", "tally-collector", "tally-feed"} <= programs(), "both edges run", 2 * TIMEOUT_S)
+        wait_until(lambda: {"mosquitto", redis_server.name(), "tally-collector", "tally-feed"} <= programs(), "both edges run", 2 * TIMEOUT_S)
         soak.terminate()
         assert soak.wait(TIMEOUT_S) == 128 + signal.SIGTERM
     finally:
