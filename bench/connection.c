@@ -1,3 +1,4 @@
+/* Connects, upgrades to WebSocket if asked, logs in, then reads and writes packets. */
 #include "connection.h"
 
 #include "core/error.h"
