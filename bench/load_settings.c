@@ -61,7 +61,7 @@ static const struct option OPTIONS[] = {
 };
 #define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
 
-/* Who logs in as whom. */
+/* The options that a login needs, or rules out. */
 static int check_readers(struct load_settings *settings, struct error *error)
 {
     bool named = settings->username[0] != '\0';
