@@ -152,7 +152,7 @@ def test_what_cannot_be_read_changes_nothing(guarded, how):
         _write(edge.password_file, "\n")
     _hang_up(edge, "cannot reload secrets: keeping the old ones")
     for name in DAEMONS:
-        line = [text for text in edge[name].text().splitlines() if "the old ones stay" in text][-1]
+        line = [text for text in edge[name].text().splitlines() if "keeping the old ones" in text][-1]
         assert ("services_file" in line or "option user" in line) if how in ("no line", "gone") else "redis_password_file" in line, line
     own = edge.redis.client_id()
     for client in edge.redis.client_list():
