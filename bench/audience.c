@@ -1,3 +1,4 @@
+/* Opens all subscribers, then serves what they receive until the task is done. */
 #include "audience.h"
 
 #include "connection.h"

@@ -1,3 +1,4 @@
+/* Checks of options that the table cannot express, shared by the programs of the bench. */
 #include "checked.h"
 
 #include "core/error.h"

@@ -1,3 +1,4 @@
+/* Draws articles, readers and kinds from a seed. */
 #include "choice.h"
 
 #include "splitmix.h"

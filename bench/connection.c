@@ -1,3 +1,4 @@
+/* Connects, upgrades to WebSocket if asked, logs in, then reads and writes packets. */
 #include "connection.h"
 
 #include "core/error.h"
@@ -161,9 +162,9 @@ int connection_upgraded(struct connection *connection, const struct wire_login *
     }
     if (whole != 1 ||
         used != connection->in_bytes) /* before CONNECT, a broker has nothing to say */
-        return error_set(error,
-                         "option websocket: on, and the broker's port is none of WebSocket with "
-                         "subprotocol mqtt");
+        return error_set(
+            error, "option websocket: on, and the broker's port does not speak WebSocket with "
+                   "subprotocol mqtt");
     connection->in_bytes = 0;
     return send_connect(connection, login, error);
 }

@@ -1,3 +1,4 @@
+/* The table of the options of tally-crowd, and the checks that it cannot express. */
 #include "crowd_settings.h"
 
 #include "core/error.h"
@@ -33,7 +34,7 @@ static const struct option OPTIONS[] = {
          "what each subscribes to, at QoS 0"),
     TEXT(reactions, 1, "reactions/bench/post-1000", "a topic without wildcards",
          "where probes and react publish"),
-    TEXT(kind, 1, "wow", "a kind that nobody else chooses there", "what they publish"),
+    TEXT(kind, 1, "wow", "a kind that no one else uses there", "what they publish"),
     NUMBER(publish, 0, 1000000, "0", "0 to 1000000", "task: totals to publish itself"),
     NUMBER(window, 1, 1000, "16", "1 to 1000",
            "totals that not all subscribers have, at most, with publish"),
@@ -45,10 +46,10 @@ static const struct option OPTIONS[] = {
     NUMBER(nap_us, 0, 100000, "0", "0 to 100000",
            "between two looks at what came: a subscriber that is woken for each is the costliest"),
     SWITCH(react, "task: each subscriber reacts once"),
-    TEXT(username, 0, "", "empty, or a service's user name", "as whom publish logs in"),
+    TEXT(username, 0, "", "empty, or a service's user name", "user name for publish"),
     TEXT(password_file, 0, "", "empty, or a file", "the password is its first line"),
-    NUMBER(deliveries, 0, 1000000000, "0", "0 to 1000000000", "it ends after so many; 0: never"),
-    NUMBER(seconds, 1, 3600, "60", "1 to 3600", "it ends after so long at the latest"),
+    NUMBER(deliveries, 0, 1000000000, "0", "0 to 1000000000", "ends after this many; 0: never"),
+    NUMBER(seconds, 1, 3600, "60", "1 to 3600", "ends after this long at the latest"),
     NUMBER(seed, 0, SEED_MAX, "1", "0 to 281474976710655",
            "the same seed gives the same pauses; readers of another are others"),
     SWITCH(hold, "says ready once all are subscribed, and does what its input says: go, or look"),

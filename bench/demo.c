@@ -227,7 +227,7 @@ static void come(struct reader *reader)
         log_line(LOG_LEVEL_ERROR, "no memory for a reader", NULL);
 }
 
-static void leave(struct reader *reader)
+static void demo_leave(struct reader *reader)
 {
     mqtt_link_free(reader->link);
     reader->link = NULL;
@@ -262,7 +262,7 @@ static void next_cb(evutil_socket_t fd, short what, void *user)
     if (reader->link == NULL)
         come(reader);
     else if (reader->left == 0)
-        leave(reader);
+        demo_leave(reader);
     else
         demo_react(reader);
     do_next_in(reader, pause_ms(reader->demo));
@@ -282,7 +282,7 @@ static void demo_free(struct demo *demo)
     if (demo == NULL)
         return;
     for (size_t i = 0; demo->readers != NULL && i < demo->settings->readers; i++) {
-        leave(&demo->readers[i]);
+        demo_leave(&demo->readers[i]);
         if (demo->readers[i].next != NULL)
             event_free(demo->readers[i].next);
     }

@@ -198,7 +198,7 @@ static void drive_lose(struct peer *peer)
         drive->busy--;
 }
 
-static void done(struct peer *peer)
+static void drive_done(struct peer *peer)
 {
     peer->done = true;
     peer->drive->busy--;
@@ -306,7 +306,7 @@ static void advance(struct peer *peer)
     bool sends_more = drive->settings->qos == 0 && drive->settings->rate == 0 && !peer->pinged;
     await_room(peer, flushed == 0 || sends_more);
     if (drive->left == 0 && drive->settings->qos > 0 && peer->in_flight == 0 && !peer->done)
-        done(peer);
+        drive_done(peer);
 }
 
 /* --- what the broker says --- */
@@ -338,7 +338,7 @@ static int on_frame(void *user, const struct wire_frame *frame)
         return on_puback(peer, frame);
     case WIRE_PINGRESP:
         if (peer->pinged && !peer->done)
-            done(peer);
+            drive_done(peer);
         return 0;
     default: /* DISCONNECT, or what a publisher does not get */
         return -1;

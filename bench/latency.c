@@ -1,3 +1,4 @@
+/* A histogram with steps that grow with the value, so percentiles cost no memory per sample. */
 #include "latency.h"
 
 #define STEP_BITS 4

@@ -1,3 +1,4 @@
+/* The table of the options of tally-load, and the checks that it cannot express. */
 #include "load_settings.h"
 
 #include "choice.h"
@@ -40,17 +41,17 @@ static const struct option OPTIONS[] = {
     NUMBER(reactions, 1, 1000000000, "100000", "1 to 1000000000", "reactions in all"),
     NUMBER(warmup, 0, 100000000, "0", "0 to 100000000",
            "reactions before, which the time does not count"),
-    NUMBER(seconds, 1, 3600, "60", "1 to 3600", "after so long, nothing more is sent"),
+    NUMBER(seconds, 1, 3600, "60", "1 to 3600", "stops sending after this long"),
     NUMBER(articles, 1, 1000000, "1", "1 to 1000000", "articles they are about"),
     TEXT(spread, 1, "even", "even or zipf", "how they spread over the articles"),
-    NUMBER(kinds, 2, CHOICE_KINDS, "7", "2 to 7", "they are of the first so many kinds"),
+    NUMBER(kinds, 2, CHOICE_KINDS, "7", "2 to 7", "number of kinds to use"),
     NUMBER(changes, 0, 100, "0", "0 to 100", "percent that change an earlier reaction"),
     NUMBER(retractions, 0, 100, "0", "0 to 100", "percent that take an earlier reaction back"),
     NUMBER(readers, 0, 1000000000, "0", "0 to 1000000000",
            "different readers; 0: one for each connection, or with reader_in_payload one for each "
            "reaction"),
     SWITCH(reader_in_payload, "each reaction names its reader, as a gateway's may"),
-    TEXT(username, 0, "", "empty, or a service's user name", "as whom all connections log in"),
+    TEXT(username, 0, "", "empty, or a service's user name", "user name of all connections"),
     TEXT(password_file, 0, "", "empty, or a file", "the password is its first line"),
     TEXT(topic_prefix, 0, "", "empty, or levels that end with /, 64 bytes at most",
          "prefix of every topic"),
@@ -60,7 +61,7 @@ static const struct option OPTIONS[] = {
 };
 #define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
 
-/* Who logs in as whom. */
+/* The options that a login needs, or rules out. */
 static int check_readers(struct load_settings *settings, struct error *error)
 {
     bool named = settings->username[0] != '\0';

@@ -1,3 +1,4 @@
+/* Reads clocks and the processor time of this process. */
 #include "meter.h"
 
 #include <time.h>

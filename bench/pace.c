@@ -1,3 +1,4 @@
+/* Computes from the clock how many messages are due, without drift. */
 #include "pace.h"
 
 #define SECOND_NS UINT64_C(1000000000)

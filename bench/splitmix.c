@@ -1,3 +1,4 @@
+/* SplitMix64: small, seedable, and the same on every machine. */
 #include "splitmix.h"
 
 uint64_t splitmix_next(uint64_t *state)

@@ -1,3 +1,4 @@
+/* Finds the members by their names in the payload, without a parser. */
 #include "total.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* Writes and reads the opening handshake, and the frames of a client. */
 #include "websocket.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Packs and parses the few MQTT packets that the bench needs. */
 #include "wire.h"
 
 #include <string.h>

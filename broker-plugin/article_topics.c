@@ -13,7 +13,7 @@ static int refuse_state(struct plugin *plugin, const char *article, bool by_feed
     if (by_feed)
         plugin->counts.states_refused++;
     else
-        broker_say(MOSQ_LOG_WARNING, "a state is refused", "article=\"%.*s\" why=\"%s\"",
+        broker_say(MOSQ_LOG_WARNING, "refused a state", "article=\"%.*s\" reason=\"%s\"",
                    ARTICLE_MAX_BYTES, article, why);
     return MOSQ_ERR_ACL_DENIED;
 }
@@ -37,7 +37,7 @@ static int learn_state(struct plugin *plugin, const char *article, bool by_feed,
     else if (article_state_parse(&state, article, bytes, message->payload, message->payloadlen) !=
                  0 ||
              by_feed != (state.version > 0))
-        return refuse_state(plugin, article, by_feed, "it is of no known form");
+        return refuse_state(plugin, article, by_feed, "it has an unknown form");
     else
         outcome = registry_set_state(registry, article, bytes, &state, broker_unix_ms());
     return outcome == REGISTRY_APPLIED ? MOSQ_ERR_SUCCESS

@@ -183,11 +183,10 @@ void charge_begin(struct charge *charge, struct client *client, const struct mos
     wire_begin(&client->wire, peek_socket(connection), mosquitto_client_address(connection),
                named_by_proxy(connection), &charge->proof);
     if (charge->proof == WIRE_REFUTED && before != WIRE_REFUTED)
-        broker_say(
-            MOSQ_LOG_WARNING,
-            "this broker keeps the sockets of its clients elsewhere than is known: floods of "
-            "PINGREQ and the like are not seen",
-            "%s", "");
+        broker_say(MOSQ_LOG_WARNING,
+                   "cannot find the sockets of clients in this version of the broker: floods of "
+                   "PINGREQ and other small packets go unnoticed",
+                   "%s", "");
 }
 
 /* Bytes of an incomplete packet. */

@@ -92,7 +92,7 @@ static int open_registry(struct edge *edge, uint64_t seed, struct error *error)
 
     if (getrandom(&rules.creator_key, sizeof rules.creator_key, 0) !=
         (ssize_t)sizeof rules.creator_key)
-        return error_set(error, "the kernel gives no random numbers");
+        return error_set(error, "cannot read random bytes from the kernel");
     edge->registry =
         registry_file_open(settings->spool, &rules, edge->note, sizeof edge->note, error);
     explicit_bzero(&rules.key, sizeof rules.key);

@@ -149,16 +149,16 @@ static void say_unpassed_states(struct housekeeping *house)
         size_t json_bytes = article_state_write(&state, NULL, 0, false, json, sizeof json);
         if (mosquitto_broker_publish_copy(NULL, topic, (int)json_bytes, json, 0, true, NULL) !=
             MOSQ_ERR_SUCCESS)
-            broker_say(MOSQ_LOG_WARNING, "no memory to publish a state once more",
-                       "article=\"%.*s\"", (int)bytes, article);
+            broker_say(MOSQ_LOG_WARNING, "no memory to publish a state again", "article=\"%.*s\"",
+                       (int)bytes, article);
     }
 }
 
 void housekeeping_say_token_keys(const struct edge *edge)
 {
-    broker_say(MOSQ_LOG_NOTICE, "the keys of readers' tokens are read",
-               "file=\"%s\" keys=%u ignored=%u", edge->settings.token_keys,
-               token_keys_count(edge->token_keys), token_keys_ignored(edge->token_keys));
+    broker_say(MOSQ_LOG_NOTICE, "token keys loaded", "file=\"%s\" keys=%u ignored=%u",
+               edge->settings.token_keys, token_keys_count(edge->token_keys),
+               token_keys_ignored(edge->token_keys));
 }
 
 /* Reloads the token keys if the file has changed, or `anyway`. The cost arises only when an
@@ -172,7 +172,7 @@ static void tend_token_keys(struct housekeeping *house, bool anyway)
     if (edge_load_token_keys(house->edge, &error) == 0)
         housekeeping_say_token_keys(house->edge);
     else
-        broker_say(MOSQ_LOG_WARNING, "the keys of readers' tokens stay as they were",
+        broker_say(MOSQ_LOG_WARNING, "cannot reload token keys: keeping the old ones",
                    "reason=\"%s\"", error.text);
 }
 

@@ -18,41 +18,41 @@
 
 /* This wording appears twice: in the table, and in the checks that the table cannot express. */
 #define ACCEPTS_RING_BYTES "1048576 to 1073741824, a multiple of 4096"
-#define ACCEPTS_IDENTITIES "1 to 3 of token, username and client_id, with commas between"
+#define ACCEPTS_IDENTITIES "1 to 3 of token, username and client_id, separated by commas"
 #define ACCEPTS_TOKEN_KEYS "empty, or a file: a JWKS, or one public key in PEM"
-#define ACCEPTS_PROXIES "empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
+#define ACCEPTS_PROXIES "empty, or 1 to 16 addresses or networks (10.0.0.0/8) separated by commas"
 
 const struct option settings_options[] = {
     {"spool", TEXT_OF(spool), 1, OPTION_TEXT_MAX_BYTES, NULL, "a directory",
-     "where the rings between broker and collector lie"},
+     "folder of the rings between broker and collector"},
     {"services_file", TEXT_OF(services_file), 1, OPTION_TEXT_MAX_BYTES, NULL, "a file",
      "usernames, roles and secrets of the services"},
     {"key_file", TEXT_OF(key_file), 1, OPTION_TEXT_MAX_BYTES, NULL, "a file",
-     "the key by which readers are hashed: 32 hex digits"},
+     "key that hashes readers: 32 hex digits"},
     {"shards", NUMBER_OF(shards), 1, SPOOL_SHARDS_MAX, "8", "1 to 64",
      "rings; as many as the store has shards"},
     {"ring_bytes", NUMBER_OF(ring_bytes), MIB, 1024 * MIB, "33554432", ACCEPTS_RING_BYTES,
      "capacity of each ring"},
     {"kinds", TEXT_OF(kinds), 1, OPTION_TEXT_MAX_BYTES, "like,dislike,love,funny,angry,sad,wow",
-     "1 to 15 names of 1 to 16 of a-z, 0-9, _ and -, with commas between", "the reactions"},
+     "1 to 15 names of 1 to 16 of a-z, 0-9, _ and -, separated by commas", "the reactions"},
     {"topic_prefix", TEXT_OF(topic_prefix), 0, OPTION_TEXT_MAX_BYTES, "", ARTICLE_PREFIX_ACCEPTS,
      "prefix of every topic"},
     {"allow_wildcards", SWITCH_OF(allow_wildcards), 0, 0, "off", "on or off",
-     "everybody may subscribe to wildcards under totals/, top/ and articles/"},
+     "anyone may subscribe to wildcards under totals/, top/ and articles/"},
     {"auto_id_may_react", SWITCH_OF(auto_id_may_react), 0, 0, "off", "on or off",
      "clients known only by an id that the broker made may react"},
     {"max_subscriptions", NUMBER_OF(max_subscriptions), 1, 65536, "256", "1 to 65536",
      "filters that a reader's connection may ask for, and its session have"},
     {"identities", TEXT_OF(identities), 1, OPTION_TEXT_MAX_BYTES, "username,client_id",
-     ACCEPTS_IDENTITIES, "by what a reader may be known"},
+     ACCEPTS_IDENTITIES, "what may identify a reader"},
     {"token_keys", TEXT_OF(token_keys), 0, OPTION_TEXT_MAX_BYTES, "", ACCEPTS_TOKEN_KEYS,
-     "by what readers' tokens are checked; required where identities names token"},
+     "keys that verify readers' tokens; required if identities names token"},
     {"token_issuer", TEXT_OF(token_issuer), 0, OPTION_TEXT_MAX_BYTES, "", "empty, or any text",
-     "what a token's iss must be; empty: anything"},
+     "issuer that a token's iss must equal; empty: any"},
     {"token_audience", TEXT_OF(token_audience), 0, OPTION_TEXT_MAX_BYTES, "", "empty, or any text",
-     "whom a token's aud must name; empty: anybody"},
+     "name that a token's aud must contain; empty: any"},
     {"limits", SWITCH_OF(limits), 0, 0, "on", "on or off",
-     "all limits below; off: every article is known, too"},
+     "enforces all limits below; off: every article counts as known"},
     {"reader_rate", NUMBER_OF(reader_rate), 1, 10000, "5", "1 to 10000",
      "reactions a second that one reader may keep up"},
     {"reader_burst", NUMBER_OF(reader_burst), 1, 1000000, "20", "1 to 1000000",
@@ -66,7 +66,7 @@ const struct option settings_options[] = {
     {"connect_burst", NUMBER_OF(connect_burst), 1, 1000000, "2000", "1 to 1000000",
      "connections from one address at once"},
     {"refusal_rate", NUMBER_OF(refusal_rate), 1, 1000000, "100", "1 to 1000000",
-     "packets a second that achieve nothing, beyond which a connection is ended"},
+     "packets a second that achieve nothing; a connection that sends more is closed"},
     {"refusal_burst", NUMBER_OF(refusal_burst), 1, 1000000, "500", "1 to 1000000",
      "such packets of a connection at once"},
     {"max_sessions", NUMBER_OF(max_sessions), 1, 1000000, "256", "1 to 1000000",
@@ -92,7 +92,7 @@ const struct option settings_options[] = {
     {"forget_hours", NUMBER_OF(forget_hours), 0, 87600, "6", "0 to 87600",
      "hours until an article that hardly anyone touched is forgotten; 0: never"},
     {"max_articles", NUMBER_OF(max_articles), 1, REGISTRY_MAX, "100000", "1 to 1000000",
-     "known articles; at the bound one that was quiet for 7 days gives way"},
+     "known articles at most; when full, one that was quiet for 7 days is replaced"},
 };
 const size_t settings_options_n = sizeof settings_options / sizeof settings_options[0];
 
@@ -141,8 +141,8 @@ static int check_tokens(const struct settings *settings, struct error *error)
     for (size_t i = 0; !settings->by_token && i < sizeof options / sizeof options[0]; i++)
         if (options[i].value[0] != '\0')
             return error_set(error,
-                             "option %s: no token is looked at, as identities does not name token; "
-                             "it accepts %s",
+                             "option %s: tokens are ignored because identities does not name "
+                             "token; it accepts %s",
                              options[i].name, ACCEPTS_IDENTITIES);
     return 0;
 }

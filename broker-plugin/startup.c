@@ -63,9 +63,8 @@ static int check_properties(struct error *error)
         property_fits(list, topic, correlation);
     mosquitto_property_free_all(&list);
     return fits ? 0
-                : error_set(error,
-                            "this version of Mosquitto keeps MQTT 5 properties in another way than "
-                            "2.0 and 2.1: it is not supported");
+                : error_set(error, "this version of Mosquitto is not supported: its MQTT 5 "
+                                   "properties differ in memory from those of 2.0 and 2.1");
 }
 
 int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n, struct error *error)
@@ -93,12 +92,13 @@ void startup_say_ready(const struct edge *edge)
     if (edge->note[0] != '\0')
         broker_say(MOSQ_LOG_WARNING, edge->note, "%s", "");
     if (!survives_reboot)
-        broker_say(MOSQ_LOG_WARNING,
-                   "the spool does not survive a reboot: what is not yet applied is lost by one",
-                   "file_system=%s", kind);
+        broker_say(
+            MOSQ_LOG_WARNING,
+            "the spool does not survive a reboot: reactions that are not applied by then are lost",
+            "file_system=%s", kind);
     if (!safe)
         broker_say(
             MOSQ_LOG_WARNING,
-            "the spool's file system is not safe for it: a full disk or a cut link ends the broker",
+            "the spool is on an unsafe file system: a full disk or a lost link kills the broker",
             "file_system=%s", kind);
 }

@@ -57,7 +57,7 @@ static const char *read_header(const cJSON *header, enum token_algorithm *algori
     if (name == NULL || !token_keys_algorithm(name, algorithm))
         return "alg is not HS256, RS256, ES256 or EdDSA";
     if (token_json_member(header, "crit") != NULL)
-        return "crit asks for what is not understood";
+        return "crit requires an unsupported extension";
     *key_id = token_json_string(header, "kid");
     if (*key_id == NULL && token_json_member(header, "kid") != NULL)
         return "kid is not a string";
@@ -111,13 +111,13 @@ static const char *check_times(const cJSON *claims, uint64_t now_s, uint64_t *ex
     uint64_t from_s;
 
     if (!read_time(token_json_member(claims, "exp"), expires_s))
-        return "exp is missing, or no time";
+        return "exp is missing, or not a number of seconds";
     if (*expires_s <= now_s)
         return "it has expired";
     if (from == NULL)
         return NULL;
     if (!read_time(from, &from_s))
-        return "nbf is not a time";
+        return "nbf is not a number of seconds";
     return from_s > now_s + TOKEN_LEEWAY_S ? "its time has not come (nbf)" : NULL;
 }
 
@@ -171,7 +171,7 @@ const char *token_check(struct token_keys *keys, const struct token_rules *rules
     if (bytes > TOKEN_MAX_BYTES)
         return "it is longer than 4096 bytes";
     if (!split(text, bytes, parts))
-        return "it has not three parts";
+        return "it does not have three parts";
     for (int i = 0; i < PARTS; i++)
         if (!token_decode(&parts[i], &content[i])) {
             wrong = "a part is not base64url";

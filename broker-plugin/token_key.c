@@ -14,7 +14,7 @@
 /* For a number of a public key: larger than accepted, so that an error can name the size. */
 #define NUMBER_MAX_BYTES 2048
 
-static const char broken[] = "is broken: a member is missing, or of another form";
+static const char broken[] = "is broken: a member is missing or malformed";
 static const char private[] = "is private: only the public part of a key pair belongs here";
 
 /* --- requirements for a public key --- */

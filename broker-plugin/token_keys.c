@@ -113,7 +113,7 @@ static const char *take_jwk(struct token_keys *keys, const cJSON *jwk)
         return NULL;
     }
     if (keys->n == TOKEN_KEYS_MAX)
-        return "is one more than the 16 that are possible";
+        return "exceeds the limit of 16 keys";
     struct key *key = &keys->key[keys->n++];
     key->key.algorithm = algorithm;
     const char *wrong = take_id(key, jwk);

@@ -1,3 +1,4 @@
+/* Parses the list, and refuses what is not an article id. */
 #include "article_list.h"
 
 #include "core/article.h"

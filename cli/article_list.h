@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #define ARTICLE_LIST_MAX 128 /* as many as an option's 255 bytes can name */
-#define ARTICLE_LIST_ACCEPTS "all, or articles with commas between"
+#define ARTICLE_LIST_ACCEPTS "all, or articles separated by commas"
 
 struct article_list {
     size_t n; /* 0: all */

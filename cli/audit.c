@@ -1,3 +1,4 @@
+/* Opens the store, audits the books and then the articles, and prints the report. */
 #include "audit.h"
 
 #include "audit_articles.h"

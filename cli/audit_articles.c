@@ -1,3 +1,5 @@
+/* Walks the articles one by one: registers, Redis, broker, HTTP. Only what still differs after its
+ * retries is reported. */
 #include "audit_articles.h"
 
 #include "shown.h"
@@ -334,7 +336,7 @@ static void judge_shard(struct run *run, uint32_t shard)
         one->pending = false;
         if (found == NULL) {
             report->unchecked++;
-            report_fails(report, one->article, "it changed too fast to be audited");
+            report_fails(report, one->article, "it changed too fast to audit");
             continue;
         }
         report->differing++;

@@ -1,3 +1,5 @@
+/* Reads positions and books until the spool looks the same before and after, so that all numbers
+ * belong to one moment. */
 #include "audit_books.h"
 
 #include "daemon/clock.h"
@@ -30,7 +32,7 @@ int audit_books_positions(struct books *books, struct store_view *store, uint32_
     struct positions positions = {.books = books};
     if (store_view_hash(store, shard, "rings", add_position, &positions) != 0)
         return error_set(why, "%s", store_view_error(store));
-    return positions.damaged ? error_set(why, "redis: a ring's position is of no known form") : 0;
+    return positions.damaged ? error_set(why, "redis: a ring's position is of an unknown form") : 0;
 }
 
 static void add_field(void *user, uint32_t shard, const char *field, const char *value,
@@ -58,9 +60,9 @@ static enum taken ask_redis(struct books *books, struct store_view *store, struc
 static enum taken take_with(struct books *books, struct spool_view *view, struct store_view *store,
                             struct error *why)
 {
-    error_set(why, "the spool never stood still");
+    error_set(why, "the spool kept changing while it was read: try again later");
     if (spool_view_shards(view) != store_view_shards(store)) {
-        error_set(why, "the spool has %u shards, the store %u", spool_view_shards(view),
+        error_set(why, "the spool has %u shards, the store has %u", spool_view_shards(view),
                   store_view_shards(store));
         return FAILED;
     }

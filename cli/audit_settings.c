@@ -1,3 +1,4 @@
+/* The table of the options, and the checks that it cannot express. */
 #include "audit_settings.h"
 
 #include "core/config.h"
@@ -15,11 +16,11 @@
 
 const struct option audit_settings_table[] = {
     CONFIG_OPTION(offsetof(struct audit_settings, config)),
-    TEXT(spool, 1, NULL, "a folder", "the spool of this edge; it is only looked at"),
+    TEXT(spool, 1, NULL, "a folder", "the spool of this edge; it is only read"),
     LINKS_OPTIONS(offsetof(struct audit_settings, links), "operator"),
     TEXT(http_host, 0, "127.0.0.1", "a name or address", "the feed's pages"),
     PORT(http_port, "8080", "the feed's port"),
-    TEXT(articles, 0, "all", ARTICLE_LIST_ACCEPTS, "which are audited"),
+    TEXT(articles, 0, "all", ARTICLE_LIST_ACCEPTS, "articles to audit"),
     {"json", OPTION_SWITCH, offsetof(struct audit_settings, json), 0, 0, "off", "on or off",
      "the report as one JSON object"},
 };

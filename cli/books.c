@@ -1,3 +1,4 @@
+/* Adds up what rings, positions and folded books say, in the order in which they are read. */
 #include "books.h"
 
 #include "core/bytes.h"

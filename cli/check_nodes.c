@@ -47,7 +47,8 @@ static redisReply *ask_node(struct check_nodes *check, unsigned node, const char
 static int no_such_answer(struct check_nodes *check, unsigned node, const char *what)
 {
     char name[NAME_BYTES];
-    return error_set(check->why, "redis: %s: %s: no such answer", name_of(check, node, name), what);
+    return error_set(check->why, "redis: %s: %s: unexpected reply", name_of(check, node, name),
+                     what);
 }
 
 /* --- of a node --- */

@@ -1,3 +1,4 @@
+/* The start and the end that all commands share, and their one way to report an error. */
 #include "command.h"
 
 #include "daemon/log.h"
@@ -37,7 +38,7 @@ int command_printed(const struct operate_settings *settings, int status)
 {
     if (fflush(stdout) == 0 && ferror(stdout) == 0)
         return status;
-    return command_failed(settings, "standard output did not take all");
+    return command_failed(settings, "cannot write everything to standard output");
 }
 
 int command_run(enum operate_command command, int argc, char **argv,

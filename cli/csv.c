@@ -1,3 +1,4 @@
+/* Splits a line in place: a quoted field is unquoted where it is. */
 #include "csv.h"
 
 #include <stdbool.h>

@@ -45,7 +45,7 @@ static int say_what_is_left(const struct draining *draining)
     const struct operate_settings *settings = draining->settings;
     const struct drain_look *look = &draining->look;
     if (!draining->looked)
-        return command_failed(settings, "what is left is not known: %s", draining->why.text);
+        return command_failed(settings, "cannot tell what is left: %s", draining->why.text);
     for (uint32_t shard = 0; shard < look->shards; shard++)
         if (look->of[shard].why[0] != '\0')
             (void)command_failed(settings, "shard %" PRIu32 ": %s", shard, look->of[shard].why);

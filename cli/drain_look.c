@@ -25,9 +25,9 @@ static const char *judge_ring(const struct books_ring *ring, uint64_t store)
     if (ring->ring.damaged)
         return "its header is damaged";
     if (ring->ring.store_id != 0 && ring->ring.store_id != store)
-        return "it is applied to another store than this one";
+        return "it was applied to another store";
     if (ring->rest.beyond)
-        return "the store has applied more than it holds";
+        return "the store has applied more than the ring holds";
     if (!ring->ring.old && ring->ring.applied > ring->position.position)
         return "the store lacks some of what was applied before";
     if (ring->rest.waiting > 0)
@@ -65,16 +65,18 @@ static int look_at_spool(struct drain_look *look, struct spool_view *view, struc
     if (read_positions(&books, store, why) != 0)
         return -1;
     if (spool_view_take(view) != 0)
-        return error_set(why, "the spool never stood still");
+        return error_set(why, "the spool kept changing while it was read: try again later");
     for (size_t i = 0; i < books.n; i++) {
         struct books_ring *ring = &books.ring[i];
         ring->ring = *spool_view_ring(view, i);
         if (spool_view_compare(view, i, ring->position.position, ring->position.sequence,
                                &ring->rest) != 0)
-            return error_set(why, "the spool never stood still");
+            return error_set(why, "the spool kept changing while it was read: try again later");
         add_ring(look, ring, store_view_id(store));
     }
-    return spool_view_same(view) ? 0 : error_set(why, "the spool never stood still");
+    return spool_view_same(view)
+               ? 0
+               : error_set(why, "the spool kept changing while it was read: try again later");
 }
 
 /* The mark is the node's offset at a moment when the shard was applied. What the node has written
@@ -124,6 +126,6 @@ int drain_look_take(struct drain_look *look, const char *spool, struct store_vie
     }
     /* A position of another node may be from before a failover. */
     if (store_view_changes(store) != changes)
-        return error_set(why, "a shard has got another node just now");
+        return error_set(why, "a shard has just moved to another node");
     return 0;
 }

@@ -109,7 +109,7 @@ static int flush_slice(struct erasing *erasing)
         return 0;
     erasing->n = 0;
     if (store_edit_call(erasing->edit, STORE_EDIT_ERASE, &call, 1) != 0)
-        return command_failed(settings, "%s; some articles are done: do it once more",
+        return command_failed(settings, "%s; some articles are done: run the command again",
                               store_edit_error(erasing->edit));
     erasing->found += (uint64_t)store_edit_number(&call, 1);
     erasing->counted += (uint64_t)store_edit_number(&call, 2);
@@ -140,9 +140,9 @@ static int all_articles(struct erasing *erasing)
         erasing->shard = i;
         status = store_view_articles(erasing->store, i, on_article, erasing);
         if (status < 0)
-            status =
-                command_failed(erasing->settings, "%s; some articles are done: do it once more",
-                               store_view_error(erasing->store));
+            status = command_failed(erasing->settings,
+                                    "%s; some articles are done: run the command again",
+                                    store_view_error(erasing->store));
         if (status == 0)
             status = flush_slice(erasing);
     }
@@ -156,11 +156,12 @@ static int erase_say(const struct erasing *erasing)
     printf("%" PRIu64 " registers of %" PRIu64 " articles %s; the %" PRIu64 " that counted %s\n",
            erasing->found, erasing->articles, dry ? "would be erased" : "are erased",
            erasing->counted, keep ? "stay as numbers in the bases" : "are taken from the totals");
-    printf("reactions of this reader that still wait in a spool are counted after this: do it once "
-           "more then\n");
+    printf("reactions of this reader that still wait in a spool will be counted after this: run "
+           "the command again once they are applied\n");
     if (erasing->damaged > 0)
         return command_refused(erasing->settings,
-                               "%" PRIu64 " articles have a head, base or bucket of no known form, "
+                               "%" PRIu64
+                               " articles have a head, base or bucket of an unknown form, "
                                "and were left alone; tally audit says more",
                                erasing->damaged);
     return COMMAND_DONE;

@@ -44,7 +44,7 @@ static void write_row(struct exporting *exporting, const char *article, const re
         (base->type == REDIS_REPLY_STRING &&
          total_add_base(&based, base->str, (size_t)base->len) != 0)) {
         exporting->status = command_refused(
-            exporting->settings, "%s: its head or base is of no known form; left out", article);
+            exporting->settings, "%s: its head or base is of an unknown form; left out", article);
         return;
     }
     if (registers.forgotten && exporting->settings->list.n == 0)
@@ -97,7 +97,7 @@ static int flush_batch(struct exporting *exporting)
                  is_array(reply->element[1], exporting->n);
     if (!whole)
         exporting->status =
-            command_failed(exporting->settings, "redis: no heads and bases in an answer");
+            command_failed(exporting->settings, "redis: a reply without heads and bases");
     for (size_t i = 0; whole && i < exporting->n; i++)
         write_row(exporting, exporting->article[i], reply->element[0]->element[i],
                   reply->element[1]->element[i]);

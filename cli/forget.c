@@ -79,7 +79,7 @@ static int find_rings(const struct operate_settings *settings, struct store_view
             store_view_hash(store, shard, "books", on_book, rings) != 0)
             return command_failed(settings, "%s", store_view_error(store));
     if (rings->damaged)
-        return command_failed(settings, "redis: a ring's position is of no known form");
+        return command_failed(settings, "redis: a ring's position is of an unknown form");
     if (rings->full)
         return command_failed(settings, "the edge has more than %d rings, or one of no known name",
                               RINGS_MAX);
@@ -203,7 +203,7 @@ static int fold_one(const struct operate_settings *settings, struct store_view *
     store_edit_note_write(edit, ring->shard);
     redisReply *reply = store_view_ask(store, ring->shard, 6, argv, bytes);
     if (reply == NULL)
-        return command_failed(settings, "%s; some rings are done: do it once more",
+        return command_failed(settings, "%s; some rings are done: run the command again",
                               store_view_error(store));
     freeReplyObject(reply);
     return COMMAND_DONE;

@@ -90,7 +90,7 @@ static void import_judge(struct importing *importing, const struct table_entry *
                               entry->line, entry->article, store_edit_number(call, 1));
     else
         (void)command_refused(importing->settings,
-                              "line %" PRIu64 ": %s: its %s is of no known form", entry->line,
+                              "line %" PRIu64 ": %s: its %s is of an unknown form", entry->line,
                               entry->article, store_edit_text(call, 1));
 }
 
@@ -108,7 +108,8 @@ static int pass(struct importing *importing, bool look)
             prepare(importing, entry, look, &call[n], &calls[n]);
         if (store_edit_call(importing->edit, STORE_EDIT_BASE, calls, n) != 0)
             return command_failed(importing->settings, "%s%s", store_edit_error(importing->edit),
-                                  look ? "" : "; some articles are imported: do it once more");
+                                  look ? ""
+                                       : "; some articles are imported: run the command again");
         for (size_t i = 0; i < n; i++)
             import_judge(importing, call[i].entry, &calls[i]);
         store_edit_release(calls, n);

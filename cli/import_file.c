@@ -1,3 +1,4 @@
+/* Reads the file line by line into the table. The first line that is wrong refuses all of it. */
 #include "import_file.h"
 
 #include "core/error.h"

@@ -30,7 +30,7 @@ static const struct {
     {"reset", "start an article again; late reactions from before count for nothing", reset_run},
     {"archive", "keep a closed article's counts as numbers alone", reset_archive_run},
     {"export", "write every article's counts as CSV or JSON lines", export_run},
-    {"import", "read counts of before, which count beside readers' reactions", import_run},
+    {"import", "read old counts, which are added to readers' reactions", import_run},
     {"drain", "wait until nothing of this edge's spool is left to apply: it may be switched off",
      drain_run},
     {"forget", "add an edge that is gone for good to the books, and drop its rings", forget_run},

@@ -1,3 +1,4 @@
+/* Collects differences up to a bound, and writes them as text or as JSON. */
 #include "report.h"
 
 #include <cjson/cJSON.h>

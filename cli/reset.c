@@ -1,3 +1,5 @@
+/* Both commands run reset.lua, which moves the article's floor; only archive adds the counts to the
+ * base. */
 #include "reset.h"
 
 #include "command.h"
@@ -42,7 +44,7 @@ static int judge_closed(const struct resetting *resetting, struct store_view_sto
                                         strlen(settings->article), resetting->shard, stored) != 0)
         return command_failed(settings, "%s", store_view_error(resetting->store));
     if (stored->found == STORE_VIEW_BAD_STATE)
-        return command_refused(settings, "%s: its state is of no known form", settings->article);
+        return command_refused(settings, "%s: its state is of an unknown form", settings->article);
     if (stored->found == STORE_VIEW_NO_STATE || !article_state_closed_at(&stored->state, now_ms))
         return command_refused(settings,
                                "%s is not closed, and a reader's new reaction would count beside "
@@ -92,7 +94,7 @@ static int once(const struct resetting *resetting, bool *again)
     if (strcmp(word, "none") == 0)
         status = command_refused(settings, "%s: the store has no such article", settings->article);
     else if (strcmp(word, "damaged") == 0)
-        status = command_refused(settings, "%s: its %s is of no known form", settings->article,
+        status = command_refused(settings, "%s: its %s is of an unknown form", settings->article,
                                  store_edit_text(&call, 1));
     else if (strcmp(word, "full") == 0)
         status = command_refused(settings, "%s: its base and counts are over 2^53 - 1 together",
@@ -117,12 +119,13 @@ static int reset_perform(const struct operate_settings *settings,
     for (int i = 0; i < TRIES && again && status == COMMAND_DONE; i++)
         status = once(&resetting, &again);
     if (status == COMMAND_DONE && again)
-        status = command_failed(settings, "%s: its state changes all the time", settings->article);
+        status = command_failed(settings, "%s: its state keeps changing: try again later",
+                                settings->article);
     if (status == COMMAND_DONE && !settings->dry_run && store_edit_drop(resetting.edit) != 0)
-        status = command_failed(settings,
-                                "done, but of its old registers some are left for the "
-                                "next command to delete: %s",
-                                store_edit_error(resetting.edit));
+        status = command_failed(
+            settings,
+            "done, but some of its old registers remain; run the command again to delete them: %s",
+            store_edit_error(resetting.edit));
     if (status == COMMAND_DONE)
         status = command_replicated(settings, resetting.edit, status);
     command_close(resetting.store, resetting.edit);

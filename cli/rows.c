@@ -1,3 +1,5 @@
+/* Parses a line, CSV or JSON, into an article with its counts. The header decides between the two
+ * forms of CSV. */
 #include "rows.h"
 
 #include "csv.h"

@@ -1,3 +1,4 @@
+/* Writes an article as a line of an export: CSV or JSON. */
 #include "rows.h"
 
 #include "csv.h"

@@ -1,3 +1,5 @@
+/* Looks up the state at the broker or in Redis, changes it, publishes it, and waits for the answer.
+ */
 #include "set_state.h"
 
 #include "command.h"

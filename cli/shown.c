@@ -1,3 +1,4 @@
+/* Parses the JSON with cJSON, and refuses what is missing or malformed. */
 #include "shown.h"
 
 #include <cjson/cJSON.h>

@@ -1,3 +1,4 @@
+/* Copies the state and replaces each part that an option names. */
 #include "state_change.h"
 
 #include "core/error.h"

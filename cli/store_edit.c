@@ -125,7 +125,7 @@ static int pull(struct store_edit *edit, struct store_edit_call *call, struct wa
         return store_edit_fail(edit, store_nodes_error(edit->nodes));
     }
     if (result == STORE_NODES_LOST)
-        return error_set(&edit->error, "%s: whether it was done is not known",
+        return error_set(&edit->error, "%s: cannot tell whether it was done",
                          store_nodes_error(edit->nodes));
     if (result == STORE_NODES_FAILED)
         return store_edit_fail(edit, store_nodes_error(edit->nodes));
@@ -207,7 +207,8 @@ static int call_all(struct store_edit *edit, enum store_edit_script script,
         if (waiting.away && now_ms > away_limit_ms)
             return -1; /* the last pull said why */
         if (now_ms + waiting.paused_ms > begun_ms + PAUSED_MAX_MS)
-            return store_edit_fail(edit, "the shard's applying is paused, and again and again");
+            return store_edit_fail(
+                edit, "the shard's applying was paused again and again: try again later");
         store_nodes_nap(edit->nodes, waiting.away ? STORE_NODES_AGAIN_MS : waiting.paused_ms);
     }
 }

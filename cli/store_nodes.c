@@ -304,7 +304,7 @@ int store_nodes_load(struct store_nodes *nodes, const char *script, size_t scrip
         return -1;
     if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_DIGITS) {
         freeReplyObject(reply);
-        return fail_at(nodes, REDIS_PLACE_STORE, "SCRIPT LOAD: no such answer");
+        return fail_at(nodes, REDIS_PLACE_STORE, "SCRIPT LOAD: unexpected reply");
     }
     memcpy(sha, reply->str, SHA_DIGITS + 1);
     freeReplyObject(reply);

@@ -53,7 +53,7 @@ void store_nodes_nap(struct store_nodes *nodes, unsigned ms);
 enum store_nodes_result {
     STORE_NODES_ANSWERED,
     STORE_NODES_AGAIN, /* it did nothing: no owner, moving, or the node has just got the script */
-    STORE_NODES_LOST,  /* no answer came: whether it was done is not known */
+    STORE_NODES_LOST,  /* no answer came: it may have been done or not */
     STORE_NODES_FAILED /* any other error */
 };
 

@@ -57,7 +57,7 @@ static uint64_t generation(const struct store_view *view, uint32_t shard)
 static int strange(struct store_view *view, redisReply *reply, const char *what)
 {
     freeReplyObject(reply);
-    error_set(&view->error, "redis: %s: no such answer", what);
+    error_set(&view->error, "redis: %s: unexpected reply", what);
     return -1;
 }
 
@@ -259,7 +259,9 @@ int store_view_articles(struct store_view *view, uint32_t shard,
         if (answer != 0 || generation(view, shard) == begun)
             return answer;
     }
-    return error_set(&view->error, "redis: shard %" PRIu32 " goes from node to node", shard);
+    return error_set(&view->error,
+                     "redis: shard %" PRIu32 " keeps moving from node to node: try again later",
+                     shard);
 }
 
 int store_view_hash(struct store_view *view, uint32_t shard, const char *name,

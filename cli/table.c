@@ -1,3 +1,4 @@
+/* A hash table of articles, in the order in which they were added. */
 #include "table.h"
 
 #include "core/error.h"

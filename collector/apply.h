@@ -54,7 +54,7 @@ enum apply_rule apply_rule(const struct apply_ring *ring, uint64_t position, uin
 
 enum apply_answer {
     APPLY_OK,
-    APPLY_ELSEWHERE, /* Redis is at another position */
+    APPLY_ELSEWHERE, /* Redis has another position */
     APPLY_NO_SCRIPT, /* it forgot the script */
     APPLY_WAIT,      /* not now: out of memory, read-only, loading, damaged keys, … */
     APPLY_POISON,    /* a record of the batch cannot be applied */

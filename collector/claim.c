@@ -110,7 +110,7 @@ static void on_claimed(void *user, const redisReply *reply)
     (void)redis_nodes_moving(claim->config.nodes,
                              reply->type == REDIS_REPLY_ERROR ? reply->str : NULL);
     if (strcmp(shard->why, why) != 0)
-        log_line(LOG_LEVEL_ERROR, "a shard does not take the store", "shard=%u reason=%s",
+        log_line(LOG_LEVEL_ERROR, "cannot claim a shard for the store", "shard=%u reason=%s",
                  shard->number, why);
     snprintf(shard->why, sizeof shard->why, "%s", why);
 }

@@ -62,7 +62,7 @@ static void on_folded(void *user, const redisReply *reply)
         (reply->type == REDIS_REPLY_ERROR && session_moving(ledger->config.session, reply->str)))
         ledger->shard[question->shard].swept = false; /* the next sweep finds out */
     else if (reply->type == REDIS_REPLY_ERROR)
-        log_line(LOG_LEVEL_WARNING, "a ring's numbers were not added to the books", "error=%s",
+        log_line(LOG_LEVEL_WARNING, "cannot add a ring's numbers to the books", "error=%s",
                  reply->str);
     free(question);
 }

@@ -57,7 +57,8 @@ static const redisReply *node_good(struct node *node, const redisReply *reply, i
     if (reply != NULL && reply->type == type)
         return reply;
     if (reply != NULL)
-        node_trouble(node, what, reply->type == REDIS_REPLY_ERROR ? reply->str : "no such answer");
+        node_trouble(node, what,
+                     reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply");
     return NULL;
 }
 

@@ -106,7 +106,8 @@ bool pipeline_drained(const struct pipeline *pipeline)
 
 static void give_up(struct pipeline *pipeline, const char *why)
 {
-    log_line(LOG_LEVEL_ERROR, "the ring is given up: it shall be renamed and drained",
+    log_line(LOG_LEVEL_ERROR,
+             "abandoning the ring: the plugin will rename it, and it will be drained",
              "shard=%s ring=%s reason=%s", pipeline->call.shard, pipeline->call.ring, why);
     ring_want_rotation(source_memory(pipeline->source));
     apply_rotate(&pipeline->apply, why);
@@ -235,7 +236,7 @@ static void count_applied(struct pipeline *pipeline, const struct batch_range *r
         log_line(LOG_LEVEL_ERROR, "reactions are lost", "shard=%s ring=%s lost=%" PRIu64,
                  pipeline->call.shard, pipeline->call.ring, range->lost);
     if (reply->split_error[0] != '\0')
-        log_line(LOG_LEVEL_ERROR, "an article's registers could not be split", "shard=%s error=%s",
+        log_line(LOG_LEVEL_ERROR, "cannot split an article's registers", "shard=%s error=%s",
                  pipeline->call.shard, reply->split_error);
 }
 
@@ -249,15 +250,14 @@ static void say_failure(const struct pipeline *pipeline, const struct batch *bat
     case APPLY_POISON:
         if (strcmp(pipeline->apply.held, reply->why) == 0)
             break; /* already logged */
-        log_line(LOG_LEVEL_ERROR, "a batch was not applied",
+        log_line(LOG_LEVEL_ERROR, "cannot apply a batch",
                  "shard=%s records=%zu article=%.*s error=%s", pipeline->call.shard, range->records,
                  record != NULL ? record->article_bytes : 0, record != NULL ? record->article : "",
                  reply->why);
         break;
     case APPLY_ELSEWHERE:
-        log_line(LOG_LEVEL_WARNING, "Redis is at another position",
-                 "shard=%s ring=%s here=%" PRIu64, pipeline->call.shard, pipeline->call.ring,
-                 range->from.position);
+        log_line(LOG_LEVEL_WARNING, "Redis has another position", "shard=%s ring=%s here=%" PRIu64,
+                 pipeline->call.shard, pipeline->call.ring, range->from.position);
         break;
     case APPLY_NO_SCRIPT:
         log_line(LOG_LEVEL_INFO, "Redis forgot the script: loaded again", "shard=%s",
@@ -347,7 +347,7 @@ static int quarantine_record(struct pipeline *pipeline, struct batch *batch,
 static const char *unfit(const struct pipeline *pipeline, const struct record *record)
 {
     if (record->kind > source_identity(pipeline->source)->kinds.n)
-        return "its kind is none of its ring's";
+        return "its kind is not in the ring's header";
     return apply_quarantines(&pipeline->apply, record) ? pipeline->apply.held : NULL;
 }
 

@@ -168,6 +168,6 @@ const char *register_call_read_position(struct apply_position *out, const redisR
     if (strcmp(reply->element[0]->str, "store") == 0)
         return reply->element[1]->str;
     if (apply_read_position(out, reply->element[1]->str, reply->element[1]->len) != 0)
-        return "the ring's position in Redis is none";
+        return "the ring's position in Redis is not a number";
     return NULL;
 }

@@ -51,7 +51,7 @@ struct register_call_reply {
     size_t article;  /* the number of the article that failed, from 1; 0 none */
     /* The rest holds for APPLY_OK only. */
     uint64_t added, changed, repeated, superseded;
-    const char *split_error;         /* why an article's registers could not be split, "" */
+    const char *split_error;         /* why they could not be split, or "" */
     const unsigned char *next, *end; /* register_call_superseded's */
 };
 

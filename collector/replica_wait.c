@@ -25,7 +25,7 @@ bool replica_wait_answered(struct replica_wait *wait, const redisReply *answer,
     bool refused = answer->type == REDIS_REPLY_ERROR;
     if (refused && !wait->said)
         log_line(LOG_LEVEL_WARNING,
-                 wait->optional ? "WAIT is refused: a failover may take back new kinds"
+                 wait->optional ? "WAIT is refused: a failover may lose new kinds"
                                 : "WAIT is refused: allow it to the user in Redis",
                  "error=%s", answer->str);
     wait->said = wait->said || refused;

@@ -158,13 +158,13 @@ static void put_away(struct rings *rings, const struct spool_consumer_old *file,
     bool first = !is_listed(file, rings->unreadable, rings->unreadables);
     if (first) {
         rings->shared.counts->damaged++;
-        log_line(LOG_LEVEL_ERROR, "an old ring cannot be read and is put away", "path=%s reason=%s",
+        log_line(LOG_LEVEL_ERROR, "cannot read an old ring: putting it away", "path=%s reason=%s",
                  file->path, why);
     }
     if (spool_consumer_put_away(rings->shared.spool, file) >= 0 || !first)
         return;
-    log_line(LOG_LEVEL_ERROR, "an old ring cannot be put away: it is tried each second", "path=%s",
-             file->path);
+    log_line(LOG_LEVEL_ERROR, "cannot put an unreadable ring away: retrying every second",
+             "path=%s", file->path);
     if (rings->unreadables < OLD_MAX)
         rings->unreadable[rings->unreadables++] = *file;
 }
@@ -191,13 +191,13 @@ static void find_old(struct rings *rings)
             continue;
         switch (open_old(rings, &file[i], &why)) {
         case OPENED:
-            log_line(LOG_LEVEL_WARNING, "an old ring is to be drained", "shard=%u ring=%016" PRIx64,
+            log_line(LOG_LEVEL_WARNING, "draining an old ring", "shard=%u ring=%016" PRIx64,
                      file[i].shard, file[i].ring_id);
             session_look(rings->shared.session);
             break;
         case NOT_NOW:
             rings->missed_old = true;
-            log_line(LOG_LEVEL_WARNING, "an old ring cannot be opened yet", "path=%s reason=%s",
+            log_line(LOG_LEVEL_WARNING, "cannot open an old ring yet", "path=%s reason=%s",
                      file[i].path, why.text);
             break;
         case UNREADABLE:
@@ -234,14 +234,14 @@ static void finish_old(struct rings *rings, int i)
         return;
     if (spool_consumer_delete_old(&old->file) != 0) {
         if (!old->told)
-            log_line(LOG_LEVEL_ERROR, "an old ring cannot be deleted: it is tried each second",
+            log_line(LOG_LEVEL_ERROR, "cannot delete an old ring: retrying every second",
                      "path=%s error=%s", old->file.path, strerror(errno));
         old->told = true;
         old->drained_ms += AGAIN_MS;
         return;
     }
     rings->shared.counts->damaged += damaged;
-    log_line(damaged > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "an old ring is drained",
+    log_line(damaged > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "drained an old ring",
              "shard=%u ring=%016" PRIx64 " damaged=%" PRIu64, old->file.shard, old->file.ring_id,
              damaged);
     ledger_fold(rings->ledger, old->file.shard, old->file.ring_id);

@@ -192,7 +192,7 @@ static void say_file_system(const char *path)
     bool safe, survives;
     const char *name = spool_file_system(path, &safe, &survives);
     if (!safe)
-        log_line(LOG_LEVEL_WARNING, "the spool's file system is not safe for it", "file_system=%s",
+        log_line(LOG_LEVEL_WARNING, "the spool is on an unsafe file system", "file_system=%s",
                  name);
     else
         log_line(LOG_LEVEL_INFO, "spool opened", "path=%s file_system=%s survives_reboot=%s", path,

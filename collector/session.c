@@ -145,7 +145,7 @@ static void session_judge(struct session *session, bool after_script)
     case STORE_KINDS:
         session->accepted = false;
         if (after_script) /* another edge came first: look again in a second */
-            session_hold(session, "store: it is being made");
+            session_hold(session, "store: being created");
         else if (node != NULL && node_ready(node))
             ask_script(session, session->found.exists ? STORE_CALL_KEEP : STORE_CALL_MAKE, &rings);
         else /* node_why says why not */
@@ -184,7 +184,7 @@ void session_look(struct session *session)
         if (session->accepted)
             session->config.on_ready(session->config.user, false);
         else if (away)
-            session_hold(session, "store: its node is away, and a ring has to be judged");
+            session_hold(session, "store: its node is away, and a new ring must be checked");
     }
     if (!away)
         store_look_begin(session->look);

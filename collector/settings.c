@@ -25,15 +25,12 @@ const struct option settings_table[] = {
     CONFIG_OPTION(offsetof(struct settings, config)),
     TEXT(spool, 1, NULL, "a folder", "the spool that the broker's plugin writes"),
     LINKS_OPTIONS(offsetof(struct settings, links), "tally-collector"),
-    SWITCH(
-        adopt, "off",
-        "count into this store from now on, though the spool has applied to another, or into none"),
+    SWITCH(adopt, "off", "accept this store although the spool has applied to another, or to none"),
     TEXT(durability, 0, "aof", "aof, replicas or service",
-         "what keeps Redis's data: its append-only file, its replicas, or whoever runs it"),
-    NUMBER(batch_records, 1, 4000, "1000", "1 to 4000", "most reactions a script call applies"),
-    NUMBER(in_flight, 1, 16, "4", "1 to 16", "most script calls under way a shard"),
-    NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off",
-           "articles whose registers are counted again"),
+         "what keeps Redis's data safe: its append-only file, its replicas, or a managed service"),
+    NUMBER(batch_records, 1, 4000, "1000", "1 to 4000", "reactions in one script call at most"),
+    NUMBER(in_flight, 1, 16, "4", "1 to 16", "script calls in flight for each shard at most"),
+    NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off", "articles to audit a minute"),
     TEXT(log_level, 0, "info", "error, warning, info or debug", "what is logged"),
 };
 const size_t settings_count = sizeof settings_table / sizeof settings_table[0];

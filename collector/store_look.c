@@ -92,7 +92,7 @@ static void take_fields(struct store_look *look, const redisReply *reply, bool a
         look->config.on_found(look->config.user, &look->found, after_script);
     } else {
         const char *error = reply->type == REDIS_REPLY_ERROR ? reply->str : NULL;
-        snprintf(why, sizeof why, "store: %s", error != NULL ? error : "no such answer");
+        snprintf(why, sizeof why, "store: %s", error != NULL ? error : "unexpected reply");
         store_look_fail(look, error, why);
     }
     end_look(look);

@@ -76,7 +76,7 @@ int article_write_state(struct store_link *link, const char *article, size_t byt
                         const char *json, uint64_t above, article_write_cb callback, void *user)
 {
     static const char *const names[] = {"heads", "changed", "meta", "states"};
-    const struct article_write write = {link, "a state cannot be stored", callback, user};
+    const struct article_write write = {link, "cannot store a state", callback, user};
     char version[24];
     snprintf(version, sizeof version, "%" PRIu64, above);
     struct script_text arguments[4] = {
@@ -92,8 +92,7 @@ int article_write_version(struct store_link *link, const char *article, size_t b
                           uint64_t above, article_write_cb callback, void *user)
 {
     static const char *const names[] = {"heads", "changed", "meta"};
-    const struct article_write write = {link, "an article cannot be given a newer version",
-                                        callback, user};
+    const struct article_write write = {link, "cannot raise an article's version", callback, user};
     char version[24];
     snprintf(version, sizeof version, "%" PRIu64, above);
     struct script_text arguments[3] = {{article, bytes}, {version, strlen(version)}};

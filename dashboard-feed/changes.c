@@ -56,7 +56,7 @@ static size_t read_changes(struct store_link *link, const redisReply *pairs,
 
 static void on_range(void *user, const redisReply *data)
 {
-    static const char why[] = "no range in a reply";
+    static const char why[] = "a reply without a range";
     struct range *range = user;
     struct changes_entry changes[CHANGES_RANGE_MAX];
     size_t n = 0;

@@ -1,3 +1,4 @@
+/* Reads the JSON with cJSON, member by member. */
 #include "collector_status.h"
 
 #include <cjson/cJSON.h>

@@ -1,3 +1,5 @@
+/* Keeps the ranges of a shard sorted and apart. When there are too many, the closest two become
+ * one. */
 #include "cover.h"
 
 #include <string.h>

@@ -52,8 +52,8 @@ bool cover_next(const struct cover *cover, uint64_t busy, uint32_t *shard,
 /* The newest range of `shard` is published down to score `down_to`, inclusive; 0: all of it. */
 void cover_done(struct cover *cover, uint32_t shard, uint64_t down_to);
 
-/* The score up to which the broker lacks nothing. `oldest_waiting`: of the changes heard of and not
- * yet published, 0 none. */
+/* The score up to which the broker has every change. `oldest_waiting`: of the changes heard of and
+ * not yet published, 0 none. */
 uint64_t cover_covered(const struct cover *cover, uint32_t shard, uint64_t oldest_waiting);
 
 /* Shards with an open range. */

@@ -1,3 +1,4 @@
+/* Replaces evhttp's own HTML in the output of a connection by JSON, with the same status code. */
 #include "error_page.h"
 
 #include <stdio.h>

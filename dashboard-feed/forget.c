@@ -105,7 +105,7 @@ static void forget_ask(struct forget *forget);
 static const char *forget_word(const struct script_answer *answer)
 {
     if (answer->word == NULL && answer->text != NULL)
-        log_line(LOG_LEVEL_WARNING, "a script was refused", "why=%s", answer->text);
+        log_line(LOG_LEVEL_WARNING, "a script was refused", "reason=%s", answer->text);
     return answer->word;
 }
 
@@ -121,8 +121,7 @@ static void on_answer(void *user, const struct script_answer *answer)
     else if (word != NULL && strcmp(word, "real") == 0)
         (void)publish_real(forget->publish, asked->article, asked->bytes);
     else if (word != NULL && strcmp(word, "error") == 0)
-        log_line(LOG_LEVEL_WARNING, "a quiet article cannot be forgotten", "article=%s",
-                 asked->article);
+        log_line(LOG_LEVEL_WARNING, "cannot forget a quiet article", "article=%s", asked->article);
     forget_ask(forget);
     free(asked);
 }
@@ -170,7 +169,7 @@ void forget_heard(struct forget *forget, const char *json, size_t bytes)
 {
     forget->next = 0;
     if (forget_parse(&forget->list, json, bytes) != 0)
-        log_line(LOG_LEVEL_WARNING, "ops/quiet cannot be read as a list of articles", "bytes=%zu",
+        log_line(LOG_LEVEL_WARNING, "cannot parse ops/quiet as a list of articles", "bytes=%zu",
                  bytes);
     forget_ask(forget);
 }

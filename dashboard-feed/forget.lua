@@ -12,7 +12,7 @@
 --       {'young'}        it changed too lately: nothing was done
 --       {'paused'}       the shard's totals are being counted (FORMATS.md 5.3): nothing was done
 --       {'store'}        another store is there: nothing was done
---       {'error'}        what is stored of it is of no known form: nothing was done
+--       {'error'}        what is stored of it has an unknown form: nothing was done
 local VOTERS = 16
 local heads_key, base_key, changed_key, meta_key, states_key, forgotten_key = unpack(KEYS)
 local article = ARGV[1]

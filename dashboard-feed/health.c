@@ -1,3 +1,4 @@
+/* Combines the states of broker, Redis, collector and shards into one JSON object. */
 #include "health.h"
 
 #include <cjson/cJSON.h>

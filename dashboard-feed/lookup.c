@@ -79,7 +79,7 @@ static void read_total(struct store_link *link, struct lookup_total *total, cons
     return;
 wrong:
     total->outcome = LOOKUP_BAD;
-    store_report_bad(store_link_report(link), "head, base or state of no known format",
+    store_report_bad(store_link_report(link), "head, base or state of an unknown format",
                      total->article, total->article_bytes);
 }
 
@@ -94,7 +94,7 @@ static void on_part(void *user, const redisReply *data)
     struct part *part = user;
     struct lookup *lookup = part->lookup;
     struct store_link *link = lookup->link;
-    static const char why[] = "no heads, bases and states in a reply";
+    static const char why[] = "a reply without heads, bases and states";
     size_t n = 0, at = 0;
     redisReply *const *answer = query_answers(link, part->shard, data, LOOKUP_KEYS, why);
     for (size_t i = 0; i < lookup->n; i++)

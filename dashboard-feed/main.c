@@ -475,7 +475,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     event_set_log_callback(on_libevent);
     if (sodium_init() < 0) {
-        log_line(LOG_LEVEL_ERROR, "libsodium cannot be initialised", NULL);
+        log_line(LOG_LEVEL_ERROR, "cannot initialise libsodium", NULL);
         return EXIT_FAILURE;
     }
     int result = feed_run(&feed, &settings);

@@ -1,3 +1,4 @@
+/* Writes the metrics group by group. The helpers at the top know the text format. */
 #include "metrics.h"
 
 #include <inttypes.h>
@@ -63,7 +64,7 @@ static void write_links(struct evbuffer *out, const struct metrics *in)
             "Requests for totals, of up to 256 articles each.");
     counter(out, "tally_feed_redis_hints_total", link->hints, "Hints that something changed.");
     counter(out, "tally_feed_redis_damaged_total", link->bad,
-            "Heads, bases, states and changed articles of no known format.");
+            "Heads, bases, states and changed articles of an unknown format.");
     gauge(out, "tally_feed_broker_up", in->broker_up,
           "1 while the feed is connected to the broker.");
     counter(out, "tally_feed_broker_connects_total", in->publish.connects,
@@ -97,7 +98,7 @@ static void write_totals(struct evbuffer *out, const struct metrics *in)
                         "tally_feed_delay_seconds_count %" PRIu64 "\n",
                         (double)publisher->delay_us / 1e6, publisher->delays);
     counter(out, "tally_feed_held_back_total", publisher->held_back,
-            "Times that publishing waited because the broker took nothing.");
+            "Times that publishing waited because the broker accepted nothing.");
     counter(out, "tally_feed_over_rate_total", publisher->over_rate,
             "Times that totals waited because publish_rate was reached.");
     counter(out, "tally_feed_marks_total", in->publish.marks, "Marks written to ops/feed.");
@@ -213,7 +214,7 @@ static void write_applied(struct evbuffer *out, const struct collector_status *i
     one(out, "tally_collector_batches_total", COUNTER, in->batches, "Batches applied.");
     one(out, "tally_collector_receipts_total", COUNTER, in->receipts, "Receipts published.");
     one(out, "tally_collector_dropped_receipts_total", COUNTER, in->receipts_dropped,
-        "Receipts that were not sent because the broker took nothing.");
+        "Receipts that were not sent because the broker accepted nothing.");
     one(out, "tally_collector_wakeups_total", COUNTER, in->wakeups,
         "Times that the plugin woke the collector.");
     one(out, "tally_collector_redis_reconnects_total", COUNTER, in->redis_reconnects,
@@ -221,7 +222,7 @@ static void write_applied(struct evbuffer *out, const struct collector_status *i
     one(out, "tally_audit_articles_total", COUNTER, in->audited,
         "Articles whose registers the collector counted again.");
     one(out, "tally_audit_differing_total", COUNTER, in->audit_differing,
-        "Of these, those whose totals in Redis are others.");
+        "Of these, those whose totals in Redis differ.");
     one(out, "tally_audit_skipped_total", COUNTER, in->audit_skipped,
         "Articles that changed too fast for the collector to count them.");
 }

@@ -187,13 +187,13 @@ static void on_echo_timer(evutil_socket_t fd, short what, void *user)
     (void)what;
     if (publish->phase == PHASE_READY && publish->list_echoes > 0) {
         log_line(LOG_LEVEL_WARNING,
-                 "the broker did not tell all totals that it retains; raise max_queued_messages",
+                 "the broker did not send every retained total: raise max_queued_messages",
                  "told=%" PRIu64, publish->told);
         end_list(publish);
     }
     if (publish->phase != PHASE_LISTENING)
         return;
-    log_line(LOG_LEVEL_WARNING, "own message did not come back; taking the mark for absent",
+    log_line(LOG_LEVEL_WARNING, "own message did not come back: assuming there is no mark",
              "topic=%sops/health", publish->prefix);
     become_ready(publish);
 }

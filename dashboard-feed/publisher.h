@@ -54,7 +54,7 @@ struct publisher_stats {
     uint64_t outdated;    /* not published: lower than what was published before */
     uint64_t touched;     /* given a newer version in Redis for that */
     bool comparing;       /* not all that was published is known to be in Redis */
-    uint64_t held_back;   /* times that the broker took nothing */
+    uint64_t held_back;   /* times that the broker accepted nothing */
     uint64_t over_rate;   /* times that totals waited as publish_rate was reached */
     uint64_t delay_us;    /* Σ from change to publication of `delays` changed totals */
     uint64_t delays;

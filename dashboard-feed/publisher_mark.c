@@ -15,7 +15,7 @@
 #define MARK_MS 1000
 #define LOST_US 10000000 /* from before it was away Redis may lose this: 2 s, and clock skew */
 
-/* The score up to which the broker lacks nothing. */
+/* The score up to which the broker has every change. */
 static uint64_t covered(const struct publisher *publisher, uint32_t shard)
 {
     return cover_covered(&publisher->cover, shard,
@@ -67,7 +67,7 @@ static void read_mark(struct publisher *publisher)
     if (mark->has_read && !ours)
         mark->another = mark->raise = true;
     mark->new_broker = false;
-    log_line(LOG_LEVEL_INFO, ours ? "going on from the broker's mark" : "publishing all again",
+    log_line(LOG_LEVEL_INFO, ours ? "resuming from the broker's mark" : "publishing all again",
              "mark=%s",
              ours             ? "good"
              : mark->has_read ? "of another store"
@@ -209,7 +209,7 @@ void publisher_mark_check_compared(struct publisher *publisher)
     if (!publisher_mark_compared(publisher))
         return;
     publisher->mark.another = false;
-    log_line(LOG_LEVEL_INFO, "all that was published is in Redis", "touched=%" PRIu64,
+    log_line(LOG_LEVEL_INFO, "Redis has everything that was published", "touched=%" PRIu64,
              publisher->stats.touched);
 }
 

@@ -20,9 +20,9 @@ struct publisher_mark_shard {
     char run[STORE_LINK_RUN_BYTES + 1];         /* of its server, in its last run */
     char written_run[STORE_LINK_RUN_BYTES + 1]; /* as the mark says */
     uint64_t written;                           /* likewise */
-    uint64_t low;                               /* the broker lacks nothing up to here, when a run
-                                                   of the shard begins */
-    uint64_t lost_from;                         /* publisher_lost_from */
+    uint64_t low;       /* the broker has every change up to here, when a run
+                           of the shard begins */
+    uint64_t lost_from; /* publisher_lost_from */
 };
 
 struct publisher_mark {

@@ -38,7 +38,7 @@ static void page_done(struct publisher *publisher, const struct page *page)
         next_pages(publisher);
         return;
     }
-    log_line(LOG_LEVEL_INFO, "the broker lacks nothing", "republished=%" PRIu64,
+    log_line(LOG_LEVEL_INFO, "the broker holds every total", "republished=%" PRIu64,
              publisher->stats.republished);
 }
 

@@ -29,7 +29,7 @@ static bool awaits_kind(struct publisher *publisher, const struct total *total)
         publisher->send.unknown_since_ms = clock_monotonic_ms();
     if (clock_monotonic_ms() - publisher->send.unknown_since_ms < KINDS_WAIT_MS)
         return true;
-    log_line(LOG_LEVEL_ERROR, "a total counts a kind that the store does not name", NULL);
+    log_line(LOG_LEVEL_ERROR, "a total has a kind that the store does not name", NULL);
     return false;
 }
 

@@ -1,3 +1,4 @@
+/* Decodes the path, compares it with the known ones, and checks article ids and the query. */
 #include "route.h"
 
 #include <stdbool.h>

@@ -24,7 +24,7 @@ static struct script_answer read_answer(const struct run *run, const redisReply 
         return answer;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
         !reply_is_string(reply->element[0])) {
-        answer.text = reply->type == REDIS_REPLY_ERROR ? reply->str : "no such answer";
+        answer.text = reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply";
         return answer;
     }
     if (strcmp(reply->element[0]->str, "store") == 0) {

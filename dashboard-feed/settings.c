@@ -1,3 +1,4 @@
+/* The table of the options, and the checks that it cannot express. */
 #include "settings.h"
 
 #include "core/config.h"
@@ -23,9 +24,9 @@ const struct option settings_table[] = {
     {"http_port", OPTION_NUMBER, AT(http_port), PORT, "8080", "1 to 65535",
      "port of pages, totals, metrics and health"},
     {"http_rate", OPTION_NUMBER, AT(http_rate), 1, 50000, "200", "1 to 50000",
-     "HTTP requests a second of an address; what is over waits"},
+     "HTTP requests a second from one address; more of them wait"},
     {"trusted_proxies", OPTION_TEXT, AT(trusted_proxies), 0, OPTION_TEXT_MAX_BYTES, "127.0.0.1,::1",
-     "empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between",
+     "empty, or 1 to 16 addresses or networks (10.0.0.0/8) separated by commas",
      "addresses shared by many readers: exempt from http_rate"},
     {"websocket_port", OPTION_NUMBER, AT(websocket_port), PORT, "9001", "1 to 65535",
      "the broker's WebSocket port, for the pages"},
@@ -35,19 +36,19 @@ const struct option settings_table[] = {
     {"publish_interval_ms", OPTION_NUMBER, AT(publish_interval_ms), 10, 60000, "250", "10 to 60000",
      "least time between two totals of an article, ms"},
     {"publish_rate", OPTION_NUMBER, AT(publish_rate), 1, 1000000, "5000", "1 to 1000000",
-     "totals a second at most; what is over waits, and goes out as it is then"},
+     "totals a second at most; others wait, and go out with their values of that time"},
     {"repeat_ms", OPTION_NUMBER, AT(repeat_ms), 100, 3600000, "5000", "100 to 3600000",
-     "a total is sent again so long after its last change, ms"},
+     "a total is repeated this long after its last change, ms"},
     {"republish_rate", OPTION_NUMBER, AT(republish_rate), 1, 1000000, "2000", "1 to 1000000",
      "totals a second, when a broker lacks them"},
     {"max_articles", OPTION_NUMBER, AT(max_articles), 1, 100000000, "1000000", "1 to 100000000",
      "articles whose publication is remembered"},
     {"max_states", OPTION_NUMBER, AT(max_states), 1, 1000000, "100000", "1 to 1000000",
-     "articles with a state; what is over is neither stored nor published"},
+     "articles with a state at most; others are neither stored nor published"},
     {"forgotten_s", OPTION_NUMBER, AT(forgotten_s), 1, 604800, "14400", "1 to 604800",
-     "seconds for which the registers of a forgotten article are still there"},
+     "seconds that a forgotten article keeps its registers"},
     {"log_level", OPTION_TEXT, AT(log_level_name), 1, OPTION_TEXT_MAX_BYTES, "info",
-     "error, warning, info or debug", "lines below this are not written"},
+     "error, warning, info or debug", "lowest level that is logged"},
 };
 
 const size_t settings_options = sizeof settings_table / sizeof settings_table[0];

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_MS 20       /* after the broker took nothing, or all that may go out at once */
+#define RETRY_MS 20       /* after the broker accepted nothing, or all that may go out at once */
 #define RETRY_LOAD_MS 100 /* after a page could not be read */
 #define LOOKING_MAX 16    /* asked for under way, of a shard; others come with their totals */
 #define LOOK_MS 1000      /* at the clock, at least: it may be set */
@@ -101,8 +101,7 @@ static void state_sync_say(struct state_sync *sync, const char *msg, const char 
 
 static void state_sync_say_full(struct state_sync *sync, const char *article, size_t bytes)
 {
-    state_sync_say(sync, "option max_states is reached: a state is neither stored nor published",
-                   article, bytes);
+    state_sync_say(sync, "option max_states is reached: ignoring a state", article, bytes);
 }
 
 /* ---- publishing ---- */

@@ -427,7 +427,7 @@ static void say_why(struct store_link *link)
     snprintf(link->said, sizeof link->said, "%s", why);
     bool all = why[0] == '\0';
     log_line(all ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-             all ? "following all shards" : "not following all shards", "why=%s", why);
+             all ? "following all shards" : "some shards are away", "reason=%s", why);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *user)

@@ -49,7 +49,7 @@ struct store_link_stats {
     uint64_t hints;
     uint64_t timeouts;
     uint64_t went_back; /* times that a shard's version was lower than before */
-    uint64_t bad;       /* heads, bases, states or members of the changed set of no known format */
+    uint64_t bad; /* heads, bases, states or members of the changed set of an unknown format */
 };
 
 /* NULL on no memory. */

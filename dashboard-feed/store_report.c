@@ -29,5 +29,5 @@ void store_report_bad(struct store_report *report, const char *what, const char 
 void store_report_not_written(struct store_report *report, const char *what, const char *why)
 {
     if (may_say(&report->not_written_said_ms))
-        log_line(LOG_LEVEL_WARNING, what, "why=%s", why);
+        log_line(LOG_LEVEL_WARNING, what, "reason=%s", why);
 }

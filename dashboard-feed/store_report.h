@@ -8,7 +8,7 @@
 
 /* Zeroed: nothing was reported. */
 struct store_report {
-    uint64_t bad; /* heads, bases, states or members of the changed set of no known format */
+    uint64_t bad; /* heads, bases, states or members of the changed set of an unknown format */
     uint64_t bad_said_ms, not_written_said_ms; /* the last lines; 0 none */
 };
 

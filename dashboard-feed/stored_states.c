@@ -36,7 +36,7 @@ static size_t read_states(struct store_link *link, const redisReply *pairs,
                                         (size_t)stored->len) == 0 &&
                     state[n].version > 0;
         if (!good)
-            store_report_bad(store_link_report(link), "state of no known format", article->str,
+            store_report_bad(store_link_report(link), "state of an unknown format", article->str,
                              (size_t)article->len);
         out[n] = (struct stored_states_entry){.article = article->str,
                                               .article_bytes = (size_t)article->len,
@@ -50,7 +50,7 @@ static void on_page(void *user, const redisReply *data)
 {
     struct page *page = user;
     struct store_link *link = page->link;
-    static const char why[] = "no states in a reply";
+    static const char why[] = "a reply without states";
     struct stored_states_entry *states = NULL;
     struct article_state *state = NULL;
     const char *cursor = NULL;

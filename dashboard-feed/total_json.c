@@ -1,3 +1,4 @@
+/* Writes into a bounded buffer, and reports what does not fit. */
 #include "total_json.h"
 
 #include <inttypes.h>

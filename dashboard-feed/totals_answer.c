@@ -1,3 +1,4 @@
+/* Writes one article, or a list, and hashes the body for its tag. */
 #include "totals_answer.h"
 
 #include "fnv.h"

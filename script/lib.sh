@@ -111,7 +111,7 @@ tally_environment() {
     [[ $TALLY_LIMITS == on || $TALLY_LIMITS == off ]] || die "TALLY_LIMITS: '$TALLY_LIMITS' is not on or off (default on)"
     TALLY_TRUSTED_PROXIES=${TALLY_TRUSTED_PROXIES-}
     [[ $TALLY_TRUSTED_PROXIES =~ ^[0-9A-Fa-f.:/,]*$ ]] ||
-        die "TALLY_TRUSTED_PROXIES: '$TALLY_TRUSTED_PROXIES' is not empty, or 1 to 16 addresses or networks (10.0.0.0/8) with commas between"
+        die "TALLY_TRUSTED_PROXIES: '$TALLY_TRUSTED_PROXIES' is not empty, or 1 to 16 addresses or networks (10.0.0.0/8) separated by commas"
     TALLY_WEBSOCKET_URL=${TALLY_WEBSOCKET_URL-}
     [[ ! $TALLY_WEBSOCKET_URL || $TALLY_WEBSOCKET_URL =~ ^wss?://[^[:space:]]+$ ]] ||
         die "TALLY_WEBSOCKET_URL: '$TALLY_WEBSOCKET_URL' is not empty, or a ws:// or wss:// URL"

@@ -59,9 +59,9 @@ static const struct option OPTIONS[] = {
     {"script", OPTION_TEXT, AT(script), 1, OPTION_TEXT_MAX_BYTES, NULL, "a file", "honest.lua"},
     {"qos", OPTION_NUMBER, AT(qos), 0, 1, "0", "0 or 1", "of the subscription"},
     {"messages", OPTION_NUMBER, AT(messages), 1, 1000000000, "100000", "1 to 1000000000",
-     "it ends after so many"},
+     "ends after this many"},
     {"seconds", OPTION_NUMBER, AT(seconds), 1, 3600, "60", "1 to 3600",
-     "it ends after so long at the latest"},
+     "ends after this long at the latest"},
 };
 #define OPTIONS_N (sizeof OPTIONS / sizeof OPTIONS[0])
 

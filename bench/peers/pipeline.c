@@ -1,3 +1,4 @@
+/* Keeps a bounded number of calls to Redis in flight, and matches answers to them in order. */
 #include "pipeline.h"
 
 #include "core/error.h"

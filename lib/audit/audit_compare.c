@@ -1,3 +1,4 @@
+/* Compares two neighbouring links of the chain, number by number, and reports each difference. */
 #include "audit/audit_compare.h"
 
 #include <stdio.h>
@@ -48,7 +49,7 @@ bool audit_compare_registers(const struct audit_count *count, const struct audit
     audit_differs(out, AUDIT_REGISTERS, "voters", (int64_t)count->registers,
                   (int64_t)total->voters);
     audit_differs(out, AUDIT_REGISTERS, "in a wrong bucket", 0, (int64_t)count->misplaced);
-    audit_differs(out, AUDIT_REGISTERS, "of no known form", 0, (int64_t)count->malformed);
+    audit_differs(out, AUDIT_REGISTERS, "of an unknown form", 0, (int64_t)count->malformed);
     audit_differs(out, AUDIT_REDIS, "version", (int64_t)count->changed, (int64_t)total->version);
     if (total->version > count->last_version)
         audit_differs(out, AUDIT_REDIS, "version", (int64_t)count->last_version,
@@ -75,7 +76,7 @@ void audit_compare_shown(const struct total *total, const struct audit_shown *sh
         return;
     }
     if (!shown->understood) {
-        audit_differs(out, link, "of no known form", 0, 1);
+        audit_differs(out, link, "of an unknown form", 0, 1);
         return;
     }
     if (shown->hidden) {

@@ -1,3 +1,4 @@
+/* Adds up the answers of count.lua, and starts again when the head changed between two of them. */
 #include "audit/audit_count.h"
 
 #include "core/bytes.h"

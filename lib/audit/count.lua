@@ -11,7 +11,7 @@
 --         {'bad'}      its head is malformed
 --         {'ok', head, base, its version in the changed set, last version of the shard, buckets counted, cursor,
 --          20 × u32}   of this slice: registers by kind id 0 to 15 (those not above the floor as 0), registers, in a bucket
---                      that is not theirs, of no known form; of the article: buckets
+--                      that is not theirs, of an unknown form; of the article: buckets
 -- lib/lua/prelude.lua goes before it.
 local floor_of = math.floor
 local BUCKETS = 250 -- looked at by one call at most

@@ -1,3 +1,4 @@
+/* Checks an id byte by byte, and hashes it with CRC32C to find its shard. */
 #include "core/article.h"
 
 #include "core/crc32c.h"

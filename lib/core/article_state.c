@@ -1,3 +1,4 @@
+/* Parses the JSON from left to right with scan.c, and writes it in one fixed order of members. */
 #include "core/article_state.h"
 
 #include "core/article.h"

@@ -1,3 +1,4 @@
+/* Slicing by eight in portable C, and the processor's instruction where there is one. */
 #include "core/crc32c.h"
 
 #include "core/bytes.h"

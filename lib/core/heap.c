@@ -1,3 +1,4 @@
+/* An array of pointers to nodes; each node knows its place in it. */
 #include "core/heap.h"
 
 #include <stdlib.h>

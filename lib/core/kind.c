@@ -1,3 +1,4 @@
+/* A linear search over at most 15 names, and the parser of the option `kinds`. */
 #include "core/kind.h"
 
 #include "core/error.h"
@@ -58,8 +59,7 @@ static int explain(const struct kind_table *table, const char *name, size_t byte
         return error_set(error, "kind 'none' is always there and cannot be listed");
     if (kind_find(table, name, bytes) != KIND_UNKNOWN)
         return error_set(error, "kind '%.*s' is listed twice", shown, name);
-    return error_set(error, "kind '%.*s' is one more than the %d that are possible", shown, name,
-                     KIND_MAX);
+    return error_set(error, "kind '%.*s' exceeds the limit of %d kinds", shown, name, KIND_MAX);
 }
 
 int kind_table_parse(struct kind_table *table, const char *list, struct error *error)

@@ -1,3 +1,4 @@
+/* Appends to a bounded line; a value is quoted only where it must be. */
 #include "core/logfmt.h"
 
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* Finds an option in its table, parses the value by its type, and writes it at its offset. */
 #include "core/option.h"
 
 #include "core/error.h"

@@ -1,3 +1,4 @@
+/* Parses text and JSON with the building blocks of scan.c, without allocating. */
 #include "core/reaction.h"
 
 #include "core/scan.h"

@@ -1,3 +1,4 @@
+/* Hashes article and reader with libsodium, and reads the key from its file. */
 #include "core/reader.h"
 
 #include "core/article.h"
@@ -50,7 +51,7 @@ int reader_key_load(struct reader_key *key, const char *path, struct error *erro
     int result = -1;
 
     if (sodium_init() < 0)
-        return error_set(error, "libsodium cannot be initialised");
+        return error_set(error, "cannot initialise libsodium");
     ssize_t bytes = secret_file_read(path, text, sizeof text, error);
     if (bytes < 0)
         goto out;

@@ -1,3 +1,4 @@
+/* The names of the reasons, in the order of their numbers. */
 #include "core/reason.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* Packs and checks records: length, position, sequence, checksum, then the fields. */
 #include "core/record.h"
 
 #include "core/article.h"

@@ -1,3 +1,4 @@
+/* One function for each item of JSON: space, string, whole number, punctuation. */
 #include "core/scan.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Opens the file, checks its type and mode, then reads it up to a bound. */
 #include "core/secret_file.h"
 
 #include "core/error.h"

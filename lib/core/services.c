@@ -1,3 +1,4 @@
+/* Parses the services file line by line, and compares secrets in constant time. */
 #include "core/services.h"
 
 #include "core/error.h"
@@ -78,7 +79,7 @@ static const char *parse_line(struct services *services, const char *line, size_
     if (services_find(services, service.name) != NULL)
         wrong = "username appears twice";
     else if (services->n == SERVICES_MAX)
-        wrong = "is one more than the 64 services that are possible";
+        wrong = "exceeds the limit of 64 services";
     else
         services->service[services->n++] = service;
     sodium_memzero(&service, sizeof service);
@@ -92,7 +93,7 @@ int services_load(struct services *services, const char *path, struct error *err
 
     memset(services, 0, sizeof *services);
     if (sodium_init() < 0)
-        return error_set(error, "libsodium cannot be initialised");
+        return error_set(error, "cannot initialise libsodium");
     ssize_t bytes = secret_file_read(path, text, sizeof text, error);
     if (bytes < 0)
         goto out;

@@ -1,3 +1,4 @@
+/* Packs milliseconds and a counter into 52 bits, and bounds how far they run ahead. */
 #include "core/stamp.h"
 
 #define MS_MAX (STAMP_MAX / STAMP_COUNTS)

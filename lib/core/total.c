@@ -1,3 +1,4 @@
+/* Parses heads and bases, which are text, and adds them up. */
 #include "core/total.h"
 
 #include "core/bytes.h"

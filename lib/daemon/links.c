@@ -1,3 +1,4 @@
+/* Checks the options that belong together, and reads the secrets that they name. */
 #include "daemon/links.h"
 
 #include "core/error.h"
@@ -60,10 +61,9 @@ static int load_user(struct links_secrets *secrets, const struct links *links, e
         return error_set(error, "option services_file: %s", why.text);
     const struct service *service = services_find(&services, links->user);
     if (service == NULL)
-        error_set(error, "option user: %.120s is in no line of %s", links->user,
-                  links->services_file);
+        error_set(error, "option user: %.120s is not in %s", links->user, links->services_file);
     else if (service->role != role)
-        error_set(error, "option user: %.120s has not the role %s in %s", links->user,
+        error_set(error, "option user: %.120s does not have the role %s in %s", links->user,
                   role_word(role), links->services_file);
     else {
         memcpy(secrets->mqtt, service->secret, sizeof secrets->mqtt);
@@ -94,7 +94,7 @@ int links_secrets_load(struct links_secrets *secrets, const struct links *links,
 {
     memset(secrets, 0, sizeof *secrets);
     if (sodium_init() < 0)
-        return error_set(error, "libsodium cannot be initialised");
+        return error_set(error, "cannot initialise libsodium");
     if (load_user(secrets, links, role, error) == 0 && load_redis(secrets, links, error) == 0)
         return 0;
     links_wipe(secrets);

@@ -65,7 +65,7 @@ struct links_secrets {
                "the key of the client's certificate")
 #define LINKS_REDIS_SERVER_NAME(at)                                                                \
     LINKS_TEXT(at, redis_server_name, 0, "", "a name or address, or empty",                        \
-               "what Redis's certificate must be for; empty: the host")
+               "name in Redis's certificate; empty: the host")
 #define LINKS_REDIS_PREFIX(at)                                                                     \
     LINKS_TEXT(at, redis_prefix, 0, REDIS_KEY_PREFIX, REDIS_KEY_PREFIX_ACCEPTS,                    \
                "prefix of every key in Redis")
@@ -74,9 +74,8 @@ struct links_secrets {
  * the default user. */
 #define LINKS_OPTIONS(at, who)                                                                     \
     LINKS_TEXT(at, services_file, 1, NULL, "a file of mode 0600 or 0640",                          \
-               "where the user's secret is"),                                                      \
-        LINKS_TEXT(at, user, 0, who, "a name in the services file",                                \
-                   "as whom to connect to the broker"),                                            \
+               "file that holds the user's secret"),                                               \
+        LINKS_TEXT(at, user, 0, who, "a name in the services file", "user name at the broker"),    \
         LINKS_TEXT(at, mqtt_host, 0, "127.0.0.1", "a name or address", "the broker"),              \
         LINKS_PORT(at, mqtt_port, "1883", "the broker's port"),                                    \
         LINKS_TEXT(at, redis_host, 0, LINKS_REDIS_HOST, "a name, an address, or a socket's path",  \

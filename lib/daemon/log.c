@@ -1,3 +1,4 @@
+/* Formats a line into a buffer and writes it with one call. */
 #include "daemon/log.h"
 
 #include "core/logfmt.h"

@@ -237,7 +237,7 @@ static void mqtt_link_settle(struct mqtt_link *link)
 
     if (was_up || strcmp(why, link->said) != 0)
         log_line(LOG_LEVEL_WARNING, was_up ? "broker lost" : "broker away",
-                 "host=%s port=%d why=%s", link->config.host, link->config.port, why);
+                 "host=%s port=%d reason=%s", link->config.host, link->config.port, why);
     memcpy(link->said, why, sizeof why);
     if (was_up && link->config.on_down != NULL)
         link->config.on_down(link->config.user, why);
@@ -413,7 +413,7 @@ int mqtt_link_set_password(struct mqtt_link *link, const char *password)
     }
     if (link->broken)
         return 1;
-    snprintf(link->why, sizeof link->why, "another secret is to be used");
+    snprintf(link->why, sizeof link->why, "reconnecting with the new secret");
     link->in_library++; /* callbacks made meanwhile are noted, and settled later */
     if (link->state == STATE_UP)
         say_goodbye(link->client);

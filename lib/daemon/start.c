@@ -1,3 +1,4 @@
+/* Parses the log level, and blocks signals until the loop can take them. */
 #include "daemon/start.h"
 
 #include <signal.h>

@@ -121,7 +121,7 @@ static void gone(struct redis_link *link, const char *why)
     events_arm(link->timer, next_pause_ms(link));
     if (was_up || strcmp(why, link->last_why) != 0) {
         log_line(link->config.any_role ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-                 was_up ? "redis lost" : "redis away", "host=%s port=%d why=%s", link->host,
+                 was_up ? "redis lost" : "redis away", "host=%s port=%d reason=%s", link->host,
                  link->config.port, why);
         snprintf(link->last_why, sizeof link->last_why, "%s", why);
     }
@@ -186,7 +186,7 @@ static void on_answer(void *user, const struct redis_wire_call *call, const redi
     } else if (link->config.on_message != NULL && link->state == LINK_UP) {
         link->config.on_message(link->config.user, reply);
     } else {
-        redis_link_reset(link, "it gave an answer that nobody asked for");
+        redis_link_reset(link, "it sent a reply without a request");
     }
     link->busy--;
     redis_link_release(link);
@@ -262,7 +262,7 @@ static void on_role(void *user, const redisReply *reply)
         redis_link_reset(link, reply->str);
     } else if (role > 0 && !link->role_unsaid) {
         link->role_unsaid = true;
-        log_line(LOG_LEVEL_WARNING, "redis does not say its role: it is taken for a primary",
+        log_line(LOG_LEVEL_WARNING, "redis does not report its role: assuming a primary",
                  "host=%s port=%d said=%s", link->host, link->config.port,
                  reply->type == REDIS_REPLY_ERROR ? reply->str : "an unexpected reply to ROLE");
     }
@@ -488,7 +488,7 @@ int redis_link_set_password(struct redis_link *link, const char *password)
         return -1;
     forget_secret(link->password);
     link->password = own;
-    redis_link_reset(link, "another password is to be used");
+    redis_link_reset(link, "reconnecting with the new password");
     return 1;
 }
 

@@ -211,10 +211,10 @@ int redis_map_read_slots(struct redis_map *map, const redisReply *reply,
     if (reply->type == REDIS_REPLY_ERROR)
         return error_set(error, "%s", reply->str);
     if (reply->type != REDIS_REPLY_ARRAY)
-        return error_set(error, "the answer to CLUSTER SLOTS is not a list");
+        return error_set(error, "the reply to CLUSTER SLOTS is not a list");
     for (size_t i = 0; i < reply->elements; i++)
         if (read_row(map, reply->element[i], slots, asked) != 0)
-            return error_set(error, "range %zu of the answer to CLUSTER SLOTS makes no sense", i);
+            return error_set(error, "range %zu of the reply to CLUSTER SLOTS is invalid", i);
     return 0;
 }
 

@@ -144,11 +144,11 @@ static void refresh(struct redis_tls *tls)
     if (!changed)
         return;
     if (load(tls, &why) == 0)
-        log_line(LOG_LEVEL_INFO, "the files for TLS to redis were read again", NULL);
+        log_line(LOG_LEVEL_INFO, "TLS files for redis reloaded", NULL);
     else
         log_line(LOG_LEVEL_WARNING,
-                 "the files for TLS to redis cannot be read: the earlier ones stay in use",
-                 "why=%s", why.text);
+                 "cannot reload the TLS files for redis: keeping the earlier ones", "reason=%s",
+                 why.text);
 }
 
 /* --- making it --- */

@@ -135,7 +135,7 @@ static int map_open(struct ring_file *ring, int fd, const char *name, bool write
     if (fstat(fd, &status) != 0)
         return cannot("looked at", name, error);
     if (!size_possible(&status))
-        return error_set(error, "%s has not a ring's size", name);
+        return error_set(error, "the size of %s is not that of a ring", name);
     if (allocate)
         do
             wrong = posix_fallocate(fd, 0, status.st_size);

@@ -39,7 +39,7 @@ void redis_audit_pause(const struct redis_words *words, struct redis_reply *repl
     }
 }
 
-/* Registers by kind, registers, misplaced, of no known form, buckets. */
+/* Registers by kind, registers, misplaced, of an unknown form, buckets. */
 static void count_registers(const struct redis_shard *shard, const struct redis_head *head,
                             bool readable, unsigned char out[80])
 {

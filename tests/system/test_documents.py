@@ -158,6 +158,8 @@ def test_links_between_documents_lead_somewhere():
 
 # Words by which a text reads as if translated, and where they are right.
 MARKERS = re.compile(r"(?<!here )\bis no (?!longer|more)|(?<!the )\bstands?\b|\banew\b|\bbut for\b|\bto be had\b|nobody understands"
+                     r"|\bof no known form|\bno such answer\b|\bwith commas between\b|\bas whom\b|\bdo it once more\b|\bit is tried each\b"
+                     r"|\b(?:is|are) none of\b"
                      r"|\blets? go of\b|\bin the midst\b|\bWho [a-z]+ [^?.:]* (is|are|was|gets) |\b[Ww]hat nobody\b")
 SPOKEN = (".py", ".c", ".h", ".js", ".mjs", ".css", ".html", ".cmake", ".sed", ".yaml")  # the names of what has comments, in these folders
 COMMENTED = ("tests", "bench", "script", "docs", "dashboard-feed/web-src", "dashboard-feed/web")

@@ -40,7 +40,7 @@ def test_every_line_of_a_run_is_logfmt(make_edge):
     edge.settle()
     edge.redis.config_set("maxmemory", 1)
     client.say("reactions/" + unique("log"), b"like")
-    wait_until(lambda: "was not applied" in edge["collector"].text(), "Redis to refuse")
+    wait_until(lambda: "cannot apply a batch" in edge["collector"].text(), "Redis to refuse")
     edge.redis.config_set("maxmemory", 0)
     edge.settle()
     for name in ("redis", "broker", "collector", "feed"):

@@ -411,7 +411,7 @@ def test_only_a_closed_article_is_archived(edge):
     changes_nothing("would be added", "--dry-run", status=0)
     stored = edge.redis.hget(key_of(edge, article, "states"), article)
     edge.redis.hset(key_of(edge, article, "states"), article, "nothing of the kind")
-    changes_nothing("of no known form")
+    changes_nothing("of an unknown form")
     edge.redis.hset(key_of(edge, article, "states"), article, stored)
     set_state(edge, article, "--state=closed", "--closes-at=none")
     tally(edge, "archive", article)

@@ -462,7 +462,7 @@ def test_a_ring_that_cannot_be_put_away_is_counted_once(make_edge):
         assert [s["damaged"] for s in _statuses(edge, 4)][-1] == i
     _react(edge, [(article, "like")], model)
     wait_until(lambda: edge.store.totals().get(article) == {"like": 1}, "the reaction")
-    assert edge["collector"].text().count("is put away") == 2 and edge["collector"].text().count("cannot be put away") == 2
+    assert edge["collector"].text().count("putting it away") == 2 and edge["collector"].text().count("cannot put an unreadable ring away") == 2
     for i in (1, 2):
         shutil.rmtree(os.path.join(edge.spool, "bad-" + name % i))
     wait_until(lambda: not spool_bytes.old_rings(edge.spool), "both to be put away")

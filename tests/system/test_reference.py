@@ -382,7 +382,7 @@ def set_states(edge, watch, article):
 
 
 def damage(edge, watch, article):
-    """A register of no known form, which the audit names. The register goes again."""
+    """A register of an unknown form, which the audit names. The register goes again."""
     shard = article_shard(article, 4)
     number = edge.store.heads()[article][1].number
     key = "tally:{%d}:%d:0" % (shard, number)

@@ -60,7 +60,7 @@ def test_nothing_changed(make_edge):
     edge = make_edge().start()
     pids = _restarts(edge)
     lost = {name: edge[name].text().count("lost") for name in DAEMONS}
-    _hang_up(edge, "secrets are as they were")
+    _hang_up(edge, "secrets are unchanged")
     edge.wait_ready()
     assert _restarts(edge) == pids
     assert {name: edge[name].text().count("lost") for name in DAEMONS} == lost  # and no connection ended
@@ -74,7 +74,7 @@ def test_signals_of_a_start(make_edge):
         wait_until(lambda: _holds(edge[name].child.pid), "main() to begin")
         for _ in range(20):
             edge[name].child.send_signal(signal.SIGHUP)
-    wait_until(lambda: all("secrets are as they were" in edge[name].text() for name in DAEMONS), "the signals to be heard")
+    wait_until(lambda: all("secrets are unchanged" in edge[name].text() for name in DAEMONS), "the signals to be heard")
     edge.start("redis", "broker")
     edge.wait_ready()
 
@@ -95,7 +95,7 @@ def test_redis_gets_another_password(guarded):
         wait_until(lambda: all("WRONGPASS" in edge[name].text() for name in DAEMONS), "the old password to be refused")
         load.wait_more(100)
         _write(edge.password_file, NEW + "\n")
-        _hang_up(edge, 'msg="secrets were read again" changed=redis')
+        _hang_up(edge, 'msg="secrets reloaded" changed=redis')
         edge.wait_ready()
         load.wait_more(100)
     _check(edge, load)
@@ -109,7 +109,7 @@ def test_a_changed_password_is_used_at_once(guarded):
     before = {client["id"] for client in edge.redis.client_list()}
     edge.redis.config_set("requirepass", NEW)
     _write(edge.password_file, NEW + "\n")
-    _hang_up(edge, 'msg="secrets were read again" changed=redis')
+    _hang_up(edge, 'msg="secrets reloaded" changed=redis')
     edge._redis = redis_py.Redis(host="127.0.0.1", port=edge.redis_port, password=NEW, socket_timeout=10)
     wait_until(lambda: len({client["id"] for client in edge.redis.client_list()} - before) >= 4, "new connections of both")
     edge.wait_ready()
@@ -130,7 +130,7 @@ def test_the_broker_gets_other_secrets(make_edge):
         edge.wait_unhealthy("broker")
         wait_until(lambda: all("broker away" in edge[name].text() for name in DAEMONS), "the old secrets to be refused")
         load.wait_more(50)
-        _hang_up(edge, 'msg="secrets were read again" changed=broker')
+        _hang_up(edge, 'msg="secrets reloaded" changed=broker')
         edge.wait_ready()
         load.wait_more(50)
     _check(edge, load)
@@ -150,9 +150,9 @@ def test_what_cannot_be_read_changes_nothing(guarded, how):
         os.chmod(edge.password_file, 0o644)
     else:
         _write(edge.password_file, "\n")
-    _hang_up(edge, "secrets were not read again: the old ones stay")
+    _hang_up(edge, "cannot reload secrets: keeping the old ones")
     for name in DAEMONS:
-        line = [text for text in edge[name].text().splitlines() if "the old ones stay" in text][-1]
+        line = [text for text in edge[name].text().splitlines() if "keeping the old ones" in text][-1]
         assert ("services_file" in line or "option user" in line) if how in ("no line", "gone") else "redis_password_file" in line, line
     own = edge.redis.client_id()
     for client in edge.redis.client_list():
@@ -163,4 +163,4 @@ def test_what_cannot_be_read_changes_nothing(guarded, how):
     _write(edge.path("services"), services)
     os.chmod(edge.password_file, 0o600)
     _write(edge.password_file, OLD + "\n")
-    _hang_up(edge, "secrets are as they were")
+    _hang_up(edge, "secrets are unchanged")

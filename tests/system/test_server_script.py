@@ -316,7 +316,7 @@ def test_keys_of_tokens_reach_the_broker(server, tmp_path):
     server.react_and_see("world/without-a-token")
     with open(os.path.join(server.data, "log", "mosquitto.log")) as log:
         said = log.read()
-    assert "identities=token,username,client_id" in said and "the keys of readers' tokens are read" in said
+    assert "identities=token,username,client_id" in said and "token keys loaded" in said
 
 
 def test_the_operators_own_options_of_the_plugin_stand_before_the_scripts(server):

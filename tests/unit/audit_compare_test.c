@@ -72,7 +72,7 @@ static void test_registers(void **state)
     expect(&found, 0, AUDIT_REGISTERS, "like", 4, 3);
     expect(&found, 1, AUDIT_REGISTERS, "voters", 7, 6);
     expect(&found, 2, AUDIT_REGISTERS, "in a wrong bucket", 0, 2);
-    expect(&found, 3, AUDIT_REGISTERS, "of no known form", 0, 1);
+    expect(&found, 3, AUDIT_REGISTERS, "of an unknown form", 0, 1);
     expect(&found, 4, AUDIT_REDIS, "version", VERSION - 1, VERSION);
     expect(&found, 5, AUDIT_REDIS, "version", VERSION - 2, VERSION);
 }
@@ -137,7 +137,7 @@ static void test_what_is_shown(void **state)
     found.n = 0;
     shown.understood = false;
     audit_compare_shown(&total, &shown, AUDIT_RETAINED, &kinds, &found);
-    expect(&found, 0, AUDIT_RETAINED, "of no known form", 0, 1);
+    expect(&found, 0, AUDIT_RETAINED, "of an unknown form", 0, 1);
     found.n = 0;
     shown.there = false;
     audit_compare_shown(&total, &shown, AUDIT_RETAINED, &kinds, &found);
