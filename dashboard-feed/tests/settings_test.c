@@ -57,7 +57,8 @@ static int read_with(const char *option)
     if (option != NULL)
         snprintf(second, sizeof second, "%s", option);
     error.text[0] = '\0';
-    return settings_read(&settings, option == NULL ? 2 : 3, argv, (char *const[]){(char *)(uintptr_t) "TALLY_CONFIG=", NULL}, &error);
+    return settings_read(&settings, option == NULL ? 2 : 3, argv,
+                         (char *const[]){(char *)(uintptr_t) "TALLY_CONFIG=", NULL}, &error);
 }
 
 static void defaults(void **state)
