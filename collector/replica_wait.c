@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define LIMIT_MS "1000"
 
@@ -19,10 +20,22 @@ bool replica_wait_due(struct replica_wait *wait, unsigned replicas,
     return wait->needs_wait;
 }
 
+/* Whether Redis does not let the user wait: it lacks the right, or the command is switched off. Any
+ * other error says that this server cannot know, such as one that is no primary any more. */
+static bool is_refused(const redisReply *answer)
+{
+    static const char *const refusals[] = {"NOPERM", "ERR unknown command"};
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        if (answer->type == REDIS_REPLY_ERROR &&
+            strncmp(answer->str, refusals[i], strlen(refusals[i])) == 0)
+            return true;
+    return false;
+}
+
 bool replica_wait_answered(struct replica_wait *wait, const redisReply *answer,
                            char why[STORE_WHY_BYTES])
 {
-    bool refused = answer->type == REDIS_REPLY_ERROR;
+    bool refused = is_refused(answer);
     if (refused && !wait->said)
         log_line(LOG_LEVEL_WARNING,
                  wait->optional ? "WAIT is refused: a failover may lose new kinds"
@@ -37,6 +50,8 @@ bool replica_wait_answered(struct replica_wait *wait, const redisReply *answer,
     if (refused)
         snprintf(why, STORE_WHY_BYTES, "store: WAIT is refused, allow it to the user in Redis: %s",
                  answer->str);
+    else if (answer->type == REDIS_REPLY_ERROR)
+        snprintf(why, STORE_WHY_BYTES, "store: its new kinds are not replicated: %s", answer->str);
     else
         snprintf(why, STORE_WHY_BYTES, "store: no replica has its new kinds yet");
     return false;

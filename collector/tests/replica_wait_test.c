@@ -5,6 +5,9 @@
 #include <string.h>
 
 static const redisReply REFUSED = {.type = REDIS_REPLY_ERROR, .str = (char *)"NOPERM wait"},
+                        REPLICA = {.type = REDIS_REPLY_ERROR,
+                                   .str =
+                                       (char *)"ERR WAIT cannot be used with replica instances."},
                         NOBODY = {.type = REDIS_REPLY_INTEGER, .integer = 0},
                         ONE = {.type = REDIS_REPLY_INTEGER, .integer = 1},
                         TEXT = {.type = REDIS_REPLY_STATUS, .str = (char *)"OK"};
@@ -51,6 +54,9 @@ static void a_service_may_refuse(void **state)
     struct replica_wait wait = {.needs_wait = true, .optional = true};
     (void)state;
     assert_false(replica_wait_answered(&wait, &NOBODY, why));
+    assert_false(replica_wait_answered(&wait, &REPLICA, why)); /* a failover, not a refusal */
+    assert_non_null(strstr(why, "its new kinds are not replicated: ERR WAIT cannot"));
+    assert_false(wait.said);
     assert_true(replica_wait_answered(&wait, &REFUSED, why));
     assert_true(wait.said && !wait.needs_wait);
 }

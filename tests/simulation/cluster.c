@@ -275,6 +275,8 @@ bool cluster_fail_over(unsigned part)
             redis.owner[p] = (uint8_t)to;
     }
     learn(to);
+    if (world.kinds_differ) /* cut off, it does not notice that its replica is gone */
+        old->alone = false;
     if (agreed)
         learn(from);
     redis.followed = redis.followed || !agreed;

@@ -30,6 +30,7 @@ void judge_commit_vote(unsigned shard, unsigned article, uint64_t reader, uint64
                        uint64_t before, uint64_t after)
 {
     bool made = false, counted = false;
+    judge_kinds_counted(value);
     int who = world_find_reader((int)article, reader);
     uint64_t made_value = judge_kinds_world(value), kind = judge_kinds_world(after) & 15;
     for (unsigned i = 0; i < judge.n_requests; i++) {

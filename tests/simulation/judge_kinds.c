@@ -8,19 +8,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What an id means that no vote was counted under yet. A master may have given it that is none any
+ * more, so the true owner's word counts. */
+static const char *kinds_meaning(unsigned id)
+{
+    const char *owners = redis.server[redis.owner[REDIS_OF_STORE]].now.store.kind[id];
+    return judge.counted[id] || owners[0] == '\0' ? judge.kinds[id] : owners;
+}
+
 void judge_kinds_begin(void)
 {
     memset(judge.kinds, 0, sizeof judge.kinds);
     memset(judge.read, 0, sizeof judge.read);
     memset(judge.known, 0, sizeof judge.known);
+    memset(judge.counted, 0, sizeof judge.counted);
     judge.confused = false;
-    if (redis_store()->id != 0)
-        memcpy(judge.kinds, redis_store()->kind, sizeof judge.kinds);
+    if (redis_store()->id == 0)
+        return;
+    memcpy(judge.kinds, redis_store()->kind, sizeof judge.kinds);
+    for (unsigned id = 1; id <= KIND_MAX; id++)
+        judge.counted[id] = judge.kinds[id][0] != '\0';
 }
 
+void judge_kinds_counted(uint64_t value)
+{
+    unsigned id = value & 15;
+    const char *means = kinds_meaning(id);
+    if (means != judge.kinds[id])
+        memcpy(judge.kinds[id], means, strlen(means) + 1);
+    judge.counted[id] = true;
+}
+
+/* An id that no vote was counted under may be lost with the master that gave it: the collectors
+ * wait until a replica has it. */
 void judge_kinds_given(unsigned id, const char *name)
 {
-    bool another = judge.kinds[id][0] != '\0' && strcmp(judge.kinds[id], name) != 0;
+    bool another =
+        judge.counted[id] && judge.kinds[id][0] != '\0' && strcmp(judge.kinds[id], name) != 0;
     if (another && !judge.happened[JUDGE_WIPED])
         world_wrong("kind id %u was given to %s, and then to %s", id, judge.kinds[id], name);
     judge.confused = judge.confused || another;
@@ -31,7 +55,7 @@ uint64_t judge_kinds_world(uint64_t value)
 {
     unsigned id = value & 15;
     for (unsigned kind = 1; kind <= WORLD_KINDS && world.kinds_differ && id > 0; kind++)
-        if (strcmp(world.kinds.name[kind], judge.kinds[id]) == 0)
+        if (strcmp(world.kinds.name[kind], kinds_meaning(id)) == 0)
             return (value & ~UINT64_C(15)) | kind;
     return value;
 }
@@ -83,12 +107,19 @@ static bool says_so(const struct redis_words *words, const char *name, unsigned 
     return false;
 }
 
+/* `placed` and `seen` give no ids. */
+static bool gives_ids(const struct redis_words *words)
+{
+    const char *what = words->word[redis_scripts_argv(words) + 1];
+    return strcmp(what, "make") == 0 || strcmp(what, "keep") == 0;
+}
+
 void judge_kinds_sent(unsigned edge, const struct redis_words *words)
 {
     const struct judge_known *known = &judge.known[edge];
     if (redis_command_is_batch(words))
         note_known(edge);
-    if (!redis_command_is_store(words) || !world.kinds_differ ||
+    if (!redis_command_is_store(words) || !gives_ids(words) || !world.kinds_differ ||
         strtoull(words->word[redis_scripts_argv(words)], NULL, 16) != known->store)
         return;
     for (unsigned id = 1; id <= KIND_MAX; id++)

@@ -81,7 +81,8 @@ struct judge {
     struct judge_shown shown[JUDGE_TOTALS_MAX];
     unsigned n_shown;
     uint64_t newest_version[REDIS_SERVERS][WORLD_SHARDS];
-    judge_names kinds;                     /* that were ever given */
+    judge_names kinds;                     /* as they were given last */
+    bool counted[KIND_MAX + 1];            /* ids that a vote has been counted under */
     bool confused;                         /* … and one was given twice, as all was wiped */
     struct judge_known read[WORLD_EDGES];  /* last */
     struct judge_known known[WORLD_EDGES]; /* when it last sent a batch */
@@ -123,6 +124,8 @@ void judge_kinds_begin(void);
 
 /* A register's value with the kind's number in the world in place of its id in Redis. */
 uint64_t judge_kinds_world(uint64_t value);
+/* A vote was counted with this value: from now on its id means one kind. */
+void judge_kinds_counted(uint64_t value);
 
 /* Whether two of these are the same, as far as it can be known. */
 bool judge_kinds_same(uint64_t value, uint64_t other);

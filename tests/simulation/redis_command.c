@@ -184,12 +184,19 @@ static void run_role(struct redis_reply *reply)
     all->element[2] = redis_reply_array(reply, 0);
 }
 
-/* Without a replica it would wait for the time that is given, and answer 0. */
+/* Without a replica it would wait for the time that is given, and answer 0; so does a master whose
+ * replica has become one, too. */
 static void run_wait(struct redis_reply *reply)
 {
-    if (!redis.here->alone)
+    unsigned here = (unsigned)(redis.here - redis.server);
+    bool has = !redis.here->alone && (!redis.cluster || redis.master[here % REDIS_PAIRS] == here);
+    if (!redis.here->master) {
+        redis_reply_error(reply, "ERR WAIT cannot be used with replica instances.");
+        return;
+    }
+    if (has)
         redis.here->replicated = redis.here->commits;
-    redis_reply_number(reply, redis.here->alone ? 0 : 1);
+    redis_reply_number(reply, has ? 1 : 0);
 }
 
 static void run_eval(const struct redis_words *words, struct redis_reply *reply)

@@ -68,7 +68,7 @@ static void says_what_is_wrong_with_a_list(void **state)
         {"like,abcdefghijklmnopq", "kind 'abcdefghijklmnopq' is not a name"},
         {"like,none", "kind 'none' is always there"},
         {"like,sad,like", "kind 'like' is listed twice"},
-        {"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p", "kind 'p' is one more than the 15"},
+        {"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p", "kind 'p' exceeds the limit of 15 kinds"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -443,7 +443,7 @@ static void leaves_one_that_answers_unasked(void **state)
     UNTIL(&fake, fake.ups == 1);
     say(&fake, ":1\r\n");
     UNTIL(&fake, fake.downs == 1);
-    assert_non_null(strstr(fake.why, "nobody asked for"));
+    assert_non_null(strstr(fake.why, "without a request"));
     stop(&fake);
 }
 
