@@ -21,7 +21,7 @@ bool replica_wait_due(struct replica_wait *wait, unsigned replicas,
 }
 
 /* Whether Redis does not let the user wait: it lacks the right, or the command is switched off. Any
- * other error says that this server cannot know, such as one that is no primary any more. */
+ * other error says that this server cannot know, such as one that a failover has made a replica. */
 static bool is_refused(const redisReply *answer)
 {
     static const char *const refusals[] = {"NOPERM", "ERR unknown command"};
