@@ -3,7 +3,7 @@
 
   bench/flood.py [--trouble flooder|publish-foreign|ping|subscribe|stopped|slow] [--build build/release] [--rounds 30] [--seconds 2] [--readers 20] [--qos 0]
 
-An edge of its own is started. Honest readers react 4 times a second each, at random moments, at QoS 1, and ask for a receipt; all of them
+The script starts its own edge. Honest readers react 4 times a second each, at random moments, at QoS 1, and ask for a receipt; all of them
 share one process that does nothing else. The trouble is another process, of the lowest priority, as elsewhere it would be another machine:
 
   flooder  writes reactions of one reader on one connection as fast as the broker reads them, and comes back when it is ended
@@ -263,7 +263,7 @@ class Child:
 
     def ready(self):
         if not self.process.stdout.readline():
-            raise SystemExit("the %s could not go on" % self.part)
+            raise SystemExit("the %s could not continue" % self.part)
 
     def begin(self):
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)

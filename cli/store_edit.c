@@ -115,7 +115,7 @@ struct waiting {
     bool away;          /* a shard has no node, or moves */
 };
 
-/* Receives one answer. If nothing was done yet, there is none, and `waiting` says why. */
+/* Receives one answer. If nothing was done yet, there is none, and `waiting` has the reason. */
 static int pull(struct store_edit *edit, struct store_edit_call *call, struct waiting *waiting)
 {
     redisReply *reply;

@@ -315,7 +315,7 @@ int store_nodes_load(struct store_nodes *nodes, const char *script, size_t scrip
 /* --- commands --- */
 
 /* The command goes to the node, so that a former owner's error is still told: it says that nothing
- * was done. Whoever keeps books across calls compares generations. */
+ * was done. Callers that keep books across calls compare generations. */
 int store_nodes_push(struct store_nodes *nodes, unsigned place, int argc, const char **argv,
                      const size_t *bytes)
 {

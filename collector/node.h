@@ -14,7 +14,7 @@ enum node_durability {
     NODE_AOF,      /* an append-only file, and nothing is evicted */
     NODE_REPLICAS, /* replicas, and nothing is evicted: a record leaves its ring only when one has
                     * it. An append-only file is not demanded */
-    NODE_SERVICE,  /* whoever runs the server; nothing is checked */
+    NODE_SERVICE,  /* the service that runs the server; nothing is checked */
 };
 
 struct node;

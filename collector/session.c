@@ -148,7 +148,7 @@ static void session_judge(struct session *session, bool after_script)
             session_hold(session, "store: being created");
         else if (node != NULL && node_ready(node))
             ask_script(session, session->found.exists ? STORE_CALL_KEEP : STORE_CALL_MAKE, &rings);
-        else /* node_why says why not */
+        else /* node_why has the reason */
             session->why[0] = '\0';
     }
 }

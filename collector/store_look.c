@@ -63,7 +63,7 @@ static void store_look_ask(struct store_look *look, redis_link_cb *fn, int argc,
 
 /* --- answers --- */
 
-/* Whoever was told may have asked the next question. */
+/* The callback may have asked the next question. */
 static void end_look(struct store_look *look)
 {
     if (look->again && !look->busy)

@@ -15,7 +15,7 @@ struct store_look;
 
 struct store_look_config {
     struct redis_nodes *nodes;
-    bool wait_optional; /* where WAIT is refused, goes on (replica_wait.h) */
+    bool wait_optional; /* continues if WAIT is refused (replica_wait.h) */
     /* The store as it is now. `after_script`: as a script left it. */
     void (*on_found)(void *user, const struct store *found, bool after_script);
     /* A replica has what was written to the store found last. */

@@ -28,7 +28,7 @@ struct http_charges_config {
     const struct address_nets *proxies; /* read by http_charges_new only */
     uint64_t seed;                      /* as in struct http_config */
     struct visitors *visitors;          /* outlives the charges */
-    struct event *turn; /* armed when requests of an address may go on; outlives the charges */
+    struct event *turn; /* armed when requests of an address may continue; outlives the charges */
 };
 
 /* NULL on no memory. */

@@ -216,7 +216,7 @@ static void on_changes(void *user, uint32_t number, const struct changes_entry *
     bool more = shard->again || shard->more;
     shard->again = false;
     gather_took(&shard->gather, n);
-    if (more && got >= 0 && !full) /* where the table is full, the next second's poll goes on */
+    if (more && got >= 0 && !full) /* if the table is full, the next second's poll continues */
         publisher_live_poll(publisher, number);
     publisher_live_pump(publisher);
 out:

@@ -1,6 +1,6 @@
 /* The mark names, for each shard, the change up to which the broker holds everything, and the run
  * of the shard's server. What it does not vouch for is published again, or compared with Redis;
- * DESIGN says why. */
+ * DESIGN has the reason. */
 #include "publisher_mark.h"
 
 #include "core/article.h"

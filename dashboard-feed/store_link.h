@@ -2,7 +2,7 @@
  * asked. On redis_nodes, so each shard has a server, and a fate, of its own. Loop thread only.
  *
  * The link follows a store once tally:store names one that it may follow. While tally:store cannot
- * be read it goes on with the store that it follows. When it finds another store, or none, it
+ * be read it keeps the store that it follows. When it finds another store, or none, it
  * follows no longer, and follows again only with a store that it may follow.
  *
  * A shard is ready while the store is followed, the shard's server is there, and the shard's meta

@@ -123,7 +123,7 @@ tally_environment() {
     [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
 }
 
-# Makes the data folder, or says why it cannot be used. For root, permission bits prove nothing, so it tries a write.
+# Makes the data folder, or prints the reason why it cannot be used. For root, permission bits prove nothing, so it tries a write.
 tally_data_folder() {
     local folders=("$TALLY_DATA" "$TALLY_DATA"/{spool,redis,run,log,mosquitto.d}) probes=() folder
     mkdir -p -m 0700 -- "${folders[@]}" 2>/dev/null || tally_data_refuse

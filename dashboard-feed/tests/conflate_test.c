@@ -334,7 +334,7 @@ static void bound_refuses_when_all_wait(void **state)
     note(table, "a", 1, 0);
     note(table, "b", 2, 0);
     assert_int_equal(note(table, "c", 3, 0), CONFLATE_FULL);
-    assert_int_equal(note(table, "a", 4, 0), CONFLATE_NOTED); /* those within go on */
+    assert_int_equal(note(table, "a", 4, 0), CONFLATE_NOTED); /* those in the table continue */
     assert_int_equal(conflate_stats(table).refused, 1);
     publish(table, "c", 3, 0); /* goes out, is not remembered */
     assert_false(conflate_knows(table, "c", 1, 3));

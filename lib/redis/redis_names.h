@@ -9,7 +9,7 @@
 
 struct redis_names;
 
-/* `found` is the caller's, who calls freeaddrinfo. NULL: there is none, and `why` says why. */
+/* `found` is the caller's, who calls freeaddrinfo. NULL: there is none, and `why` is the reason. */
 typedef void redis_names_cb(void *user, struct addrinfo *found, const char *why);
 
 /* `host` is copied. NULL when out of memory or descriptors. */

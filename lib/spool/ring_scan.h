@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* Called for each whole record, in order of position. Return 0 to go on. Any other value ends the
+/* Called for each whole record, in order of position. Return 0 to continue. Any other value ends the
  * scan, which returns it. */
 typedef int (*ring_scan_fn)(void *user, const struct record *record);
 

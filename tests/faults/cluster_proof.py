@@ -106,7 +106,7 @@ class ClusterProof:
         return [article for articles in crowds.articles_of(SHARDS, EACH, "prove").values() for article in articles]
 
     def _next_master(self):
-        """Of one third of the slots after another, whoever has it now."""
+        """The current master of each third of the slots, in turn."""
         self.turn += 1
         return self.cluster.owner(self.turn % self.cluster.masters_at_first * SLOTS // self.cluster.masters_at_first)
 

@@ -29,7 +29,7 @@ KINDS = {}  # name → Kind, in the order of the table
 
 def kind(name, title, touches, prepare=None, never_with=(), needs=lambda: None):
     """`touches`: what two faults at once may not both touch. `never_with`: words of which two kinds of a schedule may not share one. `needs`:
-    says why this machine cannot bring it about, or None."""
+    gives the reason why this machine cannot cause it, or None."""
     def add(act):
         KINDS[name] = Kind(name, title, frozenset(touches), act, prepare, frozenset(never_with), needs)
         return act
@@ -385,7 +385,7 @@ def _rings_unknown(schedule, rng):
 
 @kind("spool-of-another-version", "spool of another version", ["broker", "spool"])
 def _another_version(schedule, rng):
-    """The broker does not start, and says why; the operator puts the file back."""
+    """The broker does not start, and logs the reason; the operator puts the file back."""
     edge = schedule.edge
     edge.kill("broker")
     path = edge.header.path
@@ -518,7 +518,7 @@ DAEMONS = ("broker", "collector", "feed")
 
 
 def _under_faketime(schedule):
-    """Its wall clock is what a file says; its monotonic clock goes on."""
+    """A file sets its wall clock; its monotonic clock keeps running."""
     for program in DAEMONS:
         process = schedule.edge[program]
         if "FAKETIME_TIMESTAMP_FILE" in process.env:
@@ -571,7 +571,7 @@ def _jump(programs):
     return act
 
 
-AHEAD_MS = 2000  # so far ahead of a clock that went back stamps go on (DESIGN, stamps)
+AHEAD_MS = 2000  # stamps continue up to this far ahead of a clock that went back (DESIGN, stamps)
 
 
 def jumped(send, jumps):

@@ -1,4 +1,4 @@
-/* What a collector has sent and was told: where it goes on, whose answers count, which receipts it
+/* What a collector has sent and was told: where it continues, whose answers count, which receipts it
  * may give. */
 #include "cluster.h"
 #include "judge_state.h"

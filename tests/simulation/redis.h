@@ -188,7 +188,7 @@ uint64_t redis_paused_us(const struct redis_shard *shard);
 unsigned redis_shard_of(const char *key);
 int redis_part_of(const char *key, size_t bytes);
 
-/* Whoever listens on the server that runs a command, or on the shard's owner, is told. */
+/* Subscribers on the server that runs a command, or on the shard's owner, get it. */
 extern void (*redis_on_changed)(unsigned server, unsigned shard);
 void redis_changed(unsigned shard);
 

@@ -1,4 +1,4 @@
-"""Children that end with whoever started them, and those that are left. Used by the system tests, script/prove, script/soak and bench."""
+"""Child processes that end with their parent, and those that are left over. Used by the system tests, script/prove, script/soak and bench."""
 
 import os
 import shutil

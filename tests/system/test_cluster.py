@@ -270,7 +270,7 @@ def test_all_nodes_are_down(whole):
 
 
 def test_a_master_and_its_replica_are_down(whole):
-    """Its shards wait, with their names in /healthz; the others go on, and every edge takes readers."""
+    """Its shards wait, with their names in /healthz; the others continue, and every edge takes readers."""
     cluster, edges = whole
     master = next(node for node in cluster.masters() if node is not cluster.master_of("store"))
     hit = cluster.shards_of(master, SHARDS)
@@ -290,7 +290,7 @@ def test_a_master_and_its_replica_are_down(whole):
 
 
 def test_the_stores_own_node_is_down(whole):
-    """The shards of other nodes go on with the identity that was accepted before."""
+    """The shards of other nodes continue with the identity that was accepted before."""
     cluster, edges = whole
     master = cluster.master_of("store")
     hit = cluster.shards_of(master, SHARDS)

@@ -105,7 +105,7 @@ def test_one_address_leaves_so_many_sessions(make_edge, kind, named):
         assert refused == 7
         told = edge.refusals(lambda t: t["connections"]["sessions"] == 7, "the refused sessions in ops/refusals")
         assert told["connections"]["rate_address"] == 0
-        for name in names[:5]:  # they may go on
+        for name in names[:5]:  # they may continue
             begin(name).close()
         edge.client().close()  # nothing is left of it
         begin(names[-1], source=ELSEWHERE)

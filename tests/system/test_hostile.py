@@ -628,7 +628,7 @@ def test_twenty_thousand_connections_opened_and_dropped(siege, record_property):
 # --- HTTP ---
 
 def test_http(siege):
-    """The feed's own door: whatever is said there, it answers with 4xx or ends the connection, and goes on serving."""
+    """The feed's HTTP: whatever a client sends, it answers with 4xx or ends the connection, and keeps serving."""
     feed = siege.edge["feed"].child.pid
     lines = [b"\0" * 100, b"GET", b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\n\r\n", b"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /totals/%zz HTTP/1.1\r\nHost: a\r\n\r\n",
              b"GET /totals?articles=" + b"a," * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 5000,

@@ -164,7 +164,7 @@ def test_an_address_may_not_connect_without_end(make_edge):
     assert sum(edge.header.refused().values()) == 0
 
 
-# --- who goes on and on ---
+# --- clients that never stop ---
 
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=FLAVOUR_NAMES)
 @pytest.mark.parametrize("topic", ["reactions/x", "reactions/{", "totals/x"])

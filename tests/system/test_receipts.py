@@ -1,4 +1,4 @@
-"""Receipts: what became of a reaction, for whoever asked, and for nobody else."""
+"""Receipts: the outcome of a reaction, for the client that asked, and for nobody else."""
 
 import json
 import os

@@ -73,7 +73,7 @@ def test_all_killed_at_once(make_edge):
 
 @pytest.mark.slow
 def test_redis_away(make_edge):
-    """Readers go on, the spool holds what they say, /healthz says who is away."""
+    """Readers continue, the spool holds their reactions, /healthz names the part that is away."""
     edge = make_edge().start()
     with Load(edge, _articles()) as load:
         load.wait_more(100)

@@ -723,7 +723,7 @@ def test_a_pause_ends_by_itself(redis):
 def test_a_pause_is_bounded_and_followed_by_as_long_a_time_without(redis):
     assert _pause(redis, 60000) == [b"paused", 2000]
     assert _pause(redis, 10, whose="00000000000000a2")[0] == b"wait"
-    assert _pause(redis, 0, whose="00000000000000a2") == [b"ended"], "what is another's goes on"
+    assert _pause(redis, 0, whose="00000000000000a2") == [b"ended"], "another's pause continues"
     assert Ring(redis).call(_votes("a", [1]))[0] == b"paused"
     seconds, us = redis.time()
     now = seconds * 1000000 + us

@@ -104,7 +104,7 @@ def test_redis_gets_another_password(guarded):
 
 
 def test_a_changed_password_is_used_at_once(guarded):
-    """Whoever changes it hears whether Redis takes it, not when the next connection happens to end."""
+    """The operator learns at once whether Redis accepts it, not when the next connection happens to end."""
     edge = guarded
     before = {client["id"] for client in edge.redis.client_list()}
     edge.redis.config_set("requirepass", NEW)

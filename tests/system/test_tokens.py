@@ -203,7 +203,7 @@ def test_a_connection_ends_with_its_token(edge):
     for client in staying:
         assert client.say("reactions/" + article, b"sad") in OK
     assert _counts(edge, article) == {"like": len(ending), "sad": len(staying)}
-    # Whoever comes back with a token that holds goes on, in the session that was kept.
+    # A client that comes back with a valid token continues in the session that was kept.
     again = _bearer(edge, KEYS.token(unique("reader")), client_id=persistent.name, clean=False, session_expiry_s=60)
     assert again.say("reactions/" + article, b"wow") in OK
     again.wait(lambda: again.got(topic="totals/" + article), "a total by the subscription that was kept")

@@ -355,7 +355,7 @@ static void a_former_owners_answer_does_not_come(void **state)
     stop(world);
 }
 
-/* A server that was cut off goes on claiming what it had. */
+/* A server that was cut off still claims the slots that it had. */
 static void believes_the_higher_epoch(void **state)
 {
     struct world *world = begin(CLUSTERED);

@@ -29,7 +29,7 @@ export function launch() {
   });
 }
 
-/** Keeps a picture for whoever wants to look: in the folder TALLY_SHOTS, where that is given. */
+/** Keeps a screenshot in the folder TALLY_SHOTS, if that is set. */
 export async function keepShot(page, name, options = {}) {
   const folder = process.env.TALLY_SHOTS;
   if (folder) {
