@@ -1,4 +1,4 @@
-/* Subscribers to one article's totals, each with a connection of its own, and what is done to them:
+/* Subscribers to one article's totals, each with its own connection, and the operations on them:
  * totals published, or reactions whose way into a total is timed. One thread, one epoll. */
 #ifndef TALLY_BENCH_AUDIENCE_H
 #define TALLY_BENCH_AUDIENCE_H

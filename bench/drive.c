@@ -427,7 +427,7 @@ static void drive_begin(struct drive *drive, uint64_t reactions, struct drive_co
     }
 }
 
-/* Nothing more is to be sent: each peer that would have is told so. */
+/* All reactions are sent: tells each peer that would have sent more. */
 static void end_sending(struct drive *drive)
 {
     drive->left = 0;

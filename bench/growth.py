@@ -14,7 +14,7 @@ VOTES = [1000, 100000, 1000000, 10000000]
 
 
 def together(all_said):
-    """Of several loads, each with readers of its own, what their books say in sum."""
+    """The sum of the books of several loads, each with its own readers."""
     return {name: sum(said[name] for said in all_said) for name in ("sent", "acknowledged", "first", "standing")}
 
 

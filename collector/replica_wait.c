@@ -20,7 +20,7 @@ bool replica_wait_due(struct replica_wait *wait, unsigned replicas,
     return wait->needs_wait;
 }
 
-/* Whether Redis does not let the user wait: it lacks the right, or the command is switched off. Any
+/* Whether Redis refuses WAIT: the user may not call it, or the command is disabled. Any
  * other error says that this server cannot know, such as one that is no primary any more. */
 static bool is_refused(const redisReply *answer)
 {

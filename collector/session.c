@@ -43,7 +43,7 @@ static struct node *owner(const struct session *session, unsigned place)
     return servers_owner(session->servers, place);
 }
 
-/* A shard that is to be adopted is not asked before. */
+/* A shard that will be adopted is not asked first. */
 static const struct node *claim_node(void *user, unsigned shard)
 {
     const struct session *session = user;

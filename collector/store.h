@@ -71,7 +71,7 @@ enum store_verdict store_recall(const struct store *known, const struct store *n
 enum store_verdict store_judge(const struct store *store, const struct store_rings *rings,
                                bool adopt, struct error *why);
 
-/* The store's kind ids by a ring's kind indices. Returns 0, or -1 if a kind lacks an id. */
+/* The store's kind ids by a ring's kind indices. Returns 0, or -1 if a kind has no id. */
 int store_map(const struct store *store, const struct kind_table *kinds, uint8_t ids[KIND_MAX + 1]);
 
 /* "none", a kind's name, or "" if no kind has the id. */

@@ -20,8 +20,8 @@ struct store_look_config {
     void (*on_found)(void *user, const struct store *found, bool after_script);
     /* A replica has what was written to the store found last. */
     void (*on_replicated)(void *user);
-    /* Why it cannot be read, or is not replicated. Not called where the place moves: that has no
-     * error of its own. */
+    /* Why it cannot be read, or is not replicated. Not called where the place moves: a move
+     * is not an error. */
     void (*on_failed)(void *user, const char *why);
     void *user;
 };

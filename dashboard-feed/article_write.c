@@ -49,7 +49,7 @@ static void on_answer(void *user, const struct script_answer *answer)
     free(write);
 }
 
-/* `call` lacks its shard. Its first argument is the article; its last is to be the shard. */
+/* `call` has no shard yet. Its first argument is the article; its last will be the shard. */
 static int article_write_run(const struct article_write *like, struct script_call *call,
                              struct script_text *arguments)
 {

@@ -2,7 +2,7 @@
  * were not published since are also in a list of their shard, in order of noting: its head is the
  * oldest.
  *
- * A resync is a number: an article of a shard is to be compared if it was last compared in another
+ * A resync is a number: an article of a shard must be compared if it was last compared in another
  * resync of the shard than the present one. So a new resync costs nothing but a walk through what
  * is quiet, and what an earlier walk did not reach is reached by the next. */
 #include "conflate.h"
@@ -18,7 +18,7 @@ struct conflate_shard {
     struct conflate_entry *waiting;
     uint32_t resync;
     bool resyncing; /* the walk has not ended since */
-    size_t unsure;  /* articles that are to be compared, or stale */
+    size_t unsure;  /* articles that must be compared, or are stale */
 };
 
 struct conflate {

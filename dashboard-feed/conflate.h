@@ -90,7 +90,7 @@ void conflate_retained(struct conflate *conflate, uint32_t shard, const char *ar
 
 /* Schedules a comparison with Redis for every article of the shard that is quiet or waits for its
  * repeat. Call it after conflate_reset_shard, while what is fetched of the shard comes from a run
- * of Redis in which it is to be. */
+ * of Redis that must have it. */
 void conflate_resync(struct conflate *conflate, uint32_t shard);
 
 /* Up to `n` more of these are due. Those of shards whose bit in `busy` is set are left out: resync
@@ -118,7 +118,7 @@ void conflate_published(struct conflate *conflate, uint32_t shard, const char *a
 void conflate_gone(struct conflate *conflate, const char *article, size_t bytes);
 bool conflate_is_gone(const struct conflate *conflate, const char *article, size_t bytes);
 
-/* What went out just now is to be repeated as if it had waited: the article changed lately. */
+/* Repeats a total that was just published as if it had waited: the article changed lately. */
 void conflate_repeat(struct conflate *conflate, const char *article, size_t bytes);
 
 /* What readers see of it changed although the article did not: it is due again, an interval after

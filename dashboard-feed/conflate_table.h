@@ -47,9 +47,9 @@ struct conflate_entry {
     uint8_t place;
     uint8_t bytes;
     bool waiting;  /* changed and not yet published */
-    bool repeat;   /* is to be repeated, or (READY, TAKEN) is due for that alone */
-    bool again;    /* (COOLING) is to be repeated or compared, and not late */
-    bool resync;   /* is to be compared */
+    bool repeat;   /* must be repeated, or (READY, TAKEN) is due only for that */
+    bool again;    /* (COOLING) must be repeated or compared, and is not late */
+    bool resync; /* must be compared */
     bool stale;    /* was found lower in Redis */
     bool gone;     /* what was published last is that it is forgotten */
     bool unhashed; /* uthash had no memory */

@@ -1,6 +1,6 @@
 /* Forgets articles that hardly anyone touched (INTERFACES.md 2.10, FORMATS.md 5.5). The broker's
  * plugin proposes articles; Redis decides. Each feed later removes what is left of them, whichever
- * feed forgot them. Its only I/O of its own is a timer. Loop thread only. */
+ * feed forgot them. Its only own event is a timer. Loop thread only. */
 #ifndef TALLY_FEED_FORGET_H
 #define TALLY_FEED_FORGET_H
 

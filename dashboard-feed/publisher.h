@@ -1,5 +1,5 @@
 /* Moves totals from Redis to the broker: changes reports them, conflate and cover decide what is
- * due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop thread
+ * due, publish sends it. Owns conflate and cover; its only own events are timers. Loop thread
  * only.
  *
  * It works while both sides are ready. Each shard begins, and pauses, by itself: when it has become

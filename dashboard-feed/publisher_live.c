@@ -96,7 +96,7 @@ static size_t may_publish(struct publisher *publisher)
     return left < PUBLISHER_BATCH ? left : PUBLISHER_BATCH;
 }
 
-/* A bit for each shard of which nothing more is to be fetched now. */
+/* A bit for each shard from which nothing more may be fetched now. */
 static uint64_t busy_shards(const struct publisher *publisher)
 {
     uint64_t busy = publisher_state_away(publisher);

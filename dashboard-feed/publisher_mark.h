@@ -34,7 +34,7 @@ struct publisher_mark {
     bool listed;              /* … and did, over this connection */
     uint64_t retained;        /* totals that it told of */
     bool another;             /* the broker may hold what another store had */
-    bool raise;               /* … and the floor is to be put above all of it */
+    bool raise;               /* … and the floor must be above all of it */
     uint64_t floor;           /* every article of this store gets a version above it */
     struct publisher_mark_shard shard[COVER_MAX_SHARDS];
     struct event *marker; /* each second */

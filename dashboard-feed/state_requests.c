@@ -18,7 +18,7 @@
 struct state_requests {
     struct state_requests_config config;
     struct store_link *link;
-    struct event *again; /* requests are to be tried again */
+    struct event *again; /* retries requests */
     unsigned storing[STORE_IDENTITY_MAX_SHARDS];
     uint64_t stored;
 };

@@ -1,6 +1,6 @@
 /* Stores in Redis what operators request for articles' states (states.h): each request as soon as
  * its shard is ready. What Redis does not take is tried again, and keeps no other request waiting.
- * Its only I/O of its own is a timer. Loop thread only. */
+ * Its only own event is a timer. Loop thread only. */
 #ifndef TALLY_FEED_STATE_REQUESTS_H
 #define TALLY_FEED_STATE_REQUESTS_H
 

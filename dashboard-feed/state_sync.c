@@ -41,7 +41,7 @@ struct state_sync {
     struct states *states;
     struct event *pump;  /* more may be published */
     struct event *clock; /* a state opens or closes */
-    struct event *load;  /* a page is to be asked for again */
+    struct event *load;  /* asks for a page again */
     struct state_requests *requests;
     char kept[STORE_IDENTITY_ID_BYTES + 1]; /* the store whose states are in the table */
     struct state_sync_shard shard[STORE_IDENTITY_MAX_SHARDS];

@@ -64,7 +64,7 @@ static bool is_open_question(const struct states *states, const struct state_ent
            (!entry->stored || held > entry->state.version);
 }
 
-/* What is to be published of it; the entry may be gone after this. */
+/* The message to publish for it; the entry may be gone after this. */
 static void states_settle(struct states *states, struct state_entry *entry, uint64_t unix_ms)
 {
     bool open = entry->stored && article_state_open_at(&entry->state, unix_ms);
@@ -296,7 +296,7 @@ void states_judge(struct states *states, uint32_t shard, bool another, uint64_t 
     }
 }
 
-/* --- what is to be stored --- */
+/* --- states to store --- */
 
 bool states_take_request(struct states *states, struct states_request *out)
 {
@@ -366,7 +366,7 @@ void states_request_stored(struct states *states, const char *article, size_t by
     free(requested);
 }
 
-/* --- what is to be published --- */
+/* --- states to publish --- */
 
 bool states_next_due(struct states *states, uint64_t unix_ms, struct states_due *out)
 {

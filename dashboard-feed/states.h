@@ -1,5 +1,5 @@
 /* What Redis and this edge's broker hold of articles' states (INTERFACES.md 2.9), and what to do so
- * that they agree: which operators' requests to store in Redis, which states the broker lacks, and
+ * that they agree: which operators' requests to store in Redis, which states the broker misses, and
  * which are due to open or close. Pure: the caller supplies time and randomness; one thread.
  *
  * Redis's state counts, except for an article with an operator's request that is not stored yet:
@@ -27,7 +27,7 @@ struct states_config {
 struct states_stats {
     size_t articles;   /* in the table */
     size_t requests;   /* not stored yet */
-    size_t due;        /* that the broker lacks */
+    size_t due;        /* that the broker misses */
     uint64_t refused;  /* times that one found no room */
     uint64_t restored; /* stored once more as Redis had lost them */
 };
@@ -69,7 +69,7 @@ void states_load_end(struct states *states, uint32_t shard, uint64_t lost_from_u
                      uint64_t unix_ms);
 
 /* Once the broker told all that it holds, and after states_load_end: what it holds of the shard in
- * a version above Redis's was lost by Redis, and is to be stored once more; where Redis has none,
+ * a version above Redis's was lost by Redis, and must be stored once more; where Redis has none,
  * if that version is from `lost_from_us` on (UINT64_MAX: nothing was lost). `another`: it may be
  * another store's; then Redis's counts, and gets a version above. */
 void states_judge(struct states *states, uint32_t shard, bool another, uint64_t lost_from_us,
@@ -78,12 +78,12 @@ void states_judge(struct states *states, uint32_t shard, bool another, uint64_t 
 /* One of them could not be read: it stays unchanged. */
 void states_load_skip(struct states *states, const char *article, size_t bytes);
 
-/* --- what is to be stored --- */
+/* --- states to store --- */
 
 struct states_request {
     char article[ARTICLE_MAX_BYTES + 1]; /* NUL-terminated */
     size_t bytes;
-    bool away;      /* the state is to be taken away */
+    bool away;      /* removes the state */
     uint64_t above; /* the version that it is to pass: which the broker holds, or Redis had */
     struct article_state state;
 };
@@ -103,7 +103,7 @@ void states_request_back(struct states *states, const char *article, size_t byte
 /* What was not stored may be taken again. */
 void states_retry_requests(struct states *states);
 
-/* --- what is to be published --- */
+/* --- states to publish --- */
 
 struct states_due {
     const char *article; /* the table's; valid until the next call */
@@ -112,13 +112,13 @@ struct states_due {
     bool open;
 };
 
-/* The next that the broker lacks: what is closed first. False: there is none. */
+/* The next state that the broker misses, closed ones first. False: there is none. */
 bool states_next_due(struct states *states, uint64_t unix_ms, struct states_due *out);
 
 /* It was published. */
 void states_published(struct states *states);
 
-/* What the broker holds of an article is to be published once more. */
+/* Marks what the broker holds of an article for another publication. */
 void states_again(struct states *states, const char *article, size_t bytes);
 
 /* --- time --- */

@@ -316,8 +316,8 @@ static void follow(struct store_link *link)
     probe_all(link);
 }
 
-/* Another store than the one followed so far is first followed no longer: whoever uses it begins
- * again. */
+/* If another store appears, the link first stops following the old one, so that its users
+ * start again. */
 static void take_identity(struct store_link *link, const struct store_identity *found)
 {
     if (link->identity.id[0] != '\0' && !store_identity_same(found, &link->identity)) {

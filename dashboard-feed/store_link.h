@@ -1,5 +1,5 @@
 /* The feed's way to the store (FORMATS.md 5): whose identity it is, and which of its shards can be
- * asked. On redis_nodes, so each shard has a server, and a fate, of its own. Loop thread only.
+ * asked. On redis_nodes, so each shard has its own server, and fails on its own. Loop thread only.
  *
  * The link follows a store once tally:store names one that it may follow. While tally:store cannot
  * be read it keeps the store that it follows. When it finds another store, or none, it

@@ -102,7 +102,7 @@ tally_environment() {
     for name in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
         for other in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
             [[ $name == "$other" || ${!name} != "${!other}" || ($tally_shared && $name$other == *TALLY_REDIS_PORT*) ]] ||
-                die "$name and $other are both ${!name}: each needs a port of its own, 1 to 65535"
+                die "$name and $other are both ${!name}: each needs its own port, 1 to 65535"
         done
     done
     tally_path TALLY_DATA "${TALLY_DATA-$tally_project/data}"

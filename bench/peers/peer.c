@@ -166,7 +166,7 @@ static int answers(struct peer *peer)
     return 0;
 }
 
-/* What is to be done for the broker's connection; `ready` says what its socket is ready for. */
+/* Serves the broker's connection; `ready` has the events that its socket is ready for. */
 static int serve_broker(struct peer *peer, short ready)
 {
     if ((ready & ~POLLOUT) != 0 && peer_take(peer) != 0)

@@ -17,7 +17,7 @@ void pipeline_free(struct pipeline *pipeline);
 
 int pipeline_socket(const struct pipeline *pipeline);
 
-/* Whether something is to be sent. */
+/* Whether something is waiting to be sent. */
 bool pipeline_waiting(const struct pipeline *pipeline);
 
 /* Adds a reaction; sends nothing yet. -1 where there is no memory. */

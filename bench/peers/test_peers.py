@@ -1,4 +1,4 @@
-"""The peers on a Redis and a bare Mosquitto of their own: what they count, exactly, and what they say.
+"""The peers on their own Redis and bare Mosquitto: what they count, exactly, and what they report.
 
     TALLY_BUILD=build/debug /usr/bin/python3 -m pytest bench/peers
 """

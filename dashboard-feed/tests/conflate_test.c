@@ -414,7 +414,7 @@ static void holds_under_random_use(void **state)
     conflate_free(table);
 }
 
-/* Takes all that is due, in order: "a b!" where b is to be compared, "b?" where that alone. */
+/* Takes all that is due, in order: "a b!" if b must be compared, "b?" if only that. */
 static const char *take_all(struct conflate *table, uint64_t now_ms)
 {
     static char text[128];

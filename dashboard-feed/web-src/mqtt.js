@@ -29,7 +29,7 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
   const [address, prefix = ''] = url.split('#');
   let filters = new Set();
   let socket, connected, left, login, gaveUp, again, answer, beat, hidden, soon;
-  let receipts, asked, granted, answers; // of this connection; `answers` has what is to be done with each SUBACK
+  let receipts, asked, granted, answers; // of this connection; `answers` has the callback for each SUBACK
   let packetId;
   let failures = 0;
 

@@ -1,5 +1,5 @@
 /* A connection to a primary on a libevent loop. Reconnects by itself with a growing pause (0.1 to
- * 0.5 s) and jitter. Resolves the name each time, in a thread of its own, and tries its addresses
+ * 0.5 s) and jitter. Resolves the name each time, in a separate thread, and tries its addresses
  * in turn. Any callback may send, reset and free. Loop thread only.
  *
  * The link is up when the server says that it is a primary (ROLE) and is not loading. The link asks

@@ -1,4 +1,4 @@
-/* Resolves the name of one host without blocking the loop: getaddrinfo runs in a thread of its own.
+/* Resolves the name of one host without blocking the loop: getaddrinfo runs in a separate thread.
  * So a name means what it means to every other program of the machine (nsswitch.conf, /etc/hosts
  * and resolv.conf as they are now, search domains, the order of addresses). Loop thread only. */
 #ifndef TALLY_REDIS_REDIS_NAMES_H

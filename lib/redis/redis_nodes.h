@@ -1,5 +1,5 @@
 /* The servers of one store, and which of them owns what: a single Redis, the primary that Sentinels
- * name, or the nodes of a Redis or Valkey Cluster, each with a link of its own (redis_link.h).
+ * name, or the nodes of a Redis or Valkey Cluster, each with its own link (redis_link.h).
  * Which of these it is comes from their answers. Loop thread only.
  *
  * A place is what a command is about: a shard, or the store itself (`tally:store`). Each place has

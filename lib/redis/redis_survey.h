@@ -1,6 +1,6 @@
 /* Finds out what the servers are (a single Redis, a cluster, or what Sentinels name) and keeps the
  * newest map that is believed (redis_map.h). Its owner lends it the links to the owners of places.
- * Where those do not answer, and for Sentinels, it has links of its own: scouts. Loop thread only.
+ * If those do not answer, and for Sentinels, it has separate links: scouts. Loop thread only.
  */
 #ifndef TALLY_REDIS_REDIS_SURVEY_H
 #define TALLY_REDIS_REDIS_SURVEY_H

@@ -177,7 +177,7 @@ class Pulse(threading.Thread):
 
 
 def react(edge, article, kind="like", name=None):
-    """One reaction of a reader of its own; raises where it is not admitted."""
+    """One reaction of a new reader; raises if it is not admitted."""
     reader = Client(edge.mqtt_port, username=name or reader_name()).open()
     try:
         code = reader.say("reactions/" + article, kind)

@@ -233,7 +233,7 @@ def _drops(schedule, rng):
 
 
 def _refill(folder, copy):
-    """The folder's content becomes the copy's; the folder itself stays, as it may be a file system of its own."""
+    """The folder's content becomes the copy's; the folder itself stays, as it may be a separate file system."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
@@ -413,7 +413,7 @@ def _no_mounts():
 
 
 def _small_disk(folder, size):
-    """A file system of its own for one of the edge's folders; only this process and what it starts see it, and it ends with them."""
+    """A separate file system for one of the edge's folders. Only this process and its children see it, and it ends with them."""
     def prepare(schedule):
         path = schedule.edge.path(folder)
         if _libc.unshare(CLONE_NEWNS) != 0:

@@ -49,7 +49,7 @@ class Send:
 class Reader(threading.Thread):
     """`habits` says what to click and when to end: click(reader) → Reaction or None, ending (an Event), pause_s between clicks, again_s
     before a reader turns to the same article again, patience_s until an answer is waited for no more. A reader of a username comes with a
-    client id of its own each time; one without is known by its client id."""
+    new client id each time; one without is known by its client id."""
 
     def __init__(self, port, name, habits, username=True, flavour=(V5, "tcp"), qos=1, receipts=False):
         super().__init__(name="reader-%s" % name, daemon=True)
@@ -162,7 +162,7 @@ class Reader(threading.Thread):
 
 
 def probe(edge, article):
-    """A reaction of its own, counted and shown to a watcher; raises one of NOT_THERE, or AssertionError, where that is not so."""
+    """A new reaction, counted and shown to a watcher; otherwise raises one of NOT_THERE, or AssertionError."""
     reader = Client(edge.mqtt_port, username="reader-who-probes-the-edge")
     try:
         reader.open()

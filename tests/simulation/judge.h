@@ -39,7 +39,7 @@ void judge_commit_shard(unsigned shard);
 void judge_kinds_given(unsigned id, const char *name);
 void judge_kinds_corrected(unsigned edge);
 
-/* How many of the reactions that the call covers were applied by it. */
+/* How many of the reactions that the call covers it has applied. */
 uint64_t judge_commit_voted(void);
 
 /* The number of the edge with this id. */

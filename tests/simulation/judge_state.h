@@ -66,7 +66,7 @@ struct judge_heard {
     int owner[REDIS_PARTS];
 };
 
-/* What the answer that comes next on a link is to be judged by. */
+/* What the judge compares the next answer on a link with. */
 struct judge_view {
     bool sound;
     uint64_t epoch;

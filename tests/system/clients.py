@@ -1,4 +1,4 @@
-"""MQTT clients for the tests: paho-mqtt 1.6 and 2.x, each client with a thread of its own, everything waited for by condition.
+"""MQTT clients for the tests: paho-mqtt 1.6 and 2.x, each client with its own thread; every wait is for a condition.
 
 paho 1.6 reads the reason code of a PUBACK or PUBREC and forgets it; Client looks at the packet before paho does.
 """

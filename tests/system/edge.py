@@ -1,4 +1,4 @@
-"""One whole edge for a test: Redis, Mosquitto with the plugin, collector and feed, each a process of its own on free ports of
+"""One whole edge for a test: Redis, Mosquitto with the plugin, collector and feed, each a separate process on free ports of
 127.0.0.1, with its data in a folder of the test's. Used by the system tests and by script/prove."""
 
 import functools
@@ -164,7 +164,7 @@ def _made_files(build, limits, shared):
 
 
 def make_data(data, build, limits, shared, ports):
-    """Makes in `data` what script/config makes, with these ports and secrets of its own. Secrets that are there already are kept."""
+    """Makes in `data` what script/config makes, with these ports and new secrets. Existing secrets are kept."""
     made_in, folders, files = _made_files(build, limits, shared)
     os.makedirs(data, mode=0o700, exist_ok=True)
     for name in folders:
@@ -256,8 +256,8 @@ class Process:
 
 class Edge:
     """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}.
-    `redis_of`: the edge whose Redis, reader key and services this one shares; it then has no Redis of its own to start.
-    `servers`: those that hold the store instead of a Redis of its own (cluster.py).
+    `redis_of`: the edge whose Redis, reader key and services this one shares; it then starts no Redis.
+    `servers`: the servers that hold the store instead of its own Redis (cluster.py).
 
     `env` is for the operator's command: sanitizers do not look for leaks at its end, which takes longer than most commands do. `leaks_env`, which
     the daemons have, is the same where they do."""

@@ -142,11 +142,11 @@ def wait_named(edge, shards):
 
 
 def let_fall_behind(cluster, master, shards, records=20):
-    """Ends the replication of this master and waits until its replica lacks so many records of one of the shards, at least. Returns the replica."""
+    """Ends the replication of this master, and waits until its replica is at least this many records behind in one of the shards. Returns the replica."""
     replica = cluster.replica_of(master)
     replica.go_stale(master)
     kept = {shard: replica.applied(shard) for shard in shards}
-    wait_until(lambda: all(master.applied(shard) - kept[shard] >= records for shard in shards), "records that the replica lacks")
+    wait_until(lambda: all(master.applied(shard) - kept[shard] >= records for shard in shards), "records that the replica does not have")
     return replica
 
 
@@ -309,7 +309,7 @@ def test_the_stores_own_node_is_down(whole):
     check(edges, crowd)
 
 
-# --- what a node may have lost: books and identities, which the simulator goes through under sanitizers; each needs servers of its own ---
+# --- what a node may have lost: books and identities, which the simulator goes through under sanitizers; each needs its own servers ---
 
 def test_a_node_comes_back_empty(make_servers, make_edge):
     cluster = make_servers(Cluster)

@@ -503,7 +503,7 @@ def test_an_edge_without_its_feed_gets_no_new_reader(balanced, number):
 
 
 def test_a_replica_is_promoted_behind_a_balancer(make_edge, tmp_path):
-    """What a master acknowledged and a promoted replica lacks comes again out of the spool."""
+    """The spool reapplies what a master acknowledged and a promoted replica does not have."""
     edge = make_edge()
     (port,) = free_ports(1)
 

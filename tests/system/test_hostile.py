@@ -21,7 +21,7 @@ from load import Load
 from store import reader_hash
 
 pytestmark = pytest.mark.both
-EDGE = {"limits": "off"}  # what is to be met here is not the limits
+EDGE = {"limits": "off"}  # these tests are not about the limits
 KINDS = ["like", "dislike", "love", "funny", "angry", "sad", "wow", "none"]
 ROOM_KIB = 32 * 1024
 ACCEPTED = (0x00, 0x10)
@@ -281,7 +281,7 @@ def _reactions_of(data, version):
 
 
 def _throw(siege, version, data, after_connect):
-    """Sends bytes on a connection of their own and waits until the broker is done with them."""
+    """Sends bytes on a new connection and waits until the broker is done with them."""
     for topic, payload in _reactions_of(data, version):
         if may_be_admitted(topic, payload):
             siege.admits_at_most += 1

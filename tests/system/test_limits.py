@@ -169,7 +169,7 @@ def test_an_address_may_not_connect_without_end(make_edge):
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=FLAVOUR_NAMES)
 @pytest.mark.parametrize("topic", ["reactions/x", "reactions/{", "totals/x"])
 def test_a_flooder_is_ended(make_edge, flavour, topic):
-    """Whatever it is that Tally refuses. Others of its address stay, and who comes back is heard again."""
+    """This holds for every packet that Tally refuses. Other clients at the address stay, and a client that comes back is served again."""
     edge = _edge(make_edge, refusal_rate=1, refusal_burst=50, reader_rate=1, reader_burst=5).start()
     honest, flooder = edge.client(), edge.client(flavour=flavour)
     before = edge.header.refused()

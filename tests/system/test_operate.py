@@ -1027,6 +1027,6 @@ def test_no_command_leaks(edge, key_file):
 def test_the_collectors_own_audit_found_nothing(edge):
     """Last in this file: it looked at these articles ten times a second meanwhile."""
     react(edge, "audited/a", ["like"], prefix="audited")
-    wait_until(lambda: edge.metrics().get("tally_audit_articles_total", 0) > 0, "an audit of its own")
+    wait_until(lambda: edge.metrics().get("tally_audit_articles_total", 0) > 0, "a self-audit")
     assert edge.metrics()["tally_audit_differing_total"] == 0
     assert "the audit found a difference" not in edge["collector"].text(all_starts=True)

@@ -20,7 +20,7 @@ SHARD = {"plugin": {"shards": 1}}
 
 
 def _react(edge, pairs, model=None):
-    """[(article, kind)], each by a reader of its own; waits for every PUBACK."""
+    """[(article, kind)], each by a different reader; waits for every PUBACK."""
     for article, kind in pairs:
         client = edge.client()
         assert client.say("reactions/" + article, kind) in (0, 0x10)

@@ -31,7 +31,7 @@ def _hear_signals():
 
 
 class Server:
-    """A run of script/server on ports and a folder of its own."""
+    """A run of script/server on separate ports and in a separate folder."""
 
     def __init__(self, directory):
         self.directory = str(directory)

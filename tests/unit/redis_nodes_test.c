@@ -280,7 +280,7 @@ static void subscribes_again_over_another_connection(void **state)
     stop(world);
 }
 
-/* With pauses of its own it would subscribe up to half a second after its place was up. */
+/* With separate pauses it would subscribe up to half a second after its place was up. */
 static void subscribes_only_where_a_node_is_up(void **state)
 {
     struct world *world = begin(CLUSTERED);
