@@ -1,4 +1,4 @@
-/* What a subscriber of the bench wants to know of a total's payload (INTERFACES.md, 2.2). Pure. */
+/* The parts of a total's payload that the bench's subscribers need (INTERFACES.md, 2.2). Pure. */
 #ifndef TALLY_BENCH_TOTAL_H
 #define TALLY_BENCH_TOTAL_H
 

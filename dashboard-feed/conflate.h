@@ -1,4 +1,4 @@
-/* Decides which article's total goes out when (DESIGN, idea 8). Pure: the caller supplies time and
+/* Decides when each article's total is published (DESIGN, idea 8). Pure: the caller supplies time and
  * randomness; one thread.
  *
  * A changed article is due at once, then at most once per interval. Its total is due again, once,
@@ -113,8 +113,8 @@ bool conflate_knows(const struct conflate *conflate, const char *article, size_t
 void conflate_published(struct conflate *conflate, uint32_t shard, const char *article,
                         size_t bytes, uint64_t version, uint64_t now_ms);
 
-/* The last publication said that the article is forgotten: the broker retains nothing of it, so
- * Redis may lack it. Valid until the next conflate_published. */
+/* The last publication said that the article is forgotten: the broker retains nothing of it, so it
+ * may be missing in Redis. Valid until the next conflate_published. */
 void conflate_gone(struct conflate *conflate, const char *article, size_t bytes);
 bool conflate_is_gone(const struct conflate *conflate, const char *article, size_t bytes);
 
@@ -134,7 +134,7 @@ void conflate_give_back(struct conflate *conflate, const char *article, size_t b
 /* The same for all that one conflate_take handed out and of which nothing was said. */
 void conflate_give_back_batch(struct conflate *conflate, uint32_t batch);
 
-/* Nothing of the shard waits or is due any longer (the caller covers it by other means). */
+/* Drops everything of the shard that waits or is due (the caller covers it by other means). */
 void conflate_reset_shard(struct conflate *conflate, uint32_t shard);
 
 /* The same for all shards: the broker is another one and holds nothing of what was published.

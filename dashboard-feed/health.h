@@ -18,7 +18,7 @@ struct health {
     uint64_t heard_ms;
     struct collector_status collector;
     bool ok;
-    char json[HEALTH_JSON_MAX_BYTES]; /* what was found last */
+    char json[HEALTH_JSON_MAX_BYTES]; /* the last result */
 };
 
 /* Nothing is known yet: every part is away. */

@@ -1,5 +1,5 @@
-/* The feed's side of the broker: totals (INTERFACES.md 2.2), the mark (2.5), health (2.6), and what
- * the collector says of itself (2.4). On libevent; loop thread only. */
+/* The feed's side of the broker: totals (INTERFACES.md 2.2), the mark (2.5), health (2.6), and
+ * the collector's status (2.4). On libevent; loop thread only. */
 #ifndef TALLY_FEED_PUBLISH_H
 #define TALLY_FEED_PUBLISH_H
 
@@ -38,7 +38,7 @@ struct publish_config {
      * is none. */
     void (*on_ready)(void *user, const struct publish_mark *mark);
     void (*on_away)(void *user);
-    /* What comes under articles/, from others: `payload` of 0 bytes is an empty one. First all that
+    /* A message on articles/ from another client; an empty payload has 0 bytes. First all that
      * the broker retains, after on_connected and before on_ready. Both NULL: it is not listened
      * for. */
     void (*on_connected)(void *user);

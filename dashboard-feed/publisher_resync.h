@@ -1,5 +1,5 @@
-/* Pages through the ranges of changes that the broker may lack, newest first, and has what was
- * published compared with Redis: together at most republish_rate totals a second. A part of
+/* Republishes the ranges of changes that the broker may miss, newest first, and has published
+ * totals compared with Redis: together at most republish_rate totals a second. A part of
  * publisher. Loop thread only. */
 #ifndef TALLY_FEED_PUBLISHER_RESYNC_H
 #define TALLY_FEED_PUBLISHER_RESYNC_H

@@ -36,13 +36,13 @@ struct states_stats {
 struct states *states_new(const struct states_config *config);
 void states_free(struct states *states);
 
-/* --- what is heard --- */
+/* --- news from Redis and the broker --- */
 
 /* Redis holds a store of so many shards. Until the first call it is one of one shard. `another`:
  * not the one that it held before; nothing is known to be stored. */
 void states_store(struct states *states, uint32_t shards, bool another);
 
-/* A connection to a broker begins: it holds nothing but what is heard from now on. */
+/* A connection to a broker begins: the broker holds only what it sends from now on. */
 void states_new_broker(struct states *states, uint64_t unix_ms);
 
 /* The broker holds this of an article (valid): NULL, not a state; version 0, an operator's
@@ -91,7 +91,7 @@ struct states_request {
 /* Takes the next request that nobody has taken. False: there is none. */
 bool states_take_request(struct states *states, struct states_request *out);
 
-/* What was taken is stored in Redis, with this version; 0 where there was nothing to take away. */
+/* Redis has stored the request that was taken, with this version; 0 if there was nothing to remove. */
 void states_request_stored(struct states *states, const char *article, size_t bytes,
                            uint64_t version, uint64_t unix_ms);
 
@@ -100,7 +100,7 @@ void states_request_stored(struct states *states, const char *article, size_t by
  */
 void states_request_back(struct states *states, const char *article, size_t bytes);
 
-/* What was not stored may be taken again. */
+/* The request that was taken is not stored and may be taken again. */
 void states_retry_requests(struct states *states);
 
 /* --- states to publish --- */

@@ -46,7 +46,7 @@ void redis_map_slots(unsigned slots[REDIS_PLACES], const char *prefix);
 /* No places, no servers. */
 void redis_map_none(struct redis_map *map);
 
-/* Copies what the map holds, and not the room that it has for more. */
+/* Copies the contents of the map, not its spare capacity. */
 void redis_map_copy(struct redis_map *to, const struct redis_map *from);
 
 /* One server owns every place. */

@@ -80,7 +80,7 @@ int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *f
  * The place then waits; the nodes are asked soon who has it. `error` NULL: false. */
 bool redis_nodes_moving(struct redis_nodes *nodes, const char *error);
 
-/* --- nodes: what is asked of each server, whatever it owns --- */
+/* --- nodes: commands to each server, whatever it owns --- */
 
 bool redis_nodes_up(const struct redis_nodes *nodes, unsigned node);
 

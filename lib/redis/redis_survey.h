@@ -22,8 +22,8 @@ enum redis_survey_kind {
 
 struct redis_survey;
 
-/* What was asked over one link; one question at a time. It belongs to the link's owner, who leaves
- * it where it is while the link exists. {0} at first. */
+/* The question under way on one link; one at a time. It belongs to the link's owner and
+ * must not move while the link exists. {0} at first. */
 struct redis_question {
     struct redis_survey *survey;
     struct redis_address at; /* of the server */
