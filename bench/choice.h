@@ -35,7 +35,7 @@ struct choice_memory {
 
 struct choice;
 
-/* NULL where there is no memory. */
+/* NULL if there is no memory. */
 struct choice *choice_new(const struct choice_config *config);
 void choice_free(struct choice *choice);
 

@@ -214,7 +214,7 @@ static void await_room(struct peer *peer, bool awaits)
     (void)epoll_ctl(peer->drive->epoll, EPOLL_CTL_MOD, connection_socket(peer->connection), &event);
 }
 
-/* Puts the peer's next reaction into its buffer. False where there is no room. */
+/* Puts the peer's next reaction into its buffer. False if there is no room. */
 static bool put_reaction(struct peer *peer)
 {
     struct drive *drive = peer->drive;

@@ -18,7 +18,7 @@ extern const unsigned long state_lua_bytes, touch_lua_bytes;
 
 struct article_write {
     struct store_link *link;
-    const char *failed; /* what to say where it cannot be done */
+    const char *failed; /* what to say if it cannot be done */
     article_write_cb callback;
     void *user;
 };

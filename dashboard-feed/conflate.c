@@ -124,7 +124,7 @@ static struct conflate_entry *conflate_add(struct conflate *conflate, uint32_t s
     return entry;
 }
 
-/* NULL where there is no room for a new one. */
+/* NULL if there is no room for a new one. */
 static struct conflate_entry *find_or_add(struct conflate *conflate, uint32_t shard,
                                           const char *article, size_t bytes)
 {

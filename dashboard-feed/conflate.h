@@ -77,7 +77,7 @@ bool conflate_due_shard(struct conflate *conflate, uint64_t now_ms, uint64_t bus
 size_t conflate_take(struct conflate *conflate, uint32_t shard, uint64_t now_ms,
                      struct conflate_due *out, size_t max);
 
-/* The highest version of the article that was published or is retained; 0 where none is known.
+/* The highest version of the article that was published or is retained; 0 if none is known.
  * Nothing lower may go out. */
 uint64_t conflate_version(const struct conflate *conflate, const char *article, size_t bytes);
 

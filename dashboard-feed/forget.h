@@ -28,7 +28,7 @@ struct forget_list {
     struct forget_one one[FORGET_LIST_MAX];
 };
 
-/* Reads ops/quiet. Returns 0, or -1 where it is not such a list. Pure. */
+/* Reads ops/quiet. Returns 0, or -1 if it is not such a list. Pure. */
 int forget_parse(struct forget_list *list, const char *json, size_t bytes);
 
 struct forget;

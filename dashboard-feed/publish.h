@@ -34,7 +34,7 @@ struct publish_config {
     const char *password;
     const char *prefix;                  /* before every topic */
     char epoch[PUBLISH_EPOCH_BYTES + 1]; /* of this run */
-    /* Connected, and all that the broker retains under ops/ was heard: the mark, NULL where there
+    /* Connected, and all that the broker retains under ops/ was heard: the mark, NULL if there
      * is none. */
     void (*on_ready)(void *user, const struct publish_mark *mark);
     void (*on_away)(void *user);
@@ -109,7 +109,7 @@ bool publish_marking(const struct publish *publish);
 /* Publishes health, retained, now and at each connection. */
 void publish_health(struct publish *publish, const char *json);
 
-/* Parses a mark. Returns 0, or -1 where it is not one. Pure. */
+/* Parses a mark. Returns 0, or -1 if it is not one. Pure. */
 int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t bytes);
 
 /* A mark as JSON, the caller's to free; NULL on no memory. Pure. */

@@ -100,7 +100,7 @@ static void add_item(struct route *route, const char *raw, size_t bytes)
         make_utf8(one->id, one->bytes);
 }
 
-/* The raw value of the one parameter `name`. False where it is missing or there twice. */
+/* The raw value of the one parameter `name`. False if it is missing or there twice. */
 static bool find_parameter(const char *query, const char *name, const char **value, size_t *bytes)
 {
     size_t name_bytes = strlen(name);

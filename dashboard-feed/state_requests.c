@@ -75,7 +75,7 @@ static int send_request(struct state_requests *store, uint32_t shard,
     return -1;
 }
 
-/* False where it cannot be stored now. A shard that is away tries again once it is ready. */
+/* False if it cannot be stored now. A shard that is away tries again once it is ready. */
 static bool store_request(struct state_requests *store, const struct states_request *request)
 {
     uint32_t shard =

@@ -318,7 +318,7 @@ bool states_take_request(struct states *states, struct states_request *out)
     return true;
 }
 
-/* A request that was taken and its entry; NULL where there is none. */
+/* A request that was taken and its entry; NULL if there is none. */
 static struct state_entry *find_taken(const struct states *states, const char *article,
                                       size_t bytes)
 {

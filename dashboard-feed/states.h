@@ -46,7 +46,7 @@ void states_store(struct states *states, uint32_t shards, bool another);
 void states_new_broker(struct states *states, uint64_t unix_ms);
 
 /* The broker holds this of an article (valid): NULL, not a state; version 0, an operator's
- * request; else published by a feed. False where there is no room. */
+ * request; else published by a feed. False if there is no room. */
 bool states_heard(struct states *states, const char *article, size_t bytes,
                   const struct article_state *state, uint64_t unix_ms);
 
@@ -54,7 +54,7 @@ bool states_heard(struct states *states, const char *article, size_t bytes,
 bool states_heard_nothing(struct states *states, const char *article, size_t bytes);
 
 /* Redis has this state of an article; NULL: none. A state older than the known one comes from a
- * Redis that lost its last seconds: the newer one must then be stored again. False where there is
+ * Redis that lost its last seconds: the newer one must then be stored again. False if there is
  * no room. */
 bool states_stored(struct states *states, const char *article, size_t bytes,
                    const struct article_state *state, uint64_t unix_ms);

@@ -83,7 +83,7 @@ static bool is_kind(const char *kind)
     return false;
 }
 
-/* Hands a reaction to the pipeline. 0 where it is none. */
+/* Hands a reaction to the pipeline. 0 if it is none. */
 static int count(struct peer *peer, const struct mosquitto_message *message)
 {
     const char *article = message->topic + strlen(PREFIX);

@@ -117,7 +117,7 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
     for (const mine = socket; mine === socket; ) {
       let bytes = left;
       let at = 1;
-      const number = (n = bytes[at++]) => (n > 127 ? n - 128 + 128 * number() : n); // NaN where it is not all there
+      const number = (n = bytes[at++]) => (n > 127 ? n - 128 + 128 * number() : n); // NaN if it is not all there
       const text = (length) => String.fromCharCode(...bytes.subarray(at, (at += length)));
       const end = number() + at;
       if (!(bytes.length >= end)) {

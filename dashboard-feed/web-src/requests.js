@@ -38,7 +38,7 @@ export const sync = (write) => {
     for (const entry of list) {
       attempt(() => {
         const request = entry[1];
-        const article = entry[0] + ''; // throws where it cannot be text, as of a kind and news
+        const article = entry[0] + ''; // throws if it cannot be text, as of a kind and news
         if (isArticle(article) && /^.{1,16} /.test(request.kind + ' ' + request.news) && rank(request) > rank(requests.get(article))) {
           request.due = Date.now() + 15e3; // its own request another tab sends itself; if it is gone by then, this one does
           request.base = 0;

@@ -4,7 +4,7 @@
  *   <script type="module" src="https://…/tally-count.js"></script>
  *   <tally-count article="world/migrant-caravan"></tally-count>
  *
- * It writes the number into the element, in the reader's locale; nothing where results are hidden, and what stood there where it cannot ask
+ * It writes the number into the element, in the reader's locale; nothing where results are hidden, and what stood there if it cannot ask
  * or there is no answer: the console shows the reason.
  */
 const MOST = 100;

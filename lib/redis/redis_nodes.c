@@ -222,7 +222,7 @@ static void close_node(struct redis_nodes *nodes, struct redis_node *node)
     tell_lost(nodes, node);
 }
 
-/* Ends former owners: at once where nothing is awaited, or where nothing comes. Returns whether
+/* Ends former owners: at once where nothing is awaited, or if nothing comes. Returns whether
  * some are left. */
 static bool retire(struct redis_nodes *nodes)
 {

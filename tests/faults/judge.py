@@ -46,7 +46,7 @@ def sends_by_register(edge, readers):
 
 def judge(sends, register, excused_ms=()):
     """The newest reaction by stamp must be in the register. An acknowledged reaction is lost where it was clicked after what the register holds, all
-    are where there is no register. A register is invented where none of the sends can have left it. Overtaken: it holds an earlier click
+    are if there is no register. A register is invented where none of the sends can have left it. Overtaken: it holds an earlier click
     than the last acknowledged, as that one's message was under way longer, or a clock jumped. `excused_ms`: stamps of records that were
     damaged on purpose."""
     acknowledged = list({id(s.reaction): s.reaction for s in sends if s.reaction.acknowledged}.values())

@@ -40,14 +40,14 @@ class Step:
 
 def plan(seed, offered):
     """The steps of a schedule, two or three at most. The first faults of two of them go by the seed in turn, so that as many consecutive
-    seeds as there are kinds try every kind. Most need only half as many: the second is left out where it does not go with the first."""
+    seeds as there are kinds try every kind. Most need only half as many: the second is left out if it does not go with the first."""
     rng = random.Random("plan-%d" % seed)
     # The kinds that need a separate store, or that cannot be combined with some others, are in one half, so that each has a possible partner.
     names = sorted(offered, key=lambda name: (kinds.store_of(name) is None, (kinds.store_of(name) is None) == bool(kinds.KINDS[name].never_with)))
     steps, taken = [], []
 
     def drawn(name, beside=None):
-        """A list of this fault, or of none where it does not go with the others."""
+        """A list of this fault, or of none if it does not go with the others."""
         kind = kinds.KINDS[name]
         if len({kinds.store_of(other) for other in taken + [name]} - {None}) > 1:
             return []

@@ -153,7 +153,7 @@ struct redis_ring *redis_find_ring(unsigned shard, uint64_t id);
 
 bool redis_is_folded(unsigned shard, uint64_t id);
 
-/* The kind id and stamp of a register, 0 where there is none. */
+/* The kind id and stamp of a register, 0 if there is none. */
 uint64_t redis_value(unsigned shard, unsigned article, uint64_t reader);
 
 /* The ring's position as a replica of the shard's owner has it; 0: it has none. */

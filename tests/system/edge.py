@@ -682,7 +682,7 @@ def fill(edge, article):
 
 
 def boot(directory, **more):
-    """A started edge; ended again where it does not come up."""
+    """A started edge; ended again if it does not come up."""
     edge = Edge(directory, **more)
     try:
         return edge.start()

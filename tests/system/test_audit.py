@@ -141,7 +141,7 @@ def test_consistent_under_a_topic_prefix(make_edge):
     done = subprocess.run(edge.command_argv("audit", "--json", "--topic-prefix", "news/"), stdout=subprocess.PIPE, env=edge.env, timeout=4 * TIMEOUT_S)
     report = json.loads(done.stdout)
     assert done.returncode == 0 and report["articles"] == {"audited": 1, "differ": 0, "unchecked": 0}, report
-    differs(edge, [("retained", "prefixed/a%2B", "there", -1)])  # where there is no prefix, nothing is retained
+    differs(edge, [("retained", "prefixed/a%2B", "there", -1)])  # if there is no prefix, nothing is retained
 
 
 @pytest.mark.slow

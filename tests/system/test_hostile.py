@@ -150,7 +150,7 @@ def reaction_of(payload):
 
 
 def article_of(topic):
-    """The article that a topic's reaction is for, or None where it is none."""
+    """The article that a topic's reaction is for, or None if it is none."""
     article = topic[len("reactions/"):] if topic.startswith("reactions/") else ""
     return article if 0 < len(article) <= 200 and ARTICLE.fullmatch(article) else None
 

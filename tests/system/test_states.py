@@ -31,7 +31,7 @@ def stored(edge, article):
 
 
 def passed_on(watcher, article):
-    """The states that a feed published, as they came; None where there is none any more."""
+    """The states that a feed published, as they came; None if there is none any more."""
     return [json.loads(m.payload) if m.payload else None for m in watcher.got(topic="articles/" + article)
             if not m.payload or b"version" in m.payload]
 
@@ -270,7 +270,7 @@ HEAD = "<BBQIIBIB"
 
 
 class Shard:
-    """Keys of a shard, one that no edge uses but where it is not cleared, and the feed's script on them."""
+    """Keys of a shard, one that no edge uses but if it is not cleared, and the feed's script on them."""
 
     def __init__(self, redis, number, clear=True):
         self.redis, self.number = redis, number

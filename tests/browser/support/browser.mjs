@@ -193,7 +193,7 @@ function untilSeen(element, wanted) {
   });
 }
 
-/** What a page's storage has of a request; undefined where there is none. */
+/** What a page's storage has of a request; undefined if there is none. */
 export const requestOf = (page, article) =>
   page.evaluate((id) => JSON.parse(localStorage.tallyRequests ?? '["",[]]')[1].find(([of]) => of === id)?.[1], article);
 
