@@ -52,7 +52,8 @@ size_t connection_waiting(const struct connection *connection);
 int connection_flush(struct connection *connection);
 
 /* From now on polling reports input only after this many bytes since the last whole packet, so
- * that many small answers are read at once. At least this many must be certain to arrive. 1: all of it.
+ * that many small answers are read at once. At least this many must be certain to arrive. 1: all of
+ * it.
  */
 void connection_await(struct connection *connection, size_t bytes);
 

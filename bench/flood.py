@@ -64,7 +64,7 @@ class Connection:
             raise SystemExit("%r may not subscribe to %r" % (self.name, topic_filter))
 
     def packets(self):
-        """Those that are whole, of what has come."""
+        """The complete packets of the bytes received."""
         data = self.socket.recv(65536)
         if not data:
             raise SystemExit("the broker closed the connection of %r" % self.name)
@@ -175,7 +175,7 @@ def watch(port, how):
 
 
 def chatter(port):
-    """So many reactions a second, so that there are totals."""
+    """This many reactions a second, so that there are totals."""
     connection, due, sent = Connection(port, b"chatterer-of-many-words"), time.monotonic(), 0
     while True:
         due += 0.01

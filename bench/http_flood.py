@@ -193,7 +193,7 @@ def trouble(port, kind):
 
 
 class Child:
-    """This very program as the trouble of one turn: what it holds ends with it."""
+    """This same program as the trouble of one turn: its connections end with it."""
 
     def __init__(self, port, kind):
         self.process = subprocess.Popen(dying_with_parent([sys.executable, os.path.abspath(__file__), "--part", kind, "--port", str(port)]),

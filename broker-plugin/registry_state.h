@@ -28,8 +28,8 @@ bool registry_state_pack(const struct article_state *state, const struct kind_ta
 bool registry_state_unpack(const struct registry_layout_state *state,
                            const struct kind_table *table, struct article_state *out);
 
-/* The state of an entry that has one, from a file whose kinds are `theirs`; kinds that `ours` does not have
- * are dropped. False if the state is damaged. */
+/* The state of an entry that has one, from a file whose kinds are `theirs`; kinds that `ours` does
+ * not have are dropped. False if the state is damaged. */
 bool registry_state_read_foreign(const unsigned char *entry, const struct kind_table *theirs,
                                  const struct kind_table *ours, struct registry_layout_state *out);
 

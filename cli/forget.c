@@ -180,7 +180,7 @@ static int drop_seen(const struct operate_settings *settings, struct store_view 
     write_seen(field, settings);
     redisReply *reply = ask_store(store, "HDEL", field);
     if (reply == NULL)
-        return command_failed(settings, "%s; its rings are dropped: do it once more",
+        return command_failed(settings, "%s; its rings are dropped: run the command again",
                               store_nodes_error(store_view_nodes(store)));
     freeReplyObject(reply);
     return COMMAND_DONE;

@@ -21,7 +21,7 @@ bool replica_wait_due(struct replica_wait *wait, unsigned replicas,
 }
 
 /* Whether Redis refuses WAIT: the user may not call it, or the command is disabled. Any
- * other error says that this server cannot know, such as one that is no primary any more. */
+ * other error says that this server cannot know, such as one that has been demoted. */
 static bool is_refused(const redisReply *answer)
 {
     static const char *const refusals[] = {"NOPERM", "ERR unknown command"};

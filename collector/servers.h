@@ -45,8 +45,8 @@ unsigned servers_away(const struct servers *servers, unsigned shards);
 /* The server whose clock is furthest from ours, as host:port; "" if none is known. */
 const char *servers_clock_node(const struct servers *servers);
 
-/* The first reason why the node of one of so many shards, or of tally:store, cannot be used, or is
- * a risk; "". Names the shards that have a reason, unless all have the same. */
+/* The first reason why the node of one of `shards` shards, or of tally:store, cannot be used, or
+ * is a risk; "". Names the shards that have a reason, unless all have the same. */
 void servers_reason(const struct servers *servers, unsigned shards, char *reason, size_t bytes);
 
 #endif

@@ -105,9 +105,9 @@ unsigned session_away(const struct session *session, unsigned shards);
 /* The server whose clock is furthest from ours, as host:port; "" if none is known. */
 const char *session_clock_node(const struct session *session);
 
-/* The first reason why one of so many shards is not ready, or why its node is a risk; "". Names the
- * shards that have a reason, unless all have the same. A repeated look under way does not count as
- * a reason. */
+/* The first reason why one of `shards` shards is not ready, or why its node is a risk; "". Names
+ * the shards that have a reason, unless all have the same. A repeated look under way does not count
+ * as a reason. */
 void session_reason(const struct session *session, unsigned shards, char reason[SESSION_WHY_BYTES]);
 
 #endif

@@ -1,5 +1,5 @@
-/* Decides when each article's total is published (DESIGN, idea 8). Pure: the caller supplies time and
- * randomness; one thread.
+/* Decides when each article's total is published (DESIGN, idea 8). Pure: the caller supplies time
+ * and randomness; one thread.
  *
  * A changed article is due at once, then at most once per interval. Its total is due again, once,
  * some time after the last change went out. conflate_take hands out what is due, a shard at a time,

@@ -49,7 +49,7 @@ struct conflate_entry {
     bool waiting;  /* changed and not yet published */
     bool repeat;   /* must be repeated, or (READY, TAKEN) is due only for that */
     bool again;    /* (COOLING) must be repeated or compared, and is not late */
-    bool resync; /* must be compared */
+    bool resync;   /* must be compared */
     bool stale;    /* was found lower in Redis */
     bool gone;     /* the last publication said that it is forgotten */
     bool unhashed; /* uthash had no memory */

@@ -30,8 +30,8 @@ void health_collector(struct health *health, const char *payload, size_t bytes, 
 /* The connection that delivered the collector's status is gone. */
 void health_forget_collector(struct health *health);
 
-/* Judges health. `redis` and `broker` give the reason why each is away, in HEALTH_WHY_MAX_BYTES at most, or "".
- * Returns whether the answer differs from the last one. */
+/* Judges health. `redis` and `broker` give the reason why each is away, in HEALTH_WHY_MAX_BYTES at
+ * most, or "". Returns whether the answer differs from the last one. */
 bool health_check(struct health *health, const char *redis, const char *broker, uint64_t now_ms);
 
 /* The last word: the feed ends. */

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The feed accepts this many connections of a resting address, which wait. The kernel refuses further ones. */
+/* The feed accepts this many connections of a resting address, which wait. The kernel refuses
+ * further ones. */
 #define HTTP_GATE_ACCEPTS 64
 
 /* Addresses that the filter holds at a time. Connections of others are accepted as usual. */
@@ -27,8 +28,8 @@ void http_gate_listen(struct http_gate *gate, int fd);
 /* A connection of the address with this address_key() was accepted although the address rests. */
 void http_gate_accepted(struct http_gate *gate, uint64_t key);
 
-/* Removes the addresses for which `may_connect` returns true: their connections are accepted again. Returns
- * whether any is left. */
+/* Removes the addresses for which `may_connect` returns true: their connections are accepted again.
+ * Returns whether any is left. */
 bool http_gate_lift(struct http_gate *gate, bool (*may_connect)(void *user, uint64_t key),
                     void *user);
 

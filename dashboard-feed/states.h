@@ -38,7 +38,7 @@ void states_free(struct states *states);
 
 /* --- news from Redis and the broker --- */
 
-/* Redis holds a store of so many shards. Until the first call it is one of one shard. `another`:
+/* Redis holds a store of this many shards. Until the first call it has one shard. `another`:
  * not the one that it held before; nothing is known to be stored. */
 void states_store(struct states *states, uint32_t shards, bool another);
 
@@ -91,7 +91,8 @@ struct states_request {
 /* Takes the next request that nobody has taken. False: there is none. */
 bool states_take_request(struct states *states, struct states_request *out);
 
-/* Redis has stored the request that was taken, with this version; 0 if there was nothing to remove. */
+/* Redis has stored the request that was taken, with this version; 0 if there was nothing to remove.
+ */
 void states_request_stored(struct states *states, const char *article, size_t bytes,
                            uint64_t version, uint64_t unix_ms);
 

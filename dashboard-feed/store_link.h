@@ -74,8 +74,8 @@ bool store_link_shard_there(const struct store_link *link, uint32_t shard);
 /* The shards of the store followed that are not ready; 0 while none is followed. */
 uint32_t store_link_shards_away(const struct store_link *link);
 
-/* The part that is away and the reason, in a few words; "" while a store is followed and all of its shards
- * are ready. Valid until the next call. */
+/* The part that is away and the reason, in a few words; "" while a store is followed and all of its
+ * shards are ready. Valid until the next call. */
 const char *store_link_why(struct store_link *link);
 
 /* The collector's status arrived: the id of the store that it is ready with, or "". Only then does

@@ -1,5 +1,5 @@
-/* An answer can arrive before the map shows that its place is moving. The answer then reports the move, and
- * the caller gets NULL. */
+/* An answer can arrive before the map shows that its place is moving. The answer then reports the
+ * move, and the caller gets NULL. */
 #include "store_request.h"
 
 #include "redis/redis_answer.h"

@@ -77,8 +77,8 @@ int redis_link_set_password(struct redis_link *link, const char *password);
 int redis_link_judge_role(const redisReply *reply, struct error *why);
 
 /* Drops the connection and reconnects after the pause; the loop does both. No answer that comes
- * from now on is handed out: each waiting caller is called back with NULL. Use it after a reply that
- * makes no sense, or to leave the server of a subscription. */
+ * from now on is handed out: each waiting caller is called back with NULL. Use it after a reply
+ * that makes no sense, or to leave the server of a subscription. */
 void redis_link_reset(struct redis_link *link, const char *why);
 
 #endif

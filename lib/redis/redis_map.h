@@ -88,8 +88,8 @@ void redis_map_read_view(struct redis_view *view, const redisReply *reply);
 
 /* Whether to believe an answer. Each failover and each move of a slot raises the epoch, and only a
  * majority can raise it. So an answer with a lower epoch than that of an earlier one is out of
- * date: a server that was cut off, or hung, still claims the slots that it had. A server that is not
- * sound is not believed either. Where nobody has been believed for REDIS_BELIEF_MS, anybody is:
+ * date: a server that was cut off, or hung, still claims the slots that it had. A server that is
+ * not sound is not believed either. Where nobody has been believed for REDIS_BELIEF_MS, anybody is:
  * a cluster may have been made again, and then its epochs begin again. Notes what it believes. */
 bool redis_map_believe(struct redis_belief *belief, const struct redis_view *view, uint64_t now_ms);
 

@@ -9,11 +9,11 @@
  *
  * The owner of a place may change, or lose its link, and what was written there last may be lost
  * with it. So each place has a generation. It rises whenever another node, or the same one after a
- * lost link, becomes the owner. A caller that keeps books about a place compares generations and starts
- * again where they differ. Nothing else is remembered across them. Commands under way are called
- * back, with NULL if their answers will not come, before the new generation is announced. A former
- * owner can still answer after it: redis_nodes_send calls back with NULL then, because what that
- * server did may be lost. */
+ * lost link, becomes the owner. A caller that keeps books about a place compares generations and
+ * starts again where they differ. Nothing else is remembered across them. Commands under way are
+ * called back, with NULL if their answers will not come, before the new generation is announced. A
+ * former owner can still answer after it: redis_nodes_send calls back with NULL then, because what
+ * that server did may be lost. */
 #ifndef TALLY_REDIS_REDIS_NODES_H
 #define TALLY_REDIS_REDIS_NODES_H
 

@@ -72,7 +72,7 @@ class ClusterProof:
         say("%s votes for %d articles are in the store" % (number(self.votes), len(self.voted.articles)))
 
     def close(self):
-        """Returns what was wrong with the edges in the end."""
+        """Returns the faults of the edges at the end."""
         problems = []
         for edge in self.edges:
             try:
@@ -174,7 +174,7 @@ class ClusterProof:
         self._reshard(fault, self.cluster.move_slot_whole)
 
     def _reshard(self, fault, move):
-        """Audits run throughout: what is half moved is neither missing nor twice there."""
+        """Audits run throughout: a half moved shard neither misses anything nor has anything twice."""
         homes = {shard: self.cluster.master_of(shard) for shard in range(SHARDS)}
         masters = self.cluster.masters()
         with Audits(self.edges) as audits:
@@ -239,8 +239,8 @@ class ClusterProof:
         """Whether the votes that were there before are there still."""
         if self.voted is None:
             return True
-        stand = sum(len(held.get(article, ())) for article in self.voted.articles)
-        say("votes that were there before: %s, of which %s stand" % (number(self.votes), number(stand)))
+        kept = sum(len(held.get(article, ())) for article in self.voted.articles)
+        say("votes before: %s, of which %s are kept" % (number(self.votes), number(kept)))
         return all(len(held.get(article, ())) == n for article, n in self.voted.articles.items())
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What readers were told against what Redis, the broker and HTTP say, for script/prove and script/soak."""
+"""Compares the answers that readers got with Redis, the broker and HTTP, for script/prove and script/soak."""
 
 import collections
 import json
@@ -15,7 +15,7 @@ Verdict = collections.namedtuple("Verdict", "acknowledged lost invented overtake
 
 
 def held(edge):
-    """article → {reader hash: Held}, as it is in Redis. Not Store.registers(): its assertions would hide what is counted here."""
+    """article → {reader hash: Held}, as it is in Redis. Not Store.registers(): its assertions would hide the differences that are counted here."""
     store = edge.store
     kinds = store.kinds()
     kinds[0] = "none"
@@ -77,7 +77,7 @@ def truth_of(registers):
 
 
 def difference(truth, seen):
-    """What is missing, and what is too much."""
+    """The missing and the extra reactions."""
     missing = surplus = 0
     for kind in set(truth) | set(seen):
         by = seen.get(kind, 0) - truth.get(kind, 0)
@@ -86,7 +86,7 @@ def difference(truth, seen):
 
 
 def retained(edge, articles):
-    """A function that says article → counts, as a new subscriber is told."""
+    """A function that returns article → counts, as a new subscriber gets them."""
     watcher = edge.service("newsroom")
     watcher.watch("totals/#")
 

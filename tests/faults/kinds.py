@@ -1,4 +1,4 @@
-"""The kinds of fault that script/soak knows. Each is a generator over a schedule: it breaks something, yields while that lasts, and mends it."""
+"""The kinds of fault that script/soak knows. Each is a generator over a schedule: it breaks something, yields while that lasts, and repairs it."""
 
 import collections
 import copy
@@ -191,7 +191,7 @@ def _noscript(schedule, rng):
 
 @kind("redis-busy", "Redis says BUSY", ["redis"])
 def _busy(schedule, rng):
-    """A script that does not end; it is said to be so after a while in which Redis answers nothing at all."""
+    """A script that does not end. Redis answers nothing at all for a while, then reports it."""
     edge = schedule.edge
     for name in ("busy-reply-threshold", "lua-time-limit"):
         try:
@@ -259,7 +259,7 @@ def _append_only(edge):
 
 @kind("redis-torn-aof", "Redis's file was torn", ["redis"], never_with=["rewind"])
 def _torn(schedule, rng):
-    """Cut anywhere in what was written last. What is left of a transaction must be no part of what follows, which a further start shows."""
+    """Cut anywhere in the last writes. The rest of a transaction must not become part of what follows, which another start shows."""
     edge = schedule.edge
     path = _append_only(edge)
     before = os.path.getsize(path)
@@ -274,7 +274,7 @@ def _torn(schedule, rng):
 
 
 def _start_once_more(schedule):
-    """The same counts in the end prove nothing: mostly what is left says what is said again behind it."""
+    """Equal counts at the end prove nothing: mostly the leftover commands are the same as those written again after them."""
     edge = schedule.edge
     edge.kill("redis")
     edge.start("redis", ready=False)
@@ -334,8 +334,8 @@ def _another_boot(schedule, rng):
 
 @kind("spool-damaged", "spool: a record damaged", ["broker", "collector", "redis", "collector-redis", "spool"], never_with=["rewind"])
 def _damaged(schedule, rng):
-    """One record a ring at most, which Redis has not applied and which another one follows: what is lost then is that one, and is
-    counted so."""
+    """At most one record per ring, which Redis has not applied and which another one follows: exactly that record is lost and
+    counted as lost."""
     edge = schedule.edge
     edge.kill("collector")
     schedule.await_clicks(30)
@@ -372,7 +372,7 @@ def _another_header(schedule, path, rng):
 
 @kind("spool-rings-unknown", "spool: rings of another version", ["broker", "collector", "redis", "collector-redis", "spool"])
 def _rings_unknown(schedule, rng):
-    """All of them applied, as nothing in them can be read any more: nothing is lost."""
+    """All of their records are applied already, because nothing in them can be read any more: nothing is lost."""
     edge = schedule.edge
     edge.kill("broker")
     edge.settle()

@@ -1,5 +1,5 @@
 """Readers with a browser's habits, for script/prove and script/soak: each keeps a reaction until a success code says that it is safe, sends it
-again, with its age, after a lost connection or a refusal, and remembers all that it sent and heard."""
+again, with its age, after a lost connection or a refusal, and records everything that it sent and received."""
 
 import collections
 import json
@@ -154,7 +154,7 @@ class Reader(threading.Thread):
             self.client.changed.wait(0.05)
 
     def _click(self):
-        """A new reaction, about an article of which none is under way: so the last one acknowledged is the last one clicked."""
+        """A new reaction to an article without one under way, so that the last one acknowledged is the last one clicked."""
         reaction = self.habits.click(self)
         if self.quiet_until.get(reaction.article, 0) > time.time() or any(s.reaction.article == reaction.article for s in self.waiting.values()):
             return None

@@ -206,7 +206,7 @@ class Schedule:
         self._check_resources(before)
 
     def _touch_all_shards(self):
-        """So that rings and connections are there before they are counted."""
+        """Makes sure that rings and connections exist before they are counted."""
         client = self.edge.client()
         for i in range(32):
             client.say("reactions/touch/%d" % i, "like")

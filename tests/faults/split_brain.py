@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A true split brain: an edge and a master of a Redis Cluster are cut off from the other edges and nodes, while readers react at all of them. The
+"""A real split brain: an edge and a master of a Redis Cluster are cut off from the other edges and nodes, while readers react at all of them. The
 cut-off master takes writes until it notices, and loses them when it comes back. With --edge only the edge is cut off, from all nodes.
 
     tests/faults/split_brain.py [--seconds 5] [--times 2] [--edge]

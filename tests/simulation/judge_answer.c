@@ -1,5 +1,5 @@
-/* What a collector has sent and was told: where it continues, whose answers count, which receipts it
- * may give. */
+/* What a collector has sent and was told: where it continues, whose answers count, which receipts
+ * it may give. */
 #include "cluster.h"
 #include "judge_state.h"
 #include "redis_command.h"

@@ -1,5 +1,5 @@
-/* State shared by the judge's files: what readers did, what the programs were told, what was lost. Each
- * file judge_*.c has one job; judge.h is for everyone else. One thread. */
+/* State shared by the judge's files: what readers did, what the programs were told, what was lost.
+ * Each file judge_*.c has one job; judge.h is for everyone else. One thread. */
 #ifndef TALLY_SIMULATION_JUDGE_STATE_H
 #define TALLY_SIMULATION_JUDGE_STATE_H
 

@@ -134,7 +134,7 @@ def sanitizer_runtime(plugin):
     return found.group(1)
 
 
-# Ports that stand for an edge's in the files of `_made_files`: above those of free_ports, and no other number there.
+# Ports that replace an edge's in the files of `_made_files`: above those of free_ports, and no other number there.
 STAND_IN_PORTS = (61001, 61002, 61003, 61004)
 HEX = re.compile(rb"\b[0-9a-f]{32,}\b")
 
@@ -237,7 +237,7 @@ class Process:
         return status
 
     def _wait_ended(self):
-        """Some forget a SIGTERM and are told again: Mosquitto listens before it takes SIGTERM for itself, and forgets one that comes before its
+        """Some miss a SIGTERM and get another one: Mosquitto listens before it takes SIGTERM for itself, and forgets one that comes before its
         loop; Redis forgets one that comes while it writes its first append-only file, as a replica does after each full copy."""
         for _ in range(int(TIMEOUT_S) - 1 if self.name in ("broker", "redis") else 0):
             try:
@@ -257,7 +257,7 @@ class Process:
 class Edge:
     """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}.
     `redis_of`: the edge whose Redis, reader key and services this one shares; it then starts no Redis.
-    `servers`: the servers that hold the store instead of its own Redis (cluster.py).
+    `servers`: the servers that hold the store if it starts no Redis (cluster.py).
 
     `env` is for the operator's command: sanitizers do not look for leaks at its end, which takes longer than most commands do. `leaks_env`, which
     the daemons have, is the same where they do."""
@@ -469,7 +469,7 @@ class Edge:
         return list(marked_processes(("%s=%s" % (MARK, self.mark)).encode(), self.redis_port if self.has_own_redis() else None))
 
     def command_argv(self, name, *more):
-        """The operator's command with what it needs of this edge."""
+        """The operator's command with this edge's options."""
         return [self.program("tally"), name, "--spool", self.spool, "--http-port", str(self.http_port)] + self._common() + list(more)
 
     def skew_redis(self, skew_ms):
@@ -579,7 +579,7 @@ class Edge:
 
     def drained(self):
         """Whether Redis has applied every ring up to its write position, and no old ring waits. Before a cluster, the collector keeps an old
-        ring for a minute after it is drained: there, what it holds decides."""
+        ring for a minute after it is drained: there, its content decides."""
         old = spool_bytes.old_rings(self.spool)
         if old and self.servers is None:
             return False

@@ -34,7 +34,7 @@ PATIENCE = TIMEOUT_S / 30.0
 
 
 def edges_on(make, servers, n=2, collector=None, plugin=None):
-    """So many edges whose store these servers hold, all started."""
+    """This many edges whose store these servers hold, all started."""
     first = make(servers=servers, plugin=dict(PLUGIN, **(plugin or {})), collector=collector, feed=FEED)
     edges = [first] + [make(redis_of=first, plugin=dict(PLUGIN, **(plugin or {})), collector=collector, feed=FEED) for _ in range(n - 1)]
     for edge in edges:
@@ -98,7 +98,7 @@ def settle(edges):
 
 
 def check(edges, crowd):
-    """Whatever the readers were told is so, in Redis, on every edge's broker and over HTTP."""
+    """Redis, every edge's broker and HTTP agree with the answers that the readers got."""
     settle(edges)
     rows, held = judged(edges[0], crowd.readers)
     acknowledged, lost, invented, _overtaken = (sum(column) for column in zip(*rows.values()))
@@ -389,7 +389,7 @@ def test_a_new_kind_is_lost_and_another_comes(make_servers, make_edge):
 
 
 def test_the_new_masters_clock_is_behind(make_servers, make_edge):
-    """What is applied again there gets versions below those that were shown: totals must not stay as they were for it."""
+    """Reactions applied again there get versions below those that were shown; totals must still be updated."""
     cluster = make_servers(Cluster, skew_ms={4: -8000})
     edges = edges_on(make_edge, cluster)
     master, replica = cluster.nodes[1], cluster.nodes[4]

@@ -226,7 +226,7 @@ def test_who_floods_with_pings_and_comes_back_pays_with_connections(make_edge):
 
 
 def test_what_an_acl_file_allows_is_nobodys_flood(make_edge):
-    """So is a large message that comes slowly, and what belongs to messages that one receives."""
+    """So is a large message that arrives slowly, and packets that belong to received messages."""
     edge = _edge(make_edge, refusal_rate=1, refusal_burst=50)
     path = edge.path("acl")
     with open(path, "w") as acl:

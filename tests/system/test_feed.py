@@ -175,7 +175,7 @@ class Bench:
         return self.request("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})
 
     def metric(self, name):
-        """Not a number, which equals nothing, where the feed does not show it yet."""
+        """Not a number, which equals nothing, if the feed does not show it yet."""
         found = re.search(r"^%s (\S+)$" % re.escape(name), self.get("/metrics").body.decode(), re.MULTILINE)
         return float(found.group(1)) if found else math.nan
 

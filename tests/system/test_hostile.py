@@ -369,7 +369,7 @@ def test_ids(edge, client_id, version):
 
 
 def test_lengths(siege):
-    """What is announced is not set aside, and what is too long ends the connection."""
+    """The broker reserves no memory for an announced length, and ends the connection if it is too long."""
     announced = [b"\x10\xff\xff\xff\x7f", b"\x10\xff\xff\xff\xff\x7f", b"\x30\xff\xff\xff\x7f", b"\x82\xff\xff\xff\x7f", b"\xf0\xff\xff\xff\x7f"]
     waiting = []
     for data in announced:
@@ -560,7 +560,7 @@ def test_a_bridge_by_its_own_word_writes_nothing(siege):
 # --- connections ---
 
 def test_slow_senders(siege):
-    """Byte by byte, hundreds at a time: nobody waits for them, and what they at last have said is judged as any other."""
+    """Hundreds of clients send byte by byte: nobody waits for them, and their complete packets are judged like any other."""
     article = unique("slow")
     clients = []
     for i in range(200):

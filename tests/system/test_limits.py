@@ -1,6 +1,6 @@
-"""Limits at admission: each reason, who is not meant, and what a restarted broker still knows.
+"""Limits at admission: each reason, the clients that are exempt, and what a restarted broker
 
-Tokens come back while a test runs, so what a limit let through is bounded by the time that it took, never timed."""
+still knows. Buckets refill while a test runs, so the elapsed time bounds what a limit let through; nothing is timed."""
 
 import json
 import os
@@ -202,7 +202,7 @@ def test_who_floods_and_comes_back_pays_with_connections(make_edge):
 
 
 def test_who_floods_and_comes_back_as_soon_as_it_may_owes_the_price(make_edge):
-    """It does not get away with what is left at the moment: 100 connections are paid for each time."""
+    """It cannot get away with the current rest of its bucket: each time costs 100 connections."""
     edge = _edge(make_edge, refusal_rate=1, refusal_burst=1, reader_rate=1, reader_burst=1, connect_rate=500, connect_burst=120).start()
     elsewhere = edge.client(source="127.0.0.2")
     begun, floods = time.monotonic(), 0

@@ -80,7 +80,7 @@ def test_signals_of_a_start(make_edge):
 
 
 def test_redis_gets_another_password(guarded):
-    """Under load, and with the daemons' connections ended, so that only who knows the new one comes back."""
+    """Under load, and with the daemons' connections ended, so that only a client with the new one can reconnect."""
     edge = guarded
     pids = _restarts(edge)
     with Load(edge, _articles()) as load:

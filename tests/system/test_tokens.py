@@ -237,8 +237,8 @@ def test_who_takes_a_client_id_over_is_not_ended_for_another(edge, flavour):
 
 
 def test_an_attempt_that_is_refused_supersedes_nobody(make_edge):
-    """The broker itself refuses a client without a username, after it asked the plugin. The connection that had the client id ends in
-    its time nevertheless."""
+    """The broker itself refuses a client without a username, after it asked the plugin. The connection that had the client
+    id still ends in time."""
     edge = make_edge(plugin={"identities": "token,client_id"})
     prepare(edge)
     _allow_no_anonymous(edge)
@@ -350,7 +350,7 @@ def test_where_only_tokens_count_others_watch(make_edge, flavour):
 
 
 def test_a_flood_of_bad_tokens_is_bounded_by_the_address(make_edge):
-    """What is over the address's limit is refused before its signature is looked at."""
+    """A connection over the address's limit is refused before its signature is checked."""
     edge = make_edge(limits="on", plugin={"identities": "token", "connect_rate": 1, "connect_burst": 5, "reader_rate": 1, "reader_burst": 5})
     prepare(edge)
     edge.start("broker", ready=False)

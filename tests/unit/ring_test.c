@@ -490,7 +490,8 @@ static void does_not_go_on_after_damage(void **state)
 }
 
 /* Whatever part of an append had reached memory when the producer was killed, up to all of it but
- * the write position: the ring continues from what was published, and the consumer sees nothing else.
+ * the write position: the ring continues from what was published, and the consumer sees nothing
+ * else.
  */
 static void survives_a_kill_at_every_store(void **state)
 {
