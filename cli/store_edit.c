@@ -1,5 +1,5 @@
-/* Calls of the operator's scripts, in pipelines over the nodes of their shards; and the wait for
- * the replicas of what they wrote. */
+/* Calls the operator's scripts, in pipelines over the nodes of their shards, and waits
+ * for replicas of their writes. */
 #include "store_edit.h"
 
 #include "server_info.h"

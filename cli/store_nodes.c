@@ -38,7 +38,7 @@ struct store_nodes {
     uint64_t loaded[REDIS_NODES_MAX]; /* the serial at which a node was sent all scripts */
     size_t scripts;
     struct script script[STORE_NODES_SCRIPTS_MAX];
-    bool half_moved; /* what was pulled last: its slot was on its way to another node */
+    bool half_moved; /* the last answer pulled: its slot was moving to another node */
     struct error error;
 };
 

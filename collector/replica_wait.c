@@ -1,5 +1,5 @@
-/* A kind's id that a failover takes back would be given to another kind: what was written to
- * tally:store counts only when a replica has it. */
+/* A kind's id that a failover takes back would be assigned to another kind. A write to
+ * tally:store therefore counts only when a replica has it. */
 #include "replica_wait.h"
 
 #include "daemon/log.h"

@@ -103,7 +103,7 @@ static void ask_script(struct session *session, enum store_call_what what,
     store_look_call(session->look, &call, true);
 }
 
-/* Returns whether to wait until a replica has what was written. */
+/* Returns whether to wait until a replica has the write. */
 static bool wait_for_replica(struct session *session)
 {
     const struct node *node = owner(session, REDIS_PLACE_STORE);
@@ -314,7 +314,7 @@ void session_free(struct session *session)
     free(session);
 }
 
-/* --- what others ask --- */
+/* --- queries --- */
 
 int session_set_password(struct session *session, const char *password)
 {
@@ -423,7 +423,7 @@ uint64_t session_replicated(const struct session *session, unsigned shard)
     return node_replicated(owner(session, shard));
 }
 
-/* --- what is reported --- */
+/* --- reports --- */
 
 bool session_up(const struct session *session, unsigned shards)
 {

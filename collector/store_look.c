@@ -1,4 +1,4 @@
-/* Asks, and parses what comes. A question whose answer does not come is over when its place gets
+/* Asks, and parses the answers. A question without an answer ends when its place gets
  * another owner (store_look_reset). */
 #include "store_look.h"
 

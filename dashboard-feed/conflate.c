@@ -1,6 +1,6 @@
-/* The rules: which article is due when, and what is known to have gone out. Those that changed and
- * were not published since are also in a list of their shard, in order of noting: its head is the
- * oldest.
+/* The rules: when each article is due, and what was published. Articles that changed and
+ * were not published since are also in a list of their shard, in order of noting: its head is
+ * the oldest.
  *
  * A resync is a number: an article of a shard must be compared if it was last compared in another
  * resync of the shard than the present one. So a new resync costs nothing but a walk through what
@@ -256,7 +256,7 @@ bool conflate_knows(const struct conflate *conflate, const char *article, size_t
     return entry != NULL && is_known(conflate, entry, version);
 }
 
-/* Whether what was fetched is the answer to all that was noted, even where its version is lower:
+/* Whether the fetched total covers every noted change, even if its version is lower:
  * Redis may have gone back. */
 static bool is_settled(const struct conflate_entry *entry)
 {
@@ -269,7 +269,7 @@ void conflate_published(struct conflate *conflate, uint32_t shard, const char *a
     struct conflate_entry *entry = find_or_add(conflate, shard, article, bytes);
     if (entry == NULL)
         return; /* full: this version is not remembered */
-    /* A repeat may find something new, before it was heard that the article changed. */
+    /* A repeat may find a new total before the feed hears of the change. */
     bool is_new = entry->published != 0 && version > entry->published;
     entry->repeat = entry->waiting || is_new || (entry->repeat && entry->place == COOLING);
     if (version >= entry->noted || is_settled(entry))

@@ -1,5 +1,5 @@
-/* A request's way to Redis and back. What it looks up counts for its address until the answer is
- * there (visitors.h). */
+/* A request's way to Redis and back. Its lookups count for its address until the answer
+ * arrives (visitors.h). */
 #include "http_totals.h"
 
 #include "daemon/clock.h"

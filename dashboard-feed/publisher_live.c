@@ -32,7 +32,7 @@ static struct publisher_asked *live_ask(struct publisher *publisher, uint32_t nu
     return asked;
 }
 
-/* ---- publishing what is due ---- */
+/* ---- publishing due totals ---- */
 
 static void count_sent(struct publisher *publisher, const struct lookup_total *found, bool repeat)
 {
@@ -90,7 +90,7 @@ out:
  * publish_interval_ms would cost the broker more than the reactions, and nobody could read them. */
 static size_t may_publish(struct publisher *publisher)
 {
-    if (publisher->stopping) /* what waits goes out now, or after the next start */
+    if (publisher->stopping) /* waiting totals go out now, or after the next start */
         return PUBLISHER_BATCH;
     size_t left = token_bucket_refill(&publisher->live.due, clock_monotonic_ms());
     return left < PUBLISHER_BATCH ? left : PUBLISHER_BATCH;
@@ -127,7 +127,7 @@ static bool send_lookup(struct publisher *publisher, uint32_t shard, const struc
     return false;
 }
 
-/* Fetches a batch of what is due of a shard that is not busy. False where there is nothing, or
+/* Fetches a batch of due articles of a shard that is not busy. False if there is none, or
  * nothing can be fetched now (*retry). A shard that cannot be asked becomes busy. */
 static bool live_fetch(struct publisher *publisher, uint64_t *busy, bool *retry)
 {
@@ -223,7 +223,7 @@ out:
     free(asked);
 }
 
-/* Polls the shard in so many ms. */
+/* Polls the shard after this many ms. */
 static void poll_soon(struct publisher_live *live, uint64_t now, uint64_t rest_ms)
 {
     if (event_pending(live->soon, EV_TIMEOUT, NULL) && live->soon_ms <= now + rest_ms)

@@ -175,7 +175,7 @@ static void parse_list(struct route *route, const char *query)
     }
 }
 
-/* The page itself reads the query again: this says no to what it could not show. */
+/* The page itself reads the query again: this refuses what the page could not show. */
 static void parse_embed(struct route *route, const char *query)
 {
     char id[ARTICLE_MAX_BYTES + 1];

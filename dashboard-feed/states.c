@@ -56,7 +56,7 @@ static uint64_t held_version(const struct state_entry *entry)
     return entry->holds == SOMETHING ? 0 : entry->holds;
 }
 
-/* Whether what the broker holds may be newer than what is known of Redis. */
+/* Whether the broker's state may be newer than the known one of Redis. */
 static bool is_open_question(const struct states *states, const struct state_entry *entry)
 {
     uint64_t held = held_version(entry);
@@ -99,7 +99,7 @@ void states_free(struct states *states)
     free(states);
 }
 
-/* --- what is heard --- */
+/* --- news from Redis and the broker --- */
 
 void states_new_broker(struct states *states, uint64_t unix_ms)
 {
@@ -359,7 +359,7 @@ void states_request_stored(struct states *states, const char *article, size_t by
     if (stored != NULL)
         stored->version = version;
     else if (version > 0)
-        entry->holds = SOMETHING; /* what was published meanwhile may have come after the request */
+        entry->holds = SOMETHING; /* a state published meanwhile may have come after the request */
     struct article_state *requested = entry->requested;
     entry->requested = NULL;
     set_stored(states, entry, stored, unix_ms);
