@@ -122,7 +122,7 @@ static void write_program(struct gate_program *program, const struct http_gate *
 /* ---- the list ---- */
 
 /* The accepted connections inherit the program, which takes all of their packets. */
-static void install(struct http_gate *gate)
+static void gate_install(struct http_gate *gate)
 {
     struct gate_program program = {0};
     if (gate->fd < 0)
@@ -151,7 +151,7 @@ void http_gate_accepted(struct http_gate *gate, uint64_t key)
     if (i == gate->n)
         gate->entries[gate->n++] = (struct gate_entry){.key = key};
     if (++gate->entries[i].accepted == HTTP_GATE_ACCEPTS)
-        install(gate);
+        gate_install(gate);
 }
 
 bool http_gate_lift(struct http_gate *gate, bool (*may_connect)(void *user, uint64_t key),
@@ -165,7 +165,7 @@ bool http_gate_lift(struct http_gate *gate, bool (*may_connect)(void *user, uint
         gate->entries[i] = gate->entries[--gate->n];
     }
     if (changed)
-        install(gate);
+        gate_install(gate);
     return gate->n > 0;
 }
 

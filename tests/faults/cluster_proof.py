@@ -220,7 +220,7 @@ class ClusterProof:
         for fault in self.faults:
             if fault.moves:
                 self._say_moves(fault)
-        good = self._voted_stand(held)
+        good = self._votes_kept(held)
         say("books: admitted %s = applied %s + quarantined %s + lost %s" % tuple(number(n) for n in (admitted, applied, quarantined, lost)))
         say("shown: %s articles; not as in the registers: %d" % (number(len(articles)), sum(len(one) for one in wrong.values())))
         good = good and not any(status for fault in self.faults for status in fault.audits)
@@ -235,12 +235,12 @@ class ClusterProof:
                 fault.title, len(moves), number(max(keys)), max(moves), max(waits), max(wait - move for wait, move in zip(waits, moves)),
                 len(fault.audits), ", ".join(sorted(map(str, set(fault.audits))))))
 
-    def _voted_stand(self, held):
+    def _votes_kept(self, held):
         """Whether the votes that were there before are there still."""
         if self.voted is None:
             return True
         kept = sum(len(held.get(article, ())) for article in self.voted.articles)
-        say("votes before: %s, of which %s are kept" % (number(self.votes), number(kept)))
+        say("votes that were there before: %s, of which %s are still there" % (number(self.votes), number(kept)))
         return all(len(held.get(article, ())) == n for article, n in self.voted.articles.items())
 
     @staticmethod

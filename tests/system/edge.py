@@ -134,7 +134,7 @@ def sanitizer_runtime(plugin):
     return found.group(1)
 
 
-# Ports that replace an edge's in the files of `_made_files`: above those of free_ports, and no other number there.
+# Ports in place of an edge's in the files of `_made_files`: above those of free_ports, and no other number there.
 STAND_IN_PORTS = (61001, 61002, 61003, 61004)
 HEX = re.compile(rb"\b[0-9a-f]{32,}\b")
 
