@@ -1,4 +1,4 @@
-/* Subscribers to one article's totals, each with a connection of its own, and what is done to them:
+/* Subscribers to one article's totals, each with its own connection, and the operations on them:
  * totals published, or reactions whose way into a total is timed. One thread, one epoll. */
 #ifndef TALLY_BENCH_AUDIENCE_H
 #define TALLY_BENCH_AUDIENCE_H
@@ -28,7 +28,7 @@ struct audience_span {
 
 struct audience;
 
-/* Opens and subscribes all connections, at most so many at a time as a broker's backlog holds.
+/* Opens and subscribes all connections, at most as many at a time as a broker's backlog holds.
  * Looks at `stop` meanwhile. NULL with a sentence in `error`. Settings and `stop` must outlive it.
  */
 struct audience *audience_new(const struct crowd_settings *settings,
@@ -39,7 +39,7 @@ void audience_free(struct audience *audience);
  * complete, but does nothing then where the task is probes: their readers have reacted. */
 void audience_begin(struct audience *audience);
 
-/* Reads what came and does what the task has to, for `wait_ms` at most where nothing comes. */
+/* Reads the input and performs the task; waits `wait_ms` at most if nothing arrives. */
 void audience_look(struct audience *audience, int wait_ms);
 
 const struct audience_counts *audience_counts(const struct audience *audience);

@@ -41,7 +41,7 @@ def commit():
 
 
 def system(getppid_ns, load_before):
-    """What was measured on, and with."""
+    """The machine and the versions that were measured."""
     with open("/proc/cpuinfo") as info:
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), platform.machine())
     return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "cores": os.cpu_count(), "processor": model,

@@ -1,4 +1,4 @@
-/* What several programs of the bench check of their options in the same way. Each returns 0, or -1
+/* Checks of options that several programs of the bench share. Each returns 0, or -1
  * with one line in `error` that names the option and what it accepts. */
 #ifndef TALLY_BENCH_CHECKED_H
 #define TALLY_BENCH_CHECKED_H
@@ -16,7 +16,7 @@ int checked_protocol(const char *protocol, enum wire_version *out, struct error 
 int checked_password(const char *path, char out[CHECKED_PASSWORD_MAX_BYTES + 1],
                      struct error *error);
 
-/* That so many connections may be open; raises the limit where it can be. */
+/* Checks that this many connections may be open; raises the limit if possible. */
 int checked_connections(uint64_t connections, struct error *error);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define CHOICE_KINDS 7 /* kinds 1 to 7 in the order of the plugin's default; 0 is none */
 #define CHOICE_PAST                                                                                \
-    32 /* a change or a retraction is of one of so many reactions of its connection */
+    32 /* a change or a retraction affects one of this many reactions of its connection */
 
 struct choice_config {
     uint32_t articles;    /* 1 to 1,000,000 */
@@ -35,7 +35,7 @@ struct choice_memory {
 
 struct choice;
 
-/* NULL where there is no memory. */
+/* NULL if there is no memory. */
 struct choice *choice_new(const struct choice_config *config);
 void choice_free(struct choice *choice);
 

@@ -48,17 +48,18 @@ void connection_put(struct connection *connection, size_t bytes);
 /* Bytes that were put and not sent. */
 size_t connection_waiting(const struct connection *connection);
 
-/* Sends what was put. 1: all of it; 0: the socket is full; -1: the connection is broken. */
+/* Sends the buffer. 1: all of it; 0: the socket is full; -1: the connection is broken. */
 int connection_flush(struct connection *connection);
 
-/* From now on polling tells of input only when so many bytes have come since the last whole packet,
- * so that many small answers are read at once. At least so many must be sure to come. 1: all of it.
+/* From now on polling reports input only after this many bytes since the last whole packet, so
+ * that many small answers are read at once. At least this many must be certain to arrive. 1: all of
+ * it.
  */
 void connection_await(struct connection *connection, size_t bytes);
 
-/* Reads once and tells of each whole packet that is there. -1 where the connection is broken,
- * ended, sent what is malformed or larger than its buffer, or where `fn` returned other than 0;
- * else 0. */
+/* Reads once and calls `fn` for each whole packet. -1 if the connection is broken or
+ * ended, sent a packet that is malformed or larger than its buffer, or if `fn` did not return
+ * 0; else 0. */
 typedef int (*connection_fn)(void *user, const struct wire_frame *frame);
 int connection_read(struct connection *connection, connection_fn fn, void *user);
 

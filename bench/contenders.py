@@ -1,4 +1,4 @@
-"""Who is measured: the programs of each contender, started on loopback with their data in a temporary folder, and ended by their pid."""
+"""The contenders: the programs of each, started on loopback with their data in a temporary folder, and ended by their pid."""
 
 import json
 import os
@@ -159,7 +159,7 @@ class Contender:
         return data
 
     def expect(self, reactions, qos):
-        """Called before each run of the load: so many reactions are to come."""
+        """Called before each run of the load, with the number of reactions to come."""
 
     def settle(self, _said=None):
         """Waits until all that was handed to it is dealt with. Returns (reactions counted, the moment of CLOCK_MONOTONIC in s, CPU seconds of
@@ -281,7 +281,7 @@ set_tcp_nodelay true
         self.wait_line(self.SUBSCRIBER, "ready")
 
     def settle(self, said):
-        """The subscriber ends when it has counted what it was told; one that misses some is told to end."""
+        """The subscriber ends when it has counted the expected number; one that misses some is stopped."""
         program = self.programs.pop(self.SUBSCRIBER)
         try:
             program.child.wait(SETTLE_S)

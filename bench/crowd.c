@@ -54,7 +54,7 @@ static void print_report(const struct crowd_settings *settings, const struct aud
 
 enum word { NOTHING, GO, LOOK, END };
 
-/* What the input says. Whoever writes there waits for the answer to one word before the next. */
+/* What the input says. The writer waits for the answer to one word before it sends the next. */
 static enum word read_word(void)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};

@@ -1,8 +1,8 @@
-/* tally-demo: simulated readers at a human pace, so that whoever opens the dashboard sees it live.
+/* tally-demo: simulated readers at a human pace, so that the dashboard has something to show.
  *
  * A reader comes, reacts to a few articles with a pause before each, now and then changes or takes
  * back the last reaction, leaves, and a new one comes in its place. Which article is chosen follows
- * Zipf's law; every few seconds another article becomes news, and each has a mood of its own. */
+ * Zipf's law; every few seconds another article becomes news, and each has its own mood. */
 #include "core/option.h"
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"

@@ -214,7 +214,7 @@ static void await_room(struct peer *peer, bool awaits)
     (void)epoll_ctl(peer->drive->epoll, EPOLL_CTL_MOD, connection_socket(peer->connection), &event);
 }
 
-/* Puts the peer's next reaction into its buffer. False where there is no room. */
+/* Puts the peer's next reaction into its buffer. False if there is no room. */
 static bool put_reaction(struct peer *peer)
 {
     struct drive *drive = peer->drive;
@@ -427,7 +427,7 @@ static void drive_begin(struct drive *drive, uint64_t reactions, struct drive_co
     }
 }
 
-/* Nothing more is to be sent: each peer that would have is told so. */
+/* All reactions are sent: tells each peer that would have sent more. */
 static void end_sending(struct drive *drive)
 {
     drive->left = 0;

@@ -3,9 +3,9 @@
 
   bench/edges.py [--build build/release] [--fleets 1x8,1x64,2x64,4x64] [--rate 6000] [--seconds 10] [--runs 3] [--probes 10] [--against build/other]
 
-Edges of its own are started on one Redis; each gets its share of the rate over 1,000 articles by Zipf's law, at QoS 1. CPU is that of
+The script starts its own edges on one Redis; each gets its share of the rate over 1,000 articles by Zipf's law, at QoS 1. CPU is that of
 /proc (collectors, feeds) and of INFO cpu (Redis), between the first reaction and the last one applied. The machine may be busy: CPU says
-more than time. `--probes` a second, each to an article of its own, are timed at the first edge: from the publication to the first total. `--against` runs a second build beside the first, in turns. Prints a line of JSON for each run, then a table of medians."""
+more than time. `--probes` a second, each to its own article, are timed at the first edge: from the publication to the first total. `--against` runs a second build beside the first, in turns. Prints a line of JSON for each run, then a table of medians."""
 
 import argparse
 import json

@@ -3,7 +3,7 @@
 
   bench/flood.py [--trouble flooder|publish-foreign|ping|subscribe|stopped|slow] [--build build/release] [--rounds 30] [--seconds 2] [--readers 20] [--qos 0]
 
-An edge of its own is started. Honest readers react 4 times a second each, at random moments, at QoS 1, and ask for a receipt; all of them
+The script starts its own edge. Honest readers react 4 times a second each, at random moments, at QoS 1, and ask for a receipt; all of them
 share one process that does nothing else. The trouble is another process, of the lowest priority, as elsewhere it would be another machine:
 
   flooder  writes reactions of one reader on one connection as fast as the broker reads them, and comes back when it is ended
@@ -64,7 +64,7 @@ class Connection:
             raise SystemExit("%r may not subscribe to %r" % (self.name, topic_filter))
 
     def packets(self):
-        """Those that are whole, of what has come."""
+        """The complete packets of the bytes received."""
         data = self.socket.recv(65536)
         if not data:
             raise SystemExit("the broker closed the connection of %r" % self.name)
@@ -175,7 +175,7 @@ def watch(port, how):
 
 
 def chatter(port):
-    """So many reactions a second, so that there are totals."""
+    """This many reactions a second, so that there are totals."""
     connection, due, sent = Connection(port, b"chatterer-of-many-words"), time.monotonic(), 0
     while True:
         due += 0.01
@@ -263,7 +263,7 @@ class Child:
 
     def ready(self):
         if not self.process.stdout.readline():
-            raise SystemExit("the %s could not go on" % self.part)
+            raise SystemExit("the %s could not continue" % self.part)
 
     def begin(self):
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)

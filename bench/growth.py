@@ -14,12 +14,12 @@ VOTES = [1000, 100000, 1000000, 10000000]
 
 
 def together(all_said):
-    """Of several loads, each with readers of its own, what their books say in sum."""
+    """The sum of the books of several loads, each with its own readers."""
     return {name: sum(said[name] for said in all_said) for name in ("sent", "acknowledged", "first", "standing")}
 
 
 def costs(arguments, build, ports, articles, readers):
-    """One Tally that counts for so many articles, evenly, after so many readers have reacted on the first. CPU a reaction by process, µs."""
+    """One Tally that counts reactions spread evenly over this many articles, after this many readers have reacted on the first. CPU a reaction by process, µs."""
     options = {"protocol": arguments.protocol, "qos": 0, "connections": arguments.connections, "seconds": 900}
     measured = MEASURED // 2 if arguments.quick else MEASURED
     with Tally(build, ports) as contender:
@@ -44,7 +44,7 @@ def costs(arguments, build, ports, articles, readers):
 
 
 def memory(votes_list):
-    """Bytes of Redis for so many votes on one article."""
+    """Bytes of Redis for this many votes on one article."""
     split = register_memory.default_split()
     found = []
     for votes in votes_list:
@@ -79,7 +79,7 @@ def marginal(found):
 
 
 def spread(found, grows):
-    """Cost at the most over that at the least, of those shapes in which only `grows` grows."""
+    """The highest cost over the lowest, among the shapes in which only `grows` grows."""
     other = "readers" if grows == "articles" else "articles"
     along = [one for one in found["costs"] if one[other] == (0 if other == "readers" else 1) and (grows == "articles" or one["readers"])]
     totals = [sum(one["cpu_us"].values()) for one in along]

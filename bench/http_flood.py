@@ -3,8 +3,8 @@
 
   bench/http_flood.py [--trouble KIND]… [--build build/release] [--rounds 15] [--seconds 1] [--rate 100]
 
-An edge of its own is started. The honest client, 127.0.0.2, asks for one article's total at random moments, half of the time over a new
-connection. The trouble comes from another address, 127.0.0.3, in another process of the lowest priority, as elsewhere it would be another
+The script starts its own edge. The honest client, 127.0.0.2, asks for one article's total at random moments, half of the time over a new
+connection. The trouble comes from another address, 127.0.0.3, in another process with the lowest priority, because in practice it would be on another
 machine. Without --trouble each kind is tried:
 
   connections  opens connections and closes them, as fast as it can
@@ -180,7 +180,7 @@ def write_all(port, kind):
 
 
 def trouble(port, kind):
-    """Stopped until the parent lets it go on, and stopped again by it."""
+    """Stopped until the parent continues it; the parent stops it again."""
     os.nice(19)
     print("ready", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
@@ -193,7 +193,7 @@ def trouble(port, kind):
 
 
 class Child:
-    """This very program as the trouble of one turn: what it holds ends with it."""
+    """This same program as the trouble of one turn: its connections end with it."""
 
     def __init__(self, port, kind):
         self.process = subprocess.Popen(dying_with_parent([sys.executable, os.path.abspath(__file__), "--part", kind, "--port", str(port)]),

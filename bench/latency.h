@@ -15,8 +15,8 @@ struct latency { /* zeroed is empty */
 
 void latency_add(struct latency *latency, uint64_t ns);
 
-/* The upper end, in ns, of the bucket in which the quantile (0 to 1) lies; 0 where nothing was
- * added. */
+/* The upper end, in ns, of the bucket that contains the quantile (0 to 1); 0 if nothing
+ * was added. */
 uint64_t latency_quantile(const struct latency *latency, double quantile);
 
 #endif

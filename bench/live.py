@@ -89,13 +89,13 @@ class Generator:
         self.child.stdin.flush()
 
     def answer(self):
-        """What it says next. It ends by itself at the latest when its seconds are over."""
+        """Its next line. It ends by itself when its seconds are over at the latest."""
         line = self.child.stdout.readline()
         require(line, "%s ended: %s" % (self.name, self.child.stderr.read() if self.child.poll() is not None else ""))
         return json.loads(line)
 
     def end(self):
-        """What it says in the end, told to end."""
+        """Stops it and returns its last report."""
         self.child.terminate()
         try:
             out, error = self.child.communicate(timeout=self.seconds + 60)
@@ -234,7 +234,7 @@ def memory_of(program):
 
 
 def memory(scale, ports, folder):
-    """d: what the broker's memory grows by a reader who subscribes, and who has reacted."""
+    """d: how much the broker's memory grows per reader who subscribes, and per reader who has reacted."""
     found = {}
     for title, kind in (("bare", Plain), ("Tally, limits off", Edge), ("Tally, limits on", Limited)):
         with kind(folder, ports) as contender:

@@ -23,7 +23,8 @@ static void catch_signals(void)
     (void)sigaction(SIGTERM, &action, NULL);
 }
 
-/* Whoever measures other processes looks at them now. At the input's end, too, it goes on. */
+/* A caller that measures other processes reads their figures now. The generator also continues at
+ * the end of the input. */
 static void hold(void)
 {
     char line[16];

@@ -1,4 +1,4 @@
-/* What the programs of the bench measure with. Any thread. */
+/* Clocks and costs that the programs of the bench measure. Any thread. */
 #ifndef TALLY_BENCH_METER_H
 #define TALLY_BENCH_METER_H
 

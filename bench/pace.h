@@ -1,5 +1,5 @@
-/* When what is sent at a rate is due: evenly, by the time since its beginning, so that what was
- * late is made up for and nothing drifts. Pure. */
+/* When to send the next of a fixed rate: evenly, by the time since the beginning, so that late
+ * ones are made up for and nothing drifts. Pure. */
 #ifndef TALLY_BENCH_PACE_H
 #define TALLY_BENCH_PACE_H
 

@@ -1,4 +1,4 @@
-"""Pictures: the rates as bars, and both ends of the load as two lines. SVG without scripts or fonts of its own, on a ground of its own, so that
+"""Pictures: the rates as bars, and both ends of the load as two lines. SVG without scripts or embedded fonts, with its own background, so that
 light and dark pages show the same."""
 
 import html

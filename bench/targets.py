@@ -1,4 +1,4 @@
-"""What is to be reached, beside what was: the first table of script/bench. Ratios of one run; nothing here fails a run."""
+"""The targets beside the results: the first table of script/bench. Ratios of one run; nothing here fails a run."""
 
 import growth
 import rates

@@ -19,7 +19,7 @@ enum websocket_opcode {
     WEBSOCKET_PONG = 10,
 };
 
-/* The request that asks for the subprotocol mqtt. Returns the bytes written, 0 where they do not
+/* The request that asks for the subprotocol mqtt. Returns the bytes written, 0 if they do not
  * fit. The key is the standard's own example. It keeps caches from answering, and is not secret. */
 size_t websocket_request(char *out, size_t room, const char *host);
 

@@ -1,6 +1,6 @@
 /* The bytes of MQTT 3.1.1 and 5 that a publisher of reactions and a counting subscriber need, and
  * no more: a client library would be the bottleneck of what is measured. After OASIS MQTT 3.1.1
- * and 5.0, chapters 2 and 3. Pure; any thread. Writers return the bytes written, 0 where they do
+ * and 5.0, chapters 2 and 3. Pure; any thread. Writers return the bytes written, 0 if they do
  * not fit. */
 #ifndef TALLY_BENCH_WIRE_H
 #define TALLY_BENCH_WIRE_H
@@ -64,20 +64,20 @@ struct wire_frame {
 int wire_frame(const unsigned char *in, size_t bytes, struct wire_frame *out);
 
 /* The reason (return code) of a CONNACK and its Receive Maximum (65535 where it names none). -1
- * where it is malformed. */
+ * if it is malformed. */
 int wire_read_connack(const struct wire_frame *frame, enum wire_version version, int *reason,
                       unsigned *receive_maximum);
 
-/* Packet id and reason (0 in 3.1.1) of a PUBACK. -1 where it is malformed. */
+/* Packet id and reason (0 in 3.1.1) of a PUBACK. -1 if it is malformed. */
 int wire_read_puback(const struct wire_frame *frame, uint16_t *id, int *reason);
 
-/* The first reason of a SUBACK. -1 where it is malformed. */
+/* The first reason of a SUBACK. -1 if it is malformed. */
 int wire_read_suback(const struct wire_frame *frame, enum wire_version version, int *reason);
 
-/* QoS, and packet id where QoS is not 0, of a PUBLISH. -1 where it is malformed. */
+/* QoS, and packet id where QoS is not 0, of a PUBLISH. -1 if it is malformed. */
 int wire_read_publish(const struct wire_frame *frame, int *qos, uint16_t *id);
 
-/* All of a PUBLISH; topic and payload point into the frame. -1 where it is malformed. */
+/* All of a PUBLISH; topic and payload point into the frame. -1 if it is malformed. */
 int wire_read_message(const struct wire_frame *frame, enum wire_version version,
                       struct wire_message *out);
 

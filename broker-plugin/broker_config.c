@@ -40,8 +40,8 @@ static uint64_t seconds_of(const char *value)
     return 0;
 }
 
-/* Applies one setting. As in the broker, the last of several wins; but a setting that a listener
- * may have of its own counts wherever it appears. */
+/* Applies one setting. As in the broker, the last of several wins; but a setting that can be
+ * set per listener counts wherever it appears. */
 static void take_setting(struct broker_config *config, const char *key, const char *value)
 {
     if (broker_config_is(key, "per_listener_settings"))

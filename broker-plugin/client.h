@@ -20,7 +20,7 @@
 
 struct client_table;
 
-/* What a record is of. */
+/* The kind of client that a record describes. */
 enum client_phase {
     CLIENT_CONNECTED,
     CLIENT_UNAUTHENTICATED, /* the broker may still refuse it: it has done nothing so far */

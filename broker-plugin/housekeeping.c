@@ -1,4 +1,4 @@
-/* Runs each background task at its own pace, and logs what was refused since the last look. */
+/* Runs each background task at its own pace, and logs the refusals since the last look. */
 #include "housekeeping.h"
 
 #include "broker.h"

@@ -16,7 +16,7 @@
 struct housekeeping_counts {
     uint64_t turned_away;          /* connections refused for lack of space */
     uint64_t too_fast;             /* connections refused by the limit of their address */
-    uint64_t flooded[FLOOD_COUNT]; /* connections ended for what they kept sending */
+    uint64_t flooded[FLOOD_COUNT]; /* connections ended for flooding */
     uint64_t sessions;             /* connections refused: their address has too many sessions */
     uint64_t states_refused;       /* the feed's invalid states */
     uint64_t bad_tokens;           /* connections refused: their token was invalid */

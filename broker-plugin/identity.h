@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-/* A client's facts where nothing is to be stored: those of `client`, the connection's record, or
+/* A client's facts, without storing anything: those of `client`, the connection's record, or
  * `unauthenticated`, which is filled: there is no record (NULL), or its client is away. */
 const struct role_facts *identity_facts(struct plugin *plugin, const struct client *client,
                                         const struct mosquitto *connection,

@@ -1,8 +1,8 @@
-/* Two things that the broker tells no plugin: how long a session is to be kept, and a connection's
- * socket with the packet being received. They are read in its struct mosquitto, whose beginning was
- * compared in 2.0.11, 2.0.21 and 2.1.2 (lib/mosquitto_internal.h). Everything read is first
- * verified against the broker's own functions; if it does not match, nothing is found. Pure except
- * for the socket; one thread. */
+/* Two facts that the broker does not expose to plugins: how long it keeps a session, and a
+ * connection's socket with the packet being received. They are read in its struct mosquitto, whose
+ * beginning was compared in 2.0.11, 2.0.21 and 2.1.2 (lib/mosquitto_internal.h). Everything read is
+ * first verified against the broker's own functions; if it does not match, nothing is found. Pure
+ * except for the socket; one thread. */
 #ifndef TALLY_BROKER_PLUGIN_PEEK_H
 #define TALLY_BROKER_PLUGIN_PEEK_H
 

@@ -20,7 +20,7 @@
  * digits. */
 #define REFUSALS_JSON_MAX_BYTES (1024 + (REFUSALS_KNOWN + REFUSALS_UNKNOWN) * 704)
 
-/* What a connection was ended for sending. */
+/* The kind of flood that a connection was ended for. */
 enum flood {
     FLOOD_REACTIONS, /* refused reactions */
     FLOOD_PUBLISH,   /* denied PUBLISH to other topics */
@@ -45,7 +45,7 @@ struct refusals_sums {
     uint64_t refused[REASON_COUNT];
     uint64_t connections_rate;     /* connections refused by the limit of their address */
     uint64_t connections_no_room;  /* … because the client table is full */
-    uint64_t flooded[FLOOD_COUNT]; /* … ended for what they kept sending */
+    uint64_t flooded[FLOOD_COUNT]; /* … ended for flooding */
     uint64_t connections_sessions; /* … refused because their address has too many sessions */
     uint64_t connections_token;    /* … refused because their token was invalid */
     uint64_t connections_rate_signature; /* … by the limit of signatures */

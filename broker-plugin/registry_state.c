@@ -77,7 +77,7 @@ bool registry_state_unpack(const struct registry_layout_state *state,
     return out->kinds > 0 || !(state->flags & REGISTRY_LAYOUT_SOME_KINDS);
 }
 
-/* The same kinds by another table; those it lacks are dropped. */
+/* The same kinds by another table; kinds that it does not have are dropped. */
 static uint64_t translate_kinds(uint64_t kinds, const struct kind_table *from,
                                 const struct kind_table *to)
 {

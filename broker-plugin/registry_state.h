@@ -19,7 +19,7 @@ bool registry_state_accepts(const unsigned char *copy, uint64_t unix_ms);
 bool registry_state_same(const unsigned char *copy, const struct registry_layout_state *state);
 
 /* Fills `out` with the state, except that an operator's (version 0) keeps `version_before`. Kinds
- * that `table` lacks are dropped; false: there were some. */
+ * that `table` does not have are dropped; false: there were some. */
 bool registry_state_pack(const struct article_state *state, const struct kind_table *table,
                          uint64_t version_before, struct registry_layout_state *out);
 
@@ -28,8 +28,8 @@ bool registry_state_pack(const struct article_state *state, const struct kind_ta
 bool registry_state_unpack(const struct registry_layout_state *state,
                            const struct kind_table *table, struct article_state *out);
 
-/* The state of an entry that has one, from a file whose kinds are `theirs`; kinds that `ours` lacks
- * are dropped. False if the state is damaged. */
+/* The state of an entry that has one, from a file whose kinds are `theirs`; kinds that `ours` does
+ * not have are dropped. False if the state is damaged. */
 bool registry_state_read_foreign(const unsigned char *entry, const struct kind_table *theirs,
                                  const struct kind_table *ours, struct registry_layout_state *out);
 

@@ -91,8 +91,8 @@ void role_unauthenticated(const struct role_rules *rules, const struct services 
     facts->admitted = client_id != NULL && client_id_refused(client_id, ROLE_READER) == NULL &&
                       (username == NULL || services_find(services, username) == NULL);
     facts->source = 0;
-    /* A certificate's name may be short: its owner then only watches, and a client id of its own
-     * choice does not identify it. */
+    /* A certificate's name may be short: its owner then only watches, and a client id that
+     * it chose does not identify it. */
     if (facts->admitted && (username == NULL || username_fits(username)))
         facts->source = source_of(rules, client_id, username);
 }

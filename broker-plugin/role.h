@@ -36,9 +36,9 @@ struct role_facts {
 enum role_answer { ROLE_ALLOW, ROLE_DENY, ROLE_DEFER /* not Tally's: others decide */ };
 
 /* Whether a client may connect, and as what. `password` may be NULL. Returns NULL and fills
- * `facts`, or a constant that says why not. A service's username needs its secret. A reader with
- * source 't' may connect only if the password is a valid token. The caller checks that, because it
- * costs more than all of this. */
+ * `facts`, or a constant with the reason if not. A service's username needs its secret. A reader
+ * with source 't' may connect only if the password is a valid token. The caller checks that,
+ * because it costs more than all of this. */
 const char *role_connect(const struct role_rules *rules, const struct services *services,
                          const char *client_id, const char *username, const char *password,
                          struct role_facts *facts);

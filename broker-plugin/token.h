@@ -26,9 +26,9 @@ struct token {
     uint64_t expires_s;                 /* since 1970: from then on it is invalid */
 };
 
-/* NULL, and fills `token`, which the caller wipes; or a constant that says why it is invalid and
- * quotes nothing of the token. `now_s`: since 1970. A text that is too long is not parsed, and no
- * claim is read before the signature is verified. */
+/* NULL, and fills `token`, which the caller wipes; or a constant with the reason why it is invalid
+ * and quotes nothing of the token. `now_s`: since 1970. A text that is too long is not parsed, and
+ * no claim is read before the signature is verified. */
 const char *token_check(struct token_keys *keys, const struct token_rules *rules, const char *text,
                         size_t bytes, uint64_t now_s, struct token *token);
 

@@ -23,7 +23,7 @@ if rest_ms then
     return {'paused', rest_ms}
 end
 
--- The stored article, with number 0 if it lacks a head; nil and the name of the part if its form is unknown.
+-- The stored article, with number 0 if it has no head; nil and the name of the part if its format is unknown.
 local function read(article)
     local head, base = call('HGET', heads_key, article), call('HGET', base_key, article)
     local a = {article = article, number = 0, voters = 0, level = 0, split = 0, counts = {}, base = {}}

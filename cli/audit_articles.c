@@ -346,8 +346,8 @@ static void judge_shard(struct run *run, uint32_t shard)
     }
 }
 
-/* Looks again at what differs, for settle_ms. A shard that gets another node meanwhile may have
- * gone back, until its collectors have applied again what it lost: the time begins again. */
+/* Checks differences again for settle_ms. A shard that gets another node meanwhile may
+ * have gone back until its collectors have reapplied what it lost: the time begins again. */
 static size_t audit_articles_settle(struct run *run)
 {
     struct store_view *store = run->audit->store;

@@ -129,8 +129,8 @@ void audit_books_run(struct report *report, struct store_view *store, const char
         enum taken taken = audit_books_take(&report->books, spool, store, &why);
         if (taken == TAKEN)
             books_compare(&report->books, store_view_id(store), count_one, &differences);
-        /* A shard with another node may have gone back, until its collectors have applied again
-         * what it lost. */
+        /* A shard with another node may have gone back until its collectors have
+         * reapplied what it lost. */
         if (store_view_changes(store) != changes && clock_monotonic_ms() < last_ms)
             limit_ms = clock_monotonic_ms() + settle_ms;
         bool late = clock_monotonic_ms() >= limit_ms;

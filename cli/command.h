@@ -9,7 +9,7 @@
 /* Exit status. */
 #define COMMAND_DONE 0
 #define COMMAND_REFUSED                                                                            \
-    1                    /* it may not be, and nothing of what was refused is changed: says why    \
+    1                    /* not allowed: the refused part is unchanged; prints the reason          \
                           */
 #define COMMAND_FAILED 2 /* failed: options, files, Redis, the broker */
 
@@ -25,7 +25,8 @@ int command_failed(const struct operate_settings *settings, const char *format, 
     __attribute__((format(printf, 2, 3)));
 
 /* Opens the store, and (edit not NULL) what changes it. First deletes dropped registers that a
- * killed command left, unless nothing is to be changed. NULL on failure, which it has reported. */
+ * killed command left, unless the command changes nothing. NULL on failure, which it has reported.
+ */
 struct store_view *command_open(const struct operate_settings *settings,
                                 const struct links_secrets *secrets, struct store_edit **edit);
 void command_close(struct store_view *store, struct store_edit *edit);

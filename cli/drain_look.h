@@ -1,4 +1,5 @@
-/* One look at what a spool still holds that its store lacks, by shard. One thread. */
+/* One comparison of a spool with its store: the records that are not applied yet, by shard. One
+ * thread. */
 #ifndef TALLY_CLI_DRAIN_LOOK_H
 #define TALLY_CLI_DRAIN_LOOK_H
 

@@ -80,13 +80,13 @@ static void import_judge(struct importing *importing, const struct table_entry *
     if (strcmp(word, "base") == 0)
         (void)command_refused(importing->settings,
                               "line %" PRIu64 ": %s has a base of %" PRId64
-                              " already, and not this one: --replace sets it nevertheless",
+                              " already, and not this one: use --replace to set it anyway",
                               entry->line, entry->article, store_edit_number(call, 1));
     else if (strcmp(word, "registers") == 0)
         (void)command_refused(importing->settings,
                               "line %" PRIu64 ": %s has %" PRId64
                               " registers here, and those of the file would count beside them: "
-                              "--replace sets its base nevertheless",
+                              "use --replace to set its base anyway",
                               entry->line, entry->article, store_edit_number(call, 1));
     else
         (void)command_refused(importing->settings,

@@ -11,7 +11,8 @@ struct server_info_replication {
     uint64_t best_replica; /* the highest offset that an online replica has confirmed; 0 none */
 };
 
-/* Reads the section `replication`. Returns 0, or -1 if the text lacks a primary's fields. */
+/* Reads the section `replication`. Returns 0, or -1 if the text does not have a primary's fields.
+ */
 int server_info_replication(struct server_info_replication *out, const char *info);
 
 /* Reads the section `persistence`: whether the AOF is on. Returns 0, or -1 if it does not say. */

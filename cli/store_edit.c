@@ -1,5 +1,5 @@
-/* Calls of the operator's scripts, in pipelines over the nodes of their shards; and the wait for
- * the replicas of what they wrote. */
+/* Calls the operator's scripts, in pipelines over the nodes of their shards, and waits
+ * for replicas of their writes. */
 #include "store_edit.h"
 
 #include "server_info.h"
@@ -115,7 +115,7 @@ struct waiting {
     bool away;          /* a shard has no node, or moves */
 };
 
-/* Receives one answer. If nothing was done yet, there is none, and `waiting` says why. */
+/* Receives one answer. If nothing was done yet, there is none, and `waiting` has the reason. */
 static int pull(struct store_edit *edit, struct store_edit_call *call, struct waiting *waiting)
 {
     redisReply *reply;

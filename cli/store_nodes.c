@@ -38,7 +38,7 @@ struct store_nodes {
     uint64_t loaded[REDIS_NODES_MAX]; /* the serial at which a node was sent all scripts */
     size_t scripts;
     struct script script[STORE_NODES_SCRIPTS_MAX];
-    bool half_moved; /* what was pulled last: its slot was on its way to another node */
+    bool half_moved; /* the last answer pulled: its slot was moving to another node */
     struct error error;
 };
 
@@ -315,7 +315,7 @@ int store_nodes_load(struct store_nodes *nodes, const char *script, size_t scrip
 /* --- commands --- */
 
 /* The command goes to the node, so that a former owner's error is still told: it says that nothing
- * was done. Whoever keeps books across calls compares generations. */
+ * was done. Callers that keep books across calls compare generations. */
 int store_nodes_push(struct store_nodes *nodes, unsigned place, int argc, const char **argv,
                      const size_t *bytes)
 {

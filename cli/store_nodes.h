@@ -1,5 +1,5 @@
 /* Redis, or the nodes of a cluster, for a program that waits for each answer. It runs redis_nodes
- * on an event loop of its own, which turns only during these calls. One thread.
+ * on a private event loop, which runs only during these calls. One thread.
  *
  * A place (redis_nodes.h) without an owner, or on its way to another node, is waited for:
  * STORE_NODES_WAIT_MS at most, or STORE_NODES_MOVE_MS by store_nodes_ask where the slot is half

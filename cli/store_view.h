@@ -36,7 +36,7 @@ bool store_view_placed(const struct store_view *view);
 /* The fingerprint of the reader key used for counting: 16 hex digits. */
 const char *store_view_key(const struct store_view *view);
 
-/* For callers that send commands of their own. */
+/* For callers that send their own commands. */
 struct store_nodes *store_view_nodes(struct store_view *view);
 
 /* A command about a shard, as store_nodes_ask: it may be given twice. NULL: it failed. */

@@ -1,4 +1,4 @@
-/* The order is that of report_reason: the first condition that fails is the one to mend.
+/* The order is that of report_reason: the first condition that fails is the one to fix.
  * One full ring refuses only its own articles, so an edge stays in until half of them are full. */
 #include "admission.h"
 

@@ -1,6 +1,6 @@
-/* The bookkeeping of one ring's calls: Redis's position, what is under way, where to go on after
- * a failure (DESIGN 5, 6 and its table "on start or mismatch"). Knows no Redis, no ring, no clock:
- * the simulator and the tests run this very code. One thread.
+/* The bookkeeping of one ring's calls: Redis's position, what is under way, where to continue after
+ * a failure (DESIGN 5, 6 and its table "on start or mismatch"). Uses no Redis, ring or clock:
+ * the simulator and the tests run this same code. One thread.
  *
  *   UNKNOWN ──ask──▶ ASKING ──position──▶ GOING ──failure──▶ SETTLING ──all answered──▶ UNKNOWN
  *                       └─ beyond the ring's end, or damage in it ──▶ ROTATING: awaits
@@ -31,7 +31,7 @@ struct apply_position {
 /* Reads it; no bytes: nothing was applied, all 0. Returns 0, or -1 if it is not a position. */
 int apply_read_position(struct apply_position *out, const void *in, size_t bytes);
 
-/* --- where to go on --- */
+/* --- where to continue --- */
 
 enum apply_rule {
     APPLY_GO_ON,  /* from `start` */

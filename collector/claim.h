@@ -28,8 +28,8 @@ void claim_free(struct claim *claim);
  * shards, a bit for each, that have named it at some time, or have been applied to. */
 void claim_store(struct claim *claim, uint64_t store_id, unsigned shards, uint64_t known);
 
-/* Asks where it has not been answered, a second after a refusal, except the shards that are placed,
- * a bit for each. Call every 100 ms or so. */
+/* Asks the shards that have not answered, a second after a refusal, except those in `placed`
+ * (a bit for each). Call every 100 ms or so. */
 void claim_tick(struct claim *claim, uint64_t now_ms, uint64_t placed);
 
 /* The shard was adopted: its node has just answered that it names the store. */
@@ -41,7 +41,7 @@ bool claim_done(const struct claim *claim, unsigned shard);
 /* Why it does not, or "". */
 const char *claim_why(const struct claim *claim, unsigned shard);
 
-/* The shards that name the store, a bit for each; where there are replicas, once one has that. */
+/* The shards that name the store, a bit for each; if there are replicas, only once one has it. */
 uint64_t claim_settled(struct claim *claim);
 
 #endif

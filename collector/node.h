@@ -14,7 +14,7 @@ enum node_durability {
     NODE_AOF,      /* an append-only file, and nothing is evicted */
     NODE_REPLICAS, /* replicas, and nothing is evicted: a record leaves its ring only when one has
                     * it. An append-only file is not demanded */
-    NODE_SERVICE,  /* whoever runs the server; nothing is checked */
+    NODE_SERVICE,  /* the service that runs the server; nothing is checked */
 };
 
 struct node;
@@ -59,9 +59,9 @@ unsigned node_replicas(const struct node *node); /* online, as of the last look 
  * is behind (neither durability nor min-replicas-to-write). */
 bool node_unbounded(const struct node *node);
 
-/* Moments of replication only rise. What was answered until now is replicated once node_replicated
- * is at least the present value of node_moment. Without a replica it never is. Where there
- * is none (NULL), it never is either. */
+/* Moments of replication only rise. Everything answered until now is replicated once
+ * node_replicated is at least the present value of node_moment. Without a replica, or
+ * without a node (NULL), it never is. */
 uint64_t node_moment(const struct node *node);
 uint64_t node_replicated(const struct node *node);
 

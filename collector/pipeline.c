@@ -213,8 +213,8 @@ static void give_receipts(struct pipeline *pipeline, const struct batch *batch,
         unsigned kind_id;
         if (register_call_superseded(reply, i, &kind_id))
             current = store_kind(store, kind_id);
-        /* Another edge's kind, newer than what was read of tally:store: its name is read within a
-         * second, and the client repeats. */
+        /* A kind of another edge, newer than our copy of tally:store: the session reads its name
+         * within a second, and the client repeats. */
         bool nameless = current != NULL && current[0] == '\0';
         if (record->client_id_bytes > 0 && !nameless)
             receipt_add(pipeline->shared.receipts, record, kinds->name[record->kind], current);
@@ -460,7 +460,7 @@ void pipeline_pump(struct pipeline *pipeline)
 {
     if (!pipeline_ready(pipeline))
         return;
-    /* A Redis that comes back, or another server in its place, may have lost what was applied last,
+    /* A Redis that comes back, or another server in its place, may have lost its last writes,
      * and there may never be another reaction in this ring to reveal it. */
     if (!is_current(pipeline)) {
         pipeline->generation = session_generation(pipeline->shared.session, pipeline->number);

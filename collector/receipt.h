@@ -30,7 +30,7 @@ size_t receipt_write(char out[RECEIPT_PAYLOAD_MAX_BYTES], const struct record *r
 void receipt_add(struct receipt_box *box, const struct record *record, const char *request,
                  const char *current);
 
-/* Sends what waits, as far as the broker takes it. */
+/* Sends the waiting receipts, as far as the broker accepts them. */
 void receipt_flush(struct receipt_box *box);
 
 /* How many receipts were given to the box so far; and of those, in this order, how many have left

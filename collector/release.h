@@ -1,7 +1,7 @@
 /* How far a ring's released position may move (FORMATS.md 4.2, `applied`): past a batch once
- * its receipts have left this process, and a replica has it where that is asked for. After a kill,
- * the next process to read the ring therefore sends the receipts again; and what a failover takes
- * back is in the ring. Pure; one thread. */
+ * its receipts have left this process, and, if required, once a replica has it. After a kill, the
+ * next process to read the ring therefore sends the receipts again, and the ring still has
+ * everything that a failover takes back. Pure; one thread. */
 #ifndef TALLY_COLLECTOR_RELEASE_H
 #define TALLY_COLLECTOR_RELEASE_H
 
@@ -36,8 +36,8 @@ void release_add(struct release *release, struct batch_point end, uint64_t recei
 bool release_next(struct release *release, uint64_t gone, uint64_t replicated,
                   uint64_t held_max_bytes, struct batch_point *out);
 
-/* Redis's position was asked for again, and what waits was there: it is replicated from `moment`
- * on.
+/* Redis's position was asked for again and covers the waiting batches: they are replicated from
+ * `moment` on.
  */
 void release_moment(struct release *release, uint64_t moment);
 

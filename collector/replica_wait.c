@@ -1,5 +1,5 @@
-/* A kind's id that a failover takes back would be given to another kind: what was written to
- * tally:store counts only when a replica has it. */
+/* A kind's id that a failover takes back would be assigned to another kind. A write to
+ * tally:store therefore counts only when a replica has it. */
 #include "replica_wait.h"
 
 #include "daemon/log.h"
@@ -20,8 +20,8 @@ bool replica_wait_due(struct replica_wait *wait, unsigned replicas,
     return wait->needs_wait;
 }
 
-/* Whether Redis does not let the user wait: it lacks the right, or the command is switched off. Any
- * other error says that this server cannot know, such as one that a failover has made a replica. */
+/* Whether Redis refuses WAIT: the user may not call it, or the command is disabled. Any
+ * other error says that this server cannot know, such as one that has been demoted. */
 static bool is_refused(const redisReply *answer)
 {
     static const char *const refusals[] = {"NOPERM", "ERR unknown command"};

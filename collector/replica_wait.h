@@ -12,7 +12,7 @@
 
 struct replica_wait {
     bool needs_wait; /* something was written that no replica is known to have */
-    bool optional;   /* where WAIT is refused, goes on: a service keeps its data by itself */
+    bool optional;   /* continues if WAIT is refused: a service keeps its data by itself */
     bool said;       /* that it is refused */
 };
 
@@ -20,8 +20,8 @@ struct replica_wait {
 bool replica_wait_due(struct replica_wait *wait, unsigned replicas,
                       const char *words[REPLICA_WAIT_WORDS]);
 
-/* Returns whether to go on; if not, says why. A refusal (the user may lack the right) and any other
- * error say nothing about the replicas, so they do not count as replicated. */
+/* Returns whether to continue; if not, gives the reason. A refusal (the user may lack the right)
+ * and any other error say nothing about the replicas, so they do not count as replicated. */
 bool replica_wait_answered(struct replica_wait *wait, const redisReply *answer,
                            char why[STORE_WHY_BYTES]);
 

@@ -1,4 +1,4 @@
-/* Conditions are in the order in which an operator has to mend them. */
+/* Conditions are in the order in which an operator must fix them. */
 #include "report.h"
 
 #include "admission.h"

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The parts, and what is known besides. */
+/* The parts, and other facts. */
 struct report {
     struct spool *spool; /* NULL: not open, `spool_why` */
     const struct session *session;

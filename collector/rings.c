@@ -392,7 +392,7 @@ void rings_accept(struct rings *rings, uint64_t store_id, bool adopted)
             ring_set_store_id(source_memory(pipeline_source(pipeline_at(rings, i))), store_id);
 }
 
-/* --- what is reported --- */
+/* --- reports --- */
 
 static const char *held_of(const struct rings *rings, unsigned shard)
 {

@@ -97,7 +97,7 @@ static void self_audit_note(struct self_audit *audit, const struct audit_differe
 
 /* --- calls --- */
 
-/* What was counted before the shard came to another server says nothing about what is there. */
+/* A count from before the shard moved to another server says nothing about that server's data. */
 static int self_audit_ask(struct self_audit *audit, redis_link_cb *fn, enum phase phase, int argc,
                           const char **argv, const size_t *bytes)
 {

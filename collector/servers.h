@@ -1,4 +1,4 @@
-/* The servers of the store, each looked at (node.h), and what is known of all of them. One thread,
+/* The servers of the store, each checked by node.h, and a summary of all of them. One thread,
  * on a libevent loop. */
 #ifndef TALLY_COLLECTOR_SERVERS_H
 #define TALLY_COLLECTOR_SERVERS_H
@@ -39,14 +39,14 @@ struct redis_nodes *servers_nodes(struct servers *servers);
 /* The place's owner while it is there, or NULL. */
 struct node *servers_owner(const struct servers *servers, unsigned place);
 
-/* Of so many shards: those whose node is away. */
+/* How many of the first `shards` shards have a node that is away. */
 unsigned servers_away(const struct servers *servers, unsigned shards);
 
 /* The server whose clock is furthest from ours, as host:port; "" if none is known. */
 const char *servers_clock_node(const struct servers *servers);
 
-/* The first reason why the node of one of so many shards, or of tally:store, cannot be used, or is
- * a risk; "". Names the shards that have a reason, unless all have the same. */
+/* The first reason why the node of one of `shards` shards, or of tally:store, cannot be used, or
+ * is a risk; "". Names the shards that have a reason, unless all have the same. */
 void servers_reason(const struct servers *servers, unsigned shards, char *reason, size_t bytes);
 
 #endif

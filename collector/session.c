@@ -43,7 +43,7 @@ static struct node *owner(const struct session *session, unsigned place)
     return servers_owner(session->servers, place);
 }
 
-/* A shard that is to be adopted is not asked before. */
+/* A shard that will be adopted is not asked first. */
 static const struct node *claim_node(void *user, unsigned shard)
 {
     const struct session *session = user;
@@ -103,7 +103,7 @@ static void ask_script(struct session *session, enum store_call_what what,
     store_look_call(session->look, &call, true);
 }
 
-/* Returns whether to wait until a replica has what was written. */
+/* Returns whether to wait until a replica has the write. */
 static bool wait_for_replica(struct session *session)
 {
     const struct node *node = owner(session, REDIS_PLACE_STORE);
@@ -148,7 +148,7 @@ static void session_judge(struct session *session, bool after_script)
             session_hold(session, "store: being created");
         else if (node != NULL && node_ready(node))
             ask_script(session, session->found.exists ? STORE_CALL_KEEP : STORE_CALL_MAKE, &rings);
-        else /* node_why says why not */
+        else /* node_why has the reason */
             session->why[0] = '\0';
     }
 }
@@ -314,7 +314,7 @@ void session_free(struct session *session)
     free(session);
 }
 
-/* --- what others ask --- */
+/* --- queries --- */
 
 int session_set_password(struct session *session, const char *password)
 {
@@ -423,7 +423,7 @@ uint64_t session_replicated(const struct session *session, unsigned shard)
     return node_replicated(owner(session, shard));
 }
 
-/* --- what is reported --- */
+/* --- reports --- */
 
 bool session_up(const struct session *session, unsigned shards)
 {

@@ -40,8 +40,8 @@ void session_free(struct session *session);
 /* Call every 100 ms or so: checks Redis every second. */
 void session_tick(struct session *session);
 
-/* The rings, or what Redis holds, may have changed: what was accepted last is judged again at once,
- * and tally:store is read again. */
+/* The rings, or Redis's data, may have changed: judges the last accepted store again at
+ * once, and reads tally:store again. */
 void session_look(struct session *session);
 
 /* redis_link_set_password, for all servers. */
@@ -84,9 +84,9 @@ void session_forgot(struct session *session, unsigned shard);
 /* … An error: whether it says that the shard is on its way to another node (redis_nodes_moving). */
 bool session_moving(struct session *session, const char *error);
 
-/* Whether records leave their ring only when a replica has them; if so, what was answered by now
- * has session_moment, and may leave it once session_replicated is at least that. Both belong to one
- * generation. */
+/* Whether records leave their ring only when a replica has them. If so, note session_moment:
+ * records answered by now may leave once session_replicated is at least that. Both belong to
+ * one generation. */
 bool session_replicates(const struct session *session);
 
 /* Redis is a cluster, as far as is known. */
@@ -94,20 +94,20 @@ bool session_cluster(const struct session *session);
 uint64_t session_moment(const struct session *session, unsigned shard);
 uint64_t session_replicated(const struct session *session, unsigned shard);
 
-/* --- what is reported --- */
+/* --- reports --- */
 
-/* tally:store and all of so many shards have a node that is there. */
+/* tally:store and all of the first `shards` shards have a node that is there. */
 bool session_up(const struct session *session, unsigned shards);
 
-/* Of so many shards: those whose node is away. */
+/* How many of the first `shards` shards have a node that is away. */
 unsigned session_away(const struct session *session, unsigned shards);
 
 /* The server whose clock is furthest from ours, as host:port; "" if none is known. */
 const char *session_clock_node(const struct session *session);
 
-/* The first reason why one of so many shards is not ready, or why its node is a risk; "". Names the
- * shards that have a reason, unless all have the same. A repeated look under way does not count as
- * a reason. */
+/* The first reason why one of `shards` shards is not ready, or why its node is a risk; "". Names
+ * the shards that have a reason, unless all have the same. A repeated look under way does not count
+ * as a reason. */
 void session_reason(const struct session *session, unsigned shards, char reason[SESSION_WHY_BYTES]);
 
 #endif

@@ -45,7 +45,7 @@ void store_init(struct store *store);
 void store_field(struct store *store, const char *name, size_t name_bytes, const char *value,
                  size_t value_bytes);
 
-/* Whether that is so of all its shards. */
+/* Whether all its shards are placed. */
 bool store_placed(const struct store *store);
 
 void store_rings_init(struct store_rings *rings);
@@ -60,18 +60,18 @@ enum store_verdict {
     STORE_HOLD,  /* apply nothing: `why` */
 };
 
-/* What a store that was accepted before, as it was then, says about it as it is now: a failover may
+/* Compares a store as it was when accepted with the same store now: a failover may
  * have taken kinds back. SERVE: it has all of them, or it is another store. KINDS: some are
- * missing, and their ids are free. Where another kind has such an id, registers would be counted
- * for it: HOLD if `strict`, otherwise SERVE (where all of Redis goes back at once, no register has
- * the id). */
+ * missing, and their ids are free. If another kind has such an id, registers would be counted
+ * for it: HOLD if `strict`, otherwise SERVE (when all of Redis goes back at once, no register
+ * has the id). */
 enum store_verdict store_recall(const struct store *known, const struct store *now, bool strict,
                                 struct error *why);
 
 enum store_verdict store_judge(const struct store *store, const struct store_rings *rings,
                                bool adopt, struct error *why);
 
-/* The store's kind ids by a ring's kind indices. Returns 0, or -1 if a kind lacks an id. */
+/* The store's kind ids by a ring's kind indices. Returns 0, or -1 if a kind has no id. */
 int store_map(const struct store *store, const struct kind_table *kinds, uint8_t ids[KIND_MAX + 1]);
 
 /* "none", a kind's name, or "" if no kind has the id. */

@@ -1,4 +1,4 @@
-/* Asks, and parses what comes. A question whose answer does not come is over when its place gets
+/* Asks, and parses the answers. A question without an answer ends when its place gets
  * another owner (store_look_reset). */
 #include "store_look.h"
 
@@ -63,7 +63,7 @@ static void store_look_ask(struct store_look *look, redis_link_cb *fn, int argc,
 
 /* --- answers --- */
 
-/* Whoever was told may have asked the next question. */
+/* The callback may have asked the next question. */
 static void end_look(struct store_look *look)
 {
     if (look->again && !look->busy)

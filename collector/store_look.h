@@ -15,13 +15,13 @@ struct store_look;
 
 struct store_look_config {
     struct redis_nodes *nodes;
-    bool wait_optional; /* where WAIT is refused, goes on (replica_wait.h) */
+    bool wait_optional; /* continues if WAIT is refused (replica_wait.h) */
     /* The store as it is now. `after_script`: as a script left it. */
     void (*on_found)(void *user, const struct store *found, bool after_script);
     /* A replica has what was written to the store found last. */
     void (*on_replicated)(void *user);
-    /* Why it cannot be read, or is not replicated. Not called where the place moves: that has no
-     * error of its own. */
+    /* Why it cannot be read, or is not replicated. Not called if the place moves: a
+     * move is not an error. */
     void (*on_failed)(void *user, const char *why);
     void *user;
 };
@@ -40,14 +40,14 @@ uint64_t store_look_began_ms(const struct store_look *look);
 /* Asks for the fields; while busy, after the answer, which may be outdated. */
 void store_look_begin(struct store_look *look);
 
-/* `keeps`: what it writes must not be taken back, so a replica has to have it. */
+/* `keeps`: no failover may take back what it writes, so a replica must have it. */
 void store_look_call(struct store_look *look, const struct store_call *call, bool keeps);
 
-/* Returns whether it asked for a replica to have what was written, which on_replicated or on_failed
- * answers; false: nothing was, or none of `replicas` is there. */
+/* Returns whether it waits for a replica to have the write; on_replicated or on_failed then
+ * follows. False: nothing was written, or there is no replica. */
 bool store_look_replicate(struct store_look *look, unsigned replicas);
 
-/* The place has another owner, or none: what was asked is not waited for. */
+/* The place has another owner, or none: forgets the question under way. */
 void store_look_reset(struct store_look *look);
 
 #endif

@@ -18,7 +18,7 @@ extern const unsigned long state_lua_bytes, touch_lua_bytes;
 
 struct article_write {
     struct store_link *link;
-    const char *failed; /* what to say where it cannot be done */
+    const char *failed; /* what to say if it cannot be done */
     article_write_cb callback;
     void *user;
 };
@@ -49,7 +49,7 @@ static void on_answer(void *user, const struct script_answer *answer)
     free(write);
 }
 
-/* `call` lacks its shard. Its first argument is the article; its last is to be the shard. */
+/* `call` has no shard yet. Its first argument is the article; its last will be the shard. */
 static int article_write_run(const struct article_write *like, struct script_call *call,
                              struct script_text *arguments)
 {

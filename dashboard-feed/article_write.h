@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The result: the version that is stored, or 0 where there was no state to take away. `later_ms`
+/* The result: the version that is stored, or 0 if there was no state to take away. `later_ms`
  * not 0: nothing was done; try again after that time. */
 typedef void (*article_write_cb)(void *user, uint64_t version, uint32_t later_ms);
 

@@ -43,7 +43,7 @@ struct collector_status {
 };
 
 /* Parses a status. A missing member counts as 0, "" or false, so that older and newer collectors
- * are understood. Returns 0, or -1 where it is not a JSON object. */
+ * are understood. Returns 0, or -1 if it is not a JSON object. */
 int collector_status_parse(struct collector_status *status, const char *json, size_t bytes);
 
 #endif

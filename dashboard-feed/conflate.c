@@ -1,8 +1,8 @@
-/* The rules: which article is due when, and what is known to have gone out. Those that changed and
- * were not published since are also in a list of their shard, in order of noting: its head is the
- * oldest.
+/* The rules: when each article is due, and what was published. Articles that changed and
+ * were not published since are also in a list of their shard, in order of noting: its head is
+ * the oldest.
  *
- * A resync is a number: an article of a shard is to be compared if it was last compared in another
+ * A resync is a number: an article of a shard must be compared if it was last compared in another
  * resync of the shard than the present one. So a new resync costs nothing but a walk through what
  * is quiet, and what an earlier walk did not reach is reached by the next. */
 #include "conflate.h"
@@ -18,7 +18,7 @@ struct conflate_shard {
     struct conflate_entry *waiting;
     uint32_t resync;
     bool resyncing; /* the walk has not ended since */
-    size_t unsure;  /* articles that are to be compared, or stale */
+    size_t unsure;  /* articles that must be compared, or are stale */
 };
 
 struct conflate {
@@ -124,7 +124,7 @@ static struct conflate_entry *conflate_add(struct conflate *conflate, uint32_t s
     return entry;
 }
 
-/* NULL where there is no room for a new one. */
+/* NULL if there is no room for a new one. */
 static struct conflate_entry *find_or_add(struct conflate *conflate, uint32_t shard,
                                           const char *article, size_t bytes)
 {
@@ -256,7 +256,7 @@ bool conflate_knows(const struct conflate *conflate, const char *article, size_t
     return entry != NULL && is_known(conflate, entry, version);
 }
 
-/* Whether what was fetched is the answer to all that was noted, even where its version is lower:
+/* Whether the fetched total covers every noted change, even if its version is lower:
  * Redis may have gone back. */
 static bool is_settled(const struct conflate_entry *entry)
 {
@@ -269,7 +269,7 @@ void conflate_published(struct conflate *conflate, uint32_t shard, const char *a
     struct conflate_entry *entry = find_or_add(conflate, shard, article, bytes);
     if (entry == NULL)
         return; /* full: this version is not remembered */
-    /* A repeat may find something new, before it was heard that the article changed. */
+    /* A repeat may find a new total before the feed hears of the change. */
     bool is_new = entry->published != 0 && version > entry->published;
     entry->repeat = entry->waiting || is_new || (entry->repeat && entry->place == COOLING);
     if (version >= entry->noted || is_settled(entry))

@@ -1,5 +1,5 @@
-/* Decides which article's total goes out when (DESIGN, idea 8). Pure: the caller supplies time and
- * randomness; one thread.
+/* Decides when each article's total is published (DESIGN, idea 8). Pure: the caller supplies time
+ * and randomness; one thread.
  *
  * A changed article is due at once, then at most once per interval. Its total is due again, once,
  * some time after the last change went out. conflate_take hands out what is due, a shard at a time,
@@ -77,7 +77,7 @@ bool conflate_due_shard(struct conflate *conflate, uint64_t now_ms, uint64_t bus
 size_t conflate_take(struct conflate *conflate, uint32_t shard, uint64_t now_ms,
                      struct conflate_due *out, size_t max);
 
-/* The highest version of the article that was published or is retained; 0 where none is known.
+/* The highest version of the article that was published or is retained; 0 if none is known.
  * Nothing lower may go out. */
 uint64_t conflate_version(const struct conflate *conflate, const char *article, size_t bytes);
 
@@ -90,7 +90,7 @@ void conflate_retained(struct conflate *conflate, uint32_t shard, const char *ar
 
 /* Schedules a comparison with Redis for every article of the shard that is quiet or waits for its
  * repeat. Call it after conflate_reset_shard, while what is fetched of the shard comes from a run
- * of Redis in which it is to be. */
+ * of Redis that must have it. */
 void conflate_resync(struct conflate *conflate, uint32_t shard);
 
 /* Up to `n` more of these are due. Those of shards whose bit in `busy` is set are left out: resync
@@ -113,12 +113,12 @@ bool conflate_knows(const struct conflate *conflate, const char *article, size_t
 void conflate_published(struct conflate *conflate, uint32_t shard, const char *article,
                         size_t bytes, uint64_t version, uint64_t now_ms);
 
-/* The last publication said that the article is forgotten: the broker retains nothing of it, so
- * Redis may lack it. Valid until the next conflate_published. */
+/* The last publication said that the article is forgotten: the broker retains nothing of it, so it
+ * may be missing in Redis. Valid until the next conflate_published. */
 void conflate_gone(struct conflate *conflate, const char *article, size_t bytes);
 bool conflate_is_gone(const struct conflate *conflate, const char *article, size_t bytes);
 
-/* What went out just now is to be repeated as if it had waited: the article changed lately. */
+/* Repeats a total that was just published as if it had waited: the article changed lately. */
 void conflate_repeat(struct conflate *conflate, const char *article, size_t bytes);
 
 /* What readers see of it changed although the article did not: it is due again, an interval after
@@ -134,7 +134,7 @@ void conflate_give_back(struct conflate *conflate, const char *article, size_t b
 /* The same for all that one conflate_take handed out and of which nothing was said. */
 void conflate_give_back_batch(struct conflate *conflate, uint32_t batch);
 
-/* Nothing of the shard waits or is due any longer (the caller covers it by other means). */
+/* Drops everything of the shard that waits or is due (the caller covers it by other means). */
 void conflate_reset_shard(struct conflate *conflate, uint32_t shard);
 
 /* The same for all shards: the broker is another one and holds nothing of what was published.

@@ -1,4 +1,4 @@
-/* Lists and a hash. What is to be compared lies in QUIET, from `resync_next` towards the head; what
+/* Lists and a hash. Entries to compare are in QUIET, from `resync_next` towards the head; what
  * becomes quiet later is appended behind it. */
 #include "conflate_table.h"
 

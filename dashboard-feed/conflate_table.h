@@ -37,7 +37,7 @@ struct conflate_entry {
     uint64_t due;                                 /* (READY) when it became so; 0: before all */
     uint64_t since;                               /* oldest change score heard of, not published */
     uint64_t noted;                               /* newest change score heard of */
-    uint64_t noted_when_taken; /* a change heard of later may not be in what was fetched */
+    uint64_t noted_when_taken; /* a later change may not be in the fetched total */
     uint64_t published;        /* highest version that went out; 0 none */
     uint64_t published_at_ms;
     uint32_t generation; /* of the broker it was published to */
@@ -47,11 +47,11 @@ struct conflate_entry {
     uint8_t place;
     uint8_t bytes;
     bool waiting;  /* changed and not yet published */
-    bool repeat;   /* is to be repeated, or (READY, TAKEN) is due for that alone */
-    bool again;    /* (COOLING) is to be repeated or compared, and not late */
-    bool resync;   /* is to be compared */
+    bool repeat;   /* must be repeated, or (READY, TAKEN) is due only for that */
+    bool again;    /* (COOLING) must be repeated or compared, and is not late */
+    bool resync;   /* must be compared */
     bool stale;    /* was found lower in Redis */
-    bool gone;     /* what was published last is that it is forgotten */
+    bool gone;     /* the last publication said that it is forgotten */
     bool unhashed; /* uthash had no memory */
     char article[];
 };

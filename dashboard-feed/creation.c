@@ -1,4 +1,4 @@
-/* Reads the members of ops/refusals with cJSON. What is missing or malformed counts as zero. */
+/* Reads the members of ops/refusals with cJSON. Missing or malformed ones count as zero. */
 #include "creation.h"
 
 #include <cjson/cJSON.h>

@@ -8,7 +8,7 @@
 #include <event2/buffer.h>
 
 /* Replaces a complete error answer in `output`, which only evhttp has written to, and returns its
- * status; 0 where there is none. evhttp then closes the connection. `sizes` says which are
+ * status; 0 if there is none. evhttp then closes the connection. `sizes` says which are
  * accepted. */
 int error_page_replace(struct evbuffer *output, const char *sizes);
 

@@ -157,7 +157,7 @@ static int forget_ask_one(struct forget *forget, const struct forget_one *one)
     return 0;
 }
 
-/* What is away is not asked: the plugin says it again. */
+/* Shards that are away are not asked: the plugin repeats its lists. */
 static void forget_ask(struct forget *forget)
 {
     while (forget->asking < ASKING_MAX && forget->next < forget->list.n &&

@@ -1,6 +1,6 @@
 /* Forgets articles that hardly anyone touched (INTERFACES.md 2.10, FORMATS.md 5.5). The broker's
  * plugin proposes articles; Redis decides. Each feed later removes what is left of them, whichever
- * feed forgot them. Its only I/O of its own is a timer. Loop thread only. */
+ * feed forgot them. Its only own event is a timer. Loop thread only. */
 #ifndef TALLY_FEED_FORGET_H
 #define TALLY_FEED_FORGET_H
 
@@ -28,7 +28,7 @@ struct forget_list {
     struct forget_one one[FORGET_LIST_MAX];
 };
 
-/* Reads ops/quiet. Returns 0, or -1 where it is not such a list. Pure. */
+/* Reads ops/quiet. Returns 0, or -1 if it is not such a list. Pure. */
 int forget_parse(struct forget_list *list, const char *json, size_t bytes);
 
 struct forget;

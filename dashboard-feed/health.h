@@ -18,7 +18,7 @@ struct health {
     uint64_t heard_ms;
     struct collector_status collector;
     bool ok;
-    char json[HEALTH_JSON_MAX_BYTES]; /* what was found last */
+    char json[HEALTH_JSON_MAX_BYTES]; /* the last result */
 };
 
 /* Nothing is known yet: every part is away. */
@@ -30,8 +30,8 @@ void health_collector(struct health *health, const char *payload, size_t bytes, 
 /* The connection that delivered the collector's status is gone. */
 void health_forget_collector(struct health *health);
 
-/* Judges health. `redis` and `broker` say why each is away, in HEALTH_WHY_MAX_BYTES at most, or "".
- * Returns whether the answer differs from the last one. */
+/* Judges health. `redis` and `broker` give the reason why each is away, in HEALTH_WHY_MAX_BYTES at
+ * most, or "". Returns whether the answer differs from the last one. */
 bool health_check(struct health *health, const char *redis, const char *broker, uint64_t now_ms);
 
 /* The last word: the feed ends. */

@@ -70,7 +70,7 @@ struct http_stats {
     uint64_t body_bytes;
 };
 
-/* Listens. NULL with one sentence in `error`, which names the option, where it cannot. */
+/* Listens. NULL with one sentence in `error`, which names the option, if it cannot. */
 struct http *http_new(struct event_base *base, const struct http_config *config,
                       struct error *error);
 

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
-#define REST_MS 20 /* between two looks at whether an address that rests may go on */
+#define REST_MS 20 /* between two checks whether a resting address may continue */
 
 struct http_charges {
     struct visitors *visitors;
@@ -167,7 +167,7 @@ static bool can_pay(void *user, uint64_t key)
     return http_budget_left(charges->budget, key, clock_monotonic_ns());
 }
 
-/* Addresses that can pay again go on: with the requests that wait before anything is read. */
+/* Addresses that can pay again continue: with the requests that wait before anything is read. */
 static void on_rest(evutil_socket_t fd, short what, void *user)
 {
     struct http_charges *charges = user;

@@ -1,4 +1,4 @@
-/* Makes addresses pay for what their connections cause (http_budget.h): counts what is read, and
+/* Charges addresses for the cost of their connections (http_budget.h): counts what is read, and
  * stops reading the connections of an address that has used up its budget until it can pay again.
  * A part of http_connections. Loop thread only. */
 #ifndef TALLY_FEED_HTTP_CHARGES_H
@@ -28,7 +28,7 @@ struct http_charges_config {
     const struct address_nets *proxies; /* read by http_charges_new only */
     uint64_t seed;                      /* as in struct http_config */
     struct visitors *visitors;          /* outlives the charges */
-    struct event *turn; /* armed when requests of an address may go on; outlives the charges */
+    struct event *turn; /* armed when requests of an address may continue; outlives the charges */
 };
 
 /* NULL on no memory. */

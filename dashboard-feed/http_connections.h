@@ -1,5 +1,5 @@
-/* The HTTP server's connections: how many there may be and of whom, how long each may take, and
- * whose request is answered next. Every address pays for what it causes (visitors.h,
+/* The HTTP server's connections: how many each address may have, how long each may take, and
+ * whose request is answered next. Every address is charged for its cost (visitors.h,
  * http_budget.h). A part of http. Loop thread only. */
 #ifndef TALLY_FEED_HTTP_CONNECTIONS_H
 #define TALLY_FEED_HTTP_CONNECTIONS_H

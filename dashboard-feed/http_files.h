@@ -15,7 +15,7 @@ struct http_files *http_files_new(const struct http_config *config);
 
 void http_files_free(struct http_files *files);
 
-/* Answers with a file. `framed`: pages of other sites may show it in a frame. False where there is
+/* Answers with a file. `framed`: pages of other sites may show it in a frame. False if there is
  * no file of that name; then nothing is answered. */
 bool http_files_answer(const struct http_files *files, struct http_answers *answers,
                        struct evhttp_request *request, const char *name, bool framed);

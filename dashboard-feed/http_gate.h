@@ -9,10 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* So many connections of an address that rests are accepted, and wait. Further ones are refused. */
+/* The feed accepts this many connections of a resting address, which wait. The kernel refuses
+ * further ones. */
 #define HTTP_GATE_ACCEPTS 64
 
-/* So many addresses are watched at a time. Connections of others are accepted, as ever. */
+/* Addresses that the filter holds at a time. Connections of others are accepted as usual. */
 #define HTTP_GATE_ADDRESSES 64
 
 struct http_gate;
@@ -27,8 +28,8 @@ void http_gate_listen(struct http_gate *gate, int fd);
 /* A connection of the address with this address_key() was accepted although the address rests. */
 void http_gate_accepted(struct http_gate *gate, uint64_t key);
 
-/* Forgets those of whose keys `may_connect` says so: what they open is accepted again. Returns
- * whether any is left. */
+/* Removes the addresses for which `may_connect` returns true: their connections are accepted again.
+ * Returns whether any is left. */
 bool http_gate_lift(struct http_gate *gate, bool (*may_connect)(void *user, uint64_t key),
                     void *user);
 

@@ -9,7 +9,7 @@
 
 #include <event2/http.h>
 
-/* What the answers are made of; the caller's. */
+/* The sources of the answers; the caller's. */
 struct http_routes {
     const struct http_config *config;
     struct http_files *files;

@@ -1,5 +1,5 @@
-/* A request's way to Redis and back. What it looks up counts for its address until the answer is
- * there (visitors.h). */
+/* A request's way to Redis and back. Its lookups count for its address until the answer
+ * arrives (visitors.h). */
 #include "http_totals.h"
 
 #include "daemon/clock.h"
@@ -86,7 +86,7 @@ static void question_free(struct http_totals_question *question)
     free(question);
 }
 
-/* The commands under way keep their place among HTTP_MAX_LOOKUPS, whoever waits for them. */
+/* The commands under way keep their place among HTTP_MAX_LOOKUPS, even if nobody waits for them. */
 static void on_totals(void *user, const struct lookup_total *found, size_t n)
 {
     struct http_totals_question *question = user;

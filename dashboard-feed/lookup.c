@@ -41,7 +41,7 @@ static void lookup_finish(struct lookup *lookup)
     free(lookup);
 }
 
-/* The state, to be freed; NULL where it is none (*bad), or for no memory. */
+/* The state, to be freed; NULL if it is none (*bad), or for no memory. */
 static struct article_state *read_state(const struct lookup_total *total, const redisReply *stored,
                                         bool *is_bad)
 {

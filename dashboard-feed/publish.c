@@ -31,15 +31,16 @@ struct publish {
     bool has_mark;
     struct publish_mark mark; /* as retained by the broker */
     int mark_mid;             /* not acknowledged yet; 0 none */
-    unsigned echoes;          /* healths that were sent over this connection and not heard yet */
-    unsigned list_echoes;     /* until all that is retained was told; 0: it is not being told */
+    unsigned echoes;          /* healths sent over this connection that have not come back yet */
+    unsigned list_echoes;     /* until the broker has sent everything that it retains; 0: it is not
+                                 sending it */
     uint64_t told;
     struct publish_stats stats;
 };
 
 /* ---- the mark ---- */
 
-/* Without one for each shard none is known: such a mark is an older feed's. */
+/* Unless there is one for each shard, none is known: such a mark is from an older feed. */
 static void read_runs(struct publish_mark *mark, const cJSON *runs)
 {
     const cJSON *one;

@@ -1,5 +1,5 @@
-/* The feed's side of the broker: totals (INTERFACES.md 2.2), the mark (2.5), health (2.6), and what
- * the collector says of itself (2.4). On libevent; loop thread only. */
+/* The feed's side of the broker: totals (INTERFACES.md 2.2), the mark (2.5), health (2.6), and
+ * the collector's status (2.4). On libevent; loop thread only. */
 #ifndef TALLY_FEED_PUBLISH_H
 #define TALLY_FEED_PUBLISH_H
 
@@ -34,11 +34,11 @@ struct publish_config {
     const char *password;
     const char *prefix;                  /* before every topic */
     char epoch[PUBLISH_EPOCH_BYTES + 1]; /* of this run */
-    /* Connected, and all that the broker retains under ops/ was heard: the mark, NULL where there
+    /* Connected, and all that the broker retains under ops/ was heard: the mark, NULL if there
      * is none. */
     void (*on_ready)(void *user, const struct publish_mark *mark);
     void (*on_away)(void *user);
-    /* What comes under articles/, from others: `payload` of 0 bytes is an empty one. First all that
+    /* A message on articles/ from another client; an empty payload has 0 bytes. First all that
      * the broker retains, after on_connected and before on_ready. Both NULL: it is not listened
      * for. */
     void (*on_connected)(void *user);
@@ -109,7 +109,7 @@ bool publish_marking(const struct publish *publish);
 /* Publishes health, retained, now and at each connection. */
 void publish_health(struct publish *publish, const char *json);
 
-/* Parses a mark. Returns 0, or -1 where it is not one. Pure. */
+/* Parses a mark. Returns 0, or -1 if it is not one. Pure. */
 int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t bytes);
 
 /* A mark as JSON, the caller's to free; NULL on no memory. Pure. */

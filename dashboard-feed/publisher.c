@@ -1,5 +1,5 @@
 /* Puts the publisher's parts together: it works while a store is followed and the broker is there.
- * Meanwhile each shard has runs of its own, from when it is ready until it is away. What each part
+ * Within that, each shard has its own runs, from when it is ready until it is away. What each part
  * does is in publisher_state.h. */
 #include "publisher.h"
 

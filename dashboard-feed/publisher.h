@@ -1,5 +1,5 @@
 /* Moves totals from Redis to the broker: changes reports them, conflate and cover decide what is
- * due, publish sends it. Owns conflate and cover; its only I/O of its own is timers. Loop thread
+ * due, publish sends it. Owns conflate and cover; its only own events are timers. Loop thread
  * only.
  *
  * It works while both sides are ready. Each shard begins, and pauses, by itself: when it has become
@@ -40,7 +40,7 @@ struct publisher_config {
     uint64_t republish_rate; /* totals a second */
     size_t max_articles;
     unsigned char seed[ARTICLE_SEED_BYTES];
-    /* After publisher_stop: what was due is out, and the mark is with the broker. */
+    /* After publisher_stop: everything due is published, and the broker has the mark. */
     void (*on_stopped)(void *user);
     /* A total was fetched, with its article's state; `repeat`: once more. NULL: all are shown. */
     enum publisher_view (*on_total)(void *user, const struct lookup_total *total, bool repeat);
@@ -96,8 +96,8 @@ void publisher_renew(struct publisher *publisher, const char *article, size_t by
  * Shards that are away are not waited for. */
 void publisher_stop(struct publisher *publisher);
 
-/* The version from which Redis may have lost what the broker had of a shard, according to the mark;
- * UINT64_MAX where nothing is lost. Ask only while the publisher follows the shard. */
+/* According to the mark, Redis may have lost the shard's changes from this version on;
+ * UINT64_MAX if nothing is lost. Ask only while the publisher follows the shard. */
 uint64_t publisher_lost_from(const struct publisher *publisher, uint32_t shard);
 
 /* Whether the broker may hold what another store had. */

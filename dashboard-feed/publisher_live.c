@@ -32,7 +32,7 @@ static struct publisher_asked *live_ask(struct publisher *publisher, uint32_t nu
     return asked;
 }
 
-/* ---- publishing what is due ---- */
+/* ---- publishing due totals ---- */
 
 static void count_sent(struct publisher *publisher, const struct lookup_total *found, bool repeat)
 {
@@ -90,13 +90,13 @@ out:
  * publish_interval_ms would cost the broker more than the reactions, and nobody could read them. */
 static size_t may_publish(struct publisher *publisher)
 {
-    if (publisher->stopping) /* what waits goes out now, or after the next start */
+    if (publisher->stopping) /* waiting totals go out now, or after the next start */
         return PUBLISHER_BATCH;
     size_t left = token_bucket_refill(&publisher->live.due, clock_monotonic_ms());
     return left < PUBLISHER_BATCH ? left : PUBLISHER_BATCH;
 }
 
-/* A bit for each shard of which nothing more is to be fetched now. */
+/* A bit for each shard from which nothing more may be fetched now. */
 static uint64_t busy_shards(const struct publisher *publisher)
 {
     uint64_t busy = publisher_state_away(publisher);
@@ -127,7 +127,7 @@ static bool send_lookup(struct publisher *publisher, uint32_t shard, const struc
     return false;
 }
 
-/* Fetches a batch of what is due of a shard that is not busy. False where there is nothing, or
+/* Fetches a batch of due articles of a shard that is not busy. False if there is none, or
  * nothing can be fetched now (*retry). A shard that cannot be asked becomes busy. */
 static bool live_fetch(struct publisher *publisher, uint64_t *busy, bool *retry)
 {
@@ -216,14 +216,14 @@ static void on_changes(void *user, uint32_t number, const struct changes_entry *
     bool more = shard->again || shard->more;
     shard->again = false;
     gather_took(&shard->gather, n);
-    if (more && got >= 0 && !full) /* where the table is full, the next second's poll goes on */
+    if (more && got >= 0 && !full) /* if the table is full, the next second's poll continues */
         publisher_live_poll(publisher, number);
     publisher_live_pump(publisher);
 out:
     free(asked);
 }
 
-/* Polls the shard in so many ms. */
+/* Polls the shard after this many ms. */
 static void poll_soon(struct publisher_live *live, uint64_t now, uint64_t rest_ms)
 {
     if (event_pending(live->soon, EV_TIMEOUT, NULL) && live->soon_ms <= now + rest_ms)

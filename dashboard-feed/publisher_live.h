@@ -51,7 +51,8 @@ void publisher_live_pause(struct publisher *publisher);
 /* Asks for a shard's changes; a little later if it was asked just now. */
 void publisher_live_poll(struct publisher *publisher, uint32_t number);
 
-/* Fetches what is due, as far as the broker and the rate allow, and arms the timer for the rest. */
+/* Fetches the due articles, as far as the broker and the rate allow, and arms the timer for the
+ * rest. */
 void publisher_live_pump(struct publisher *publisher);
 
 /* Pumps in a millisecond. */

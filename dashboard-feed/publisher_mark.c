@@ -1,6 +1,6 @@
 /* The mark names, for each shard, the change up to which the broker holds everything, and the run
- * of the shard's server. What it does not vouch for is published again, or compared with Redis;
- * DESIGN says why. */
+ * of the shard's server. Totals that the mark does not cover are published again, or compared with
+ * Redis; DESIGN has the reason. */
 #include "publisher_mark.h"
 
 #include "core/article.h"
@@ -213,7 +213,7 @@ void publisher_mark_check_compared(struct publisher *publisher)
              publisher->stats.touched);
 }
 
-/* What the mark is to say of a shard. */
+/* A shard's part of the mark. */
 static void mark_shard(const struct publisher *publisher, uint32_t shard, struct publish_mark *out)
 {
     const struct publisher_mark_shard *one = &publisher->mark.shard[shard];

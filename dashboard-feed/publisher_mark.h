@@ -1,4 +1,4 @@
-/* What the broker is known to hold: reads its mark, judges what Redis may have lost since, and
+/* Reads the broker's mark, judges what Redis may have lost since, and
  * writes the mark. A part of publisher. Loop thread only. */
 #ifndef TALLY_FEED_PUBLISHER_MARK_H
 #define TALLY_FEED_PUBLISHER_MARK_H
@@ -34,7 +34,7 @@ struct publisher_mark {
     bool listed;              /* … and did, over this connection */
     uint64_t retained;        /* totals that it told of */
     bool another;             /* the broker may hold what another store had */
-    bool raise;               /* … and the floor is to be put above all of it */
+    bool raise;               /* … and the floor must be above all of it */
     uint64_t floor;           /* every article of this store gets a version above it */
     struct publisher_mark_shard shard[COVER_MAX_SHARDS];
     struct event *marker; /* each second */
@@ -53,8 +53,8 @@ void publisher_mark_away(struct publisher *publisher);
 /* The publisher begins to work. */
 void publisher_mark_begin(struct publisher *publisher);
 
-/* A run of a shard begins: decides from where to publish again and what to compare. False where the
- * broker must list first what it retains: then call it once more after publisher_mark_listed. */
+/* A run of a shard begins: decides from where to publish again and what to compare. False if the
+ * broker must first list what it retains: then call it again after publisher_mark_listed. */
 bool publisher_mark_begin_shard(struct publisher *publisher, uint32_t shard);
 
 /* A run of a shard is about to end. */

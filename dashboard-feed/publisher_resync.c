@@ -1,5 +1,5 @@
-/* Publishes again what a broker may lack, a page of a range at a time. The same tokens pay for
- * comparing what was published with Redis. */
+/* Publishes again the totals that a broker may miss, a page of a range at a time. The same tokens
+ * pay for comparing published totals with Redis. */
 #include "publisher_resync.h"
 #include "changes.h"
 
@@ -17,7 +17,7 @@
 /* A page of a range. */
 struct page {
     struct publisher_asked asked;
-    size_t limit;     /* tokens were taken for so many totals */
+    size_t limit;     /* tokens were taken for this many totals */
     uint64_t down_to; /* its lowest score; 0 the range ends here */
 };
 

@@ -1,5 +1,5 @@
-/* Pages through the ranges of changes that the broker may lack, newest first, and has what was
- * published compared with Redis: together at most republish_rate totals a second. A part of
+/* Republishes the ranges of changes that the broker may miss, newest first, and has published
+ * totals compared with Redis: together at most republish_rate totals a second. A part of
  * publisher. Loop thread only. */
 #ifndef TALLY_FEED_PUBLISHER_RESYNC_H
 #define TALLY_FEED_PUBLISHER_RESYNC_H
@@ -17,7 +17,7 @@ struct publisher_resync {
     unsigned pages;            /* under way */
     struct token_bucket again; /* totals that may be published again, or compared */
     uint64_t ticks_ms;         /* the time of `again`, which fills only while `tick` is pending */
-    struct event *tick;        /* while something is to be published again */
+    struct event *tick;        /* while something waits to be published again */
 };
 
 /* 0, or -1 on no memory; call publisher_resync_fini in both cases. */
@@ -30,7 +30,7 @@ void publisher_resync_leave(struct publisher *publisher, uint32_t shard);
 /* All have ended. */
 void publisher_resync_pause(struct publisher *publisher);
 
-/* Something is to be published again, or compared. */
+/* Notes that something must be published again, or compared. */
 void publisher_resync_start(struct publisher *publisher);
 
 #endif

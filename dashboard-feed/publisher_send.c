@@ -47,8 +47,8 @@ static bool may_touch(struct publisher *publisher)
     return publisher->send.touching < TOUCHES_MAX && left >= 1;
 }
 
-/* The article's version in Redis is not above `above`, which was published or is retained: it is
- * touched. It comes again after the interval, touched or not, until it has a version above that. */
+/* The article's version in Redis is not above `above`, which was published or is retained:
+ * touches it. The article comes again after each interval until its version is above that. */
 static enum publisher_send_result touch_stale(struct publisher *publisher,
                                               const struct lookup_total *found, uint64_t above)
 {
@@ -65,8 +65,8 @@ static enum publisher_send_result touch_stale(struct publisher *publisher,
     return PUBLISHER_SEND_STALE;
 }
 
-/* Whether a total was found below what the broker or readers have. One that Redis does not know
- * counts only while it is compared: otherwise it may have been taken away. */
+/* Whether a total was found below what the broker or readers have. An article that Redis does
+ * not know counts only while it is compared: otherwise it may have been removed. */
 static bool is_stale(const struct publisher *publisher, const struct lookup_total *found,
                      bool compare, uint64_t *above)
 {

@@ -2,7 +2,7 @@
  *
  *   publisher_send    one total: publishes it, or touches the article if it is stale
  *   publisher_live    changed totals: follows the shards, fetches what is due
- *   publisher_resync  pages through the ranges that the broker may lack, and compares
+ *   publisher_resync  republishes the ranges that the broker may miss, and compares
  *   publisher_mark    what the broker is known to hold: reads, judges and writes the mark
  *   publisher         puts them together: begins, pauses, stops
  *

@@ -1,5 +1,5 @@
-/* A dead collector is not a reason to send readers elsewhere until a ring is full. Nobody then says
- * that it is, except the plugin, which counts what it refuses. Nothing can empty a ring without a
+/* A dead collector is not a reason to send readers elsewhere until a ring is full. Then only the
+ * plugin reports a full ring, by counting its refusals. Nothing can empty a ring without a
  * collector, so the first such refusal decides until the collector is back. */
 #include "ready.h"
 

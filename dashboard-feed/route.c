@@ -100,7 +100,7 @@ static void add_item(struct route *route, const char *raw, size_t bytes)
         make_utf8(one->id, one->bytes);
 }
 
-/* The raw value of the one parameter `name`. False where it is missing or there twice. */
+/* The raw value of the one parameter `name`. False if it is missing or there twice. */
 static bool find_parameter(const char *query, const char *name, const char **value, size_t *bytes)
 {
     size_t name_bytes = strlen(name);
@@ -175,7 +175,7 @@ static void parse_list(struct route *route, const char *query)
     }
 }
 
-/* The page itself reads the query again: this says no to what it could not show. */
+/* The page itself reads the query again: this refuses what the page could not show. */
 static void parse_embed(struct route *route, const char *query)
 {
     char id[ARTICLE_MAX_BYTES + 1];

@@ -28,8 +28,8 @@ enum route_kind {
 
 struct route_article {
     size_t bytes;
-    bool bad; /* no article id: `id` is what was asked, for people to read: its first bytes, as it
-               * came where it cannot be decoded, with ? for what is not UTF-8 */
+    bool bad; /* no article id: `id` is the requested text, for people to read: its first
+               * bytes, undecoded if it cannot be decoded, with ? for bytes that are not UTF-8 */
     char id[ARTICLE_MAX_BYTES + 1];
 };
 

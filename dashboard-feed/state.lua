@@ -1,4 +1,4 @@
--- Stores the state of one article, or takes it away: state, head, changed set, version and article number move together or not at all
+-- Stores the state of one article, or removes it: state, head, changed set, version and article number move together or not at all
 -- (FORMATS.md 5). A state's change is thus a change of the article, and every edge's feed hears of it like any other.
 --
 -- KEYS  heads, changed, meta, states of one shard

@@ -18,7 +18,7 @@
 struct state_requests {
     struct state_requests_config config;
     struct store_link *link;
-    struct event *again; /* requests are to be tried again */
+    struct event *again; /* retries requests */
     unsigned storing[STORE_IDENTITY_MAX_SHARDS];
     uint64_t stored;
 };
@@ -75,7 +75,7 @@ static int send_request(struct state_requests *store, uint32_t shard,
     return -1;
 }
 
-/* False where it cannot be stored now. A shard that is away tries again once it is ready. */
+/* False if it cannot be stored now. A shard that is away tries again once it is ready. */
 static bool store_request(struct state_requests *store, const struct states_request *request)
 {
     uint32_t shard =

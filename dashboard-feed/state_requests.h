@@ -1,6 +1,6 @@
-/* Stores in Redis what operators request for articles' states (states.h): each request as soon as
- * its shard is ready. What Redis does not take is tried again, and keeps no other request waiting.
- * Its only I/O of its own is a timer. Loop thread only. */
+/* Stores operators' requests for articles' states in Redis (states.h), each as soon
+ * as its shard is ready. A request that Redis refuses is tried again, and delays no other.
+ * Its only own event is a timer. Loop thread only. */
 #ifndef TALLY_FEED_STATE_REQUESTS_H
 #define TALLY_FEED_STATE_REQUESTS_H
 
@@ -31,7 +31,7 @@ void state_requests_free(struct state_requests *store);
 /* There may be new requests. */
 void state_requests_pump(struct state_requests *store);
 
-/* A shard has become ready: what was not stored is tried again. */
+/* A shard has become ready: retries its requests. */
 void state_requests_retry(struct state_requests *store);
 
 /* Requests that were stored. */

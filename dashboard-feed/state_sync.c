@@ -19,7 +19,7 @@
 #define LOOKING_MAX 16    /* asked for under way, of a shard; others come with their totals */
 #define LOOK_MS 1000      /* at the clock, at least: it may be set */
 #define SAY_MS 10000      /* between two lines about the same */
-#define LOST_S 10       /* Redis may lose what it took so long before it was away: 2 s, and skew */
+#define LOST_S 10       /* Redis may lose writes of this time before it was away: 2 s, plus skew */
 #define CONNECT_MS 5000 /* for each server, once a store is followed, before one is away */
 #define NOTHING_LOST UINT64_MAX
 
@@ -41,7 +41,7 @@ struct state_sync {
     struct states *states;
     struct event *pump;  /* more may be published */
     struct event *clock; /* a state opens or closes */
-    struct event *load;  /* a page is to be asked for again */
+    struct event *load;  /* asks for a page again */
     struct state_requests *requests;
     char kept[STORE_IDENTITY_ID_BYTES + 1]; /* the store whose states are in the table */
     struct state_sync_shard shard[STORE_IDENTITY_MAX_SHARDS];

@@ -1,6 +1,6 @@
-/* Moves articles' states between the broker and Redis (INTERFACES.md 2.9, 5). It stores what
- * operators say, publishes what is stored, publishes it again when a state opens or closes, and
- * hides totals where a state does. Owns the table of states; its only I/O of its own is timers.
+/* Moves articles' states between the broker and Redis (INTERFACES.md 2.9, 5). It stores
+ * operators' requests, publishes stored states, publishes a state again when it opens or closes,
+ * and hides totals where a state says so. Owns the table of states; its only own events are timers.
  * Loop thread only.
  *
  * It publishes whenever the broker is there, and loads and stores the states of a shard whenever

@@ -55,7 +55,7 @@ void state_table_fini(struct state_table *table);
 struct state_entry *state_table_find(const struct state_table *table, const char *article,
                                      size_t bytes);
 
-/* Adds an entry that is not there. NULL where there is no room, or no memory. */
+/* Adds an entry that is not there. NULL if there is no room, or no memory. */
 struct state_entry *state_table_add(struct state_table *table, const char *article, size_t bytes);
 
 /* Takes an entry that is on no list of requests out of the table, and frees it. */

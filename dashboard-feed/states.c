@@ -56,7 +56,7 @@ static uint64_t held_version(const struct state_entry *entry)
     return entry->holds == SOMETHING ? 0 : entry->holds;
 }
 
-/* Whether what the broker holds may be newer than what is known of Redis. */
+/* Whether the broker's state may be newer than the known one of Redis. */
 static bool is_open_question(const struct states *states, const struct state_entry *entry)
 {
     uint64_t held = held_version(entry);
@@ -64,7 +64,7 @@ static bool is_open_question(const struct states *states, const struct state_ent
            (!entry->stored || held > entry->state.version);
 }
 
-/* What is to be published of it; the entry may be gone after this. */
+/* The message to publish for it; the entry may be gone after this. */
 static void states_settle(struct states *states, struct state_entry *entry, uint64_t unix_ms)
 {
     bool open = entry->stored && article_state_open_at(&entry->state, unix_ms);
@@ -99,7 +99,7 @@ void states_free(struct states *states)
     free(states);
 }
 
-/* --- what is heard --- */
+/* --- news from Redis and the broker --- */
 
 void states_new_broker(struct states *states, uint64_t unix_ms)
 {
@@ -296,7 +296,7 @@ void states_judge(struct states *states, uint32_t shard, bool another, uint64_t 
     }
 }
 
-/* --- what is to be stored --- */
+/* --- states to store --- */
 
 bool states_take_request(struct states *states, struct states_request *out)
 {
@@ -318,7 +318,7 @@ bool states_take_request(struct states *states, struct states_request *out)
     return true;
 }
 
-/* A request that was taken and its entry; NULL where there is none. */
+/* A request that was taken and its entry; NULL if there is none. */
 static struct state_entry *find_taken(const struct states *states, const char *article,
                                       size_t bytes)
 {
@@ -359,14 +359,14 @@ void states_request_stored(struct states *states, const char *article, size_t by
     if (stored != NULL)
         stored->version = version;
     else if (version > 0)
-        entry->holds = SOMETHING; /* what was published meanwhile may have come after the request */
+        entry->holds = SOMETHING; /* a state published meanwhile may have come after the request */
     struct article_state *requested = entry->requested;
     entry->requested = NULL;
     set_stored(states, entry, stored, unix_ms);
     free(requested);
 }
 
-/* --- what is to be published --- */
+/* --- states to publish --- */
 
 bool states_next_due(struct states *states, uint64_t unix_ms, struct states_due *out)
 {

@@ -1,5 +1,5 @@
 /* What Redis and this edge's broker hold of articles' states (INTERFACES.md 2.9), and what to do so
- * that they agree: which operators' requests to store in Redis, which states the broker lacks, and
+ * that they agree: which operators' requests to store in Redis, which states the broker misses, and
  * which are due to open or close. Pure: the caller supplies time and randomness; one thread.
  *
  * Redis's state counts, except for an article with an operator's request that is not stored yet:
@@ -27,7 +27,7 @@ struct states_config {
 struct states_stats {
     size_t articles;   /* in the table */
     size_t requests;   /* not stored yet */
-    size_t due;        /* that the broker lacks */
+    size_t due;        /* that the broker misses */
     uint64_t refused;  /* times that one found no room */
     uint64_t restored; /* stored once more as Redis had lost them */
 };
@@ -36,17 +36,17 @@ struct states_stats {
 struct states *states_new(const struct states_config *config);
 void states_free(struct states *states);
 
-/* --- what is heard --- */
+/* --- news from Redis and the broker --- */
 
-/* Redis holds a store of so many shards. Until the first call it is one of one shard. `another`:
+/* Redis holds a store of this many shards. Until the first call it has one shard. `another`:
  * not the one that it held before; nothing is known to be stored. */
 void states_store(struct states *states, uint32_t shards, bool another);
 
-/* A connection to a broker begins: it holds nothing but what is heard from now on. */
+/* A connection to a broker begins: the broker holds only what it sends from now on. */
 void states_new_broker(struct states *states, uint64_t unix_ms);
 
 /* The broker holds this of an article (valid): NULL, not a state; version 0, an operator's
- * request; else published by a feed. False where there is no room. */
+ * request; else published by a feed. False if there is no room. */
 bool states_heard(struct states *states, const char *article, size_t bytes,
                   const struct article_state *state, uint64_t unix_ms);
 
@@ -54,7 +54,7 @@ bool states_heard(struct states *states, const char *article, size_t bytes,
 bool states_heard_nothing(struct states *states, const char *article, size_t bytes);
 
 /* Redis has this state of an article; NULL: none. A state older than the known one comes from a
- * Redis that lost its last seconds: the newer one must then be stored again. False where there is
+ * Redis that lost its last seconds: the newer one must then be stored again. False if there is
  * no room. */
 bool states_stored(struct states *states, const char *article, size_t bytes,
                    const struct article_state *state, uint64_t unix_ms);
@@ -69,7 +69,7 @@ void states_load_end(struct states *states, uint32_t shard, uint64_t lost_from_u
                      uint64_t unix_ms);
 
 /* Once the broker told all that it holds, and after states_load_end: what it holds of the shard in
- * a version above Redis's was lost by Redis, and is to be stored once more; where Redis has none,
+ * a version above Redis's was lost by Redis, and must be stored once more; where Redis has none,
  * if that version is from `lost_from_us` on (UINT64_MAX: nothing was lost). `another`: it may be
  * another store's; then Redis's counts, and gets a version above. */
 void states_judge(struct states *states, uint32_t shard, bool another, uint64_t lost_from_us,
@@ -78,12 +78,12 @@ void states_judge(struct states *states, uint32_t shard, bool another, uint64_t 
 /* One of them could not be read: it stays unchanged. */
 void states_load_skip(struct states *states, const char *article, size_t bytes);
 
-/* --- what is to be stored --- */
+/* --- states to store --- */
 
 struct states_request {
     char article[ARTICLE_MAX_BYTES + 1]; /* NUL-terminated */
     size_t bytes;
-    bool away;      /* the state is to be taken away */
+    bool away;      /* removes the state */
     uint64_t above; /* the version that it is to pass: which the broker holds, or Redis had */
     struct article_state state;
 };
@@ -91,7 +91,8 @@ struct states_request {
 /* Takes the next request that nobody has taken. False: there is none. */
 bool states_take_request(struct states *states, struct states_request *out);
 
-/* What was taken is stored in Redis, with this version; 0 where there was nothing to take away. */
+/* Redis has stored the request that was taken, with this version; 0 if there was nothing to remove.
+ */
 void states_request_stored(struct states *states, const char *article, size_t bytes,
                            uint64_t version, uint64_t unix_ms);
 
@@ -100,10 +101,10 @@ void states_request_stored(struct states *states, const char *article, size_t by
  */
 void states_request_back(struct states *states, const char *article, size_t bytes);
 
-/* What was not stored may be taken again. */
+/* The request that was taken is not stored and may be taken again. */
 void states_retry_requests(struct states *states);
 
-/* --- what is to be published --- */
+/* --- states to publish --- */
 
 struct states_due {
     const char *article; /* the table's; valid until the next call */
@@ -112,13 +113,13 @@ struct states_due {
     bool open;
 };
 
-/* The next that the broker lacks: what is closed first. False: there is none. */
+/* The next state that the broker misses, closed ones first. False: there is none. */
 bool states_next_due(struct states *states, uint64_t unix_ms, struct states_due *out);
 
 /* It was published. */
 void states_published(struct states *states);
 
-/* What the broker holds of an article is to be published once more. */
+/* Marks what the broker holds of an article for another publication. */
 void states_again(struct states *states, const char *article, size_t bytes);
 
 /* --- time --- */

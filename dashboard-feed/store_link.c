@@ -1,5 +1,5 @@
-/* The identity of the store, and for each of its shards whether it may be asked. The servers behind
- * them, and who has which shard, are redis_nodes' part. */
+/* The identity of the store, and for each of its shards whether it may be asked. redis_nodes
+ * handles the servers, and which of them has which shard. */
 #include "store_link.h"
 
 #include "query.h"
@@ -55,7 +55,7 @@ struct store_link {
     struct store_link_stats stats;
 };
 
-/* ---- what it knows ---- */
+/* ---- queries ---- */
 
 bool store_link_ready(const struct store_link *link)
 {
@@ -90,7 +90,7 @@ static const char *why_shard(const struct store_link *link, uint32_t shard)
     return has_owner(link, shard) ? link->shard[shard].why : redis_nodes_why(link->nodes, shard);
 }
 
-/* Where all are away, what is true of the first is nearly always true of all. */
+/* If all are away, the first one's reason is nearly always true of all. */
 const char *store_link_why(struct store_link *link)
 {
     bool there = redis_nodes_owner(link->nodes, REDIS_PLACE_STORE) >= 0;
@@ -316,8 +316,8 @@ static void follow(struct store_link *link)
     probe_all(link);
 }
 
-/* Another store than the one followed so far is first followed no longer: whoever uses it begins
- * again. */
+/* If another store appears, the link first stops following the old one, so that its users
+ * start again. */
 static void take_identity(struct store_link *link, const struct store_identity *found)
 {
     if (link->identity.id[0] != '\0' && !store_identity_same(found, &link->identity)) {
@@ -477,7 +477,7 @@ void store_link_free(struct store_link *link)
 {
     if (link == NULL)
         return;
-    /* First: what is answered as failed asks nothing more. */
+    /* First, so that a failed caller asks nothing more. */
     link->followed = false;
     for (uint32_t i = 0; i < STORE_IDENTITY_MAX_SHARDS; i++)
         link->shard[i].ready = false;

@@ -1,8 +1,8 @@
 /* The feed's way to the store (FORMATS.md 5): whose identity it is, and which of its shards can be
- * asked. On redis_nodes, so each shard has a server, and a fate, of its own. Loop thread only.
+ * asked. On redis_nodes, so each shard has its own server, and fails on its own. Loop thread only.
  *
  * The link follows a store once tally:store names one that it may follow. While tally:store cannot
- * be read it goes on with the store that it follows. When it finds another store, or none, it
+ * be read it keeps the store that it follows. When it finds another store, or none, it
  * follows no longer, and follows again only with a store that it may follow.
  *
  * A shard is ready while the store is followed, the shard's server is there, and the shard's meta
@@ -74,8 +74,8 @@ bool store_link_shard_there(const struct store_link *link, uint32_t shard);
 /* The shards of the store followed that are not ready; 0 while none is followed. */
 uint32_t store_link_shards_away(const struct store_link *link);
 
-/* What is away, and why, in a few words; "" while a store is followed and all of its shards are
- * ready. Valid until the next call. */
+/* The part that is away and the reason, in a few words; "" while a store is followed and all of its
+ * shards are ready. Valid until the next call. */
 const char *store_link_why(struct store_link *link);
 
 /* The collector's status arrived: the id of the store that it is ready with, or "". Only then does

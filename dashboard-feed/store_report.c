@@ -1,4 +1,4 @@
-/* What is damaged is found again with each lookup, so lines about it must be few. */
+/* Every lookup finds the same damage again, so lines about it must be few. */
 #include "store_report.h"
 
 #include "daemon/clock.h"

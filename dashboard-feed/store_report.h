@@ -1,4 +1,4 @@
-/* Counts what is wrong in the store, and logs it: a line about each kind once in 10 s at most. Loop
+/* Counts and logs damage in the store: at most one line about each kind in 10 s. Loop
  * thread only. */
 #ifndef TALLY_FEED_STORE_REPORT_H
 #define TALLY_FEED_STORE_REPORT_H

@@ -1,5 +1,5 @@
-/* An answer can overtake the news that its place is moving. Then it brings the news, and whoever
- * asked gets none. */
+/* An answer can arrive before the map shows that its place is moving. The answer then reports the
+ * move, and the caller gets NULL. */
 #include "store_request.h"
 
 #include "redis/redis_answer.h"

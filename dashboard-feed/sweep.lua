@@ -1,4 +1,4 @@
--- Removes what is left of articles that were forgotten some time ago (FORMATS.md 5.5): head, registers, and entry in the changed
+-- Removes the rest of articles that were forgotten some time ago (FORMATS.md 5.5): head, registers, and entry in the changed
 -- set. An article with a reaction since then is no longer forgotten, and stays.
 --
 -- KEYS  heads, changed, meta, forgotten of one shard

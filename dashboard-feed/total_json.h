@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The store's kinds: the name of each kind id, "" where there is none. */
+/* The store's kinds: the name of each kind id, "" if there is none. */
 struct kinds {
     char name[KIND_MAX + 1][KIND_NAME_MAX_BYTES + 1];
 };
@@ -27,7 +27,7 @@ cJSON *total_json(const char *article, size_t bytes, const struct total *total,
 /* The object that replaces a total while its article's state hides it; likewise. */
 cJSON *total_json_hidden(const char *article, size_t bytes);
 
-/* The version of a total as JSON. False where it is not one. */
+/* The version of a total as JSON. False if it is not one. */
 bool total_json_version(const char *payload, size_t bytes, uint64_t *version);
 
 #endif

@@ -102,7 +102,7 @@ tally_environment() {
     for name in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
         for other in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
             [[ $name == "$other" || ${!name} != "${!other}" || ($tally_shared && $name$other == *TALLY_REDIS_PORT*) ]] ||
-                die "$name and $other are both ${!name}: each needs a port of its own, 1 to 65535"
+                die "$name and $other are both ${!name}: each needs its own port, 1 to 65535"
         done
     done
     tally_path TALLY_DATA "${TALLY_DATA-$tally_project/data}"
@@ -123,7 +123,7 @@ tally_environment() {
     [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
 }
 
-# Makes the data folder, or says why it cannot be used. For root, permission bits prove nothing, so it tries a write.
+# Makes the data folder, or prints the reason why it cannot be used. For root, permission bits prove nothing, so it tries a write.
 tally_data_folder() {
     local folders=("$TALLY_DATA" "$TALLY_DATA"/{spool,redis,run,log,mosquitto.d}) probes=() folder
     mkdir -p -m 0700 -- "${folders[@]}" 2>/dev/null || tally_data_refuse

@@ -105,7 +105,7 @@ class Peer:
                 return
 
     def flush(self):
-        """Sends what gathered, and takes the answers to what was sent before: while Redis works, this takes the next. A pipeline of
+        """Sends the gathered calls, and reads the answers to the previous ones: while Redis works, this reads the next messages. A pipeline of
         redis-py would wait for each batch."""
         for _ in range(self.waiting):
             self.connection.read_response()

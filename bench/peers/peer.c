@@ -83,7 +83,7 @@ static bool is_kind(const char *kind)
     return false;
 }
 
-/* Hands a reaction to the pipeline. 0 where it is none. */
+/* Hands a reaction to the pipeline. 0 if it is none. */
 static int count(struct peer *peer, const struct mosquitto_message *message)
 {
     const char *article = message->topic + strlen(PREFIX);
@@ -166,7 +166,7 @@ static int answers(struct peer *peer)
     return 0;
 }
 
-/* What is to be done for the broker's connection; `ready` says what its socket is ready for. */
+/* Serves the broker's connection; `ready` has the events that its socket is ready for. */
 static int serve_broker(struct peer *peer, short ready)
 {
     if ((ready & ~POLLOUT) != 0 && peer_take(peer) != 0)

@@ -144,7 +144,7 @@ static void put_bulk(struct pipeline *pipeline, const char *first, size_t first_
     pipeline_put(pipeline, "\r\n", 2);
 }
 
-/* Written here and not by redisAppendCommandArgv, which makes every call in memory of its own
+/* Written here and not by redisAppendCommandArgv, which allocates memory for every call
  * first. */
 int pipeline_add(struct pipeline *pipeline, const char *article, const char *reader,
                  const char *kind)

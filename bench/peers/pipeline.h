@@ -10,17 +10,17 @@
 
 struct pipeline;
 
-/* Connects and loads the script out of a file. NULL, and a sentence in `error`, where it cannot. */
+/* Connects and loads the script out of a file. NULL, and a sentence in `error`, if it cannot. */
 struct pipeline *pipeline_open(const char *host, int port, const char *script_file,
                                struct error *error);
 void pipeline_free(struct pipeline *pipeline);
 
 int pipeline_socket(const struct pipeline *pipeline);
 
-/* Whether something is to be sent. */
+/* Whether something is waiting to be sent. */
 bool pipeline_waiting(const struct pipeline *pipeline);
 
-/* Adds a reaction; sends nothing yet. -1 where there is no memory. */
+/* Adds a reaction; sends nothing yet. -1 if there is no memory. */
 int pipeline_add(struct pipeline *pipeline, const char *article, const char *reader,
                  const char *kind);
 

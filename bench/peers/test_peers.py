@@ -1,4 +1,4 @@
-"""The peers on a Redis and a bare Mosquitto of their own: what they count, exactly, and what they say.
+"""The peers on their own Redis and bare Mosquitto: what they count, exactly, and what they report.
 
     TALLY_BUILD=build/debug /usr/bin/python3 -m pytest bench/peers
 """
@@ -188,7 +188,7 @@ def test_it_reports_when_it_is_told_to_end(servers, name, start):
 
 
 def test_it_drains_what_it_has(servers, name, start):
-    """Redis is stopped for a while, so that the peer has calls without an answer when it is told to end."""
+    """Redis is stopped for a while, so that the peer has unanswered calls when it is stopped."""
     reactions = some_reactions(100, seed=8)
     child = start(messages=1000000)
     servers.redis.client_pause(1000)

@@ -17,7 +17,7 @@ static void a_second_has_as_many_as_the_rate_says(void **state)
     }
 }
 
-/* Whoever waits as long as he is told finds exactly one more due, and none a nanosecond earlier. */
+/* After exactly the wait that it asks for, one more is due, and none a nanosecond earlier. */
 static void the_wait_ends_when_one_more_is_due(void **state)
 {
     uint64_t random = 1;

@@ -710,7 +710,8 @@ static void allocates_nothing(void **state)
     assert_int_equal(allocations, 0);
 }
 
-/* In strict mode the kernel kills whoever calls it for anything but read, write and exit. */
+/* In strict mode the kernel kills a process that makes a system call other than read, write and
+ * exit. */
 static void makes_no_system_call(void **state)
 {
     int status;

@@ -62,7 +62,7 @@ static void admits_into_a_spool_of_files(void **state)
     assert_int_equal(spool_producer_ring(edge.spool, verdict.shard)->sequence, 1);
     uint64_t stamp = verdict.record.stamp;
     assert_int_equal(*spool_producer_last_stamp(edge.spool), stamp);
-    /* The admission clock goes on where it was, when the broker begins again. */
+    /* After a restart of the broker, the admission clock continues where it was. */
     edge_close(&edge);
     assert_int_equal(open_edge(&edge), 0);
     admit_reaction(&edge.admit, &request, &verdict);

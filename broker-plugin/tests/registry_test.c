@@ -252,7 +252,7 @@ static void the_operators_are_never_forgotten(void **state)
     assert_true(by_operator("made-0"));
     assert_true(by_operator("made-1"));
     fill("found", ROOM - 2);
-    /* Whoever it is, an operator's article takes the place of a reader's. */
+    /* An operator's article always takes the place of a reader's. */
     assert_true(by_operator("made-2"));
     assert_int_equal(registry_count(registry), ROOM);
     assert_int_equal(judge("found-0"), REGISTRY_UNKNOWN);
@@ -906,7 +906,7 @@ static void a_lone_reader_keeps_what_they_counted(void **state)
     wide_end();
 }
 
-/* Whoever else touches an article makes it real; its creator does not. */
+/* Anyone else who touches an article makes it real; its creator does not. */
 static void another_makes_it_real(void **state)
 {
     struct registry_actor own = who(1, 7), other = who(2, 7), reader = who(1, 7);

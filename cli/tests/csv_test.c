@@ -4,7 +4,7 @@
 
 #define FIELDS_MAX 5
 
-/* The fields with | between; "!" and why where there are none. */
+/* The fields with | between; "!" and why if there are none. */
 static void split(const char *text, size_t bytes, char *out, size_t out_bytes)
 {
     char line[64];

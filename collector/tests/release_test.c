@@ -33,7 +33,7 @@ static void test_moves_behind_receipts_that_are_gone(void **state)
     release_add(&release, at(100), 0, 0); /* none asked for a receipt */
     assert_moves(&release, 0, 100);
     release_add(&release, at(200), 3, 0);
-    release_add(&release, at(300), 3, 0); /* none of its own */
+    release_add(&release, at(300), 3, 0); /* the batch has no receipts */
     release_add(&release, at(400), 5, 0);
     assert_rests(&release, 2);
     assert_moves(&release, 3, 300);

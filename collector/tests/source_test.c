@@ -86,7 +86,8 @@ static void test_current(void **state)
     test_ring_free(&world.ring);
 }
 
-/* Many laps; a second source opened in their midst goes on where the first had an acknowledgement.
+/* Many laps; a second source, opened between them, continues where the first had an
+ * acknowledgement.
  */
 static void test_current_wraps_and_opens_again(void **state)
 {

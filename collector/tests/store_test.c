@@ -202,7 +202,7 @@ static void test_kinds_that_were_known(void **state)
     field(&now, "kind:bah", "4");
     recall(&known, &now, false, STORE_SERVE, "");
     recall(&known, &now, true, STORE_HOLD, "kind meh had the id 4, which is bah's now");
-    field(&now, "id", "9b1d000000000002"); /* another store gives ids of its own */
+    field(&now, "id", "9b1d000000000002"); /* another store assigns its own ids */
     recall(&known, &now, true, STORE_SERVE, "");
 }
 

@@ -334,7 +334,7 @@ static void bound_refuses_when_all_wait(void **state)
     note(table, "a", 1, 0);
     note(table, "b", 2, 0);
     assert_int_equal(note(table, "c", 3, 0), CONFLATE_FULL);
-    assert_int_equal(note(table, "a", 4, 0), CONFLATE_NOTED); /* those within go on */
+    assert_int_equal(note(table, "a", 4, 0), CONFLATE_NOTED); /* those in the table continue */
     assert_int_equal(conflate_stats(table).refused, 1);
     publish(table, "c", 3, 0); /* goes out, is not remembered */
     assert_false(conflate_knows(table, "c", 1, 3));
@@ -414,7 +414,7 @@ static void holds_under_random_use(void **state)
     conflate_free(table);
 }
 
-/* Takes all that is due, in order: "a b!" where b is to be compared, "b?" where that alone. */
+/* Takes all that is due, in order: "a b!" if b must be compared, "b?" if only that. */
 static const char *take_all(struct conflate *table, uint64_t now_ms)
 {
     static char text[128];

@@ -70,7 +70,7 @@ static void no_reason_is_cut(void **state)
     strcpy(at, "]}");
     assert_string_equal(health.json, json);
 
-    /* One that no program of ours says ends between two words, and says that it goes on. */
+    /* A reason longer than any of ours is cut between two words and ends with an ellipsis. */
     memset(reason, 'x', HEALTH_WHY_MAX_BYTES);
     reason[400] = ' ';
     snprintf(said, sizeof said, "{\"online\":true,\"ready\":false,\"reason\":\"%syyy\"}", reason);

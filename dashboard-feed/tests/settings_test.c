@@ -47,7 +47,7 @@ static int teardown(void **state)
     return rmdir(folder);
 }
 
-/* With the services file, and one option more where it is not NULL. */
+/* With the services file, and one option more if it is not NULL. */
 static int read_with(const char *option)
 {
     char first[80], second[320] = "";

@@ -383,7 +383,7 @@ static void no_store_is_away(void **state)
     says("R+2-2A");
 }
 
-/* The shards go on with the store that was accepted before. */
+/* The shards continue with the store that was accepted before. */
 static void where_the_store_cannot_be_read_its_shards_go_on(void **state)
 {
     const redisReply moved = {.type = REDIS_REPLY_ERROR, .str = "MOVED 1836 127.0.0.1:7000"};
@@ -436,7 +436,7 @@ static void a_request_that_meets_another_store_ends_its_shard(void **state)
     says("+2");
 }
 
-/* One server takes over what another had. The shards of all other servers go on. */
+/* One server takes over what another had. The shards of all other servers continue. */
 static void another_owner_begins_its_shards_anew(void **state)
 {
     (void)state;

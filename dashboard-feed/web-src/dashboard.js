@@ -64,7 +64,7 @@ function heatOf(model, now) {
   return model.heat * Math.exp((model.heatAt - now) / HEAT_MS);
 }
 
-/* For how much of the time the page has heard what moves, faded as heat is: heat divided by it is a rate that is right from the beginning. */
+/* How long the page has been receiving totals, faded like heat. Heat divided by it is a rate that is right from the beginning. */
 const heard = { ms: 0, at: performance.now(), on: false };
 let tickedAt = performance.now();
 

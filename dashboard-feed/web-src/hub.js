@@ -1,5 +1,5 @@
 /*
- * The page's one connection, what came by it, and the reader's requests on their way. A bar is a function (name, value) that makes an event
+ * The page's one connection, the messages that it received, and the reader's requests in transit. A bar is a function (name, value) that makes an event
  * of its article, and without a name shows what is known now.
  */
 import mqtt from './mqtt.js';

@@ -29,7 +29,7 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
   const [address, prefix = ''] = url.split('#');
   let filters = new Set();
   let socket, connected, left, login, gaveUp, again, answer, beat, hidden, soon;
-  let receipts, asked, granted, answers; // of this connection; `answers` has what is to be done with each SUBACK
+  let receipts, asked, granted, answers; // of this connection; `answers` has the callback for each SUBACK
   let packetId;
   let failures = 0;
 
@@ -117,7 +117,7 @@ export default (url, up, down, message, acknowledged, whole, rejected) => {
     for (const mine = socket; mine === socket; ) {
       let bytes = left;
       let at = 1;
-      const number = (n = bytes[at++]) => (n > 127 ? n - 128 + 128 * number() : n); // NaN where it is not all there
+      const number = (n = bytes[at++]) => (n > 127 ? n - 128 + 128 * number() : n); // NaN if it is not all there
       const text = (length) => String.fromCharCode(...bytes.subarray(at, (at += length)));
       const end = number() + at;
       if (!(bytes.length >= end)) {

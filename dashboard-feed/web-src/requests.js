@@ -2,8 +2,8 @@
  * The reader's id and requests, which all tabs of this browser share: one item of its storage, `tallyRequests`: `["<reader>", [["<article>", request], …]]`.
  *
  * A request is what the reader wants to be counted for an article: {kind, at, was, via, settled, sent, due, news}. `at` is the time of the
- * click, `was` the choice that is known to be counted, `via` the broker, `sent` how often it was, `due` when it is to be sent again. It is
- * `settled`, 1, once a receipt has come: `kind` is then what counts. `news` is what the reader is to be told of that, until a bar did.
+ * click, `was` the choice that is known to be counted, `via` the broker, `sent` how often it was, `due` when to send it again. It is
+ * `settled`, 1, once a receipt has come: `kind` is then what counts. `news` is what a bar must still tell the reader about that.
  * `why` and `slow` are for this page alone: the reason for which it was refused last and is sent again, and that a receipt is late.
  * The newest click wins, and a settled request does not go back.
  *
@@ -38,7 +38,7 @@ export const sync = (write) => {
     for (const entry of list) {
       attempt(() => {
         const request = entry[1];
-        const article = entry[0] + ''; // throws where it cannot be text, as of a kind and news
+        const article = entry[0] + ''; // throws if it cannot be text, as of a kind and news
         if (isArticle(article) && /^.{1,16} /.test(request.kind + ' ' + request.news) && rank(request) > rank(requests.get(article))) {
           request.due = Date.now() + 15e3; // its own request another tab sends itself; if it is gone by then, this one does
           request.base = 0;

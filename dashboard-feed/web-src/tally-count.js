@@ -4,8 +4,8 @@
  *   <script type="module" src="https://…/tally-count.js"></script>
  *   <tally-count article="world/migrant-caravan"></tally-count>
  *
- * It writes the number into the element, in the reader's locale; nothing where results are hidden, and what stood there where it cannot ask
- * or there is no answer: the console says why.
+ * It writes the number into the element, in the reader's locale; nothing where results are hidden, and what stood there if it cannot ask
+ * or there is no answer: the console shows the reason.
  */
 const MOST = 100;
 const MOST_BYTES = 6_000; // of a request's list: every server takes a line of 8,000 (RFC 9112, 3)

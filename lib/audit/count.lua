@@ -32,7 +32,7 @@ if not version then
 end
 local size = 4 ^ level
 local buckets = size + 3 * split
--- A split needs a voter who was not there before; who erases voters undoes splits (cli/erase.lua).
+-- A split needs a new voter; erasing voters undoes splits (cli/erase.lua).
 if buckets > voters + 3 then
     return {'bad'}
 end

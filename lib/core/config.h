@@ -24,7 +24,7 @@
 #define CONFIG_OPTION(offset)                                                                      \
     {                                                                                              \
         "config", OPTION_TEXT, offset, 0, OPTION_TEXT_MAX_BYTES, CONFIG_FILE, "a file, or empty",  \
-            "options from this file; the command line and TALLY_… go before it"                  \
+            "options from this file; the command line and TALLY_… override it"                   \
     }
 
 struct config;

@@ -25,7 +25,7 @@ static uint64_t passed_ms(const struct gather *gather, uint64_t now_ms)
     return now_ms > gather->called_ms ? now_ms - gather->called_ms : 0;
 }
 
-/* What is left of the recent ones after so long. */
+/* The rest of the recent ones after this time. */
 static double faded(double recent, uint64_t passed)
 {
     return passed < MEMORY_MS ? recent * (double)(MEMORY_MS - passed) / MEMORY_MS : 0;
@@ -52,7 +52,7 @@ void gather_took(struct gather *gather, size_t pieces)
     gather->recent += (double)pieces;
 }
 
-/* How many pieces come in so many ms. */
+/* How many pieces arrive in this many ms. */
 static double expected(double recent, unsigned ms)
 {
     return recent * ms / MEMORY_MS;

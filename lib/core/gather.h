@@ -38,11 +38,12 @@ void gather_notice(struct gather *gather, uint64_t now_ms);
 /* A call begins, and takes everything that waits. */
 void gather_call(struct gather *gather, uint64_t now_ms);
 
-/* The last call took so many pieces. */
+/* The last call took this many pieces. */
 void gather_took(struct gather *gather, size_t pieces);
 
-/* In how many ms what waits is worth a call; 0: now. Calls that wait for longer than `min_ms` are
- * made at multiples of their wait, so that those of many shards reach Redis together. */
+/* In how many ms the waiting pieces justify a call; 0: now. Calls that wait for longer than
+ * `min_ms` are made at multiples of their wait, so that those of many shards reach Redis together.
+ */
 uint64_t gather_rest_ms(const struct gather *gather, uint64_t now_ms);
 
 #endif

@@ -14,7 +14,7 @@ struct redis_config {
 
     /* The first seed of `url`. Its callbacks are not set. What it points to is in this struct and
      * in the arguments of redis_config_init. So those must outlive it, and this struct must not be
-     * moved; whoever makes links copies what is needed later. */
+     * moved; the code that makes links copies what it needs later. */
     struct redis_link_config link;
 };
 

@@ -8,7 +8,7 @@
 
 struct redis_dial;
 
-/* `fd` is connected, non-blocking, and the callee's; or it is -1, and `why` says why. */
+/* `fd` is connected, non-blocking, and the callee's; or it is -1, and `why` is the reason. */
 typedef void redis_dial_cb(void *user, int fd, const char *why);
 
 /* `host`: a name, an address, or a path that begins with /; copied. NULL when out of memory or

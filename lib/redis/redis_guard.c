@@ -1,5 +1,5 @@
-/* A former owner's answer can come after the news that it is one. What it has done may be lost, so
- * whoever waits is told what a lost connection tells: nothing. */
+/* The answer of a former owner can arrive after the owner has changed. Its work may be lost,
+ * so the caller gets the same NULL as for a lost connection. */
 #include "redis/redis_guard.h"
 
 #include <stdlib.h>

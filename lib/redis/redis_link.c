@@ -91,7 +91,7 @@ static uint64_t next_pause_ms(struct redis_link *link)
     return (uint64_t)half + random % (uint32_t)(half + 1);
 }
 
-/* Ends the connection or the attempt. Everybody who waits is called back with NULL. */
+/* Ends the connection or the attempt. Calls back every waiting caller with NULL. */
 static void disconnect(struct redis_link *link)
 {
     struct redis_wire *wire = link->wire;

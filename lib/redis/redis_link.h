@@ -1,5 +1,5 @@
 /* A connection to a primary on a libevent loop. Reconnects by itself with a growing pause (0.1 to
- * 0.5 s) and jitter. Resolves the name each time, in a thread of its own, and tries its addresses
+ * 0.5 s) and jitter. Resolves the name each time, in a separate thread, and tries its addresses
  * in turn. Any callback may send, reset and free. Loop thread only.
  *
  * The link is up when the server says that it is a primary (ROLE) and is not loading. The link asks
@@ -77,8 +77,8 @@ int redis_link_set_password(struct redis_link *link, const char *password);
 int redis_link_judge_role(const redisReply *reply, struct error *why);
 
 /* Drops the connection and reconnects after the pause; the loop does both. No answer that comes
- * from now on is handed out: whoever waits is called back with NULL. Use it after a reply that
- * makes no sense, or to leave the server of a subscription. */
+ * from now on is handed out: each waiting caller is called back with NULL. Use it after a reply
+ * that makes no sense, or to leave the server of a subscription. */
 void redis_link_reset(struct redis_link *link, const char *why);
 
 #endif

@@ -46,7 +46,7 @@ void redis_map_slots(unsigned slots[REDIS_PLACES], const char *prefix);
 /* No places, no servers. */
 void redis_map_none(struct redis_map *map);
 
-/* Copies what the map holds, and not the room that it has for more. */
+/* Copies the contents of the map, not its spare capacity. */
 void redis_map_copy(struct redis_map *to, const struct redis_map *from);
 
 /* One server owns every place. */
@@ -88,8 +88,8 @@ void redis_map_read_view(struct redis_view *view, const redisReply *reply);
 
 /* Whether to believe an answer. Each failover and each move of a slot raises the epoch, and only a
  * majority can raise it. So an answer with a lower epoch than that of an earlier one is out of
- * date: a server that was cut off, or hung, goes on claiming what it had. A server that is not
- * sound is not believed either. Where nobody has been believed for REDIS_BELIEF_MS, anybody is:
+ * date: a server that was cut off, or hung, still claims the slots that it had. A server that is
+ * not sound is not believed either. Where nobody has been believed for REDIS_BELIEF_MS, anybody is:
  * a cluster may have been made again, and then its epochs begin again. Notes what it believes. */
 bool redis_map_believe(struct redis_belief *belief, const struct redis_view *view, uint64_t now_ms);
 

@@ -1,4 +1,4 @@
-/* Resolves the name of one host without blocking the loop: getaddrinfo runs in a thread of its own.
+/* Resolves the name of one host without blocking the loop: getaddrinfo runs in a separate thread.
  * So a name means what it means to every other program of the machine (nsswitch.conf, /etc/hosts
  * and resolv.conf as they are now, search domains, the order of addresses). Loop thread only. */
 #ifndef TALLY_REDIS_REDIS_NAMES_H
@@ -9,7 +9,7 @@
 
 struct redis_names;
 
-/* `found` is the caller's, who calls freeaddrinfo. NULL: there is none, and `why` says why. */
+/* `found` is the caller's, who calls freeaddrinfo. NULL: there is none, and `why` is the reason. */
 typedef void redis_names_cb(void *user, struct addrinfo *found, const char *why);
 
 /* `host` is copied. NULL when out of memory or descriptors. */

@@ -77,7 +77,7 @@ static void on_message(void *user, const redisReply *reply)
     node->config->on_message(node->config->message_user, reply);
 }
 
-/* Connects at once: a pause of its own would be added to the other link's. */
+/* Connects at once: a second pause would be added to the other link's. */
 static int redis_node_listen(struct redis_node *node)
 {
     struct redis_link_config link = node->config->link;

@@ -30,7 +30,7 @@ struct redis_node_config {
 };
 
 /* Sets `link` to a copy of `from`, for an owner's link; the other fields stay. Returns 0, or -1
- * when out of memory; redis_node_config_fini is to be called anyway. */
+ * when out of memory; call redis_node_config_fini in any case. */
 int redis_node_config_init(struct redis_node_config *config, const struct redis_link_config *from);
 void redis_node_config_fini(struct redis_node_config *config);
 

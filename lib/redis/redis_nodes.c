@@ -104,7 +104,7 @@ static struct redis_node *need(struct redis_nodes *nodes, const struct redis_add
     return node;
 }
 
-/* --- what is announced --- */
+/* --- announcements --- */
 
 static void tell_node(struct redis_nodes *nodes, struct redis_node *node, bool up)
 {
@@ -218,11 +218,11 @@ static void on_map(void *user)
 static void close_node(struct redis_nodes *nodes, struct redis_node *node)
 {
     nodes->timeouts += redis_link_timeouts(node->link);
-    redis_node_close(node); /* what is called back finds it down */
+    redis_node_close(node); /* its callbacks find it down */
     tell_lost(nodes, node);
 }
 
-/* Ends former owners: at once where nothing is awaited, or where nothing comes. Returns whether
+/* Ends former owners: at once if no answer is awaited, or after silence. Returns whether
  * some are left. */
 static bool retire(struct redis_nodes *nodes)
 {
@@ -253,7 +253,7 @@ static bool any_silent(const struct redis_nodes *nodes)
     return any;
 }
 
-/* Asks the next node that is up and has answered what it was asked before. */
+/* Asks the next node that is up and has answered its previous question. */
 static void ask_next(struct redis_nodes *nodes)
 {
     for (unsigned i = 0; i < nodes->used; i++) {

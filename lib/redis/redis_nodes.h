@@ -1,5 +1,5 @@
 /* The servers of one store, and which of them owns what: a single Redis, the primary that Sentinels
- * name, or the nodes of a Redis or Valkey Cluster, each with a link of its own (redis_link.h).
+ * name, or the nodes of a Redis or Valkey Cluster, each with its own link (redis_link.h).
  * Which of these it is comes from their answers. Loop thread only.
  *
  * A place is what a command is about: a shard, or the store itself (`tally:store`). Each place has
@@ -9,11 +9,11 @@
  *
  * The owner of a place may change, or lose its link, and what was written there last may be lost
  * with it. So each place has a generation. It rises whenever another node, or the same one after a
- * lost link, becomes the owner. Whoever keeps books about a place compares generations and starts
- * again where they differ. Nothing else is remembered across them. Commands under way are called
- * back, with NULL if their answers will not come, before the new generation is announced. A former
- * owner can still answer after it: redis_nodes_send calls back with NULL then, because what that
- * server did may be lost. */
+ * lost link, becomes the owner. A caller that keeps books about a place compares generations and
+ * starts again where they differ. Nothing else is remembered across them. Commands under way are
+ * called back, with NULL if their answers will not come, before the new generation is announced. A
+ * former owner can still answer after it: redis_nodes_send calls back with NULL then, because what
+ * that server did may be lost. */
 #ifndef TALLY_REDIS_REDIS_NODES_H
 #define TALLY_REDIS_REDIS_NODES_H
 
@@ -80,7 +80,7 @@ int redis_nodes_send(struct redis_nodes *nodes, unsigned place, redis_link_cb *f
  * The place then waits; the nodes are asked soon who has it. `error` NULL: false. */
 bool redis_nodes_moving(struct redis_nodes *nodes, const char *error);
 
-/* --- nodes: what is asked of each server, whatever it owns --- */
+/* --- nodes: commands to each server, whatever it owns --- */
 
 bool redis_nodes_up(const struct redis_nodes *nodes, unsigned node);
 

@@ -185,7 +185,7 @@ static void scout_begin(struct redis_survey *survey, struct scout *scout,
     link.on_up = on_scout_up;
     link.on_down = NULL;
     link.user = scout;
-    if (survey->kind == REDIS_SURVEY_SENTINEL) { /* has users of its own, and no databases */
+    if (survey->kind == REDIS_SURVEY_SENTINEL) { /* has its own users, and no databases */
         link.username = link.password = NULL;
         link.db = 0;
     }

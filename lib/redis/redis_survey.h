@@ -1,6 +1,6 @@
 /* Finds out what the servers are (a single Redis, a cluster, or what Sentinels name) and keeps the
  * newest map that is believed (redis_map.h). Its owner lends it the links to the owners of places.
- * Where those do not answer, and for Sentinels, it has links of its own: scouts. Loop thread only.
+ * If those do not answer, and for Sentinels, it has separate links: scouts. Loop thread only.
  */
 #ifndef TALLY_REDIS_REDIS_SURVEY_H
 #define TALLY_REDIS_REDIS_SURVEY_H
@@ -22,8 +22,8 @@ enum redis_survey_kind {
 
 struct redis_survey;
 
-/* What was asked over one link; one question at a time. It belongs to the link's owner, who leaves
- * it where it is while the link exists. {0} at first. */
+/* The question under way on one link; one at a time. It belongs to the link's owner and
+ * must not move while the link exists. {0} at first. */
 struct redis_question {
     struct redis_survey *survey;
     struct redis_address at; /* of the server */

@@ -200,7 +200,7 @@ SSL *redis_tls_connection(struct redis_tls *tls, const char *host)
 {
     const char *name = tls->server_name != NULL ? tls->server_name : host;
     refresh(tls);
-    ERR_clear_error(); /* what is found in the queue later is this connection's */
+    ERR_clear_error(); /* errors found in the queue later are this connection's */
     SSL *ssl = SSL_new(tls->context);
     if (ssl == NULL)
         return NULL;

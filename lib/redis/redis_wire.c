@@ -1,5 +1,5 @@
-/* hiredis is used for the form of commands and answers only. Its asynchronous part cannot carry
- * shard channels, and in 0.14 has neither TLS nor a way to resolve names beside the loop.
+/* hiredis only formats commands and parses answers. Its asynchronous part cannot carry
+ * shard channels, and in 0.14 has neither TLS nor a way to resolve names without blocking the loop.
  *
  * What is called back may free the wire. So `busy` counts the calls under way, and the last of them
  * releases the memory. */

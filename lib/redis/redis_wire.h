@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What waits to be sent, and what has come of one answer, are bounded. So is the number of answers
- * awaited. */
+/* The bytes that wait to be sent, the bytes of a partial answer, and the number of answers awaited
+ * are bounded. */
 #define REDIS_WIRE_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define REDIS_WIRE_CALLS_MAX ((size_t)1 << 20)
 
@@ -43,7 +43,7 @@ struct redis_wire_config {
 struct redis_wire *redis_wire_new(struct event_base *base, int fd, struct redis_tls *tls,
                                   const char *host, const struct redis_wire_config *config);
 
-/* Closes it. Everybody who waits is called back with NULL first. */
+/* Closes it. First calls back every waiting caller with NULL. */
 void redis_wire_free(struct redis_wire *wire);
 
 /* `call` NULL: no answer comes to this one, or it comes as a message. Returns 0, or -1 if out of
@@ -51,7 +51,7 @@ void redis_wire_free(struct redis_wire *wire);
 int redis_wire_send(struct redis_wire *wire, const struct redis_wire_call *call, int argc,
                     const char **argv, const size_t *bytes);
 
-/* Nothing that comes from now on is handed out. */
+/* No answer that arrives from now on is handed out. */
 void redis_wire_stop(struct redis_wire *wire);
 
 /* When anything came last, on the monotonic clock; 0 never. */

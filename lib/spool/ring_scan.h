@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-/* Called for each whole record, in order of position. Return 0 to go on. Any other value ends the
- * scan, which returns it. */
+/* Called for each whole record, in order of position. Return 0 to continue. Any other value ends
+ * the scan, which returns it. */
 typedef int (*ring_scan_fn)(void *user, const struct record *record);
 
 struct ring_scan {

@@ -28,7 +28,7 @@ struct spool {
     struct spool_producer_want want;           /* producer */
     unsigned char boot_id[RING_BOOT_ID_BYTES]; /* producer */
     uint64_t retry_ms;    /* producer: do not make a ring before this monotonic time */
-    bool cannot_populate; /* producer: the kernel lacks MADV_POPULATE_WRITE */
+    bool cannot_populate; /* producer: the kernel has no MADV_POPULATE_WRITE */
     struct spool_shard shard[SPOOL_SHARDS_MAX];
     char path[SPOOL_PATH_MAX_BYTES];
 };

@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => browser.close());
 
-/** With `clock` the test moves the pages' time on, rather than waiting; it goes on by itself too. */
+/** With `clock` the test moves the pages' time on, rather than waiting; it also advances by itself. */
 async function setUp(t, { clock, ...options } = {}) {
   const context = await profile(t, browser, { hosts: ['tally.test', 'tally.test:9001'], ...options });
   const broker = new ScriptedBroker();
@@ -35,7 +35,7 @@ async function openBar(context, path = `/page?articles=${ARTICLE}`, article = AR
   return { page, bar: new Bar(page, article) };
 }
 
-/** What the broker sent has come: a total that nothing else changes shows behind it. Then time goes on. */
+/** Everything that the broker sent has arrived: a total that nothing else changes shows behind it. Then the clock advances. */
 async function settles(broker, page, ms) {
   await broker.reaction(0);
   broker.total(ARTICLE, { sad: 1 });

@@ -1,6 +1,6 @@
 /*
  * The whole system in a real browser. TALLY_HTTP is where it is served (script/server's http://127.0.0.1:8080): its broker's
- * address is read from the script that it serves. Each test has an article of its own, so they can be run on any running system.
+ * address is read from the script that it serves. Each test has its own article, so they can be run on any running system.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

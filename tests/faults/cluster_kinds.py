@@ -43,7 +43,7 @@ def _hangs(schedule, rng):
 
 @kind("cluster-handed-over", "cluster: a replica takes over", ["cluster"])
 def _handed_over(schedule, rng):
-    """CLUSTER FAILOVER: both stay up, and the connections to them. TAKEOVER: the old master goes on taking writes until it hears of it."""
+    """CLUSTER FAILOVER: both stay up, and so do the connections to them. TAKEOVER: the old master takes writes until it learns of it."""
     master = _master(schedule, rng)
     replica = schedule.cluster.replica_of(master)
     replica.ask("CLUSTER", "FAILOVER", *rng.choice([(), ("FORCE",), ("TAKEOVER",)]))

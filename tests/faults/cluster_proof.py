@@ -72,7 +72,7 @@ class ClusterProof:
         say("%s votes for %d articles are in the store" % (number(self.votes), len(self.voted.articles)))
 
     def close(self):
-        """Returns what was wrong with the edges in the end."""
+        """Returns the faults of the edges at the end."""
         problems = []
         for edge in self.edges:
             try:
@@ -106,7 +106,7 @@ class ClusterProof:
         return [article for articles in crowds.articles_of(SHARDS, EACH, "prove").values() for article in articles]
 
     def _next_master(self):
-        """Of one third of the slots after another, whoever has it now."""
+        """The current master of each third of the slots, in turn."""
         self.turn += 1
         return self.cluster.owner(self.turn % self.cluster.masters_at_first * SLOTS // self.cluster.masters_at_first)
 
@@ -174,7 +174,7 @@ class ClusterProof:
         self._reshard(fault, self.cluster.move_slot_whole)
 
     def _reshard(self, fault, move):
-        """Audits run throughout: what is half moved is neither missing nor twice there."""
+        """Audits run throughout: a half moved shard neither misses anything nor has anything twice."""
         homes = {shard: self.cluster.master_of(shard) for shard in range(SHARDS)}
         masters = self.cluster.masters()
         with Audits(self.edges) as audits:

@@ -14,7 +14,7 @@ from store import article_shard
 
 
 def articles_of(shards, each, prefix="crowd"):
-    """So many articles of each of the shards: shard → [article]. `shards`: of how many."""
+    """This many articles of each of the shards: shard → [article]. `shards`: the number of shards."""
     found = {shard: [] for shard in range(shards)}
     while any(len(articles) < each for articles in found.values()):
         article = unique(prefix + "/article")
@@ -24,7 +24,7 @@ def articles_of(shards, each, prefix="crowd"):
 
 
 class Crowd:
-    """`readers` of each edge, at QoS 1. `phase` is what a reaction was made in, for a table."""
+    """`readers` of each edge, at QoS 1. `phase` is the phase in which a reaction was made, for a table."""
     pause_s = 0.02
     again_s = 0.3
     patience_s = TIMEOUT_S
@@ -62,7 +62,7 @@ class Crowd:
         return sum(len(reader.acknowledged) for reader in self.readers)
 
     def wait_more(self, n):
-        """Waits until so many further reactions were acknowledged at each edge."""
+        """Waits until this many further reactions were acknowledged at each edge."""
         goals = [(reader, len(reader.acknowledged)) for reader in self.readers]
 
         def enough():
@@ -75,7 +75,7 @@ class Crowd:
 
 
 def judged(edge, readers):
-    """Each acknowledged reaction against the registers. By phase: phase → [acknowledged, lost, invented, overtaken], and what is held."""
+    """Each acknowledged reaction against the registers. By phase: phase → [acknowledged, lost, invented, overtaken], and the registers' content."""
     held, rows = judge.held(edge), collections.defaultdict(lambda: [0, 0, 0, 0])
     for article, by_reader in judge.sends_by_register(edge, readers).items():
         registers = held.get(article, {})
@@ -88,7 +88,7 @@ def judged(edge, readers):
 
 
 def shown_wrong(edges, held, articles):
-    """(edge's number, "mqtt" or "http") → {article: counts} of what is not as in the registers at last; empty where all is well."""
+    """(edge's number, "mqtt" or "http") → {article: counts} of totals that finally differ from the registers; empty if all is well."""
     truth = judge.truth_of({article: held[article] for article in articles if article in held})
     wrong = {}
     for i, edge in enumerate(edges):
@@ -155,7 +155,7 @@ class Pulse(threading.Thread):
             self.failure = error
 
     def wait_more(self, n, shards, what="to be shown elsewhere"):
-        """Waits until each of these shards has so many further pulses that began after now."""
+        """Waits until each of these shards has this many further pulses that began after now."""
         since = time.monotonic()
 
         def enough():
@@ -168,7 +168,7 @@ class Pulse(threading.Thread):
         return max((s for shard in shards for began, s in list(self.delays[shard]) if began + s >= since and began <= until), default=0.0)
 
     def share(self, part, shards, since=0.0, until=float("inf")):
-        """Seconds within which that part of them (0.5: the median) was shown, of what began or ended between."""
+        """Seconds within which this part (0.5: the median) of the pulses that began or ended in between was shown."""
         found = sorted(s for shard in shards for began, s in list(self.delays[shard]) if began + s >= since and began <= until)
         return found[min(len(found) - 1, int(len(found) * part))] if found else 0.0
 
@@ -177,7 +177,7 @@ class Pulse(threading.Thread):
 
 
 def react(edge, article, kind="like", name=None):
-    """One reaction of a reader of its own; raises where it is not admitted."""
+    """One reaction of a new reader; raises if it is not admitted."""
     reader = Client(edge.mqtt_port, username=name or reader_name()).open()
     try:
         code = reader.say("reactions/" + article, kind)

@@ -1,4 +1,4 @@
-"""What readers were told against what Redis, the broker and HTTP say, for script/prove and script/soak."""
+"""Compares the answers that readers got with Redis, the broker and HTTP, for script/prove and script/soak."""
 
 import collections
 import json
@@ -15,7 +15,7 @@ Verdict = collections.namedtuple("Verdict", "acknowledged lost invented overtake
 
 
 def held(edge):
-    """article → {reader hash: Held}, as it is in Redis. Not Store.registers(): its assertions would hide what is counted here."""
+    """article → {reader hash: Held}, as it is in Redis. Not Store.registers(): its assertions would hide the differences that are counted here."""
     store = edge.store
     kinds = store.kinds()
     kinds[0] = "none"
@@ -46,7 +46,7 @@ def sends_by_register(edge, readers):
 
 def judge(sends, register, excused_ms=()):
     """The newest reaction by stamp must be in the register. An acknowledged reaction is lost where it was clicked after what the register holds, all
-    are where there is no register. A register is invented where none of the sends can have left it. Overtaken: it holds an earlier click
+    are if there is no register. A register is invented where none of the sends can have left it. Overtaken: it holds an earlier click
     than the last acknowledged, as that one's message was under way longer, or a clock jumped. `excused_ms`: stamps of records that were
     damaged on purpose."""
     acknowledged = list({id(s.reaction): s.reaction for s in sends if s.reaction.acknowledged}.values())
@@ -77,7 +77,7 @@ def truth_of(registers):
 
 
 def difference(truth, seen):
-    """What is missing, and what is too much."""
+    """The missing and the extra reactions."""
     missing = surplus = 0
     for kind in set(truth) | set(seen):
         by = seen.get(kind, 0) - truth.get(kind, 0)
@@ -86,7 +86,7 @@ def difference(truth, seen):
 
 
 def retained(edge, articles):
-    """A function that says article → counts, as a new subscriber is told."""
+    """A function that returns article → counts, as a new subscriber gets them."""
     watcher = edge.service("newsroom")
     watcher.watch("totals/#")
 

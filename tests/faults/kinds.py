@@ -1,4 +1,4 @@
-"""The kinds of fault that script/soak knows. Each is a generator over a schedule: it breaks something, yields while that lasts, and mends it."""
+"""The kinds of fault that script/soak knows. Each is a generator over a schedule: it breaks something, yields while that lasts, and repairs it."""
 
 import collections
 import copy
@@ -29,7 +29,7 @@ KINDS = {}  # name → Kind, in the order of the table
 
 def kind(name, title, touches, prepare=None, never_with=(), needs=lambda: None):
     """`touches`: what two faults at once may not both touch. `never_with`: words of which two kinds of a schedule may not share one. `needs`:
-    says why this machine cannot bring it about, or None."""
+    gives the reason why this machine cannot cause it, or None."""
     def add(act):
         KINDS[name] = Kind(name, title, frozenset(touches), act, prepare, frozenset(never_with), needs)
         return act
@@ -191,7 +191,7 @@ def _noscript(schedule, rng):
 
 @kind("redis-busy", "Redis says BUSY", ["redis"])
 def _busy(schedule, rng):
-    """A script that does not end; it is said to be so after a while in which Redis answers nothing at all."""
+    """A script that does not end. Redis answers nothing at all for a while, then reports it."""
     edge = schedule.edge
     for name in ("busy-reply-threshold", "lua-time-limit"):
         try:
@@ -233,7 +233,7 @@ def _drops(schedule, rng):
 
 
 def _refill(folder, copy):
-    """The folder's content becomes the copy's; the folder itself stays, as it may be a file system of its own."""
+    """The folder's content becomes the copy's; the folder itself stays, as it may be a separate file system."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
@@ -259,7 +259,7 @@ def _append_only(edge):
 
 @kind("redis-torn-aof", "Redis's file was torn", ["redis"], never_with=["rewind"])
 def _torn(schedule, rng):
-    """Cut anywhere in what was written last. What is left of a transaction must be no part of what follows, which a further start shows."""
+    """Cut anywhere in the last writes. The rest of a transaction must not become part of what follows, which another start shows."""
     edge = schedule.edge
     path = _append_only(edge)
     before = os.path.getsize(path)
@@ -274,7 +274,7 @@ def _torn(schedule, rng):
 
 
 def _start_once_more(schedule):
-    """The same counts in the end prove nothing: mostly what is left says what is said again behind it."""
+    """Equal counts at the end prove nothing: mostly the leftover commands are the same as those written again after them."""
     edge = schedule.edge
     edge.kill("redis")
     edge.start("redis", ready=False)
@@ -334,8 +334,8 @@ def _another_boot(schedule, rng):
 
 @kind("spool-damaged", "spool: a record damaged", ["broker", "collector", "redis", "collector-redis", "spool"], never_with=["rewind"])
 def _damaged(schedule, rng):
-    """One record a ring at most, which Redis has not applied and which another one follows: what is lost then is that one, and is
-    counted so."""
+    """At most one record per ring, which Redis has not applied and which another one follows: exactly that record is lost and
+    counted as lost."""
     edge = schedule.edge
     edge.kill("collector")
     schedule.await_clicks(30)
@@ -372,7 +372,7 @@ def _another_header(schedule, path, rng):
 
 @kind("spool-rings-unknown", "spool: rings of another version", ["broker", "collector", "redis", "collector-redis", "spool"])
 def _rings_unknown(schedule, rng):
-    """All of them applied, as nothing in them can be read any more: nothing is lost."""
+    """All of their records are applied already, because nothing in them can be read any more: nothing is lost."""
     edge = schedule.edge
     edge.kill("broker")
     edge.settle()
@@ -385,7 +385,7 @@ def _rings_unknown(schedule, rng):
 
 @kind("spool-of-another-version", "spool of another version", ["broker", "spool"])
 def _another_version(schedule, rng):
-    """The broker does not start, and says why; the operator puts the file back."""
+    """The broker does not start, and logs the reason; the operator puts the file back."""
     edge = schedule.edge
     edge.kill("broker")
     path = edge.header.path
@@ -413,7 +413,7 @@ def _no_mounts():
 
 
 def _small_disk(folder, size):
-    """A file system of its own for one of the edge's folders; only this process and what it starts see it, and it ends with them."""
+    """A separate file system for one of the edge's folders. Only this process and its children see it, and it ends with them."""
     def prepare(schedule):
         path = schedule.edge.path(folder)
         if _libc.unshare(CLONE_NEWNS) != 0:
@@ -518,7 +518,7 @@ DAEMONS = ("broker", "collector", "feed")
 
 
 def _under_faketime(schedule):
-    """Its wall clock is what a file says; its monotonic clock goes on."""
+    """A file sets its wall clock; its monotonic clock keeps running."""
     for program in DAEMONS:
         process = schedule.edge[program]
         if "FAKETIME_TIMESTAMP_FILE" in process.env:
@@ -571,7 +571,7 @@ def _jump(programs):
     return act
 
 
-AHEAD_MS = 2000  # so far ahead of a clock that went back stamps go on (DESIGN, stamps)
+AHEAD_MS = 2000  # stamps continue up to this far ahead of a clock that went back (DESIGN, stamps)
 
 
 def jumped(send, jumps):

@@ -10,8 +10,8 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Link:
-    """`fault` is None, "cut", "slow" or "half-open". Half open: what goes in the directions of `held` stays in the link, and connections do
-    not end."""
+    """`fault` is None, "cut", "slow" or "half-open". Half open: bytes in the directions of `held` stay in the link, and connections
+    do not end."""
 
     def __init__(self, port):
         self.to = port
@@ -40,7 +40,7 @@ class Link:
         self._set("half-open", held)
 
     def mend(self, forget=True):
-        """`forget`: connections that were half open end, and what was held is gone; else it arrives late."""
+        """`forget`: half open connections end, and the held bytes are gone; otherwise they arrive late."""
         if self.fault == "half-open" and forget:
             self._reset_all()
         self._set(None)

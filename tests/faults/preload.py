@@ -23,7 +23,7 @@ def _split_voters():
 
 
 class Preload:
-    """So many votes, each of another reader, evenly on articles of every shard of a Cluster. `articles`: article → how many."""
+    """This many votes, each from a different reader, spread evenly over articles of every shard of a Cluster. `articles`: article → how many."""
 
     def __init__(self, cluster, shards, votes):
         self.cluster, self.votes = cluster, votes

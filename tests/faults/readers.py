@@ -1,5 +1,5 @@
 """Readers with a browser's habits, for script/prove and script/soak: each keeps a reaction until a success code says that it is safe, sends it
-again, with its age, after a lost connection or a refusal, and remembers all that it sent and heard."""
+again, with its age, after a lost connection or a refusal, and records everything that it sent and received."""
 
 import collections
 import json
@@ -49,7 +49,7 @@ class Send:
 class Reader(threading.Thread):
     """`habits` says what to click and when to end: click(reader) → Reaction or None, ending (an Event), pause_s between clicks, again_s
     before a reader turns to the same article again, patience_s until an answer is waited for no more. A reader of a username comes with a
-    client id of its own each time; one without is known by its client id."""
+    new client id each time; one without is known by its client id."""
 
     def __init__(self, port, name, habits, username=True, flavour=(V5, "tcp"), qos=1, receipts=False):
         super().__init__(name="reader-%s" % name, daemon=True)
@@ -154,7 +154,7 @@ class Reader(threading.Thread):
             self.client.changed.wait(0.05)
 
     def _click(self):
-        """A new reaction, about an article of which none is under way: so the last one acknowledged is the last one clicked."""
+        """A new reaction to an article without one under way, so that the last one acknowledged is the last one clicked."""
         reaction = self.habits.click(self)
         if self.quiet_until.get(reaction.article, 0) > time.time() or any(s.reaction.article == reaction.article for s in self.waiting.values()):
             return None
@@ -162,7 +162,7 @@ class Reader(threading.Thread):
 
 
 def probe(edge, article):
-    """A reaction of its own, counted and shown to a watcher; raises one of NOT_THERE, or AssertionError, where that is not so."""
+    """A new reaction, counted and shown to a watcher; otherwise raises one of NOT_THERE, or AssertionError."""
     reader = Client(edge.mqtt_port, username="reader-who-probes-the-edge")
     try:
         reader.open()

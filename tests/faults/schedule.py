@@ -1,4 +1,4 @@
-"""One seeded schedule of script/soak: an edge of its own, readers who react, faults that come and go, and the judgement at the end. All that is
+"""One seeded schedule of script/soak: a fresh edge, readers who react, faults that come and go, and the judgement at the end. All that is
 drawn comes from the seed; when exactly a fault meets which reaction does not."""
 
 import collections
@@ -40,14 +40,14 @@ class Step:
 
 def plan(seed, offered):
     """The steps of a schedule, two or three at most. The first faults of two of them go by the seed in turn, so that as many consecutive
-    seeds as there are kinds try every kind. Most need only half as many: the second is left out where it does not go with the first."""
+    seeds as there are kinds try every kind. Most need only half as many: the second is left out if it does not go with the first."""
     rng = random.Random("plan-%d" % seed)
-    # The kinds that want a store of their own, or that do not go with some others, come in one half, so that each has a partner that it goes with.
+    # The kinds that need a separate store, or that cannot be combined with some others, are in one half, so that each has a possible partner.
     names = sorted(offered, key=lambda name: (kinds.store_of(name) is None, (kinds.store_of(name) is None) == bool(kinds.KINDS[name].never_with)))
     steps, taken = [], []
 
     def drawn(name, beside=None):
-        """A list of this fault, or of none where it does not go with the others."""
+        """A list of this fault, or of none if it does not go with the others."""
         kind = kinds.KINDS[name]
         if len({kinds.store_of(other) for other in taken + [name]} - {None}) > 1:
             return []
@@ -150,7 +150,7 @@ class Schedule:
         self.problems = []
         self.excused = []       # spool records that were damaged on purpose
         self.jumps = []         # (from, to, by) of the broker's clock, ms
-        self.disks = []         # folders that are file systems of their own
+        self.disks = []         # folders that are separate file systems
         self.faked = []         # pids of programs under libfaketime
         self.revived = collections.Counter()
         self.overtaken = 0
@@ -206,7 +206,7 @@ class Schedule:
         self._check_resources(before)
 
     def _touch_all_shards(self):
-        """So that rings and connections are there before they are counted."""
+        """Makes sure that rings and connections exist before they are counted."""
         client = self.edge.client()
         for i in range(32):
             client.say("reactions/touch/%d" % i, "like")

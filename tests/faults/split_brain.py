@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""A true split brain: an edge and a master of a Redis Cluster are cut off from the other edges and nodes, while readers react at all of them. The
-cut-off master goes on taking writes until it notices, and loses them when it comes back. With --edge only the edge is cut off, from all nodes.
+"""A real split brain: an edge and a master of a Redis Cluster are cut off from the other edges and nodes, while readers react at all of them. The
+cut-off master takes writes until it notices, and loses them when it comes back. With --edge only the edge is cut off, from all nodes.
 
     tests/faults/split_brain.py [--seconds 5] [--times 2] [--edge]
 
-Needs root, nftables and a kernel with network namespaces: it runs in one of its own. Each side's programs have a group of their own, by which
+Needs root, nftables and a kernel with network namespaces: it runs in a separate one. Each side's programs have their own group, by which
 packets between the sides are dropped; this program's own reach everybody. TALLY_BUILD names the build folder (default build/debug)."""
 
 import argparse
@@ -25,7 +25,7 @@ from edge import Edge, wait_until  # noqa: E402
 from tools import say  # noqa: E402
 
 SHARDS = 8
-RING_BYTES = 8 << 20  # holds what comes while an edge is cut off: nothing is to be refused
+RING_BYTES = 8 << 20  # holds what arrives while an edge is cut off, so that nothing is refused
 MANY, FEW = 61001, 61002  # groups
 INSIDE = "TALLY_SPLIT_BRAIN"
 

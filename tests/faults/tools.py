@@ -1,4 +1,4 @@
-"""What script/prove and script/soak share besides readers and judgement, and the bench too: the build to try, and words for a table."""
+"""Helpers that script/prove, script/soak and the bench share besides readers and judgement: the build to try, and words for a table."""
 
 import os
 import shutil

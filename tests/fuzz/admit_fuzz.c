@@ -38,7 +38,7 @@ static void begin(struct admit *admit, uint64_t *stamp, uint64_t *late)
     admit_set_prefix(admit, "news/");
 }
 
-/* A gateway's reader is the one that the payload names, and of a source of its own. */
+/* A gateway's reader is the one that the payload names, with a separate source. */
 static void check_named(const struct admit *admit, const struct admit_request *request,
                         const struct record *record)
 {

@@ -50,8 +50,8 @@ static inline size_t fuzz_take(struct fuzz_input *in, void *out, size_t bytes)
     return n;
 }
 
-/* Up to the next newline or the end, as a string of its own (it ends at a NUL). The caller frees
- * it; NULL where nothing is left. */
+/* Up to the next newline or the end, as a new string (it ends at a NUL). The caller frees
+ * it; NULL if nothing is left. */
 static inline char *fuzz_line(struct fuzz_input *in)
 {
     if (in->left == 0)

@@ -92,7 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     check_write(in, position, ring_id);
     if (in.left == 0)
         return 0;
-    unsigned char *fitted = malloc(in.left); /* of its own, so that a read beyond it is seen */
+    unsigned char *fitted =
+        malloc(in.left); /* a separate block, so that ASan sees a read beyond it */
     if (fitted == NULL)
         abort();
     memcpy(fitted, in.at, in.left);

@@ -1,4 +1,4 @@
-/* The file of the registry, of any bytes: read where it fits, imported where it does not. What is
+/* The file of the registry, of any bytes: read where it fits, imported if it does not. What is
  * known then is valid, is as many as there is room for, and stays writable;
  * a state that is whole is enforced, one that is not is closed. */
 #include "core/article.h"

@@ -63,7 +63,7 @@ static int take_all(struct ring_consumer *consumer, uint64_t *end)
     }
     if (answer == 0)
         return taken;
-    FUZZ_CHECK(ring_consumer_next(consumer, &record) == -1); /* it goes on saying so */
+    FUZZ_CHECK(ring_consumer_next(consumer, &record) == -1); /* the result stays the same */
     return -1;
 }
 

@@ -120,7 +120,7 @@ void broker_subscribe(unsigned edge, bool online)
         show_all(edge, subscriber);
 }
 
-/* A total goes out to whoever listens. A repeat of what was missed is not dropped again: that a
+/* A total goes out to every subscriber. A repeat of what was missed is not dropped again: that a
  * subscriber misses one and the same total for more than five seconds is not modelled. */
 static void spread(unsigned edge, unsigned article, const struct broker_total *total)
 {

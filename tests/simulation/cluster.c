@@ -1,5 +1,5 @@
-/* The cluster around the servers' data. What a former master goes on to take is its own, and gone
- * once it has heard of its successor. */
+/* The cluster around the servers' data. Writes that a former master still takes are its alone, and
+ * gone once it has heard of its successor. */
 #include "cluster.h"
 
 #include "judge.h"

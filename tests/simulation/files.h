@@ -69,7 +69,7 @@ void files_write_back(unsigned edge);
  * caller's to kill. */
 void files_power_loss(unsigned edge);
 
-/* Bytes of a ring's data are changed. False where there is no ring with data. */
+/* Bytes of a ring's data are changed. False if there is no ring with data. */
 bool files_damage(unsigned edge);
 
 /* The ring file with this id that is not deleted (a current or an old one), or NULL. */

@@ -1,6 +1,6 @@
 /* Knows what readers did and checks what must hold of it (issue: "It checks always"). It is told of
- * everything by the modelled parts; it trusts none of the real ones. The first thing that is wrong
- * goes to world_wrong. One thread. */
+ * everything by the modelled parts; it trusts none of the real ones. The first fault is reported
+ * to world_wrong. One thread. */
 #ifndef TALLY_SIMULATION_JUDGE_H
 #define TALLY_SIMULATION_JUDGE_H
 
@@ -39,7 +39,7 @@ void judge_commit_shard(unsigned shard);
 void judge_kinds_given(unsigned id, const char *name);
 void judge_kinds_corrected(unsigned edge);
 
-/* How many of the reactions that the call covers were applied by it. */
+/* How many of the reactions that the call covers it has applied. */
 uint64_t judge_commit_voted(void);
 
 /* The number of the edge with this id. */
@@ -62,10 +62,10 @@ void judge_failed_over(unsigned server, unsigned lost);
 /* A link of the process was lost. */
 void judge_answer_link_lost(const struct event_base *process, unsigned server);
 
-/* A process ended, or a link of the feed did: what it was about to repeat is forgotten. */
+/* A process or a link of the feed ended: forgets the totals that it was about to repeat. */
 void judge_ended(const struct event_base *process);
 
-/* The collector's own audit found so many articles whose totals are not what their registers say.
+/* The collector's self-audit found this many articles whose totals do not match their registers.
  */
 void judge_audit(uint64_t differing);
 
@@ -74,8 +74,8 @@ void judge_shown_total(unsigned edge, unsigned article, const struct broker_tota
 void judge_shown_receipt(const char *client, const char *payload, const unsigned char *correlation,
                          size_t bytes);
 
-/* What was not promised to survive happened: from here on what Redis has not applied and no ring
- * holds need not be counted. */
+/* A loss occurred that no promise covers: from here on, reactions that Redis has not applied and no
+ * ring holds need not be counted. */
 enum judge_loss {
     JUDGE_REDIS_WENT_BACK,
     JUDGE_FAILED_OVER,
@@ -86,17 +86,17 @@ enum judge_loss {
 };
 void judge_lost(enum judge_loss loss);
 
-/* --- what is checked --- */
+/* --- checks --- */
 
-/* Before all that is broken is mended, and after. From then on a collector that ran before must
- * soon apply what waits for a shard that has another owner by this. */
+/* Before and after every fault is repaired. From then on a collector that ran before must soon
+ * apply the records of a shard that got another owner by the repair. */
 void judge_ring_mends(void);
 void judge_ring_mended(void);
 
 /* After each step. */
 void judge_step(void);
 
-/* Whether all is where it should end up; `why` says what is not. */
+/* Whether the final state is as it should be; `why` names the first difference. */
 bool judge_arrived(struct error *why);
 
 /* After all has come to rest. */

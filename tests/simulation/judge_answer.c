@@ -1,5 +1,5 @@
-/* What a collector has sent and was told: where it goes on, whose answers count, which receipts it
- * may give. */
+/* What a collector has sent and was told: where it continues, whose answers count, which receipts
+ * it may give. */
 #include "cluster.h"
 #include "judge_state.h"
 #include "redis_command.h"
@@ -53,7 +53,7 @@ static bool is_question(const struct redis_words *words, const char *second)
            strcmp(words->word[1], second) == 0;
 }
 
-/* Each failover and each move raises the epoch, and a collector that hears of it has to go by it.
+/* Each failover and each move raises the epoch, and a collector that hears of it must follow it.
  * After a long silence it may believe an older answer, too: whether it then has anything to do is
  * not judged before the owner that it believes in was asked for the position. */
 static void note_owners(unsigned link, const struct redis_words *words, const redisReply *reply)

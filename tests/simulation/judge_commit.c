@@ -57,7 +57,7 @@ void judge_commit_vote(unsigned shard, unsigned article, uint64_t reader, uint64
     judge_counts.votes++;
 }
 
-/* An edge goes on with another store only where its operator says so. What its rings had applied to
+/* An edge continues with another store only if its operator says so. What its rings had applied to
  * may not have reached the disk before a loss of power. */
 static void check_store(unsigned edge, unsigned shard, uint64_t store)
 {

@@ -62,7 +62,7 @@ void judge_ring_freed(void)
     }
 }
 
-/* Whoever sleeps while there is something to do must have been woken. */
+/* A process that sleeps while there is work must have been woken. */
 void judge_ring_awake(unsigned edge)
 {
     const struct event_base *process = &platform_process[edge][PLATFORM_COLLECTOR];

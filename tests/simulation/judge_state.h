@@ -1,5 +1,5 @@
-/* What the judge's rooms share: what readers did, what the programs have heard, what was lost. Each
- * file judge_*.c has one job; judge.h is for everyone else. One thread. */
+/* State shared by the judge's files: what readers did, what the programs were told, what was lost.
+ * Each file judge_*.c has one job; judge.h is for everyone else. One thread. */
 #ifndef TALLY_SIMULATION_JUDGE_STATE_H
 #define TALLY_SIMULATION_JUDGE_STATE_H
 
@@ -60,13 +60,13 @@ struct judge_known {
     judge_names kinds;
 };
 
-/* What a collector has heard of who owns what: the newest answer of a server with the majority. */
+/* The owners according to the collector's newest answer from a server with the majority. */
 struct judge_heard {
     uint64_t epoch;
     int owner[REDIS_PARTS];
 };
 
-/* What the answer that comes next on a link is to be judged by. */
+/* What the judge compares the next answer on a link with. */
 struct judge_view {
     bool sound;
     uint64_t epoch;
@@ -134,7 +134,7 @@ bool judge_kinds_same(uint64_t value, uint64_t other);
 void judge_kinds_read(unsigned edge, const redisReply *reply);
 void judge_kinds_sent(unsigned edge, const struct redis_words *words);
 
-/* --- what is checked at each step, and at the end: `false` where it is not so yet, and why --- */
+/* --- checks at each step and at the end: `false`, with the reason, if not fulfilled yet --- */
 
 void judge_ring_freed(void);
 void judge_ring_healed(void);

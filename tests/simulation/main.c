@@ -39,7 +39,7 @@ static const struct option table[] = {
 };
 static const size_t table_n = sizeof table / sizeof table[0];
 
-/* The build with the fault lies beside this one. Returns only where there is none. */
+/* The build with the fault lies beside this one. Returns only if there is none. */
 static int run_fault(const struct settings_of_run *settings)
 {
     char self[512], path[1024], seed[40], schedules[40], of_redis[OPTION_TEXT_MAX_BYTES + 16];

@@ -16,7 +16,7 @@ void reader_begin(void);
  * matter. */
 void reader_click(unsigned reader, unsigned article, int kind, unsigned edge);
 
-/* Sends a request that has no receipt once more. False where there is none. `plain`: without its
+/* Sends a request that has no receipt once more. False if there is none. `plain`: without its
  * age, as a library's own redelivery is. */
 bool reader_repeat(unsigned reader, unsigned article, unsigned edge, bool plain);
 

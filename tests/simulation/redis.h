@@ -153,7 +153,7 @@ struct redis_ring *redis_find_ring(unsigned shard, uint64_t id);
 
 bool redis_is_folded(unsigned shard, uint64_t id);
 
-/* The kind id and stamp of a register, 0 where there is none. */
+/* The kind id and stamp of a register, 0 if there is none. */
 uint64_t redis_value(unsigned shard, unsigned article, uint64_t reader);
 
 /* The ring's position as a replica of the shard's owner has it; 0: it has none. */
@@ -188,7 +188,7 @@ uint64_t redis_paused_us(const struct redis_shard *shard);
 unsigned redis_shard_of(const char *key);
 int redis_part_of(const char *key, size_t bytes);
 
-/* Whoever listens on the server that runs a command, or on the shard's owner, is told. */
+/* Subscribers on the server that runs a command, or on the shard's owner, get it. */
 extern void (*redis_on_changed)(unsigned server, unsigned shard);
 void redis_changed(unsigned shard);
 

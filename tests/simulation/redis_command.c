@@ -104,7 +104,7 @@ static const char *shard_error(int part, const struct redis_words *words)
     return of_writes && !writes(words) ? NULL : error;
 }
 
-/* While a slot moves, what was read ahead is elsewhere. register.lua goes on up to the first
+/* While a slot moves, what was read ahead is elsewhere. register.lua continues up to the first
  * register that is (redis_register.c), where it is run at all: the shard's position can be read
  * while its heads are gone. */
 static const char *on_its_way(int part, const struct redis_words *words)

@@ -228,7 +228,7 @@ static void answer_call(const struct call *call, struct redis_reply *reply)
 }
 
 /* Whether the shard's meta names the store; answers why nothing of that store may be applied to it
- * where it does not. shard_store.lua. */
+ * if it does not. shard_store.lua. */
 static bool refuses_store(const struct redis_shard *shard, uint64_t id, struct redis_reply *reply)
 {
     char why[128];

@@ -32,7 +32,7 @@ void redis_audit_count(const struct redis_words *words, struct redis_reply *repl
 void redis_audit_random(const struct redis_words *words, struct redis_reply *reply);
 
 /* redis_read.c: read.lua, touch.lua, HGETALL rings, HGET meta store, and values as they are stored;
- * an article's base is NIL where it has none. */
+ * an article's base is NIL if it has none. */
 void redis_read_run(const struct redis_words *words, struct redis_reply *reply);
 void redis_read_touch(const struct redis_words *words, struct redis_reply *reply);
 void redis_read_store(const struct redis_words *words, struct redis_reply *reply);

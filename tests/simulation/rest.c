@@ -49,7 +49,7 @@ static void mend(void)
         int64_t *its = &world.server_ahead_ms[s];
         ahead_ms = *its > ahead_ms ? *its : ahead_ms;
         if (!redis.wiped || *its != REST_BEHIND_MS)
-            *its = 0; /* else whoever makes the next store has a clock behind */
+            *its = 0; /* else the maker of the next store has a clock behind */
     }
     if (redis.went_back || redis.followed)
         world.us += (uint64_t)ahead_ms * 1000;

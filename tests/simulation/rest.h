@@ -7,7 +7,7 @@
 /* Everything that is under way arrives. */
 void rest_settle(void);
 
-/* Mends all that is broken, lets time pass until all is where it belongs, and
+/* Repairs every fault, lets time pass until the system is at rest, and
  * judges the end (world_wrong). */
 void rest_come(void);
 

@@ -229,7 +229,7 @@ static void wipe(void)
     /* At times in one step, so that connections stay: as a file that is loaded in
      * its place. */
     bool at_once = redis.server[0].up && below(2) == 0;
-    if (below(2) == 0) /* whoever makes the next store has a clock behind */
+    if (below(2) == 0) /* the maker of the next store has a clock behind */
         world.server_ahead_ms[0] = REST_BEHIND_MS;
     world_tell("Redis is wiped%s", at_once ? " in one step" : "");
     if (at_once)
@@ -275,7 +275,7 @@ static void hang(void)
     unsigned server = any_server();
     struct redis_server *its = &redis.server[server];
     its->hung = its->up && !its->hung;
-    world_tell("server %u %s", server, its->hung ? "hangs" : "goes on");
+    world_tell("server %u %s", server, its->hung ? "hangs" : "continues");
 }
 
 /* With a minority, which some edges reach and others do not: it serves for a
@@ -316,7 +316,7 @@ static void make_stale(void)
         cluster_attach(server);
     else
         its->alone = true;
-    world_tell("the replica of server %u %s", server, its->alone ? "gets nothing" : "goes on");
+    world_tell("the replica of server %u %s", server, its->alone ? "gets nothing" : "continues");
 }
 
 /* A master comes back without anything, and so does its replica. */

@@ -43,7 +43,7 @@ void wire_cut(unsigned link, unsigned n);
 /* A server is killed: its connections end, its clients hear what was answered already. */
 void wire_server_dies(unsigned server);
 
-/* The server does not have the shard any more: who listened to it there is told. */
+/* The server does not have the shard any more: tells the subscribers to it there. */
 void wire_part_leaves(unsigned server, unsigned part);
 
 /* Another file is loaded into Redis in one step: connections stay, and nothing tells the programs.

@@ -59,7 +59,7 @@ bool world_is_cluster(uint64_t seed)
            (world_redis == WORLD_REDIS_ANY && dice_percent(&dice, 75));
 }
 
-/* With dice of its own: worlds of one Redis stay as they are. */
+/* With separate dice: worlds of one Redis stay as they are. */
 static void begin_cluster(uint64_t seed)
 {
     struct dice dice = {seed ^ 0x6e6f646573ull};

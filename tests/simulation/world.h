@@ -41,7 +41,7 @@ struct world {
 
     struct reader_key key;
     struct kind_table kinds; /* all of them … */
-    bool kinds_differ;       /* … which edges learn one by one, each in an order of its own */
+    bool kinds_differ;       /* … which edges learn one by one, each in its own order */
     struct {
         unsigned order[WORLD_KINDS]; /* numbers in `kinds` */
         struct kind_table kinds;     /* that its broker knows: the first ones of `order` */

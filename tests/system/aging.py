@@ -1,4 +1,4 @@
-"""Makes what was done on an edge old, so that a test need not wait for the hours after which articles are forgotten."""
+"""Makes everything done on an edge look old, so that a test need not wait hours until articles are forgotten."""
 
 import os
 import struct
@@ -7,7 +7,7 @@ HOUR_S = 3600
 
 
 def age(edge, seconds):
-    """What was done so far on this edge was done so long ago: in its broker's file (FORMATS.md 4.5), and in Redis. Broker and feed must be
+    """Dates everything done so far on this edge back by this time: in its broker's file (FORMATS.md 4.5), and in Redis. Broker and feed must be
     down, and all of the spool applied."""
     path = os.path.join(edge.spool, "registry")
     with open(path, "r+b") as known:

@@ -1,4 +1,4 @@
-"""Children that end with whoever started them, and those that are left. Used by the system tests, script/prove, script/soak and bench."""
+"""Child processes that end with their parent, and those that are left over. Used by the system tests, script/prove, script/soak and bench."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ def dying_with_parent(argv):
 
 
 def marked_processes(mark, redis_port=None):
-    """Pid → command line of what has the mark (NAME=VALUE, bytes) in its environment, or (Redis overwrites its own) names the Redis."""
+    """Pid → command line of processes that have the mark (NAME=VALUE, bytes) in their environment, or (Redis overwrites its own) name the Redis."""
     def names_redis(words):
         return redis_port is not None and redis_server.name().encode() in words and b"127.0.0.1:%d" % redis_port in words
     found = {}

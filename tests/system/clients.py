@@ -1,4 +1,4 @@
-"""MQTT clients for the tests: paho-mqtt 1.6 and 2.x, each client with a thread of its own, everything waited for by condition.
+"""MQTT clients for the tests: paho-mqtt 1.6 and 2.x, each client with its own thread; every wait is for a condition.
 
 paho 1.6 reads the reason code of a PUBACK or PUBREC and forgets it; Client looks at the packet before paho does.
 """
@@ -145,7 +145,7 @@ class Client(mqtt.Client):
     # --- for the tests ---
 
     def open(self, timeout_s=None):
-        """Connects; raises Refused where the broker says no, or, where `timeout_s` is given, nothing for so long. Returns self."""
+        """Connects; raises Refused if the broker refuses or, if `timeout_s` is given, does not answer for that long. Returns self."""
         arguments = dict(host=self.broker[0], port=self.broker[1], keepalive=60, bind_address=self.source)
         if self.version == V5:
             arguments["clean_start"] = self.clean
@@ -224,8 +224,8 @@ class Client(mqtt.Client):
                     if (topic is None or m.topic == topic) and (prefix is None or m.topic.startswith(prefix))]
 
     def flush(self):
-        """Returns once the broker has worked through all that was sent here before (a broker answers in order). What paho holds back, as
-        only so many may be in flight, must have been sent first: a SUBSCRIBE does not wait for it."""
+        """Returns once the broker has handled everything sent here before (a broker answers in order). Messages that paho holds back,
+        because only so many may be in flight, must have been sent first: a SUBSCRIBE does not wait for them."""
         def all_sent():
             return self.closed or all(message.state != PAHO_QUEUED for message in list(self._out_messages.values()))
         self.wait(all_sent, "place in flight for what is queued")

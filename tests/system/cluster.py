@@ -114,7 +114,7 @@ class Node:
         return self.replication().get("role") == "master"
 
     def follows(self):
-        """Whether it is a replica that has all that its master has, except what is under way."""
+        """Whether it is a replica that has everything its master has, except writes under way."""
         said = self.replication()
         return said.get("role") == "slave" and said["master_link_status"] == "up" and not said["master_sync_in_progress"]
 
@@ -348,7 +348,7 @@ class Cluster(Servers):
 
     @staticmethod
     def _exports(node, slot):
-        """Its jobs that give this slot alone away: name → what it says of each."""
+        """Its jobs that move only this slot away: name → its description of each."""
         jobs = [dict(zip(*[iter(words)] * 2)) for words in node.ask("CLUSTER", "GETSLOTMIGRATIONS")]
         return {job[b"name"]: job for job in jobs if (job[b"operation"], job[b"slot_ranges"]) == (b"EXPORT", b"%d-%d" % (slot, slot))}
 

@@ -1,4 +1,4 @@
-"""One whole edge for a test: Redis, Mosquitto with the plugin, collector and feed, each a process of its own on free ports of
+"""One whole edge for a test: Redis, Mosquitto with the plugin, collector and feed, each a separate process on free ports of
 127.0.0.1, with its data in a folder of the test's. Used by the system tests and by script/prove."""
 
 import functools
@@ -164,7 +164,7 @@ def _made_files(build, limits, shared):
 
 
 def make_data(data, build, limits, shared, ports):
-    """Makes in `data` what script/config makes, with these ports and secrets of its own. Secrets that are there already are kept."""
+    """Makes in `data` what script/config makes, with these ports and new secrets. Existing secrets are kept."""
     made_in, folders, files = _made_files(build, limits, shared)
     os.makedirs(data, mode=0o700, exist_ok=True)
     for name in folders:
@@ -237,7 +237,7 @@ class Process:
         return status
 
     def _wait_ended(self):
-        """Some forget a SIGTERM and are told again: Mosquitto listens before it takes SIGTERM for itself, and forgets one that comes before its
+        """Some miss a SIGTERM and get another one: Mosquitto listens before it takes SIGTERM for itself, and forgets one that comes before its
         loop; Redis forgets one that comes while it writes its first append-only file, as a replica does after each full copy."""
         for _ in range(int(TIMEOUT_S) - 1 if self.name in ("broker", "redis") else 0):
             try:
@@ -256,8 +256,8 @@ class Process:
 
 class Edge:
     """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}.
-    `redis_of`: the edge whose Redis, reader key and services this one shares; it then has no Redis of its own to start.
-    `servers`: those that hold the store instead of a Redis of its own (cluster.py).
+    `redis_of`: the edge whose Redis, reader key and services this one shares; it then starts no Redis.
+    `servers`: the servers that hold the store if it starts no Redis (cluster.py).
 
     `env` is for the operator's command: sanitizers do not look for leaks at its end, which takes longer than most commands do. `leaks_env`, which
     the daemons have, is the same where they do."""
@@ -469,7 +469,7 @@ class Edge:
         return list(marked_processes(("%s=%s" % (MARK, self.mark)).encode(), self.redis_port if self.has_own_redis() else None))
 
     def command_argv(self, name, *more):
-        """The operator's command with what it needs of this edge."""
+        """The operator's command with this edge's options."""
         return [self.program("tally"), name, "--spool", self.spool, "--http-port", str(self.http_port)] + self._common() + list(more)
 
     def skew_redis(self, skew_ms):
@@ -579,7 +579,7 @@ class Edge:
 
     def drained(self):
         """Whether Redis has applied every ring up to its write position, and no old ring waits. Before a cluster, the collector keeps an old
-        ring for a minute after it is drained: there, what it holds decides."""
+        ring for a minute after it is drained: there, its content decides."""
         old = spool_bytes.old_rings(self.spool)
         if old and self.servers is None:
             return False
@@ -682,7 +682,7 @@ def fill(edge, article):
 
 
 def boot(directory, **more):
-    """A started edge; ended again where it does not come up."""
+    """A started edge; ended again if it does not come up."""
     edge = Edge(directory, **more)
     try:
         return edge.start()

@@ -1,4 +1,4 @@
-"""Readers that keep reacting from threads of their own while a test breaks something, and know what they were told."""
+"""Readers that keep reacting from their own threads while a test breaks something, and record the answers they got."""
 
 import threading
 import time

@@ -72,7 +72,7 @@ def unsubscribe(filters, mid=1, version=5):
 
 
 class Raw:
-    """A TCP connection to the broker. Sends what it is given; reads whole packets."""
+    """A TCP connection to the broker. Sends the given bytes; reads whole packets."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)

@@ -11,7 +11,7 @@ SEARCHED = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
 @functools.lru_cache(None)
 def program():
-    """The path of TALLY_REDIS_SERVER, else of Redis, else of Valkey; a mere name where it is not installed. As script/lib.sh chooses."""
+    """The path of TALLY_REDIS_SERVER, else of Redis, else of Valkey; a mere name if it is not installed. As script/lib.sh chooses."""
     names = list(filter(None, [os.environ.get("TALLY_REDIS_SERVER")])) or ["redis-server", "valkey-server"]
     return next(filter(None, (shutil.which(name, path=SEARCHED) for name in names)), names[0])
 

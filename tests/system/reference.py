@@ -1,4 +1,4 @@
-"""The documents in docs/reference: what they describe, and whether an answer or a payload is as described. And INTERFACES.md's tables."""
+"""The documents in docs/reference, and whether an answer or a payload is as they describe. And INTERFACES.md's tables."""
 
 import itertools
 import json
@@ -34,7 +34,7 @@ class Document:
         return value
 
     def errors(self, schema, value):
-        """What is wrong with a value, a text each."""
+        """The faults of a value, one text each."""
         whole = dict(self.resolve(schema), components=self.root["components"])
         return ["%s: %s" % ("/".join(map(str, error.absolute_path)), error.message) for error in self.validator(whole).iter_errors(value)]
 
@@ -86,7 +86,7 @@ class Http(Document):
         return [template for template in self.root["paths"] if re.fullmatch(pattern(template), path)]
 
     def complaints(self, response, method, headers, body):
-        """What an answer has otherwise than the response says."""
+        """The differences between an answer and the documented response."""
         response = self.resolve(response)
         described = {name.lower(): self.resolve(header) for name, header in response.get("headers", {}).items()}
         got = {name.lower(): value for name, value in headers}

@@ -114,7 +114,7 @@ class Ring:
             return [f.read(16).rstrip(b"\0").decode() for _ in range(n)]
 
     def set_boot_id(self, boot_id):
-        """What a reboot does to a ring: it was made under another boot id. The header's CRC is made to fit."""
+        """Does to a ring what a reboot does: it was made under another boot id. The header's CRC is made to fit."""
         with open(self.path, "r+b") as f:
             raw = bytearray(f.read(RING_CRC_AT))
             raw[BOOT_ID_AT:BOOT_ID_AT + 16] = boot_id

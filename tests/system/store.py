@@ -1,4 +1,4 @@
-"""Tally's stored formats, written again from INTERFACES.md alone: nothing here shares code with what it checks."""
+"""Tally's stored formats, written again from INTERFACES.md alone: nothing here shares code with the programs that it checks."""
 
 import collections
 import struct

@@ -135,7 +135,7 @@ def test_allow_wildcards_open_totals_and_nothing_else(make_edge):
 
 
 def test_nobody_is_delivered_a_reaction(edge):
-    """Not even who holds a filter that matches."""
+    """Not even a client that holds a matching filter."""
     operator, feed = edge.service("operator"), edge.service("tally-feed", client_id=unique("tally-test"))
     for watcher in (operator, feed):
         watcher.watch("#", "+/#", "+/+")

@@ -1,5 +1,5 @@
-"""`tally audit` against a whole edge: what is consistent is said to be so, also under load; whichever link of the chain from the spool to
-HTTP is tampered with, it is named with its article, kind and difference; and no audit, dead or alive, holds up Redis or applying."""
+"""`tally audit` against a whole edge. It reports a consistent edge as consistent, also under load. If any link of the chain from the spool
+to HTTP is tampered with, it names the link with article, kind and difference. No audit, dead or alive, blocks Redis or applying."""
 
 import collections
 import glob
@@ -141,7 +141,7 @@ def test_consistent_under_a_topic_prefix(make_edge):
     done = subprocess.run(edge.command_argv("audit", "--json", "--topic-prefix", "news/"), stdout=subprocess.PIPE, env=edge.env, timeout=4 * TIMEOUT_S)
     report = json.loads(done.stdout)
     assert done.returncode == 0 and report["articles"] == {"audited": 1, "differ": 0, "unchecked": 0}, report
-    differs(edge, [("retained", "prefixed/a%2B", "there", -1)])  # where there is no prefix, nothing is retained
+    differs(edge, [("retained", "prefixed/a%2B", "there", -1)])  # if there is no prefix, nothing is retained
 
 
 @pytest.mark.slow
@@ -248,7 +248,7 @@ def test_a_count_that_was_changed(edge, article):
 
 @pytest.mark.slow
 def test_a_base_that_was_changed(edge, article):
-    """It is counted beside the registers: Redis and HTTP agree, and the broker shows what was before."""
+    """It is counted in addition to the registers: Redis and HTTP agree, and the broker shows the earlier total."""
     key = head_key(edge, article).replace("heads", "base")
     edge.redis.hset(key, article, struct.pack("<BBBq", 1, 1, 1, 1000))
     kind = edge.store.kinds()[1]

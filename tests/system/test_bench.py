@@ -1,4 +1,4 @@
-"""The bench's generators against a real edge: what they say they did is what happened. No time is judged."""
+"""The bench's generators against a real edge: their reports match what happened. No time is judged."""
 
 import json
 import os

@@ -34,7 +34,7 @@ PATIENCE = TIMEOUT_S / 30.0
 
 
 def edges_on(make, servers, n=2, collector=None, plugin=None):
-    """So many edges whose store these servers hold, all started."""
+    """This many edges whose store these servers hold, all started."""
     first = make(servers=servers, plugin=dict(PLUGIN, **(plugin or {})), collector=collector, feed=FEED)
     edges = [first] + [make(redis_of=first, plugin=dict(PLUGIN, **(plugin or {})), collector=collector, feed=FEED) for _ in range(n - 1)]
     for edge in edges:
@@ -98,7 +98,7 @@ def settle(edges):
 
 
 def check(edges, crowd):
-    """Whatever the readers were told is so, in Redis, on every edge's broker and over HTTP."""
+    """Redis, every edge's broker and HTTP agree with the answers that the readers got."""
     settle(edges)
     rows, held = judged(edges[0], crowd.readers)
     acknowledged, lost, invented, _overtaken = (sum(column) for column in zip(*rows.values()))
@@ -142,11 +142,11 @@ def wait_named(edge, shards):
 
 
 def let_fall_behind(cluster, master, shards, records=20):
-    """Ends the replication of this master and waits until its replica lacks so many records of one of the shards, at least. Returns the replica."""
+    """Ends the replication of this master, and waits until its replica is at least this many records behind in one of the shards. Returns the replica."""
     replica = cluster.replica_of(master)
     replica.go_stale(master)
     kept = {shard: replica.applied(shard) for shard in shards}
-    wait_until(lambda: all(master.applied(shard) - kept[shard] >= records for shard in shards), "records that the replica lacks")
+    wait_until(lambda: all(master.applied(shard) - kept[shard] >= records for shard in shards), "records that the replica does not have")
     return replica
 
 
@@ -270,7 +270,7 @@ def test_all_nodes_are_down(whole):
 
 
 def test_a_master_and_its_replica_are_down(whole):
-    """Its shards wait, with their names in /healthz; the others go on, and every edge takes readers."""
+    """Its shards wait, with their names in /healthz; the others continue, and every edge takes readers."""
     cluster, edges = whole
     master = next(node for node in cluster.masters() if node is not cluster.master_of("store"))
     hit = cluster.shards_of(master, SHARDS)
@@ -290,7 +290,7 @@ def test_a_master_and_its_replica_are_down(whole):
 
 
 def test_the_stores_own_node_is_down(whole):
-    """The shards of other nodes go on with the identity that was accepted before."""
+    """The shards of other nodes continue with the identity that was accepted before."""
     cluster, edges = whole
     master = cluster.master_of("store")
     hit = cluster.shards_of(master, SHARDS)
@@ -309,7 +309,7 @@ def test_the_stores_own_node_is_down(whole):
     check(edges, crowd)
 
 
-# --- what a node may have lost: books and identities, which the simulator goes through under sanitizers; each needs servers of its own ---
+# --- what a node may have lost: books and identities, which the simulator goes through under sanitizers; each needs its own servers ---
 
 def test_a_node_comes_back_empty(make_servers, make_edge):
     cluster = make_servers(Cluster)
@@ -389,7 +389,7 @@ def test_a_new_kind_is_lost_and_another_comes(make_servers, make_edge):
 
 
 def test_the_new_masters_clock_is_behind(make_servers, make_edge):
-    """What is applied again there gets versions below those that were shown: totals must not stay as they were for it."""
+    """Reactions applied again there get versions below those that were shown; totals must still be updated."""
     cluster = make_servers(Cluster, skew_ms={4: -8000})
     edges = edges_on(make_edge, cluster)
     master, replica = cluster.nodes[1], cluster.nodes[4]

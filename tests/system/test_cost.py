@@ -105,7 +105,7 @@ def test_one_address_leaves_so_many_sessions(make_edge, kind, named):
         assert refused == 7
         told = edge.refusals(lambda t: t["connections"]["sessions"] == 7, "the refused sessions in ops/refusals")
         assert told["connections"]["rate_address"] == 0
-        for name in names[:5]:  # they may go on
+        for name in names[:5]:  # they may continue
             begin(name).close()
         edge.client().close()  # nothing is left of it
         begin(names[-1], source=ELSEWHERE)
@@ -226,7 +226,7 @@ def test_who_floods_with_pings_and_comes_back_pays_with_connections(make_edge):
 
 
 def test_what_an_acl_file_allows_is_nobodys_flood(make_edge):
-    """So is a large message that comes slowly, and what belongs to messages that one receives."""
+    """So is a large message that arrives slowly, and packets that belong to received messages."""
     edge = _edge(make_edge, refusal_rate=1, refusal_burst=50)
     path = edge.path("acl")
     with open(path, "w") as acl:

@@ -74,7 +74,7 @@ def _beside(make_edge, first):
 
 
 def _age(edge, seconds, beside=()):
-    """What was done so far on this edge was done so long ago. The others start again before it, so that their brokers retain all that there is."""
+    """Dates everything done so far on this edge back by this time. The others restart first, so that their brokers retain everything."""
     edge.settle()
     for one in (edge, *beside):
         one.stop("broker", "feed")

@@ -1,4 +1,4 @@
-"""What is written down against what is built."""
+"""Compares the documents with the programs."""
 
 import json
 import os
@@ -144,7 +144,7 @@ def _files(folder):
 
 
 def _documents():
-    """path → text of what is for readers."""
+    """path → text of every page for readers."""
     paths = _files("docs") + [os.path.join(ROOT, name) for name in os.listdir(ROOT)]
     return {path: _read(path) for path in paths if path.endswith(".md")}
 
@@ -160,6 +160,7 @@ def test_links_between_documents_lead_somewhere():
 MARKERS = re.compile(r"(?<!here )\bis no (?!longer|more)|(?<!the )\bstands?\b|\banew\b|\bbut for\b|\bto be had\b|nobody understands"
                      r"|\bof no known form|\bno such answer\b|\bwith commas between\b|\bas whom\b|\bdo it once more\b|\bit is tried each\b"
                      r"|\b(?:is|are) none of\b"
+                     r"|\b[Ww]hoever\b|\bsays? why\b|\bgoes on\b|\bof (?:its|their) own\b|\bof so many\b|\bnevertheless\b|\bhad of\b|\bit is that\b"
                      r"|\blets? go of\b|\bin the midst\b|\bWho [a-z]+ [^?.:]* (is|are|was|gets) |\b[Ww]hat nobody\b")
 SPOKEN = (".py", ".c", ".h", ".js", ".mjs", ".css", ".html", ".cmake", ".sed", ".yaml")  # the names of what has comments, in these folders
 COMMENTED = ("tests", "bench", "script", "docs", "dashboard-feed/web-src", "dashboard-feed/web")

@@ -1,4 +1,4 @@
-"""Several edges on one Redis: what they count together, what a balancer is told, and what must agree before an edge joins."""
+"""Several edges on one Redis: what they count together, what a balancer gets, and what must agree before an edge joins."""
 
 import json
 import os
@@ -31,7 +31,7 @@ DAEMONS = ("broker", "collector", "feed")
 
 @pytest.fixture
 def fleet(make_edge):
-    """A function that starts so many edges on one Redis, that of the first."""
+    """A function that starts this many edges on one Redis, that of the first."""
     def make(n, start=True, **more):
         first = make_edge(**more)
         edges = [first] + [make_edge(redis_of=first, **more) for _ in range(n - 1)]
@@ -67,7 +67,7 @@ def wait_ready_says(edge, status, word=""):
 
 
 def retained(edge):
-    """topic → payload of every total, as a new subscriber is told."""
+    """topic → payload of every total, as a new subscriber gets them."""
     watcher = edge.service("newsroom")
     watcher.watch("totals/#")
     watcher.flush()
@@ -87,8 +87,8 @@ def wait_equal(edges, articles):
 
 
 def test_each_edge_is_killed_under_load(fleet):
-    """kill -9 of a whole edge, one after another, while readers react at all: what was acknowledged is counted once, and every edge shows the
-    same bytes."""
+    """kill -9 of one whole edge after another, while readers react at all edges: every acknowledged reaction is counted once, and every edge shows
+    the same bytes."""
     edges = fleet(3)
     articles = [unique("fleet/article") for _ in range(24)]
     loads = [Load(edge, articles, readers=4) for edge in edges]
@@ -503,7 +503,7 @@ def test_an_edge_without_its_feed_gets_no_new_reader(balanced, number):
 
 
 def test_a_replica_is_promoted_behind_a_balancer(make_edge, tmp_path):
-    """What a master acknowledged and a promoted replica lacks comes again out of the spool."""
+    """The spool reapplies what a master acknowledged and a promoted replica does not have."""
     edge = make_edge()
     (port,) = free_ports(1)
 

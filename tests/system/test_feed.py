@@ -175,7 +175,7 @@ class Bench:
         return self.request("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})
 
     def metric(self, name):
-        """Not a number, which equals nothing, where the feed does not show it yet."""
+        """Not a number, which equals nothing, if the feed does not show it yet."""
         found = re.search(r"^%s (\S+)$" % re.escape(name), self.get("/metrics").body.decode(), re.MULTILINE)
         return float(found.group(1)) if found else math.nan
 
@@ -609,7 +609,7 @@ def test_a_broker_that_takes_nothing_holds_nothing_up(bench):
             return last if bench.metric("tally_feed_held_back_total") > 0 else 0
         last = wait_until(held_back, "what waits for the broker", timeout_s=120)
         resident = bench.metric("tally_feed_resident_bytes")
-        assert bench.get("/totals/" + articles[-1]).json()["version"] == last, "HTTP goes on"
+        assert bench.get("/totals/" + articles[-1]).json()["version"] == last, "HTTP keeps answering"
     finally:
         os.kill(bench.process["broker"].child.pid, signal.SIGCONT)
     late = bench.client("totals/pressure/#")

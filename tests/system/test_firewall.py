@@ -1,4 +1,4 @@
-"""deploy/nftables before a real broker, in a network of its own: connections that never send CONNECT do not keep other addresses' readers out."""
+"""deploy/nftables before a real broker, in a network namespace: connections that never send CONNECT do not keep other addresses' readers out."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def tool(name):
 
 
 def network():
-    """The command that runs another in a network of its own, or None where that is not allowed here."""
+    """The command that runs another in a network namespace, or None if that is not allowed here."""
     if not tool("nft") or not tool("unshare"):
         return None
     argv = [tool("unshare"), "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
@@ -53,7 +53,7 @@ def hold(port):
 
 
 def attack(folder, port):
-    """What runs in the network of its own. Prints how many connections the hostile address has, and whether each address's reader gets in."""
+    """What runs in the network namespace. Prints how many connections the hostile address has, and whether each address's reader gets in."""
     with open(os.path.join(folder, "mosquitto.conf"), "w") as f:
         f.write("listener %d 127.0.0.1\nmax_connections %d\nallow_anonymous true\nuser root\n" % (port, ROOM))
     broker = subprocess.Popen(dying_with_parent([broker_program(), "-c", f.name]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -80,7 +80,7 @@ def ruleset(folder, port):
 
 @pytest.mark.parametrize("protected", [False, True], ids=["without", "with"])
 def test_connections_without_connect_are_bounded_by_address(tmp_path, protected):
-    inside = network() or pytest.skip("nftables in a network of its own is not allowed here")
+    inside = network() or pytest.skip("nftables in a network namespace is not allowed here")
     port = free_ports(1)[0]
     argv = [sys.executable, __file__, str(tmp_path), str(port)]
     if protected:

@@ -21,7 +21,7 @@ from load import Load
 from store import reader_hash
 
 pytestmark = pytest.mark.both
-EDGE = {"limits": "off"}  # what is to be met here is not the limits
+EDGE = {"limits": "off"}  # these tests are not about the limits
 KINDS = ["like", "dislike", "love", "funny", "angry", "sad", "wow", "none"]
 ROOM_KIB = 32 * 1024
 ACCEPTED = (0x00, 0x10)
@@ -150,7 +150,7 @@ def reaction_of(payload):
 
 
 def article_of(topic):
-    """The article that a topic's reaction is for, or None where it is none."""
+    """The article that a topic's reaction is for, or None if it is none."""
     article = topic[len("reactions/"):] if topic.startswith("reactions/") else ""
     return article if 0 < len(article) <= 200 and ARTICLE.fullmatch(article) else None
 
@@ -281,7 +281,7 @@ def _reactions_of(data, version):
 
 
 def _throw(siege, version, data, after_connect):
-    """Sends bytes on a connection of their own and waits until the broker is done with them."""
+    """Sends bytes on a new connection and waits until the broker is done with them."""
     for topic, payload in _reactions_of(data, version):
         if may_be_admitted(topic, payload):
             siege.admits_at_most += 1
@@ -369,7 +369,7 @@ def test_ids(edge, client_id, version):
 
 
 def test_lengths(siege):
-    """What is announced is not set aside, and what is too long ends the connection."""
+    """The broker reserves no memory for an announced length, and ends the connection if it is too long."""
     announced = [b"\x10\xff\xff\xff\x7f", b"\x10\xff\xff\xff\xff\x7f", b"\x30\xff\xff\xff\x7f", b"\x82\xff\xff\xff\x7f", b"\xf0\xff\xff\xff\x7f"]
     waiting = []
     for data in announced:
@@ -560,7 +560,7 @@ def test_a_bridge_by_its_own_word_writes_nothing(siege):
 # --- connections ---
 
 def test_slow_senders(siege):
-    """Byte by byte, hundreds at a time: nobody waits for them, and what they at last have said is judged as any other."""
+    """Hundreds of clients send byte by byte: nobody waits for them, and their complete packets are judged like any other."""
     article = unique("slow")
     clients = []
     for i in range(200):
@@ -628,7 +628,7 @@ def test_twenty_thousand_connections_opened_and_dropped(siege, record_property):
 # --- HTTP ---
 
 def test_http(siege):
-    """The feed's own door: whatever is said there, it answers with 4xx or ends the connection, and goes on serving."""
+    """The feed's HTTP: whatever a client sends, it answers with 4xx or ends the connection, and keeps serving."""
     feed = siege.edge["feed"].child.pid
     lines = [b"\0" * 100, b"GET", b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\n\r\n", b"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /totals/%zz HTTP/1.1\r\nHost: a\r\n\r\n",
              b"GET /totals?articles=" + b"a," * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 5000,

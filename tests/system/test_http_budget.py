@@ -35,7 +35,7 @@ def answer_of(one):
 
 
 def answers(one, n):
-    """Reads so many answers' status lines, of answers that follow each other."""
+    """Reads the status lines of this many consecutive answers."""
     held = b""
     while held.count(b"HTTP/1.1 ") < n:
         part = one.recv(1 << 16)

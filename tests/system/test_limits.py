@@ -1,6 +1,6 @@
-"""Limits at admission: each reason, who is not meant, and what a restarted broker still knows.
+"""Limits at admission: each reason, the clients that are exempt, and what a restarted broker
 
-Tokens come back while a test runs, so what a limit let through is bounded by the time that it took, never timed."""
+still knows. Buckets refill while a test runs, so the elapsed time bounds what a limit let through; nothing is timed."""
 
 import json
 import os
@@ -164,12 +164,12 @@ def test_an_address_may_not_connect_without_end(make_edge):
     assert sum(edge.header.refused().values()) == 0
 
 
-# --- who goes on and on ---
+# --- clients that never stop ---
 
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=FLAVOUR_NAMES)
 @pytest.mark.parametrize("topic", ["reactions/x", "reactions/{", "totals/x"])
 def test_a_flooder_is_ended(make_edge, flavour, topic):
-    """Whatever it is that Tally refuses. Others of its address stay, and who comes back is heard again."""
+    """This holds for every packet that Tally refuses. Other clients at the address stay, and a client that comes back is served again."""
     edge = _edge(make_edge, refusal_rate=1, refusal_burst=50, reader_rate=1, reader_burst=5).start()
     honest, flooder = edge.client(), edge.client(flavour=flavour)
     before = edge.header.refused()
@@ -202,7 +202,7 @@ def test_who_floods_and_comes_back_pays_with_connections(make_edge):
 
 
 def test_who_floods_and_comes_back_as_soon_as_it_may_owes_the_price(make_edge):
-    """It does not get away with what is left at the moment: 100 connections are paid for each time."""
+    """It cannot get away with the current rest of its bucket: each time costs 100 connections."""
     edge = _edge(make_edge, refusal_rate=1, refusal_burst=1, reader_rate=1, reader_burst=1, connect_rate=500, connect_burst=120).start()
     elsewhere = edge.client(source="127.0.0.2")
     begun, floods = time.monotonic(), 0

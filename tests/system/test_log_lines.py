@@ -24,7 +24,7 @@ def test_the_parser_takes_nothing_else(line):
 
 
 def test_every_line_of_a_run_is_logfmt(make_edge):
-    """Each program comes and goes while the others run; what is wrong, and with spaces in it, is said."""
+    """Each program starts and ends while the others run; it logs what is wrong, with values that contain spaces."""
     edge = make_edge(feed={"log_level": "debug"}, collector={"log_level": "debug"})
     edge.start("collector", "feed", ready=False)  # nothing there yet
     wait_until(lambda: "waiting for the spool" in edge["collector"].text(), "the collector to wait")

@@ -52,7 +52,7 @@ BAD = [
 
 
 class Reader:
-    """One connection that reacts at random, and what it expects to hear."""
+    """One connection that reacts at random, and the answers it expects."""
 
     def __init__(self, edge, rng, flavour, qos, named):
         self.rng, self.qos = rng, qos

@@ -110,7 +110,7 @@ def test_a_command_names_the_role(moving, command):
 
 
 def test_redis_is_full(make_edge):
-    """Reads go on; what readers say waits, and is counted once there is memory."""
+    """Reads continue; reactions wait, and are counted once there is memory."""
     edge = make_edge().start()
     articles = _articles(4)
     with Load(edge, articles) as load:

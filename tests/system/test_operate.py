@@ -1,4 +1,4 @@
-"""The operator's commands against a whole edge: what they do to registers, bases, states; that they are replay-safe, take effect on the
+"""The operator's commands against a whole edge: their effect on registers, bases and states; that they are replay-safe, take effect on the
 broker and over HTTP, leave nothing half done, and that `tally audit` finds everything consistent after each."""
 
 import collections
@@ -151,7 +151,7 @@ def retained(edge, article):
 
 
 def state_of(edge, article):
-    """What is retained, as the operator wrote it or as the feed passed it on since."""
+    """The retained state, as the operator wrote it or as the feed passed it on since."""
     return {name: value for name, value in json.loads(retained(edge, article)).items() if name not in ("article", "open", "version")}
 
 
@@ -179,7 +179,7 @@ def test_a_state_as_the_feed_publishes_it_is_merged_with(edge):
 
 
 def test_what_the_broker_does_not_retain_is_looked_up_in_redis(make_edge):
-    """A broker that has just started retains nothing until its feed comes; a change must not undo what it does not see."""
+    """A broker that has just started retains nothing until its feed connects; a change must not undo a state that it does not see."""
     edge = make_edge(**EDGE).start()
     article = "states/not-retained"
     set_state(edge, article, "--state=closed", "--kinds=sad,like")
@@ -201,7 +201,7 @@ def test_what_the_broker_does_not_retain_is_looked_up_in_redis(make_edge):
 
 
 def test_a_change_right_after_a_clearing_begins_anew(edge):
-    """Though what was cleared is still in Redis for a moment: here the feed may not write for a second."""
+    """Although the cleared state is still in Redis for a moment: here the feed may not write for a second."""
     article = "states/cleared-then-changed"
     set_state(edge, article, "--state=closed")
     wait_until(lambda: "version" in json.loads(retained(edge, article)), "the feed to pass the state on")
@@ -755,7 +755,7 @@ def test_a_reader_is_erased(edge, key_file, counts, tmp_path):
         reader.say("reactions/" + article, "none" if i == 4 else "like")
         other.say("reactions/" + article, "sad")
     other.say("reactions/" + articles[5], "sad")
-    reader.say("reactions/" + articles[3], "none")  # taken back: a register nevertheless
+    reader.say("reactions/" + articles[3], "none")  # withdrawn: still a register
     edge.settle()
     tally(edge, "reset", articles[2])
     reader.say("reactions/" + articles[2], '{"reaction":"love","age_ms":60000}')  # counts for nothing
@@ -864,8 +864,8 @@ def test_nearly_all_readers_of_an_article_are_erased(make_edge):
 
 @pytest.mark.parametrize("command", ["erase", "reset"])
 def test_copies_that_a_failed_split_left_go_too(make_edge, command):
-    """A key of another type where a bucket shall be: the two before it hold copies. Those of an erased reader must not become registers
-    when the split is done at last, nor those of a reset article stay for ever."""
+    """A key of another type is in the place of a bucket; the two before it hold copies. An erased reader's copies must not become registers
+    when the split is finally done, and a reset article's copies must not stay for ever."""
     edge = make_edge(collector={"audit_per_minute": 0}).start()
     article, names = "copies/" + command, []
     edge.redis.hset("tally:store", "split", 6)
@@ -904,7 +904,7 @@ def test_copies_that_a_failed_split_left_go_too(make_edge, command):
 @pytest.mark.slow
 def test_commands_that_are_killed_while_all_else_goes_down(make_edge):
     """Reset, archive, erase and import, some of them killed, among readers who react, a collector that is killed, and a Redis whose file
-    lost its end: what is left is whole, and the next command finishes it."""
+    lost its end: every article is consistent, and the next command finishes the rest."""
     edge, rng = make_edge(plugin={"shards": 2}, collector={"audit_per_minute": 600}, feed={"repeat_ms": 200}).start(), random.Random(5)
     edge.redis.hset("tally:store", "split", 2)  # buckets are split and merged all the time
     edge.restart("collector")
@@ -1027,6 +1027,6 @@ def test_no_command_leaks(edge, key_file):
 def test_the_collectors_own_audit_found_nothing(edge):
     """Last in this file: it looked at these articles ten times a second meanwhile."""
     react(edge, "audited/a", ["like"], prefix="audited")
-    wait_until(lambda: edge.metrics().get("tally_audit_articles_total", 0) > 0, "an audit of its own")
+    wait_until(lambda: edge.metrics().get("tally_audit_articles_total", 0) > 0, "a self-audit")
     assert edge.metrics()["tally_audit_differing_total"] == 0
     assert "the audit found a difference" not in edge["collector"].text(all_starts=True)

@@ -20,7 +20,7 @@ SHARD = {"plugin": {"shards": 1}}
 
 
 def _react(edge, pairs, model=None):
-    """[(article, kind)], each by a reader of its own; waits for every PUBACK."""
+    """[(article, kind)], each by a different reader; waits for every PUBACK."""
     for article, kind in pairs:
         client = edge.client()
         assert client.say("reactions/" + article, kind) in (0, 0x10)
@@ -100,7 +100,7 @@ def test_an_empty_store_needs_adopt(make_edge):
 
 @pytest.mark.slow
 def test_a_ring_that_goes_passes_on_which_store_it_is_of(make_edge):
-    """The one that applied is drained and deleted, an empty one replaced: the edge knows its store nevertheless."""
+    """The one that applied is drained and deleted, an empty one replaced: the edge still knows its store."""
     edge, article = make_edge(**SHARD).start(), unique("passed")
     edge.stop("collector")
     _react(edge, [(article, "like")])
@@ -231,7 +231,7 @@ def test_a_position_in_the_ring_goes_on_there(make_edge):
 
 
 def test_redis_went_back(make_edge):
-    """Its last writes are gone, positions with them: the ring still holds what came since."""
+    """Its last writes and their positions are gone: the ring still holds the later records."""
     edge, model = make_edge(**SHARD).start(), Model()
     article = unique("back")
     _react(edge, [(article, "like")], model)

@@ -177,7 +177,7 @@ def test_no_other_spelling_leads_inside(edge, proxy, path):
 
 
 def test_totals_are_bounded_by_address(proxy):
-    """An address that asks for more than it may is told so, and another one, beside it, is answered."""
+    """An address over its limit gets 429, while another one is served."""
     path = b"/totals/proxies/bounded"
     statuses = []
     while 429 not in statuses and len(statuses) < 4000:

@@ -1,4 +1,4 @@
-"""Receipts: what became of a reaction, for whoever asked, and for nobody else."""
+"""Receipts: the outcome of a reaction, for the client that asked, and for nobody else."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_the_later_click_wins_whatever_arrives_first(edge):
 
 
 def test_a_receipt_comes_after_its_reaction_was_counted(edge):
-    """What it says is true in Redis when it is heard."""
+    """A receipt is true in Redis when it arrives."""
     reader = Asking(edge)
     for _ in range(50):
         article = unique("true")
@@ -112,7 +112,7 @@ def test_receipts_count_in_the_status(edge):
 
 
 def test_refusal_receipts_are_bounded_for_a_client(edge):
-    """A flood of refusals is answered at least once, and costs no unbounded queue: what was not sent is counted."""
+    """A flood of refusals is answered at least once, without an unbounded queue: dropped receipts are counted."""
     reader = Asking(edge)
     mids = [reader.client.send("reactions/x", b"meh", response_topic=reader.topic, correlation=b"%d" % i) for i in range(500)]
     assert {reader.client.ack(mid) for mid in mids} == {0x87}
@@ -136,7 +136,7 @@ def collectors_link(make_edge):
 
 
 def test_receipts_that_wait_outlive_a_killed_collector(collectors_link):
-    """What was applied while the broker was away from the collector is answered by the next collector."""
+    """The next collector sends the receipts of reactions that were applied while the collector had no broker."""
     edge, link = collectors_link
     article, other = unique("outlive"), unique("plain")
     reader, late = Asking(edge), Asking(edge, username=reader_name())

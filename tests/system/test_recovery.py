@@ -1,4 +1,4 @@
-"""What goes down comes back, and the books stay exact: each process, in turn, under load."""
+"""Each process in turn goes down and comes back under load, and the books stay exact."""
 
 import json
 
@@ -17,7 +17,7 @@ def _articles(n=12):
 
 
 def _check(edge, load):
-    """Redis, the broker's retained totals and HTTP agree with what the readers were told."""
+    """Redis, the broker's retained totals and HTTP agree with the answers that the readers got."""
     edge.settle()
     registers = edge.store.registers(load.articles)
     expected = load.expected(edge.key(), reader_hash)
@@ -73,7 +73,7 @@ def test_all_killed_at_once(make_edge):
 
 @pytest.mark.slow
 def test_redis_away(make_edge):
-    """Readers go on, the spool holds what they say, /healthz says who is away."""
+    """Readers continue, the spool holds their reactions, /healthz names the part that is away."""
     edge = make_edge().start()
     with Load(edge, _articles()) as load:
         load.wait_more(100)
@@ -100,7 +100,7 @@ def test_script_flush_under_load(make_edge):
 
 
 def test_a_new_broker_gets_every_total_again(make_edge):
-    """Persistence is off: what the broker forgot is published again, articles that nobody touches any more too."""
+    """Persistence is off: the feed publishes again what the broker forgot, including articles that nobody touches any more."""
     edge = make_edge().start()
     articles = _articles(60)
     client = edge.client()

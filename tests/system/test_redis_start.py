@@ -1,4 +1,4 @@
-"""script/redis-start, and what it is for: an append-only file that ends within a transaction or a command."""
+"""script/redis-start, and the fault that it repairs: an append-only file that ends within a transaction or a command."""
 
 import glob
 import os
@@ -215,7 +215,7 @@ def test_a_configuration_that_it_cannot_follow_is_refused(tmp_path):
 
 
 def test_it_ends_by_sigterm_while_it_checks(folder, tmp_path):
-    """As a container's first process, too, which is why it takes the signal; and what it started ends with it."""
+    """As a container's first process, too, which is why it takes the signal; and its children end with it."""
     folder.write(SELECT + SINGLE)
     slow = tmp_path / "bin"
     slow.mkdir()
@@ -259,7 +259,7 @@ def append_only(edge):
 
 
 def tear(path, after, commands=2):
-    """Cuts the file within the first transaction after that offset: so many whole commands behind its MULTI, and a half one."""
+    """Cuts the file within the first transaction after that offset: this many whole commands after its MULTI, and half of another."""
     with open(path, "rb") as f:
         content = f.read()
     at = content.index(MULTI, after)

@@ -298,7 +298,7 @@ def test_no_path_is_answered_that_is_not_described(make_edge, described_http):
 # --- topics ---
 
 class Watch:
-    """Operators that hear everything, and what is made of it."""
+    """Operators that receive everything, and checks of it."""
 
     def __init__(self, described, edge):
         self.described, self.edge = described, edge
@@ -326,7 +326,7 @@ class Watch:
             raise
 
     def check(self):
-        """Every message heard is one that is described, as it is sent. Returns (channel, message's name) of all."""
+        """Every message received is documented, as it is sent. Returns (channel, message's name) of all."""
         described, seen, qos = self.described, set(), {}
         for _name, operation, channel, _messages in described.operations("send") + described.operations("receive"):
             qos.setdefault(channel, set()).add(operation["bindings"]["mqtt"]["qos"])

@@ -171,7 +171,7 @@ def test_the_counters_are_shown_everywhere(edge):
 @pytest.mark.parametrize("transport", ["tcp", "websockets"])
 @pytest.mark.parametrize("limits", ["off", "on"])
 def test_busy(make_edge, transport, limits):
-    """Where limits are on, too: what was refused as busy has taken nothing from them."""
+    """Also with limits on: reactions refused as busy have taken no tokens."""
     edge = make_edge(limits=limits, plugin={"shards": 1, "max_articles": 100, "reader_rate": 10000, "reader_burst": 1000000,
                                             "address_rate": 1000000, "address_burst": 1000000}).start()
     edge.stop("collector")

@@ -248,7 +248,7 @@ def test_readers_that_fall_into_one_bucket(redis):
 
 @pytest.mark.parametrize("quarter", [1, 2, 3])
 def test_a_split_that_cannot_write_a_target(redis, quarter):
-    """A key of another type where a bucket shall be: votes are counted all the same, and the split is done once it can."""
+    """A key of another type is in the place of a bucket: votes are still counted, and the split is done once that is possible."""
     rnd = random.Random(quarter)
     ring, model = Ring(redis), Model()
     votes = _votes("a", [rnd.getrandbits(64) for _ in range(SPLIT)])
@@ -501,7 +501,7 @@ def test_what_changes_no_total_has_no_version(redis):
 
 
 def test_a_floor_counts_older_registers_as_none(redis):
-    """FORMATS 5.1: what is stamped at or below it is stored, and counts as none."""
+    """FORMATS 5.1: reactions stamped at or below it are stored and count as none."""
     ring = Ring(redis)
     ring.apply([Vote("a", 1, 10, 1)])
     head = _head(redis)
@@ -517,7 +517,7 @@ def test_a_floor_counts_older_registers_as_none(redis):
 # --- errors ---
 
 def test_a_bucket_of_another_type_stops_the_batch(redis):
-    """What came before is in registers and heads alike; the position has not moved; a repeat is harmless."""
+    """Earlier votes are in registers and heads alike; the position has not moved; a repeat is harmless."""
     ring, model = Ring(redis), Model()
     votes = [Vote(a, r, 10, 1) for a in ("a", "b", "c") for r in range(5)]
     ring.apply(votes)
@@ -723,7 +723,7 @@ def test_a_pause_ends_by_itself(redis):
 def test_a_pause_is_bounded_and_followed_by_as_long_a_time_without(redis):
     assert _pause(redis, 60000) == [b"paused", 2000]
     assert _pause(redis, 10, whose="00000000000000a2")[0] == b"wait"
-    assert _pause(redis, 0, whose="00000000000000a2") == [b"ended"], "what is another's goes on"
+    assert _pause(redis, 0, whose="00000000000000a2") == [b"ended"], "another's pause continues"
     assert Ring(redis).call(_votes("a", [1]))[0] == b"paused"
     seconds, us = redis.time()
     now = seconds * 1000000 + us

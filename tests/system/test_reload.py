@@ -80,7 +80,7 @@ def test_signals_of_a_start(make_edge):
 
 
 def test_redis_gets_another_password(guarded):
-    """Under load, and with the daemons' connections ended, so that only who knows the new one comes back."""
+    """Under load, and with the daemons' connections ended, so that only a client with the new one can reconnect."""
     edge = guarded
     pids = _restarts(edge)
     with Load(edge, _articles()) as load:
@@ -104,7 +104,7 @@ def test_redis_gets_another_password(guarded):
 
 
 def test_a_changed_password_is_used_at_once(guarded):
-    """Whoever changes it hears whether Redis takes it, not when the next connection happens to end."""
+    """The operator learns at once whether Redis accepts it, not when the next connection happens to end."""
     edge = guarded
     before = {client["id"] for client in edge.redis.client_list()}
     edge.redis.config_set("requirepass", NEW)

@@ -54,7 +54,7 @@ def _use(edge):
 
 
 def _shown(edge):
-    """Everything that anybody can look at, as (where, bytes)."""
+    """Everything that others can read, as (where, bytes)."""
     for path in glob.glob(os.path.join(edge.directory, "*.log")):
         with open(path, "rb") as log:
             yield path, log.read()

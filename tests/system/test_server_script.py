@@ -1,4 +1,4 @@
-"""script/server and its kin: what they refuse and how they say it, what they start, restart, end, and never leave behind."""
+"""script/server and the scripts around it: what they refuse and how they report it, what they start, restart and end, and that they leave nothing behind."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def _hear_signals():
 
 
 class Server:
-    """A run of script/server on ports and a folder of its own."""
+    """A run of script/server on separate ports and in a separate folder."""
 
     def __init__(self, directory):
         self.directory = str(directory)
@@ -106,7 +106,7 @@ class Server:
         return status
 
     def nothing_left(self):
-        """The kernel may take a moment after the script's end to end what it killed."""
+        """The kernel may take a moment after the script's end to end the processes that it killed."""
         edges.wait_until(lambda: not marked_processes(self.mark, self.ports["TALLY_REDIS_PORT"]),
                          "the end of %r" % marked_processes(self.mark, self.ports["TALLY_REDIS_PORT"]))
 

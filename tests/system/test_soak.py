@@ -1,4 +1,4 @@
-"""script/soak's own judgement: what it must find, it finds."""
+"""script/soak's own judgement finds what it must find."""
 
 import os
 import signal

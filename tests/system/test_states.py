@@ -20,7 +20,7 @@ EDGE = {"collector": {"audit_per_minute": 0}, "feed": {"repeat_ms": 300, "publis
 
 
 def at(seconds):
-    """A time so many seconds from now, as a state names it."""
+    """A time this many seconds from now, in a state's form."""
     return (datetime.datetime.utcnow() + datetime.timedelta(seconds=seconds)).isoformat(timespec="milliseconds") + "Z"
 
 
@@ -31,7 +31,7 @@ def stored(edge, article):
 
 
 def passed_on(watcher, article):
-    """The states that a feed published, as they came; None where there is none any more."""
+    """The states that a feed published, as they came; None if there is none any more."""
     return [json.loads(m.payload) if m.payload else None for m in watcher.got(topic="articles/" + article)
             if not m.payload or b"version" in m.payload]
 
@@ -270,7 +270,7 @@ HEAD = "<BBQIIBIB"
 
 
 class Shard:
-    """Keys of a shard, one that no edge uses but where it is not cleared, and the feed's script on them."""
+    """Keys of a shard and the feed's script on them. No edge uses the shard; with `clear` False, one may."""
 
     def __init__(self, redis, number, clear=True):
         self.redis, self.number = redis, number
@@ -620,7 +620,7 @@ def test_a_will_that_is_no_state_is_undone(make_edge):
     wait_until(lambda: stored(edge, article), "the state")
 
     def published():
-        """What the feed has made of what is retained."""
+        """The feed's form of the retained state."""
         payload = retained(edge, "articles/" + article)
         return json.loads(payload) if payload and payload.startswith(b"{") else None
 

@@ -203,7 +203,7 @@ def test_a_connection_ends_with_its_token(edge):
     for client in staying:
         assert client.say("reactions/" + article, b"sad") in OK
     assert _counts(edge, article) == {"like": len(ending), "sad": len(staying)}
-    # Whoever comes back with a token that holds goes on, in the session that was kept.
+    # A client that comes back with a valid token continues in the session that was kept.
     again = _bearer(edge, KEYS.token(unique("reader")), client_id=persistent.name, clean=False, session_expiry_s=60)
     assert again.say("reactions/" + article, b"wow") in OK
     again.wait(lambda: again.got(topic="totals/" + article), "a total by the subscription that was kept")
@@ -237,8 +237,8 @@ def test_who_takes_a_client_id_over_is_not_ended_for_another(edge, flavour):
 
 
 def test_an_attempt_that_is_refused_supersedes_nobody(make_edge):
-    """The broker itself refuses a client without a username, after it asked the plugin. The connection that had the client id ends in
-    its time nevertheless."""
+    """The broker itself refuses a client without a username, after it asked the plugin. The connection that had the client
+    id still ends in time."""
     edge = make_edge(plugin={"identities": "token,client_id"})
     prepare(edge)
     _allow_no_anonymous(edge)
@@ -350,7 +350,7 @@ def test_where_only_tokens_count_others_watch(make_edge, flavour):
 
 
 def test_a_flood_of_bad_tokens_is_bounded_by_the_address(make_edge):
-    """What is over the address's limit is refused before its signature is looked at."""
+    """A connection over the address's limit is refused before its signature is checked."""
     edge = make_edge(limits="on", plugin={"identities": "token", "connect_rate": 1, "connect_burst": 5, "reader_rate": 1, "reader_burst": 5})
     prepare(edge)
     edge.start("broker", ready=False)

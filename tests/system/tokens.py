@@ -54,7 +54,7 @@ class Keys:
         return dict(members, kid=self.kid(algorithm), alg=algorithm)
 
     def token(self, sub="reader", algorithm="HS256", seconds=3600, kid=True, headers=None, **claims):
-        """One that holds for so many seconds, with the claims given replaced; a claim that is None is left out."""
+        """A token that is valid for this many seconds, with the given claims replaced; a claim that is None is left out."""
         said = dict({"sub": sub, "exp": int(time.time()) + seconds}, **claims)
         named = dict(headers or {}, **({"kid": self.kid(algorithm)} if kid else {}))
         return jwt.encode({k: v for k, v in said.items() if v is not None}, self.key[algorithm], algorithm, headers=named)

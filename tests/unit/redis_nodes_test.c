@@ -280,7 +280,7 @@ static void subscribes_again_over_another_connection(void **state)
     stop(world);
 }
 
-/* With pauses of its own it would subscribe up to half a second after its place was up. */
+/* With separate pauses it would subscribe up to half a second after its place was up. */
 static void subscribes_only_where_a_node_is_up(void **state)
 {
     struct world *world = begin(CLUSTERED);
@@ -355,7 +355,7 @@ static void a_former_owners_answer_does_not_come(void **state)
     stop(world);
 }
 
-/* A server that was cut off goes on claiming what it had. */
+/* A server that was cut off still claims the slots that it had. */
 static void believes_the_higher_epoch(void **state)
 {
     struct world *world = begin(CLUSTERED);

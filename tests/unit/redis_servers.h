@@ -1,4 +1,4 @@
-/* Servers that answer as a test wants, on the loop of what is tested. Include it after unit.h. */
+/* Servers that answer as a test wants, on the tested module's loop. Include it after unit.h. */
 #ifndef TALLY_TESTS_REDIS_SERVERS_H
 #define TALLY_TESTS_REDIS_SERVERS_H
 

@@ -490,7 +490,8 @@ static void does_not_go_on_after_damage(void **state)
 }
 
 /* Whatever part of an append had reached memory when the producer was killed, up to all of it but
- * the write position: the ring goes on from what was published, and the consumer sees nothing else.
+ * the write position: the ring continues from what was published, and the consumer sees nothing
+ * else.
  */
 static void survives_a_kill_at_every_store(void **state)
 {
@@ -634,7 +635,7 @@ static void run_against_model(uint64_t seed)
             assert_int_equal(producer.write, write);
             assert_int_equal(producer.sequence, model.appended);
         } else {
-            /* The collector was killed and asks Redis where to go on. */
+            /* The collector was killed and asks Redis where to continue. */
             consumer = test_ring_consumer(&ring);
             uint64_t position = model.applied == 0 ? 0 : model.end[(model.applied - 1) % 4096];
             assert_int_equal(ring_consumer_seek(&consumer, position), 0);

@@ -311,7 +311,7 @@ static void stands_a_lack_of_space(void **state)
     assert_non_null(strstr(error.text, "ring-0.new cannot have its 20480 bytes"));
     assert_int_equal(files_like("ring-", NULL, 0), 0);
 
-    /* While it runs: the ring that is there goes on, and is changed once it can be. */
+    /* While it runs: the current ring continues, and is replaced once that is possible. */
     dir = produce();
     append(dir, 0, 0);
     ring_want_rotation(spool_producer_ring(dir, 0)->memory);
@@ -373,7 +373,7 @@ static void append_until_killed(uint64_t *acknowledged) // NOLINT(readability-no
 }
 
 /* kill -9 at any moment, again and again: what was acknowledged is there, in order, whole, and the
- * next producer goes on with it. */
+ * next producer continues it. */
 static void loses_nothing_to_a_kill(void **state)
 {
     uint64_t *acknowledged =
@@ -653,7 +653,7 @@ static void is_busy_after_four_old_rings(void **state)
         assert_non_null(strstr(note, "shard 2: ring renamed to old-2-"));
         assert_int_equal(files_like("old-2-", NULL, 0), i + 1);
     }
-    /* A fifth is not made: the ring goes on while it has room. */
+    /* A fifth is not made: the ring is used while it has room. */
     append(dir, 2, 1);
     uint64_t ring_id = spool_producer_ring(dir, 2)->ring_id;
     ring_want_rotation(spool_producer_ring(dir, 2)->memory);
@@ -670,7 +670,7 @@ static void is_busy_after_four_old_rings(void **state)
     append(dir, 2, 3);
     spool_free(dir);
 
-    /* One that is for other kinds cannot go on with it, nor put it away. */
+    /* A producer with other kinds can neither continue it nor rename it. */
     struct spool_producer_want want = wanted();
     kind_table_parse(&want.kinds, "like", NULL);
     dir = produce_as(&want);
@@ -774,7 +774,7 @@ struct changing {
     bool failed;
 };
 
-/* Appends, asks itself for another ring, and goes on, as fast as the consumer drains. */
+/* Appends, asks itself for another ring, and continues, as fast as the consumer drains. */
 static void *change_rings(void *user)
 {
     struct changing *changing = user;

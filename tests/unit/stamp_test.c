@@ -21,7 +21,7 @@ static void rises_within_a_millisecond_and_beyond(void **state)
     (void)state;
     for (uint64_t i = 0; i < 3u * STAMP_COUNTS; i++)
         assert_int_equal(stamp_next(&last, NOW_MS), NOW + i);
-    /* Three milliseconds' worth was given in one: the next one goes on there. */
+    /* Three milliseconds' worth was given in one: the next one continues there. */
     assert_int_equal(stamp_next(&last, NOW_MS + 1), NOW + 3u * STAMP_COUNTS);
     assert_int_equal(stamp_next(&last, NOW_MS + 10), NOW + 10u * STAMP_COUNTS);
 }

@@ -1,4 +1,4 @@
-/* What the unit tests share. Include it first: cmocka's header needs those before it. */
+/* Helpers shared by the unit tests. Include it first: cmocka's header needs those before it. */
 #ifndef TALLY_TESTS_UNIT_H
 #define TALLY_TESTS_UNIT_H
 

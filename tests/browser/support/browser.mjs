@@ -29,7 +29,7 @@ export function launch() {
   });
 }
 
-/** Keeps a picture for whoever wants to look: in the folder TALLY_SHOTS, where that is given. */
+/** Keeps a screenshot in the folder TALLY_SHOTS, if that is set. */
 export async function keepShot(page, name, options = {}) {
   const folder = process.env.TALLY_SHOTS;
   if (folder) {
@@ -193,7 +193,7 @@ function untilSeen(element, wanted) {
   });
 }
 
-/** What a page's storage has of a request; undefined where there is none. */
+/** What a page's storage has of a request; undefined if there is none. */
 export const requestOf = (page, article) =>
   page.evaluate((id) => JSON.parse(localStorage.tallyRequests ?? '["",[]]')[1].find(([of]) => of === id)?.[1], article);
 

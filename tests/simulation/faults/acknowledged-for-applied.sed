@@ -1,3 +1,3 @@
 # collector/apply.c
-# > for <: goes on from the position acknowledged last, though Redis went back.
+# > for <: continues from the position acknowledged last, though Redis went back.
 s/ring->acknowledged < position$/ring->acknowledged > position/
