@@ -391,7 +391,9 @@ class Balancer:
 
     def __init__(self, folder, path, *changes):
         self.socket, self.log = str(folder / "admin"), str(folder / "log")
-        text = deployed(path, ("\nglobal\n", "\nglobal\n    stats socket %s mode 600 level admin\n" % self.socket), *DEBIANS, *changes)
+        text = deployed(path, *DEBIANS, *changes)
+        text = text.replace("    stats socket /run/haproxy/admin.sock mode 600 level admin\n", "")
+        text = text.replace("\nglobal\n", "\nglobal\n    stats socket %s mode 600 level admin\n" % self.socket)
         conf = str(folder / "haproxy.cfg")
         with open(conf, "w") as f:
             f.write(text)
@@ -407,12 +409,15 @@ class Balancer:
                 return False
         wait_until(up, "the balancer to come up")
 
-    def servers(self, backend):
-        """server → its row of `show stat`."""
+    def ask(self, command):
         with socket.socket(socket.AF_UNIX) as admin:
             admin.connect(self.socket)
-            admin.sendall(b"show stat\n")
-            text = b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+            admin.sendall(command.encode() + b"\n")
+            return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+
+    def servers(self, backend):
+        """server → its row of `show stat`."""
+        text = self.ask("show stat")
         names, *rows = [line.split(",") for line in text.lstrip("# ").splitlines() if line]
         rows = [dict(zip(names, row)) for row in rows]
         return {row["svname"]: row for row in rows if row["pxname"] == backend and row["svname"] not in ("FRONTEND", "BACKEND")}
@@ -500,6 +505,35 @@ def test_an_edge_without_its_feed_gets_no_new_reader(balanced, number):
         for reader in stayed:
             reader.close()
     wait_until(lambda: len(balancer.up("tally_mqtt")) == 3, "the edge to be back")
+
+
+def test_a_drained_edge_keeps_its_readers_and_gets_no_new_one(balanced):
+    edges, balancer, port = balanced
+    stayed = [Client(port, username=reader_name()).open() for _ in range(6)]
+    backends = ("tally_broker", "tally_mqtt", "tally_feed")
+    assert balancer.ask("set server tally_broker/edge-2 state drain").strip() == ""
+    try:
+        for backend in backends:
+            assert balancer.servers(backend)["edge-2"]["status"].startswith("DRAIN"), backend
+        before = balancer.servers("tally_mqtt")["edge-2"]
+        assert before["scur"] == "2"
+        for _ in range(9):
+            _react(port, unique("fleet/elsewhere"))
+        assert balancer.servers("tally_mqtt")["edge-2"]["stot"] == before["stot"]
+        for reader in stayed:
+            assert reader.say("reactions/" + unique("fleet/stayed"), "like") < 0x80
+        # once its broker ends, its readers go, too, and find another edge
+        edges[1]["broker"].stop()
+        wait_until(lambda: sum(reader.closed for reader in stayed) == 2, "the edge's readers to be sent elsewhere")
+        for _ in range(9):
+            _react(port, unique("fleet/elsewhere"))
+        assert balancer.servers("tally_mqtt")["edge-2"]["stot"] == before["stot"]
+    finally:
+        for reader in stayed:
+            reader.close()
+    edges[1].start("broker")
+    balancer.ask("set server tally_broker/edge-2 state ready")
+    wait_until(lambda: all(len(balancer.up(backend)) == 3 for backend in backends), "the edge to be back")
 
 
 def test_a_replica_is_promoted_behind_a_balancer(make_edge, tmp_path):
