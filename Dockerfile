@@ -4,7 +4,7 @@ ARG SUITE=bookworm
 FROM debian:${SUITE}-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkg-config libmosquitto-dev mosquitto-dev libhiredis-dev libssl-dev libcjson-dev libevent-dev \
-        libsodium-dev libgnutls28-dev libcurl4-gnutls-dev uthash-dev zlib1g-dev esbuild && rm -rf /var/lib/apt/lists/*
+        libsodium-dev libsystemd-dev libgnutls28-dev libcurl4-gnutls-dev uthash-dev zlib1g-dev esbuild && rm -rf /var/lib/apt/lists/*
 WORKDIR /tally
 COPY . .
 RUN cmake --preset release && ninja -C build/release tally-broker-plugin tally-collector tally-feed tally

@@ -12,6 +12,7 @@
 #include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
+#include "daemon/notify.h"
 #include "daemon/reload.h"
 #include "redis/redis_config.h"
 #include "spool/ring.h"
@@ -40,6 +41,7 @@ struct serve {
     struct mqtt_link *mqtt;
     struct receipt_box *receipts;
     struct self_audit *audit;
+    struct notify *notify;
     struct event *tick, *wake;
     struct event *resume; /* to check an audit's pause again */
 
@@ -158,6 +160,7 @@ static bool look_at_self(struct serve *serve)
         return false;
     serve->ready = reason[0] == '\0';
     memcpy(serve->reason, reason, sizeof reason);
+    notify_status(serve->notify, reason);
     log_line(serve->ready ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
              serve->ready ? "ready" : "not ready", "reason=%s", reason);
     return true;
@@ -322,6 +325,7 @@ void serve_waited(struct serve *serve)
 
 int serve_run(struct serve *serve)
 {
+    notify_ready(serve->notify);
     while (!serve->failed) {
         if (serve->stopping &&
             (rings_idle(serve->rings) || clock_monotonic_ms() - serve->stop_ms >= STOP_MS))
@@ -357,6 +361,7 @@ void serve_stop(struct serve *serve)
     serve->stopping = true;
     serve->stop_ms = clock_monotonic_ms();
     log_line(LOG_LEVEL_INFO, "stopping", NULL);
+    notify_stopping(serve->notify);
 }
 
 /* --- making and ending --- */
@@ -437,10 +442,11 @@ struct serve *serve_new(struct event_base *base, const struct settings *settings
     serve->base = base;
     serve->settings = settings;
     serve->receipts = receipt_new(settings->links.topic_prefix);
+    serve->notify = notify_new(base);
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
     serve->resume = event_new(base, -1, 0, on_resume, serve);
-    if (serve->receipts == NULL || serve->tick == NULL || serve->resume == NULL ||
-        open_store(serve, redis) != 0 || make_parts(serve) != 0 ||
+    if (serve->receipts == NULL || serve->notify == NULL || serve->tick == NULL ||
+        serve->resume == NULL || open_store(serve, redis) != 0 || make_parts(serve) != 0 ||
         open_broker(serve, mqtt_secret) != 0 || events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);
         return NULL;
@@ -463,6 +469,7 @@ void serve_free(struct serve *serve)
     self_audit_free(serve->audit);
     rings_free(serve->rings);
     receipt_free(serve->receipts);
+    notify_free(serve->notify);
     events_free(serve->wake);
     events_free(serve->tick);
     events_free(serve->resume);

@@ -3,6 +3,7 @@
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
+#include "daemon/notify.h"
 #include "daemon/reload.h"
 #include "daemon/start.h"
 #include "forget.h"
@@ -33,6 +34,7 @@ struct feed {
     struct event_base *base;
     const struct settings *settings;
     struct event *sigterm, *sigint, *sighup, *check, *deadline;
+    struct notify *notify;
     struct store_link *link;
     struct redis_config redis;
     struct subscription subscription;
@@ -59,6 +61,7 @@ static void check_health(struct feed *feed)
     if (was_ok != feed->health.ok)
         log_line(feed->health.ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health", "json=%s",
                  feed->health.json);
+    notify_status(feed->notify, feed->health.ok ? "" : feed->health.json);
     publish_health(feed->publish, feed->health.json);
 }
 
@@ -260,6 +263,7 @@ static void on_signal(evutil_socket_t fd, short what, void *user)
         return;
     log_line(LOG_LEVEL_INFO, "stopping", "signal=%d", (int)fd);
     feed->stopping = true;
+    notify_stopping(feed->notify);
     events_arm(feed->deadline, STOP_MAX_MS);
     health_offline(&feed->health);
     publish_health(feed->publish, feed->health.json);
@@ -303,8 +307,9 @@ static int make_events(struct feed *feed)
     feed->sighup = evsignal_new(feed->base, SIGHUP, on_hang_up, feed);
     feed->check = event_new(feed->base, -1, EV_PERSIST, on_check, feed);
     feed->deadline = evtimer_new(feed->base, on_deadline, feed);
-    return feed->sigterm == NULL || feed->sigint == NULL || feed->sighup == NULL ||
-                   feed->check == NULL || feed->deadline == NULL ||
+    feed->notify = notify_new(feed->base);
+    return feed->notify == NULL || feed->sigterm == NULL || feed->sigint == NULL ||
+                   feed->sighup == NULL || feed->check == NULL || feed->deadline == NULL ||
                    evsignal_add(feed->sigterm, NULL) != 0 ||
                    evsignal_add(feed->sigint, NULL) != 0 || evsignal_add(feed->sighup, NULL) != 0 ||
                    events_arm(feed->check, HEALTH_CHECK_MS) != 0
@@ -429,6 +434,7 @@ static void take_down(struct feed *feed)
     events_free(feed->sighup);
     events_free(feed->check);
     events_free(feed->deadline);
+    notify_free(feed->notify);
     if (feed->base != NULL)
         event_base_free(feed->base);
 }
@@ -451,6 +457,7 @@ static int feed_run(struct feed *feed, struct settings *settings)
     start_hold_signals(false);
     log_line(LOG_LEVEL_INFO, "serving", "http=%s port=%d", settings->http_address,
              (int)settings->http_port);
+    notify_ready(feed->notify);
     event_base_dispatch(feed->base);
     log_line(LOG_LEVEL_INFO, "ended", NULL);
     result = 0;
