@@ -99,6 +99,9 @@ static void operate(void)
 static void linger(void)
 {
     bool waits = false;
+    for (unsigned s = 0; s < REDIS_SERVERS; s++)
+        if (redis.server[s].apart)
+            return; /* for so long it would serve nothing */
     for (unsigned s = 0; s < world.shards; s++) {
         if (redis.moves_to[s] < 0 || !world_is_cluster(world.seed))
             continue;

@@ -522,7 +522,8 @@ def test_a_large_article_holds_redis_for_slices_only(edge):
 def test_an_audit_reads_only(edge, article):
     """But for the pause, Redis is as it was; the spool's files too."""
     def everything():
-        return {key: edge.redis.dump(key) for key in edge.redis.keys() if not key.endswith(b":meta")}
+        kept = {key: edge.redis.dump(key) for key in edge.redis.keys() if not key.endswith((b":meta", b":store"))}
+        return kept, {f: v for f, v in edge.redis.hgetall("tally:store").items() if not f.startswith(b"seen:")}
 
     def files():
         return {path: hashlib.sha256(open(path, "rb").read()).hexdigest() for path in glob.glob(os.path.join(glob.escape(edge.spool), "ring-*"))}

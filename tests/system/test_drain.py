@@ -121,7 +121,7 @@ def test_a_redis_that_is_away_is_waited_for(edge):
     edge.stop("broker")
     with Hung(edge["redis"]):
         status, _said, errors = drain(edge, 0)
-        assert status == 2 and "what is left is not known: redis: " in errors, errors
+        assert status == 2 and "cannot tell what is left: redis: " in errors, errors
     assert drain(edge, NEVER_S)[0] == 0
 
 

@@ -73,12 +73,12 @@ def counts_of(edge, article):
 
 
 def everything(edge):
-    """All that Redis holds, without what an audit's pause leaves."""
+    """All that Redis holds, without what an audit's pause leaves, and that a collector is there."""
     kept = {}
     for key in edge.redis.scan_iter(count=1000):
         kind = edge.redis.type(key)
         if kind == b"hash":
-            kept[key] = {f: v for f, v in edge.redis.hgetall(key).items() if f != b"pause"}
+            kept[key] = {f: v for f, v in edge.redis.hgetall(key).items() if f != b"pause" and not f.startswith(b"seen:")}
         else:
             kept[key] = edge.redis.zrange(key, 0, -1, withscores=True) if kind == b"zset" else edge.redis.get(key)
     return kept
@@ -111,7 +111,7 @@ def set_state(edge, article, *options):
 @pytest.mark.parametrize("argv, said", [
     (["reset"], "an article is missing"),
     (["reset", "a//b"], "tally reset: a//b is not an article id"),
-    (["reset", "a", "--frce"], "unknown option frce; known: redis_host"),
+    (["reset", "a", "--frce"], "unknown option frce; known: config, redis_host"),
     (["archive", "a", "--replace"], "unknown option replace"),
     (["export", "--format=xml"], "option format: xml is not csv or jsonl"),
     (["export", "--articles=a,,b"], "option articles"),

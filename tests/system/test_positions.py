@@ -480,13 +480,13 @@ def test_a_drained_ring_that_cannot_be_deleted_is_said_once(make_edge):
     first_id = _ring(edge).ring_id()
     spool_bytes.poke(_ring(edge).path, spool_bytes.ROTATE_AT, struct.pack("<I", 1))
     wait_until(lambda: _another_ring(edge, first_id), "another ring")
-    wait_until(lambda: "is to be drained" in edge["collector"].text(), "the old ring to be opened")
+    wait_until(lambda: "draining an old ring" in edge["collector"].text(), "the old ring to be opened")
     (path,) = spool_bytes.old_rings(edge.spool)
     os.rename(path, os.path.join(edge.spool, "elsewhere"))
     os.mkdir(path)
-    wait_until(lambda: "cannot be deleted" in edge["collector"].text(), "the failure")
+    wait_until(lambda: "cannot delete an old ring" in edge["collector"].text(), "the failure")
     _statuses(edge, 3)
-    assert edge["collector"].text().count("cannot be deleted") == 1
+    assert edge["collector"].text().count("cannot delete an old ring") == 1
     os.rmdir(path)
     wait_until(lambda: edge.store.books()["applied"] == 1, "the books")
     _react(edge, [(article, "sad")], model)

@@ -261,9 +261,9 @@ def test_a_reload_leaves_readers_as_they_are(edge):
     clients = [_bearer(edge, KEYS.token(subject), flavour) for flavour in FLAVOURS]
     ending, _expires = _before_it_expires(lambda expires: [_bearer(edge, KEYS.token(subject, exp=expires), flavour) for flavour in FLAVOURS])
     assert clients[0].say("reactions/" + article, b"like") in OK
-    reads = edge["broker"].text().count("keys of readers' tokens are read")
+    reads = edge["broker"].text().count("token keys loaded")
     edge["broker"].child.send_signal(signal.SIGHUP)
-    wait_until(lambda: edge["broker"].text().count("keys of readers' tokens are read") > reads, "a reload")
+    wait_until(lambda: edge["broker"].text().count("token keys loaded") > reads, "a reload")
     for client in clients:
         assert client.say("reactions/" + article, b"sad") in OK
     assert _counts(edge, article) == {"sad": 1}
@@ -288,18 +288,18 @@ def test_keys_are_read_again(make_edge, by_signal):
     old = KEYS.token(algorithm="ES256")
     open_connection = _bearer(edge, old)
     assert not _accepted(edge, fresh.token())
-    change(tokens.jwks(KEYS, fresh), "are read")
+    change(tokens.jwks(KEYS, fresh), "token keys loaded")
     assert _accepted(edge, fresh.token()) and _accepted(edge, old)
     # What cannot be read, or is bad, changes nothing.
     for content, mode in (('{"keys":[', 0o600), (tokens.jwks(fresh), 0o644)):
-        change(content, "stay as they were", mode)
+        change(content, "cannot reload token keys", mode)
         assert _accepted(edge, fresh.token()) and _accepted(edge, old)
-    change(fresh.pem("EdDSA").decode(), "are read", 0o644)
+    change(fresh.pem("EdDSA").decode(), "token keys loaded", 0o644)
     assert _accepted(edge, fresh.token(algorithm="EdDSA")) and not _accepted(edge, fresh.token()) and not _accepted(edge, old)
     # Who is connected stays, until the token expires.
     assert open_connection.say("reactions/" + unique("stays"), b"like") in OK
     # Each line names the option, and none a secret.
-    said = [line for line in edge["broker"].text().splitlines() if "stay as they were" in line]
+    said = [line for line in edge["broker"].text().splitlines() if "cannot reload token keys" in line]
     assert all("option token_keys" in line and path in line for line in said)
     if not by_signal:
         assert len(said) == 2
