@@ -163,7 +163,9 @@ void judge_answer_came(unsigned link, unsigned server, const struct redis_words 
     if (pipeline == NULL || pipeline->ring_id != ring_id)
         return;
     if (!redis_command_is_batch(words)) {
-        pipeline->going = is_position(reply);
+        unsigned edge = platform_now->edge;
+        unsigned shard = (unsigned)(pipeline - judge.pipelines[edge]);
+        pipeline->going = is_position(reply) && !is_former(edge, shard, server);
         pipeline->server = server;
         pipeline->sent_to = pipeline->going && reply->element[1]->len > 0
                                 ? bytes_get_u64(reply->element[1]->str)
