@@ -402,9 +402,11 @@ class Balancer:
     def start(self, port):
         self.process.start()
         def up():
+            """HAProxy listens on its ports before it makes the socket of its administrator."""
             assert self.process.running(), self.process.text()
             try:
-                return socket.create_connection(("127.0.0.1", port), 1).close() or True
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return "Uptime" in self.ask("show info")
             except OSError:
                 return False
         wait_until(up, "the balancer to come up")
