@@ -35,7 +35,7 @@ void books_add_ring(struct books *books, const struct spool_view_ring *ring)
     one->ring = *ring;
     if (ring->old)
         snprintf(one->name, sizeof one->name, "old-%" PRIu32 "-%016" PRIx64, ring->shard,
-                 ring->ring_id);
+                 ring->name_id);
     else
         snprintf(one->name, sizeof one->name, "ring-%" PRIu32, ring->shard);
 }

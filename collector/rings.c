@@ -3,6 +3,7 @@
 
 #include "flight.h"
 #include "ledger.h"
+#include "unreadable.h"
 
 #include "core/error.h"
 #include "core/shard_names.h"
@@ -43,8 +44,7 @@ struct rings {
     char shard_why[SPOOL_SHARDS_MAX][APPLY_HELD_BYTES];
     struct old old[OLD_MAX];
     int olds;
-    struct spool_consumer_old unreadable[OLD_MAX]; /* counted, not yet moved away */
-    int unreadables;
+    struct unreadable unreadable;
     bool list_old;   /* there may be unknown old rings */
     bool missed_old; /* there are, or listing them failed: try again */
 };
@@ -101,17 +101,26 @@ static void follow_ring(struct rings *rings, unsigned shard)
     }
 }
 
-static bool is_known(const struct rings *rings, const struct spool_consumer_old *file)
+/* By the header: the name of an old ring's file may hold another id. */
+static uint64_t id_of(const struct pipeline *pipeline)
 {
-    const struct pipeline *pipeline = rings->pipeline[file->shard];
-    for (int i = 0; i < rings->olds; i++)
-        if (rings->old[i].file.shard == file->shard && rings->old[i].file.ring_id == file->ring_id)
-            return true;
-    /* Renamed a moment ago; the switch to the next one is still due. */
-    return pipeline != NULL && source_identity(pipeline_source(pipeline))->ring_id == file->ring_id;
+    return source_identity(pipeline_source(pipeline))->ring_id;
 }
 
-enum opened { OPENED, UNREADABLE, NOT_NOW };
+static bool is_current(const struct rings *rings, unsigned shard, uint64_t ring_id)
+{
+    return rings->pipeline[shard] != NULL && id_of(rings->pipeline[shard]) == ring_id;
+}
+
+static bool is_open(const struct rings *rings, const struct spool_consumer_old *file)
+{
+    for (int i = 0; i < rings->olds; i++)
+        if (rings->old[i].file.shard == file->shard && rings->old[i].file.name_id == file->name_id)
+            return true;
+    return false;
+}
+
+enum opened { OPENED, STILL_CURRENT, UNREADABLE, NOT_NOW };
 
 /* A shortage in this process (descriptors, memory) proves nothing about the ring. */
 static enum opened open_old(struct rings *rings, const struct spool_consumer_old *file,
@@ -130,6 +139,10 @@ static enum opened open_old(struct rings *rings, const struct spool_consumer_old
         error_set(why, "it is of shard %u", identity.shard);
         goto fail;
     }
+    if (is_current(rings, file->shard, identity.ring_id)) {
+        result = STILL_CURRENT; /* renamed a moment ago; the switch to the next one is still due */
+        goto fail;
+    }
     struct source *source = source_new(old->memory, old->bytes, &identity, true, why);
     old->pipeline = source == NULL ? NULL : pipeline_new(&rings->shared, source);
     if (old->pipeline == NULL) {
@@ -143,40 +156,6 @@ fail:
     return result;
 }
 
-static bool is_listed(const struct spool_consumer_old *file, const struct spool_consumer_old *list,
-                      int n)
-{
-    for (int i = 0; i < n; i++)
-        if (list[i].shard == file->shard && list[i].ring_id == file->ring_id)
-            return true;
-    return false;
-}
-
-/* Counted and logged when found. Until it can be moved away, it is found every second. */
-static void put_away(struct rings *rings, const struct spool_consumer_old *file, const char *why)
-{
-    bool first = !is_listed(file, rings->unreadable, rings->unreadables);
-    if (first) {
-        rings->shared.counts->damaged++;
-        log_line(LOG_LEVEL_ERROR, "cannot read an old ring: putting it away", "path=%s reason=%s",
-                 file->path, why);
-    }
-    if (spool_consumer_put_away(rings->shared.spool, file) >= 0 || !first)
-        return;
-    log_line(LOG_LEVEL_ERROR, "cannot put an unreadable ring away: retrying every second",
-             "path=%s", file->path);
-    if (rings->unreadables < OLD_MAX)
-        rings->unreadable[rings->unreadables++] = *file;
-}
-
-/* Forgets rings that no longer exist because they were moved or removed. */
-static void forget_unreadable(struct rings *rings, const struct spool_consumer_old *list, int n)
-{
-    for (int i = rings->unreadables - 1; i >= 0; i--)
-        if (!is_listed(&rings->unreadable[i], list, n))
-            rings->unreadable[i] = rings->unreadable[--rings->unreadables];
-}
-
 static void find_old(struct rings *rings)
 {
     struct spool_consumer_old file[OLD_MAX];
@@ -185,14 +164,14 @@ static void find_old(struct rings *rings)
     rings->list_old = false;
     rings->missed_old = n < 0;
     if (n >= 0)
-        forget_unreadable(rings, file, n);
+        unreadable_keep(&rings->unreadable, file, n);
     for (int i = 0; i < n && rings->olds < OLD_MAX; i++) {
-        if (file[i].shard >= rings->shards || is_known(rings, &file[i]))
+        if (file[i].shard >= rings->shards || is_open(rings, &file[i]))
             continue;
         switch (open_old(rings, &file[i], &why)) {
         case OPENED:
             log_line(LOG_LEVEL_WARNING, "draining an old ring", "shard=%u ring=%016" PRIx64,
-                     file[i].shard, file[i].ring_id);
+                     file[i].shard, id_of(rings->old[rings->olds - 1].pipeline));
             session_look(rings->shared.session);
             break;
         case NOT_NOW:
@@ -201,7 +180,10 @@ static void find_old(struct rings *rings)
                      file[i].path, why.text);
             break;
         case UNREADABLE:
-            put_away(rings, &file[i], why.text);
+            rings->shared.counts->damaged +=
+                unreadable_put_away(&rings->unreadable, rings->shared.spool, &file[i], why.text);
+            break;
+        case STILL_CURRENT:
             break;
         }
     }
@@ -230,6 +212,7 @@ static void finish_old(struct rings *rings, int i)
 {
     struct old *old = &rings->old[i];
     uint64_t damaged = source_damaged(pipeline_source(old->pipeline));
+    uint64_t ring_id = id_of(old->pipeline);
     if (is_last_ring(rings))
         return;
     if (spool_consumer_delete_old(&old->file) != 0) {
@@ -242,9 +225,8 @@ static void finish_old(struct rings *rings, int i)
     }
     rings->shared.counts->damaged += damaged;
     log_line(damaged > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "drained an old ring",
-             "shard=%u ring=%016" PRIx64 " damaged=%" PRIu64, old->file.shard, old->file.ring_id,
-             damaged);
-    ledger_fold(rings->ledger, old->file.shard, old->file.ring_id);
+             "shard=%u ring=%016" PRIx64 " damaged=%" PRIu64, old->file.shard, ring_id, damaged);
+    ledger_fold(rings->ledger, old->file.shard, ring_id);
     close_old(rings, i);
 }
 
@@ -252,8 +234,11 @@ static void finish_old(struct rings *rings, int i)
 
 static bool on_here(void *user, unsigned shard, uint64_t ring_id)
 {
-    const struct spool_consumer_old file = {.shard = shard, .ring_id = ring_id};
-    return is_known(user, &file);
+    const struct rings *rings = user;
+    for (int i = 0; i < rings->olds; i++)
+        if (rings->old[i].file.shard == shard && id_of(rings->old[i].pipeline) == ring_id)
+            return true;
+    return is_current(rings, shard, ring_id);
 }
 
 static bool on_complete(void *user)

@@ -42,8 +42,9 @@ static void setup(void)
     books_add_ring(&books, &(struct spool_view_ring){
                                .shard = 0, .ring_id = 0xaa, .write = 6400, .store_id = STORE});
     books_add_ring(&books, &(struct spool_view_ring){.shard = 1, .ring_id = 0xbb, .write = 2560});
-    books_add_ring(
-        &books, &(struct spool_view_ring){.shard = 1, .ring_id = 0xcc, .old = true, .write = 1920});
+    books_add_ring(&books,
+                   &(struct spool_view_ring){
+                       .shard = 1, .ring_id = 0xcc, .name_id = 0xcc, .old = true, .write = 1920});
     position(raw, 5760, 90, 2, 3, EDGE);
     assert_true(books_add_position(&books, 0, "00000000000000aa", raw, 40));
     position(raw, 640, 10, 0, 0, EDGE);

@@ -50,10 +50,11 @@ int ring_file_look(struct ring_file *ring, int dir_fd, const char *name, struct 
 int ring_file_count(int dir_fd, const char *prefix, uint32_t shard);
 
 /* Moves the file `ring-<shard>` out of the way by renaming it to `old-<shard>-<ring id>`
- * (`fresh_id` if its header is damaged). A ring that never held anything stays, and
- * ring_file_install replaces it. Returns 1 if it was renamed, 0 if it stays or was absent, -1 with
- * `error`. `name` receives the new name. `store_id` receives the ring's store id for the next ring
- * to continue with (ring_store_id), or 0 if it has none. */
+ * (`fresh_id` if its header is damaged or cannot be read now: a reader of the file goes by its
+ * header, not by its name). A ring that never held anything stays, and ring_file_install replaces
+ * it. Returns 1 if it was renamed, 0 if it stays or was absent, -1 with `error`. `name` receives
+ * the new name. `store_id` receives the ring's store id for the next ring to continue with
+ * (ring_store_id), or 0 if it has none. */
 int ring_file_retire(int dir_fd, uint32_t shard, uint64_t fresh_id, char name[RING_FILE_NAME_BYTES],
                      uint64_t *store_id, struct error *error);
 

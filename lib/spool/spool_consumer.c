@@ -131,7 +131,7 @@ int spool_consumer_list_old(struct spool *spool, struct spool_consumer_old *out,
     }
     for (struct dirent *entry; n < max && (entry = readdir(entries)) != NULL;) {
         struct spool_consumer_old *old = &out[n];
-        if (!ring_file_parse_name(entry->d_name, "old", &old->shard, &old->ring_id))
+        if (!ring_file_parse_name(entry->d_name, "old", &old->shard, &old->name_id))
             continue;
         int bytes = snprintf(old->path, sizeof old->path, "%s/%s", spool->path, entry->d_name);
         if (bytes > 0 && (size_t)bytes < sizeof old->path)
@@ -173,7 +173,7 @@ int spool_consumer_put_away(struct spool *spool, const struct spool_consumer_old
         return -1;
     if (there >= BAD_MAX)
         return spool_consumer_delete_old(old) == 0 ? 1 : -1;
-    ring_file_bad_name(name, old->shard, old->ring_id);
+    ring_file_bad_name(name, old->shard, old->name_id);
     return renameat(AT_FDCWD, old->path, spool->fd, name);
 }
 

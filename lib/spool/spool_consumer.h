@@ -34,7 +34,7 @@ bool spool_consumer_ring_replaced(const struct spool *spool, uint32_t shard);
 
 struct spool_consumer_old {
     uint32_t shard;
-    uint64_t ring_id;
+    uint64_t name_id; /* in its name. Its header may hold another (ring_file_retire) */
     char path[SPOOL_PATH_MAX_BYTES];
 };
 

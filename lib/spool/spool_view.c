@@ -34,13 +34,14 @@ struct spool_view {
     struct mapped of[SPOOL_VIEW_RINGS_MAX];
 };
 
-static int add_ring(struct spool_view *view, const char *name, uint32_t shard, uint64_t ring_id,
+static int add_ring(struct spool_view *view, const char *name, uint32_t shard, uint64_t name_id,
                     bool old, struct error *error)
 {
     struct mapped *one = &view->of[view->n];
     if (view->n == SPOOL_VIEW_RINGS_MAX)
         return error_set(error, "more rings than there can be");
-    *one = (struct mapped){.ring = {.shard = shard, .ring_id = ring_id, .old = old}};
+    *one = (struct mapped){
+        .ring = {.shard = shard, .ring_id = name_id, .name_id = name_id, .old = old}};
     if (ring_file_look(&one->file, view->fd, name, error) != 0)
         return -1;
     view->n++;
@@ -59,11 +60,11 @@ static int add_ring(struct spool_view *view, const char *name, uint32_t shard, u
 /* Calls `fn` for each old ring's name. Stops when it returns a value other than 0, and returns that
  * value. Returns -1 if the directory cannot be read. */
 static int each_old(const struct spool_view *view,
-                    int (*fn)(void *user, const char *name, uint32_t shard, uint64_t ring_id),
+                    int (*fn)(void *user, const char *name, uint32_t shard, uint64_t name_id),
                     void *user)
 {
     uint32_t shard;
-    uint64_t ring_id;
+    uint64_t name_id;
     int answer = 0;
     int fd = openat(view->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = fd < 0 ? NULL : fdopendir(fd);
@@ -73,8 +74,8 @@ static int each_old(const struct spool_view *view,
         return -1;
     }
     for (struct dirent *entry; answer == 0 && (entry = readdir(entries)) != NULL;)
-        if (ring_file_parse_name(entry->d_name, "old", &shard, &ring_id))
-            answer = fn(user, entry->d_name, shard, ring_id);
+        if (ring_file_parse_name(entry->d_name, "old", &shard, &name_id))
+            answer = fn(user, entry->d_name, shard, name_id);
     closedir(entries);
     return answer;
 }
@@ -84,10 +85,10 @@ struct adding {
     struct error *error;
 };
 
-static int add_old(void *user, const char *name, uint32_t shard, uint64_t ring_id)
+static int add_old(void *user, const char *name, uint32_t shard, uint64_t name_id)
 {
     struct adding *adding = user;
-    return add_ring(adding->view, name, shard, ring_id, true, adding->error);
+    return add_ring(adding->view, name, shard, name_id, true, adding->error);
 }
 
 static int map_all(struct spool_view *view, struct error *error)
@@ -318,13 +319,13 @@ struct matching {
     size_t found;
 };
 
-static int match(void *user, const char *name, uint32_t shard, uint64_t ring_id)
+static int match(void *user, const char *name, uint32_t shard, uint64_t name_id)
 {
     struct matching *matching = user;
     (void)name;
     for (size_t i = 0; i < matching->view->n; i++) {
         const struct spool_view_ring *ring = &matching->view->of[i].ring;
-        if (ring->old && ring->shard == shard && (ring->ring_id == ring_id || ring->damaged)) {
+        if (ring->old && ring->shard == shard && ring->name_id == name_id) {
             matching->found++;
             return 0;
         }

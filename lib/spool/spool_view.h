@@ -15,7 +15,8 @@
 
 struct spool_view_ring {
     uint32_t shard;
-    uint64_t ring_id;
+    uint64_t ring_id; /* its header's; the name's if the header is damaged */
+    uint64_t name_id; /* its file's, of an old ring; the header could not be read if it differs */
     bool old;
     bool damaged;      /* the header is damaged: nothing below is known */
     uint64_t write;    /* at the moment */

@@ -449,7 +449,7 @@ int spool_consumer_list_old(struct spool *dir, struct spool_consumer_old *out, i
         if (!files[i].used || files[i].name != FILES_OLD || files[i].edge != dir->edge)
             continue;
         out[n].shard = files[i].shard;
-        out[n].ring_id = files[i].id;
+        out[n].name_id = files[i].id;
         snprintf(out[n++].path, SPOOL_PATH_MAX_BYTES, "%d", i);
     }
     return n;
@@ -459,7 +459,7 @@ int spool_consumer_list_old(struct spool *dir, struct spool_consumer_old *out, i
 static struct files_ring *of_path(const struct spool_consumer_old *old)
 {
     struct files_ring *file = &files[atoi(old->path)];
-    return file->used && file->name == FILES_OLD && file->id == old->ring_id ? file : NULL;
+    return file->used && file->name == FILES_OLD && file->id == old->name_id ? file : NULL;
 }
 
 int spool_consumer_map_old(const struct spool_consumer_old *old, void **memory, uint64_t *bytes,

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import struct
+import subprocess
 
 import pytest
 
@@ -321,6 +322,30 @@ def test_after_a_reboot_the_ring_is_drained(make_edge):
     wait_until(lambda: edge.store.books()["applied"] >= 3, "the old ring's numbers in the books")  # which come after its file is gone
     assert edge.store.books()["lost"] == 0
     assert not edge.redis.hexists("tally:{0}:rings", "%016x" % old_id)
+
+
+def test_a_ring_renamed_with_an_id_of_its_own_keeps_its_position(make_edge):
+    """The plugin names a ring it cannot read at that moment with another id than the header's. What the header says counts."""
+    edge, model = make_edge(**SHARD).start(), Model()
+    article = unique("misnamed")
+    _react(edge, [(article, "like"), (article, "sad")], model)
+    edge.settle()
+    edge.stop("collector")
+    _react(edge, [(article, "wow")], model)
+    edge.stop("broker")
+    ring = _ring(edge)
+    header_id = ring.ring_id()
+    path = os.path.join(edge.spool, "old-0-%016x" % (header_id ^ 1))
+    os.rename(ring.path, path)
+    edge.start("broker", "collector")
+    wait_until(lambda: edge.store.totals().get(article) == model.totals()[article], "the old ring to be applied")
+    assert os.path.exists(path)  # kept for some seconds, in which another collector must find the position
+    edge.restart("collector")
+    edge.settle()
+    _store_is(edge, model)
+    wait_until(lambda: edge.store.books()["applied"] >= 3, "the old ring's numbers in the books")
+    assert edge.store.books()["applied"] == 3
+    assert not edge.redis.hexists("tally:{0}:rings", "%016x" % header_id)
 
 
 @pytest.mark.slow

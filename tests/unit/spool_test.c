@@ -472,7 +472,7 @@ static uint64_t drain_old(struct spool *consumer, uint32_t shard, uint64_t ring_
     uint64_t bytes;
     assert_int_equal(spool_consumer_list_old(consumer, old, SPOOL_OLD_MAX), 1);
     assert_int_equal(old[0].shard, shard);
-    assert_int_equal(old[0].ring_id, ring_id);
+    assert_int_equal(old[0].name_id, ring_id);
     assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, &error), 0);
     assert_int_equal(ring_scan(memory, bytes, NULL, NULL, &scan), 0);
     spool_consumer_unmap_old(memory, bytes);
@@ -600,8 +600,8 @@ static void puts_away_what_cannot_be_read(void **state)
         if (consumer == NULL)
             consumer = consume();
         assert_int_equal(spool_consumer_list_old(consumer, old, SPOOL_OLD_MAX), 1);
-        assert_int_not_equal(old[0].ring_id, ring_id); /* a fresh one: its own cannot be believed */
-        assert_int_not_equal(old[0].ring_id, 0);
+        assert_int_not_equal(old[0].name_id, ring_id); /* a fresh one: its own cannot be believed */
+        assert_int_not_equal(old[0].name_id, 0);
         error.text[0] = '\0';
         if (i == 5) {
             assert_int_equal(spool_consumer_map_old(&old[0], &memory, &bytes, &error), -1);

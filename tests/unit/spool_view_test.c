@@ -184,6 +184,25 @@ static void sees_old_rings_come_and_go(void **state)
     spool_free(producer);
 }
 
+/* A ring whose header could not be read when it was renamed has another id in its name. */
+static void takes_a_misnamed_ring_for_the_same(void **state)
+{
+    (void)state;
+    struct spool *producer = produce();
+    append(producer, 0, 2);
+    spool_free(producer);
+    assert_int_equal(rename(temp_path("spool/ring-0"), temp_path("spool/old-0-00000000000000aa")),
+                     0);
+    producer = produce();
+    struct spool_view *view = look();
+    const struct spool_view_ring *ring = spool_view_ring(view, find(view, 0, true));
+    assert_int_equal(spool_view_take(view), 0);
+    assert_true(spool_view_same(view));
+    assert_true(ring->ring_id != 0xaa && ring->name_id == 0xaa && !ring->damaged);
+    spool_view_free(view);
+    spool_free(producer);
+}
+
 static void says_what_is_damaged_or_not_there(void **state)
 {
     (void)state;
@@ -228,6 +247,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(counts_what_the_ring_holds_no_more, temp_setup,
                                         temp_teardown),
         cmocka_unit_test_setup_teardown(sees_old_rings_come_and_go, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(takes_a_misnamed_ring_for_the_same, temp_setup,
+                                        temp_teardown),
         cmocka_unit_test_setup_teardown(says_what_is_damaged_or_not_there, temp_setup,
                                         temp_teardown),
         cmocka_unit_test_setup_teardown(only_looks, temp_setup, temp_teardown),
