@@ -9,10 +9,11 @@
 #include "core/mqtt_protocol.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
+#include "daemon/mqtt_goodbye.h"
+#include "daemon/mqtt_host.h"
 
 #include <errno.h>
 #include <event2/util.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,14 +26,14 @@
 #define PAUSE_MAX_MS 500 /* the broker may be back at any moment */
 #define STEADY_S 5       /* after a connection this long, the next pause is the shortest again */
 #define BACKED_UP_BYTES (256 * 1024) /* held in memory, beyond what the kernel has taken */
-#define FLUSH_MS 500                 /* at most, before DISCONNECT */
 
 enum state { STATE_WAITING, STATE_CONNECTING, STATE_UP };
 
 struct mqtt_link {
     struct event_base *base;
     struct mqtt_link_config config;
-    struct mosquitto *client; /* NULL while waiting for the next attempt */
+    struct mqtt_host *at;
+    struct mosquitto *client; /* NULL while waiting for the next attempt, or for its address */
     struct event *readable;
     struct event *writable;
     struct event *tick;  /* each second: keep-alive, time limit; at once: settle a broken link */
@@ -181,7 +182,7 @@ static void tick_cb(evutil_socket_t fd, short what, void *user)
 {
     struct mqtt_link *link = user;
     (void)fd;
-    if (link->client == NULL)
+    if (link->state == STATE_WAITING)
         return;
     if (link->broken) {
         mqtt_link_settle(link);
@@ -190,11 +191,14 @@ static void tick_cb(evutil_socket_t fd, short what, void *user)
     if ((what & EV_TIMEOUT) && link->age_s < STEADY_S + 1)
         link->age_s++;
     if (link->state == STATE_CONNECTING && link->age_s > CONNACK_WAIT_S) {
-        snprintf(link->why, sizeof link->why, "no answer within %d s", CONNACK_WAIT_S);
+        snprintf(link->why, sizeof link->why, "no %s within %d s",
+                 link->client != NULL ? "answer" : "address of that name", CONNACK_WAIT_S);
         set_broken(link, MOSQ_ERR_CONN_LOST);
         mqtt_link_settle(link);
         return;
     }
+    if (link->client == NULL)
+        return;
     link->in_library++;
     after_library(link, mosquitto_loop_misc(link->client));
 }
@@ -225,6 +229,7 @@ static void mqtt_link_settle(struct mqtt_link *link)
     if (was_up && link->age_s >= STEADY_S)
         link->pause_ms = PAUSE_MIN_MS;
     drop_client(link);
+    mqtt_host_cancel(link->at);
     link->state = STATE_WAITING;
     link->broken = false;
     link->why[0] = '\0';
@@ -265,6 +270,38 @@ static int make_client(struct mqtt_link *link)
     return rc;
 }
 
+static int watch_socket(struct mqtt_link *link)
+{
+    int sock = mosquitto_socket(link->client);
+    if (sock == -1)
+        return MOSQ_ERR_NO_CONN;
+    link->readable = event_new(link->base, sock, EV_READ | EV_PERSIST, readable_cb, link);
+    link->writable = event_new(link->base, sock, EV_WRITE, writable_cb, link);
+    return link->readable == NULL || link->writable == NULL ||
+                   event_add(link->readable, NULL) != 0 || event_add(link->writable, NULL) != 0
+               ? MOSQ_ERR_NOMEM
+               : MOSQ_ERR_SUCCESS;
+}
+
+static void on_address(void *user, const char *address, const char *why)
+{
+    struct mqtt_link *link = user;
+    int rc = MOSQ_ERR_EAI;
+    if (address == NULL)
+        snprintf(link->why, sizeof link->why, "%s", why);
+    link->in_library++;
+    if (address != NULL)
+        rc = make_client(link);
+    if (rc == MOSQ_ERR_SUCCESS) /* does not wait for the connection */
+        rc = mosquitto_connect_async(link->client, address, link->config.port, KEEPALIVE_S);
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = watch_socket(link);
+    link->in_library--;
+    if (rc != MOSQ_ERR_SUCCESS)
+        set_broken(link, rc);
+    mqtt_link_settle(link);
+}
+
 static void attempt_cb(evutil_socket_t fd, short what, void *user)
 {
     struct mqtt_link *link = user;
@@ -272,24 +309,7 @@ static void attempt_cb(evutil_socket_t fd, short what, void *user)
     (void)what;
     link->state = STATE_CONNECTING;
     link->age_s = 0;
-    link->in_library++;
-    int rc = make_client(link);
-    /* Does not wait for the connection, but does wait for the resolver if host is a name. */
-    if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_connect_async(link->client, link->config.host, link->config.port,
-                                     KEEPALIVE_S);
-    int sock = link->client != NULL ? mosquitto_socket(link->client) : -1;
-    if (rc == MOSQ_ERR_SUCCESS && sock != -1) {
-        link->readable = event_new(link->base, sock, EV_READ | EV_PERSIST, readable_cb, link);
-        link->writable = event_new(link->base, sock, EV_WRITE, writable_cb, link);
-        if (link->readable == NULL || link->writable == NULL ||
-            event_add(link->readable, NULL) != 0 || event_add(link->writable, NULL) != 0)
-            rc = MOSQ_ERR_NOMEM;
-    }
-    link->in_library--;
-    if (rc != MOSQ_ERR_SUCCESS || sock == -1)
-        set_broken(link, rc);
-    mqtt_link_settle(link);
+    mqtt_host_ask(link->at);
 }
 
 /* ---- the contract ---- */
@@ -319,6 +339,7 @@ static void free_config(struct mqtt_link_config *config)
 static void free_link(struct mqtt_link *link)
 {
     drop_client(link);
+    mqtt_host_free(link->at);
     events_free(link->tick);
     events_free(link->retry);
     free_config(&link->config);
@@ -345,10 +366,12 @@ struct mqtt_link *mqtt_link_new(struct event_base *base, const struct mqtt_link_
     link->config.password = mqtt_link_copy(config->password, &failed);
     link->config.will_topic = mqtt_link_copy(config->will_topic, &failed);
     link->config.will_payload = mqtt_link_copy(config->will_payload, &failed);
+    if (!failed)
+        link->at = mqtt_host_new(base, link->config.host, on_address, link);
     link->tick = event_new(base, -1, EV_PERSIST, tick_cb, link);
     link->retry = evtimer_new(base, attempt_cb, link);
-    if (failed || link->tick == NULL || link->retry == NULL || events_arm(link->tick, 1000) != 0 ||
-        events_arm(link->retry, 0) != 0) {
+    if (link->at == NULL || link->tick == NULL || link->retry == NULL ||
+        events_arm(link->tick, 1000) != 0 || events_arm(link->retry, 0) != 0) {
         free_link(link);
         return NULL;
     }
@@ -365,34 +388,12 @@ static struct mosquitto *silenced(struct mosquitto *client)
     return client;
 }
 
-/* Writes the waiting bytes, then DISCONNECT, for at most FLUSH_MS. */
-static void say_goodbye(struct mosquitto *client)
-{
-    /* Unread input would make the kernel reset the connection, and the broker might miss the
-     * DISCONNECT. */
-    struct pollfd wait = {.fd = mosquitto_socket(client), .events = POLLIN};
-    for (int i = 0; i < 1000 && wait.fd != -1 && poll(&wait, 1, 0) == 1; i++) {
-        if (mosquitto_loop_read(client, 1) != MOSQ_ERR_SUCCESS)
-            return;
-        wait.fd = mosquitto_socket(client);
-    }
-    if (mosquitto_socket(client) == -1 || mosquitto_disconnect(client) != MOSQ_ERR_SUCCESS)
-        return;
-    for (int left_ms = FLUSH_MS; left_ms > 0; left_ms -= 50) {
-        wait = (struct pollfd){.fd = mosquitto_socket(client), .events = POLLOUT};
-        if (wait.fd == -1 || !mosquitto_want_write(client))
-            return;
-        if (poll(&wait, 1, 50) == 1 && mosquitto_loop_write(client, 1) != MOSQ_ERR_SUCCESS)
-            return;
-    }
-}
-
 void mqtt_link_free(struct mqtt_link *link)
 {
     if (link == NULL)
         return;
     if (link->state == STATE_UP && !link->broken)
-        say_goodbye(silenced(link->client));
+        mqtt_goodbye_say(silenced(link->client));
     free_link(link);
 }
 
@@ -407,16 +408,14 @@ int mqtt_link_set_password(struct mqtt_link *link, const char *password)
     free((char *)link->config.password);
     link->config.password = own;
     link->pause_ms = PAUSE_MIN_MS;
-    if (link->client == NULL) {
+    if (link->state == STATE_WAITING)
         events_arm(link->retry, 0);
-        return 1;
-    }
-    if (link->broken)
+    if (link->client == NULL || link->broken)
         return 1;
     snprintf(link->why, sizeof link->why, "reconnecting with the new secret");
     link->in_library++; /* callbacks made meanwhile are noted, and settled later */
     if (link->state == STATE_UP)
-        say_goodbye(link->client);
+        mqtt_goodbye_say(link->client);
     link->in_library--;
     set_broken(link, 0);
     event_active(link->tick, 0, 0);

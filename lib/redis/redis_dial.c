@@ -2,9 +2,9 @@
  * up the time of its attempt (which the caller bounds), and the next attempt begins with the next
  * address. */
 #include "redis/redis_dial.h"
-#include "redis/redis_names.h"
 
 #include "daemon/events.h"
+#include "daemon/names.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,7 +29,7 @@ struct redis_dial {
     int port;
     redis_dial_cb *fn;
     void *user;
-    struct redis_names *names; /* NULL: the host is an address or a path */
+    struct names *names; /* NULL: the host is an address or a path */
     bool resolves;
     struct addrinfo *found;
     unsigned addresses, tried;
@@ -188,7 +188,7 @@ void redis_dial_start(struct redis_dial *dial)
         start_path(dial);
     } else if (dial->names == NULL) {
         on_found(dial, as_address(dial->host), strerror(ENOMEM));
-    } else if (redis_names_ask(dial->names) == 0) {
+    } else if (names_ask(dial->names) == 0) {
         dial->resolves = true;
     } else {
         on_found(dial, NULL, "no thread can be started");
@@ -198,7 +198,7 @@ void redis_dial_start(struct redis_dial *dial)
 void redis_dial_cancel(struct redis_dial *dial)
 {
     if (dial->names != NULL)
-        redis_names_cancel(dial->names);
+        names_cancel(dial->names);
     dial->resolves = false;
     forget_fd(dial);
     forget_addresses(dial);
@@ -226,7 +226,7 @@ struct redis_dial *redis_dial_new(struct event_base *base, const char *host, int
     if (address != NULL)
         freeaddrinfo(address);
     else if (host[0] != '/')
-        dial->names = redis_names_new(base, host, on_found, dial);
+        dial->names = names_new(base, host, on_found, dial);
     if (dial->host == NULL || (host[0] != '/' && address == NULL && dial->names == NULL)) {
         redis_dial_free(dial);
         return NULL;
@@ -239,7 +239,7 @@ void redis_dial_free(struct redis_dial *dial)
     if (dial == NULL)
         return;
     redis_dial_cancel(dial);
-    redis_names_free(dial->names);
+    names_free(dial->names);
     free(dial->host);
     free(dial);
 }

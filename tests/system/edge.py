@@ -474,10 +474,15 @@ class Edge:
 
     def skew_redis(self, skew_ms):
         """From the next start of Redis on, its clock is off by so much."""
-        library = os.path.join(self.directory, "skewed_clock.so")
-        source = os.path.join(ROOT, "tests", "faults", "skewed_clock.c")
-        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source], check=True)
+        library = self.preload("skewed_clock")
         self["redis"].env = dict(self.env, LD_PRELOAD=library, SKEW_MS=str(skew_ms)) if skew_ms else self.env
+
+    def preload(self, name):
+        """The library that is made of tests/faults/NAME.c."""
+        library = os.path.join(self.directory, name + ".so")
+        source = os.path.join(ROOT, "tests", "faults", name + ".c")
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+        return library
 
     def reports(self):
         """What sanitizers wrote, a text for each log."""

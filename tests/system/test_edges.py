@@ -299,6 +299,21 @@ def test_a_link_that_was_away_for_long_is_tried_again_soon(make_edge, program, o
         refusing.close()
 
 
+def test_a_name_of_the_broker_that_is_not_resolved_delays_nothing_else(make_edge):
+    """The resolver does not answer: Redis is served, and each program ends when it is told to."""
+    edge = make_edge()
+    library = edge.preload("slow_name")
+    for program in ("collector", "feed"):
+        argv = edge[program].argv
+        argv[argv.index("--mqtt-host") + 1] = "slow.example"
+        edge[program].env = dict(edge[program].env, LD_PRELOAD=library)
+    edge.start("redis", "broker", "collector", "feed", ready=False)
+    wait_until(lambda: 'msg="store accepted"' in edge["collector"].text(), "the collector to reach Redis")
+    wait_until(lambda: 'msg="states loaded"' in edge["feed"].text() or edge.health()[0] == 503, "the feed to answer")
+    wait_until(lambda: "no address of that name within" in edge["feed"].text(), "the reason")
+    assert [edge[program].stop() for program in ("feed", "collector")] == [0, 0]
+
+
 # --- tally check-edge ---
 
 def check_edge(edge, other, *more):

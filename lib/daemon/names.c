@@ -1,7 +1,7 @@
 /* The threads share a small struct with the loop, which the last of them frees. libevent's own
  * resolver (evdns) was not taken: 2.1 reads resolv.conf and /etc/hosts once, ignores nsswitch.conf,
  * and cannot ask over TCP when an answer is cut. */
-#include "redis/redis_names.h"
+#include "daemon/names.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 
@@ -37,8 +37,8 @@ struct shared {
     char host[];
 };
 
-struct redis_names {
-    redis_names_cb *fn;
+struct names {
+    names_cb *fn;
     void *user;
     struct shared *shared;
     struct event *readable;
@@ -115,14 +115,14 @@ static int start_thread(struct shared *shared)
 
 /* --- in the loop --- */
 
-static void drop_kept(struct redis_names *names)
+static void drop_kept(struct names *names)
 {
     if (names->kept.found != NULL)
         freeaddrinfo(names->kept.found);
     names->kept = (struct answer){0};
 }
 
-static void hand_over(struct redis_names *names)
+static void hand_over(struct names *names)
 {
     struct answer answer = names->kept;
     names->kept = (struct answer){0};
@@ -132,7 +132,7 @@ static void hand_over(struct redis_names *names)
 
 static void on_readable(evutil_socket_t fd, short what, void *user)
 {
-    struct redis_names *names = user;
+    struct names *names = user;
     uint64_t count;
     struct answer answer;
     (void)what;
@@ -169,10 +169,9 @@ static struct shared *make_shared(const char *host)
     return shared;
 }
 
-struct redis_names *redis_names_new(struct event_base *base, const char *host, redis_names_cb *fn,
-                                    void *user)
+struct names *names_new(struct event_base *base, const char *host, names_cb *fn, void *user)
 {
-    struct redis_names *names = calloc(1, sizeof *names);
+    struct names *names = calloc(1, sizeof *names);
     if (names == NULL)
         return NULL;
     names->fn = fn;
@@ -182,13 +181,13 @@ struct redis_names *redis_names_new(struct event_base *base, const char *host, r
         names->readable =
             event_new(base, names->shared->event, EV_READ | EV_PERSIST, on_readable, names);
     if (names->readable == NULL || event_add(names->readable, NULL) != 0) {
-        redis_names_free(names);
+        names_free(names);
         return NULL;
     }
     return names;
 }
 
-void redis_names_free(struct redis_names *names)
+void names_free(struct names *names)
 {
     if (names == NULL)
         return;
@@ -203,7 +202,7 @@ void redis_names_free(struct redis_names *names)
     free(names);
 }
 
-int redis_names_ask(struct redis_names *names)
+int names_ask(struct names *names)
 {
     uint64_t now_ms = clock_monotonic_ms();
     if (names->kept.there && now_ms - names->kept_ms > PATIENCE_MS)
@@ -219,7 +218,7 @@ int redis_names_ask(struct redis_names *names)
     return 0;
 }
 
-void redis_names_cancel(struct redis_names *names)
+void names_cancel(struct names *names)
 {
     names->waits = false;
 }
