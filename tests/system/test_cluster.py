@@ -45,6 +45,13 @@ def edges_on(make, servers, n=2, collector=None, plugin=None):
     return edges
 
 
+def one_more(make, first):
+    """An edge beside this one, started."""
+    edge = make(redis_of=first, plugin=PLUGIN, feed=FEED)
+    edge.start()
+    return edge
+
+
 @pytest.fixture
 def make_servers(tmp_path_factory):
     """A function that starts servers of a test's own: Cluster or Sentinels. They end after the edges."""
@@ -566,6 +573,37 @@ def test_commands_during_a_failover(whole):
         status, said = command(edge, "audit")
         assert status == 0, said
     edges[0].store.registers()
+
+
+def test_an_edge_is_forgotten_during_a_failover(whole, make_edge):
+    """Its rings are on every node. What the failed master took may be gone with it: the command is given until it is done."""
+    cluster, edges = whole
+    gone = one_more(make_edge, edges[0])
+    articles = articles_of(SHARDS, 1, "forgotten")
+    for shard in range(SHARDS):
+        react(gone, articles[shard][0])
+    settle(edges + [gone])
+    gone.kill("broker", "collector", "feed")
+    name = "%016x" % gone.header.edge_id()
+    cluster.redis.hset("tally:store", "seen:" + name, cluster.master_of("store").redis.time()[0] - 91)
+    said, ending = [], threading.Event()
+
+    def again_and_again():
+        while not ending.is_set():
+            said.append(command(edges[1], "forget", "--edge=" + name, "--quiet-s=1"))
+    thread = threading.Thread(target=again_and_again, daemon=True)
+    thread.start()
+    try:
+        cluster.fail_over(cluster.master_of("store"))
+        wait_until(lambda: said and said[-1][0] == 0, "the command to be done")
+    finally:
+        ending.set()
+        thread.join()
+    cluster.heal()
+    settle(edges)
+    assert command(edges[1], "forget", "--edge=" + name, "--quiet-s=1")[0] == 0, said
+    assert gone.header.edge_id() not in [position[4] for position in edges[0].store.rings().values()]
+    check_books(edges + [gone])
 
 
 # --- Sentinel ---
