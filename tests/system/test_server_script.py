@@ -21,9 +21,9 @@ from clients import TIMEOUT_S, Client, reader_name
 from test_redis_link import certificates  # noqa: F401, a fixture
 
 pytestmark = pytest.mark.no_sanitizer
-SCRIPTS = os.path.join(edges.ROOT, "script")
 PORTS = ("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_HTTP_PORT", "TALLY_REDIS_PORT")
 PROGRAMS = ("redis", "mosquitto", "collector", "feed")
+BUILT = ("broker-plugin/tally-broker-plugin.so", "collector/tally-collector", "dashboard-feed/tally-feed", "cli/tally", "bench/tally-demo")
 
 
 def _hear_signals():
@@ -36,7 +36,8 @@ class Server:
     """A run of script/server on separate ports and in a separate folder. Started by root, it runs as the folder's owner. pytest's own folders are closed
     to any other user."""
 
-    def __init__(self):
+    def __init__(self, project):
+        self.scripts, self.build = os.path.join(project, "script"), os.path.join(project, "programs")
         self.directory = tempfile.mkdtemp(prefix="tally-server-")
         self.data = os.path.join(self.directory, "data")
         self.give(self.directory)
@@ -44,7 +45,7 @@ class Server:
         self.ports = dict(zip(PORTS, edges.free_ports(4)))
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env.update({name: str(port) for name, port in self.ports.items()}, TALLY_DATA=self.data,
-                        TALLY_BUILD=edges.build_dir(), SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode(), **redis_server.environment())
+                        TALLY_BUILD=self.build, SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode(), **redis_server.environment())
         self.child = None
         self.runs = 0
 
@@ -64,7 +65,7 @@ class Server:
 
     def config(self, data=None):
         """What script/config makes."""
-        subprocess.run([os.path.join(SCRIPTS, "config"), data or self.data, edges.build_dir()], env=self.env, check=True)
+        subprocess.run([os.path.join(self.scripts, "config"), data or self.data, self.build], env=self.env, check=True)
 
     def read(self, *path):
         with open(os.path.join(self.data, *path)) as file:
@@ -83,7 +84,7 @@ class Server:
 
     def refuse(self, *arguments, script="server", **env):
         """Runs it, expecting that it refuses. Returns what it said: one line, or one for each port in use."""
-        done = subprocess.run([os.path.join(SCRIPTS, script), *arguments], env={**self.env, **env}, stdin=subprocess.DEVNULL,
+        done = subprocess.run([os.path.join(self.scripts, script), *arguments], env={**self.env, **env}, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
         assert done.returncode != 0 and done.stdout == "", (done.returncode, done.stdout, done.stderr)
         if self.child is None:
@@ -95,7 +96,7 @@ class Server:
         self.runs += 1
         self.output = os.path.join(self.directory, "server-%d.out" % self.runs)
         with open(self.output, "wb") as output:
-            self.child = subprocess.Popen([os.path.join(SCRIPTS, "server"), *arguments], env=self.env, stdin=subprocess.DEVNULL,
+            self.child = subprocess.Popen([os.path.join(self.scripts, "server"), *arguments], env=self.env, stdin=subprocess.DEVNULL,
                                           stdout=output, stderr=output, start_new_session=True, preexec_fn=_hear_signals)
         self.wait(lambda: "ready" in self.said(), "ready")
         return self
@@ -190,9 +191,22 @@ class Server:
         self.wait(lambda: self.count(article, kind) == before + 1, "the reaction to be shown")
 
 
+@pytest.fixture(scope="module")
+def project():
+    """A copy of the scripts and programs that any user can read: the project may be in a folder of root's."""
+    with tempfile.TemporaryDirectory(prefix="tally-project-") as folder:
+        for name in ("script", "deploy"):
+            shutil.copytree(os.path.join(edges.ROOT, name), os.path.join(folder, name))
+        for name in BUILT:
+            os.makedirs(os.path.join(folder, "programs", os.path.dirname(name)), exist_ok=True)
+            shutil.copy2(os.path.join(edges.build_dir(), name), os.path.join(folder, "programs", name))
+        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+        yield folder
+
+
 @pytest.fixture
-def server():
-    made = Server()
+def server(project):
+    made = Server(project)
     yield made
     made.close()
 
@@ -230,7 +244,7 @@ def listen(address="127.0.0.1"):
     ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
 ])
 def test_a_wrong_variable_is_named(server, script, name, value, accepts):
-    arguments = [server.data, edges.build_dir()] if script == "config" else []
+    arguments = [server.data, server.build] if script == "config" else []
     said = server.refuse(*arguments, script=script, **{name: value})
     assert said.count("\n") == 1 and name in said and accepts in said and ("'%s'" % value in said or name == "TALLY_DATABASE")
     assert not os.path.exists(server.data)
@@ -300,7 +314,7 @@ def test_every_port_in_use_is_named(server):
 
 
 def test_help_tells_every_variable(server):
-    told = subprocess.run([os.path.join(SCRIPTS, "server"), "--help"], env=server.env, stdout=subprocess.PIPE, text=True, check=True)
+    told = subprocess.run([os.path.join(server.scripts, "server"), "--help"], env=server.env, stdout=subprocess.PIPE, text=True, check=True)
     assert all(name in told.stdout for name in PORTS + ("TALLY_DATA", "TALLY_LIMITS", "--demo"))
 
 
@@ -308,7 +322,7 @@ def test_help_tells_every_variable(server):
 
 def test_config_makes_secrets_once_and_keeps_them(server):
     def make():
-        subprocess.run([os.path.join(SCRIPTS, "config"), server.data, edges.build_dir()], env=server.env, check=True)
+        subprocess.run([os.path.join(server.scripts, "config"), server.data, server.build], env=server.env, check=True)
         return {name: open(os.path.join(server.data, name)).read() for name in ("services", "reader.key")}
     first = make()
     for name in first:
@@ -395,7 +409,7 @@ def test_a_mistake_in_the_file_is_named_and_leaves_the_brokers_configuration_as_
     del server.env["TALLY_HTTP_PORT"]
     before = server.read("mosquitto.conf")
     assert "\nplugin " in before
-    said = server.refuse(server.data, edges.build_dir(), script="config")
+    said = server.refuse(server.data, server.build, script="config")
     assert said.count("\n") == 1 and says in said
     assert server.read("mosquitto.conf") == before
 
@@ -406,7 +420,7 @@ def test_the_file_of_earlier_versions_is_not_ignored(server, make):
     server.config()
     own = os.path.join(server.data, "plugin.conf")
     make(own)
-    said = server.refuse(server.data, edges.build_dir(), script="config")
+    said = server.refuse(server.data, server.build, script="config")
     assert said.count("\n") == 1 and own in said and "[broker] of " + os.path.join(server.data, "tally.conf") in said
 
 
@@ -414,7 +428,7 @@ def test_a_copied_folder_does_not_use_the_spool_of_the_original(server):
     server.config()
     copy = os.path.join(server.directory, "copy")
     shutil.copytree(server.data, copy)
-    said = server.refuse(copy, edges.build_dir(), script="config")
+    said = server.refuse(copy, server.build, script="config")
     assert said.count("\n") == 1 and "spool" in said and copy + "/tally.conf" in said
     shutil.rmtree(server.data)  # moved, not copied: its broker says that the folder is missing
     server.config(copy)
@@ -431,7 +445,7 @@ def test_roots_folder_that_holds_something_else_is_refused(server, tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
 def test_a_project_that_the_user_cannot_read_is_named(server, tmp_path):
     closed = tmp_path / "build"
-    closed.symlink_to(edges.build_dir())
+    closed.symlink_to(server.build)
     said = server.refuse(TALLY_BUILD=str(closed))
     assert said.count("\n") == 1 and "nobody" in said and "cannot read " + str(closed) in said
 
@@ -526,7 +540,7 @@ def test_a_redis_of_its_own_is_not_started_beside_another(server, shared_redis):
 ])
 def test_a_wrong_url_is_refused_and_not_repeated(server, script, env, says):
     del server.env["TALLY_REDIS_PORT"]
-    said = server.refuse(*([server.data, edges.build_dir()] if script == "config" else []), script=script, **env)
+    said = server.refuse(*([server.data, server.build] if script == "config" else []), script=script, **env)
     assert said.count("\n") == 1 and "TALLY_REDIS_URL: " in said and says in said and env["TALLY_REDIS_URL"] not in said
     assert not os.path.exists(server.data)
 
@@ -593,15 +607,15 @@ def test_a_program_that_takes_long_to_fail_is_given_up_too(server):
     """Each try counts as a start, so that the tries in a row never become too many."""
     build = os.path.join(server.directory, "build")
     os.makedirs(os.path.join(build, "dashboard-feed"))
-    for name in os.listdir(edges.build_dir()):
+    for name in os.listdir(server.build):
         if name != "dashboard-feed":
-            os.symlink(os.path.join(edges.build_dir(), name), os.path.join(build, name))
+            os.symlink(os.path.join(server.build, name), os.path.join(build, name))
     feed = server.file("build/dashboard-feed/tally-feed", "#!/bin/bash\nsleep 0.4\necho level=error msg=late\nexit 3\n")
     os.chmod(feed, 0o755)
     server.env.update(TALLY_BUILD=build, TALLY_SETTLED_MS="300")
     server.output = os.path.join(server.directory, "server.out")
     with open(server.output, "wb") as output:
-        server.child = subprocess.Popen([os.path.join(SCRIPTS, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        server.child = subprocess.Popen([os.path.join(server.scripts, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     assert server.child.wait(4 * TIMEOUT_S) == 1, server.story()
     server.child = None
     assert [line for line in server.said() if line.startswith("server: feed cannot run: it ended 10 times within 600 s. Its last line: ")
@@ -614,7 +628,7 @@ def gives_up(server, culprits, says):
     server.runs += 1
     server.output = os.path.join(server.directory, "server-%d.out" % server.runs)
     with open(server.output, "wb") as output:
-        server.child = subprocess.Popen([os.path.join(SCRIPTS, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        server.child = subprocess.Popen([os.path.join(server.scripts, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     status = server.child.wait(4 * TIMEOUT_S)
     server.child = None
     lines = server.said()
