@@ -23,7 +23,9 @@ RUN apt-get update && xargs apt-get install -y --no-install-recommends </tmp/pac
 FROM base AS broker
 RUN apt-get update && apt-get install -y --no-install-recommends mosquitto && rm -rf /var/lib/apt/lists/*
 COPY --from=build /tally/build/release/broker-plugin/tally-broker-plugin.so /usr/lib/tally/broker-plugin/
+COPY --from=build /tally/build/release/cli/tally /usr/lib/tally/cli/
 COPY script/config script/lib.sh /usr/lib/tally/script/
+COPY deploy/redis.conf /usr/lib/tally/deploy/
 USER tally
 CMD ["mosquitto", "-c", "/var/lib/tally/mosquitto.conf"]
 

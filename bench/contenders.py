@@ -52,7 +52,8 @@ class Program:
         self.name, self.log = name, os.path.join(folder, name + ".log")
         argv[0] = shutil.which(argv[0], path=PATH) or argv[0]
         with open(self.log, "ab") as log:
-            self.child = subprocess.Popen(dying_with_parent(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.child = subprocess.Popen(dying_with_parent(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                          env=dict(os.environ, TALLY_CONFIG=""))
 
     def text(self):
         with open(self.log, errors="replace") as log:
@@ -156,6 +157,9 @@ class Contender:
         made = subprocess.run([os.path.join(ROOT, "script", "config"), data, self.build], env=env, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
         require(made.returncode == 0, "script/config failed:\n" + made.stdout)
+        if os.geteuid() == 0:
+            with open(data + "/mosquitto.conf", "a") as conf:
+                conf.write("user root\n")
         return data
 
     def expect(self, reactions, qos):

@@ -6,6 +6,7 @@
 #include "command.h"
 
 #include "daemon/clock.h"
+#include "redis/redis_key.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +16,6 @@
 #define RINGS_MAX 4096 /* of one edge: 64 shards, and some old ones of each */
 #define RING_DIGITS 16
 #define LOOK_MS 500
-#define SEEN_S 90 /* its collector says each 30 s that it is there (FORMATS.md 5) */
 
 extern const unsigned char fold_lua[];
 extern const unsigned long fold_lua_bytes;
@@ -165,13 +165,13 @@ static int check_seen(const struct operate_settings *settings, struct store_view
     freeReplyObject(time);
     if (failed)
         return command_failed(settings, "%s", store_nodes_error(store_view_nodes(store)));
-    if (seen_s == 0 || now_s >= seen_s + SEEN_S)
+    if (seen_s == 0 || now_s >= seen_s + REDIS_SEEN_GONE_S)
         return COMMAND_DONE;
     return command_refused(settings,
                            "edge %s lives: its collector was there %" PRIu64 " s ago; if it is "
                            "stopped and its spool is drained, forget it in %" PRIu64 " s",
                            settings->edge, now_s > seen_s ? now_s - seen_s : 0,
-                           seen_s + SEEN_S - now_s);
+                           seen_s + REDIS_SEEN_GONE_S - now_s);
 }
 
 static int drop_seen(const struct operate_settings *settings, struct store_view *store)

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
+#include "redis/redis_key.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -18,7 +19,7 @@
 #include <string.h>
 
 #define LOOK_MS 1000
-#define SEEN_MS 30000 /* tally forget takes an edge for gone after three of these */
+#define SEEN_MS (REDIS_SEEN_EVERY_S * 1000)
 
 struct session {
     struct session_config config;

@@ -39,8 +39,8 @@ tally_path() { # NAME VALUE
 # A file that must be there already. Collector and feed check what is in it, and its mode.
 tally_redis_file() { # NAME
     local path=${!1-}
-    [[ ! $path || ($tally_shared && $path =~ ^/[^[:cntrl:]]+$ && -f $path) ]] ||
-        die "$1: '$path' is not empty, or (with TALLY_REDIS_HOST or TALLY_REDIS_URL) the absolute path of a file"
+    [[ ! $path || ($tally_shared && $path =~ ^/[^[:cntrl:]]+$ && -f $path && -r $path) ]] ||
+        die "$1: '$path' is not empty, or (with TALLY_REDIS_HOST or TALLY_REDIS_URL) the absolute path of a file that $(id -un) may read"
     printf -v "$1" %s "$path"
 }
 
@@ -54,6 +54,41 @@ tally_redis_server() {
     [[ $TALLY_REDIS_SERVER =~ ^(redis|valkey)-server$ || ($TALLY_REDIS_SERVER =~ ^/[^[:cntrl:]]*-server$ && -x $TALLY_REDIS_SERVER) ]] ||
         die "TALLY_REDIS_SERVER: '$TALLY_REDIS_SERVER' is not empty, redis-server, valkey-server, or the absolute path of such a program"
     redis_check_aof=${TALLY_REDIS_SERVER%-server}-check-aof
+}
+
+# The value that DATA/tally.conf gives an option in this section: -> value, empty if there is none. `tally mosquitto-conf`, collector and feed check
+# the file.
+tally_file_value() { # SECTION OPTION
+    local line section=
+    value=
+    [[ -r $TALLY_DATA/tally.conf ]] || return 0
+    while IFS= read -r line || [[ $line ]]; do
+        if [[ $line =~ ^[[:space:]]*\[(.*)\][[:space:]]*$ ]]; then
+            section=${BASH_REMATCH[1]}
+        elif [[ $section == "$1" && $line =~ ^[[:space:]]*"$2"[[:space:]]*=[[:space:]]*(.*[^[:space:]]) ]]; then
+            value=${BASH_REMATCH[1]}
+        fi
+    done <"$TALLY_DATA/tally.conf"
+}
+
+# What the scripts must know of DATA/tally.conf: ports, addresses, and where Redis is. The environment overrides it.
+tally_file() {
+    local name option value redis=${TALLY_REDIS_HOST-}${TALLY_REDIS_PORT-} url=${TALLY_REDIS_URL-}
+    while read -r name option; do
+        [[ ! ${!name+set} ]] || continue
+        [[ $name != TALLY_REDIS_URL || ! $redis ]] || continue
+        [[ $name != TALLY_REDIS_@(HOST|PORT) || ! $url ]] || continue
+        tally_file_value "${option%.*}" "${option#*.}"
+        [[ ! $value ]] || printf -v "$name" %s "$value"
+    done <<'END'
+TALLY_MQTT_PORT common.mqtt_port
+TALLY_WS_PORT common.websocket_port
+TALLY_HTTP_PORT common.http_port
+TALLY_REDIS_HOST common.redis_host
+TALLY_REDIS_PORT common.redis_port
+TALLY_REDIS_URL common.redis_url
+TALLY_BIND mosquitto.bind_address
+END
 }
 
 # Where Redis is. With TALLY_REDIS_HOST or TALLY_REDIS_URL it is somebody else's: nothing here starts, configures or checks it.
@@ -88,13 +123,17 @@ tally_redis() {
         die "TALLY_DURABILITY: '$TALLY_DURABILITY' is not aof, replicas or service (default aof)"
 }
 
-# Checks every TALLY_ variable and fills in the defaults.
+# Checks every TALLY_ variable and fills in what DATA/tally.conf says, then the defaults. Variables of one program's options, such as
+# TALLY_FEED_HTTP_RATE, are for that program to check.
 tally_environment() {
     local name other
     for name in "${!TALLY_@}"; do
-        [[ " $tally_known $tally_known_inner " == *" $name "* ]] ||
+        [[ " $tally_known $tally_known_inner " == *" $name "* || $name =~ ^TALLY_(MOSQUITTO|BROKER|COLLECTOR|FEED)_. ]] ||
             die "unknown environment variable $name; known: ${tally_known// /, }"
     done
+    tally_path TALLY_DATA "${TALLY_DATA-$tally_project/data}"
+    tally_path TALLY_BUILD "${TALLY_BUILD-$tally_project/build/release}"
+    tally_file
     tally_port TALLY_MQTT_PORT 1883
     tally_port TALLY_WS_PORT 9001
     tally_port TALLY_HTTP_PORT 8080
@@ -105,10 +144,8 @@ tally_environment() {
                 die "$name and $other are both ${!name}: each needs its own port, 1 to 65535"
         done
     done
-    tally_path TALLY_DATA "${TALLY_DATA-$tally_project/data}"
-    tally_path TALLY_BUILD "${TALLY_BUILD-$tally_project/build/release}"
-    TALLY_LIMITS=${TALLY_LIMITS-on}
-    [[ $TALLY_LIMITS == on || $TALLY_LIMITS == off ]] || die "TALLY_LIMITS: '$TALLY_LIMITS' is not on or off (default on)"
+    TALLY_LIMITS=${TALLY_LIMITS-}
+    [[ $TALLY_LIMITS =~ ^(on|off|)$ ]] || die "TALLY_LIMITS: '$TALLY_LIMITS' is not on or off (default on)"
     TALLY_TRUSTED_PROXIES=${TALLY_TRUSTED_PROXIES-}
     [[ $TALLY_TRUSTED_PROXIES =~ ^[0-9A-Fa-f.:/,]*$ ]] ||
         die "TALLY_TRUSTED_PROXIES: '$TALLY_TRUSTED_PROXIES' is not empty, or 1 to 16 addresses or networks (10.0.0.0/8) separated by commas"
@@ -116,11 +153,25 @@ tally_environment() {
     [[ ! $TALLY_WEBSOCKET_URL || $TALLY_WEBSOCKET_URL =~ ^wss?://[^[:space:]]+$ ]] ||
         die "TALLY_WEBSOCKET_URL: '$TALLY_WEBSOCKET_URL' is not empty, or a ws:// or wss:// URL"
     TALLY_TOKEN_KEYS=${TALLY_TOKEN_KEYS-}
-    [[ ! $TALLY_TOKEN_KEYS || ($TALLY_TOKEN_KEYS =~ ^/[^[:space:]]+$ && -f $TALLY_TOKEN_KEYS) ]] ||
-        die "TALLY_TOKEN_KEYS: '$TALLY_TOKEN_KEYS' is not empty, or the absolute path of a file"
+    [[ ! $TALLY_TOKEN_KEYS || ($TALLY_TOKEN_KEYS =~ ^/[^[:space:]]+$ && -f $TALLY_TOKEN_KEYS && -r $TALLY_TOKEN_KEYS) ]] ||
+        die "TALLY_TOKEN_KEYS: '$TALLY_TOKEN_KEYS' is not empty, or the absolute path of a file that $(id -un) may read"
     [[ ${TALLY_SETTLED_MS-1} =~ ^[1-9][0-9]{0,6}$ ]] || die "TALLY_SETTLED_MS: '$TALLY_SETTLED_MS' is not 1 to 9999999"
     TALLY_BIND=${TALLY_BIND-127.0.0.1}
     [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
+}
+
+# Who should own the data folder: the one who does, or for a new folder the owner of the folder that it will be in. -> tally_owner (USER:GROUP, by number)
+tally_data_owner() {
+    local folder=$TALLY_DATA
+    while [[ ! -e $folder && $folder == */* ]]; do folder=${folder%/*}; done
+    tally_owner=$(stat -L -c %u:%g -- "${folder:-/}") || tally_data_refuse
+}
+
+# The way to run a command as that user, and never as root again: -> tally_as
+tally_as_owner() {
+    local groups=--init-groups
+    getent passwd "${tally_owner%:*}" >/dev/null || groups=--clear-groups
+    tally_as=(setpriv --reuid "${tally_owner%:*}" --regid "${tally_owner#*:}" "$groups" --inh-caps=-all --no-new-privs --)
 }
 
 # Makes the data folder, or prints the reason why it cannot be used. For root, permission bits prove nothing, so it tries a write.

@@ -35,7 +35,7 @@ const char *const config_common[] = {
     "durability",      "trusted_proxies",     NULL,
 };
 
-/* `mosquitto` is the broker's listeners, which tally broker-config writes. */
+/* `mosquitto` is the broker's listeners, which tally mosquitto-conf writes. */
 static const char *const config_sections[] = {"common",    "mosquitto", "broker",
                                               "collector", "feed",      NULL};
 

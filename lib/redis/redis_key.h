@@ -13,6 +13,10 @@
 #define REDIS_KEY_PREFIX_ACCEPTS "1 to 32 letters, digits, :, ., _ and -"
 #define REDIS_KEY_BYTES 128 /* with the NUL */
 
+/* A collector writes `seen:<edge id>` this often. An edge that has missed three is gone. */
+#define REDIS_SEEN_EVERY_S 30
+#define REDIS_SEEN_GONE_S (3 * REDIS_SEEN_EVERY_S)
+
 /* Writes `<prefix>{3}:heads` for shard 3 and the name "heads". For REDIS_PLACE_STORE it writes
  * `<prefix>store`, and `name` is not used (NULL). The braces keep a shard in one slot of a cluster.
  * A name that does not fit is cut: none of Tally's is that long. */

@@ -17,6 +17,8 @@ import edge as edges  # noqa: E402
 import redis_server  # noqa: E402
 from child import dying_with_parent  # noqa: E402
 
+os.environ["TALLY_CONFIG"] = ""  # this machine's own /etc/tally/tally.conf is not for the programs under test
+
 _open_edges = []
 
 

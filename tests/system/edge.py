@@ -280,7 +280,7 @@ class Edge:
         elif redis_of is not None:
             self.redis_port = redis_of.redis_port
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
-        self.env = dict(inherited, TALLY_MQTT_PORT=str(self.mqtt_port), TALLY_WS_PORT=str(self.ws_port),
+        self.env = dict(inherited, TALLY_CONFIG="", TALLY_MQTT_PORT=str(self.mqtt_port), TALLY_WS_PORT=str(self.ws_port),
                         TALLY_HTTP_PORT=str(self.http_port), TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits, **redis_server.environment())
         if not self.has_own_redis():
             self.env.update(TALLY_REDIS_HOST="127.0.0.1")
@@ -316,7 +316,7 @@ class Edge:
                 shutil.copy(self.redis_of.path(name), self.path(name))
         make_data(self.data, self.build, self.env["TALLY_LIMITS"], not self.has_own_redis(),
                   (self.mqtt_port, self.ws_port, self.http_port, self.redis_port))
-        self.edit_broker(self.plugin_options)
+        self.edit_broker(self.plugin_options, ["user root"] if os.geteuid() == 0 else [])  # as another user it could not read the folder
         argvs = {
             "redis": [os.path.join(ROOT, "script", "redis-start"), self.path("redis.conf")],
             "broker": [broker_program(), "-c", self.path("mosquitto.conf")],

@@ -2,12 +2,14 @@
 
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import urllib.request
 
 import pytest
@@ -19,9 +21,9 @@ from clients import TIMEOUT_S, Client, reader_name
 from test_redis_link import certificates  # noqa: F401, a fixture
 
 pytestmark = pytest.mark.no_sanitizer
-SCRIPTS = os.path.join(edges.ROOT, "script")
 PORTS = ("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_HTTP_PORT", "TALLY_REDIS_PORT")
 PROGRAMS = ("redis", "mosquitto", "collector", "feed")
+BUILT = ("broker-plugin/tally-broker-plugin.so", "collector/tally-collector", "dashboard-feed/tally-feed", "cli/tally", "bench/tally-demo")
 
 
 def _hear_signals():
@@ -31,22 +33,58 @@ def _hear_signals():
 
 
 class Server:
-    """A run of script/server on separate ports and in a separate folder."""
+    """A run of script/server on separate ports and in a separate folder. Started by root, it runs as the folder's owner. pytest's own folders are closed
+    to any other user."""
 
-    def __init__(self, directory):
-        self.directory = str(directory)
+    def __init__(self, project):
+        self.scripts, self.build = os.path.join(project, "script"), os.path.join(project, "programs")
+        self.directory = tempfile.mkdtemp(prefix="tally-server-")
         self.data = os.path.join(self.directory, "data")
+        self.give(self.directory)
         self.mark = b"SERVER_OF_TALLY=" + os.urandom(8).hex().encode()
         self.ports = dict(zip(PORTS, edges.free_ports(4)))
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env.update({name: str(port) for name, port in self.ports.items()}, TALLY_DATA=self.data,
-                        TALLY_BUILD=edges.build_dir(), SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode(), **redis_server.environment())
+                        TALLY_BUILD=self.build, SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode(), **redis_server.environment())
         self.child = None
         self.runs = 0
 
+    def give(self, path):
+        """Makes a file or folder the user's. Returns its path."""
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("nobody")
+            os.chown(path, user.pw_uid, user.pw_gid)
+        return path
+
+    def file(self, name, text):
+        """Writes a file beside the data folder that only the user may read. Returns its path."""
+        path = os.path.join(self.directory, name)
+        with open(path, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(text)
+        return self.give(path)
+
+    def config(self, data=None):
+        """What script/config makes."""
+        subprocess.run([os.path.join(self.scripts, "config"), data or self.data, self.build], env=self.env, check=True)
+
+    def read(self, *path):
+        with open(os.path.join(self.data, *path)) as file:
+            return file.read()
+
+    def set_options(self, *edits):
+        """Makes the data folder, and replaces each (old, new) in its tally.conf. Returns the file's new text."""
+        self.config()
+        text = self.read("tally.conf")
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new)
+        with open(os.path.join(self.data, "tally.conf"), "w") as conf:
+            conf.write(text)
+        return text
+
     def refuse(self, *arguments, script="server", **env):
         """Runs it, expecting that it refuses. Returns what it said: one line, or one for each port in use."""
-        done = subprocess.run([os.path.join(SCRIPTS, script), *arguments], env={**self.env, **env}, stdin=subprocess.DEVNULL,
+        done = subprocess.run([os.path.join(self.scripts, script), *arguments], env={**self.env, **env}, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
         assert done.returncode != 0 and done.stdout == "", (done.returncode, done.stdout, done.stderr)
         if self.child is None:
@@ -58,7 +96,7 @@ class Server:
         self.runs += 1
         self.output = os.path.join(self.directory, "server-%d.out" % self.runs)
         with open(self.output, "wb") as output:
-            self.child = subprocess.Popen([os.path.join(SCRIPTS, "server"), *arguments], env=self.env, stdin=subprocess.DEVNULL,
+            self.child = subprocess.Popen([os.path.join(self.scripts, "server"), *arguments], env=self.env, stdin=subprocess.DEVNULL,
                                           stdout=output, stderr=output, start_new_session=True, preexec_fn=_hear_signals)
         self.wait(lambda: "ready" in self.said(), "ready")
         return self
@@ -111,6 +149,12 @@ class Server:
                          "the end of %r" % marked_processes(self.mark, self.ports["TALLY_REDIS_PORT"]))
 
     def close(self):
+        try:
+            self._end_all()
+        finally:
+            shutil.rmtree(self.directory)
+
+    def _end_all(self):
         if self.child is not None:
             self.child.kill()
             self.child.wait()
@@ -147,9 +191,22 @@ class Server:
         self.wait(lambda: self.count(article, kind) == before + 1, "the reaction to be shown")
 
 
+@pytest.fixture(scope="module")
+def project():
+    """A copy of the scripts and programs that any user can read: the project may be in a folder of root's."""
+    with tempfile.TemporaryDirectory(prefix="tally-project-") as folder:
+        for name in ("script", "deploy"):
+            shutil.copytree(os.path.join(edges.ROOT, name), os.path.join(folder, name))
+        for name in BUILT:
+            os.makedirs(os.path.join(folder, "programs", os.path.dirname(name)), exist_ok=True)
+            shutil.copy2(os.path.join(edges.build_dir(), name), os.path.join(folder, "programs", name))
+        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+        yield folder
+
+
 @pytest.fixture
-def server(tmp_path):
-    made = Server(tmp_path)
+def server(project):
+    made = Server(project)
     yield made
     made.close()
 
@@ -168,7 +225,6 @@ def listen(address="127.0.0.1"):
 @pytest.mark.parametrize("name, value, accepts", [
     *[(port, value, "1 to 65535") for port in PORTS for value in ("0", "65536", "1883x", "", "-1", "http")],
     ("TALLY_LIMITS", "yes", "on or off"),
-    ("TALLY_LIMITS", "", "on or off"),
     ("TALLY_TRUSTED_PROXIES", "proxy.example.org", "addresses or networks"),
     ("TALLY_WEBSOCKET_URL", "https://tally.example.org/", "ws:// or wss:// URL"),
     ("TALLY_TOKEN_KEYS", "/no/such/file", "absolute path of a file"),
@@ -188,7 +244,7 @@ def listen(address="127.0.0.1"):
     ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
 ])
 def test_a_wrong_variable_is_named(server, script, name, value, accepts):
-    arguments = [server.data, edges.build_dir()] if script == "config" else []
+    arguments = [server.data, server.build] if script == "config" else []
     said = server.refuse(*arguments, script=script, **{name: value})
     assert said.count("\n") == 1 and name in said and accepts in said and ("'%s'" % value in said or name == "TALLY_DATABASE")
     assert not os.path.exists(server.data)
@@ -258,7 +314,7 @@ def test_every_port_in_use_is_named(server):
 
 
 def test_help_tells_every_variable(server):
-    told = subprocess.run([os.path.join(SCRIPTS, "server"), "--help"], env=server.env, stdout=subprocess.PIPE, text=True, check=True)
+    told = subprocess.run([os.path.join(server.scripts, "server"), "--help"], env=server.env, stdout=subprocess.PIPE, text=True, check=True)
     assert all(name in told.stdout for name in PORTS + ("TALLY_DATA", "TALLY_LIMITS", "--demo"))
 
 
@@ -266,7 +322,7 @@ def test_help_tells_every_variable(server):
 
 def test_config_makes_secrets_once_and_keeps_them(server):
     def make():
-        subprocess.run([os.path.join(SCRIPTS, "config"), server.data, edges.build_dir()], env=server.env, check=True)
+        subprocess.run([os.path.join(server.scripts, "config"), server.data, server.build], env=server.env, check=True)
         return {name: open(os.path.join(server.data, name)).read() for name in ("services", "reader.key")}
     first = make()
     for name in first:
@@ -285,6 +341,8 @@ def test_config_makes_secrets_once_and_keeps_them(server):
 
 def test_it_counts_shows_ends_and_remembers(server):
     server.start()
+    users = {os.stat("/proc/%d" % pid).st_uid for pid in [server.child.pid] + [server.pid(name) for name in PROGRAMS]}
+    assert users == {os.stat(server.directory).st_uid} and 0 not in users
     article = "world/it-remembers"
     server.react_and_see(article)
     server.react_and_see(article)
@@ -307,72 +365,89 @@ def test_what_a_proxy_needs_reaches_broker_and_feed(server):
     assert "wss://tally.example.org/mqtt" in server.get("/tally.js")
 
 
-def test_keys_of_tokens_reach_the_broker(server, tmp_path):
-    keys = tmp_path / "keys"
-    keys.write_text(json.dumps({"keys": [{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]}))
-    keys.chmod(0o600)
-    server.env.update(TALLY_TOKEN_KEYS=str(keys))
+def test_keys_of_tokens_reach_the_broker(server):
+    keys = json.dumps({"keys": [{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]})
+    server.env.update(TALLY_TOKEN_KEYS=server.file("keys", keys))
     server.start()
     server.react_and_see("world/without-a-token")
-    with open(os.path.join(server.data, "log", "mosquitto.log")) as log:
-        said = log.read()
+    said = server.read("log", "mosquitto.log")
     assert "identities=token,username,client_id" in said and "token keys loaded" in said
 
 
-def test_the_operators_own_options_of_the_plugin_stand_before_the_scripts(server):
-    os.makedirs(server.data)
-    own = os.path.join(server.data, "plugin.conf")
-    with open(own, "w") as conf:
-        conf.write("# ours\n\nplugin_opt_allow_wildcards  off\nplugin_opt_kinds like,dislike")
+def test_the_operators_options_reach_the_programs(server):
+    port = server.env.pop("TALLY_HTTP_PORT")
+    written = server.set_options(("[common]\n", "[common]\nhttp_port = %s\n" % port),
+                                 ("allow_wildcards   = on", "allow_wildcards = off\nkinds = like,dislike"),
+                                 ("[broker]\n", "[feed]\nwebsocket_url = wss://tally.example.org/by-file\n\n[broker]\n"))
     server.start()
-    with open(os.path.join(server.data, "log", "mosquitto.log")) as log:
-        assert "kinds=like,dislike " in log.read()
-    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
-        options = [line.split()[:2] for line in conf if line.startswith("plugin_opt_")]
-    assert ["plugin_opt_allow_wildcards", "off"] in options and ["plugin_opt_limits", "on"] in options
+    assert "kinds=like,dislike " in server.read("log", "mosquitto.log")
+    assert "wss://tally.example.org/by-file" in server.get("/tally.js")
+    options = [line.split()[:2] for line in server.read("mosquitto.conf").splitlines() if line.startswith("plugin_opt_")]
+    assert ["plugin_opt_allow_wildcards", "off"] in options and ["plugin_opt_auto_id_may_react", "on"] in options
     assert len({name for name, _value in options}) == len(options)
+    assert server.read("tally.conf") == written
 
 
-@pytest.mark.parametrize("line", ["listener 1884", "plugin_opt_kinds", "max_articles 10"])
-def test_anything_else_among_the_operators_own_options_is_named(server, line):
-    os.makedirs(server.data)
-    own = os.path.join(server.data, "plugin.conf")
-    with open(own, "w") as conf:
-        conf.write("plugin_opt_allow_wildcards off\n" + line + "\n")
-    said = server.refuse(server.data, edges.build_dir(), script="config")
-    assert said.count("\n") == 1 and own in said and line in said and "plugin_opt_" in said
+def test_the_environment_overrides_the_file(server):
+    server.set_options(("[broker]\n", "[broker]\nlimits = on\nkinds = like,dislike\nmax_articles = 7\n"))
+    server.env.update(TALLY_LIMITS="off", TALLY_BROKER_KINDS="sad,wow", TALLY_TOKEN_KEYS=server.file("keys", "{}"))
+    server.config()
+    conf = server.read("mosquitto.conf")
+    for option in ("limits off", "kinds sad,wow", "max_articles 7", "identities token,username,client_id"):
+        assert "\nplugin_opt_%s\n" % option in conf
 
 
-@pytest.mark.parametrize("option", ["plugin_opt_spool", "plugin_opt_services_file", "plugin_opt_topic_prefix"])
-def test_what_the_other_programs_would_not_know_is_none_of_the_operators_own_options(server, option):
-    os.makedirs(server.data)
-    own = os.path.join(server.data, "plugin.conf")
-    with open(own, "w") as conf:
-        conf.write("plugin_opt_token_issuer plugin_opt_spool\n%s /elsewhere\n" % option)
-    said = server.refuse(server.data, edges.build_dir(), script="config")
-    assert said.count("\n") == 1 and own in said and option + " must be the same for all programs" in said
+@pytest.mark.parametrize("old, new, says", [
+    ("[broker]", "[broker]\nmax_articles = none", "tally.conf:10: option max_articles: none"),
+    ("[broker]", "[broker]\nplugin_opt_max_articles = 1", "tally.conf:10: unknown option plugin_opt_max_articles"),
+    ("[broker]", "[broker]\nlistener 1884", "tally.conf:10: neither a section nor name = value: listener 1884"),
+    ("[broker]", "[brokers]", "tally.conf:9: unknown section [brokers]"),
+    ("[common]\n", "[common]\nhttp_port = 0\n", "TALLY_HTTP_PORT: '0' is not a port"),
+], ids=["value", "name", "line", "section", "port"])
+def test_a_mistake_in_the_file_is_named_and_leaves_the_brokers_configuration_as_it_was(server, old, new, says):
+    server.set_options((old, new))
+    del server.env["TALLY_HTTP_PORT"]
+    before = server.read("mosquitto.conf")
+    assert "\nplugin " in before
+    said = server.refuse(server.data, server.build, script="config")
+    assert said.count("\n") == 1 and says in said
+    assert server.read("mosquitto.conf") == before
 
 
-@pytest.mark.parametrize("make", [os.mkdir, lambda own: os.symlink("/no/such/file", own)], ids=["folder", "link"])
-def test_options_of_the_operators_own_that_cannot_be_read_are_not_left_out(server, make):
-    os.makedirs(server.data)
+@pytest.mark.parametrize("make", [os.mkdir, lambda own: os.symlink("/no/such/file", own), lambda own: open(own, "w").close()],
+                         ids=["folder", "link", "file"])
+def test_the_file_of_earlier_versions_is_not_ignored(server, make):
+    server.config()
     own = os.path.join(server.data, "plugin.conf")
     make(own)
-    said = server.refuse(server.data, edges.build_dir(), script="config")
-    assert said.count("\n") == 1 and own in said and "cannot be read" in said
+    said = server.refuse(server.data, server.build, script="config")
+    assert said.count("\n") == 1 and own in said and "[broker] of " + os.path.join(server.data, "tally.conf") in said
 
 
-def test_what_is_refused_leaves_the_brokers_configuration_as_it_was(server):
-    config = [os.path.join(SCRIPTS, "config"), server.data, edges.build_dir()]
-    subprocess.run(config, env=server.env, check=True)
-    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
-        before = conf.read()
-    assert "\nplugin " in before
-    with open(os.path.join(server.data, "plugin.conf"), "w") as conf:
-        conf.write("max_articles 10\n")
-    server.refuse(*config[1:], script="config")
-    with open(os.path.join(server.data, "mosquitto.conf")) as conf:
-        assert conf.read() == before
+def test_a_copied_folder_does_not_use_the_spool_of_the_original(server):
+    server.config()
+    copy = os.path.join(server.directory, "copy")
+    shutil.copytree(server.data, copy)
+    said = server.refuse(copy, server.build, script="config")
+    assert said.count("\n") == 1 and "spool" in said and copy + "/tally.conf" in said
+    shutil.rmtree(server.data)  # moved, not copied: its broker says that the folder is missing
+    server.config(copy)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
+def test_roots_folder_that_holds_something_else_is_refused(server, tmp_path):
+    (tmp_path / "somebody's").write_text("")
+    said = server.refuse(TALLY_DATA=str(tmp_path))
+    assert said.count("\n") == 1 and "TALLY_DATA" in said and str(tmp_path) in said
+    assert os.stat(tmp_path).st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
+def test_a_project_that_the_user_cannot_read_is_named(server, tmp_path):
+    closed = tmp_path / "build"
+    closed.symlink_to(server.build)
+    said = server.refuse(TALLY_BUILD=str(closed))
+    assert said.count("\n") == 1 and "nobody" in said and "cannot read " + str(closed) in said
 
 
 def test_secrets_are_on_no_command_line(server):
@@ -434,16 +509,14 @@ def shared_redis(tmp_path):
     edges.release_ports(ports)
 
 
-def use(server, shared, folder):
+def use(server, shared):
     port, password, _process = shared
-    secret = folder / "redis.password"
-    secret.write_text(password + "\n")
-    secret.chmod(0o600)
-    server.env.update(TALLY_REDIS_HOST="127.0.0.1", TALLY_REDIS_PORT=str(port), TALLY_REDIS_PASSWORD_FILE=str(secret))
+    secret = server.file("redis.password", password + "\n")
+    server.env.update(TALLY_REDIS_HOST="127.0.0.1", TALLY_REDIS_PORT=str(port), TALLY_REDIS_PASSWORD_FILE=secret)
 
 
-def test_a_redis_of_its_own_is_not_started_beside_another(server, shared_redis, tmp_path):
-    use(server, shared_redis, tmp_path)
+def test_a_redis_of_its_own_is_not_started_beside_another(server, shared_redis):
+    use(server, shared_redis)
     server.start()
     assert server.pid("redis") is None and not os.path.exists(os.path.join(server.data, "redis.conf"))
     server.react_and_see("world/shared")
@@ -467,13 +540,13 @@ def test_a_redis_of_its_own_is_not_started_beside_another(server, shared_redis, 
 ])
 def test_a_wrong_url_is_refused_and_not_repeated(server, script, env, says):
     del server.env["TALLY_REDIS_PORT"]
-    said = server.refuse(*([server.data, edges.build_dir()] if script == "config" else []), script=script, **env)
+    said = server.refuse(*([server.data, server.build] if script == "config" else []), script=script, **env)
     assert said.count("\n") == 1 and "TALLY_REDIS_URL: " in said and says in said and env["TALLY_REDIS_URL"] not in said
     assert not os.path.exists(server.data)
 
 
-def test_a_url_leads_to_a_redis_too(server, shared_redis, tmp_path):
-    use(server, shared_redis, tmp_path)
+def test_a_url_leads_to_a_redis_too(server, shared_redis):
+    use(server, shared_redis)
     for name in ("TALLY_REDIS_HOST", "TALLY_REDIS_PORT"):
         del server.env[name]
     server.env.update(TALLY_REDIS_URL="redis://127.0.0.1:%d/2" % shared_redis[0], TALLY_REDIS_PREFIX="news:", TALLY_DURABILITY="service",
@@ -484,7 +557,7 @@ def test_a_url_leads_to_a_redis_too(server, shared_redis, tmp_path):
     with edges.redis_py.Redis(host="127.0.0.1", port=shared_redis[0], password=shared_redis[1], db=2) as redis:
         assert redis.exists("news:store") and all(key.startswith(b"news:") for key in redis.scan_iter())
     commands = "\n".join(marked_processes(server.mark).values())
-    assert "--durability=service" in commands and shared_redis[1] not in commands
+    assert "tally-collector" in commands and shared_redis[1] not in commands
     with open(os.path.join(server.data, "mosquitto.conf")) as conf:
         assert "plugin_opt_allow_wildcards off\n" in conf.read()
     assert server.end() == 0
@@ -500,10 +573,14 @@ def test_tls_to_redis(server, certificates, tmp_path):
                     % (ports[0], certificates, certificates, certificates, tmp_path))
     process = edges.Process("redis", [redis_server.program(), str(conf)], str(tmp_path / "log"), dict(os.environ))
     process.start()
+    copy = {}
+    for name in ("ca.pem", "client.pem", "client.key"):
+        with open(os.path.join(certificates, name)) as file:
+            copy[name] = server.file(name, file.read())
     try:
         del server.env["TALLY_REDIS_PORT"]
-        server.env.update(TALLY_REDIS_URL="rediss://127.0.0.1:%d" % ports[0], TALLY_REDIS_CA_FILE=certificates + "/ca.pem",
-                          TALLY_REDIS_CERT_FILE=certificates + "/client.pem", TALLY_REDIS_KEY_FILE=certificates + "/client.key",
+        server.env.update(TALLY_REDIS_URL="rediss://127.0.0.1:%d" % ports[0], TALLY_REDIS_CA_FILE=copy["ca.pem"],
+                          TALLY_REDIS_CERT_FILE=copy["client.pem"], TALLY_REDIS_KEY_FILE=copy["client.key"],
                           TALLY_REDIS_SERVER_NAME="redis.example")
         server.start()
         server.react_and_see("world/over-tls")
@@ -513,8 +590,8 @@ def test_tls_to_redis(server, certificates, tmp_path):
         edges.release_ports(ports)
 
 
-def test_it_listens_where_a_balancer_reaches_it(server, shared_redis, tmp_path):
-    use(server, shared_redis, tmp_path)
+def test_it_listens_where_a_balancer_reaches_it(server, shared_redis):
+    use(server, shared_redis)
     server.env.update(TALLY_BIND="0.0.0.0")
     server.start()
     server.react_and_see("world/bound")
@@ -526,21 +603,19 @@ def test_it_listens_where_a_balancer_reaches_it(server, shared_redis, tmp_path):
 # --- programs that cannot run ---
 
 @pytest.mark.slow
-def test_a_program_that_takes_long_to_fail_is_given_up_too(server, tmp_path):
+def test_a_program_that_takes_long_to_fail_is_given_up_too(server):
     """Each try counts as a start, so that the tries in a row never become too many."""
-    build = tmp_path / "build"
-    build.mkdir()
-    for name in os.listdir(edges.build_dir()):
+    build = os.path.join(server.directory, "build")
+    os.makedirs(os.path.join(build, "dashboard-feed"))
+    for name in os.listdir(server.build):
         if name != "dashboard-feed":
-            os.symlink(os.path.join(edges.build_dir(), name), build / name)
-    (build / "dashboard-feed").mkdir()
-    feed = build / "dashboard-feed" / "tally-feed"
-    feed.write_text("#!/bin/bash\nsleep 0.4\necho level=error msg=late\nexit 3\n")
-    feed.chmod(0o755)
-    server.env.update(TALLY_BUILD=str(build), TALLY_SETTLED_MS="300")
+            os.symlink(os.path.join(server.build, name), os.path.join(build, name))
+    feed = server.file("build/dashboard-feed/tally-feed", "#!/bin/bash\nsleep 0.4\necho level=error msg=late\nexit 3\n")
+    os.chmod(feed, 0o755)
+    server.env.update(TALLY_BUILD=build, TALLY_SETTLED_MS="300")
     server.output = os.path.join(server.directory, "server.out")
     with open(server.output, "wb") as output:
-        server.child = subprocess.Popen([os.path.join(SCRIPTS, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        server.child = subprocess.Popen([os.path.join(server.scripts, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     assert server.child.wait(4 * TIMEOUT_S) == 1, server.story()
     server.child = None
     assert [line for line in server.said() if line.startswith("server: feed cannot run: it ended 10 times within 600 s. Its last line: ")
@@ -553,7 +628,7 @@ def gives_up(server, culprits, says):
     server.runs += 1
     server.output = os.path.join(server.directory, "server-%d.out" % server.runs)
     with open(server.output, "wb") as output:
-        server.child = subprocess.Popen([os.path.join(SCRIPTS, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        server.child = subprocess.Popen([os.path.join(server.scripts, "server")], env=server.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     status = server.child.wait(4 * TIMEOUT_S)
     server.child = None
     lines = server.said()
@@ -571,7 +646,7 @@ def gives_up(server, culprits, says):
 
 def with_services(server, change):
     """Makes the data folder, and changes its services file."""
-    subprocess.run([os.path.join(SCRIPTS, "config"), server.data, edges.build_dir()], env=server.env, check=True)
+    server.config()
     path = os.path.join(server.data, "services")
     with open(path) as services:
         text = change(services.read())
@@ -642,14 +717,14 @@ def test_a_program_that_does_not_listen_is_killed_at_the_end(server):
 
 
 @pytest.mark.slow
-def test_a_second_one_on_the_same_data_is_refused(server, tmp_path):
+def test_a_second_one_on_the_same_data_is_refused(server):
     server.start()
     ports = edges.free_ports(4)
     other = dict(zip(PORTS, map(str, ports)))
     said = server.refuse(**other)
     edges.release_ports(ports)
     assert said.count("\n") == 1 and "TALLY_DATA" in said and server.data in said and "process %d" % server.child.pid in said
-    said = server.refuse(TALLY_DATA=str(tmp_path / "other"))
+    said = server.refuse(TALLY_DATA=os.path.join(server.directory, "other"))
     assert said.count("\n") == 4 and all(name in said for name in PORTS)
     server.react_and_see("world/undisturbed")
 
