@@ -64,13 +64,13 @@ int main(int argc, char **argv)
     struct error error;
     int help = 0;
     start_hold_signals(true);
-    int rc = settings_parse(&settings, argc, argv, environ, &help, &error);
+    int rc = collector_settings_parse(&settings, argc, argv, environ, &help, &error);
     if (rc == 1 && help == 'v') {
         puts("tally-collector " TALLY_VERSION);
         return EXIT_SUCCESS;
     }
     if (rc == 1) {
-        option_print(settings_table, settings_count, stdout);
+        option_print(collector_settings_table, collector_settings_n, stdout);
         return EXIT_SUCCESS;
     }
     log_init("tally-collector", rc == 0 ? settings.level : LOG_LEVEL_INFO);

@@ -3,7 +3,7 @@
 #ifndef TALLY_COLLECTOR_SERVE_H
 #define TALLY_COLLECTOR_SERVE_H
 
-#include "settings.h"
+#include "collector_settings.h"
 
 #include <event2/event.h>
 #include <stdbool.h>

@@ -6,6 +6,7 @@
 #include "daemon/notify.h"
 #include "daemon/reload.h"
 #include "daemon/start.h"
+#include "feed_settings.h"
 #include "forget.h"
 #include "health.h"
 #include "http.h"
@@ -14,7 +15,6 @@
 #include "publisher.h"
 #include "ready.h"
 #include "redis/redis_config.h"
-#include "settings.h"
 #include "state_sync.h"
 #include "store_link.h"
 #include "subscription.h"
@@ -453,7 +453,7 @@ static int feed_run(struct feed *feed, struct settings *settings)
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
         goto out;
     }
-    settings_wipe(settings); /* the links have copies */
+    feed_settings_wipe(settings); /* the links have copies */
     start_hold_signals(false);
     log_line(LOG_LEVEL_INFO, "serving", "http=%s port=%d", settings->http_address,
              (int)settings->http_port);
@@ -473,7 +473,7 @@ int main(int argc, char **argv)
     struct error error;
     log_init("tally-feed", LOG_LEVEL_INFO);
     start_hold_signals(true);
-    int read = settings_read(&settings, argc, argv, environ, &error);
+    int read = feed_settings_read(&settings, argc, argv, environ, &error);
     if (read < 0)
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
     if (read != 0)
@@ -486,6 +486,6 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     int result = feed_run(&feed, &settings);
-    settings_wipe(&settings);
+    feed_settings_wipe(&settings);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
