@@ -9,22 +9,24 @@
 
 #define TEXT(field, required, initial, accepts, help)                                              \
     {                                                                                              \
-#field, OPTION_TEXT, offsetof(struct settings, field), required, OPTION_TEXT_MAX_BYTES,    \
-            initial, accepts, help                                                                 \
+#field, OPTION_TEXT, offsetof(struct collector_settings, field), required,                 \
+            OPTION_TEXT_MAX_BYTES, initial, accepts, help                                          \
     }
 #define NUMBER(field, min, max, initial, accepts, help)                                            \
     {                                                                                              \
-#field, OPTION_NUMBER, offsetof(struct settings, field), min, max, initial, accepts, help  \
+#field, OPTION_NUMBER, offsetof(struct collector_settings, field), min, max, initial,      \
+            accepts, help                                                                          \
     }
 #define SWITCH(field, initial, help)                                                               \
     {                                                                                              \
-#field, OPTION_SWITCH, offsetof(struct settings, field), 0, 0, initial, "on or off", help  \
+#field, OPTION_SWITCH, offsetof(struct collector_settings, field), 0, 0, initial,          \
+            "on or off", help                                                                      \
     }
 
 const struct option collector_settings_table[] = {
-    CONFIG_OPTION(offsetof(struct settings, config)),
+    CONFIG_OPTION(offsetof(struct collector_settings, config)),
     TEXT(spool, 1, NULL, "a folder", "the spool that the broker's plugin writes"),
-    LINKS_OPTIONS(offsetof(struct settings, links), "tally-collector"),
+    LINKS_OPTIONS(offsetof(struct collector_settings, links), "tally-collector"),
     SWITCH(adopt, "off", "accept this store although the spool has applied to another, or to none"),
     TEXT(durability, 0, "aof", "aof, replicas or service",
          "what keeps Redis's data safe: its append-only file, its replicas, or a managed service"),
@@ -48,7 +50,7 @@ static int collector_settings_durability(const char *text, enum node_durability 
     return -1;
 }
 
-static int collector_settings_check(struct settings *settings, int argc, char **argv,
+static int collector_settings_check(struct collector_settings *settings, int argc, char **argv,
                                     struct error *error)
 {
     if (start_log_level(settings->log_level, &settings->level) != 0)
@@ -60,7 +62,7 @@ static int collector_settings_check(struct settings *settings, int argc, char **
     return links_check(&settings->links, argc, argv, error);
 }
 
-int collector_settings_parse(struct settings *settings, int argc, char **argv,
+int collector_settings_parse(struct collector_settings *settings, int argc, char **argv,
                              char *const *environment, int *help, struct error *error)
 {
     struct config *config = config_new(collector_settings_table, collector_settings_n, "collector",

@@ -27,7 +27,7 @@ static void on_hang_up(evutil_socket_t signal_number, short what, void *serve)
     serve_reload(serve);
 }
 
-static int main_run(const struct settings *settings, const char *secret,
+static int main_run(const struct collector_settings *settings, const char *secret,
                     const struct redis_config *redis)
 {
     int rc = -1;
@@ -58,7 +58,7 @@ done:
 
 int main(int argc, char **argv)
 {
-    static struct settings settings;
+    static struct collector_settings settings;
     static struct redis_config redis; /* large */
     struct links_secrets secrets;
     struct error error;

@@ -13,7 +13,7 @@
 #define TALLY_VERSION "unknown"
 #endif
 
-#define AT(field) offsetof(struct settings, field)
+#define AT(field) offsetof(struct feed_settings, field)
 #define PORT 1, 65535
 
 const struct option feed_settings_table[] = {
@@ -81,7 +81,7 @@ static int wrong(const char *name, const char *value, struct error *error)
     return -1;
 }
 
-static int feed_settings_check(struct settings *settings, int argc, char **argv,
+static int feed_settings_check(struct feed_settings *settings, int argc, char **argv,
                                struct error *error)
 {
     if (links_check(&settings->links, argc, argv, error) != 0)
@@ -95,8 +95,8 @@ static int feed_settings_check(struct settings *settings, int argc, char **argv,
     return 0;
 }
 
-int feed_settings_parse(struct settings *settings, int argc, char **argv, char *const *environment,
-                        int *help, struct error *error)
+int feed_settings_parse(struct feed_settings *settings, int argc, char **argv,
+                        char *const *environment, int *help, struct error *error)
 {
     memset(settings, 0, sizeof *settings);
     struct config *config =
@@ -112,8 +112,8 @@ int feed_settings_parse(struct settings *settings, int argc, char **argv, char *
     return rc;
 }
 
-int feed_settings_read(struct settings *settings, int argc, char **argv, char *const *environment,
-                       struct error *error)
+int feed_settings_read(struct feed_settings *settings, int argc, char **argv,
+                       char *const *environment, struct error *error)
 {
     int help = 0;
     int result = feed_settings_parse(settings, argc, argv, environment, &help, error);
@@ -129,7 +129,7 @@ int feed_settings_read(struct settings *settings, int argc, char **argv, char *c
     return result;
 }
 
-void feed_settings_wipe(struct settings *settings)
+void feed_settings_wipe(struct feed_settings *settings)
 {
     links_wipe(&settings->secrets);
 }

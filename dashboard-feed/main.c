@@ -32,7 +32,7 @@
 
 struct feed {
     struct event_base *base;
-    const struct settings *settings;
+    const struct feed_settings *settings;
     struct event *sigterm, *sigint, *sighup, *check, *deadline;
     struct notify *notify;
     struct store_link *link;
@@ -317,7 +317,7 @@ static int make_events(struct feed *feed)
                : 0;
 }
 
-static int make_publisher(struct feed *feed, const struct settings *settings)
+static int make_publisher(struct feed *feed, const struct feed_settings *settings)
 {
     struct publisher_config config = {
         .interval_ms = settings->publish_interval_ms,
@@ -343,7 +343,8 @@ static int make_publisher(struct feed *feed, const struct settings *settings)
     return feed->publisher == NULL || feed->state_sync == NULL || feed->forget == NULL ? -1 : 0;
 }
 
-static int make_redis_links(struct feed *feed, const struct settings *settings, struct error *error)
+static int make_redis_links(struct feed *feed, const struct feed_settings *settings,
+                            struct error *error)
 {
     const char *password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL;
     if (redis_config_init(&feed->redis, &settings->links, password, error) != 0)
@@ -364,7 +365,7 @@ static int make_redis_links(struct feed *feed, const struct settings *settings, 
     return feed->link != NULL ? 0 : -1;
 }
 
-static int make_links(struct feed *feed, const struct settings *settings, struct error *error)
+static int make_links(struct feed *feed, const struct feed_settings *settings, struct error *error)
 {
     unsigned char epoch[PUBLISH_EPOCH_BYTES / 2];
     struct publish_config publish = {
@@ -398,7 +399,7 @@ static int make_links(struct feed *feed, const struct settings *settings, struct
     return 0;
 }
 
-static int make_http(struct feed *feed, const struct settings *settings, struct error *error)
+static int make_http(struct feed *feed, const struct feed_settings *settings, struct error *error)
 {
     struct http_config config = {
         .address = settings->http_address,
@@ -439,7 +440,7 @@ static void take_down(struct feed *feed)
         event_base_free(feed->base);
 }
 
-static int feed_run(struct feed *feed, struct settings *settings)
+static int feed_run(struct feed *feed, struct feed_settings *settings)
 {
     struct error error = {"no memory"};
     int result = -1;
@@ -468,7 +469,7 @@ out:
 
 int main(int argc, char **argv)
 {
-    struct settings settings;
+    struct feed_settings settings;
     struct feed feed = {0};
     struct error error;
     log_init("tally-feed", LOG_LEVEL_INFO);

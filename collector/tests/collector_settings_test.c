@@ -3,7 +3,7 @@
 #include "collector_settings.h"
 
 static char *words[8];
-static struct settings settings;
+static struct collector_settings settings;
 static struct error error;
 
 static int parse(const char *a, const char *b, const char *c)

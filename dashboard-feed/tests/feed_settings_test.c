@@ -12,7 +12,7 @@
 
 static char folder[] = "/tmp/tally-settings-XXXXXX";
 static char services[64], password[64];
-static struct settings settings;
+static struct feed_settings settings;
 static struct error error;
 
 static void write_file(const char *path, const char *text, mode_t mode)
@@ -58,7 +58,7 @@ static int read_with(const char *option)
         snprintf(second, sizeof second, "%s", option);
     error.text[0] = '\0';
     return feed_settings_read(&settings, option == NULL ? 2 : 3, argv,
-                         (char *const[]){(char *)(uintptr_t) "TALLY_CONFIG=", NULL}, &error);
+                              (char *const[]){(char *)(uintptr_t) "TALLY_CONFIG=", NULL}, &error);
 }
 
 static void defaults(void **state)

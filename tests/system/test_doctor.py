@@ -1,0 +1,146 @@
+"""`tally doctor`: one deployment, broken in each way that it looks for."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from edge import TIMEOUT_S
+
+EDGE = {}
+
+
+def conf(edge, **changes):
+    """The text of a tally.conf for the edge. `changes`: section → {option: value}; None takes the option out."""
+    sections = {
+        "common": {"spool": edge.spool, "services_file": edge.path("services"), "key_file": edge.path("reader.key"), "mqtt_port": edge.mqtt_port,
+                   "http_port": edge.http_port, "websocket_port": edge.ws_port, "redis_host": "127.0.0.1", "redis_port": edge.redis_port},
+        "mosquitto": {},
+        "broker": {"shards": edge.plugin_options["shards"], "ring_bytes": edge.plugin_options["ring_bytes"]},
+        "collector": {},
+        "feed": {},
+    }
+    for section, options in changes.items():
+        sections[section].update(options)
+    return "".join("[%s]\n%s" % (section, "".join("%s = %s\n" % item for item in options.items() if item[1] is not None))
+                   for section, options in sections.items())
+
+
+def examine(edge, path, *more):
+    """(exit status, [(sign, what, text)])."""
+    argv = [edge.program("tally"), "doctor", "--config", str(path), *more]
+    done = subprocess.run(argv, env=edge.leaks_env | {"TALLY_" + name: "" for name in ("MQTT_PORT", "HTTP_PORT", "REDIS_PORT", "REDIS_HOST")},
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+    assert done.stderr == ""
+    for secret in secrets_of(edge):
+        assert secret not in done.stdout
+    if "--json" in more:
+        return done.returncode, json.loads(done.stdout)
+    return done.returncode, [(line[:5].strip(), line[6:16].strip(), line[17:]) for line in done.stdout.splitlines()]
+
+
+def secrets_of(edge):
+    with open(edge.path("reader.key")) as key:
+        yield key.read().strip()
+    for name in ("operator", "tally-feed", "tally-collector"):
+        yield edge.secret(name)
+
+
+@pytest.fixture
+def doctor(edge, tmp_path):
+    """Runs it on a tally.conf with these changes."""
+    def run(*more, **changes):
+        path = tmp_path / "tally.conf"
+        path.write_text(conf(edge, **changes))
+        return examine(edge, path, *more)
+    return run
+
+
+def bad(findings):
+    return [finding for finding in findings if finding[0] != "ok"]
+
+
+def says(findings, sign, what, *words):
+    """Whether one finding has all of it."""
+    assert any(finding[:2] == (sign, what) and all(word in finding[2] for word in words) for finding in findings), (words, findings)
+
+
+def test_a_deployment_that_ails_from_nothing(doctor):
+    status, findings = doctor()
+    assert bad(findings) == []
+    assert status == 0
+
+
+def test_json_says_the_same(doctor):
+    _status, findings = doctor(broker={"shard": 4})
+    status, said = doctor("--json", broker={"shard": 4})
+    assert status == 1
+    assert [(f["sign"], f["what"]) for f in said["findings"]] == [finding[:2] for finding in findings]
+    assert said["fail"] == sum(finding[0] == "FAIL" for finding in findings) > 0
+    assert said["ok"] == sum(finding[0] == "ok" for finding in findings)
+
+
+def test_mistakes_in_the_file_name_their_lines(doctor):
+    status, findings = doctor(broker={"shard": 4}, collector={"in_flight": 99}, feed={"http_rates": 1}, mosquitto={"mqtt_prot": 1})
+    assert status == 1
+    for word in ("unknown option shard", "option in_flight: 99 is not 1 to 16", "unknown option http_rates", "unknown option mqtt_prot"):
+        says(findings, "FAIL", "file", "tally.conf:", word)
+
+
+def test_a_file_that_is_not_there(edge, tmp_path):
+    status, findings = examine(edge, tmp_path / "absent.conf")
+    assert (status, len(findings)) == (2, 1)
+    says(findings, "warn", "file", "could not look", "No such file")
+
+
+def test_programs_that_disagree(doctor):
+    status, findings = doctor(feed={"topic_prefix": "news/"})
+    assert status == 1
+    says(findings, "FAIL", "file", "topic_prefix", 'news/')
+
+
+@pytest.mark.parametrize("mode, name, option", [(0o644, "services", "services_file"), (0o604, "reader.key", "key_file")])
+def test_a_secret_that_others_may_read(doctor, edge, tmp_path, mode, name, option):
+    copy = tmp_path / name
+    shutil.copy(edge.path(name), copy)
+    copy.chmod(mode)
+    status, findings = doctor(common={option: copy})
+    assert status == 1
+    says(findings, "FAIL", "secrets", option, str(copy), "0600 or 0640")
+
+
+def test_a_services_file_without_the_feed(doctor, edge, tmp_path):
+    services = tmp_path / "services"
+    with open(edge.path("services")) as whole:
+        services.write_text("".join(line for line in whole if not line.startswith("tally-feed")))
+    services.chmod(0o600)
+    status, findings = doctor(common={"services_file": services})
+    assert status == 1
+    says(findings, "FAIL", "secrets", "no user tally-feed", "tally-feed feed")
+
+
+def test_a_spool_that_others_may_enter(doctor, tmp_path):
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    spool.chmod(0o755)
+    status, findings = doctor(common={"spool": spool})
+    assert status == 1
+    says(findings, "FAIL", "spool", "0755", "chmod o=")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give files to another user")
+def test_a_spool_with_a_file_out_of_its_owners_reach(doctor, tmp_path):
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    os.chown(spool, 12345, 23456)
+    spool.chmod(0o2770)
+    ring = spool / "0.ring"
+    ring.touch()
+    os.chown(ring, 34567, 23456)
+    ring.chmod(0o600)
+    status, findings = doctor(common={"spool": spool})
+    assert status == 1
+    says(findings, "FAIL", "spool", "0.ring", "0600 keeps out uid 12345", "chmod 0660")
+    says(findings, "warn", "secrets", "services_file", "may keep out uid 12345")
