@@ -2,7 +2,10 @@
 #include "doctor.h"
 
 #include "command.h"
+#include "doctor_broker.h"
+#include "doctor_feed.h"
 #include "doctor_file.h"
+#include "doctor_ports.h"
 #include "doctor_report.h"
 #include "doctor_secrets.h"
 
@@ -37,7 +40,13 @@ static const char *path_of(const struct doctor_settings *settings, int argc, cha
 
 static void doctor_look(const struct doctor_file *file, struct doctor_report *report)
 {
+    struct doctor_ports found;
     doctor_secrets_check(file, report);
+    doctor_ports_check(file, report, &found);
+    if (found.mqtt)
+        doctor_broker_check(file, report);
+    if (found.http)
+        doctor_feed_check(file, report);
 }
 
 static int doctor_perform(const struct doctor_settings *settings, const char *path)

@@ -20,9 +20,9 @@ enum doctor_program {
 
 struct doctor_file;
 
-/* Reads the file, and the variables that override it (core/config.h); a path of "" is no file.
- * Reports each mistake, and options of two programs that disagree. NULL, and a finding, if the file
- * cannot be read. */
+/* Reads the file, and the variables that override it (core/config.h); a path of "" means without a
+ * file. Reports each mistake, and options of two programs that disagree. NULL, and a finding, if
+ * the file cannot be read. */
 struct doctor_file *doctor_file_read(const char *path, char *const *environment,
                                      struct doctor_report *report);
 void doctor_file_free(struct doctor_file *file);

@@ -147,7 +147,8 @@ static unsigned check_file(struct doctor_report *report, const struct stat *fold
     struct stat status;
     char user[40];
     if (name[0] == '.' || fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(status.st_mode) || doctor_secrets_reaches(folder, &status, true))
+        (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode)) ||
+        doctor_secrets_reaches(folder, &status, true))
         return 0;
     doctor_report_add(report, DOCTOR_FAIL, "spool",
                       "%s/%s: mode %04o keeps out %s, who owns the spool: chgrp it to the spool's "

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from edge import TIMEOUT_S
+from edge import TIMEOUT_S, broker_version, free_ports, release_ports
 
 EDGE = {}
 
@@ -144,3 +144,73 @@ def test_a_spool_with_a_file_out_of_its_owners_reach(doctor, tmp_path):
     assert status == 1
     says(findings, "FAIL", "spool", "0.ring", "0600 keeps out uid 12345", "chmod 0660")
     says(findings, "warn", "secrets", "services_file", "may keep out uid 12345")
+
+
+# --- ports, broker, daemons ---
+
+@pytest.mark.parametrize("section, option, what, unit", [("common", "mqtt_port", "MQTT", "mosquitto"), ("common", "websocket_port", "WebSocket", "mosquitto"),
+                                                         ("feed", "http_port", "HTTP", "tally-feed")])
+def test_a_port_that_nobody_listens_on(doctor, section, option, what, unit):
+    ports = free_ports(1)
+    try:
+        status, findings = doctor(**{section: {option: ports[0]}})
+    finally:
+        release_ports(ports)
+    assert status == 1
+    says(findings, "FAIL", "ports", what, "127.0.0.1 port %d" % ports[0], "Connection refused", unit)
+
+
+def test_a_broker_that_does_not_know_the_operators_secret(doctor, edge, tmp_path):
+    services = tmp_path / "services"
+    with open(edge.path("services")) as whole:
+        services.write_text(whole.read().replace(edge.secret("operator"), "not-the-secret-of-the-operator"))
+    services.chmod(0o600)
+    status, findings = doctor(common={"services_file": services})
+    assert status == 1
+    says(findings, "FAIL", "broker", "Not authorized")
+
+
+def test_without_an_operator_the_broker_stays_unseen(doctor, edge, tmp_path):
+    services = tmp_path / "services"
+    with open(edge.path("services")) as whole:
+        services.write_text("".join(line for line in whole if not line.startswith("operator")))
+    services.chmod(0o600)
+    status, findings = doctor(common={"services_file": services})
+    assert status == 2
+    says(findings, "warn", "broker", "could not look", "no operator")
+    assert [finding for finding in findings if finding[0] == "FAIL"] == []
+
+
+def test_the_versions_of_all(doctor):
+    _status, findings = doctor()
+    says(findings, "ok", "broker", "$SYS/broker/version", "%d.%d.%d" % broker_version())
+    says(findings, "ok", "versions", "collector")
+    says(findings, "ok", "versions", "feed")
+
+
+def test_a_broker_without_the_plugin_at_this_prefix(doctor):
+    status, findings = doctor(common={"topic_prefix": "news/"})
+    assert status == 1
+    says(findings, "FAIL", "plugin", "news/ops/refusals", "without the plugin")
+
+
+def test_a_spool_that_no_broker_has(doctor, edge, tmp_path):
+    spool = tmp_path / "spool"
+    shutil.copytree(edge.spool, spool, ignore=shutil.ignore_patterns("wake"))
+    spool.chmod(0o700)
+    status, findings = doctor(common={"spool": spool})
+    assert status == 1
+    says(findings, "FAIL", "plugin", "no broker has", str(spool))
+
+
+def test_a_collector_that_is_away(doctor, edge):
+    edge["collector"].stop()
+    try:
+        edge.wait_unhealthy("collector")
+        status, findings = doctor()
+    finally:
+        edge["collector"].start()
+        edge.wait_ready()
+    assert status == 1
+    says(findings, "FAIL", "collector", "away")
+    says(findings, "FAIL", "feed", "/healthz: collector")
