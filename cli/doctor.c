@@ -6,6 +6,7 @@
 #include "doctor_feed.h"
 #include "doctor_file.h"
 #include "doctor_ports.h"
+#include "doctor_redis.h"
 #include "doctor_report.h"
 #include "doctor_secrets.h"
 
@@ -47,6 +48,7 @@ static void doctor_look(const struct doctor_file *file, struct doctor_report *re
         doctor_broker_check(file, report);
     if (found.http)
         doctor_feed_check(file, report);
+    doctor_redis_check(file, report);
 }
 
 static int doctor_perform(const struct doctor_settings *settings, const char *path)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -214,3 +215,83 @@ def test_a_collector_that_is_away(doctor, edge):
     assert status == 1
     says(findings, "FAIL", "collector", "away")
     says(findings, "FAIL", "feed", "/healthz: collector")
+
+
+# --- Redis ---
+
+def test_what_redis_is(doctor):
+    _status, findings = doctor()
+    for words in (["appendfsync everysec"], ["memory:", "MiB used"], ["clock:", "at most 2000"], ["durability:", "AOF on, noeviction"],
+                  ["identity:"], ["reader key:", "fingerprint"], ["shards:"], ["kinds:"]):
+        says(findings, "ok", "redis", *words)
+    assert any(finding[1] == "redis" and re.search(r"(Redis|Valkey) \d+\.\d+\.\d+", finding[2]) for finding in findings)
+
+
+def test_no_redis_there(doctor):
+    ports = free_ports(1)
+    try:
+        status, findings = doctor(common={"redis_port": ports[0]})
+    finally:
+        release_ports(ports)
+    assert status == 1
+    says(findings, "FAIL", "redis", "Connection refused")
+
+
+def test_a_redis_without_this_store(doctor):
+    status, findings = doctor(common={"redis_prefix": "other:"})
+    assert status == 1
+    says(findings, "FAIL", "redis", "no store")
+
+
+@pytest.mark.parametrize("name, value, sign, words", [
+    ("appendfsync", "no", "FAIL", ["appendfsync no", "everysec"]),
+    ("maxmemory-policy", "allkeys-lru", "FAIL", ["durability", "evicts"]),
+    ("maxmemory", "4gb", "ok", ["of 4096 MiB, maxmemory"]),
+])
+def test_redis_set_in_another_way(doctor, edge, name, value, sign, words):
+    was = edge.redis.config_get(name)[name]
+    edge.redis.config_set(name, value)
+    try:
+        _status, findings = doctor()
+    finally:
+        edge.redis.config_set(name, was)
+        edge.wait_ready()
+    says(findings, sign, "redis", *words)
+
+
+@pytest.mark.parametrize("section, options, words", [
+    ("broker", {"shards": 8}, ["shards", "this edge has 8, the store has 4"]),
+    ("broker", {"kinds": "like,meh"}, ["kinds", "this edge has like,meh, the store has like,dislike"]),
+])
+def test_options_that_the_store_does_not_have(doctor, section, options, words):
+    status, findings = doctor(**{section: options})
+    assert status == 1
+    says(findings, "FAIL", "redis", *words)
+
+
+def test_another_reader_key(doctor, tmp_path):
+    key = tmp_path / "reader.key"
+    key.write_text("00" * 16 + "\n")
+    key.chmod(0o600)
+    status, findings = doctor(common={"key_file": key})
+    assert status == 1
+    says(findings, "FAIL", "redis", "reader key", "copy reader.key")
+
+
+def test_a_user_of_redis_who_may_not_see_its_settings(doctor, edge, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("one-for-the-doctor\n")
+    password.chmod(0o600)
+    edge.redis.execute_command("ACL", "SETUSER", "doctor", "reset", "on", ">one-for-the-doctor", "~*", "&*", "+@all", "-config")
+    changes = {"redis_url": "redis://doctor@127.0.0.1:%d" % edge.redis_port, "redis_host": None, "redis_port": None, "redis_password_file": password}
+    try:
+        status, findings = doctor(common=changes)
+        password.write_text("another\n")
+        wrong, refused = doctor(common=changes)
+    finally:
+        edge.redis.execute_command("ACL", "DELUSER", "doctor")
+    assert (status, bad(findings)) == (0, [])
+    says(findings, "ok", "redis", "appendfsync", "may not see it")
+    assert wrong == 1
+    says(refused, "FAIL", "redis", "WRONGPASS")
+    assert "another" not in str(refused)
