@@ -3,12 +3,15 @@
 
 #include "command.h"
 #include "doctor_broker.h"
+#include "doctor_disk.h"
 #include "doctor_feed.h"
 #include "doctor_file.h"
 #include "doctor_ports.h"
+#include "doctor_reach.h"
 #include "doctor_redis.h"
 #include "doctor_report.h"
 #include "doctor_secrets.h"
+#include "doctor_tls.h"
 
 #include "core/config.h"
 #include "core/option.h"
@@ -49,6 +52,9 @@ static void doctor_look(const struct doctor_file *file, struct doctor_report *re
     if (found.http)
         doctor_feed_check(file, report);
     doctor_redis_check(file, report);
+    doctor_tls_check(file, report);
+    doctor_reach_check(file, report);
+    doctor_disk_check(file, report);
 }
 
 static int doctor_perform(const struct doctor_settings *settings, const char *path)

@@ -204,6 +204,13 @@ const char *doctor_file_value(const struct doctor_file *file, enum doctor_progra
     return table.row[row].initial != NULL ? table.row[row].initial : "";
 }
 
+bool doctor_file_on(const struct doctor_file *file, enum doctor_program program, const char *option)
+{
+    const char *value = doctor_file_value(file, program, option);
+    return value != NULL &&
+           (strcmp(value, "on") == 0 || strcmp(value, "true") == 0 || strcmp(value, "1") == 0);
+}
+
 const char *doctor_file_any(const struct doctor_file *file, const char *option)
 {
     const char *value = NULL;

@@ -31,6 +31,9 @@ void doctor_file_free(struct doctor_file *file);
  * options have a mistake. Valid until doctor_file_free, as all that follow. */
 const char *doctor_file_value(const struct doctor_file *file, enum doctor_program program,
                               const char *option);
+/* Whether its switch is on. */
+bool doctor_file_on(const struct doctor_file *file, enum doctor_program program,
+                    const char *option);
 /* That of the first program that has the option, in the order of the enum from the end. */
 const char *doctor_file_any(const struct doctor_file *file, const char *option);
 /* A number of doctor_file_any; 0 if there is none. */

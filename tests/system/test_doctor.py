@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from edge import TIMEOUT_S, broker_version, free_ports, release_ports
+from test_redis_link import certificates  # noqa: F401
 
 EDGE = {}
 
@@ -295,3 +296,63 @@ def test_a_user_of_redis_who_may_not_see_its_settings(doctor, edge, tmp_path):
     assert wrong == 1
     says(refused, "FAIL", "redis", "WRONGPASS")
     assert "another" not in str(refused)
+
+
+# --- TLS, what readers reach, the disk ---
+
+def _listener(folder, *lines):
+    folder.mkdir()
+    (folder / "tls.conf").write_text("listener 8443\nprotocol websockets\n" + "".join(line + "\n" for line in lines))
+    return folder
+
+
+def test_tls_of_mosquittos_listeners(doctor, certificates, tmp_path):  # noqa: F811
+    def pair(name, key):
+        return "certfile %s/%s.pem" % (certificates, name), "keyfile %s/%s.key" % (certificates, key)
+    _status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "good", *pair("good", "good"))})
+    says(findings, "warn", "tls", "tls.conf: listener 1: ", "good.pem: expires in 1 days")
+    says(findings, "ok", "tls", "good.key", "the certificate's key")
+    status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "expired", *pair("expired", "expired"))})
+    assert status == 1
+    says(findings, "FAIL", "tls", "expired.pem: has expired")
+    status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "other", *pair("good", "client"))})
+    assert status == 1
+    says(findings, "FAIL", "tls", "client.key: it is not the key of the certificate")
+    status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "half", pair("good", "good")[0])})
+    assert status == 1
+    says(findings, "FAIL", "tls", "it has a certfile and no keyfile")
+
+
+def test_tls_files_for_redis(doctor, certificates):  # noqa: F811
+    ports = free_ports(1)
+    try:
+        status, findings = doctor(common={
+            "redis_host": None, "redis_port": None, "redis_url": "rediss://127.0.0.1:%d" % ports[0], "redis_ca_file": certificates + "/absent.pem",
+            "redis_cert_file": certificates + "/client.pem", "redis_key_file": certificates + "/good.key"})
+    finally:
+        release_ports(ports)
+    assert status == 1
+    says(findings, "FAIL", "tls", "redis_ca_file", "No such file")
+    says(findings, "FAIL", "tls", "redis_key_file", "good.key: it is not the key of the certificate")
+
+
+def test_what_is_open_when_readers_come(doctor):
+    status, findings = doctor(broker={"allow_wildcards": "on"}, feed={"websocket_url": "ws://tally.example.org/mqtt"})
+    assert status == 0
+    says(findings, "warn", "reach", "ws://tally.example.org/mqtt", "wss")
+    says(findings, "warn", "reach", "allow_wildcards is on")
+    says(findings, "warn", "reach", "trusted_proxies")
+    status, findings = doctor(feed={"websocket_url": "wss://tally.example.org:99999"})
+    assert status == 1
+    says(findings, "FAIL", "reach", "websocket_url", "1 to 65535")
+
+
+def test_a_disk_without_room_for_the_rings(doctor, tmp_path):
+    wanted = 64 << 30
+    if shutil.disk_usage(tmp_path).free > wanted:
+        pytest.skip("the disk has room for 64 rings of 1 GiB")
+    spool = tmp_path / "spool"
+    spool.mkdir(0o700)
+    status, findings = doctor(common={"spool": spool}, broker={"shards": 64, "ring_bytes": 1 << 30})
+    assert status == 1
+    says(findings, "FAIL", "disk", "64 rings of 1024 MiB", "lower ring_bytes")
