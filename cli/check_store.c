@@ -19,11 +19,11 @@ struct check_store {
     void *user;
 };
 
-static void line(const struct check_store *check, bool agrees, const char *what, const char *format,
-                 ...) __attribute__((format(printf, 4, 5)));
+static void check_store_line(const struct check_store *check, bool agrees, const char *what,
+                             const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void line(const struct check_store *check, bool agrees, const char *what, const char *format,
-                 ...)
+static void check_store_line(const struct check_store *check, bool agrees, const char *what,
+                             const char *format, ...)
 {
     char text[TEXT_BYTES];
     va_list arguments;
@@ -46,12 +46,13 @@ static int check_key(const struct check_store *check, struct error *error)
     sodium_bin2hex(here, sizeof here, print, sizeof print);
     const char *there = store_view_key(check->store);
     if (strcmp(here, there) == 0)
-        line(check, true, "reader key", "fingerprint %s", here);
+        check_store_line(check, true, "reader key", "fingerprint %s", here);
     else
-        line(check, false, "reader key",
-             "%s has fingerprint %s, the store was made with %s: copy reader.key from an edge that "
-             "counts",
-             check->here->key_file, here, there);
+        check_store_line(
+            check, false, "reader key",
+            "%s has fingerprint %s, the store was made with %s: copy reader.key from an edge that "
+            "counts",
+            check->here->key_file, here, there);
     return 0;
 }
 
@@ -59,11 +60,12 @@ static void check_shards(const struct check_store *check)
 {
     uint32_t there = store_view_shards(check->store);
     if (check->here->shards == there)
-        line(check, true, "shards", "%" PRIu32, there);
+        check_store_line(check, true, "shards", "%" PRIu32, there);
     else
-        line(check, false, "shards",
-             "this edge has %" PRIu32 ", the store has %" PRIu32 ": set plugin_opt_shards %" PRIu32,
-             check->here->shards, there, there);
+        check_store_line(check, false, "shards",
+                         "this edge has %" PRIu32 ", the store has %" PRIu32
+                         ": set plugin_opt_shards %" PRIu32,
+                         check->here->shards, there, there);
 }
 
 static void add_name(char list[KINDS_BYTES], const char *name)
@@ -89,9 +91,9 @@ static void check_kinds(const struct check_store *check)
         alike += kind_find(ours, stored->name[i], strlen(stored->name[i])) > 0;
     }
     if (alike == theirs && ours->n == theirs)
-        line(check, true, "kinds", "%s", here);
+        check_store_line(check, true, "kinds", "%s", here);
     else
-        line(check, false, "kinds", "this edge has %s, the store has %s", here, there);
+        check_store_line(check, false, "kinds", "this edge has %s, the store has %s", here, there);
 }
 
 int check_store_run(struct store_view *store, const struct broker_options *here,

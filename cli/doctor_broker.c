@@ -100,11 +100,15 @@ static void judge_status(struct doctor_report *report, const cJSON *json, uint64
         doctor_report_add(report, DOCTOR_OK, "collector", "ready");
     if (strcmp(version, TALLY_VERSION) == 0)
         doctor_report_add(report, DOCTOR_OK, "versions", "collector %s", version);
+    else if (version[0] == '\0')
+        doctor_report_add(report, DOCTOR_WARN, "versions",
+                          "the collector does not tell its version: is it older than this "
+                          "command?");
     else
         doctor_report_add(report, DOCTOR_WARN, "versions",
                           "the collector is of version %.32s, this command of %s: restart or "
                           "upgrade the older",
-                          version[0] != '\0' ? version : "before 1.0", TALLY_VERSION);
+                          version, TALLY_VERSION);
 }
 
 void doctor_broker_collector(struct doctor_report *report, const char *payload, size_t bytes,

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct doctor_file {
     char named[sizeof "--config=" + OPTION_TEXT_MAX_BYTES];
@@ -154,6 +155,16 @@ static void compare_options(const struct doctor_file *file, struct doctor_report
         compare_option(file, pairs[i].sign, pairs[i].option, pairs[i].one, pairs[i].other, report);
 }
 
+/* The programs do what the file says. */
+static void judge_mode(const char *path, FILE *file, struct doctor_report *report)
+{
+    struct stat status;
+    if (fstat(fileno(file), &status) == 0 && status.st_mode & 002)
+        doctor_report_add(report, DOCTOR_FAIL, "file",
+                          "%s: mode %04o lets anyone write it: chmod o-w it", path,
+                          (unsigned)status.st_mode & 07777);
+}
+
 struct doctor_file *doctor_file_read(const char *path, char *const *environment,
                                      struct doctor_report *report)
 {
@@ -162,8 +173,10 @@ struct doctor_file *doctor_file_read(const char *path, char *const *environment,
         doctor_report_unseen(report, "file", "%s: %s", path, strerror(errno));
         return NULL;
     }
-    if (there != NULL)
+    if (there != NULL) {
+        judge_mode(path, there, report);
         (void)fclose(there);
+    }
     struct doctor_file *file = calloc(1, sizeof *file);
     if (file == NULL) {
         doctor_report_unseen(report, "file", "no memory");

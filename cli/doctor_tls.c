@@ -186,7 +186,7 @@ static void take_line(struct doctor_report *report, struct listener *listener, c
 
 static void check_listeners(struct doctor_report *report, const char *path, int64_t now_s)
 {
-    static struct listener listener; /* large */
+    struct listener listener;
     char line[LINE_BYTES];
     FILE *in = fopen(path, "re");
     if (in == NULL) {

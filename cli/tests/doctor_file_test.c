@@ -106,6 +106,21 @@ static void test_programs_that_disagree(void **state)
     end();
 }
 
+static void test_a_file_that_anyone_may_write(void **state)
+{
+    (void)state;
+    FILE *out = open_memstream(&said, &said_bytes);
+    assert_non_null(out);
+    struct doctor_report *report = doctor_report_new(out, false);
+    temp_write("tally.conf", COMMON, strlen(COMMON), 0666);
+    file = doctor_file_read(temp_path("tally.conf"), NO_ENVIRONMENT, report);
+    assert_int_equal(doctor_report_status(report), 1);
+    doctor_report_free(report);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(said, "tally.conf: mode 0666 lets anyone write it"));
+    end();
+}
+
 static void test_a_file_that_is_not_there(void **state)
 {
     FILE *out = open_memstream(&said, &said_bytes);
@@ -127,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_a_mistake_of_all_is_one_finding),
         cmocka_unit_test(test_what_the_tables_cannot_express),
         cmocka_unit_test(test_programs_that_disagree),
+        cmocka_unit_test(test_a_file_that_anyone_may_write),
         cmocka_unit_test(test_a_file_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, temp_setup, temp_teardown);

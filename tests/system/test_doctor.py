@@ -148,6 +148,25 @@ def test_a_spool_with_a_file_out_of_its_owners_reach(doctor, tmp_path):
     says(findings, "warn", "secrets", "services_file", "may keep out uid 12345")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give files to other users")
+def test_owners_and_modes_as_the_packages_make_them(doctor, edge, tmp_path):
+    """The collector's user owns the spool, the broker's its files, root the secrets; the group is the spool's."""
+    spool = tmp_path / "spool"
+    shutil.copytree(edge.spool, spool, ignore=shutil.ignore_patterns("wake"))
+    for path in spool.iterdir():
+        os.chown(path, 34567, 23456)
+        path.chmod(0o660)
+    os.chown(spool, 12345, 23456)
+    spool.chmod(0o2770)
+    for name in ("services", "reader.key"):
+        shutil.copy(edge.path(name), tmp_path / name)
+        os.chown(tmp_path / name, 0, 23456)
+        (tmp_path / name).chmod(0o640)
+    _status, findings = doctor(common={"spool": spool, "services_file": tmp_path / "services", "key_file": tmp_path / "reader.key"})
+    assert [finding for finding in bad(findings) if finding[1] in ("spool", "secrets")] == []
+    says(findings, "ok", "spool", "2770")
+
+
 # --- ports, broker, daemons ---
 
 @pytest.mark.parametrize("section, option, what, unit", [("common", "mqtt_port", "MQTT", "mosquitto"), ("common", "websocket_port", "WebSocket", "mosquitto"),
