@@ -51,13 +51,39 @@ static int doctor_report_collect(struct doctor_report *report, enum doctor_sign 
     return -1;
 }
 
+/* The length of the UTF-8 sequence of two bytes or more; 0 if there is none. */
+static size_t sequence_of(const unsigned char *at)
+{
+    const size_t more = at[0] >= 0xf0 ? 3 : at[0] >= 0xe0 ? 2 : 1;
+    if (at[0] < 0xc2 || at[0] > 0xf4)
+        return 0;
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0; /* too long, a surrogate, or beyond the last character */
+    for (size_t i = 1; i <= more; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return 1 + more;
+}
+
+/* A finding is one line, and text: it may repeat what somebody wrote into a file. */
+static void doctor_report_clean(unsigned char *at)
+{
+    while (*at != '\0') {
+        const size_t bytes = *at < 0x80 ? 1 : sequence_of(at);
+        if (*at < ' ' || *at == 0x7f)
+            *at = ' ';
+        else if (bytes == 0)
+            *at = '?';
+        at += bytes > 0 ? bytes : 1;
+    }
+}
+
 static void doctor_report_take(struct doctor_report *report, enum doctor_sign sign,
                                const char *what, char *text)
 {
     report->counts[sign]++;
-    for (char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ') /* one line a finding */
-            *at = ' ';
+    doctor_report_clean((unsigned char *)text);
     if (report->findings == NULL) {
         fprintf(report->out, "%-5s %-10s %s\n", signs[sign], what, text);
         (void)fflush(report->out);

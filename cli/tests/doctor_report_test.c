@@ -80,6 +80,33 @@ static void test_json(void **state)
     free(said);
 }
 
+static void test_what_is_not_text(void **state)
+{
+    static const struct {
+        const char *from, *to;
+    } of[] = {
+        {"ü€𝄞", "ü€𝄞"},
+        {"\x7f\x1b[2J", "  [2J"},
+        {"a\xc3", "a?"},
+        {"\xc0\xaf", "??"},
+        {"\xe0\x9f\xbf", "???"},
+        {"\xed\xa0\x80", "???"},
+        {"\xf4\x90\x80\x80", "????"},
+        {"\xf0\x8f\x80\x80", "????"},
+        {"\xe2\x82z\xff", "??z?"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(of); i++) {
+        char wanted[64];
+        begin(false);
+        doctor_report_add(report, DOCTOR_OK, "a", "%s", of[i].from);
+        end();
+        (void)snprintf(wanted, sizeof wanted, "ok    a          %s\n", of[i].to);
+        assert_string_equal(said, wanted);
+        free(said);
+    }
+}
+
 static void test_a_long_finding_is_cut(void **state)
 {
     char longer[2 * DOCTOR_REPORT_TEXT_BYTES];
@@ -99,6 +126,7 @@ int main(void)
         cmocka_unit_test(test_a_line_a_finding),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_what_is_not_text),
         cmocka_unit_test(test_a_long_finding_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
