@@ -5,19 +5,16 @@
 
 #include "broker_options.h"
 #include "check_nodes.h"
+#include "check_store.h"
 #include "command.h"
+#include "metric_label.h"
 #include "web.h"
 
-#include "core/reader.h"
-
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KINDS_BYTES ((KIND_MAX + 1) * (KIND_NAME_MAX_BYTES + 1))
 
 struct checking {
     const struct operate_settings *settings;
@@ -38,87 +35,6 @@ static void line(struct checking *checking, bool agrees, const char *what, const
     putchar('\n');
     va_end(arguments);
     checking->differing += !agrees;
-}
-
-static int check_key(struct checking *checking)
-{
-    struct reader_key key;
-    unsigned char print[READER_FINGERPRINT_BYTES];
-    char here[2 * READER_FINGERPRINT_BYTES + 1];
-    struct error why;
-    if (reader_key_load(&key, checking->here.key_file, &why) != 0)
-        return command_failed(checking->settings, "plugin_opt_key_file: %s", why.text);
-    reader_fingerprint(&key, print);
-    sodium_memzero(&key, sizeof key);
-    sodium_bin2hex(here, sizeof here, print, sizeof print);
-    const char *there = store_view_key(checking->store);
-    if (strcmp(here, there) == 0)
-        line(checking, true, "reader key", "fingerprint %s", here);
-    else
-        line(checking, false, "reader key",
-             "%s has fingerprint %s, the store was made with %s: copy reader.key from an edge that "
-             "counts",
-             checking->here.key_file, here, there);
-    return 0;
-}
-
-static void check_shards(struct checking *checking)
-{
-    uint32_t there = store_view_shards(checking->store);
-    if (checking->here.shards == there)
-        line(checking, true, "shards", "%" PRIu32, there);
-    else
-        line(checking, false, "shards",
-             "this edge has %" PRIu32 ", the store has %" PRIu32 ": set plugin_opt_shards %" PRIu32,
-             checking->here.shards, there, there);
-}
-
-static void add_name(char list[KINDS_BYTES], const char *name)
-{
-    size_t used = strlen(list);
-    snprintf(list + used, KINDS_BYTES - used, "%s%s", used > 0 ? "," : "", name);
-}
-
-/* The order may differ: it is only the one in which an edge names them. */
-static void check_kinds(struct checking *checking)
-{
-    char here[KINDS_BYTES] = "", there[KINDS_BYTES] = "";
-    const struct kind_table *ours = &checking->here.kinds;
-    const struct audit_kinds *stored = store_view_kinds(checking->store);
-    int alike = 0, theirs = 0;
-    for (int i = 1; i <= ours->n; i++)
-        add_name(here, ours->name[i]);
-    for (int i = 1; i <= KIND_MAX; i++) {
-        if (stored->name[i][0] == '\0')
-            continue;
-        theirs++;
-        add_name(there, stored->name[i]);
-        alike += kind_find(ours, stored->name[i], strlen(stored->name[i])) > 0;
-    }
-    if (alike == theirs && ours->n == theirs)
-        line(checking, true, "kinds", "%s", here);
-    else
-        line(checking, false, "kinds", "this edge has %s, the store has %s", here, there);
-}
-
-/* The value of a label of the metric tally_edge_info. Returns 0, or -1 if it is not there. */
-static int label_of(const char *metrics, const char *label, char *out, size_t out_bytes)
-{
-    static const char name[] = "\ntally_edge_info{";
-    const char *at = strstr(metrics, name);
-    if (at == NULL)
-        return -1;
-    const char *end = at + 1 + strcspn(at + 1, "\n");
-    at = strstr(at, label);
-    if (at == NULL || at > end || at[strlen(label)] != '=' || at[strlen(label) + 1] != '"')
-        return -1;
-    at += strlen(label) + 2;
-    size_t bytes = strcspn(at, "\"\n");
-    if (at[bytes] != '"' || bytes >= out_bytes)
-        return -1;
-    memcpy(out, at, bytes);
-    out[bytes] = '\0';
-    return 0;
 }
 
 static void compare_other(struct checking *checking, const char *prefix, const char *store)
@@ -149,8 +65,9 @@ static int check_other(struct checking *checking)
         return command_failed(settings, "no memory");
     if (web_get(web, "/metrics", &status, body, &why) < 0)
         result = command_failed(settings, "the other edge: %s", why.text);
-    else if (status != 200 || label_of(body, "topic_prefix", prefix, sizeof prefix) != 0 ||
-             label_of(body, "store", store, sizeof store) != 0)
+    else if (status != 200 ||
+             metric_label(body, "tally_edge_info", "topic_prefix", prefix, sizeof prefix) != 0 ||
+             metric_label(body, "tally_edge_info", "store", store, sizeof store) != 0)
         result = command_failed(settings,
                                 "the other edge: http %s:%d: /metrics answers %d without "
                                 "tally_edge_info: is it a feed of this version?",
@@ -168,6 +85,14 @@ static int check_other(struct checking *checking)
 static void on_finding(void *user, bool agrees, const char *what, const char *text)
 {
     line(user, agrees, what, "%s", text);
+}
+
+static int check_options(struct checking *checking)
+{
+    struct error why;
+    if (check_store_run(checking->store, &checking->here, on_finding, checking, &why) == 0)
+        return 0;
+    return command_failed(checking->settings, "%s", why.text);
 }
 
 static int check_servers(struct checking *checking)
@@ -190,15 +115,13 @@ static int check_edge_perform(const struct operate_settings *settings,
     checking.store = command_open(settings, secrets, NULL);
     if (checking.store == NULL)
         return COMMAND_FAILED;
-    int key = check_key(&checking);
-    check_shards(&checking);
-    check_kinds(&checking);
+    int options = check_options(&checking);
     int other = check_other(&checking);
     int servers = check_servers(&checking);
     command_close(checking.store, NULL);
-    int status = key != 0 || other != 0 || servers != 0 ? COMMAND_FAILED
-                 : checking.differing > 0               ? COMMAND_REFUSED
-                                                        : COMMAND_DONE;
+    int status = options != 0 || other != 0 || servers != 0 ? COMMAND_FAILED
+                 : checking.differing > 0                   ? COMMAND_REFUSED
+                                                            : COMMAND_DONE;
     return command_printed(settings, status);
 }
 

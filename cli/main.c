@@ -1,6 +1,7 @@
 /* tally: the operator's command. Each row is a sub-command; see DESIGN for the rest. */
 #include "audit.h"
 #include "check_edge.h"
+#include "doctor.h"
 #include "drain.h"
 #include "erase.h"
 #include "export.h"
@@ -25,6 +26,7 @@ static const struct {
     {"audit", "prove that no reaction was lost or counted twice, while the system runs", audit_run},
     {"check-edge", "compare what must agree before this edge joins others on one Redis",
      check_edge_run},
+    {"doctor", "look at the whole deployment, and say what to mend", doctor_run},
     {"mosquitto-conf", "write the broker's configuration from tally.conf", mosquitto_conf_run},
     {"article", "show or set an article's state: open, closed, its kinds and times", set_state_run},
     {"reset", "start an article again; late reactions from before count for nothing", reset_run},

@@ -16,7 +16,7 @@
 
 #define AT(field) offsetof(struct mosquitto_conf, field)
 
-static const struct option mosquitto_conf_table[] = {
+const struct option mosquitto_conf_table[] = {
     CONFIG_OPTION(AT(config)),
     {"bind_address", OPTION_TEXT, AT(bind_address), 1, OPTION_TEXT_MAX_BYTES, "127.0.0.1",
      "an IPv4 address", "where the listeners listen"},
@@ -33,7 +33,7 @@ static const struct option mosquitto_conf_table[] = {
     {"output", OPTION_TEXT, AT(output), 1, OPTION_TEXT_MAX_BYTES, "-", "a file, or -",
      "the file to replace; - is standard output"},
 };
-#define TABLE_N (sizeof mosquitto_conf_table / sizeof mosquitto_conf_table[0])
+const size_t mosquitto_conf_n = sizeof mosquitto_conf_table / sizeof mosquitto_conf_table[0];
 
 /* --- the plugin's options --- */
 
@@ -139,11 +139,11 @@ int mosquitto_conf_parse(struct mosquitto_conf *conf, int argc, char **argv,
                          char *const *environment, int *help, struct error *error)
 {
     memset(conf, 0, sizeof *conf);
-    struct config *config =
-        config_new(mosquitto_conf_table, TABLE_N, "mosquitto", argc, argv, environment, error);
+    struct config *config = config_new(mosquitto_conf_table, mosquitto_conf_n, "mosquitto", argc,
+                                       argv, environment, error);
     if (config == NULL)
         return -1;
-    int rc = option_parse(mosquitto_conf_table, TABLE_N, conf, config_argc(config),
+    int rc = option_parse(mosquitto_conf_table, mosquitto_conf_n, conf, config_argc(config),
                           config_argv(config), help, error);
     config_free(config);
     if (rc == 0)
@@ -237,7 +237,7 @@ int mosquitto_conf_run(int argc, char **argv)
     if (rc == 1 && help == 'v')
         puts("tally " TALLY_VERSION);
     else if (rc == 1)
-        option_print(mosquitto_conf_table, TABLE_N, stdout);
+        option_print(mosquitto_conf_table, mosquitto_conf_n, stdout);
     if (rc == 1)
         return COMMAND_DONE;
     if (rc != 0) {

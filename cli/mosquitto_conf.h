@@ -22,6 +22,10 @@ struct mosquitto_conf {
     char *plugin_options;
 };
 
+/* The options of the section [mosquitto]. */
+extern const struct option mosquitto_conf_table[];
+extern const size_t mosquitto_conf_n;
+
 /* Parses the arguments, and the file and environment behind them (core/config.h). Returns as
  * option_parse does; after 0, mosquitto_conf_fini frees. */
 int mosquitto_conf_parse(struct mosquitto_conf *conf, int argc, char **argv,

@@ -28,9 +28,9 @@ struct retained {
     bool up, down;
     int awaited, acknowledged; /* message ids */
     bool refused;
-    int published;    /* the message id of the last PUBACK */
-    int reason;       /* and what it said */
-    const char *area; /* the requested area: "totals", "articles" */
+    int published;           /* the message id of the last PUBACK */
+    int reason;              /* and what it said */
+    char begin[TOPIC_BYTES]; /* of the requested topics */
     retained_fn fn;
     void *user;
 };
@@ -89,14 +89,13 @@ static void on_message(struct mosquitto *client, void *user,
                        const mosquitto_property *properties)
 {
     struct retained *retained = user;
-    char begin[PREFIX_MAX_BYTES + sizeof "articles/"];
     (void)client;
     (void)properties;
     /* Messages published meanwhile arrive without the flag. */
     if (!message->retain || retained->fn == NULL || message->payloadlen < 0)
         return;
-    int bytes = snprintf(begin, sizeof begin, "%s%s/", retained->prefix, retained->area);
-    if (strncmp(message->topic, begin, (size_t)bytes) != 0)
+    size_t bytes = strlen(retained->begin);
+    if (strncmp(message->topic, retained->begin, bytes) != 0)
         return;
     retained->fn(retained->user, message->topic + bytes, message->payload,
                  (size_t)message->payloadlen);
@@ -222,16 +221,18 @@ static int retained_ask(struct retained *retained, int n, char *const *filters)
     if (rc != MOSQ_ERR_SUCCESS)
         return retained_fail(retained, rc);
     if (retained->refused) {
-        error_set(&retained->error, "broker: this user may not see %s", retained->area);
+        error_set(&retained->error, "broker: this user may not see %s", retained->begin);
         return -1;
     }
     return 0;
 }
 
-static int ask_for(struct retained *retained, const char *area, int n, char *const *filters,
-                   retained_fn fn, void *user)
+/* `begin` is that of the topics that `fn` gets, such as "totals/". */
+static int ask_for(struct retained *retained, const char *prefix, const char *begin, int n,
+                   char *const *filters, retained_fn fn, void *user)
 {
-    retained->area = area;
+    snprintf(retained->begin, sizeof retained->begin, "%s%s", prefix, begin);
+    retained->refused = false;
     retained->fn = fn;
     retained->user = user;
     int result = retained_ask(retained, n, filters);
@@ -252,14 +253,21 @@ int retained_get(struct retained *retained, const char *const *articles, size_t 
         snprintf(topic[i], sizeof topic[i], "%stotals/%s", retained->prefix, articles[i]);
         filters[i] = topic[i];
     }
-    return ask_for(retained, "totals", (int)n, filters, fn, user);
+    return ask_for(retained, retained->prefix, "totals/", (int)n, filters, fn, user);
 }
 
 int retained_all(struct retained *retained, retained_fn fn, void *user)
 {
     char topic[TOPIC_BYTES], *filter = topic;
     snprintf(topic, sizeof topic, "%stotals/#", retained->prefix);
-    return ask_for(retained, "totals", 1, &filter, fn, user);
+    return ask_for(retained, retained->prefix, "totals/", 1, &filter, fn, user);
+}
+
+int retained_topic(struct retained *retained, const char *topic, retained_fn fn, void *user)
+{
+    char filter_text[TOPIC_BYTES], *filter = filter_text;
+    snprintf(filter_text, sizeof filter_text, "%s", topic);
+    return ask_for(retained, "", topic, 1, &filter, fn, user);
 }
 
 /* --- states --- */
@@ -268,7 +276,7 @@ int retained_state(struct retained *retained, const char *article, retained_fn f
 {
     char topic[TOPIC_BYTES], *filter = topic;
     snprintf(topic, sizeof topic, "%sarticles/%s", retained->prefix, article);
-    return ask_for(retained, "articles", 1, &filter, fn, user);
+    return ask_for(retained, retained->prefix, "articles/", 1, &filter, fn, user);
 }
 
 int retained_put_state(struct retained *retained, const char *article, const char *payload,

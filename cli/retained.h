@@ -1,6 +1,6 @@
-/* Reads, as an operator, what the broker retains under totals/, and reads or sets an article's
- * state. One MQTT 5 connection, driven by its caller. Functions return 0, or -1 with a sentence
- * from retained_error. One thread. */
+/* Reads, as an operator, what the broker retains under totals/ or a topic, and reads or sets an
+ * article's state. One MQTT 5 connection, driven by its caller. Functions return 0, or -1 with a
+ * sentence from retained_error. One thread. */
 #ifndef TALLY_CLI_RETAINED_H
 #define TALLY_CLI_RETAINED_H
 
@@ -34,6 +34,10 @@ int retained_get(struct retained *retained, const char *const *articles, size_t 
 
 /* All there are. */
 int retained_all(struct retained *retained, retained_fn fn, void *user);
+
+/* What the broker retains under exactly this topic, which gets no prefix; `fn` is called with an
+ * article of "", or not at all. */
+int retained_topic(struct retained *retained, const char *topic, retained_fn fn, void *user);
 
 /* The state of an article; `fn` may also be called for another article. */
 int retained_state(struct retained *retained, const char *article, retained_fn fn, void *user);

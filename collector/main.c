@@ -27,7 +27,7 @@ static void on_hang_up(evutil_socket_t signal_number, short what, void *serve)
     serve_reload(serve);
 }
 
-static int main_run(const struct settings *settings, const char *secret,
+static int main_run(const struct collector_settings *settings, const char *secret,
                     const struct redis_config *redis)
 {
     int rc = -1;
@@ -58,19 +58,19 @@ done:
 
 int main(int argc, char **argv)
 {
-    static struct settings settings;
+    static struct collector_settings settings;
     static struct redis_config redis; /* large */
     struct links_secrets secrets;
     struct error error;
     int help = 0;
     start_hold_signals(true);
-    int rc = settings_parse(&settings, argc, argv, environ, &help, &error);
+    int rc = collector_settings_parse(&settings, argc, argv, environ, &help, &error);
     if (rc == 1 && help == 'v') {
         puts("tally-collector " TALLY_VERSION);
         return EXIT_SUCCESS;
     }
     if (rc == 1) {
-        option_print(settings_table, settings_count, stdout);
+        option_print(collector_settings_table, collector_settings_n, stdout);
         return EXIT_SUCCESS;
     }
     log_init("tally-collector", rc == 0 ? settings.level : LOG_LEVEL_INFO);

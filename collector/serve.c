@@ -36,7 +36,7 @@
 
 struct serve {
     struct event_base *base;
-    const struct settings *settings;
+    const struct collector_settings *settings;
     struct session *session;
     struct mqtt_link *mqtt;
     struct receipt_box *receipts;
@@ -370,7 +370,7 @@ void serve_stop(struct serve *serve)
  * spool, because both have the same client id. */
 static int open_broker(struct serve *serve, const char *mqtt_secret)
 {
-    const struct settings *settings = serve->settings;
+    const struct collector_settings *settings = serve->settings;
     char topic[OPTION_TEXT_MAX_BYTES + sizeof TOPIC];
     snprintf(topic, sizeof topic, "%s" TOPIC, settings->links.topic_prefix);
     const struct mqtt_link_config mqtt = {
@@ -393,7 +393,7 @@ static int open_broker(struct serve *serve, const char *mqtt_secret)
 
 static int open_store(struct serve *serve, const struct redis_config *redis)
 {
-    const struct settings *settings = serve->settings;
+    const struct collector_settings *settings = serve->settings;
     const struct redis_link_config plain = {.host = settings->links.redis_host,
                                             .port = (int)settings->links.redis_port};
     const struct session_config session = {
@@ -412,7 +412,7 @@ static int open_store(struct serve *serve, const struct redis_config *redis)
 
 static int make_parts(struct serve *serve)
 {
-    const struct settings *settings = serve->settings;
+    const struct collector_settings *settings = serve->settings;
     const struct pipeline_shared shared = {
         .session = serve->session,
         .receipts = serve->receipts,
@@ -433,7 +433,7 @@ static int make_parts(struct serve *serve)
     return serve->rings == NULL || serve->audit == NULL ? -1 : 0;
 }
 
-struct serve *serve_new(struct event_base *base, const struct settings *settings,
+struct serve *serve_new(struct event_base *base, const struct collector_settings *settings,
                         const char *mqtt_secret, const struct redis_config *redis)
 {
     struct serve *serve = calloc(1, sizeof *serve);

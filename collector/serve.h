@@ -3,7 +3,7 @@
 #ifndef TALLY_COLLECTOR_SERVE_H
 #define TALLY_COLLECTOR_SERVE_H
 
-#include "settings.h"
+#include "collector_settings.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
@@ -13,7 +13,7 @@ struct serve;
 
 /* `mqtt_secret` and what `redis` says are copied (NULL: redis_host and redis_port alone); its TLS
  * and `settings` must outlive the program. NULL on no memory. */
-struct serve *serve_new(struct event_base *base, const struct settings *settings,
+struct serve *serve_new(struct event_base *base, const struct collector_settings *settings,
                         const char *mqtt_secret, const struct redis_config *redis);
 
 /* Runs until serve_stop, and then until everything under way is answered, 2 s at most. Returns 0,

@@ -60,6 +60,7 @@ char *status_write(const struct status *status)
     snprintf(edge, sizeof edge, "%016" PRIx64, status->edge);
     snprintf(store, sizeof store, "%016" PRIx64, status->store);
     cJSON_AddBoolToObject(json, "online", true);
+    cJSON_AddStringToObject(json, "version", TALLY_VERSION);
     cJSON_AddBoolToObject(json, "ready", status->ready);
     cJSON_AddStringToObject(json, "reason", status->reason);
     cJSON_AddStringToObject(json, "refuses", status->refuses);

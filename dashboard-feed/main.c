@@ -6,6 +6,7 @@
 #include "daemon/notify.h"
 #include "daemon/reload.h"
 #include "daemon/start.h"
+#include "feed_settings.h"
 #include "forget.h"
 #include "health.h"
 #include "http.h"
@@ -14,7 +15,6 @@
 #include "publisher.h"
 #include "ready.h"
 #include "redis/redis_config.h"
-#include "settings.h"
 #include "state_sync.h"
 #include "store_link.h"
 #include "subscription.h"
@@ -32,7 +32,7 @@
 
 struct feed {
     struct event_base *base;
-    const struct settings *settings;
+    const struct feed_settings *settings;
     struct event *sigterm, *sigint, *sighup, *check, *deadline;
     struct notify *notify;
     struct store_link *link;
@@ -317,7 +317,7 @@ static int make_events(struct feed *feed)
                : 0;
 }
 
-static int make_publisher(struct feed *feed, const struct settings *settings)
+static int make_publisher(struct feed *feed, const struct feed_settings *settings)
 {
     struct publisher_config config = {
         .interval_ms = settings->publish_interval_ms,
@@ -343,7 +343,8 @@ static int make_publisher(struct feed *feed, const struct settings *settings)
     return feed->publisher == NULL || feed->state_sync == NULL || feed->forget == NULL ? -1 : 0;
 }
 
-static int make_redis_links(struct feed *feed, const struct settings *settings, struct error *error)
+static int make_redis_links(struct feed *feed, const struct feed_settings *settings,
+                            struct error *error)
 {
     const char *password = settings->secrets.redis[0] != '\0' ? settings->secrets.redis : NULL;
     if (redis_config_init(&feed->redis, &settings->links, password, error) != 0)
@@ -364,7 +365,7 @@ static int make_redis_links(struct feed *feed, const struct settings *settings, 
     return feed->link != NULL ? 0 : -1;
 }
 
-static int make_links(struct feed *feed, const struct settings *settings, struct error *error)
+static int make_links(struct feed *feed, const struct feed_settings *settings, struct error *error)
 {
     unsigned char epoch[PUBLISH_EPOCH_BYTES / 2];
     struct publish_config publish = {
@@ -398,7 +399,7 @@ static int make_links(struct feed *feed, const struct settings *settings, struct
     return 0;
 }
 
-static int make_http(struct feed *feed, const struct settings *settings, struct error *error)
+static int make_http(struct feed *feed, const struct feed_settings *settings, struct error *error)
 {
     struct http_config config = {
         .address = settings->http_address,
@@ -439,7 +440,7 @@ static void take_down(struct feed *feed)
         event_base_free(feed->base);
 }
 
-static int feed_run(struct feed *feed, struct settings *settings)
+static int feed_run(struct feed *feed, struct feed_settings *settings)
 {
     struct error error = {"no memory"};
     int result = -1;
@@ -453,7 +454,7 @@ static int feed_run(struct feed *feed, struct settings *settings)
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
         goto out;
     }
-    settings_wipe(settings); /* the links have copies */
+    feed_settings_wipe(settings); /* the links have copies */
     start_hold_signals(false);
     log_line(LOG_LEVEL_INFO, "serving", "http=%s port=%d", settings->http_address,
              (int)settings->http_port);
@@ -468,12 +469,12 @@ out:
 
 int main(int argc, char **argv)
 {
-    struct settings settings;
+    struct feed_settings settings;
     struct feed feed = {0};
     struct error error;
     log_init("tally-feed", LOG_LEVEL_INFO);
     start_hold_signals(true);
-    int read = settings_read(&settings, argc, argv, environ, &error);
+    int read = feed_settings_read(&settings, argc, argv, environ, &error);
     if (read < 0)
         log_line(LOG_LEVEL_ERROR, error.text, NULL);
     if (read != 0)
@@ -486,6 +487,6 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     int result = feed_run(&feed, &settings);
-    settings_wipe(&settings);
+    feed_settings_wipe(&settings);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

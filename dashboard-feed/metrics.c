@@ -37,6 +37,9 @@ static void gauge(struct evbuffer *out, const char *name, double value, const ch
 static void write_process(struct evbuffer *out, const struct metrics *in)
 {
     gauge(out, "tally_healthy", in->healthy, "1 while no part of the edge is away, as /healthz.");
+    head(out, "tally_build_info", GAUGE, "1; its labels say which program and version this is.");
+    evbuffer_add_printf(out, "tally_build_info{program=\"tally-feed\",version=\"%s\"} 1\n",
+                        TALLY_VERSION);
     head(out, "tally_edge_info", GAUGE, "1; its labels say which edge, store and topic prefix.");
     evbuffer_add_printf(out, "tally_edge_info{edge=\"%s\",store=\"%s\",topic_prefix=\"%s\"} 1\n",
                         in->collector != NULL ? in->collector->edge : "",

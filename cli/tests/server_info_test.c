@@ -60,6 +60,37 @@ static void test_durability(void **state)
     assert_int_equal(server_info_noeviction(&yes, "maxmemory:0\r\n"), -1);
 }
 
+static void test_versions(void **state)
+{
+    struct server_info_version found;
+    (void)state;
+    assert_int_equal(server_info_version(&found, "# Server\r\nredis_version:7.0.15\r\n"), 0);
+    assert_false(found.valkey);
+    assert_string_equal(found.text, "7.0.15");
+    assert_int_equal(found.redis_major, 7);
+    assert_int_equal(
+        server_info_version(
+            &found, "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n"),
+        0);
+    assert_true(found.valkey);
+    assert_string_equal(found.text, "8.1.1");
+    assert_int_equal(found.redis_major, 7);
+    assert_int_equal(server_info_version(&found, "role:master\r\n"), -1);
+}
+
+static void test_memory(void **state)
+{
+    struct server_info_memory found;
+    (void)state;
+    assert_int_equal(server_info_memory(&found, "used_memory:12\r\nused_memory_human:1M\r\n"
+                                                "total_system_memory:99\r\nmaxmemory:50\r\n"),
+                     0);
+    assert_int_equal(found.used_bytes, 12);
+    assert_int_equal(found.max_bytes, 50);
+    assert_int_equal(found.machine_bytes, 99);
+    assert_int_equal(server_info_memory(&found, "used_memory:12\r\n"), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -67,6 +98,8 @@ int main(void)
         cmocka_unit_test(test_a_primary_without_replicas),
         cmocka_unit_test(test_what_is_not_a_primary),
         cmocka_unit_test(test_durability),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

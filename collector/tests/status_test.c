@@ -67,6 +67,7 @@ static void test_members(void **state)
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
         require(number(json, numbers[i].name) == numbers[i].value, "%s", numbers[i].name);
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "online")));
+    assert_string_equal(cJSON_GetObjectItem(json, "version")->valuestring, TALLY_VERSION);
     assert_true(cJSON_IsFalse(cJSON_GetObjectItem(json, "ready")));
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "producer")));
     assert_true(cJSON_IsFalse(cJSON_GetObjectItem(json, "redis")));

@@ -23,7 +23,7 @@
 #define INTERVAL_MS 250
 
 static unsigned deliver_at_most;
-static struct settings settings[WORLD_EDGES];
+static struct collector_settings settings[WORLD_EDGES];
 static bool with_adopt;
 
 /* What is left of a process that was killed. */
@@ -70,7 +70,7 @@ static void collector_works(struct event_base *process)
 
 static void start_collector(struct event_base *process)
 {
-    struct settings *own = &settings[process->edge];
+    struct collector_settings *own = &settings[process->edge];
     memset(own, 0, sizeof *own);
     snprintf(own->spool, sizeof own->spool, "edge-%u", process->edge);
     snprintf(own->links.mqtt_host, sizeof own->links.mqtt_host, "broker");

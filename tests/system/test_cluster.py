@@ -17,6 +17,7 @@ import spool_bytes
 from clients import TIMEOUT_S, Client, reader_name
 from cluster import Cluster, Sentinels
 from edge import ROOT, busy_code, wait_until
+from test_doctor import bad, conf, examine, says
 
 sys.path.append(os.path.join(ROOT, "tests", "faults"))
 
@@ -155,6 +156,18 @@ def let_fall_behind(cluster, master, shards, records=20):
     kept = {shard: replica.applied(shard) for shard in shards}
     wait_until(lambda: all(master.applied(shard) - kept[shard] >= records for shard in shards), "records that the replica does not have")
     return replica
+
+
+# --- while nothing fails ---
+
+def test_the_doctor_looks_at_every_master(whole, tmp_path):
+    cluster, edges = whole
+    path = tmp_path / "tally.conf"
+    path.write_text(conf(edges[0], common={"redis_url": cluster.url(), "redis_host": None, "redis_port": None}))
+    status, findings = examine(edges[0], path)
+    assert (status, bad(findings)) == (0, [])
+    for master in cluster.masters():
+        says(findings, "ok", "redis", "127.0.0.1:%d" % master.port, "cluster state ok")
 
 
 # --- masters that fail ---

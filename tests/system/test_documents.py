@@ -20,7 +20,7 @@ def _read(*parts):
 
 
 # What a heading says in `…` whose program's options are below it.
-PROGRAMS = {"plugin": "plugin_opt_", "mosquitto-conf": "tally mosquitto-conf", "collector": "tally-collector", "feed": "tally-feed", "audit": "tally audit"}
+PROGRAMS = {"plugin": "plugin_opt_", "mosquitto-conf": "tally mosquitto-conf", "collector": "tally-collector", "feed": "tally-feed", "audit": "tally audit", "doctor": "tally doctor"}
 COMMANDS = ["article", "reset", "archive", "export", "import", "erase", "check-edge", "drain", "forget"]  # their options share one table, which names the command of each
 
 
@@ -92,7 +92,7 @@ def _normal(entry):
 def test_every_option_is_on_its_page_and_nothing_else(make_edge, program):
     if program == "plugin":
         built = _of_plugin_source()
-    elif program in ("audit", "mosquitto-conf") or program in COMMANDS:
+    elif program in ("audit", "doctor", "mosquitto-conf") or program in COMMANDS:
         built = _of_help(make_edge().program("tally"), program)
     else:
         built = _of_help(make_edge()[program].argv[0])
@@ -127,9 +127,9 @@ def test_every_option_of_the_benchs_generators_is_in_its_readme(program):
 def test_every_command_is_on_its_page_and_nothing_else(make_edge):
     said = subprocess.run([make_edge().program("tally"), "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
     built = re.findall(r"^  ([\w-]+) ", said, re.MULTILINE)
-    assert sorted(built) == sorted(COMMANDS + ["audit", "mosquitto-conf"])
+    assert sorted(built) == sorted(COMMANDS + ["audit", "doctor", "mosquitto-conf"])
     written = re.findall(r"^\| `tally ([\w-]+)", _read("docs", "operating.md"), re.MULTILINE)
-    assert sorted(written) == sorted(COMMANDS + ["mosquitto-conf"])
+    assert sorted(written) == sorted(COMMANDS + ["doctor", "mosquitto-conf"])
 
 
 def test_the_environment_of_the_scripts_is_on_its_page():

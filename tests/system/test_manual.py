@@ -13,7 +13,7 @@ from test_documents import _read, _rows
 
 pytestmark = pytest.mark.no_sanitizer  # what it tests is text
 
-HEADINGS = {"tally.1": ["audit", "mosquitto-conf", "COMMAND"], "tally.conf.5": ["plugin"], "tally-collector.8": ["tally-collector"], "tally-feed.8": ["tally-feed"]}
+HEADINGS = {"tally.1": ["audit", "doctor", "mosquitto-conf", "COMMAND"], "tally.conf.5": ["plugin"], "tally-collector.8": ["tally-collector"], "tally-feed.8": ["tally-feed"]}
 
 
 @pytest.fixture(scope="module", params=sorted(HEADINGS))

@@ -1,5 +1,5 @@
 /* The table of the options, and the checks that it cannot express. */
-#include "settings.h"
+#include "feed_settings.h"
 
 #include "core/config.h"
 #include "core/error.h"
@@ -13,10 +13,10 @@
 #define TALLY_VERSION "unknown"
 #endif
 
-#define AT(field) offsetof(struct settings, field)
+#define AT(field) offsetof(struct feed_settings, field)
 #define PORT 1, 65535
 
-const struct option settings_table[] = {
+const struct option feed_settings_table[] = {
     CONFIG_OPTION(AT(config)),
     LINKS_OPTIONS(AT(links), "tally-feed"),
     {"http_address", OPTION_TEXT, AT(http_address), 1, OPTION_TEXT_MAX_BYTES, "127.0.0.1",
@@ -51,7 +51,7 @@ const struct option settings_table[] = {
      "error, warning, info or debug", "lowest level that is logged"},
 };
 
-const size_t settings_options = sizeof settings_table / sizeof settings_table[0];
+const size_t feed_settings_n = sizeof feed_settings_table / sizeof feed_settings_table[0];
 
 static bool is_one_of(const char *text, const char *more)
 {
@@ -74,14 +74,15 @@ static bool url_valid(const char *url)
 
 static int wrong(const char *name, const char *value, struct error *error)
 {
-    for (size_t i = 0; i < settings_options; i++)
-        if (strcmp(settings_table[i].name, name) == 0)
+    for (size_t i = 0; i < feed_settings_n; i++)
+        if (strcmp(feed_settings_table[i].name, name) == 0)
             return error_set(error, "option %s: %.120s is not %s", name, value,
-                             settings_table[i].accepts);
+                             feed_settings_table[i].accepts);
     return -1;
 }
 
-static int settings_check(struct settings *settings, int argc, char **argv, struct error *error)
+static int feed_settings_check(struct feed_settings *settings, int argc, char **argv,
+                               struct error *error)
 {
     if (links_check(&settings->links, argc, argv, error) != 0)
         return -1;
@@ -91,35 +92,44 @@ static int settings_check(struct settings *settings, int argc, char **argv, stru
         return wrong("trusted_proxies", settings->trusted_proxies, error);
     if (start_log_level(settings->log_level_name, &settings->log_level) != 0)
         return wrong("log_level", settings->log_level_name, error);
-    return links_secrets_load(&settings->secrets, &settings->links, ROLE_FEED, error);
+    return 0;
 }
 
-int settings_read(struct settings *settings, int argc, char **argv, char *const *environment,
-                  struct error *error)
+int feed_settings_parse(struct feed_settings *settings, int argc, char **argv,
+                        char *const *environment, int *help, struct error *error)
 {
-    int help = 0;
     memset(settings, 0, sizeof *settings);
     struct config *config =
-        config_new(settings_table, settings_options, "feed", argc, argv, environment, error);
+        config_new(feed_settings_table, feed_settings_n, "feed", argc, argv, environment, error);
     if (config == NULL)
         return -1;
     argc = config_argc(config);
     argv = config_argv(config);
-    int result = option_parse(settings_table, settings_options, settings, argc, argv, &help, error);
-    if (result == 0)
-        result = settings_check(settings, argc, argv, error);
+    int rc = option_parse(feed_settings_table, feed_settings_n, settings, argc, argv, help, error);
+    if (rc == 0)
+        rc = feed_settings_check(settings, argc, argv, error);
     config_free(config);
+    return rc;
+}
+
+int feed_settings_read(struct feed_settings *settings, int argc, char **argv,
+                       char *const *environment, struct error *error)
+{
+    int help = 0;
+    int result = feed_settings_parse(settings, argc, argv, environment, &help, error);
+    if (result == 0)
+        result = links_secrets_load(&settings->secrets, &settings->links, ROLE_FEED, error);
     if (help == 'v')
         printf("tally-feed %s\n", TALLY_VERSION);
     if (help == 'h') {
         printf("tally-feed publishes Tally's totals and serves its pages.\n"
                "option | default | accepts | what it is\n");
-        option_print(settings_table, settings_options, stdout);
+        option_print(feed_settings_table, feed_settings_n, stdout);
     }
     return result;
 }
 
-void settings_wipe(struct settings *settings)
+void feed_settings_wipe(struct feed_settings *settings)
 {
     links_wipe(&settings->secrets);
 }

@@ -1,6 +1,6 @@
 /* The feed's options, one table. */
-#ifndef TALLY_FEED_SETTINGS_H
-#define TALLY_FEED_SETTINGS_H
+#ifndef TALLY_FEED_FEED_SETTINGS_H
+#define TALLY_FEED_FEED_SETTINGS_H
 
 #include "core/address.h"
 #include "core/error.h"
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct settings {
+struct feed_settings {
     char config[OPTION_TEXT_MAX_BYTES + 1];
     struct links links;
     char http_address[OPTION_TEXT_MAX_BYTES + 1];
@@ -34,17 +34,22 @@ struct settings {
     struct links_secrets secrets;
 };
 
-extern const struct option settings_table[];
-extern const size_t settings_options;
+extern const struct option feed_settings_table[];
+extern const size_t feed_settings_n;
 
 /* Reads the command line, behind the configuration file's [common] and [feed] and the environment
- * (core/config.h; `environment` is like environ), checks it, and reads the files it names. Returns
- * 0; 1 where help or the version was asked for, which it has printed; -1 with one sentence in
- * `error` that names the option. */
-int settings_read(struct settings *settings, int argc, char **argv, char *const *environment,
-                  struct error *error);
+ * (core/config.h; `environment` is like environ), and checks it. Opens no other file. Returns 0; 1
+ * if help or version was requested (*help is 'h' or 'v'); -1 with a sentence in `error`. */
+int feed_settings_parse(struct feed_settings *settings, int argc, char **argv,
+                        char *const *environment, int *help, struct error *error);
+
+/* The same, and reads the files of secrets that the options name. Returns 0; 1 where help or the
+ * version was asked for, which it has printed; -1 with one sentence in `error` that names the
+ * option. */
+int feed_settings_read(struct feed_settings *settings, int argc, char **argv,
+                       char *const *environment, struct error *error);
 
 /* Wipes the secrets. */
-void settings_wipe(struct settings *settings);
+void feed_settings_wipe(struct feed_settings *settings);
 
 #endif

@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "feed_settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 static char folder[] = "/tmp/tally-settings-XXXXXX";
 static char services[64], password[64];
-static struct settings settings;
+static struct feed_settings settings;
 static struct error error;
 
 static void write_file(const char *path, const char *text, mode_t mode)
@@ -57,8 +57,8 @@ static int read_with(const char *option)
     if (option != NULL)
         snprintf(second, sizeof second, "%s", option);
     error.text[0] = '\0';
-    return settings_read(&settings, option == NULL ? 2 : 3, argv,
-                         (char *const[]){(char *)(uintptr_t) "TALLY_CONFIG=", NULL}, &error);
+    return feed_settings_read(&settings, option == NULL ? 2 : 3, argv,
+                              (char *const[]){(char *)(uintptr_t) "TALLY_CONFIG=", NULL}, &error);
 }
 
 static void defaults(void **state)
@@ -79,7 +79,7 @@ static void defaults(void **state)
     assert_int_equal(settings.republish_rate, 2000);
     assert_int_equal(settings.max_articles, 1000000);
     assert_int_equal(settings.log_level, LOG_LEVEL_INFO);
-    settings_wipe(&settings);
+    feed_settings_wipe(&settings);
     assert_string_equal(settings.secrets.mqtt, "");
 }
 

@@ -1,5 +1,5 @@
 /* The table of options and the checks that a table cannot make. */
-#include "settings.h"
+#include "collector_settings.h"
 
 #include "core/config.h"
 #include "core/error.h"
@@ -9,22 +9,24 @@
 
 #define TEXT(field, required, initial, accepts, help)                                              \
     {                                                                                              \
-#field, OPTION_TEXT, offsetof(struct settings, field), required, OPTION_TEXT_MAX_BYTES,    \
-            initial, accepts, help                                                                 \
+#field, OPTION_TEXT, offsetof(struct collector_settings, field), required,                 \
+            OPTION_TEXT_MAX_BYTES, initial, accepts, help                                          \
     }
 #define NUMBER(field, min, max, initial, accepts, help)                                            \
     {                                                                                              \
-#field, OPTION_NUMBER, offsetof(struct settings, field), min, max, initial, accepts, help  \
+#field, OPTION_NUMBER, offsetof(struct collector_settings, field), min, max, initial,      \
+            accepts, help                                                                          \
     }
 #define SWITCH(field, initial, help)                                                               \
     {                                                                                              \
-#field, OPTION_SWITCH, offsetof(struct settings, field), 0, 0, initial, "on or off", help  \
+#field, OPTION_SWITCH, offsetof(struct collector_settings, field), 0, 0, initial,          \
+            "on or off", help                                                                      \
     }
 
-const struct option settings_table[] = {
-    CONFIG_OPTION(offsetof(struct settings, config)),
+const struct option collector_settings_table[] = {
+    CONFIG_OPTION(offsetof(struct collector_settings, config)),
     TEXT(spool, 1, NULL, "a folder", "the spool that the broker's plugin writes"),
-    LINKS_OPTIONS(offsetof(struct settings, links), "tally-collector"),
+    LINKS_OPTIONS(offsetof(struct collector_settings, links), "tally-collector"),
     SWITCH(adopt, "off", "accept this store although the spool has applied to another, or to none"),
     TEXT(durability, 0, "aof", "aof, replicas or service",
          "what keeps Redis's data safe: its append-only file, its replicas, or a managed service"),
@@ -33,9 +35,10 @@ const struct option settings_table[] = {
     NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off", "articles to audit a minute"),
     TEXT(log_level, 0, "info", "error, warning, info or debug", "what is logged"),
 };
-const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
+const size_t collector_settings_n =
+    sizeof collector_settings_table / sizeof collector_settings_table[0];
 
-static int settings_durability(const char *text, enum node_durability *out)
+static int collector_settings_durability(const char *text, enum node_durability *out)
 {
     static const char *const names[] = {
         [NODE_AOF] = "aof", [NODE_REPLICAS] = "replicas", [NODE_SERVICE] = "service"};
@@ -47,29 +50,31 @@ static int settings_durability(const char *text, enum node_durability *out)
     return -1;
 }
 
-static int settings_check(struct settings *settings, int argc, char **argv, struct error *error)
+static int collector_settings_check(struct collector_settings *settings, int argc, char **argv,
+                                    struct error *error)
 {
     if (start_log_level(settings->log_level, &settings->level) != 0)
         return error_set(error, "option log_level: %s is not error, warning, info or debug",
                          settings->log_level);
-    if (settings_durability(settings->durability, &settings->durability_level) != 0)
+    if (collector_settings_durability(settings->durability, &settings->durability_level) != 0)
         return error_set(error, "option durability: %s is not aof, replicas or service",
                          settings->durability);
     return links_check(&settings->links, argc, argv, error);
 }
 
-int settings_parse(struct settings *settings, int argc, char **argv, char *const *environment,
-                   int *help, struct error *error)
+int collector_settings_parse(struct collector_settings *settings, int argc, char **argv,
+                             char *const *environment, int *help, struct error *error)
 {
-    struct config *config =
-        config_new(settings_table, settings_count, "collector", argc, argv, environment, error);
+    struct config *config = config_new(collector_settings_table, collector_settings_n, "collector",
+                                       argc, argv, environment, error);
     if (config == NULL)
         return -1;
     argc = config_argc(config);
     argv = config_argv(config);
-    int rc = option_parse(settings_table, settings_count, settings, argc, argv, help, error);
+    int rc = option_parse(collector_settings_table, collector_settings_n, settings, argc, argv,
+                          help, error);
     if (rc == 0)
-        rc = settings_check(settings, argc, argv, error);
+        rc = collector_settings_check(settings, argc, argv, error);
     config_free(config);
     return rc;
 }

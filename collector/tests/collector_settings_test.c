@@ -1,9 +1,9 @@
 #include "unit.h"
 
-#include "settings.h"
+#include "collector_settings.h"
 
 static char *words[8];
-static struct settings settings;
+static struct collector_settings settings;
 static struct error error;
 
 static int parse(const char *a, const char *b, const char *c)
@@ -16,7 +16,7 @@ static int parse(const char *a, const char *b, const char *c)
             words[n++] = (char *)(uintptr_t)given[i];
     words[n] = NULL;
     error.text[0] = '\0';
-    return settings_parse(&settings, n, words, NO_ENVIRONMENT, &help, &error);
+    return collector_settings_parse(&settings, n, words, NO_ENVIRONMENT, &help, &error);
 }
 
 static int parse_more(const char *a, const char *b)
@@ -29,7 +29,7 @@ static int parse_more(const char *a, const char *b)
                      NULL};
     int help = 0;
     error.text[0] = '\0';
-    return settings_parse(&settings, 5, given, NO_ENVIRONMENT, &help, &error);
+    return collector_settings_parse(&settings, 5, given, NO_ENVIRONMENT, &help, &error);
 }
 
 static void test_defaults(void **state)

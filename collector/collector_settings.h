@@ -1,6 +1,6 @@
 /* The collector's options (--name). The table is the only list of them. */
-#ifndef TALLY_COLLECTOR_SETTINGS_H
-#define TALLY_COLLECTOR_SETTINGS_H
+#ifndef TALLY_COLLECTOR_COLLECTOR_SETTINGS_H
+#define TALLY_COLLECTOR_COLLECTOR_SETTINGS_H
 
 #include "node.h"
 
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct settings {
+struct collector_settings {
     char config[OPTION_TEXT_MAX_BYTES + 1];
     char spool[OPTION_TEXT_MAX_BYTES + 1];
     struct links links;
@@ -27,13 +27,13 @@ struct settings {
     enum log_level level; /* out of log_level */
 };
 
-extern const struct option settings_table[];
-extern const size_t settings_count;
+extern const struct option collector_settings_table[];
+extern const size_t collector_settings_n;
 
 /* Parses the command line, behind the configuration file's [common] and [collector] and the
  * environment (core/config.h; `environment` is like environ). Returns 0; 1 if help or version was
  * requested (*help is 'h' or 'v'); -1 with a sentence in `error`. */
-int settings_parse(struct settings *settings, int argc, char **argv, char *const *environment,
-                   int *help, struct error *error);
+int collector_settings_parse(struct collector_settings *settings, int argc, char **argv,
+                             char *const *environment, int *help, struct error *error);
 
 #endif
