@@ -3,13 +3,17 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
+import urllib.parse
+import urllib.request
 
 import pytest
+import yaml
 
-from edge import SBIN, free_ports, release_ports, wait_until
+from edge import ROOT, SBIN, Process, free_ports, release_ports, wait_until
 
 BOTH = ("collector", "feed")
 
@@ -171,3 +175,110 @@ def test_a_port_in_use_is_named(make_edge):
     edge.start("collector", "feed")
     with pytest.raises(OSError):
         edge.get("/livez", port=port)
+
+
+# --- what deploy/ has for Prometheus and Grafana ---
+
+DEPLOYED = os.path.join(ROOT, "deploy", "prometheus")
+WORD = re.compile(r"\b(?:tally|process)_[a-z_]+")
+
+
+def rules():
+    """name → the rule."""
+    with open(os.path.join(DEPLOYED, "tally-rules.yml")) as file:
+        return {rule["alert"]: rule for group in yaml.safe_load(file)["groups"] for rule in group["rules"]}
+
+
+def board_expressions():
+    with open(os.path.join(ROOT, "deploy", "grafana", "tally.json")) as file:
+        board = json.load(file)
+    return [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+
+
+def exposed(edge):
+    """The names of all metrics of both daemons, and of their samples."""
+    return {re.match(r"\w+", name).group() for name in edge.metrics()}
+
+
+def test_every_alert_has_a_runbook_and_a_test():
+    with open(os.path.join(ROOT, "docs", "operating.md")) as file:
+        page = file.read().split("\n## What to do about an alert\n")[1].split("\n## ")[0]
+    paragraphs = dict(re.findall(r"^### (Tally\w+)\n(.+)", page, re.MULTILINE))
+    assert sorted(paragraphs) == sorted(rules())
+    assert {name for name, rule in rules().items() if rule["annotations"]["runbook"] != "docs/operating.md#" + name.lower()} == set()
+    with open(os.path.join(ROOT, "tests", "system", "prometheus_rules.yml")) as file:
+        tested = [test for case in yaml.safe_load(file)["tests"] for test in case["alert_rule_test"]]
+    for fires in (True, False):
+        assert sorted({test["alertname"] for test in tested if bool(test["exp_alerts"]) == fires}) == sorted(rules())
+
+
+def test_rules_and_board_name_metrics_that_there_are(healthy):
+    wait_until(lambda: "tally_known_articles" in exposed(healthy), "the plugin's numbers")
+    names = exposed(healthy)
+    expressions = board_expressions() + [rule["expr"] for rule in rules().values()]
+    assert len(expressions) > 50
+    assert {word for expression in expressions for word in WORD.findall(expression) if word not in names} == set()
+
+
+def test_promtool_accepts_the_rules_and_their_tests(tmp_path):
+    tool = prometheus_tool("promtool")
+    for path in (os.path.join(DEPLOYED, "tally-rules.yml"), os.path.join(ROOT, "tests", "system", "prometheus_rules.yml")):
+        shutil.copy(path, tmp_path)
+    for command in (["check", "config", os.path.join(DEPLOYED, "prometheus.yml")], ["test", "rules", str(tmp_path / "prometheus_rules.yml")]):
+        done = subprocess.run([tool, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+class Prometheus:
+    """A real one with deploy/'s configuration, which scrapes the edge every second."""
+
+    def __init__(self, folder, edge):
+        self.ports = free_ports(1)
+        with open(os.path.join(DEPLOYED, "prometheus.yml")) as file:
+            text = file.read()
+        for here, there in (("127.0.0.1:8080", edge.http_port), ("127.0.0.1:8081", edge.metrics_port)):
+            assert "'%s'" % here in text
+            text = text.replace("'%s'" % here, "'127.0.0.1:%d'" % there)
+        (folder / "prometheus.yml").write_text(text.replace("_interval: 15s", "_interval: 1s"))
+        shutil.copy(os.path.join(DEPLOYED, "tally-rules.yml"), folder)
+        self.process = Process("prometheus", [prometheus_tool("prometheus"), "--config.file=%s" % (folder / "prometheus.yml"),
+                                              "--storage.tsdb.path=%s" % (folder / "data"), "--web.listen-address=127.0.0.1:%d" % self.ports[0]],
+                               str(folder / "prometheus.log"), dict(os.environ))
+        self.process.start()
+
+    def ask(self, path, **query):
+        with urllib.request.urlopen("http://127.0.0.1:%d/api/v1/%s?%s" % (self.ports[0], path, urllib.parse.urlencode(query)), timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def up(self):
+        """The health of each job, or nothing while it starts."""
+        try:
+            return {target["labels"]["job"]: (target["health"], target["lastError"]) for target in self.ask("targets")["activeTargets"]}
+        except OSError:
+            assert self.process.running(), self.process.text()
+            return {}
+
+    def query(self, expression):
+        return self.ask("query", query=expression.replace("$__rate_interval", "1m"))["result"]
+
+    def close(self):
+        self.process.kill()
+        release_ports(self.ports)
+
+
+def test_a_real_prometheus_scrapes_a_running_edge(healthy, tmp_path):
+    prometheus_tool("prometheus")
+    healthy.client().say("reactions/scraped", b"like")
+    prometheus = Prometheus(tmp_path, healthy)
+    try:
+        good = {"tally-feed": ("up", ""), "tally-collector": ("up", "")}
+        wait_until(lambda: prometheus.up() == good, "both jobs to be up")
+        for expression in board_expressions():
+            if not expression.endswith("> 0"):  # those have a value only while something is refused
+                wait_until(lambda e=expression: prometheus.query(e), "a value of " + expression)
+        assert [rule["name"] for group in prometheus.ask("rules")["groups"] for rule in group["rules"] if rule["health"] == "err"] == []
+        healthy.stop("redis")
+        wait_until(lambda: prometheus.query("tally_collector_redis_shards_away > 0"), "the shards to be away")
+        wait_until(lambda: prometheus.query('ALERTS{alertname="TallyRedisAway",alertstate="pending"}'), "the alert to be pending")
+    finally:
+        prometheus.close()
