@@ -48,7 +48,6 @@ struct http_config {
     struct store_link *link;
     const char *(*health)(void *user, bool *ok);       /* JSON */
     const char *(*ready)(void *user, bool *ok);        /* JSON */
-    const char *(*live)(void *user, bool *ok);         /* JSON */
     void (*metrics)(void *user, struct evbuffer *out); /* Prometheus text */
     void *user;
 };

@@ -80,14 +80,6 @@ static const char *on_health(void *user, bool *ok)
     return feed->health.json;
 }
 
-/* The loop that answers is the proof. */
-static const char *on_live(void *user, bool *ok)
-{
-    (void)user;
-    *ok = true;
-    return "{\"status\":\"alive\"}";
-}
-
 static const char *on_ready(void *user, bool *ok)
 {
     struct feed *feed = user;
@@ -389,6 +381,7 @@ static int make_links(struct feed *feed, const struct settings *settings, struct
         .on_collector = on_collector,
         .on_quiet = on_quiet,
         .on_refusals = on_refusals,
+        .hears_broker = true,
         .on_marked = on_marked,
         .user_data = feed,
     };
@@ -418,7 +411,6 @@ static int make_http(struct feed *feed, const struct settings *settings, struct 
         .proxies = &settings->proxy_nets,
         .health = on_health,
         .ready = on_ready,
-        .live = on_live,
         .metrics = on_metrics,
         .user = feed,
     };

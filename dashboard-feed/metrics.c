@@ -139,6 +139,31 @@ static void write_http(struct evbuffer *out, const struct metrics *in)
                        "Requests for totals refused because too many waited for Redis.");
 }
 
+static void write_broker(struct evbuffer *out, const struct broker_stats *in)
+{
+    static const struct {
+        const char *name, *help;
+    } of[BROKER_STATS_COUNT] = {
+        [BROKER_STATS_CLIENTS] = {"tally_broker_clients", "Clients connected to the broker."},
+        [BROKER_STATS_RECEIVED_BYTES] = {"tally_broker_received_bytes_total",
+                                         "Bytes that the broker received."},
+        [BROKER_STATS_SENT_BYTES] = {"tally_broker_sent_bytes_total",
+                                     "Bytes that the broker sent."},
+        [BROKER_STATS_RECEIVED_MESSAGES] = {"tally_broker_received_messages_total",
+                                            "PUBLISH messages that the broker received."},
+        [BROKER_STATS_SENT_MESSAGES] = {"tally_broker_sent_messages_total",
+                                        "PUBLISH messages that the broker sent."},
+        [BROKER_STATS_DROPPED_MESSAGES] = {"tally_broker_dropped_messages_total",
+                                           "PUBLISH messages that the broker dropped, as a client "
+                                           "was too slow."},
+    };
+    for (int i = 0; i < BROKER_STATS_COUNT; i++)
+        if (in->heard[i] && i == BROKER_STATS_CLIENTS)
+            exposition_gauge(out, of[i].name, in->value[i], of[i].help);
+        else if (in->heard[i])
+            exposition_counter(out, of[i].name, (uint64_t)in->value[i], of[i].help);
+}
+
 static void write_creation(struct evbuffer *out, const struct creation *in)
 {
     exposition_gauge(out, "tally_known_articles", in->known,
@@ -169,6 +194,7 @@ void metrics_write(struct evbuffer *out, const struct metrics *in)
     write_table(out, in);
     write_states(out, in);
     write_http(out, in);
+    write_broker(out, &in->publish.broker);
     if (in->creation.heard)
         write_creation(out, &in->creation);
 }

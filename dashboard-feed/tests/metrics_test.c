@@ -13,10 +13,12 @@
 #include "exposition_table.h"
 
 static struct collector_status collector = {.online = true, .ready = true};
-static struct metrics metrics = {.started_at_s = 1795510800.5,
-                                 .topic_prefix = "news/",
-                                 .collector = &collector,
-                                 .creation = {.heard = true}};
+static struct metrics metrics = {
+    .started_at_s = 1795510800.5,
+    .topic_prefix = "news/",
+    .collector = &collector,
+    .publish = {.broker = {.heard = {true, true, true, true, true, true}}},
+    .creation = {.heard = true}};
 
 static char *text_of(const struct metrics *of)
 {
@@ -52,7 +54,11 @@ static void values_come_through(void **state)
     metrics.http.answers[2].n = 9;
     metrics.creation.refused[CREATION_RATE] = 8;
     metrics.creation.known = 9;
+    metrics.publish.broker.value[BROKER_STATS_SENT_BYTES] = 10;
+    metrics.publish.broker.heard[BROKER_STATS_RECEIVED_BYTES] = false;
     char *text = text_of(&metrics);
+    assert_non_null(strstr(text, "\ntally_broker_sent_bytes_total 10\n"));
+    assert_null(strstr(text, "tally_broker_received_bytes_total"));
     assert_non_null(strstr(text, "\ntally_feed_publish_delay_seconds_bucket{le=\"0.5\"} 0\n"
                                  "tally_feed_publish_delay_seconds_bucket{le=\"1\"} 1\n"
                                  "tally_feed_publish_delay_seconds_bucket{le=\"+Inf\"} 2\n"

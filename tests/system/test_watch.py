@@ -35,6 +35,10 @@ def prometheus_tool(name):
     return found
 
 
+def prepare(edge):
+    edge.edit_broker({}, ["sys_interval 1"])
+
+
 @pytest.fixture
 def healthy(edge):
     down = [name for name in edge.processes if not edge[name].running()]
@@ -92,6 +96,19 @@ def test_each_reaction_is_timed_once(healthy):
     assert 1 <= batches == after["tally_collector_batch_reactions_count"] - before["tally_collector_batch_reactions_count"]
     assert batches <= after["tally_collector_redis_call_seconds_count"] - before["tally_collector_redis_call_seconds_count"]
     wait_until(lambda: healthy.metrics()["tally_feed_publish_delay_seconds_count"] >= before["tally_feed_publish_delay_seconds_count"] + 5, "five totals")
+
+
+def test_the_feed_says_what_the_broker_knows_of_itself(healthy):
+    clients = [healthy.client() for _ in range(3)]
+    wait_until(lambda: healthy.metrics().get("tally_broker_clients", 0) >= 5, "three clients and both daemons")
+    before = healthy.metrics()
+    for _ in range(20):
+        clients[0].say("reactions/broker", b"like")
+    for name, least in (("received_messages", 20), ("received_bytes", 400), ("sent_bytes", 20)):
+        name = "tally_broker_%s_total" % name
+        wait_until(lambda n=name, least=least: healthy.metrics()[n] >= before[n] + least, name)
+    healthy.stop("broker")
+    wait_until(lambda: "tally_broker_clients" not in healthy.metrics(), "the numbers to be gone with the broker")
 
 
 @pytest.mark.parametrize("daemon", BOTH)
