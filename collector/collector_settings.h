@@ -23,6 +23,8 @@ struct collector_settings {
     uint64_t batch_records;
     uint64_t in_flight;
     uint64_t audit_per_minute;
+    char metrics_address[OPTION_TEXT_MAX_BYTES + 1];
+    uint64_t metrics_port; /* 0: off */
     char log_level[OPTION_TEXT_MAX_BYTES + 1];
     enum log_level level; /* out of log_level */
 };

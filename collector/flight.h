@@ -5,12 +5,14 @@
 #include "batch.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct pipeline;
 
 struct flight {
     struct pipeline *pipeline; /* whose batch it is */
     struct batch *batch;
+    uint64_t sent_ns;    /* clock_monotonic_ns */
     struct flight *next; /* in the pool */
 };
 

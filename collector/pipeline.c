@@ -300,8 +300,11 @@ static void on_batch(void *user, const redisReply *answer)
     const struct batch_range *range = batch_range(flight->batch);
     struct register_call_reply reply;
     register_call_read(&reply, answer);
+    if (answer != NULL)
+        timings_called(pipeline->shared.timings, clock_monotonic_ns() - flight->sent_ns);
     if (reply.answer == APPLY_OK) {
         count_applied(pipeline, range, &reply);
+        timings_applied(pipeline->shared.timings, flight->batch, clock_unix_ms());
         give_receipts(pipeline, flight->batch, &reply);
     } else if (pipeline->apply.state == APPLY_GOING) {
         say_failure(pipeline, flight->batch, &reply);
@@ -420,6 +423,7 @@ static int send_batch(struct pipeline *pipeline, struct flight *flight)
     mark_ring(pipeline);
     apply_sent(&pipeline->apply, range);
     pipeline->sent_ms = clock_monotonic_ms();
+    flight->sent_ns = clock_monotonic_ns();
     gather_call(&pipeline->gather, gather_now_ms(pipeline));
     gather_took(&pipeline->gather, range->records);
     if (session_send(session, pipeline->number, on_batch, flight, arguments.n, arguments.argv,

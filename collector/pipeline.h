@@ -7,6 +7,7 @@
 #include "session.h"
 #include "source.h"
 #include "status.h"
+#include "timings.h"
 
 #include "core/gather.h"
 #include "spool/ring.h"
@@ -24,6 +25,7 @@ struct pipeline_shared {
     struct spool *spool;
     struct receipt_box *receipts;
     struct status_counts *counts;
+    struct timings *timings;
     size_t batch_records;
     unsigned in_flight_max;
     struct gather_load *gather_load; /* the calls of all rings */

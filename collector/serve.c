@@ -7,6 +7,7 @@
 #include "self_audit.h"
 #include "session.h"
 #include "status.h"
+#include "watch.h"
 
 #include "daemon/clock.h"
 #include "daemon/events.h"
@@ -42,9 +43,9 @@ struct serve {
     struct receipt_box *receipts;
     struct self_audit *audit;
     struct notify *notify;
+    struct watch *watch;
     struct event *tick, *wake;
     struct event *resume; /* to check an audit's pause again */
-
     struct gather_load gather_load;
     struct rings *rings;
     struct spool *spool;
@@ -61,6 +62,7 @@ struct serve {
     unsigned clocks_off; /* servers whose clock is not ours */
     bool joined;         /* a store has accepted this edge, now or before */
     struct status_counts counts;
+    struct timings timings;
     bool ready; /* as last reported */
     char reason[STATUS_REASON_BYTES];
 };
@@ -116,8 +118,9 @@ static struct report report_of(const struct serve *serve)
     };
 }
 
-static void fill_status(struct serve *serve, struct status *status)
+static void fill_status(void *user, struct status *status)
 {
+    const struct serve *serve = user;
     const struct report report = report_of(serve);
     memset(status, 0, sizeof *status);
     report_fill(&report, status);
@@ -417,6 +420,7 @@ static int make_parts(struct serve *serve)
         .session = serve->session,
         .receipts = serve->receipts,
         .counts = &serve->counts,
+        .timings = &serve->timings,
         .batch_records = (size_t)settings->batch_records,
         .in_flight_max = (unsigned)settings->in_flight,
         .gather_load = &serve->gather_load,
@@ -433,6 +437,21 @@ static int make_parts(struct serve *serve)
     return serve->rings == NULL || serve->audit == NULL ? -1 : 0;
 }
 
+/* After the spool's lock, too: a second collector should hear of that, not of the port. */
+static int open_watch(struct serve *serve)
+{
+    struct error error;
+    const struct watch_config watch = {.settings = serve->settings,
+                                       .timings = &serve->timings,
+                                       .status = fill_status,
+                                       .user = serve};
+    serve->watch = watch_new(serve->base, &watch, &error);
+    if (serve->watch != NULL)
+        return 0;
+    log_line(LOG_LEVEL_ERROR, error.text, NULL);
+    return -1;
+}
+
 struct serve *serve_new(struct event_base *base, const struct collector_settings *settings,
                         const char *mqtt_secret, const struct redis_config *redis)
 {
@@ -441,13 +460,15 @@ struct serve *serve_new(struct event_base *base, const struct collector_settings
         return NULL;
     serve->base = base;
     serve->settings = settings;
+    timings_init(&serve->timings);
     serve->receipts = receipt_new(settings->links.topic_prefix);
     serve->notify = notify_new(base);
     serve->tick = event_new(base, -1, EV_PERSIST, on_tick, serve);
     serve->resume = event_new(base, -1, 0, on_resume, serve);
     if (serve->receipts == NULL || serve->notify == NULL || serve->tick == NULL ||
         serve->resume == NULL || open_store(serve, redis) != 0 || make_parts(serve) != 0 ||
-        open_broker(serve, mqtt_secret) != 0 || events_arm(serve->tick, TICK_MS) != 0) {
+        open_broker(serve, mqtt_secret) != 0 || open_watch(serve) != 0 ||
+        events_arm(serve->tick, TICK_MS) != 0) {
         serve_free(serve);
         return NULL;
     }
@@ -464,6 +485,7 @@ void serve_free(struct serve *serve)
         receipt_flush(serve->receipts);
         publish_retained(serve, TOPIC, STATUS_OFFLINE); /* the will is dropped with a DISCONNECT */
     }
+    watch_free(serve->watch);
     mqtt_link_free(serve->mqtt);
     session_free(serve->session); /* calls back what is under way */
     self_audit_free(serve->audit);

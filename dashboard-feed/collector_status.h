@@ -1,23 +1,15 @@
-/* What the collector says in ops/collector (INTERFACES.md 2.4) about itself and the broker plugin.
- * Pure; one thread. */
+/* What the collector says in ops/collector (INTERFACES.md 2.4), as far as the feed needs it. Pure;
+ * one thread. */
 #ifndef TALLY_FEED_COLLECTOR_STATUS_H
 #define TALLY_FEED_COLLECTOR_STATUS_H
 
 #include "core/reason.h"
-#include "cover.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define COLLECTOR_STATUS_REASON_MAX_BYTES 511
-
-struct collector_shard {
-    uint32_t shard;
-    uint64_t backlog_bytes;
-    uint64_t old_rings;
-    bool held;
-};
 
 /* Numbers are doubles, as JSON's are. */
 struct collector_status {
@@ -29,17 +21,7 @@ struct collector_status {
     char refuses[COLLECTOR_STATUS_REASON_MAX_BYTES + 1];
     char edge[17];  /* 16 hex digits, or "" */
     char store[17]; /* that the collector is ready with: 16 hex digits, or "" */
-    double clock_skew_ms;
-    double admitted;
-    double refusal_receipts_dropped;
     double refused[REASON_COUNT];
-    double applied, fresh, changed, repeated, superseded, quarantined, lost,
-        damaged; /* fresh: "new" */
-    double in_spool, in_spool_bytes;
-    double batches, receipts, receipts_dropped, wakeups, redis_reconnects;
-    double audited, audit_differing, audit_skipped;
-    uint32_t n;
-    struct collector_shard shard[COVER_MAX_SHARDS];
 };
 
 /* Parses a status. A missing member counts as 0, "" or false, so that older and newer collectors

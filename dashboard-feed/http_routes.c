@@ -2,6 +2,8 @@
  * they wait for Redis. */
 #include "http_routes.h"
 
+#include "daemon/exposition.h"
+
 #include <event2/buffer.h>
 #include <string.h>
 
@@ -32,7 +34,7 @@ static void answer_options(const struct http_routes *routes, struct evhttp_reque
     http_answers_send(routes->answers, request, 204, "No Content", NULL, NULL, 0);
 }
 
-/* /healthz and /readyz: `ask` is the configuration's. */
+/* /healthz, /readyz and /livez. */
 static void answer_probe(const struct http_routes *routes, struct evhttp_request *request,
                          const char *(*ask)(void *user, bool *ok))
 {
@@ -41,6 +43,14 @@ static void answer_probe(const struct http_routes *routes, struct evhttp_request
     http_answers_header(request, "Cache-Control", "no-store");
     http_answers_send(routes->answers, request, ok ? 200 : 503, ok ? "OK" : "Service Unavailable",
                       HTTP_ANSWERS_JSON, json, strlen(json));
+}
+
+/* /livez: that the loop answers is the proof. */
+static const char *is_alive(void *user, bool *ok)
+{
+    (void)user;
+    *ok = true;
+    return "{\"status\":\"alive\"}";
 }
 
 static void answer_metrics(const struct http_routes *routes, struct evhttp_request *request)
@@ -53,8 +63,7 @@ static void answer_metrics(const struct http_routes *routes, struct evhttp_reque
     routes->config->metrics(routes->config->user, text);
     http_answers_header(request, "Cache-Control", "no-store");
     size_t bytes = evbuffer_get_length(text);
-    http_answers_send(routes->answers, request, 200, "OK",
-                      "text/plain; version=0.0.4; charset=utf-8",
+    http_answers_send(routes->answers, request, 200, "OK", EXPOSITION_TYPE,
                       bytes > 0 ? evbuffer_pullup(text, -1) : (unsigned char *)"", bytes);
     evbuffer_free(text);
 }
@@ -75,6 +84,9 @@ static void answer_route(const struct http_routes *routes, struct evhttp_request
     case ROUTE_READY:
         answer_probe(routes, request, routes->config->ready);
         return;
+    case ROUTE_LIVE:
+        answer_probe(routes, request, is_alive);
+        return;
     case ROUTE_EMBED:
         if (http_files_answer(routes->files, routes->answers, request, "embed.html", true))
             return;
@@ -91,7 +103,7 @@ static void answer_route(const struct http_routes *routes, struct evhttp_request
     http_answers_error(routes->answers, request, 404, "Not Found",
                        "known are /, /dashboard, /tally.js, /embed?article=, /totals/<article>, "
                        "/totals?articles=a,b,c, "
-                       "/metrics, /healthz and /readyz");
+                       "/metrics, /healthz, /readyz and /livez");
 }
 
 void http_routes_answer(const struct http_routes *routes, struct evhttp_request *request,

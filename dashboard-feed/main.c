@@ -112,7 +112,6 @@ static void on_metrics(void *user, struct evbuffer *out)
     };
     if (health_collector_fresh(&feed->health, clock_monotonic_ms()))
         metrics.collector = &feed->health.collector;
-    metrics_process(&metrics);
     metrics_write(out, &metrics);
 }
 
@@ -383,6 +382,7 @@ static int make_links(struct feed *feed, const struct feed_settings *settings, s
         .on_collector = on_collector,
         .on_quiet = on_quiet,
         .on_refusals = on_refusals,
+        .hears_broker = true,
         .on_marked = on_marked,
         .user_data = feed,
     };

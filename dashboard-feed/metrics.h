@@ -1,6 +1,6 @@
-/* The whole system's metrics as Prometheus text (exposition format 0.0.4): the feed's own, and
- * those of the collector and the broker plugin from ops/collector and ops/refusals. DESIGN lists
- * every name; a test compares the two. Loop thread only. */
+/* The feed's metrics as Prometheus text: its own, and what the broker's plugin says in
+ * ops/refusals. The collector serves its own and the spool's. DESIGN lists every name; a test
+ * compares the two. Loop thread only. */
 #ifndef TALLY_FEED_METRICS_H
 #define TALLY_FEED_METRICS_H
 
@@ -17,8 +17,6 @@
 
 struct metrics {
     double started_at_s; /* since 1970 */
-    double cpu_s;
-    double resident_bytes;
     const char *topic_prefix;
     bool healthy;
     uint32_t shards_away; /* store_link_shards_away */
@@ -30,11 +28,8 @@ struct metrics {
     struct state_sync_stats state_sync;
     struct http_stats http;
     struct creation creation;                 /* not heard: its metrics are left out */
-    const struct collector_status *collector; /* NULL: away; then its metrics are left out */
+    const struct collector_status *collector; /* NULL: away */
 };
-
-/* Fills in cpu_s and resident_bytes of this process. */
-void metrics_process(struct metrics *metrics);
 
 void metrics_write(struct evbuffer *out, const struct metrics *in);
 

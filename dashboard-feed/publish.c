@@ -160,6 +160,8 @@ static void on_up(void *user)
     publish->has_mark = false;
     publish->mark_mid = 0;
     publish->echoes = publish->list_echoes = 0;
+    for (int i = 0; publish->config.hears_broker && i < BROKER_STATS_COUNT; i++)
+        mqtt_link_subscribe(publish->link, broker_stats_topic(i), 0);
     snprintf(filter, sizeof filter, "%sops/#", publish->prefix);
     mqtt_link_subscribe(publish->link, filter, 0);
     if (publish->config.on_article != NULL) {
@@ -208,6 +210,7 @@ static void on_down(void *user, const char *why)
     publish->phase = PHASE_DOWN;
     publish->mark_mid = 0;
     publish->list_echoes = 0;
+    publish->stats.broker = (struct broker_stats){0};
     if (was_ready)
         publish->config.on_away(publish->config.user_data);
 }
@@ -240,11 +243,13 @@ static void on_message(void *user, const struct mosquitto_message *message,
     struct publish *publish = user;
     size_t prefix_bytes = strlen(publish->prefix);
     (void)properties;
-    if (strncmp(message->topic, publish->prefix, prefix_bytes) != 0 || message->payloadlen < 0 ||
-        message->payloadlen > PAYLOAD_MAX_BYTES)
+    if (message->payloadlen < 0 || message->payloadlen > PAYLOAD_MAX_BYTES)
+        return;
+    size_t bytes = (size_t)message->payloadlen;
+    broker_stats_hear(&publish->stats.broker, message->topic, message->payload, bytes);
+    if (strncmp(message->topic, publish->prefix, prefix_bytes) != 0)
         return;
     const char *name = message->topic + prefix_bytes;
-    size_t bytes = (size_t)message->payloadlen;
     if (strncmp(name, "articles/", 9) == 0) {
         publish->config.on_article(publish->config.user_data, name + 9, message->payload, bytes);
     } else if (strcmp(name, "ops/collector") == 0) {

@@ -3,6 +3,7 @@
 #ifndef TALLY_FEED_PUBLISH_H
 #define TALLY_FEED_PUBLISH_H
 
+#include "broker_stats.h"
 #include "core/total.h"
 #include "cover.h"
 #include "total_json.h"
@@ -51,6 +52,7 @@ struct publish_config {
     void (*on_refusals)(void *user, const char *payload, size_t bytes);  /* ops/refusals */
     void (*on_marked)(void *user); /* the broker has the mark */
     void *user_data;
+    bool hears_broker; /* what the broker says under $SYS/ */
 };
 
 struct publish_stats {
@@ -58,7 +60,8 @@ struct publish_stats {
     uint64_t totals;
     uint64_t failures; /* totals that could not be handed on */
     uint64_t marks;
-    uint64_t bytes; /* of totals' payloads */
+    uint64_t bytes;             /* of totals' payloads */
+    struct broker_stats broker; /* as said since it was connected */
 };
 
 /* `health` is what ops/health says from the first connection on. NULL on no memory. */

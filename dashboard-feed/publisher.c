@@ -158,10 +158,15 @@ void publisher_stop(struct publisher *publisher)
 
 struct publisher *publisher_new(struct event_base *base, const struct publisher_config *config)
 {
+    /* publish_interval_ms is 250 by default; a total may wait longer for a broker that is slow. */
+    static const double delay_bounds_s[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+                                            1,    2.5,   5,    10,  30,   60};
     struct publisher *publisher = calloc(1, sizeof *publisher);
     if (publisher == NULL)
         return NULL;
     publisher->config = *config;
+    histogram_init(&publisher->stats.delay_s, delay_bounds_s,
+                   sizeof delay_bounds_s / sizeof delay_bounds_s[0]);
     struct conflate_config conflate = {
         .shards = COVER_MAX_SHARDS,
         .interval_ms = config->interval_ms,

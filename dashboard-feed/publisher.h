@@ -20,6 +20,8 @@
 #include "publish.h"
 #include "store_link.h"
 
+#include "core/histogram.h"
+
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,17 +50,16 @@ struct publisher_config {
 };
 
 struct publisher_stats {
-    uint64_t changed;     /* totals published because they changed */
-    uint64_t repeated;    /* once more, some time after their last change */
-    uint64_t republished; /* because the broker may have lacked them */
-    uint64_t outdated;    /* not published: lower than what was published before */
-    uint64_t touched;     /* given a newer version in Redis for that */
-    bool comparing;       /* not all that was published is known to be in Redis */
-    uint64_t held_back;   /* times that the broker accepted nothing */
-    uint64_t over_rate;   /* times that totals waited as publish_rate was reached */
-    uint64_t delay_us;    /* Σ from change to publication of `delays` changed totals */
-    uint64_t delays;
-    uint32_t open_shards; /* with changes that are still to be published again */
+    uint64_t changed;         /* totals published because they changed */
+    uint64_t repeated;        /* once more, some time after their last change */
+    uint64_t republished;     /* because the broker may have lacked them */
+    uint64_t outdated;        /* not published: lower than what was published before */
+    uint64_t touched;         /* given a newer version in Redis for that */
+    bool comparing;           /* not all that was published is known to be in Redis */
+    uint64_t held_back;       /* times that the broker accepted nothing */
+    uint64_t over_rate;       /* times that totals waited as publish_rate was reached */
+    struct histogram delay_s; /* from an article's change to its publication */
+    uint32_t open_shards;     /* with changes that are still to be published again */
     struct conflate_stats conflate;
 };
 

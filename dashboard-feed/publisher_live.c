@@ -43,8 +43,7 @@ static void count_sent(struct publisher *publisher, const struct lookup_total *f
     publisher->stats.changed++;
     uint64_t now_us = clock_unix_us();
     if (now_us >= found->total.version) { /* otherwise the clocks differ */
-        publisher->stats.delay_us += now_us - found->total.version;
-        publisher->stats.delays++;
+        histogram_add(&publisher->stats.delay_s, (double)(now_us - found->total.version) / 1e6);
     }
 }
 

@@ -209,6 +209,8 @@ void route_parse(struct route *route, const char *path, const char *query)
         route->kind = ROUTE_HEALTH;
     } else if (strcmp(decoded, "/readyz") == 0) {
         route->kind = ROUTE_READY;
+    } else if (strcmp(decoded, "/livez") == 0) {
+        route->kind = ROUTE_LIVE;
     } else if (strlen(decoded + 1) <= ROUTE_FILE_MAX_BYTES) {
         const char *file = strcmp(decoded, "/") == 0            ? "index.html"
                            : strcmp(decoded, "/dashboard") == 0 ? "dashboard.html"

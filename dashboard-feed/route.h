@@ -24,6 +24,7 @@ enum route_kind {
     ROUTE_METRICS,
     ROUTE_HEALTH,
     ROUTE_READY,
+    ROUTE_LIVE,
 };
 
 struct route_article {

@@ -14,7 +14,7 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_REDIS_SERVER TALLY_DURABILITY TALLY_BIND'
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_REDIS_SERVER TALLY_DURABILITY TALLY_BIND'
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
 # TALLY_SETTLED_MS  how long a program must run before script/server counts it as started; the tests shorten it
@@ -84,6 +84,7 @@ tally_file() {
 TALLY_MQTT_PORT common.mqtt_port
 TALLY_WS_PORT common.websocket_port
 TALLY_HTTP_PORT common.http_port
+TALLY_METRICS_PORT collector.metrics_port
 TALLY_REDIS_HOST common.redis_host
 TALLY_REDIS_PORT common.redis_port
 TALLY_REDIS_URL common.redis_url
@@ -137,9 +138,10 @@ tally_environment() {
     tally_port TALLY_MQTT_PORT 1883
     tally_port TALLY_WS_PORT 9001
     tally_port TALLY_HTTP_PORT 8080
+    tally_port TALLY_METRICS_PORT 8081
     tally_redis
-    for name in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
-        for other in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_REDIS_PORT; do
+    for name in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT; do
+        for other in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT; do
             [[ $name == "$other" || ${!name} != "${!other}" || ($tally_shared && $name$other == *TALLY_REDIS_PORT*) ]] ||
                 die "$name and $other are both ${!name}: each needs its own port, 1 to 65535"
         done

@@ -272,7 +272,7 @@ static void delivers_to_whom_it_concerns(void **state)
         {"reactions/a", "nnnnnn"}, {"reactions", "nnnnnn"},  {"totals/a", "yyyyyy"},
         {"totals", "nnnnnn"},      {"top/hour", "yyyyyy"},   {"articles/a", "yyyyyy"},
         {"receipts/me", "yyyyyy"}, {"receipts/x", "nnynyn"}, {"receipts/me/x", "nnynyn"},
-        {"ops/health", "nnyyyn"},  {"elsewhere", "--y-y-"},  {"$SYS/broker/uptime", "--y---"},
+        {"ops/health", "nnyyyn"},  {"elsewhere", "--y-y-"},  {"$SYS/broker/uptime", "--y-y-"},
         {"$other/x", "------"},
     };
     (void)state;
@@ -326,8 +326,8 @@ static void lets_each_role_subscribe(void **state)
         {"$share/+/$SYS/#", "nnnnnn"},
         {"elsewhere", "--y-y-"},
         {"reactionsx/#", "--y-y-"},
-        {"$SYS/#", "--y---"},
-        {"$share/g/$SYS/#", "--y---"},
+        {"$SYS/#", "--y-y-"},
+        {"$share/g/$SYS/#", "--y-y-"},
         {"$other/#", "------"},
     };
     (void)state;

@@ -39,6 +39,7 @@ static void known_paths(void **state)
     expect("/metrics", NULL, ROUTE_METRICS);
     expect("/healthz", NULL, ROUTE_HEALTH);
     expect("/readyz", NULL, ROUTE_READY);
+    expect("/livez", NULL, ROUTE_LIVE);
 }
 
 static void pages_for_frames(void **state)

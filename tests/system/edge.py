@@ -273,15 +273,16 @@ class Edge:
         self.sanitized = is_sanitized(self.build)
         self.redis_of = redis_of
         self.servers = servers or (redis_of.servers if redis_of is not None else None)
-        self.ports = free_ports(4)
-        self.mqtt_port, self.ws_port, self.http_port, self.redis_port = self.ports
+        self.ports = free_ports(5)
+        self.mqtt_port, self.ws_port, self.http_port, self.redis_port, self.metrics_port = self.ports
         if self.servers is not None:
             self.redis_port = self.servers.first_port()
         elif redis_of is not None:
             self.redis_port = redis_of.redis_port
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env = dict(inherited, TALLY_CONFIG="", TALLY_MQTT_PORT=str(self.mqtt_port), TALLY_WS_PORT=str(self.ws_port),
-                        TALLY_HTTP_PORT=str(self.http_port), TALLY_REDIS_PORT=str(self.redis_port), TALLY_LIMITS=limits, **redis_server.environment())
+                        TALLY_HTTP_PORT=str(self.http_port), TALLY_METRICS_PORT=str(self.metrics_port), TALLY_REDIS_PORT=str(self.redis_port),
+                        TALLY_LIMITS=limits, **redis_server.environment())
         if not self.has_own_redis():
             self.env.update(TALLY_REDIS_HOST="127.0.0.1")
         self.env[MARK] = self.mark
@@ -353,7 +354,7 @@ class Edge:
         return ["--%s=%s" % (key.replace("_", "-"), value) for key, value in self.daemon_options[name].items()]
 
     def collector_argv(self, *more):
-        return [self.program("tally-collector"), "--spool", self.spool] + self._common() + self._options("collector") + list(more)
+        return [self.program("tally-collector"), "--spool", self.spool, "--metrics-port", str(self.metrics_port)] + self._common() + self._options("collector") + list(more)
 
     def edit_broker(self, plugin_options, lines=()):
         """Sets plugin options in mosquitto.conf (None removes one) and appends lines. Counts from the next start on."""
@@ -536,9 +537,9 @@ class Edge:
                     return words[2]
         raise EdgeError("no service %s" % username)
 
-    def get(self, path, headers=None):
-        """HTTP GET. Returns (status, headers, body)."""
-        request = urllib.request.Request("http://127.0.0.1:%d%s" % (self.http_port, path), headers=headers or {})
+    def get(self, path, headers=None, port=None):
+        """HTTP GET from the feed, or from who listens on `port`. Returns (status, headers, body)."""
+        request = urllib.request.Request("http://127.0.0.1:%d%s" % (port or self.http_port, path), headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.headers, answer.read()
@@ -566,10 +567,14 @@ class Edge:
             raise EdgeError("%s; last %r" % (error, last[0]))
 
     def metrics(self):
-        """Name with labels → value."""
-        _status, _headers, body = self.get("/metrics")
-        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
-                for line in body.decode().splitlines() if line and not line.startswith("#")}
+        """Name with labels → value, of the feed and of the collector while it runs. What both say of themselves is the feed's."""
+        found = {}
+        for port in (self.metrics_port, self.http_port):
+            if port == self.http_port or self["collector"].running():
+                _status, _headers, body = self.get("/metrics", port=port)
+                found.update((line.rpartition(" ")[0], float(line.rpartition(" ")[2]))
+                             for line in body.decode().splitlines() if line and not line.startswith("#"))
+        return found
 
     def client(self, username=None, password=None, flavour=(V5, "tcp"), opened=True, **more):
         protocol, transport = flavour

@@ -108,7 +108,7 @@ def test_a_reader_subscribes_to_exact_topics(edge, flavour):
     ("newsroom", EXACT + WILD),
     ("operator", EXACT + WILD + ["#", "receipts/#", "ops/#", "ops/collector", "$SYS/#"]),
     ("tally-collector", EXACT + ["ops/#", "ops/feed"]),
-    ("tally-feed", EXACT + WILD + ["ops/#"]),
+    ("tally-feed", EXACT + WILD + ["ops/#", "$SYS/#"]),
 ])
 def test_roles_subscribe_to_theirs(edge, role, granted, version):
     client = _as(edge, role, flavour=(version, "tcp"))

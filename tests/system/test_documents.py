@@ -241,15 +241,15 @@ def test_every_metric_is_written_down(edge):
     edge.client().say("reactions/metrics", b"like")
     edge.settle()
     names = {re.match(r"[a-zA-Z_:][\w:]*", name).group(0) for name in wait_until(edge.metrics, "metrics")}
-    design = [os.path.join("dashboard-feed", name) for name in os.listdir(os.path.join(ROOT, "dashboard-feed")) if name.startswith("DESIGN")]
-    text = _read("README.md") + "".join(_read(name) for name in design)
+    text = "".join(_read(folder, "DESIGN") for folder in ("collector", "dashboard-feed"))
     names = {re.sub(r"_(sum|count|bucket)$", "", name) for name in names}
     missing = sorted(name for name in names if name not in text)
     assert not missing
 
 
-def test_metrics_are_prometheus_text(edge):
-    status, headers, body = edge.get("/metrics")
+@pytest.mark.parametrize("daemon", ["collector", "feed"])
+def test_metrics_are_prometheus_text(edge, daemon):
+    status, headers, body = edge.get("/metrics", port=edge.metrics_port if daemon == "collector" else edge.http_port)
     assert status == 200 and headers["Content-Type"].startswith("text/plain")
     typed, seen = {}, set()
     for line in body.decode().splitlines():

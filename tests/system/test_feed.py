@@ -1005,7 +1005,7 @@ def test_health_is_retained_and_a_killed_feed_is_seen(bench):
     watcher.wait(lambda: json.loads(watcher.got("ops/health")[-1].payload) == gone, "the will")
 
 
-def test_metrics_are_of_the_whole_system(bench):
+def test_metrics_are_of_the_feed(bench):
     watcher = bench.client("totals/#")
     wait_version(watcher, "a", bench.react("a", like=1))  # at the latest with this one the feed follows
     wait_version(watcher, "a", bench.react("a", like=2))
@@ -1013,11 +1013,8 @@ def test_metrics_are_of_the_whole_system(bench):
     wait_until(lambda: bench.metric("tally_collector_up") == 1, "the collector's status")
     answer = bench.get("/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert bench.metric("tally_admitted_reactions_total") == 7
-    assert bench.metric('tally_refused_reactions_total{reason="busy"}') == 2
-    assert bench.metric('tally_shard_backlog_bytes{shard="0"}') == 64
     assert bench.metric("tally_feed_changed_totals_total") >= 1
-    assert 0 <= bench.metric("tally_feed_delay_seconds_sum")
+    assert 0 <= bench.metric("tally_feed_publish_delay_seconds_sum")
     assert bench.metric("tally_feed_redis_up") == bench.metric("tally_feed_broker_up") == 1
 
 

@@ -161,7 +161,7 @@ def test_what_pages_need_is_public_and_as_the_feed_says_it(edge, proxy):
     assert b"wss://tally.example.org/mqtt" in proxy.get("/tally.js")[2]
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard", "/dashboard.js", "/metrics", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/dashboard", "/dashboard.js", "/metrics", "/healthz", "/readyz", "/livez"])
 def test_what_is_the_houses_stays_inside(edge, proxy, path):
     assert edge.get(path)[0] == 200
     assert proxy.get(path)[0] == 403

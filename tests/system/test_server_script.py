@@ -21,7 +21,7 @@ from clients import TIMEOUT_S, Client, reader_name
 from test_redis_link import certificates  # noqa: F401, a fixture
 
 pytestmark = pytest.mark.no_sanitizer
-PORTS = ("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_HTTP_PORT", "TALLY_REDIS_PORT")
+PORTS = ("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_HTTP_PORT", "TALLY_METRICS_PORT", "TALLY_REDIS_PORT")
 PROGRAMS = ("redis", "mosquitto", "collector", "feed")
 BUILT = ("broker-plugin/tally-broker-plugin.so", "collector/tally-collector", "dashboard-feed/tally-feed", "cli/tally", "bench/tally-demo")
 
@@ -42,7 +42,7 @@ class Server:
         self.data = os.path.join(self.directory, "data")
         self.give(self.directory)
         self.mark = b"SERVER_OF_TALLY=" + os.urandom(8).hex().encode()
-        self.ports = dict(zip(PORTS, edges.free_ports(4)))
+        self.ports = dict(zip(PORTS, edges.free_ports(len(PORTS))))
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env.update({name: str(port) for name, port in self.ports.items()}, TALLY_DATA=self.data,
                         TALLY_BUILD=self.build, SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode(), **redis_server.environment())
@@ -166,8 +166,8 @@ class Server:
             except ProcessLookupError:
                 pass
 
-    def get(self, path):
-        address = "http://127.0.0.1:%d%s" % (self.ports["TALLY_HTTP_PORT"], path)
+    def get(self, path, port="TALLY_HTTP_PORT"):
+        address = "http://127.0.0.1:%d%s" % (self.ports[port], path)
         with urllib.request.urlopen(address, timeout=10) as answer:
             return answer.read().decode()
 
@@ -241,7 +241,7 @@ def listen(address="127.0.0.1"):
     ("TALLY_DURABILITY", "disk", "aof, replicas or service"),
     ("TALLY_REDIS_PASSWORD_FILE", "/no/such/file", "absolute path of a file"),
     ("TALLY_REDIS_PASSWORD_FILE", "/etc/hostname", "with TALLY_REDIS_HOST"),
-    ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
+    ("TALLY_DATABASE", "x", "TALLY_MQTT_PORT, TALLY_WS_PORT, TALLY_HTTP_PORT, TALLY_METRICS_PORT, TALLY_REDIS_PORT, TALLY_DATA, TALLY_LIMITS"),
 ])
 def test_a_wrong_variable_is_named(server, script, name, value, accepts):
     arguments = [server.data, server.build] if script == "config" else []
@@ -310,7 +310,7 @@ def test_every_port_in_use_is_named(server):
     said = server.refuse(**{name: str(one.getsockname()[1]) for name, one in zip(PORTS, taken)})
     for one in taken:
         one.close()
-    assert said.count("\n") == 4 and all(name in said for name in PORTS)
+    assert said.count("\n") == len(PORTS) and all(name in said for name in PORTS)
 
 
 def test_help_tells_every_variable(server):
@@ -719,13 +719,13 @@ def test_a_program_that_does_not_listen_is_killed_at_the_end(server):
 @pytest.mark.slow
 def test_a_second_one_on_the_same_data_is_refused(server):
     server.start()
-    ports = edges.free_ports(4)
+    ports = edges.free_ports(len(PORTS))
     other = dict(zip(PORTS, map(str, ports)))
     said = server.refuse(**other)
     edges.release_ports(ports)
     assert said.count("\n") == 1 and "TALLY_DATA" in said and server.data in said and "process %d" % server.child.pid in said
     said = server.refuse(TALLY_DATA=os.path.join(server.directory, "other"))
-    assert said.count("\n") == 4 and all(name in said for name in PORTS)
+    assert said.count("\n") == len(PORTS) and all(name in said for name in PORTS)
     server.react_and_see("world/undisturbed")
 
 
@@ -733,7 +733,7 @@ def test_a_second_one_on_the_same_data_is_refused(server):
 def test_the_demo_shows_many_articles(server):
     server.start("--demo")
     def articles():
-        known = [line for line in server.get("/metrics").splitlines() if not line.startswith("#")]
+        known = [line for line in server.get("/metrics", "TALLY_METRICS_PORT").splitlines() if not line.startswith("#")]
         admitted = [float(line.split()[-1]) for line in known if "admitted" in line.split("{")[0]]
         return sum(admitted) >= 30
     server.wait(articles, "30 reactions of simulated readers")
