@@ -32,6 +32,7 @@ const struct option settings_table[] = {
     NUMBER(in_flight, 1, 16, "4", "1 to 16", "script calls in flight for each shard at most"),
     NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off", "articles to audit a minute"),
     TEXT(log_level, 0, "info", "error, warning, info or debug", "what is logged"),
+    TEXT(log_format, 0, "logfmt", "logfmt or json", "form of the log's lines"),
 };
 const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
@@ -52,6 +53,9 @@ static int settings_check(struct settings *settings, int argc, char **argv, stru
     if (start_log_level(settings->log_level, &settings->level) != 0)
         return error_set(error, "option log_level: %s is not error, warning, info or debug",
                          settings->log_level);
+    if (start_log_format(settings->log_format, &settings->format) != 0)
+        return error_set(error, "option log_format: %s is not logfmt or json",
+                         settings->log_format);
     if (settings_durability(settings->durability, &settings->durability_level) != 0)
         return error_set(error, "option durability: %s is not aof, replicas or service",
                          settings->durability);

@@ -25,6 +25,8 @@ struct settings {
     uint64_t audit_per_minute;
     char log_level[OPTION_TEXT_MAX_BYTES + 1];
     enum log_level level; /* out of log_level */
+    char log_format[OPTION_TEXT_MAX_BYTES + 1];
+    enum log_format format; /* out of log_format */
 };
 
 extern const struct option settings_table[];

@@ -49,6 +49,8 @@ const struct option settings_table[] = {
      "seconds that a forgotten article keeps its registers"},
     {"log_level", OPTION_TEXT, AT(log_level_name), 1, OPTION_TEXT_MAX_BYTES, "info",
      "error, warning, info or debug", "lowest level that is logged"},
+    {"log_format", OPTION_TEXT, AT(log_format_name), 1, OPTION_TEXT_MAX_BYTES, "logfmt",
+     "logfmt or json", "form of the log's lines"},
 };
 
 const size_t settings_options = sizeof settings_table / sizeof settings_table[0];
@@ -91,6 +93,8 @@ static int settings_check(struct settings *settings, int argc, char **argv, stru
         return wrong("trusted_proxies", settings->trusted_proxies, error);
     if (start_log_level(settings->log_level_name, &settings->log_level) != 0)
         return wrong("log_level", settings->log_level_name, error);
+    if (start_log_format(settings->log_format_name, &settings->log_format) != 0)
+        return wrong("log_format", settings->log_format_name, error);
     return links_secrets_load(&settings->secrets, &settings->links, ROLE_FEED, error);
 }
 
