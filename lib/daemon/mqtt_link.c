@@ -428,6 +428,11 @@ bool mqtt_link_up(const struct mqtt_link *link)
     return link->state == STATE_UP && !link->broken;
 }
 
+const char *mqtt_link_why(const struct mqtt_link *link)
+{
+    return mqtt_link_up(link) ? "" : link->said;
+}
+
 bool mqtt_link_backed_up(const struct mqtt_link *link)
 {
     return mqtt_link_up(link) && link->queued_bytes > BACKED_UP_BYTES &&
@@ -486,6 +491,11 @@ int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos)
 int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int qos)
 {
     return subscribe_with_options(link, filter, qos, MQTT_SUB_OPT_NO_LOCAL);
+}
+
+int mqtt_link_subscribe_news(struct mqtt_link *link, const char *filter, int qos)
+{
+    return subscribe_with_options(link, filter, qos, MQTT_SUB_OPT_SEND_RETAIN_NEVER);
 }
 
 int mqtt_link_unsubscribe(struct mqtt_link *link, const char *filter)
