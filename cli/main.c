@@ -9,6 +9,7 @@
 #include "mosquitto_conf.h"
 #include "reset.h"
 #include "set_state.h"
+#include "top.h"
 #include "watch.h"
 
 #include <signal.h>
@@ -36,6 +37,7 @@ static const struct {
      drain_run},
     {"forget", "add an edge that is gone for good to the books, and drop its rings", forget_run},
     {"watch", "show what an edge does now: rates, refusals, lag, the hottest articles", watch_run},
+    {"top", "show the articles with the highest totals", top_run},
     {"erase", "delete all that is stored of one reader", erase_run},
 };
 

@@ -8,6 +8,7 @@
 #include "watch_print.h"
 #include "watch_view.h"
 
+#include "core/mqtt_protocol.h"
 #include "daemon/clock.h"
 #include "daemon/events.h"
 #include "daemon/mqtt_link.h"
@@ -53,7 +54,7 @@ static void watch_subscribed(void *user)
     if (watching->settings->shown == 0)
         return;
     snprintf(filter, sizeof filter, "%stotals/#", watching->settings->links.topic_prefix);
-    (void)mqtt_link_subscribe_news(watching->link, filter, 0);
+    (void)mqtt_link_subscribe_with(watching->link, filter, 0, MQTT_SUB_OPT_SEND_RETAIN_NEVER);
 }
 
 static void take_total(struct watching *watching, const char *article, const char *payload,

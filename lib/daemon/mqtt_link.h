@@ -62,8 +62,8 @@ int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos);
  * messages arrive all the same. */
 int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int qos);
 
-/* The same as mqtt_link_subscribe, but without what is retained now. */
-int mqtt_link_subscribe_news(struct mqtt_link *link, const char *filter, int qos);
+/* The same as mqtt_link_subscribe, with MQTT 5's subscription options (MQTT_SUB_OPT_…). */
+int mqtt_link_subscribe_with(struct mqtt_link *link, const char *filter, int qos, int options);
 
 int mqtt_link_unsubscribe(struct mqtt_link *link, const char *filter);
 

@@ -543,6 +543,21 @@ def test_an_export_says_what_the_store_holds(edge):
     assert done.returncode == 1 and "nobody/was-here" in done.stderr and "export/a" in done.stdout
 
 
+def test_top_shows_the_highest_totals(edge):
+    """Against the export. Its totals are larger than any other test's, with bases and registers, and two are equal."""
+    react(edge, "top/a", ["like", "wow"], prefix="top")
+    tally(edge, "import", "--file=-", "--replace", given="article,kind,count\n" + "".join("top/%s,sad,%d\n" % one for one in (("b", 10 ** 12), ("a", 10 ** 12 - 1), ("d", 10 ** 11), ("c", 10 ** 11))))
+    told = json.loads(tally(edge, "top", "--articles=4", "--json").out)
+    assert told["store"].encode() == edge.redis.hget("tally:store", "id")
+    assert [row["article"] for row in told["articles"]] == ["top/a", "top/b", "top/c", "top/d"]
+    assert told["articles"][0]["total"] == 10 ** 12 + 1 and told["articles"][0]["counts"]["sad"] == 10 ** 12 - 1 and told["articles"][0]["counts"]["wow"] == 1
+    assert told["articles"][0]["updated_at"] == shown(edge, "top/a")["updated_at"]
+    rows = {row["article"]: int(row["total"]) for row in exported(edge) if int(row["total"])}
+    everyone = json.loads(tally(edge, "top", "--articles=1000", "--json").out)["articles"]
+    assert [(row["article"], row["total"]) for row in everyone] == sorted(rows.items(), key=lambda row: (-row[1], row[0]))[:1000]
+    assert tally(edge, "top", "--articles=1").out == "%12d  top/a  like 1 sad %d wow 1\n" % (10 ** 12 + 1, 10 ** 12 - 1)
+
+
 def bulk(words):
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
