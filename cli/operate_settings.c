@@ -70,7 +70,7 @@ static const struct {
     {BIT(TOP),
      {"articles", OPTION_NUMBER, AT(shown), 1, 1000, "20", "1 to 1000", "articles to show"}},
     {BIT(WATCH), SWITCH(once, "show the figures once, and end")},
-    {BIT(WATCH) | BIT(TOP), SWITCH(json, "JSON instead of text")},
+    {ALL & ~BIT(EXPORT), SWITCH(json, "JSON instead of text")},
     {BIT(EXPORT), TEXT(articles, "all", ARTICLE_LIST_ACCEPTS, "articles to export")},
     {BIT(EXPORT) | BIT(IMPORT), TEXT(format, "csv", "csv or jsonl", "format of the lines")},
     {BIT(IMPORT), TEXT(file, NULL, "a file, or - for standard input", "file to import")},

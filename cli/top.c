@@ -4,11 +4,11 @@
 #include "command.h"
 #include "head_batch.h"
 #include "highest.h"
+#include "json_out.h"
 
 #include "core/total.h"
 #include "daemon/clock.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,45 +84,32 @@ static void top_text(const struct topping *topping)
     }
 }
 
-static void top_whole(cJSON *object, const char *name, int64_t value)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%" PRId64, value);
-    cJSON_AddRawToObject(object, name, text);
-}
-
 static cJSON *top_row_json(const struct audit_kinds *kinds, const struct highest_row *row)
 {
     char updated_at[TOTAL_TIME_BYTES];
     cJSON *one = cJSON_CreateObject();
     total_time(row->version, updated_at);
     cJSON_AddStringToObject(one, "article", row->article);
-    top_whole(one, "total", row->total);
+    json_out_whole(one, "total", row->total);
     cJSON *counts = cJSON_AddObjectToObject(one, "counts");
     for (int kind = 1; kind <= KIND_MAX; kind++)
         if (kinds->name[kind][0] != '\0')
-            top_whole(counts, kinds->name[kind], row->count[kind]);
-    top_whole(one, "version", (int64_t)row->version);
+            json_out_whole(counts, kinds->name[kind], row->count[kind]);
+    json_out_whole(one, "version", (int64_t)row->version);
     cJSON_AddStringToObject(one, "updated_at", updated_at);
     return one;
 }
 
 static void top_json(const struct topping *topping)
 {
-    char store[17];
     cJSON *object = cJSON_CreateObject();
-    snprintf(store, sizeof store, "%016" PRIx64, store_view_id(topping->store));
-    top_whole(object, "at_ms", (int64_t)clock_unix_ms());
-    cJSON_AddStringToObject(object, "store", store);
+    json_out_whole(object, "at_ms", (int64_t)clock_unix_ms());
+    json_out_hex(object, "store", store_view_id(topping->store));
     cJSON *list = cJSON_AddArrayToObject(object, "articles");
     for (size_t i = 0; i < highest_size(topping->highest); i++)
         cJSON_AddItemToArray(
             list, top_row_json(store_view_kinds(topping->store), highest_row(topping->highest, i)));
-    char *text = cJSON_PrintUnformatted(object);
-    if (text != NULL)
-        puts(text);
-    cJSON_free(text);
-    cJSON_Delete(object);
+    json_out_print(object, stdout);
 }
 
 /* --- the run --- */

@@ -1,7 +1,8 @@
 /* Both forms show the same figures. Rates have one decimal. */
 #include "watch_print.h"
 
-#include <cjson/cJSON.h>
+#include "json_out.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -98,11 +99,7 @@ void watch_print_json(const struct watch_print *print, FILE *out)
     cJSON_AddNumberToObject(articles, "max", view->max_articles);
     cJSON_AddNumberToObject(articles, "provisional", view->provisional);
     json_hottest(object, print);
-    char *text = cJSON_PrintUnformatted(object);
-    if (text != NULL)
-        fprintf(out, "%s\n", text);
-    cJSON_free(text);
-    cJSON_Delete(object);
+    json_out_print(object, out);
 }
 
 /* --- text --- */
