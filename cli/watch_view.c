@@ -74,9 +74,11 @@ static void view_group(const cJSON *object, const char *name, struct watch_group
 
 /* --- counters --- */
 
+/* Rates are of the time in the message: a retained one may be old. */
 static void counter_set(struct watch_counter *counter, double value, uint64_t now_ms)
 {
-    if (!counter->known || value < counter->from) { /* the first, or its program started again */
+    /* The first, or its program started again, or its clock was set back. */
+    if (!counter->known || value < counter->from || now_ms < counter->from_ms) {
         *counter =
             (struct watch_counter){.known = true, .value = value, .from = value, .from_ms = now_ms};
         return;
@@ -88,6 +90,25 @@ static void counter_set(struct watch_counter *counter, double value, uint64_t no
     counter->per_s = (value - counter->from) * 1000 / (double)(now_ms - counter->from_ms);
     counter->from = value;
     counter->from_ms = now_ms;
+}
+
+/* The edge's clock now, and the time in a message, from which it follows. */
+static uint64_t edge_clock(const struct watch_view *view, uint64_t now_ms)
+{
+    return view->edge_ms + (now_ms - view->edge_at_ms);
+}
+
+static uint64_t edge_told(struct watch_view *view, const cJSON *object, bool newest,
+                          uint64_t now_ms)
+{
+    const double at_ms = view_number(object, "at_ms");
+    if (!(at_ms > 0 && at_ms < 9e15))
+        return edge_clock(view, now_ms);
+    if (newest || (uint64_t)at_ms > view->edge_ms) {
+        view->edge_ms = (uint64_t)at_ms;
+        view->edge_at_ms = now_ms;
+    }
+    return (uint64_t)at_ms;
 }
 
 static void view_refused(struct watch_view *view, const cJSON *object, uint64_t now_ms)
@@ -152,9 +173,10 @@ static void take_collector(struct watch_view *view, const cJSON *object, uint64_
     view->audit_differing = view_number(object, "audit_differing");
     view->audit_skipped = view_number(object, "audit_skipped");
     view_shards(view, object);
-    counter_set(&view->admitted, view_number(object, "admitted"), now_ms);
-    counter_set(&view->applied, view_number(object, "applied"), now_ms);
-    view_refused(view, object, now_ms);
+    const uint64_t at_ms = edge_told(view, object, true, now_ms);
+    counter_set(&view->admitted, view_number(object, "admitted"), at_ms);
+    counter_set(&view->applied, view_number(object, "applied"), at_ms);
+    view_refused(view, object, at_ms);
     view_history(view, view->admitted.value, now_ms);
 }
 
@@ -163,7 +185,7 @@ static void take_refusals(struct watch_view *view, const cJSON *object, uint64_t
 {
     const cJSON *creation = cJSON_GetObjectItemCaseSensitive(object, "creation");
     if (!watch_view_collector(view, now_ms))
-        view_refused(view, object, now_ms);
+        view_refused(view, object, edge_told(view, object, false, now_ms));
     view_group(object, "connections", &view->connections);
     view_group(object, "floods", &view->floods);
     view_group(creation, "refused", &view->created_refused);
@@ -222,7 +244,7 @@ void watch_view_pass(struct watch_view *view, uint64_t now_ms)
     view->admitted.rated = view->applied.rated = false;
     for (int i = 0; i < REASON_COUNT; i++)
         if (view->refused[i].known)
-            counter_set(&view->refused[i], view->refused[i].value, now_ms);
+            counter_set(&view->refused[i], view->refused[i].value, edge_clock(view, now_ms));
 }
 
 /* --- what follows --- */

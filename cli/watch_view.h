@@ -20,8 +20,8 @@
 struct watch_counter {
     bool known, rated; /* whether `value`, `per_s` mean something */
     double value, per_s;
-    double from; /* the value at from_ms, when the rate was last taken */
-    uint64_t from_ms;
+    double from;      /* the value at from_ms, when the rate was last taken */
+    uint64_t from_ms; /* of the clock of who counts */
 };
 
 /* Counters whose names come from the message, such as {"flood":0,"token":0}. */
@@ -38,6 +38,8 @@ struct watch_view {
     char health[WATCH_VIEW_NAME_BYTES];  /* "" unknown */
     char reasons[WATCH_VIEW_TEXT_BYTES]; /* separated by "; " */
     bool feed;                           /* has left a mark (ops/feed) */
+
+    uint64_t edge_ms, edge_at_ms; /* the edge's clock, and when a message told it */
 
     bool told, online; /* a collector's status came; it is not the will's */
     uint64_t told_ms;

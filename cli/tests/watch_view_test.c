@@ -45,6 +45,24 @@ static void takes_rates_from_statuses(void **state)
     assert_true(view.admitted.value == 3 && !view.admitted.rated);
 }
 
+/* What is retained may be old: rates are of the times in the messages. */
+static void takes_no_rate_from_when_a_retained_message_came(void **state)
+{
+    double per_s;
+    (void)state;
+    say("ops/refusals", 5000, "{\"at_ms\":1000000,\"refused\":{\"busy\":100}}");
+    say("ops/collector", 5000,
+        "{\"online\":true,\"at_ms\":4600000,\"admitted\":100,\"refused\":{\"busy\":3700}}");
+    (void)watch_view_refused(&view, &per_s);
+    assert_true(per_s == 1);
+    say("ops/collector", 5100,
+        "{\"online\":true,\"at_ms\":4601000,\"admitted\":150,\"refused\":{\"busy\":3700}}");
+    (void)watch_view_refused(&view, &per_s);
+    assert_true(view.admitted.rated && view.admitted.per_s == 50 && per_s == 0);
+    say("ops/collector", 6100, "{\"online\":true,\"at_ms\":1000,\"admitted\":150}");
+    assert_true(view.admitted.value == 150 && !view.admitted.rated); /* the clock was set back */
+}
+
 static void notices_that_the_collector_is_away(void **state)
 {
     double per_s;
@@ -160,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(takes_rates_from_statuses, fresh),
+        cmocka_unit_test_setup(takes_no_rate_from_when_a_retained_message_came, fresh),
         cmocka_unit_test_setup(notices_that_the_collector_is_away, fresh),
         cmocka_unit_test_setup(knows_how_long_the_oldest_waits, fresh),
         cmocka_unit_test_setup(reads_health_refusals_and_marks, fresh),
