@@ -7,6 +7,7 @@
 #include "check_nodes.h"
 #include "check_store.h"
 #include "command.h"
+#include "json_out.h"
 #include "metric_label.h"
 #include "web.h"
 
@@ -16,11 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINE_BYTES 2048
+
 struct checking {
     const struct operate_settings *settings;
     struct broker_options here;
     struct store_view *store;
     int differing;
+    cJSON *checks; /* with --json: the lines; else NULL */
 };
 
 static void line(struct checking *checking, bool agrees, const char *what, const char *format, ...)
@@ -28,13 +32,21 @@ static void line(struct checking *checking, bool agrees, const char *what, const
 
 static void line(struct checking *checking, bool agrees, const char *what, const char *format, ...)
 {
+    char text[LINE_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    printf("%-12s %-8s ", what, agrees ? "agrees" : "differs");
-    vprintf(format, arguments);
-    putchar('\n');
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     checking->differing += !agrees;
+    if (checking->checks == NULL) {
+        printf("%-12s %-8s %s\n", what, agrees ? "agrees" : "differs", text);
+        return;
+    }
+    cJSON *check = cJSON_CreateObject();
+    cJSON_AddStringToObject(check, "check", what);
+    cJSON_AddBoolToObject(check, "agrees", agrees);
+    cJSON_AddStringToObject(check, "text", text);
+    cJSON_AddItemToArray(checking->checks, check);
 }
 
 static void compare_other(struct checking *checking, const char *prefix, const char *store)
@@ -115,6 +127,8 @@ static int check_edge_perform(const struct operate_settings *settings,
     checking.store = command_open(settings, secrets, NULL);
     if (checking.store == NULL)
         return COMMAND_FAILED;
+    cJSON *object = settings->json ? cJSON_CreateObject() : NULL;
+    checking.checks = cJSON_AddArrayToObject(object, "checks");
     int options = check_options(&checking);
     int other = check_other(&checking);
     int servers = check_servers(&checking);
@@ -122,6 +136,11 @@ static int check_edge_perform(const struct operate_settings *settings,
     int status = options != 0 || other != 0 || servers != 0 ? COMMAND_FAILED
                  : checking.differing > 0                   ? COMMAND_REFUSED
                                                             : COMMAND_DONE;
+    if (object != NULL) {
+        cJSON_AddBoolToObject(object, "agrees", status == COMMAND_DONE);
+        cJSON_AddBoolToObject(object, "complete", status != COMMAND_FAILED);
+        json_out_print(object, stdout);
+    }
     return command_printed(settings, status);
 }
 

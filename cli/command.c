@@ -60,7 +60,7 @@ int command_run(enum operate_command command, int argc, char **argv,
     log_init("tally", LOG_LEVEL_ERROR);
     if (rc != 0)
         return command_failed(&settings, "%s", error.text);
-    if (command == OPERATE_ARTICLE)
+    if (command == OPERATE_ARTICLE || command == OPERATE_WATCH)
         rc = links_secrets_load(&secrets, &settings.links, ROLE_OPERATOR, &error);
     else
         rc = links_redis_load(&secrets, &settings.links, &error);

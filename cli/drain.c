@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "drain_look.h"
+#include "json_out.h"
 
 #include "daemon/clock.h"
 
@@ -54,6 +55,31 @@ static int say_what_is_left(const struct draining *draining)
     return COMMAND_FAILED;
 }
 
+/* What is left is also on stderr. */
+static void drain_json(const struct draining *draining, bool drained)
+{
+    const struct drain_look *look = &draining->look;
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddBoolToObject(object, "drained", drained);
+    cJSON_AddStringToObject(object, "why", draining->looked ? "" : draining->why.text);
+    if (draining->looked) {
+        json_out_hex(object, "edge", look->edge);
+        json_out_whole(object, "shards", look->shards);
+        cJSON_AddBoolToObject(object, "broker", look->broker);
+        cJSON *left = cJSON_AddArrayToObject(object, "left");
+        for (uint32_t shard = 0; shard < look->shards; shard++) {
+            if (look->of[shard].why[0] == '\0')
+                continue;
+            cJSON *one = cJSON_CreateObject();
+            json_out_whole(one, "shard", shard);
+            json_out_whole(one, "waiting", (int64_t)look->of[shard].waiting);
+            cJSON_AddStringToObject(one, "why", look->of[shard].why);
+            cJSON_AddItemToArray(left, one);
+        }
+    }
+    json_out_print(object, stdout);
+}
+
 static void drain_nap(struct draining *draining)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
@@ -75,13 +101,13 @@ static int drain_perform(const struct operate_settings *settings,
         drain_nap(&draining);
         drained = look_once(&draining);
     }
-    int status = COMMAND_DONE;
-    if (drained)
+    int status = drained ? COMMAND_DONE : say_what_is_left(&draining);
+    if (settings->json)
+        drain_json(&draining, drained);
+    else if (drained)
         printf("edge %016" PRIx64 ": nothing is left in the rings of %" PRIu32 " shards%s\n",
                draining.look.edge, draining.look.shards,
                strcmp(settings->durability, "replicas") == 0 ? ", and a replica has all" : "");
-    else
-        status = say_what_is_left(&draining);
     store_view_free(draining.store);
     return command_printed(settings, status);
 }

@@ -4,6 +4,7 @@
 #include "erase.h"
 
 #include "command.h"
+#include "json_out.h"
 
 #include "core/bytes.h"
 #include "core/error.h"
@@ -149,15 +150,31 @@ static int all_articles(struct erasing *erasing)
     return status;
 }
 
-static int erase_say(const struct erasing *erasing)
+static void erase_print(const struct erasing *erasing)
 {
     const bool keep = strcmp(erasing->settings->counts, "keep") == 0,
                dry = erasing->settings->dry_run;
+    if (erasing->settings->json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddBoolToObject(object, "dry_run", dry);
+        json_out_whole(object, "articles", (int64_t)erasing->articles);
+        json_out_whole(object, "registers", (int64_t)erasing->found);
+        json_out_whole(object, "counted", (int64_t)erasing->counted);
+        cJSON_AddBoolToObject(object, "kept_in_bases", keep);
+        json_out_whole(object, "damaged_articles", (int64_t)erasing->damaged);
+        json_out_print(object, stdout);
+        return;
+    }
     printf("%" PRIu64 " registers of %" PRIu64 " articles %s; the %" PRIu64 " that counted %s\n",
            erasing->found, erasing->articles, dry ? "would be erased" : "are erased",
            erasing->counted, keep ? "stay as numbers in the bases" : "are taken from the totals");
     printf("reactions of this reader that still wait in a spool will be counted after this: run "
            "the command again once they are applied\n");
+}
+
+static int erase_say(const struct erasing *erasing)
+{
+    erase_print(erasing);
     if (erasing->damaged > 0)
         return command_refused(erasing->settings,
                                "%" PRIu64

@@ -4,6 +4,7 @@
 
 #include "books.h"
 #include "command.h"
+#include "json_out.h"
 
 #include "daemon/clock.h"
 #include "redis/redis_key.h"
@@ -217,6 +218,17 @@ static void forget_say(const struct operate_settings *settings, const struct for
         applied += position->sequence - position->quarantined - position->lost;
         quarantined += position->quarantined;
         lost += position->lost;
+    }
+    if (settings->json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "edge", settings->edge);
+        cJSON_AddBoolToObject(object, "dry_run", settings->dry_run);
+        json_out_whole(object, "rings", (int64_t)rings->n);
+        json_out_whole(object, "applied", (int64_t)applied);
+        json_out_whole(object, "quarantined", (int64_t)quarantined);
+        json_out_whole(object, "lost", (int64_t)lost);
+        json_out_print(object, stdout);
+        return;
     }
     printf("edge %s: %zu rings %s: applied %" PRIu64 ", quarantined %" PRIu64 ", lost %" PRIu64
            " %s in the books\n",

@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "import_file.h"
+#include "json_out.h"
 
 #include "core/bytes.h"
 
@@ -137,6 +138,21 @@ static int read_file(const struct importing *importing)
                                      standard ? "standard input" : settings->file, why.text);
 }
 
+static void import_say(const struct importing *importing)
+{
+    const bool dry = importing->settings->dry_run;
+    if (importing->settings->json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddBoolToObject(object, "dry_run", dry);
+        json_out_whole(object, "set", (int64_t)importing->set);
+        json_out_whole(object, "same", (int64_t)importing->same);
+        json_out_print(object, stdout);
+        return;
+    }
+    printf("%" PRIu64 " articles %s, %" PRIu64 " are as they were\n", importing->set,
+           dry ? "would get a base" : "have got a base", importing->same);
+}
+
 static int import_work(struct importing *importing)
 {
     const bool dry = importing->settings->dry_run;
@@ -148,8 +164,7 @@ static int import_work(struct importing *importing)
     if (status == COMMAND_DONE)
         status = command_replicated(importing->settings, importing->edit, status);
     if (status == COMMAND_DONE)
-        printf("%" PRIu64 " articles %s, %" PRIu64 " are as they were\n", importing->set,
-               dry ? "would get a base" : "have got a base", importing->same);
+        import_say(importing);
     return status;
 }
 

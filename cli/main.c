@@ -10,6 +10,8 @@
 #include "mosquitto_conf.h"
 #include "reset.h"
 #include "set_state.h"
+#include "top.h"
+#include "watch.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +38,8 @@ static const struct {
     {"drain", "wait until nothing of this edge's spool is left to apply: it may be switched off",
      drain_run},
     {"forget", "add an edge that is gone for good to the books, and drop its rings", forget_run},
+    {"watch", "show what an edge does now: rates, refusals, lag, the hottest articles", watch_run},
+    {"top", "show the articles with the highest totals", top_run},
     {"erase", "delete all that is stored of one reader", erase_run},
 };
 

@@ -22,7 +22,9 @@
 #define BIT(command) (1u << OPERATE_##command)
 #define ARTICLE BIT(ARTICLE)
 #define CHANGING (BIT(RESET) | BIT(ARCHIVE) | BIT(IMPORT) | BIT(ERASE) | BIT(FORGET))
-#define ALL (ARTICLE | CHANGING | BIT(EXPORT) | BIT(CHECK_EDGE) | BIT(DRAIN))
+#define REDIS (ARTICLE | CHANGING | BIT(EXPORT) | BIT(CHECK_EDGE) | BIT(DRAIN) | BIT(TOP))
+#define BROKER (ARTICLE | BIT(WATCH))
+#define ALL (REDIS | BROKER)
 #define NUMBER(field, min, max, initial, accepts, help)                                            \
     {                                                                                              \
 #field, OPTION_NUMBER, AT(field), min, max, initial, accepts, help                         \
@@ -33,24 +35,24 @@ static const struct {
     struct option option;
 } rows[] = {
     {ALL, CONFIG_OPTION(AT(config))},
-    {ARTICLE, LINKS_TEXT(LINK, services_file, 1, NULL, "a file of mode 0600 or 0640",
-                         "file that holds the user's secret")},
-    {ARTICLE, LINKS_TEXT(LINK, user, 0, "operator", "a name in the services file",
-                         "user name at the broker")},
-    {ARTICLE, LINKS_TEXT(LINK, mqtt_host, 0, "127.0.0.1", "a name or address", "the broker")},
-    {ARTICLE, LINKS_PORT(LINK, mqtt_port, "1883", "the broker's port")},
-    {ARTICLE,
+    {BROKER, LINKS_TEXT(LINK, services_file, 1, NULL, "a file of mode 0600 or 0640",
+                        "file that holds the user's secret")},
+    {BROKER, LINKS_TEXT(LINK, user, 0, "operator", "a name in the services file",
+                        "user name at the broker")},
+    {BROKER, LINKS_TEXT(LINK, mqtt_host, 0, "127.0.0.1", "a name or address", "the broker")},
+    {BROKER, LINKS_PORT(LINK, mqtt_port, "1883", "the broker's port")},
+    {BROKER,
      LINKS_TEXT(LINK, topic_prefix, 0, "", ARTICLE_PREFIX_ACCEPTS, "prefix of every topic")},
-    {ALL, LINKS_TEXT(LINK, redis_host, 0, LINKS_REDIS_HOST,
-                     "a name, an address, or a socket's path", "Redis")},
-    {ALL, LINKS_PORT(LINK, redis_port, LINKS_REDIS_PORT, "Redis's port")},
-    {ALL, LINKS_REDIS_URL(LINK)},
-    {ALL, LINKS_REDIS_PASSWORD_FILE(LINK)},
-    {ALL, LINKS_REDIS_CA_FILE(LINK)},
-    {ALL, LINKS_REDIS_CERT_FILE(LINK)},
-    {ALL, LINKS_REDIS_KEY_FILE(LINK)},
-    {ALL, LINKS_REDIS_SERVER_NAME(LINK)},
-    {ALL, LINKS_REDIS_PREFIX(LINK)},
+    {REDIS, LINKS_TEXT(LINK, redis_host, 0, LINKS_REDIS_HOST,
+                       "a name, an address, or a socket's path", "Redis")},
+    {REDIS, LINKS_PORT(LINK, redis_port, LINKS_REDIS_PORT, "Redis's port")},
+    {REDIS, LINKS_REDIS_URL(LINK)},
+    {REDIS, LINKS_REDIS_PASSWORD_FILE(LINK)},
+    {REDIS, LINKS_REDIS_CA_FILE(LINK)},
+    {REDIS, LINKS_REDIS_CERT_FILE(LINK)},
+    {REDIS, LINKS_REDIS_KEY_FILE(LINK)},
+    {REDIS, LINKS_REDIS_SERVER_NAME(LINK)},
+    {REDIS, LINKS_REDIS_PREFIX(LINK)},
     {ARTICLE, TEXT(state, "", "open or closed", "whether readers may react")},
     {ARTICLE, TEXT(kinds, "", "1 to 15 kinds separated by commas, or all",
                    "kinds to offer, in display order")},
@@ -62,6 +64,13 @@ static const struct {
     {ARTICLE, SWITCH(clear, "remove the article's whole state")},
     {BIT(ARCHIVE) | BIT(FORGET),
      SWITCH(force, "skip the check: archive an open article, or forget an edge that may live")},
+    {BIT(WATCH),
+     {"articles", OPTION_NUMBER, AT(shown), 0, 100, "10", "0 to 100",
+      "hottest articles to show; 0: watch no totals"}},
+    {BIT(TOP),
+     {"articles", OPTION_NUMBER, AT(shown), 1, 1000, "20", "1 to 1000", "articles to show"}},
+    {BIT(WATCH), SWITCH(once, "show the figures once, and end")},
+    {ALL & ~BIT(EXPORT), SWITCH(json, "JSON instead of text")},
     {BIT(EXPORT), TEXT(articles, "all", ARTICLE_LIST_ACCEPTS, "articles to export")},
     {BIT(EXPORT) | BIT(IMPORT), TEXT(format, "csv", "csv or jsonl", "format of the lines")},
     {BIT(IMPORT), TEXT(file, NULL, "a file, or - for standard input", "file to import")},
@@ -102,8 +111,9 @@ static size_t rows_of(enum operate_command command, struct option table[ROWS])
 
 const char *operate_settings_name(enum operate_command command)
 {
-    static const char *const names[] = {"article", "reset",      "archive", "export", "import",
-                                        "erase",   "check-edge", "drain",   "forget"};
+    static const char *const names[] = {"article", "reset", "archive",    "export",
+                                        "import",  "erase", "check-edge", "drain",
+                                        "forget",  "watch", "top"};
     return names[command];
 }
 
@@ -206,6 +216,8 @@ int operate_settings_parse(struct operate_settings *settings, enum operate_comma
     argc = config_argc(config);
     argv = config_argv(config);
     int rc = option_parse(table, n, settings, argc, argv, help, error);
+    if (settings->links.redis_prefix[0] == '\0') /* it has no option about Redis */
+        memcpy(settings->links.redis_prefix, REDIS_KEY_PREFIX, sizeof REDIS_KEY_PREFIX);
     if (rc == 0)
         rc = links_check(&settings->links, argc, argv, error);
     config_free(config);

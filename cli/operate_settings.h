@@ -22,7 +22,9 @@ enum operate_command {
     OPERATE_ERASE,
     OPERATE_CHECK_EDGE,
     OPERATE_DRAIN,
-    OPERATE_FORGET
+    OPERATE_FORGET,
+    OPERATE_WATCH,
+    OPERATE_TOP
 };
 
 #define OPERATE_TEXT(field) char field[OPTION_TEXT_MAX_BYTES + 1]
@@ -54,6 +56,8 @@ struct operate_settings {
     uint64_t timeout_s;
     OPERATE_TEXT(edge);
     uint64_t quiet_s;
+    uint64_t shown; /* the option `articles` where it is a number */
+    bool json, once;
 
     struct article_list list; /* of `articles` */
     enum rows_format rows;    /* of `format` */

@@ -1,7 +1,8 @@
 /* Collects differences up to a bound, and writes them as text or as JSON. */
 #include "report.h"
 
-#include <cjson/cJSON.h>
+#include "json_out.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,27 +108,12 @@ void report_text(const struct report *report, FILE *out)
 
 /* --- JSON --- */
 
-/* Exact whole numbers: cJSON's own are doubles. */
-static void report_whole(cJSON *object, const char *name, int64_t value)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%" PRId64, value);
-    cJSON_AddRawToObject(object, name, text);
-}
-
-static void report_hex(cJSON *object, const char *name, uint64_t value)
-{
-    char text[17];
-    snprintf(text, sizeof text, "%016" PRIx64, value);
-    cJSON_AddStringToObject(object, name, text);
-}
-
 static void json_sum(cJSON *object, const struct books_sum *sum)
 {
-    report_whole(object, "applied", (int64_t)sum->applied);
-    report_whole(object, "in_spool", (int64_t)sum->waiting);
-    report_whole(object, "quarantined", (int64_t)sum->quarantined);
-    report_whole(object, "lost", (int64_t)sum->lost);
+    json_out_whole(object, "applied", (int64_t)sum->applied);
+    json_out_whole(object, "in_spool", (int64_t)sum->waiting);
+    json_out_whole(object, "quarantined", (int64_t)sum->quarantined);
+    json_out_whole(object, "lost", (int64_t)sum->lost);
 }
 
 static void json_books(cJSON *object, const struct books *books)
@@ -135,14 +121,14 @@ static void json_books(cJSON *object, const struct books *books)
     cJSON *json = cJSON_AddObjectToObject(object, "books");
     if (!books->checked)
         return;
-    report_hex(json, "edge", books->edge);
-    report_whole(json, "admitted", (int64_t)books->admitted);
+    json_out_hex(json, "edge", books->edge);
+    json_out_whole(json, "admitted", (int64_t)books->admitted);
     json_sum(json, &books->sum);
     cJSON *rings = cJSON_AddArrayToObject(json, "rings");
     for (size_t i = 0; i < books->n; i++) {
         cJSON *ring = cJSON_CreateObject();
         cJSON_AddStringToObject(ring, "ring", books->ring[i].name);
-        report_whole(ring, "appended", (int64_t)books->ring[i].rest.end);
+        json_out_whole(ring, "appended", (int64_t)books->ring[i].rest.end);
         json_sum(ring, &books->ring[i].sum);
         cJSON_AddItemToArray(rings, ring);
     }
@@ -150,7 +136,7 @@ static void json_books(cJSON *object, const struct books *books)
     cJSON *others = cJSON_AddArrayToObject(json, "elsewhere");
     for (size_t i = 0; i < books->others; i++) {
         cJSON *other = cJSON_CreateObject();
-        report_hex(other, "edge", books->other[i].edge);
+        json_out_hex(other, "edge", books->other[i].edge);
         json_sum(other, &books->other[i].sum);
         cJSON_AddItemToArray(others, other);
     }
@@ -165,36 +151,32 @@ static void json_differences(cJSON *object, const struct report *report)
         cJSON_AddStringToObject(one, "link", audit_link_name(line->link));
         cJSON_AddStringToObject(one, line->link == AUDIT_BOOKS ? "of" : "article", line->subject);
         cJSON_AddStringToObject(one, "what", line->what);
-        report_whole(one, "expected", line->expected);
-        report_whole(one, "found", line->found);
-        report_whole(one, "difference", line->found - line->expected);
+        json_out_whole(one, "expected", line->expected);
+        json_out_whole(one, "found", line->found);
+        json_out_whole(one, "difference", line->found - line->expected);
         cJSON_AddItemToArray(list, one);
     }
-    report_whole(object, "differences_in_all", (int64_t)report->differences);
+    json_out_whole(object, "differences_in_all", (int64_t)report->differences);
 }
 
 void report_json(const struct report *report, FILE *out)
 {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "verdict", verdict(report));
-    report_whole(object, "at_ms", (int64_t)report->at_ms);
-    report_hex(object, "store", report->store);
+    json_out_whole(object, "at_ms", (int64_t)report->at_ms);
+    json_out_hex(object, "store", report->store);
     json_books(object, &report->books);
     cJSON *articles = cJSON_AddObjectToObject(object, "articles");
-    report_whole(articles, "audited", (int64_t)report->audited);
-    report_whole(articles, "differ", (int64_t)report->differing);
-    report_whole(articles, "unchecked", (int64_t)report->unchecked);
+    json_out_whole(articles, "audited", (int64_t)report->audited);
+    json_out_whole(articles, "differ", (int64_t)report->differing);
+    json_out_whole(articles, "unchecked", (int64_t)report->unchecked);
     cJSON *redis = cJSON_AddObjectToObject(object, "redis");
-    report_whole(redis, "registers", (int64_t)report->stats.registers);
-    report_whole(redis, "slices", (int64_t)report->stats.slices);
-    report_whole(redis, "largest_slice", (int64_t)report->stats.largest_slice);
-    report_whole(redis, "pauses", (int64_t)report->stats.pauses);
-    report_whole(redis, "paused_ms", (int64_t)report->stats.paused_ms);
+    json_out_whole(redis, "registers", (int64_t)report->stats.registers);
+    json_out_whole(redis, "slices", (int64_t)report->stats.slices);
+    json_out_whole(redis, "largest_slice", (int64_t)report->stats.largest_slice);
+    json_out_whole(redis, "pauses", (int64_t)report->stats.pauses);
+    json_out_whole(redis, "paused_ms", (int64_t)report->stats.paused_ms);
     json_differences(object, report);
     cJSON_AddStringToObject(object, "not_checked", report->failure);
-    char *text = cJSON_PrintUnformatted(object);
-    if (text != NULL)
-        fprintf(out, "%s\n", text);
-    cJSON_free(text);
-    cJSON_Delete(object);
+    json_out_print(object, out);
 }

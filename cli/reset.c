@@ -3,6 +3,7 @@
 #include "reset.h"
 
 #include "command.h"
+#include "json_out.h"
 
 #include "core/article_state.h"
 
@@ -53,6 +54,19 @@ static int judge_closed(const struct resetting *resetting, struct store_view_sto
     return COMMAND_DONE;
 }
 
+static void reset_json(const struct operate_settings *settings, const struct store_edit_call *call)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "article", settings->article);
+    cJSON_AddBoolToObject(object, "dry_run", settings->dry_run);
+    json_out_whole(object, "registers", store_edit_number(call, 2));
+    json_out_whole(object, "counted", store_edit_number(call, 3));
+    json_out_whole(object, "base_before", store_edit_number(call, 4));
+    if (!settings->dry_run)
+        json_out_whole(object, "version", store_edit_number(call, 1));
+    json_out_print(object, stdout);
+}
+
 static void reset_say(const struct operate_settings *settings, const struct store_edit_call *call)
 {
     bool archive = settings->command == OPERATE_ARCHIVE;
@@ -100,7 +114,7 @@ static int once(const struct resetting *resetting, bool *again)
         status = command_refused(settings, "%s: its base and counts are over 2^53 - 1 together",
                                  settings->article);
     else if (!*again)
-        reset_say(settings, &call);
+        (settings->json ? reset_json : reset_say)(settings, &call);
     store_edit_release(&call, 1);
     return status;
 }

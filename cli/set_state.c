@@ -3,9 +3,11 @@
 #include "set_state.h"
 
 #include "command.h"
+#include "json_out.h"
 #include "retained.h"
 #include "state_change.h"
 
+#include "core/scan.h"
 #include "daemon/clock.h"
 
 #include <stdio.h>
@@ -127,8 +129,32 @@ static int set_state_look(const struct operate_settings *settings,
                                                  : "");
 }
 
+/* `seen` NULL: the payload was set. 0 bytes: no state. */
+static void state_json(const struct operate_settings *settings, const struct seen *seen,
+                       const char *payload, size_t bytes)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON *state = bytes > 0 ? cJSON_ParseWithLength(payload, bytes) : cJSON_CreateNull();
+    if (state == NULL && bytes > 0) { /* one word */
+        char word[ARTICLE_STATE_PAYLOAD_MAX_BYTES + 1] = "";
+        memcpy(word, payload, scan_line(payload, bytes));
+        state = cJSON_CreateString(word);
+    }
+    cJSON_AddStringToObject(object, "article", settings->article);
+    if (seen != NULL) {
+        cJSON_AddStringToObject(object, "from", seen->retained ? "broker" : "redis");
+        cJSON_AddBoolToObject(object, "understood", !seen->bad);
+    }
+    cJSON_AddItemToObject(object, "state", state);
+    json_out_print(object, stdout);
+}
+
 static void show(const struct operate_settings *settings, const struct seen *seen)
 {
+    if (settings->json) {
+        state_json(settings, seen, seen->payload, seen->bytes);
+        return;
+    }
     const char *where = seen->retained ? "" : "none is retained; Redis holds ";
     if (seen->bad)
         printf("articles/%s: %sno known form of a state\n", settings->article, where);
@@ -176,7 +202,9 @@ static int set_state_publish(const struct operate_settings *settings, struct ret
     if (reason >= 0x80)
         return command_refused(settings, "the broker refused it (0x%02x): %s", (unsigned)reason,
                                retained_reason(reason));
-    if (bytes == 0)
+    if (settings->json)
+        state_json(settings, NULL, payload, bytes);
+    else if (bytes == 0)
         printf("articles/%s: cleared\n", settings->article);
     else
         printf("articles/%s: %.*s\n", settings->article, (int)bytes, payload);

@@ -37,6 +37,7 @@ const struct option collector_settings_table[] = {
          "where /metrics, /livez and /readyz are served"),
     NUMBER(metrics_port, 0, 65535, "8081", "0 to 65535; 0 is off", "port of metrics and probes"),
     TEXT(log_level, 0, "info", "error, warning, info or debug", "what is logged"),
+    TEXT(log_format, 0, "logfmt", "logfmt or json", "form of the log's lines"),
 };
 const size_t collector_settings_n =
     sizeof collector_settings_table / sizeof collector_settings_table[0];
@@ -59,6 +60,9 @@ static int collector_settings_check(struct collector_settings *settings, int arg
     if (start_log_level(settings->log_level, &settings->level) != 0)
         return error_set(error, "option log_level: %s is not error, warning, info or debug",
                          settings->log_level);
+    if (start_log_format(settings->log_format, &settings->format) != 0)
+        return error_set(error, "option log_format: %s is not logfmt or json",
+                         settings->log_format);
     if (collector_settings_durability(settings->durability, &settings->durability_level) != 0)
         return error_set(error, "option durability: %s is not aof, replicas or service",
                          settings->durability);

@@ -27,6 +27,8 @@ struct collector_settings {
     uint64_t metrics_port; /* 0: off */
     char log_level[OPTION_TEXT_MAX_BYTES + 1];
     enum log_level level; /* out of log_level */
+    char log_format[OPTION_TEXT_MAX_BYTES + 1];
+    enum log_format format; /* out of log_format */
 };
 
 extern const struct option collector_settings_table[];

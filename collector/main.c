@@ -74,6 +74,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     log_init("tally-collector", rc == 0 ? settings.level : LOG_LEVEL_INFO);
+    log_use(rc == 0 ? settings.format : LOG_FORMAT_LOGFMT);
     if (rc == 0)
         rc = links_secrets_load(&secrets, &settings.links, ROLE_COLLECTOR, &error);
     if (rc == 0) {

@@ -49,6 +49,8 @@ const struct option feed_settings_table[] = {
      "seconds that a forgotten article keeps its registers"},
     {"log_level", OPTION_TEXT, AT(log_level_name), 1, OPTION_TEXT_MAX_BYTES, "info",
      "error, warning, info or debug", "lowest level that is logged"},
+    {"log_format", OPTION_TEXT, AT(log_format_name), 1, OPTION_TEXT_MAX_BYTES, "logfmt",
+     "logfmt or json", "form of the log's lines"},
 };
 
 const size_t feed_settings_n = sizeof feed_settings_table / sizeof feed_settings_table[0];
@@ -92,6 +94,8 @@ static int feed_settings_check(struct feed_settings *settings, int argc, char **
         return wrong("trusted_proxies", settings->trusted_proxies, error);
     if (start_log_level(settings->log_level_name, &settings->log_level) != 0)
         return wrong("log_level", settings->log_level_name, error);
+    if (start_log_format(settings->log_format_name, &settings->log_format) != 0)
+        return wrong("log_format", settings->log_format_name, error);
     return 0;
 }
 

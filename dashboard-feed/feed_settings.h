@@ -28,9 +28,11 @@ struct feed_settings {
     uint64_t max_states;
     uint64_t forgotten_s;
     char log_level_name[OPTION_TEXT_MAX_BYTES + 1];
+    char log_format_name[OPTION_TEXT_MAX_BYTES + 1];
     /* Out of the files and names above: */
     struct address_nets proxy_nets;
     enum log_level log_level;
+    enum log_format log_format;
     struct links_secrets secrets;
 };
 

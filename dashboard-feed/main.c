@@ -480,6 +480,7 @@ int main(int argc, char **argv)
     if (read != 0)
         return read < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     log_init("tally-feed", settings.log_level);
+    log_use(settings.log_format);
     signal(SIGPIPE, SIG_IGN);
     event_set_log_callback(on_libevent);
     if (sodium_init() < 0) {

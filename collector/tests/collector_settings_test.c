@@ -99,6 +99,7 @@ static void test_refusals_name_the_option(void **state)
         {"--adopt=perhaps", "adopt"},
         {"--durability=always", "durability"},
         {"--log-level=loud", "log_level"},
+        {"--log-format=xml", "log_format"},
         {"--topic-prefix=news", "topic_prefix"},
         {"--topic-prefix=a#/", "topic_prefix"},
         {"--colour=red", "colour"},

@@ -92,6 +92,9 @@ static void good_values(void **state)
     assert_int_equal(read_with("--websocket-url=ws://[::1]:9001"), 0);
     assert_int_equal(read_with("--log-level=debug"), 0);
     assert_int_equal(settings.log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(settings.log_format, LOG_FORMAT_LOGFMT);
+    assert_int_equal(read_with("--log-format=json"), 0);
+    assert_int_equal(settings.log_format, LOG_FORMAT_JSON);
     snprintf(option, sizeof option, "--redis-password-file=%s", password);
     assert_int_equal(read_with(option), 0);
     assert_string_equal(settings.secrets.redis, "open sesame");
@@ -114,6 +117,7 @@ static void bad_values_name_their_option(void **state)
         {"--websocket-url=wss://a;b", "websocket_url"},
         {"--websocket-url=wss://a b", "websocket_url"},
         {"--log-level=loud", "log_level"},
+        {"--log-format=xml", "log_format"},
         {"--publish-interval-ms=9", "publish_interval_ms"},
         {"--publish-interval-ms=60001", "publish_interval_ms"},
         {"--http-port=0", "http_port"},

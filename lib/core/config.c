@@ -26,13 +26,28 @@ struct config {
 };
 
 const char *const config_common[] = {
-    "spool",           "services_file",       "topic_prefix",
-    "mqtt_host",       "mqtt_port",           "http_port",
-    "websocket_port",  "redis_host",          "redis_port",
-    "redis_url",       "redis_password_file", "redis_ca_file",
-    "redis_cert_file", "redis_key_file",      "redis_server_name",
-    "redis_prefix",    "log_level",           "key_file",
-    "durability",      "trusted_proxies",     NULL,
+    "spool",
+    "services_file",
+    "topic_prefix",
+    "mqtt_host",
+    "mqtt_port",
+    "http_port",
+    "websocket_port",
+    "redis_host",
+    "redis_port",
+    "redis_url",
+    "redis_password_file",
+    "redis_ca_file",
+    "redis_cert_file",
+    "redis_key_file",
+    "redis_server_name",
+    "redis_prefix",
+    "log_level",
+    "key_file",
+    "durability",
+    "trusted_proxies",
+    "log_format",
+    NULL,
 };
 
 /* `mosquitto` is the broker's listeners, which tally mosquitto-conf writes. */

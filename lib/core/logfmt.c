@@ -1,12 +1,12 @@
 /* Appends to a bounded line; a value is quoted only where it must be. */
 #include "core/logfmt.h"
 
+#include "core/log_pairs.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#define FORMAT_MAX_BYTES 512
-#define PAIRS_MAX_BYTES 2048
 #define TAIL_BYTES 2 /* a closing quote and the NUL */
 
 void logfmt_begin(struct logfmt *line, char *text, size_t bytes)
@@ -77,49 +77,19 @@ void logfmt_quoted(struct logfmt *line, const char *key, const char *value)
         add_quoted(line, value, strlen(value));
 }
 
-/* Writes one pair, as formatted from its part of the format. */
-static void add_pair(struct logfmt *line, const char *pair, size_t bytes, bool in_quotes)
+static void logfmt_take(void *user, const struct log_pair *pair)
 {
-    const char *equals = memchr(pair, '=', bytes);
-    if (equals == NULL)
+    struct logfmt *line = user;
+    char key[LOG_PAIRS_FORMAT_MAX_BYTES + 1];
+    memcpy(key, pair->key, pair->key_bytes);
+    key[pair->key_bytes] = '=';
+    if (!add_key(line, key, pair->key_bytes + 1))
         return;
-    const char *value = equals + 1;
-    size_t key_bytes = (size_t)(value - pair), value_bytes = bytes - key_bytes;
-    if (in_quotes && value_bytes >= 1) {
-        value++;
-        value_bytes -= value_bytes >= 2 ? 2 : 1; /* one: the text was truncated */
-    }
-    if (!add_key(line, pair, key_bytes))
-        return;
-    if (!plain(value, value_bytes) || !logfmt_add(line, value, value_bytes))
-        add_quoted(line, value, value_bytes);
+    if (!plain(pair->value, pair->bytes) || !logfmt_add(line, pair->value, pair->bytes))
+        add_quoted(line, pair->value, pair->bytes);
 }
 
-/* The format decides where a pair starts and ends; a value never does. If a prefix of the format
- * that ends between two pairs produces a prefix of the text, those pairs extend that far. */
 void logfmt_pairs(struct logfmt *line, const char *format, va_list arguments)
 {
-    char pairs[PAIRS_MAX_BYTES], part[FORMAT_MAX_BYTES];
-    size_t begin = 0;
-    va_list again;
-    va_copy(again, arguments);
-    (void)vsnprintf(pairs, sizeof pairs, format, again);
-    va_end(again);
-    for (const char *at = format; *at != '\0' && begin < sizeof pairs;) {
-        const char *from = at == format ? at : at + 1;
-        at = from + strcspn(from, " ");
-        if ((size_t)(at - format) >= sizeof part)
-            return;
-        memcpy(part, format, (size_t)(at - format));
-        part[at - format] = '\0';
-        va_copy(again, arguments);
-        int made = vsnprintf(NULL, 0, part, again);
-        va_end(again);
-        if (made < 0)
-            return;
-        size_t end = (size_t)made < sizeof pairs ? (size_t)made : sizeof pairs - 1;
-        const char *equals = strchr(part + (from - format), '=');
-        add_pair(line, pairs + begin, end - begin, equals != NULL && equals[1] == '"');
-        begin = (size_t)made + 1; /* after the space */
-    }
+    log_pairs(format, arguments, logfmt_take, line);
 }

@@ -19,9 +19,7 @@ void logfmt_begin(struct logfmt *line, char *text, size_t bytes);
 /* A pair whose value is always quoted. */
 void logfmt_quoted(struct logfmt *line, const char *key, const char *value);
 
-/* Appends pairs from a printf format of at most 511 bytes, such as "host=%s port=%d", with one
- * space between pairs and none inside a pair. Quotes around a value in the format (why=\"%s\") are
- * ignored. The result is truncated at 2,047 bytes. */
+/* Appends the pairs of a printf format (log_pairs.h). */
 void logfmt_pairs(struct logfmt *line, const char *format, va_list arguments);
 
 #endif

@@ -97,14 +97,13 @@ static bool take_escape(struct scan *in, struct scan_text *text)
     return found != NULL && append(text, (unsigned char)to[found - from]);
 }
 
-/* One character beyond ASCII, well-formed according to table 3-7 of the Unicode standard. */
-static bool take_utf8(struct scan *in, struct scan_text *text)
+size_t scan_utf8(const unsigned char *at, const unsigned char *end)
 {
-    unsigned char first = *in->at;
-    unsigned more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    unsigned char first = *at;
+    size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
     unsigned char low = 0x80, high = 0xbf; /* the range of the second byte */
-    if (first < 0xc2 || first > 0xf4 || (size_t)(in->end - in->at) <= more)
-        return false;
+    if (first < 0xc2 || first > 0xf4 || (size_t)(end - at) <= more)
+        return 0;
     if (first == 0xe0)
         low = 0xa0;
     else if (first == 0xed)
@@ -113,15 +112,21 @@ static bool take_utf8(struct scan *in, struct scan_text *text)
         low = 0x90;
     else if (first == 0xf4)
         high = 0x8f;
-    if (in->at[1] < low || in->at[1] > high)
-        return false;
-    for (unsigned i = 2; i <= more; i++)
-        if (in->at[i] < 0x80 || in->at[i] > 0xbf)
-            return false;
-    for (unsigned i = 0; i <= more; i++)
+    if (at[1] < low || at[1] > high)
+        return 0;
+    for (size_t i = 2; i <= more; i++)
+        if (at[i] < 0x80 || at[i] > 0xbf)
+            return 0;
+    return more + 1;
+}
+
+static bool take_utf8(struct scan *in, struct scan_text *text)
+{
+    size_t bytes = scan_utf8(in->at, in->end);
+    for (size_t i = 0; i < bytes; i++)
         if (!append(text, *in->at++))
             return false;
-    return true;
+    return bytes > 0;
 }
 
 bool scan_string(struct scan *in, struct scan_text *text)

@@ -29,6 +29,10 @@ size_t scan_line(const void *payload, size_t bytes);
 
 bool scan_take(struct scan *in, unsigned char c);
 
+/* The length of the character beyond ASCII at `at`, which is before `end`: 2 to 4 bytes,
+ * well-formed according to table 3-7 of the Unicode standard. 0 if there is none. */
+size_t scan_utf8(const unsigned char *at, const unsigned char *end);
+
 /* A string. Appends the decoded bytes to `text`. Every escape of RFC 8259 is allowed. Returns false
  * for a NUL, a lone surrogate, invalid UTF-8, or a string that does not fit. */
 bool scan_string(struct scan *in, struct scan_text *text);

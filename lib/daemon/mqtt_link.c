@@ -319,8 +319,7 @@ static char *mqtt_link_copy(const char *text, bool *failed)
     if (text == NULL)
         return NULL;
     char *made = strdup(text);
-    if (made == NULL)
-        *failed = true;
+    *failed = *failed || made == NULL;
     return made;
 }
 
@@ -427,6 +426,11 @@ bool mqtt_link_up(const struct mqtt_link *link)
     return link->state == STATE_UP && !link->broken;
 }
 
+const char *mqtt_link_why(const struct mqtt_link *link)
+{
+    return mqtt_link_up(link) ? "" : link->said;
+}
+
 bool mqtt_link_backed_up(const struct mqtt_link *link)
 {
     return mqtt_link_up(link) && link->queued_bytes > BACKED_UP_BYTES &&
@@ -469,7 +473,7 @@ int mqtt_link_publish(struct mqtt_link *link, const char *topic, const void *pay
     return after_sending(link, rc);
 }
 
-static int subscribe_with_options(struct mqtt_link *link, const char *filter, int qos, int options)
+int mqtt_link_subscribe_with(struct mqtt_link *link, const char *filter, int qos, int options)
 {
     if (!mqtt_link_up(link))
         return -1;
@@ -479,12 +483,12 @@ static int subscribe_with_options(struct mqtt_link *link, const char *filter, in
 
 int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos)
 {
-    return subscribe_with_options(link, filter, qos, 0);
+    return mqtt_link_subscribe_with(link, filter, qos, 0);
 }
 
 int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int qos)
 {
-    return subscribe_with_options(link, filter, qos, MQTT_SUB_OPT_NO_LOCAL);
+    return mqtt_link_subscribe_with(link, filter, qos, MQTT_SUB_OPT_NO_LOCAL);
 }
 
 int mqtt_link_unsubscribe(struct mqtt_link *link, const char *filter)

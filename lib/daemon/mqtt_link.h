@@ -39,6 +39,10 @@ int mqtt_link_set_password(struct mqtt_link *link, const char *password);
 
 bool mqtt_link_up(const struct mqtt_link *link);
 
+/* Why the last attempt to connect failed, or the connection ended; "" while it is up, and before
+ * the first attempt has failed. */
+const char *mqtt_link_why(const struct mqtt_link *link);
+
 /* Whether bytes are waiting to go out, so that the caller can hold back. Publishing never
  * blocks. */
 bool mqtt_link_backed_up(const struct mqtt_link *link);
@@ -57,6 +61,9 @@ int mqtt_link_subscribe(struct mqtt_link *link, const char *filter, int qos);
 /* The same, except for messages that this connection publishes itself (MQTT 5 No Local). Retained
  * messages arrive all the same. */
 int mqtt_link_subscribe_others(struct mqtt_link *link, const char *filter, int qos);
+
+/* The same as mqtt_link_subscribe, with MQTT 5's subscription options (MQTT_SUB_OPT_…). */
+int mqtt_link_subscribe_with(struct mqtt_link *link, const char *filter, int qos, int options);
 
 int mqtt_link_unsubscribe(struct mqtt_link *link, const char *filter);
 

@@ -1,4 +1,4 @@
-/* Parses the log level, and blocks signals until the loop can take them. */
+/* Parses the options of the log, and blocks signals until the loop can take them. */
 #include "daemon/start.h"
 
 #include <signal.h>
@@ -13,6 +13,13 @@ int start_log_level(const char *name, enum log_level *level)
             return 0;
         }
     return -1;
+}
+
+int start_log_format(const char *name, enum log_format *format)
+{
+    bool json = strcmp(name, "json") == 0;
+    *format = json ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT;
+    return json || strcmp(name, "logfmt") == 0 ? 0 : -1;
 }
 
 void start_hold_signals(bool hold)

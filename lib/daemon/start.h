@@ -1,5 +1,5 @@
-/* What both daemons do before they serve: parse the log level, and hold back the signals that they
- * handle until they can act on them. One thread. */
+/* What both daemons do before they serve: parse the options of the log, and hold back the signals
+ * that they handle until they can act on them. One thread. */
 #ifndef TALLY_DAEMON_START_H
 #define TALLY_DAEMON_START_H
 
@@ -9,6 +9,9 @@
 
 /* Parses "error" … "debug". Returns 0, or -1. */
 int start_log_level(const char *name, enum log_level *level);
+
+/* Parses "logfmt" or "json". Returns 0, or -1. */
+int start_log_format(const char *name, enum log_format *format);
 
 /* Blocks SIGTERM, SIGINT and SIGHUP (true), or unblocks them and delivers any that are pending
  * (false). */

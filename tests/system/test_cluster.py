@@ -554,7 +554,7 @@ def test_commands_during_a_failover(whole):
     settle(edges)
     counts = "article,kind,count\n" + "".join("%s,wow,5\n" % articles[shard][0] for shard in range(SHARDS))
     one_of_each = {cluster.master_of(shard): shard for shard in range(SHARDS)}.values()
-    commands = [("audit",), ("export",), ("import", "--file=-", "--replace")] + [("reset", articles[shard][1]) for shard in one_of_each]
+    commands = [("audit",), ("export",), ("top",), ("import", "--file=-", "--replace")] + [("reset", articles[shard][1]) for shard in one_of_each]
     given = {"import": counts}
     done, ending = [], threading.Event()
 

@@ -21,7 +21,7 @@ def _read(*parts):
 
 # What a heading says in `…` whose program's options are below it.
 PROGRAMS = {"plugin": "plugin_opt_", "mosquitto-conf": "tally mosquitto-conf", "collector": "tally-collector", "feed": "tally-feed", "audit": "tally audit", "doctor": "tally doctor"}
-COMMANDS = ["article", "reset", "archive", "export", "import", "erase", "check-edge", "drain", "forget"]  # their options share one table, which names the command of each
+COMMANDS = ["article", "reset", "archive", "export", "import", "erase", "check-edge", "drain", "forget", "watch", "top"]  # their options share one table, which names the command of each
 
 
 def _rows(text):

@@ -1,6 +1,7 @@
 """Switching edges off: `tally drain` says when an edge's spool may be deleted, `tally forget` takes what the store remembers of an edge into
 the books; and no command says `done` of what a failover could take back."""
 
+import json
 import os
 import signal
 import subprocess
@@ -83,8 +84,14 @@ def test_a_spool_is_drained_once_all_is_applied(edge):
         say(edge, article, 3)
         edge.stop("broker")
         assert drain(edge, 0) == (2, "", "tally drain: shard %d: 3 reactions are not applied\n" % shard)
+        status, said, _errors = drain(edge, 0, "--json")
+        assert status == 2 and json.loads(said) == {
+            "drained": False, "why": "", "edge": name_of(edge), "shards": 4, "broker": False,
+            "left": [{"shard": shard, "waiting": 3, "why": "3 reactions are not applied"}]}
     status, said, errors = drain(edge, NEVER_S)
     assert status == 0 and errors == "" and "edge %s: nothing is left" % name_of(edge) in said, (said, errors)
+    drained = json.loads(drain(edge, NEVER_S, "--json")[1])
+    assert drained["drained"] and drained["left"] == []
     assert edge.header.admitted() == 3 and sum(edge.store.totals()[article].values()) == 3
 
 
@@ -182,6 +189,8 @@ def test_an_edge_that_is_gone_stays_in_the_books(make_edge, edge):
     assert "edge %s lives: its collector was there" % name in tally(edge, "forget", "--edge=" + name, "--quiet-s=1", status=1).err
     not_seen_for(edge, name, 91)
     assert "would be dropped" in tally(edge, "forget", "--edge=" + name, "--quiet-s=1", "--dry-run").out
+    told = json.loads(tally(edge, "forget", "--edge=" + name, "--quiet-s=1", "--dry-run", "--json").out)
+    assert told == {"edge": name, "dry_run": True, "rings": len(rings_of(edge, name)), "applied": 5, "quarantined": 0, "lost": 0}
     assert rings_of(edge, name)
     said = tally(edge, "forget", "--edge=" + name, "--quiet-s=1").out
     assert "applied 5, quarantined 0, lost 0 are in the books" in said, said

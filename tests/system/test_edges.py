@@ -316,10 +316,15 @@ def test_a_name_of_the_broker_that_is_not_resolved_delays_nothing_else(make_edge
 
 # --- tally check-edge ---
 
-def check_edge(edge, other, *more):
+def run_check_edge(edge, other, *more):
     argv = [edge.program("tally"), "check-edge", "--broker-config", edge.path("mosquitto.conf"), "--redis-host", "127.0.0.1",
             "--redis-port", str(edge.redis_port), "--other-host", "127.0.0.1", "--other-port", str(other.http_port)] + list(more)
     done = subprocess.run(argv, env=edge.leaks_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+    return done
+
+
+def check_edge(edge, other, *more):
+    done = run_check_edge(edge, other, *more)
     return done.returncode, {line[:12].strip(): line[13:].split(None, 1) for line in done.stdout.splitlines()}, done.stderr
 
 
@@ -330,6 +335,10 @@ def test_an_edge_that_agrees_may_join(fleet):
     assert status == 0 and errors == "", (lines, errors)
     assert set(lines) == {"reader key", "shards", "kinds", "topic prefix", "store", "clock", "durability", "identity"}
     assert all(verdict == "agrees" for verdict, _rest in lines.values()), lines
+    told = json.loads(run_check_edge(second, first, "--json").stdout)
+    assert told["agrees"] and told["complete"] and {check["check"] for check in told["checks"]} == set(lines)
+    assert all(check["agrees"] for check in told["checks"])
+    assert {"check": "shards", "agrees": True, "text": lines["shards"][1]} in told["checks"]
     second.start()
 
 

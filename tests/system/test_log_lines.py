@@ -1,5 +1,6 @@
-"""Every line that the programs log in a whole run is logfmt."""
+"""Every line that the programs log in a whole run is logfmt, or JSON where log_format says so."""
 
+import json
 import re
 import signal
 
@@ -23,9 +24,23 @@ def test_the_parser_takes_nothing_else(line):
         logfmt.parse(line)
 
 
-def test_every_line_of_a_run_is_logfmt(make_edge):
+def _parse_json(line):
+    """{member: text}; ValueError unless the line is one object without repeated members, in printable ASCII."""
+    def members(pairs):
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("a member twice in %r" % line)
+        return dict(pairs)
+    if not re.fullmatch(r"\{[ -~]*\}", line):
+        raise ValueError("not one object of ASCII: %r" % line)
+    return {key: str(value) for key, value in json.loads(line, object_pairs_hook=members).items()}
+
+
+PARSERS = {"collector": logfmt.parse, "plugin": logfmt.parse, "feed": _parse_json}
+
+
+def test_every_line_of_a_run_parses(make_edge):
     """Each program starts and ends while the others run; it logs what is wrong, with values that contain spaces."""
-    edge = make_edge(feed={"log_level": "debug"}, collector={"log_level": "debug"})
+    edge = make_edge(feed={"log_level": "debug", "log_format": "json"}, collector={"log_level": "debug"})
     edge.start("collector", "feed", ready=False)  # nothing there yet
     wait_until(lambda: "waiting for the spool" in edge["collector"].text(), "the collector to wait")
     edge.start("redis", "broker")
@@ -58,7 +73,7 @@ def test_every_line_of_a_run_is_logfmt(make_edge):
         assert len(said) > (1 if name == "plugin" else 5), name
         for line in said:
             try:
-                found = logfmt.parse(line)
+                found = PARSERS[name](line)
             except ValueError as error:
                 wrong.append("%s: %s" % (name, error))
                 continue

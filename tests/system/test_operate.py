@@ -543,6 +543,21 @@ def test_an_export_says_what_the_store_holds(edge):
     assert done.returncode == 1 and "nobody/was-here" in done.stderr and "export/a" in done.stdout
 
 
+def test_top_shows_the_highest_totals(edge):
+    """Against the export. Its totals are larger than any other test's, with bases and registers, and two are equal."""
+    react(edge, "top/a", ["like", "wow"], prefix="top")
+    tally(edge, "import", "--file=-", "--replace", given="article,kind,count\n" + "".join("top/%s,sad,%d\n" % one for one in (("b", 10 ** 12), ("a", 10 ** 12 - 1), ("d", 10 ** 11), ("c", 10 ** 11))))
+    told = json.loads(tally(edge, "top", "--articles=4", "--json").out)
+    assert told["store"].encode() == edge.redis.hget("tally:store", "id")
+    assert [row["article"] for row in told["articles"]] == ["top/a", "top/b", "top/c", "top/d"]
+    assert told["articles"][0]["total"] == 10 ** 12 + 1 and told["articles"][0]["counts"]["sad"] == 10 ** 12 - 1 and told["articles"][0]["counts"]["wow"] == 1
+    assert told["articles"][0]["updated_at"] == shown(edge, "top/a")["updated_at"]
+    rows = {row["article"]: int(row["total"]) for row in exported(edge) if int(row["total"])}
+    everyone = json.loads(tally(edge, "top", "--articles=1000", "--json").out)["articles"]
+    assert [(row["article"], row["total"]) for row in everyone] == sorted(rows.items(), key=lambda row: (-row[1], row[0]))[:1000]
+    assert tally(edge, "top", "--articles=1").out == "%12d  top/a  like 1 sad %d wow 1\n" % (10 ** 12 + 1, 10 ** 12 - 1)
+
+
 def bulk(words):
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
@@ -1013,6 +1028,8 @@ def test_no_command_leaks(edge, key_file):
             (None, edge.command_argv("audit", "--json", "--articles", article)),
             (None, argv_of(edge, "article", article, "--state=closed")),
             (None, argv_of(edge, "article", article)),
+            (None, argv_of(edge, "top")),
+            (None, argv_of(edge, "top", "--json", "--articles=1")),
             (None, argv_of(edge, "export")),
             (None, argv_of(edge, "export", "--format=jsonl")),
             ("article,kind,count\nleaks/b,like,1\n", argv_of(edge, "import", "--file=-", "--replace")),
@@ -1022,6 +1039,33 @@ def test_no_command_leaks(edge, key_file):
         done = subprocess.run(argv, input=given or "", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=edge.leaks_env, text=True,
                               timeout=2 * TIMEOUT_S)
         assert done.returncode == 0, (argv, done.returncode, done.stdout)
+
+
+def test_with_json_a_command_prints_one_object(edge, key_file):
+    name, article = reader_name(), "json/a"
+    for kind in ("like", "sad"):
+        edge.client(username=name if kind == "like" else reader_name()).say("reactions/" + article, kind)
+    edge.settle()
+
+    def told(command, *more, given=None):
+        done = subprocess.run(argv_of(edge, command, *more, "--json"), input=given or "", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=edge.leaks_env, text=True, timeout=2 * TIMEOUT_S)
+        assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1, done
+        return json.loads(done.stdout)
+    assert told("article", article) == {"article": article, "from": "redis", "understood": True, "state": None}
+    assert told("article", article, "--state=closed")["state"]["state"] == "closed"
+    wait_until(lambda: told("article", article)["from"] == "broker", "the state to be retained")
+    assert told("article", article)["state"]["state"] == "closed"
+    imported = "article,kind,count\n%s,wow,7\n" % article
+    assert told("import", "--file=-", given=imported) == {"dry_run": False, "set": 1, "same": 0}
+    assert told("import", "--file=-", "--dry-run", given=imported) == {"dry_run": True, "set": 0, "same": 1}
+    erased = told("erase", "--reader-file=-", "--source=username", "--counts=keep", key_file, given=name)
+    assert (erased["registers"], erased["counted"], erased["kept_in_bases"], erased["damaged_articles"]) == (1, 1, True, 0)
+    wait_until(lambda: edge.redis.hget(key_of(edge, article, "states"), article), "the feed to store the state")
+    archived = told("archive", article)
+    assert (archived["article"], archived["registers"], archived["counted"], archived["base_before"]) == (article, 1, 1, 8)
+    assert told("reset", article, "--dry-run") == {"article": article, "dry_run": True, "registers": 0, "counted": 0, "base_before": 9}
+    assert told("reset", article)["version"] > archived["version"]
 
 
 def test_the_collectors_own_audit_found_nothing(edge):

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char said[16384];
@@ -90,6 +91,48 @@ static void drops_what_is_below_its_level(void **state)
     assert_string_equal(end(), " level=warning program=p msg=\"heard\"\n");
 }
 
+static void writes_json(void **state)
+{
+    (void)state;
+    log_init("p", LOG_LEVEL_INFO);
+    log_use(LOG_FORMAT_JSON);
+    (void)SAID(LOG_LEVEL_WARNING, "up", "host=%s port=%d", "a b", 1);
+    const char *rest = strchr(said, 'Z');
+    assert_int_equal(strncmp(said, "{\"time\":\"2", 10), 0);
+    assert_non_null(rest);
+    assert_string_equal(rest, "Z\",\"level\":\"warning\",\"program\":\"p\",\"msg\":\"up\","
+                              "\"host\":\"a b\",\"port\":1}\n");
+}
+
+/* Only where stderr is the stream that JOURNAL_STREAM names. */
+static void puts_priorities_before_lines_for_the_journal(void **state)
+{
+    static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
+    char stream[64];
+    struct stat of;
+    (void)state;
+    for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
+        begin();
+        assert_int_equal(fstat(STDERR_FILENO, &of), 0);
+        snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)of.st_dev,
+                 (unsigned long long)of.st_ino);
+        setenv("JOURNAL_STREAM", stream, 1);
+        log_init("p", LOG_LEVEL_DEBUG);
+        log_use(level % 2 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
+        log_line((enum log_level)level, "m", "k=%d", 1);
+        (void)end();
+        assert_memory_equal(said, priorities[level], 3);
+        assert_int_equal(said[3], level % 2 ? '{' : 't');
+    }
+    setenv("JOURNAL_STREAM", "1:1", 1);
+    begin();
+    log_init("p", LOG_LEVEL_INFO);
+    log_line(LOG_LEVEL_INFO, "m", NULL);
+    (void)end();
+    assert_int_equal(said[0], 't');
+    unsetenv("JOURNAL_STREAM");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +140,8 @@ int main(void)
         cmocka_unit_test(lets_nothing_forge_a_line_or_a_pair),
         cmocka_unit_test(cuts_what_is_too_long),
         cmocka_unit_test(drops_what_is_below_its_level),
+        cmocka_unit_test(writes_json),
+        cmocka_unit_test(puts_priorities_before_lines_for_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
