@@ -1,5 +1,7 @@
-# All images of docker-compose.yml: broker (with the plugin), collector, feed, redis. SUITE: bookworm, trixie or forky.
+# All images of docker-compose.yml: broker (with the plugin), collector, feed, redis. SUITE: bookworm, trixie or forky. script/images builds them with
+# VERSION and REVISION for their labels, and with today's date as UPDATED: another value, and Debian's updates are fetched again.
 ARG SUITE=bookworm
+ARG UPDATED=
 
 FROM debian:${SUITE}-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
