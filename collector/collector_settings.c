@@ -33,7 +33,7 @@ const struct option collector_settings_table[] = {
     NUMBER(batch_records, 1, 4000, "1000", "1 to 4000", "reactions in one script call at most"),
     NUMBER(in_flight, 1, 16, "4", "1 to 16", "script calls in flight for each shard at most"),
     NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off", "articles to audit a minute"),
-    TEXT(metrics_address, 1, "127.0.0.1", "an address of this machine",
+    TEXT(metrics_address, 1, "127.0.0.1", "a numeric address of this machine",
          "where /metrics, /livez and /readyz are served"),
     NUMBER(metrics_port, 0, 65535, "8081", "0 to 65535; 0 is off", "port of metrics and probes"),
     TEXT(log_level, 0, "info", "error, warning, info or debug", "what is logged"),

@@ -88,6 +88,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    start_libevent_log();
     rc = main_run(&settings, secrets.mqtt, &redis);
     redis_config_fini(&redis);
     links_wipe(&secrets);

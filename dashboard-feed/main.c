@@ -291,12 +291,6 @@ static void on_hang_up(evutil_socket_t fd, short what, void *user)
         reload_secrets(&feed->settings->links, ROLE_FEED, &to);
 }
 
-static void on_libevent(int severity, const char *text)
-{
-    log_line(severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "libevent",
-             "text=%s", text);
-}
-
 /* ---- making and taking down ---- */
 
 static int make_events(struct feed *feed)
@@ -482,7 +476,7 @@ int main(int argc, char **argv)
     log_init("tally-feed", settings.log_level);
     log_use(settings.log_format);
     signal(SIGPIPE, SIG_IGN);
-    event_set_log_callback(on_libevent);
+    start_libevent_log();
     if (sodium_init() < 0) {
         log_line(LOG_LEVEL_ERROR, "cannot initialise libsodium", NULL);
         return EXIT_FAILURE;

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 
 #define BACKLOG 64
+#define BURST 4                /* connections accepted before those that are open are read */
+#define NO_DESCRIPTORS_MS 1000 /* until the next attempt to accept */
 
 struct connection {
     struct watch_server *server;
@@ -22,12 +24,15 @@ struct connection {
     struct event *deadline;
     uint64_t number; /* rises with each connection */
     bool answered;
+    bool ended; /* the client says no more, and still gets its answer */
 };
 
 struct watch_server {
     struct watch_server_config config;
     struct event_base *base;
     struct evconnlistener *listener;
+    struct event *again; /* accepts further connections, in another turn of the loop */
+    unsigned burst;
     struct connection connection[WATCH_SERVER_CONNECTIONS];
     uint64_t accepted;
 };
@@ -131,16 +136,23 @@ static void on_read(struct bufferevent *stream, void *user)
 /* All is written. A close at once could reset the connection before the client has read it. */
 static void on_written(struct bufferevent *stream, void *user)
 {
-    const struct connection *connection = user;
-    if (connection->answered)
+    struct connection *connection = user;
+    if (connection->ended)
+        connection_close(connection);
+    else if (connection->answered)
         (void)shutdown(bufferevent_getfd(stream), SHUT_WR);
 }
 
 static void on_end(struct bufferevent *stream, short what, void *user)
 {
-    (void)stream;
-    (void)what;
-    connection_close(user);
+    struct connection *connection = user;
+    if ((what & BEV_EVENT_EOF) && connection->answered &&
+        evbuffer_get_length(bufferevent_get_output(stream)) > 0) {
+        connection->ended = true; /* on_written closes it, or the deadline */
+        bufferevent_disable(stream, EV_READ);
+        return;
+    }
+    connection_close(connection);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *user)
@@ -166,6 +178,28 @@ static struct connection *connection_free(struct watch_server *server)
     return oldest;
 }
 
+static void on_again(evutil_socket_t fd, short what, void *user)
+{
+    struct watch_server *server = user;
+    (void)fd;
+    (void)what;
+    server->burst = 0;
+    evconnlistener_enable(server->listener);
+}
+
+static void pause_accepting(struct watch_server *server, unsigned pause_ms)
+{
+    evconnlistener_disable(server->listener);
+    events_arm(server->again, pause_ms);
+}
+
+static void on_accept_error(struct evconnlistener *listener, void *user)
+{
+    (void)listener;
+    pause_accepting(user, NO_DESCRIPTORS_MS);
+}
+
+/* A further connection closes the oldest, which must have had its turn to be read before. */
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
                       int bytes, void *user)
 {
@@ -174,6 +208,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)listener;
     (void)from;
     (void)bytes;
+    if (++server->burst >= BURST)
+        pause_accepting(server, 1);
     connection->stream = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (connection->stream == NULL) {
         evutil_closesocket(fd);
@@ -181,7 +217,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     }
     connection->server = server;
     connection->number = ++server->accepted;
-    connection->answered = false;
+    connection->answered = connection->ended = false;
     connection->deadline = evtimer_new(server->base, on_deadline, connection);
     bufferevent_setcb(connection->stream, on_read, on_written, on_end, connection);
     bufferevent_setwatermark(connection->stream, EV_READ, 0, WATCH_SERVER_REQUEST_BYTES);
@@ -203,19 +239,21 @@ static int watch_server_listen(struct watch_server *server,
     char port[8];
     snprintf(port, sizeof port, "%u", config->port);
     if (getaddrinfo(config->address, port, &hints, &found) != 0)
-        return error_set(error, "option %s: %s is not an address of this machine",
+        return error_set(error, "option %s: %s is not a numeric address such as 127.0.0.1 or ::",
                          config->option_address, config->address);
     errno = 0;
     server->listener = evconnlistener_new_bind(server->base, on_accept, server, flags, BACKLOG,
                                                found->ai_addr, (int)found->ai_addrlen);
     int why = errno;
     freeaddrinfo(found);
-    if (server->listener != NULL)
+    if (server->listener != NULL) {
+        evconnlistener_set_error_cb(server->listener, on_accept_error);
         return 0;
-    return error_set(error, "option %s: cannot listen on %s port %u: %s",
-                     why == EADDRINUSE || why == EACCES ? config->option_port
-                                                        : config->option_address,
-                     config->address, config->port, strerror(why));
+    }
+    return error_set(
+        error, "option %s: cannot listen on %s port %u: %s; choose another, or %s 0 to serve none",
+        why == EADDRINUSE || why == EACCES ? config->option_port : config->option_address,
+        config->address, config->port, why != 0 ? strerror(why) : "no memory", config->option_port);
 }
 
 struct watch_server *watch_server_new(struct event_base *base,
@@ -229,7 +267,10 @@ struct watch_server *watch_server_new(struct event_base *base,
     server->base = base;
     server->config = *config;
     server->config.address = NULL; /* not ours to keep */
-    if (watch_server_listen(server, config, error) == 0)
+    server->again = evtimer_new(base, on_again, server);
+    if (server->again == NULL)
+        error_set(error, "no memory");
+    else if (watch_server_listen(server, config, error) == 0)
         return server;
     watch_server_free(server);
     return NULL;
@@ -243,5 +284,6 @@ void watch_server_free(struct watch_server *server)
         connection_close(&server->connection[i]);
     if (server->listener != NULL)
         evconnlistener_free(server->listener);
+    events_free(server->again);
     free(server);
 }

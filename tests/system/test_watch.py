@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import urllib.parse
@@ -176,6 +177,33 @@ def test_silent_connections_keep_nobody_waiting(healthy):
             one.close()
 
 
+def test_a_crowd_at_once_does_not_push_a_probe_out(healthy):
+    """More connections than the server keeps, all there when it next looks: each that has asked is read before a later one takes its place."""
+    os.kill(healthy["collector"].child.pid, signal.SIGSTOP)
+    connections = []
+    try:
+        for i in range(40):
+            connections.append(socket.create_connection(("127.0.0.1", healthy.metrics_port), 10))
+            if i == 10:
+                connections[i].sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+    finally:
+        os.kill(healthy["collector"].child.pid, signal.SIGCONT)
+    try:
+        assert connections[10].recv(100).startswith(b"HTTP/1.1 200 ")
+    finally:
+        for one in connections:
+            one.close()
+
+
+def test_a_client_that_only_asks_gets_all_of_its_answer(healthy):
+    with socket.create_connection(("127.0.0.1", healthy.metrics_port), 10) as one:
+        one.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        one.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: one.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Length: %d\r\n" % len(body) in head
+
+
 def test_a_port_in_use_is_named(make_edge):
     (port,) = taken = free_ports(1)
     edge = make_edge()
@@ -186,6 +214,7 @@ def test_a_port_in_use_is_named(make_edge):
             edge.start("redis", "broker", "collector")
             assert edge["collector"].wait_exit() == 1
             assert "option metrics_port: cannot listen on 127.0.0.1 port %d" % port in edge["collector"].text()
+            assert "choose another, or metrics_port 0 to serve none" in edge["collector"].text()
     finally:
         release_ports(taken)
     argv[argv.index("--metrics-port") + 1] = "0"
@@ -276,7 +305,7 @@ class Prometheus:
             return {}
 
     def query(self, expression):
-        return self.ask("query", query=expression.replace("$__rate_interval", "1m"))["result"]
+        return self.ask("query", query=expression.replace("$__rate_interval", "1m").replace("$__range", "1m"))["result"]
 
     def close(self):
         self.process.kill()
