@@ -21,7 +21,8 @@ static void write_state(struct evbuffer *out, const struct watch_metrics *in)
     exposition_gauge(out, "tally_collector_redis_shards_away", status->redis_away,
                      "Shards whose server is away.");
     exposition_gauge(out, "tally_collector_clock_skew_seconds",
-                     (double)status->clock_skew_ms / 1000, "The edge's clock minus that of Redis.");
+                     (double)status->clock_skew_ms / 1000,
+                     "The clock of Redis minus the edge's, of the server that differs most.");
 }
 
 static void write_admission(struct evbuffer *out, const struct status *in)
@@ -33,6 +34,8 @@ static void write_admission(struct evbuffer *out, const struct status *in)
     }
     exposition_gauge(out, "tally_spool_producer", in->producer,
                      "1 while the broker's plugin has the spool.");
+    if (in->edge == 0)
+        return; /* not open yet: 0 would look like a spool that was made again */
     exposition_counter(out, "tally_admitted_reactions_total", in->admitted,
                        "Reactions admitted since the spool was made.");
     exposition_head(out, "tally_refused_reactions_total", EXPOSITION_COUNTER,

@@ -2,14 +2,17 @@
 #include "creation.h"
 
 #include <cjson/cJSON.h>
-#include <math.h>
 #include <string.h>
+
+#define COUNT_MAX 9007199254740992.0
 
 static double creation_number(const cJSON *object, const char *name)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    /* cJSON reads 1e999 as infinite, which no metric is. */
-    return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : 0;
+    /* cJSON reads 1e999 as infinite, and a count is exact up to 2^53. */
+    return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= COUNT_MAX
+               ? item->valuedouble
+               : 0;
 }
 
 const char *creation_cause_name(enum creation_cause cause)

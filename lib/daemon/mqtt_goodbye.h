@@ -5,7 +5,8 @@
 #include <mosquitto.h>
 
 /* Reads what has come, writes the waiting bytes, then DISCONNECT, so that the broker drops the
- * will. Blocks for 0.5 s at most. The client's callbacks are called. */
+ * will. Handles up to 1,000 packets that have come, and blocks for at most 0.5 s to write. The
+ * client's callbacks are called. */
 void mqtt_goodbye_say(struct mosquitto *client);
 
 #endif

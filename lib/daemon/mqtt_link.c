@@ -289,6 +289,7 @@ static void on_address(void *user, const char *address, const char *why)
     int rc = MOSQ_ERR_EAI;
     if (address == NULL)
         snprintf(link->why, sizeof link->why, "%s", why);
+    link->age_s = 0; /* the broker's own time begins */
     link->in_library++;
     if (address != NULL)
         rc = make_client(link);
