@@ -37,6 +37,7 @@ static int set_up(void **state)
     (void)state;
     memset(&status, 0, sizeof status);
     status.shards = 2;
+    status.edge = 0xabc;
     timings_init(&timings);
     return 0;
 }
@@ -82,6 +83,17 @@ static void values_come_through(void **state)
     free(text);
 }
 
+static void a_spool_that_is_not_open_has_no_counts(void **state)
+{
+    (void)state;
+    status.edge = 0;
+    char *text = text_of_metrics();
+    assert_non_null(strstr(text, "\ntally_spool_producer 0\n"));
+    assert_null(strstr(text, "tally_admitted_reactions_total"));
+    assert_null(strstr(text, "tally_refused_reactions_total"));
+    free(text);
+}
+
 static void batches_and_their_reactions_are_timed(void **state)
 {
     const uint64_t clicked_ms = STAMP_EPOCH_UNIX_MS + 1000;
@@ -111,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(design_lists_what_is_said, set_up),
         cmocka_unit_test_setup(values_come_through, set_up),
+        cmocka_unit_test_setup(a_spool_that_is_not_open_has_no_counts, set_up),
         cmocka_unit_test_setup(batches_and_their_reactions_are_timed, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

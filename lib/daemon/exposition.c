@@ -36,7 +36,7 @@ void exposition_histogram(struct evbuffer *out, const char *name, const struct h
                             histogram_up_to(histogram, i));
     uint64_t all = histogram_up_to(histogram, histogram->n);
     evbuffer_add_printf(out,
-                        "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.17g\n%s_count %" PRIu64 "\n",
+                        "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.15g\n%s_count %" PRIu64 "\n",
                         name, all, name, histogram->sum, name, all);
 }
 
