@@ -184,7 +184,7 @@ tally_data_owner() {
     tally_owner=$user:$group
 }
 
-# What root built is for whoever owns the project to build on.
+# The owner of the project builds on what root has built.
 tally_give_build() {
     [[ ! -d $tally_project/build ]] || chown -RP --no-dereference --reference="$tally_project" -- "$tally_project/build" ||
         die "$tally_project/build cannot be given to the owner of $tally_project"
