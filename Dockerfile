@@ -45,6 +45,7 @@ RUN --mount=from=build,source=/tally/packages,target=/packages apt-get update &&
 COPY --from=build /tally/build/release/collector/tally-collector /usr/lib/tally/collector/
 # The operator's command, where the spool is.
 COPY --from=build /tally/build/release/cli/tally /usr/bin/
+ENV TALLY_CONFIG=/var/lib/tally/tally.conf
 USER tally
 ENTRYPOINT ["/usr/lib/tally/collector/tally-collector"]
 ARG VERSION

@@ -14,11 +14,14 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_REDIS_SERVER TALLY_DURABILITY TALLY_BIND'
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_REDIS_SERVER TALLY_DURABILITY TALLY_BIND TALLY_METRICS_ADDRESS'
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
 # TALLY_SETTLED_MS  how long a program must run before script/server counts it as started; the tests shorten it
-tally_known_inner='TALLY_BUILD TALLY_HTTP TALLY_SETTLED_MS'
+# TALLY_LOG_FORMAT, TALLY_LOG_LEVEL, TALLY_TOPIC_PREFIX  options of [common], which each program checks
+tally_known_inner='TALLY_BUILD TALLY_HTTP TALLY_SETTLED_MS TALLY_LOG_FORMAT TALLY_LOG_LEVEL TALLY_TOPIC_PREFIX'
+# What script/server and script/config give on the command line, which would override these variables.
+tally_overridden='^TALLY_((COLLECTOR|FEED)_(CONFIG|MQTT_HOST|MQTT_PORT|REDIS_HOST|REDIS_PORT|REDIS_URL|HTTP_ADDRESS|HTTP_PORT|WEBSOCKET_PORT|METRICS_ADDRESS|METRICS_PORT)|MOSQUITTO_(BIND_ADDRESS|MQTT_PORT|WEBSOCKET_PORT|PLUGIN|INCLUDE_DIR|OUTPUT))$'
 
 tally_port() { # NAME DEFAULT
     local value=${!1-$2}
@@ -75,7 +78,7 @@ tally_file_value() { # SECTION OPTION
 tally_file() {
     local name option value redis=${TALLY_REDIS_HOST-}${TALLY_REDIS_PORT-} url=${TALLY_REDIS_URL-}
     while read -r name option; do
-        [[ ! ${!name+set} ]] || continue
+        [[ ! ${!name-} ]] || continue
         [[ $name != TALLY_REDIS_URL || ! $redis ]] || continue
         [[ $name != TALLY_REDIS_@(HOST|PORT) || ! $url ]] || continue
         tally_file_value "${option%.*}" "${option#*.}"
@@ -89,6 +92,7 @@ TALLY_REDIS_HOST common.redis_host
 TALLY_REDIS_PORT common.redis_port
 TALLY_REDIS_URL common.redis_url
 TALLY_BIND mosquitto.bind_address
+TALLY_METRICS_ADDRESS collector.metrics_address
 END
 }
 
@@ -129,6 +133,9 @@ tally_redis() {
 tally_environment() {
     local name other
     for name in "${!TALLY_@}"; do
+        [[ $name != TALLY_CONFIG || ${!name} ]] || continue
+        [[ ! ${!name} || ! $name =~ $tally_overridden ]] ||
+            die "$name has no effect here: set the variable for all programs, such as TALLY_HTTP_PORT or TALLY_REDIS_URL"
         [[ " $tally_known $tally_known_inner " == *" $name "* || $name =~ ^TALLY_(MOSQUITTO|BROKER|COLLECTOR|FEED)_. ]] ||
             die "unknown environment variable $name; known: ${tally_known// /, }"
     done
@@ -160,13 +167,27 @@ tally_environment() {
     [[ ${TALLY_SETTLED_MS-1} =~ ^[1-9][0-9]{0,6}$ ]] || die "TALLY_SETTLED_MS: '$TALLY_SETTLED_MS' is not 1 to 9999999"
     TALLY_BIND=${TALLY_BIND-127.0.0.1}
     [[ $TALLY_BIND =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || die "TALLY_BIND: '$TALLY_BIND' is not an IPv4 address (default 127.0.0.1)"
+    TALLY_METRICS_ADDRESS=${TALLY_METRICS_ADDRESS:-127.0.0.1}
+    [[ $TALLY_METRICS_ADDRESS =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] ||
+        die "TALLY_METRICS_ADDRESS: '$TALLY_METRICS_ADDRESS' is not an IPv4 address (default 127.0.0.1)"
 }
 
-# Who should own the data folder: the one who does, or for a new folder the owner of the folder that it will be in. -> tally_owner (USER:GROUP, by number)
+# Who should own the data folder: the one who does, or for a new folder the owner of the folder that it will be in. The group is the user's own, as the
+# folder's may be root's. -> tally_owner (USER:GROUP, by number)
 tally_data_owner() {
-    local folder=$TALLY_DATA
+    local folder=$TALLY_DATA user group
     while [[ ! -e $folder && $folder == */* ]]; do folder=${folder%/*}; done
     tally_owner=$(stat -L -c %u:%g -- "${folder:-/}") || tally_data_refuse
+    user=${tally_owner%:*}
+    group=$(id -g -- "$user" 2>/dev/null) || group=${tally_owner#*:}
+    ((user == 0 || group != 0)) || group=65534
+    tally_owner=$user:$group
+}
+
+# The owner of the project builds on what root has built.
+tally_give_build() {
+    [[ ! -d $tally_project/build ]] || chown -RP --no-dereference --reference="$tally_project" -- "$tally_project/build" ||
+        die "$tally_project/build cannot be given to the owner of $tally_project"
 }
 
 # The way to run a command as that user, and never as root again: -> tally_as

@@ -55,6 +55,20 @@ def test_images_have_the_version_and_containers_a_memory_limit(path):
         assert re.fullmatch(r"(\$\{TALLY_[A-Z]+_MEMORY:-)?[0-9]+[mg]\}?", service["mem_limit"]), name
 
 
+def test_ports_of_tally_conf_do_not_move_what_is_published_and_checked():
+    """The environment and the command line override the file."""
+    services = _services("docker-compose.yml")
+    given = services["init"]["environment"]
+    assert [given[name] for name in ("TALLY_MQTT_PORT", "TALLY_WS_PORT", "TALLY_REDIS_PORT")] == [1883, 9001, 6390]
+    assert {"--mqtt-port=1883", "--redis-port=6390", "--metrics-port=8081"} <= set(services["collector"]["command"])
+    assert {"--mqtt-port=1883", "--redis-port=6390", "--http-port=8080"} <= set(services["feed"]["command"])
+
+
+def test_the_operators_command_reads_the_collectors_file():
+    config = re.search(r"^ENV TALLY_CONFIG=(\S+)$", _read("Dockerfile"), re.M).group(1)
+    assert "--config=" + config in _services("docker-compose.yml")["collector"]["command"]
+
+
 @pytest.mark.parametrize("path", COMPOSE_FILES)
 def test_compose_1_says_that_it_is_too_old(path):
     with pytest.raises(yaml.constructor.ConstructorError, match="this-file-needs-Compose-2-see-docs/guides/docker.md"):

@@ -128,3 +128,24 @@ def test_the_same_commit_gives_the_same_bytes(repository, version, tmp_path):
         for name in files:
             os.utime(os.path.join(path, name), (1, 1))
     assert _made(other, umask=0o077) == version
+
+
+def test_the_callers_environment_does_not_reach_the_packages(tmp_path):
+    """This script/package makes nothing, so that the next step finds no package."""
+    project = _repository(tmp_path / "tally")
+    (project / "script" / "package").write_text("#!/bin/bash\n[[ ! ${CFLAGS+set} && ! ${DEB_BUILD_OPTIONS+set} && $SOURCE_DATE_EPOCH && -d $TMPDIR ]]\n")
+    _git(project, "commit", "-q", "-a", "-m", "x")
+    done = subprocess.run([str(project / "script" / "release"), "1.2.3"], env=dict(os.environ, CFLAGS="-O0", DEB_BUILD_OPTIONS="noopt"), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode != 0 and "script/package failed" not in done.stderr and "/version/*.deb" in done.stderr, done.stderr
+
+
+def test_the_sbom_names_only_the_package_that_is_missing(tmp_path):
+    with open(os.path.join(ROOT, "script", "sbom")) as script:
+        text = script.read()
+    assert '"uthash-dev"' in text
+    (tmp_path / "sbom").write_text(text.replace('"uthash-dev"', '"no-such-package"'))
+    (tmp_path / "tally-1.2.3.tar.gz").write_text("")
+    done = subprocess.run(["/usr/bin/python3", str(tmp_path / "sbom"), "1.2.3", str(tmp_path), "/bin/true"], env=dict(os.environ, SOURCE_DATE_EPOCH="1"), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode != 0 and done.stderr == "sbom: these Debian packages are not installed: no-such-package\n"

@@ -230,6 +230,7 @@ def listen(address="127.0.0.1"):
     ("TALLY_TOKEN_KEYS", "/no/such/file", "absolute path of a file"),
     ("TALLY_TOKEN_KEYS", "README.md", "absolute path of a file"),
     ("TALLY_BIND", "localhost", "IPv4 address"),
+    ("TALLY_METRICS_ADDRESS", "localhost", "IPv4 address"),
     ("TALLY_REDIS_HOST", "redis host", "a name, an address, or a socket's path"),
     ("TALLY_REDIS_CA_FILE", "/etc/hostname", "with TALLY_REDIS_HOST or TALLY_REDIS_URL"),
     ("TALLY_REDIS_SERVER_NAME", "redis name", "a name or address"),
@@ -363,6 +364,10 @@ def test_what_a_proxy_needs_reaches_broker_and_feed(server):
     with open(os.path.join(server.data, "mosquitto.conf")) as conf:
         assert "plugin_opt_trusted_proxies 127.0.0.1,10.0.0.0/8\n" in conf.read()
     assert "wss://tally.example.org/mqtt" in server.get("/tally.js")
+    assert stat.S_IMODE(os.stat(os.path.join(server.data, "doctor.env")).st_mode) == 0o600
+    told = subprocess.run(["bash", "-c", "set -a; . %s/doctor.env; exec %s/cli/tally doctor" % (server.data, server.build)], stdout=subprocess.PIPE, text=True,
+                          env={name: value for name, value in server.env.items() if not name.startswith("TALLY_")})
+    assert told.returncode == 0 and "ok" in told.stdout and "FAIL" not in told.stdout, told.stdout
 
 
 def test_keys_of_tokens_reach_the_broker(server):
@@ -395,6 +400,39 @@ def test_the_environment_overrides_the_file(server):
     conf = server.read("mosquitto.conf")
     for option in ("limits off", "kinds sad,wow", "max_articles 7", "identities token,username,client_id"):
         assert "\nplugin_opt_%s\n" % option in conf
+
+
+def test_a_programs_own_variable_overrides_the_general_one(server):
+    own, general = server.file("own", "{}"), server.file("general", "{}")
+    server.env.update(TALLY_LIMITS="off", TALLY_BROKER_LIMITS="on", TALLY_TOKEN_KEYS=general, TALLY_BROKER_TOKEN_KEYS=own,
+                      TALLY_WEBSOCKET_URL="ws://general.example", TALLY_FEED_WEBSOCKET_URL="ws://own.example/")
+    server.config()
+    conf = server.read("mosquitto.conf")
+    for option in ("limits on", "token_keys " + own):
+        assert "\nplugin_opt_%s\n" % option in conf
+    assert [line for line in server.read("doctor.env").splitlines() if "WEBSOCKET_URL" in line][-1] == "TALLY_FEED_WEBSOCKET_URL=ws://own.example/"
+
+
+def test_an_empty_variable_does_not_hide_the_file(server):
+    del server.env["TALLY_REDIS_PORT"]
+    server.set_options(("[common]\n", "[common]\nredis_url = redis://127.0.0.1:6399/2\n"))
+    told = in_lib(server, 'tally_environment; echo "$TALLY_REDIS_URL $tally_shared"', TALLY_REDIS_URL="", TALLY_CONFIG="")
+    assert told == "redis://127.0.0.1:6399/2 redis://127.0.0.1:6399/2"
+
+
+@pytest.mark.parametrize("script", ["server", "config"])
+def test_a_variable_without_effect_is_refused(server, script):
+    for name in ("TALLY_FEED_HTTP_PORT", "TALLY_COLLECTOR_METRICS_PORT", "TALLY_COLLECTOR_REDIS_URL", "TALLY_FEED_CONFIG", "TALLY_MOSQUITTO_BIND_ADDRESS"):
+        said = server.refuse(*([server.data, server.build] if script == "config" else []), script=script, **{name: "1"})
+        assert said.count("\n") == 1 and name + " has no effect here" in said and "TALLY_HTTP_PORT" in said
+    assert not os.path.exists(server.data)
+
+
+def test_options_of_all_programs_are_accepted(server):
+    server.env.update(TALLY_LOG_LEVEL="debug", TALLY_LOG_FORMAT="logfmt", TALLY_TOPIC_PREFIX="news/", TALLY_CONFIG="", TALLY_FEED_HTTP_PORT="")
+    server.config()
+    assert "\nplugin_opt_topic_prefix news/\n" in server.read("mosquitto.conf")
+    assert "TALLY_CONFIG" in server.refuse(TALLY_CONFIG="/etc/tally/tally.conf")
 
 
 @pytest.mark.parametrize("old, new, says", [
@@ -430,6 +468,11 @@ def test_a_copied_folder_does_not_use_the_spool_of_the_original(server):
     shutil.copytree(server.data, copy)
     said = server.refuse(copy, server.build, script="config")
     assert said.count("\n") == 1 and "spool" in said and copy + "/tally.conf" in said
+    with open(os.path.join(copy, "tally.conf")) as conf:
+        text = conf.read()
+    with open(os.path.join(copy, "tally.conf"), "w") as conf:
+        conf.write(text.replace("/spool\n", "/spool//\n"))
+    assert "belongs to the data folder " + server.data in server.refuse(copy, server.build, script="config")
     shutil.rmtree(server.data)  # moved, not copied: its broker says that the folder is missing
     server.config(copy)
 
@@ -440,6 +483,55 @@ def test_roots_folder_that_holds_something_else_is_refused(server, tmp_path):
     said = server.refuse(TALLY_DATA=str(tmp_path))
     assert said.count("\n") == 1 and "TALLY_DATA" in said and str(tmp_path) in said
     assert os.stat(tmp_path).st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
+@pytest.mark.parametrize("key", [None, "a link"])
+def test_roots_folder_with_one_name_of_tallys_is_refused(server, tmp_path, key):
+    """Such as /var, which has a folder log."""
+    (tmp_path / "log").mkdir()
+    if key:
+        (tmp_path / "reader.key").symlink_to("/etc/hostname")
+    said = server.refuse(TALLY_DATA=str(tmp_path))
+    assert said.count("\n") == 1 and "TALLY_DATA" in said and "reader.key" in said
+    assert os.stat(tmp_path).st_uid == os.stat(tmp_path / "log").st_uid == os.stat("/etc/hostname").st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
+@pytest.mark.parametrize("mode", [0o1777, 0o775])
+def test_roots_folder_that_others_may_write_is_refused(server, tmp_path, mode):
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(mode)
+    said = server.refuse(TALLY_DATA=str(data))
+    assert said.count("\n") == 1 and "TALLY_DATA" in said and "others may write it" in said
+    assert os.stat(data).st_uid == 0
+
+
+def in_lib(server, command, **env):
+    """What a command says that has read script/lib.sh."""
+    return subprocess.run(["bash", "-c", '. "$0"; ' + command, os.path.join(server.scripts, "lib.sh")], env={**server.env, **env}, stdout=subprocess.PIPE,
+                          text=True, check=True).stdout.strip()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_whoever_is_not_root_has_not_roots_group(server, tmp_path):
+    nobody = pwd.getpwnam("nobody")
+    for owner, runs_as in ((nobody.pw_uid, 0), (nobody.pw_uid, nobody.pw_gid)), ((54321, 0), (54321, 65534)), ((54321, 777), (54321, 777)), ((0, 0), (0, 0)):
+        os.chown(tmp_path, *owner)
+        assert in_lib(server, "tally_data_owner; echo $tally_owner", TALLY_DATA=str(tmp_path / "new")) == "%d:%d" % runs_as
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_what_root_built_is_the_projects_owners(server, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    project = tmp_path / "project"
+    (project / "build" / "release").mkdir(parents=True)
+    (project / "build" / "link").symlink_to(outside)
+    os.chown(project, 54321, 54321)
+    in_lib(server, "tally_project=%s; tally_give_build" % project)
+    assert os.stat(project / "build" / "release").st_uid == 54321 and os.stat(outside).st_uid == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
@@ -594,6 +686,8 @@ def test_it_listens_where_a_balancer_reaches_it(server, shared_redis):
     use(server, shared_redis)
     server.env.update(TALLY_BIND="0.0.0.0")
     server.start()
+    collector = subprocess.run(["tr", "\\0", " "], stdin=open("/proc/%d/cmdline" % server.pid("collector")), stdout=subprocess.PIPE, text=True).stdout
+    assert "--metrics-address=127.0.0.1 " in collector, collector
     server.react_and_see("world/bound")
     listening = subprocess.run(["ss", "-Hltn"], stdout=subprocess.PIPE, text=True).stdout if shutil.which("ss") else None
     assert listening is None or "0.0.0.0:%d" % server.ports["TALLY_HTTP_PORT"] in listening
