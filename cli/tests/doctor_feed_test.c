@@ -39,7 +39,7 @@ static void test_version(void **state)
     version("tally_build_info{version=\"0.0.1\"} 1\n");
     SAID("warn  versions   the feed is version 0.0.1");
     version("");
-    SAID("warn  versions   the feed does not tell");
+    SAID("warn  versions   the feed does not report");
 }
 
 static void test_target(void **state)
