@@ -64,7 +64,7 @@ static void check_shards(const struct check_store *check)
     else
         check_store_line(check, false, "shards",
                          "this edge has %" PRIu32 ", the store has %" PRIu32
-                         ": set plugin_opt_shards %" PRIu32,
+                         ": set shards in [broker] of tally.conf (plugin_opt_shards) to %" PRIu32,
                          check->here->shards, there, there);
 }
 

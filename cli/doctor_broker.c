@@ -70,8 +70,8 @@ static void check_installed(struct doctor_report *report)
     said[strcspn(said, "\n")] = '\0';
     if (said[0] == '\0')
         doctor_report_unseen(report, "broker",
-                             "its version: no $SYS/broker/version, and no "
-                             "mosquitto -h here");
+                             "Mosquitto's version: neither $SYS/broker/version nor mosquitto -h "
+                             "gives it");
     else
         doctor_broker_version(report, said, "mosquitto -h");
 }
@@ -84,12 +84,29 @@ static const char *text_of(const cJSON *json, const char *name)
     return text != NULL ? text : "";
 }
 
+static void judge_version(struct doctor_report *report, const char *version)
+{
+    if (strcmp(version, TALLY_VERSION) == 0)
+        doctor_report_add(report, DOCTOR_OK, "versions", "collector %s", version);
+    else if (version[0] == '\0')
+        doctor_report_add(report, DOCTOR_WARN, "versions",
+                          "the collector does not report its version: is it older than this "
+                          "command?");
+    else
+        doctor_report_add(report, DOCTOR_WARN, "versions",
+                          "the collector is version %.32s, this command is %s: restart or "
+                          "upgrade the older one",
+                          version, TALLY_VERSION);
+}
+
 static void judge_status(struct doctor_report *report, const cJSON *json, uint64_t now_ms)
 {
     const cJSON *at = cJSON_GetObjectItemCaseSensitive(json, "at_ms");
-    double age_ms = cJSON_IsNumber(at) ? (double)now_ms - at->valuedouble : 1e18;
-    const char *version = text_of(json, "version");
-    if (age_ms > STATUS_MAX_AGE_MS + CLOCK_MAX_MS)
+    double age_ms = cJSON_IsNumber(at) ? (double)now_ms - at->valuedouble : 0;
+    if (!cJSON_IsNumber(at))
+        doctor_report_add(report, DOCTOR_FAIL, "collector",
+                          "its status has no time: is it older than this command?");
+    else if (age_ms > STATUS_MAX_AGE_MS + CLOCK_MAX_MS)
         doctor_report_add(report, DOCTOR_FAIL, "collector",
                           "its last status is %.0f s old: see journalctl -u tally-collector",
                           age_ms / 1000);
@@ -98,17 +115,7 @@ static void judge_status(struct doctor_report *report, const cJSON *json, uint64
                           text_of(json, "reason"));
     else
         doctor_report_add(report, DOCTOR_OK, "collector", "ready");
-    if (strcmp(version, TALLY_VERSION) == 0)
-        doctor_report_add(report, DOCTOR_OK, "versions", "collector %s", version);
-    else if (version[0] == '\0')
-        doctor_report_add(report, DOCTOR_WARN, "versions",
-                          "the collector does not tell its version: is it older than this "
-                          "command?");
-    else
-        doctor_report_add(report, DOCTOR_WARN, "versions",
-                          "the collector is of version %.32s, this command of %s: restart or "
-                          "upgrade the older",
-                          version, TALLY_VERSION);
+    judge_version(report, text_of(json, "version"));
 }
 
 void doctor_broker_collector(struct doctor_report *report, const char *payload, size_t bytes,
@@ -140,8 +147,8 @@ static void check_producer(const struct doctor_file *file, struct doctor_report 
         doctor_report_add(report, DOCTOR_OK, "plugin", "ready: it has the spool");
     else
         doctor_report_add(report, DOCTOR_FAIL, "plugin",
-                          "no broker has %s open: compare plugin_opt_spool in the broker's "
-                          "configuration, and restart it",
+                          "no broker has %s open: compare spool in [broker] with the "
+                          "collector's, and restart the broker",
                           path);
     spool_view_free(view);
 }

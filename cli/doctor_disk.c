@@ -21,8 +21,8 @@ void doctor_disk_judge(struct doctor_report *report, const char *path, uint64_t 
                                   : free_bytes < missing_bytes + ring_bytes ? DOCTOR_WARN
                                                                             : DOCTOR_OK;
     doctor_report_add(report, sign, "disk",
-                      "%s: %" PRIu64 " MiB free; %" PRIu64 " rings of %" PRIu64
-                      " MiB, of which %" PRIu64 " MiB are still to be taken%s",
+                      "%s: %" PRIu64 " MiB free; %" PRIu64 " rings of %" PRIu64 " MiB, %" PRIu64
+                      " MiB of them not yet allocated%s",
                       path, free_bytes / MIB, shards, ring_bytes / MIB, missing_bytes / MIB,
                       sign == DOCTOR_FAIL   ? ": the broker cannot make them: make room, or lower "
                                               "ring_bytes"

@@ -38,11 +38,11 @@ void doctor_feed_version(struct doctor_report *report, const char *body)
     char version[VERSION_BYTES] = "";
     if (metric_label(body, "tally_build_info", "version", version, sizeof version) != 0)
         doctor_report_add(report, DOCTOR_WARN, "versions",
-                          "the feed does not tell its version: is it older than this command?");
+                          "the feed does not report its version: is it older than this command?");
     else if (strcmp(version, TALLY_VERSION) != 0)
         doctor_report_add(report, DOCTOR_WARN, "versions",
-                          "the feed is of version %s, this command of %s: restart or upgrade the "
-                          "older",
+                          "the feed is version %s, this command is %s: restart or upgrade the "
+                          "older one",
                           version, TALLY_VERSION);
     else
         doctor_report_add(report, DOCTOR_OK, "versions", "feed %s", version);

@@ -14,6 +14,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Debian's broker reads *.conf of this folder. */
+#define DEBIAN_FOLDER "/etc/mosquitto/conf.d"
+#define DEBIAN_FILE DEBIAN_FOLDER "/tally.conf"
+
 struct doctor_file {
     char named[sizeof "--config=" + OPTION_TEXT_MAX_BYTES];
     char *argv[3];
@@ -113,7 +117,10 @@ static void read_programs(struct doctor_file *file, char *const *environment,
         bool said = false;
         errors[i].text[0] = '\0';
         if (read_program(file, (enum doctor_program)i, environment, &errors[i]) == 0) {
-            doctor_report_add(report, DOCTOR_OK, "file", "options of [%s]", sections[i]);
+            if (i == DOCTOR_BROKER && file->config[DOCTOR_MOSQUITTO] == NULL)
+                doctor_report_unseen(report, "file", "options of [broker]: mend [mosquitto] first");
+            else
+                doctor_report_add(report, DOCTOR_OK, "file", "options of [%s]", sections[i]);
             continue;
         }
         for (int j = 0; j < i; j++)
@@ -123,6 +130,14 @@ static void read_programs(struct doctor_file *file, char *const *environment,
     }
 }
 
+/* Two paths may lead to one file. */
+static bool same_inode(const char *one, const char *other)
+{
+    struct stat here, there;
+    return one[0] == '/' && other[0] == '/' && stat(one, &here) == 0 && stat(other, &there) == 0 &&
+           here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
 /* Two programs that must agree on an option. */
 static void compare_option(const struct doctor_file *file, enum doctor_sign sign,
                            const char *option, enum doctor_program one, enum doctor_program other,
@@ -130,7 +145,7 @@ static void compare_option(const struct doctor_file *file, enum doctor_sign sign
 {
     const char *here = doctor_file_value(file, one, option),
                *there = doctor_file_value(file, other, option);
-    if (here != NULL && there != NULL && strcmp(here, there) != 0)
+    if (here != NULL && there != NULL && strcmp(here, there) != 0 && !same_inode(here, there))
         doctor_report_add(report, sign, "file",
                           "%s: [%s] has \"%s\", [%s] has \"%s\": set it once, in [common]", option,
                           sections[one], here, sections[other], there);
@@ -146,6 +161,8 @@ static void compare_options(const struct doctor_file *file, struct doctor_report
                  {DOCTOR_FAIL, "topic_prefix", DOCTOR_BROKER, DOCTOR_COLLECTOR},
                  {DOCTOR_FAIL, "topic_prefix", DOCTOR_BROKER, DOCTOR_FEED},
                  {DOCTOR_FAIL, "redis_prefix", DOCTOR_COLLECTOR, DOCTOR_FEED},
+                 {DOCTOR_WARN, "services_file", DOCTOR_BROKER, DOCTOR_COLLECTOR},
+                 {DOCTOR_WARN, "services_file", DOCTOR_BROKER, DOCTOR_FEED},
                  {DOCTOR_WARN, "redis_url", DOCTOR_COLLECTOR, DOCTOR_FEED},
                  {DOCTOR_WARN, "redis_host", DOCTOR_COLLECTOR, DOCTOR_FEED},
                  {DOCTOR_WARN, "redis_port", DOCTOR_COLLECTOR, DOCTOR_FEED},
@@ -236,6 +253,15 @@ uint64_t doctor_file_number(const struct doctor_file *file, const char *option)
 {
     const char *value = doctor_file_any(file, option);
     return value != NULL ? strtoull(value, NULL, 10) : 0;
+}
+
+const char *doctor_file_include_dir(const struct doctor_file *file)
+{
+    struct stat status;
+    const char *folder = doctor_file_value(file, DOCTOR_MOSQUITTO, "include_dir");
+    if (folder != NULL && folder[0] != '\0')
+        return folder;
+    return folder != NULL && stat(DEBIAN_FILE, &status) == 0 ? DEBIAN_FOLDER : "";
 }
 
 const struct broker_options *doctor_file_broker(const struct doctor_file *file)

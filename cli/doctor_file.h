@@ -39,6 +39,10 @@ const char *doctor_file_any(const struct doctor_file *file, const char *option);
 /* A number of doctor_file_any; 0 if there is none. */
 uint64_t doctor_file_number(const struct doctor_file *file, const char *option);
 
+/* The folder of Mosquitto's further listeners; "" none. Where tally.conf names none, it is
+ * Debian's, if Debian's broker reads what tally.conf makes. */
+const char *doctor_file_include_dir(const struct doctor_file *file);
+
 /* What edges must have alike; NULL after a mistake. */
 const struct broker_options *doctor_file_broker(const struct doctor_file *file);
 

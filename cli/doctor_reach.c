@@ -2,6 +2,8 @@
  * websocket_url names another host: then a proxy is between them. */
 #include "doctor_reach.h"
 
+#include "doctor_tls.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +87,7 @@ void doctor_reach_judge(struct doctor_report *report, const struct doctor_reach 
                "a client reacts again under another id: set it to off in [broker]");
     judge_open(report, !reach->limits, "limits", "off",
                "nothing bounds a reader: set it to on in [broker]");
-    if (named && !listens && reach->include_dir[0] == '\0' && reach->trusted_proxies[0] == '\0')
+    if (named && !listens && !reach->own_tls && reach->trusted_proxies[0] == '\0')
         doctor_report_add(
             report, DOCTOR_WARN, "reach",
             "trusted_proxies of [broker] is empty: all readers behind the proxy share "
@@ -99,12 +101,12 @@ void doctor_reach_check(const struct doctor_file *file, struct doctor_report *re
         .feed_port = doctor_file_value(file, DOCTOR_FEED, "websocket_port"),
         .broker_port = doctor_file_value(file, DOCTOR_MOSQUITTO, "websocket_port"),
         .bind_address = doctor_file_value(file, DOCTOR_MOSQUITTO, "bind_address"),
-        .include_dir = doctor_file_value(file, DOCTOR_MOSQUITTO, "include_dir"),
         .trusted_proxies = doctor_file_value(file, DOCTOR_BROKER, "trusted_proxies")};
     if (reach.trusted_proxies == NULL || reach.websocket_url == NULL || reach.broker_port == NULL)
         return; /* their mistakes are reported */
     reach.allow_wildcards = doctor_file_on(file, DOCTOR_BROKER, "allow_wildcards");
     reach.auto_id_may_react = doctor_file_on(file, DOCTOR_BROKER, "auto_id_may_react");
     reach.limits = doctor_file_on(file, DOCTOR_BROKER, "limits");
+    reach.own_tls = doctor_tls_listens(doctor_file_include_dir(file));
     doctor_reach_judge(report, &reach);
 }

@@ -1,5 +1,5 @@
 /* How readers reach the broker: the address that the pages use, and what is open to the world.
- * Pure; any thread. */
+ * One thread. */
 #ifndef TALLY_CLI_DOCTOR_REACH_H
 #define TALLY_CLI_DOCTOR_REACH_H
 
@@ -12,13 +12,14 @@ struct doctor_reach {
     const char *websocket_url;                       /* of the feed */
     const char *feed_port, *broker_port;             /* websocket_port of the feed, of Mosquitto */
     const char *bind_address;                        /* of Mosquitto */
-    const char *include_dir;                         /* likewise: further listeners; "" none */
+    bool own_tls;                                    /* a listener of its own has a certificate */
     const char *trusted_proxies;                     /* of the broker */
     bool allow_wildcards, auto_id_may_react, limits; /* likewise */
 };
 
 void doctor_reach_check(const struct doctor_file *file, struct doctor_report *report);
 
+/* Pure. */
 void doctor_reach_judge(struct doctor_report *report, const struct doctor_reach *reach);
 
 #endif

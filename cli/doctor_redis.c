@@ -108,6 +108,7 @@ static void look_at_memory(struct doctor_redis *redis)
     freeReplyObject(reply);
 }
 
+/* A server that refuses CONFIG answers; one that does not answer was not seen. */
 static void look_at_fsync(struct doctor_redis *redis)
 {
     redisReply *reply =
@@ -115,6 +116,9 @@ static void look_at_fsync(struct doctor_redis *redis)
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
         reply->element[1]->type == REDIS_REPLY_STRING)
         doctor_redis_fsync(redis->report, redis->name, reply->element[1]->str, redis->durability);
+    else if (reply == NULL && strstr(store_nodes_error(redis->nodes), ": no answer to ") != NULL)
+        doctor_report_unseen(redis->report, "redis", "appendfsync: %s",
+                             store_nodes_error(redis->nodes));
     else
         doctor_report_add(redis->report, DOCTOR_OK, "redis",
                           "%s: appendfsync: the user may not see it", redis->name);

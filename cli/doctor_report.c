@@ -2,9 +2,12 @@
  * number the checks bound. */
 #include "doctor_report.h"
 
+#include "core/scan.h"
+
 #include <cjson/cJSON.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct doctor_report {
     FILE *out;
@@ -51,28 +54,17 @@ static int doctor_report_collect(struct doctor_report *report, enum doctor_sign 
     return -1;
 }
 
-/* The length of the UTF-8 sequence of two bytes or more; 0 if there is none. */
-static size_t sequence_of(const unsigned char *at)
-{
-    const size_t more = at[0] >= 0xf0 ? 3 : at[0] >= 0xe0 ? 2 : 1;
-    if (at[0] < 0xc2 || at[0] > 0xf4)
-        return 0;
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-        return 0; /* too long, a surrogate, or beyond the last character */
-    for (size_t i = 1; i <= more; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    return 1 + more;
-}
-
-/* A finding is one line, and text: it may repeat what somebody wrote into a file. */
+/* A finding is one line, and text: it may repeat what somebody wrote into a file. A terminal obeys
+ * U+0080 to U+009F, too. */
 static void doctor_report_clean(unsigned char *at)
 {
-    while (*at != '\0') {
-        const size_t bytes = *at < 0x80 ? 1 : sequence_of(at);
+    const unsigned char *end = at + strlen((const char *)at);
+    while (at < end) {
+        const size_t bytes = *at < 0x80 ? 1 : scan_utf8(at, end);
         if (*at < ' ' || *at == 0x7f)
             *at = ' ';
+        else if (bytes == 2 && at[0] == 0xc2 && at[1] < 0xa0)
+            at[0] = at[1] = ' ';
         else if (bytes == 0)
             *at = '?';
         at += bytes > 0 ? bytes : 1;

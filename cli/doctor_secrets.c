@@ -106,7 +106,17 @@ static void check_services(const struct doctor_file *file, struct doctor_report 
     check_reach(report, folder, "services_file", path);
 }
 
-static void check_reader_key(const struct doctor_file *file, struct doctor_report *report)
+/* A key of the broker's own user is left alone: it may be another one than the spool's owner. */
+static void check_key_reach(struct doctor_report *report, const struct stat *folder,
+                            const char *path)
+{
+    struct stat key;
+    if (stat(path, &key) == 0 && key.st_uid == 0)
+        check_reach(report, folder, "key_file", path);
+}
+
+static void check_reader_key(const struct doctor_file *file, struct doctor_report *report,
+                             const struct stat *folder)
 {
     struct reader_key key;
     struct error why;
@@ -118,25 +128,41 @@ static void check_reader_key(const struct doctor_file *file, struct doctor_repor
     else
         doctor_report_add(report, DOCTOR_OK, "secrets", "key_file: %s", path);
     sodium_memzero(&key, sizeof key);
+    check_key_reach(report, folder, path);
 }
 
-static void check_password(const struct doctor_file *file, struct doctor_report *report,
+static void check_password(const struct links *links, struct doctor_report *report,
                            const struct stat *folder)
 {
-    static struct links links; /* large */
     struct links_secrets secrets;
     struct error why;
-    if (doctor_file_links(file, &links) != 0 || links.redis_password_file[0] == '\0' ||
-        !can_look(report, "redis_password_file", links.redis_password_file))
+    if (links->redis_password_file[0] == '\0' ||
+        !can_look(report, "redis_password_file", links->redis_password_file))
         return;
-    if (links_redis_load(&secrets, &links, &why) != 0) {
+    if (links_redis_load(&secrets, links, &why) != 0) {
         doctor_report_add(report, DOCTOR_FAIL, "secrets", "%s", why.text);
         return;
     }
     links_wipe(&secrets);
     doctor_report_add(report, DOCTOR_OK, "secrets", "redis_password_file: %s",
-                      links.redis_password_file);
-    check_reach(report, folder, "redis_password_file", links.redis_password_file);
+                      links->redis_password_file);
+    check_reach(report, folder, "redis_password_file", links->redis_password_file);
+}
+
+/* doctor_tls looks into the files for TLS. */
+static void check_redis(const struct doctor_file *file, struct doctor_report *report,
+                        const struct stat *folder)
+{
+    static struct links links; /* large */
+    if (doctor_file_links(file, &links) != 0)
+        return;
+    check_password(&links, report, folder);
+    if (links.redis_ca_file[0] != '\0')
+        check_reach(report, folder, "redis_ca_file", links.redis_ca_file);
+    if (links.redis_cert_file[0] != '\0')
+        check_reach(report, folder, "redis_cert_file", links.redis_cert_file);
+    if (links.redis_key_file[0] != '\0')
+        check_reach(report, folder, "redis_key_file", links.redis_key_file);
 }
 
 /* --- the spool --- */
@@ -212,6 +238,6 @@ void doctor_secrets_check(const struct doctor_file *file, struct doctor_report *
     struct stat folder;
     bool has_spool = check_spool(file, report, &folder) == 0;
     check_services(file, report, has_spool ? &folder : NULL);
-    check_reader_key(file, report);
-    check_password(file, report, has_spool ? &folder : NULL);
+    check_reader_key(file, report, has_spool ? &folder : NULL);
+    check_redis(file, report, has_spool ? &folder : NULL);
 }

@@ -1,11 +1,12 @@
 /* Looks at the TLS files that tally.conf names, for Redis and for Mosquitto's listeners in
- * include_dir: they can be read, belong together, and have not expired. One thread. */
+ * doctor_file_include_dir: they can be read, belong together, and have not expired. One thread. */
 #ifndef TALLY_CLI_DOCTOR_TLS_H
 #define TALLY_CLI_DOCTOR_TLS_H
 
 #include "doctor_file.h"
 #include "doctor_report.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DOCTOR_TLS_SOON_DAYS 14 /* expires sooner: a warning */
@@ -20,5 +21,9 @@ void doctor_tls_pair(struct doctor_report *report, const char *what, const char 
 /* CAs: one of them must be valid. */
 void doctor_tls_authorities(struct doctor_report *report, const char *what, const char *ca_file,
                             int64_t now_s);
+
+/* Whether a listener of the folder's files (*.conf) has a certificate, or may have one, since they
+ * cannot be read. Of "", none has. */
+bool doctor_tls_listens(const char *folder);
 
 #endif

@@ -12,7 +12,7 @@ void json_out_whole(cJSON *object, const char *name, int64_t value);
 /* Adds 16 hex digits: an edge, a store. */
 void json_out_hex(cJSON *object, const char *name, uint64_t value);
 
-/* Writes the object and a line end, and frees it. */
+/* Writes the object and a line end, and frees it. Bytes that are not UTF-8 become '?'. */
 void json_out_print(cJSON *object, FILE *out);
 
 #endif

@@ -216,7 +216,7 @@ int operate_settings_parse(struct operate_settings *settings, enum operate_comma
     argc = config_argc(config);
     argv = config_argv(config);
     int rc = option_parse(table, n, settings, argc, argv, help, error);
-    if (settings->links.redis_prefix[0] == '\0') /* it has no option about Redis */
+    if (command == OPERATE_WATCH) /* it has no option about Redis */
         memcpy(settings->links.redis_prefix, REDIS_KEY_PREFIX, sizeof REDIS_KEY_PREFIX);
     if (rc == 0)
         rc = links_check(&settings->links, argc, argv, error);

@@ -28,6 +28,7 @@
 #define SETTLE_MS 5000   /* --once shows what there is, although no rate is known */
 #define HOTTEST_MAX 100
 #define SIGNALS 4
+#define COUNT_MAX 9007199254740992.0 /* 2^53 */
 
 struct watching {
     const struct operate_settings *settings;
@@ -57,6 +58,14 @@ static void watch_subscribed(void *user)
     (void)mqtt_link_subscribe_with(watching->link, filter, 0, MQTT_SUB_OPT_SEND_RETAIN_NEVER);
 }
 
+/* 0 for what a double does not hold exactly. */
+static int64_t watch_count(const cJSON *count)
+{
+    const bool exact = cJSON_IsNumber(count) && count->valuedouble >= -COUNT_MAX &&
+                       count->valuedouble <= COUNT_MAX;
+    return exact ? (int64_t)count->valuedouble : 0;
+}
+
 static void take_total(struct watching *watching, const char *article, const char *payload,
                        size_t bytes)
 {
@@ -70,7 +79,7 @@ static void take_total(struct watching *watching, const char *article, const cha
     cJSON_ArrayForEach(count, cJSON_GetObjectItemCaseSensitive(object, "counts"))
     {
         if (n < KIND_MAX)
-            counts[n++] = cJSON_IsNumber(count) ? (int64_t)count->valuedouble : 0;
+            counts[n++] = watch_count(count);
     }
     if (n > 0)
         hot_take(watching->hot, article, strlen(article), counts, n);

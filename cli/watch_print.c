@@ -50,15 +50,25 @@ static void json_collector(cJSON *object, const struct watch_print *print)
     print_number(collector, "clock_skew_ms", there, view->clock_skew_ms);
     print_number(collector, "redis_away", there, view->redis_away);
     print_number(collector, "held_shards", there, view->held_shards);
+}
+
+static void json_status(cJSON *object, const struct watch_print *print)
+{
+    const struct watch_view *view = print->view;
+    const bool known = view->status;
     cJSON *lag = cJSON_AddObjectToObject(object, "lag");
-    print_number(lag, "in_spool", view->told, view->in_spool);
-    print_number(lag, "in_spool_bytes", view->told, view->in_spool_bytes);
-    print_number(lag, "old_rings", view->told, view->old_rings);
-    print_number(lag, "oldest_ms", view->told, (double)watch_view_oldest_ms(view, print->now_ms));
+    print_number(lag, "in_spool", known, view->in_spool);
+    print_number(lag, "in_spool_bytes", known, view->in_spool_bytes);
+    print_number(lag, "old_rings", known, view->old_rings);
+    print_number(lag, "oldest_ms", known, (double)watch_view_oldest_ms(view, print->now_ms));
+    cJSON *reactions = cJSON_AddObjectToObject(object, "reactions");
+    print_number(reactions, "lost", known, view->lost);
+    print_number(reactions, "quarantined", known, view->quarantined);
+    print_number(reactions, "damaged", known, view->damaged);
     cJSON *audit = cJSON_AddObjectToObject(object, "audit");
-    print_number(audit, "audited", view->told, view->audited);
-    print_number(audit, "differing", view->told, view->audit_differing);
-    print_number(audit, "skipped", view->told, view->audit_skipped);
+    print_number(audit, "audited", known, view->audited);
+    print_number(audit, "differing", known, view->audit_differing);
+    print_number(audit, "skipped", known, view->audit_skipped);
 }
 
 static void json_hottest(cJSON *object, const struct watch_print *print)
@@ -85,6 +95,7 @@ void watch_print_json(const struct watch_print *print, FILE *out)
     cJSON_AddStringToObject(health, "status", view->health);
     cJSON_AddStringToObject(health, "reasons", view->reasons);
     json_collector(object, print);
+    json_status(object, print);
     print_counter(object, "admitted", true, &view->admitted);
     print_counter(object, "applied", true, &view->applied);
     print_counter(object, "published", print->totals, &view->published);
@@ -95,9 +106,9 @@ void watch_print_json(const struct watch_print *print, FILE *out)
     print_group(object, "floods", &view->floods);
     print_group(object, "creation_refused", &view->created_refused);
     cJSON *articles = cJSON_AddObjectToObject(object, "articles");
-    cJSON_AddNumberToObject(articles, "known", view->known);
-    cJSON_AddNumberToObject(articles, "max", view->max_articles);
-    cJSON_AddNumberToObject(articles, "provisional", view->provisional);
+    print_number(articles, "known", view->refusals, view->known);
+    print_number(articles, "max", view->refusals, view->max_articles);
+    print_number(articles, "provisional", view->refusals, view->provisional);
     json_hottest(object, print);
     json_out_print(object, out);
 }
@@ -139,15 +150,27 @@ static void text_counter(const char *name, bool watched, const struct watch_coun
     fprintf(out, "%-18s %12s %16s\n", name, per_s, total);
 }
 
+/* The sum of all reasons. */
+static struct watch_counter print_refused(const struct watch_view *view)
+{
+    struct watch_counter sum = {.known = false};
+    sum.value = watch_view_refused(view, &sum.per_s);
+    for (int i = 0; i < REASON_COUNT; i++) {
+        sum.known = sum.known || view->refused[i].known;
+        sum.rated = sum.rated || view->refused[i].rated;
+    }
+    return sum;
+}
+
 static void text_rates(const struct watch_print *print, FILE *out)
 {
     const struct watch_view *view = print->view;
-    double per_s, sum = watch_view_refused(view, &per_s);
+    const struct watch_counter refused = print_refused(view);
     fprintf(out, "\n%-18s %12s %16s\n", "", "a second", "in all");
     text_counter("admitted", true, &view->admitted, out);
     text_counter("applied", true, &view->applied, out);
     text_counter("published", print->totals, &view->published, out);
-    fprintf(out, "%-18s %12.1f %16.0f\n", "refused", per_s, sum);
+    text_counter("refused", true, &refused, out);
     for (int i = 0; i < REASON_COUNT; i++) {
         char name[WATCH_VIEW_NAME_BYTES];
         snprintf(name, sizeof name, "  %s", reason_name(i));
@@ -168,10 +191,10 @@ static void text_group(const char *name, const struct watch_group *group, FILE *
         fputc('\n', out);
 }
 
-static void text_lag(const struct watch_print *print, FILE *out)
+static void text_status(const struct watch_print *print, FILE *out)
 {
     const struct watch_view *view = print->view;
-    fprintf(out, "\nwaiting      %.0f reactions, %.0f bytes", view->in_spool, view->in_spool_bytes);
+    fprintf(out, "waiting      %.0f reactions, %.0f bytes", view->in_spool, view->in_spool_bytes);
     if (view->in_spool > 0)
         fprintf(out, "; the oldest for at least %.0f s",
                 floor((double)watch_view_oldest_ms(view, print->now_ms) / 1000));
@@ -181,11 +204,22 @@ static void text_lag(const struct watch_print *print, FILE *out)
             view->quarantined, view->damaged);
     fprintf(out, "audit        %.0f articles, %.0f differ, %.0f skipped\n", view->audited,
             view->audit_differing, view->audit_skipped);
-    fprintf(out, "articles     %.0f known of %.0f, %.0f provisional\n", view->known,
-            view->max_articles, view->provisional);
+}
+
+/* Without a line for what is not known. */
+static void text_lag(const struct watch_print *print, FILE *out)
+{
+    const struct watch_view *view = print->view;
+    if (view->status || view->refusals)
+        fputc('\n', out);
+    if (view->status)
+        text_status(print, out);
+    if (view->refusals)
+        fprintf(out, "articles     %.0f known of %.0f, %.0f provisional\n", view->known,
+                view->max_articles, view->provisional);
     text_group("connections refused: ", &view->connections, out);
-    text_group("ended floods: ", &view->floods, out);
-    text_group("articles not made known: ", &view->created_refused, out);
+    text_group("floods stopped: ", &view->floods, out);
+    text_group("new articles refused: ", &view->created_refused, out);
 }
 
 void watch_print_text(const struct watch_print *print, FILE *out)
@@ -213,9 +247,11 @@ static size_t line_cut(const char *line, size_t bytes, unsigned columns)
     return bytes;
 }
 
-/* Each line clears its rest, and the last one what is below: the screen never flickers. */
+/* Each line clears its rest, and the last one what is below: the screen never flickers. After the
+ * last column, a terminal would clear the character in it. */
 void watch_print_paint(const char *text, unsigned columns, unsigned rows, FILE *out)
 {
+    columns -= columns > 1;
     fputs("\x1b[H", out);
     for (unsigned row = 0; *text != '\0' && row < rows; row++) {
         size_t bytes = strcspn(text, "\n");

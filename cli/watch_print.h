@@ -25,7 +25,8 @@ void watch_print_json(const struct watch_print *print, FILE *out);
 /* Some 15 to 40 lines. */
 void watch_print_text(const struct watch_print *print, FILE *out);
 
-/* Draws a text over the former one: cuts lines at `columns`, and leaves out those beyond `rows`. */
+/* Draws a text over the former one: cuts lines before the last of `columns`, and leaves out those
+ * beyond `rows`. */
 void watch_print_paint(const char *text, unsigned columns, unsigned rows, FILE *out);
 
 #endif

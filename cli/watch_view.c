@@ -157,6 +157,7 @@ static void take_collector(struct watch_view *view, const cJSON *object, uint64_
     view->online = view_flag(object, "online");
     if (!view->online)
         return;
+    view->status = true;
     view->ready = view_flag(object, "ready");
     view_text(object, "reason", view->reason, sizeof view->reason);
     view_text(object, "refuses", view->refuses, sizeof view->refuses);
@@ -189,6 +190,7 @@ static void take_refusals(struct watch_view *view, const cJSON *object, uint64_t
     view_group(object, "connections", &view->connections);
     view_group(object, "floods", &view->floods);
     view_group(creation, "refused", &view->created_refused);
+    view->refusals = true;
     view->known = view_number(creation, "known");
     view->max_articles = view_number(creation, "max");
     view->provisional = view_number(creation, "provisional");

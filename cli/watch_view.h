@@ -42,6 +42,7 @@ struct watch_view {
     uint64_t edge_ms, edge_at_ms; /* the edge's clock, and when a message told it */
 
     bool told, online; /* a collector's status came; it is not the will's */
+    bool status;       /* one that is not the will's came: these figures are known */
     uint64_t told_ms;
     bool ready;
     char reason[WATCH_VIEW_TEXT_BYTES], refuses[WATCH_VIEW_TEXT_BYTES];
@@ -51,6 +52,7 @@ struct watch_view {
     struct watch_counter admitted, applied, published;
     struct watch_counter refused[REASON_COUNT];
     struct watch_group connections, floods, created_refused;
+    bool refusals; /* ops/refusals came: these figures are known */
     double known, max_articles, provisional;
     double audited, audit_differing, audit_skipped;
 

@@ -57,10 +57,12 @@ static void test_what_a_collector_says(void **state)
                               "ok    versions   collector " TALLY_VERSION "\n");
     collector("{\"online\":true,\"ready\":false,\"reason\":\"clock\",\"at_ms\":1795510799000}");
     assert_non_null(strstr(said, "FAIL  collector  not ready: clock\n"));
-    assert_non_null(strstr(said, "warn  versions   the collector does not tell"));
+    assert_non_null(strstr(said, "warn  versions   the collector does not report"));
     collector("{\"online\":true,\"version\":\"0.0.1\",\"ready\":true,\"at_ms\":1795510790123}");
     assert_non_null(strstr(said, "FAIL  collector  its last status is 10 s old"));
-    assert_non_null(strstr(said, "version 0.0.1"));
+    assert_non_null(strstr(said, "is version 0.0.1, this command is "));
+    collector("{\"online\":true,\"version\":\"" TALLY_VERSION "\",\"ready\":true}");
+    assert_non_null(strstr(said, "FAIL  collector  its status has no time"));
 }
 
 int main(void)

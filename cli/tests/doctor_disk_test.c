@@ -17,7 +17,7 @@ static void test_room(void **state)
 {
     (void)state;
     judge(288, 8, 32, 0);
-    SAID("ok    disk       /s: 288 MiB free; 8 rings of 32 MiB, of which 256 MiB are still");
+    SAID("ok    disk       /s: 288 MiB free; 8 rings of 32 MiB, 256 MiB of them not yet allocated");
     judge(287, 8, 32, 0);
     SAID("warn ");
     judge(256, 8, 32, 0);

@@ -37,9 +37,9 @@ static void test_version(void **state)
     version("# HELP\ntally_build_info{program=\"tally-feed\",version=\"" TALLY_VERSION "\"} 1\n");
     SAID("ok    versions   feed " TALLY_VERSION);
     version("tally_build_info{version=\"0.0.1\"} 1\n");
-    SAID("warn  versions   the feed is of version 0.0.1");
+    SAID("warn  versions   the feed is version 0.0.1");
     version("");
-    SAID("warn  versions   the feed does not tell");
+    SAID("warn  versions   the feed does not report");
 }
 
 static void test_target(void **state)

@@ -106,6 +106,32 @@ static void test_programs_that_disagree(void **state)
     end();
 }
 
+static void test_two_paths_to_one_folder_agree(void **state)
+{
+    (void)state;
+    read_text("[common]\nkey_file = /k\n[broker]\nspool = /usr\nservices_file = /f\n[collector]\n"
+              "spool = /usr/../usr\nservices_file = /g\n[feed]\nservices_file = /f\n");
+    assert_null(strstr(said, "spool: [broker]"));
+    assert_non_null(strstr(said, "warn  file       services_file: [broker] has \"/f\", [collector] "
+                                 "has \"/g\""));
+    assert_null(strstr(said, "[feed] has"));
+    end();
+    read_text("[common]\nkey_file = /k\nservices_file = /f\n[broker]\nspool = /usr\n[collector]\n"
+              "spool = /etc\n");
+    assert_non_null(strstr(said, "FAIL  file       spool: [broker] has \"/usr\""));
+    end();
+}
+
+static void test_a_mistake_in_mosquitto_hides_the_brokers(void **state)
+{
+    (void)state;
+    read_text(COMMON "[mosquitto]\nmqtt_prot = 1\n");
+    assert_int_equal(status, 1);
+    assert_non_null(strstr(said, "could not look: options of [broker]: mend [mosquitto] first"));
+    assert_null(strstr(said, "ok    file       options of [broker]"));
+    end();
+}
+
 static void test_a_file_that_anyone_may_write(void **state)
 {
     (void)state;
@@ -142,6 +168,8 @@ int main(void)
         cmocka_unit_test(test_a_mistake_of_all_is_one_finding),
         cmocka_unit_test(test_what_the_tables_cannot_express),
         cmocka_unit_test(test_programs_that_disagree),
+        cmocka_unit_test(test_two_paths_to_one_folder_agree),
+        cmocka_unit_test(test_a_mistake_in_mosquitto_hides_the_brokers),
         cmocka_unit_test(test_a_file_that_anyone_may_write),
         cmocka_unit_test(test_a_file_that_is_not_there),
     };

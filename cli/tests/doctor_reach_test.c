@@ -10,7 +10,6 @@ static void judge(struct doctor_reach reach)
     reach.feed_port = reach.feed_port != NULL ? reach.feed_port : "9001";
     reach.broker_port = "9001";
     reach.bind_address = reach.bind_address != NULL ? reach.bind_address : "127.0.0.1";
-    reach.include_dir = reach.include_dir != NULL ? reach.include_dir : "";
     doctor_reach_judge(report, &reach);
     said_end(report);
 }
@@ -71,7 +70,7 @@ static void test_what_is_open(void **state)
     judge(reach);
     assert_non_null(strstr(said, "allow_wildcards is on"));
     assert_non_null(strstr(said, "warn  reach      trusted_proxies of [broker] is empty"));
-    reach.include_dir = "/d"; /* listeners without a proxy */
+    reach.own_tls = true; /* no proxy is between */
     judge(reach);
     assert_null(strstr(said, "trusted_proxies"));
 }

@@ -87,6 +87,9 @@ static void test_what_is_not_text(void **state)
     } of[] = {
         {"ü€𝄞", "ü€𝄞"},
         {"\x7f\x1b[2J", "  [2J"},
+        {"a\xc2\x9b"
+         "2J\xc2\xa0",
+         "a  2J\xc2\xa0"},
         {"a\xc3", "a?"},
         {"\xc0\xaf", "??"},
         {"\xe0\x9f\xbf", "???"},

@@ -42,6 +42,14 @@ static void add_certificate(const char *name, int from_days, int to_days)
     X509_free(made);
 }
 
+static void append(const char *name, const char *text)
+{
+    FILE *out = fopen(temp_path(name), "a");
+    assert_non_null(out);
+    assert_true(fputs(text, out) >= 0);
+    assert_int_equal(fclose(out), 0);
+}
+
 static int make_files(void **state)
 {
     if (temp_setup(state) != 0)
@@ -52,9 +60,14 @@ static int make_files(void **state)
     add_certificate("good", -1, 30);
     add_certificate("soon", -1, 13);
     add_certificate("expired", -9, -3);
+    add_certificate("one", -1, 1);
     add_certificate("later", 1, 30);
     add_certificate("chain", -1, 30);
     add_certificate("chain", -9, -3);
+    add_certificate("damaged", -1, 30);
+    append("damaged", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    temp_write("tls.conf", "", 0, 0600);
+    append("tls.conf", "listener 8883\ncertfile /c\n");
     temp_write("empty", "", 0, 0644);
     temp_write("blank", "", 0, 0600);
     return 0;
@@ -88,7 +101,7 @@ static void test_a_pair(void **state)
     pair("good", "open");
     assert_non_null(strstr(said, "0600 or 0640"));
     pair("good", "blank");
-    assert_non_null(strstr(said, "no PEM key without a passphrase"));
+    assert_non_null(strstr(said, "not a PEM key, or it has a passphrase"));
     pair("good", "absent");
     assert_non_null(strstr(said, "absent: No such file"));
 }
@@ -99,9 +112,11 @@ static void test_times(void **state)
     pair("soon", NULL);
     SAID("warn  tls        x: ");
     assert_non_null(strstr(said, "expires in 13 days: renew it"));
+    pair("one", NULL);
+    assert_non_null(strstr(said, "expires in 1 day: renew it"));
     pair("expired", NULL);
     SAID("FAIL ");
-    assert_non_null(strstr(said, "has expired 2 days ago"));
+    assert_non_null(strstr(said, "expired 2 days ago"));
     pair("later", NULL);
     SAID("FAIL ");
     assert_non_null(strstr(said, "not valid yet"));
@@ -115,6 +130,9 @@ static void test_what_is_not_a_certificate(void **state)
     pair("empty", "key");
     SAID("FAIL ");
     assert_non_null(strstr(said, "it holds no PEM certificate"));
+    pair("damaged", NULL);
+    SAID("FAIL ");
+    assert_non_null(strstr(said, "a certificate in it is damaged"));
     pair("absent", "key");
     SAID("FAIL ");
     assert_non_null(strstr(said, "No such file"));
@@ -134,10 +152,45 @@ static void test_one_valid_authority_will_do(void **state)
     SAID("ok    tls        x: ");
     authorities("expired");
     SAID("FAIL ");
+    authorities("damaged");
+    SAID("FAIL ");
     authorities("empty");
     SAID("FAIL ");
     authorities("absent");
     SAID("FAIL ");
+}
+
+/* Another user's files are not faults. */
+static void test_what_only_root_may_read(void **state)
+{
+    const bool root = geteuid() == 0;
+    (void)state;
+    append("hidden", "x");
+    assert_int_equal(chmod(temp_path("hidden"), 0), 0);
+    if (root && setresuid(65534, 65534, 0) != 0)
+        skip();
+    authorities("hidden");
+    SAID("warn  tls        could not look: x: ");
+    pair("hidden", NULL);
+    SAID("warn  tls        could not look: x: ");
+    if (root)
+        assert_int_equal(setresuid(0, 0, 0), 0);
+    else
+        pair("good", "hidden");
+    assert_non_null(strstr(said, "hidden: Permission denied: run it as root"));
+    assert_null(strstr(said, "FAIL"));
+}
+
+static void test_listeners_with_a_certificate(void **state)
+{
+    char folder[512];
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "%s", temp_path("tls.conf"));
+    *strrchr(folder, '/') = '\0';
+    assert_true(doctor_tls_listens(folder));
+    assert_false(doctor_tls_listens(""));
+    temp_write("tls.conf", "listener 1\n", 11, 0600);
+    assert_false(doctor_tls_listens(folder));
 }
 
 int main(void)
@@ -147,6 +200,8 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_what_is_not_a_certificate),
         cmocka_unit_test(test_one_valid_authority_will_do),
+        cmocka_unit_test(test_what_only_root_may_read),
+        cmocka_unit_test(test_listeners_with_a_certificate),
     };
     int failed = cmocka_run_group_tests(tests, make_files, delete_files);
     free(said);

@@ -56,6 +56,19 @@ static void test_each_command_has_its_own(void **state)
     assert_int_equal(PARSE(ERASE, "--reader=me"), -1);
 }
 
+/* A script's unset variable must not act on the default store. */
+static void test_an_empty_prefix_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE(RESET, "a", "--redis-prefix="), -1);
+    assert_non_null(strstr(error.text, "redis_prefix"));
+    assert_int_equal(PARSE(ARCHIVE, "a", "--redis-prefix="), -1);
+    assert_int_equal(PARSE(FORGET, "--edge=00ab00000000cdef", "--redis-prefix="), -1);
+    assert_int_equal(PARSE(RESET, "a"), 0);
+    assert_string_equal(settings.links.redis_prefix, "tally:");
+    assert_int_equal(PARSE(WATCH, "--services-file=/f"), 0);
+}
+
 static void test_an_edge_is_16_hex_digits(void **state)
 {
     (void)state;
@@ -110,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_article_before_the_options),
         cmocka_unit_test(test_each_command_has_its_own),
+        cmocka_unit_test(test_an_empty_prefix_is_refused),
         cmocka_unit_test(test_an_edge_is_16_hex_digits),
         cmocka_unit_test(test_words),
     };

@@ -41,7 +41,8 @@ static void fill(void)
     say("ops/collector", 2000,
         "{\"online\":true,\"ready\":false,\"reason\":\"redis: "
         "away\",\"edge\":\"0f\",\"admitted\":112,"
-        "\"applied\":90,\"in_spool\":22,\"in_spool_bytes\":900,\"refused\":{\"busy\":4}}");
+        "\"applied\":90,\"in_spool\":22,\"in_spool_bytes\":900,\"quarantined\":5,\"refused\":{"
+        "\"busy\":4}}");
     say("ops/health", 2000, "{\"status\":\"unhealthy\",\"reasons\":[\"redis: away\"]}");
     say("ops/refusals", 2000,
         "{\"connections\":{\"flood\":2,\"token\":0},\"creation\":{\"known\":3,\"max\":9}}");
@@ -72,19 +73,35 @@ static void prints_an_object_in_a_line(void **state)
     assert_true(number(cJSON_GetObjectItem(object, "refused"), "busy", "total") == 4);
     assert_true(number(object, "connections_refused", "flood") == 2);
     assert_true(number(object, "articles", "known") == 3);
+    assert_true(number(object, "reactions", "lost") == 0);
+    assert_true(number(object, "reactions", "quarantined") == 5);
     const cJSON *hottest = cJSON_GetArrayItem(cJSON_GetObjectItem(object, "hottest"), 0);
     assert_string_equal(cJSON_GetObjectItem(hottest, "article")->valuestring, "world/a");
     assert_true(number(hottest, "per_s", NULL) == 3.3);
     cJSON_Delete(object);
-    /* What is not known is null. */
+}
+
+static void prints_null_for_what_is_not_known(void **state)
+{
+    (void)state;
     watch_view_init(&view);
-    object = cJSON_Parse(printed(watch_print_json, "refused", false));
+    say("ops/collector", 1000, "{\"online\":false}"); /* the will alone */
+    cJSON *object = cJSON_Parse(printed(watch_print_json, "refused", false));
     assert_non_null(object);
     assert_true(
         cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetObjectItem(object, "published"), "per_s")));
     assert_true(cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetObjectItem(object, "lag"), "in_spool")));
+    assert_true(
+        cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetObjectItem(object, "reactions"), "lost")));
+    assert_true(
+        cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetObjectItem(object, "articles"), "known")));
     assert_string_equal(cJSON_GetObjectItem(object, "broker")->valuestring, "refused");
     cJSON_Delete(object);
+    const char *lines = printed(watch_print_text, NULL, false);
+    assert_null(strstr(lines, "waiting"));
+    assert_null(strstr(lines, "lost"));
+    assert_null(strstr(lines, "articles"));
+    assert_non_null(strstr(lines, "refused                       -                -\n"));
 }
 
 static void prints_text(void **state)
@@ -115,7 +132,7 @@ static void cuts_what_a_terminal_does_not_show(void **state)
     (void)state;
     FILE *out = open_memstream(&drawn, &bytes);
     assert_non_null(out);
-    watch_print_paint("abcd\n\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\n\nmore\n", 3, 3,
+    watch_print_paint("abcd\n\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\n\nmore\n", 4, 3,
                       out);
     fclose(out);
     assert_string_equal(drawn,
@@ -136,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(prints_an_object_in_a_line, done),
+        cmocka_unit_test_teardown(prints_null_for_what_is_not_known, done),
         cmocka_unit_test_teardown(prints_text, done),
         cmocka_unit_test(cuts_what_a_terminal_does_not_show),
     };

@@ -329,11 +329,11 @@ def test_tls_of_mosquittos_listeners(doctor, certificates, tmp_path):  # noqa: F
     def pair(name, key):
         return "certfile %s/%s.pem" % (certificates, name), "keyfile %s/%s.key" % (certificates, key)
     _status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "good", *pair("good", "good"))})
-    says(findings, "warn", "tls", "tls.conf: listener 1: ", "good.pem: expires in 1 days")
+    says(findings, "warn", "tls", "tls.conf: listener 1: ", "good.pem: expires in 1 day")
     says(findings, "ok", "tls", "good.key", "the certificate's key")
     status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "expired", *pair("expired", "expired"))})
     assert status == 1
-    says(findings, "FAIL", "tls", "expired.pem: has expired")
+    says(findings, "FAIL", "tls", "expired.pem: expired")
     status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "other", *pair("good", "client"))})
     assert status == 1
     says(findings, "FAIL", "tls", "client.key: it is not the key of the certificate")

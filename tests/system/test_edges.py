@@ -343,7 +343,7 @@ def test_an_edge_that_agrees_may_join(fleet):
 
 
 @pytest.mark.parametrize("plugin, what, values", [
-    ({"shards": 8}, "shards", ["this edge has 8", "the store has 4", "plugin_opt_shards 4"]),
+    ({"shards": 8}, "shards", ["this edge has 8", "the store has 4", "(plugin_opt_shards) to 4"]),
     ({"shards": None}, "shards", ["this edge has 8", "the store has 4"]),
     ({"kinds": "like,dislike,meh"}, "kinds", ["this edge has like,dislike,meh,", "the store has like,dislike,love,funny,angry,sad,wow"]),
     ({"topic_prefix": "news/"}, "topic prefix", ['this edge has "news/"', '127.0.0.1 has ""']),
