@@ -9,11 +9,11 @@
 #include <stdbool.h>
 
 struct doctor_reach {
-    const char *websocket_url;                       /* of the feed */
-    const char *feed_port, *broker_port;             /* websocket_port of the feed, of Mosquitto */
-    const char *bind_address;                        /* of Mosquitto */
-    bool own_tls;                                    /* a listener of its own has a certificate */
-    const char *trusted_proxies;                     /* of the broker */
+    const char *websocket_url;           /* of the feed */
+    const char *feed_port, *broker_port; /* websocket_port of the feed, of Mosquitto */
+    const char *bind_address;            /* of Mosquitto */
+    bool own_tls;                        /* one of the listeners in its folder has a certificate */
+    const char *trusted_proxies;         /* of the broker */
     bool allow_wildcards, auto_id_may_react, limits; /* likewise */
 };
 
