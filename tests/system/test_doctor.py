@@ -329,7 +329,7 @@ def test_tls_of_mosquittos_listeners(doctor, certificates, tmp_path):  # noqa: F
     def pair(name, key):
         return "certfile %s/%s.pem" % (certificates, name), "keyfile %s/%s.key" % (certificates, key)
     _status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "good", *pair("good", "good"))})
-    says(findings, "warn", "tls", "tls.conf: listener 1: ", "good.pem: expires in 1 day")
+    says(findings, "warn", "tls", "tls.conf: listener 1: ", "good.pem: expires in ")
     says(findings, "ok", "tls", "good.key", "the certificate's key")
     status, findings = doctor(mosquitto={"include_dir": _listener(tmp_path / "expired", *pair("expired", "expired"))})
     assert status == 1
