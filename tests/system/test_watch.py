@@ -87,6 +87,8 @@ def collector_metrics(edge):
 def test_each_reaction_is_timed_once(healthy):
     client = healthy.client()
     names = ["tally_collector_counted_seconds_count", "tally_collector_batch_reactions_sum"]
+    healthy.settle()
+    wait_until(lambda: healthy.metrics()["tally_spool_records"] == 0, "what came before to be timed")
     before = healthy.metrics()
     for n in range(5):
         client.say("reactions/timed/%d" % n, b"like")
@@ -259,7 +261,7 @@ def test_every_alert_has_a_runbook_and_a_test():
 
 
 def test_rules_and_board_name_metrics_that_there_are(healthy):
-    wait_until(lambda: "tally_known_articles" in exposed(healthy), "the plugin's numbers")
+    wait_until(lambda: {"tally_known_articles", "tally_broker_clients"} <= exposed(healthy), "the numbers of plugin and broker")
     names = exposed(healthy)
     expressions = board_expressions() + [rule["expr"] for rule in rules().values()]
     assert len(expressions) > 50
