@@ -1,6 +1,8 @@
 /* One pass over two arrays finds an article or the least weight: some microseconds a total. */
 #include "hot.h"
 
+#include "core/fnv.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +34,6 @@ void hot_free(struct hot *hot)
     free(hot);
 }
 
-/* FNV-1a. */
-static uint64_t hot_hash(const char *text, size_t bytes)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 /* Returns the article's place, or hot->n; *least is the place of the least weight. */
 static size_t hot_find(const struct hot *hot, uint64_t hash, const char *article, size_t bytes,
                        size_t *least)
@@ -70,7 +63,7 @@ void hot_take(struct hot *hot, const char *article, size_t bytes, const int64_t 
 {
     if (bytes > ARTICLE_MAX_BYTES)
         return;
-    const uint64_t hash = hot_hash(article, bytes);
+    const uint64_t hash = fnv_add(FNV_START, article, bytes);
     size_t least, at = hot_find(hot, hash, article, bytes, &least);
     n = n < KIND_MAX ? n : KIND_MAX;
     if (at < hot->n) {

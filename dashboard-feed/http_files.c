@@ -3,7 +3,7 @@
 #include "http_files.h"
 
 #include "assets.h"
-#include "fnv.h"
+#include "core/fnv.h"
 
 #include <ctype.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* Writes one article, or a list, and hashes the body for its tag. */
 #include "totals_answer.h"
 
-#include "fnv.h"
+#include "core/fnv.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>

@@ -1,6 +1,7 @@
-/* FNV-1a, 64 bits (Fowler, Noll, Vo): for tags of what is cached. Pure; any thread. */
-#ifndef TALLY_FEED_FNV_H
-#define TALLY_FEED_FNV_H
+/* FNV-1a, 64 bits (Fowler, Noll, Vo): for tags and tables, not against
+ * an attacker. Pure; any thread. */
+#ifndef TALLY_CORE_FNV_H
+#define TALLY_CORE_FNV_H
 
 #include <stddef.h>
 #include <stdint.h>
