@@ -3,8 +3,6 @@
 
 #include "daemon/names.h"
 
-#include <arpa/inet.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +18,6 @@ struct mqtt_host {
     unsigned turn;       /* of the name's addresses */
     char host[];
 };
-
-static bool is_address(const char *host)
-{
-    unsigned char bytes[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
-}
 
 static void on_found(void *user, struct addrinfo *found, const char *why)
 {
@@ -57,7 +49,7 @@ struct mqtt_host *mqtt_host_new(struct event_base *base, const char *host, mqtt_
     at->fn = fn;
     at->user = user;
     memcpy(at->host, host, bytes);
-    if (is_address(host))
+    if (names_is_address(host))
         return at;
     at->names = names_new(base, host, on_found, at);
     if (at->names == NULL) {

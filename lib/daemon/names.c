@@ -5,6 +5,7 @@
 #include "daemon/clock.h"
 #include "daemon/events.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -46,6 +47,12 @@ struct names {
     bool waits;
     uint64_t asked_ms, kept_ms;
 };
+
+bool names_is_address(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
 
 /* --- in the thread --- */
 

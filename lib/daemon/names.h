@@ -6,8 +6,12 @@
 
 #include <event2/event.h>
 #include <netdb.h>
+#include <stdbool.h>
 
 struct names;
+
+/* Whether `host` is a numeric address, which needs no lookup. Any thread. */
+bool names_is_address(const char *host);
 
 /* `found` is the caller's, who calls freeaddrinfo. NULL: there is none, and `why` is the reason. */
 typedef void names_cb(void *user, struct addrinfo *found, const char *why);

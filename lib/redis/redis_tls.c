@@ -4,8 +4,8 @@
 
 #include "core/secret_file.h"
 #include "daemon/log.h"
+#include "daemon/names.h"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
@@ -190,12 +190,6 @@ void redis_tls_free(struct redis_tls *tls)
 
 /* --- a connection --- */
 
-static bool is_address(const char *host)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-}
-
 SSL *redis_tls_connection(struct redis_tls *tls, const char *host)
 {
     const char *name = tls->server_name != NULL ? tls->server_name : host;
@@ -207,9 +201,9 @@ SSL *redis_tls_connection(struct redis_tls *tls, const char *host)
     X509_VERIFY_PARAM *verify = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     /* SNI is for names only. */
-    int made = is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(verify, name)
-                                : X509_VERIFY_PARAM_set1_host(verify, name, 0) == 1 &&
-                                      SSL_set_tlsext_host_name(ssl, name) == 1;
+    int made = names_is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(verify, name)
+                                      : X509_VERIFY_PARAM_set1_host(verify, name, 0) == 1 &&
+                                            SSL_set_tlsext_host_name(ssl, name) == 1;
     if (made != 1) {
         SSL_free(ssl);
         return NULL;
