@@ -23,13 +23,7 @@ static char *text_of_metrics(void)
                                        .timings = &timings};
     struct evbuffer *out = evbuffer_new();
     watch_metrics_write(out, &told);
-    size_t bytes = evbuffer_get_length(out);
-    char *text = malloc(bytes + 1);
-    assert_non_null(text);
-    evbuffer_remove(out, text, bytes);
-    text[bytes] = '\0';
-    evbuffer_free(out);
-    return text;
+    return exposition_table_text(out);
 }
 
 static int set_up(void **state)

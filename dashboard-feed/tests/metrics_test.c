@@ -24,13 +24,7 @@ static char *text_of(const struct metrics *of)
 {
     struct evbuffer *out = evbuffer_new();
     metrics_write(out, of);
-    size_t bytes = evbuffer_get_length(out);
-    char *text = malloc(bytes + 1);
-    assert_non_null(text);
-    evbuffer_remove(out, text, bytes);
-    text[bytes] = '\0';
-    evbuffer_free(out);
-    return text;
+    return exposition_table_text(out);
 }
 
 static void design_lists_what_is_said(void **state)

@@ -3,6 +3,7 @@
 #ifndef TALLY_TESTS_EXPOSITION_TABLE_H
 #define TALLY_TESTS_EXPOSITION_TABLE_H
 
+#include <event2/buffer.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,6 +24,18 @@ struct named {
 
 static struct named said[MAX_METRICS], listed[MAX_METRICS];
 static size_t said_n, listed_n;
+
+/* What was written, as a text that the caller frees. Frees `out`. */
+static char *exposition_table_text(struct evbuffer *out)
+{
+    size_t bytes = evbuffer_get_length(out);
+    char *text = malloc(bytes + 1);
+    assert_non_null(text);
+    evbuffer_remove(out, text, bytes);
+    text[bytes] = '\0';
+    evbuffer_free(out);
+    return text;
+}
 
 static struct named *find(struct named *table, size_t n, const char *name)
 {
