@@ -4,8 +4,8 @@
   bench/http_flood.py [--trouble KIND]… [--build build/release] [--rounds 15] [--seconds 1] [--rate 100]
 
 The script starts its own edge. The honest client, 127.0.0.2, asks for one article's total at random moments, half of the time over a new
-connection. The trouble comes from another address, 127.0.0.3, in another process with the lowest priority, because in practice it would be on another
-machine. Without --trouble each kind is tried:
+connection. The trouble comes from another address, 127.0.0.3, in another process. In practice it would be on another machine, so it has the lowest
+priority, and on a machine with several processors it has the last one to itself: the edge and the honest client share the others. Without --trouble each kind is tried:
 
   connections  opens connections and closes them, as fast as it can
   held         keeps opening connections, up to 2,000 at a time, that send nothing
@@ -179,9 +179,15 @@ def write_all(port, kind):
                 selector.register(key.data.socket, both, key.data)
 
 
+def last_processor():
+    """The one that an edge's processes leave to the trouble, or the only one."""
+    return os.cpu_count() - 1
+
+
 def trouble(port, kind):
     """Stopped until the parent continues it; the parent stops it again."""
     os.nice(19)
+    os.sched_setaffinity(0, {last_processor()})
     print("ready", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
     if kind == "connections":
@@ -275,6 +281,7 @@ def main():
     if options.part:
         trouble(options.port, options.part)
         return
+    os.sched_setaffinity(0, set(range(last_processor())) or {0})
     folder = tempfile.mkdtemp(prefix="tally-http-flood-")
     edge = Edge(folder, build=os.path.abspath(options.build))
     try:
