@@ -191,7 +191,8 @@ class Tally(Contender):
         self.run("broker", ["mosquitto", "-c", data + "/mosquitto.conf"])
         self.wait_port("broker", self.mqtt)
         self.run("collector", [self.build + "/collector/tally-collector", "--spool=%s/spool" % data, "--metrics-port=0"] + common)
-        self.run("feed", [self.build + "/dashboard-feed/tally-feed", "--http-port=%d" % self.http, "--websocket-port=%d" % self.ws] + common)
+        self.run("feed", [self.build + "/dashboard-feed/tally-feed", "--http-port=%d" % self.http, "--websocket-port=%d" % self.ws,
+                          "--probe-interval-ms=0"] + common)  # the books count every reaction
         wait_until(self.ready, "/healthz to say 200", START_S)
         self.open_books(data + "/spool")
 

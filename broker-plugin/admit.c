@@ -96,6 +96,7 @@ uint64_t admit_reader_key(const struct admit *admit, char source, const char *re
 
 /* The tokens that an admitted reaction takes. */
 struct allowance {
+    struct registry *registry; /* NULL: the article needs no entry */
     struct registry_answer article;
     uint64_t *reader, *address; /* buckets; NULL: no limit */
     uint64_t *reader_create, *address_create;
@@ -137,7 +138,7 @@ static enum reason judge_creation(struct admit *admit, const struct admit_reques
 static enum reason judge_limits(struct admit *admit, const struct admit_request *request,
                                 const struct reaction *reaction, struct allowance *allowance)
 {
-    if (admit->registry != NULL && allowance->article.verdict == REGISTRY_UNKNOWN)
+    if (allowance->registry != NULL && allowance->article.verdict == REGISTRY_UNKNOWN)
         return no_article(admit, allowance->article.why);
     if (allowance->article.state != NULL &&
         !registry_state_accepts(allowance->article.state, request->unix_ms))
@@ -155,7 +156,7 @@ static enum reason judge_limits(struct admit *admit, const struct admit_request 
         if (!limit_table_left(admit->addresses, allowance->address, request->now_ns))
             return REASON_RATE_ADDRESS;
     }
-    if (admit->registry != NULL && allowance->article.verdict == REGISTRY_MAY_REGISTER)
+    if (allowance->registry != NULL && allowance->article.verdict == REGISTRY_MAY_REGISTER)
         return judge_creation(admit, request, allowance);
     return REASON_NONE;
 }
@@ -172,9 +173,9 @@ static void admit_take(struct admit *admit, const struct admit_request *request,
     struct registry_actor actor =
         admit_actor(request->address_limited, request->address_key, allowance->reader_key);
     actor.reader = verdict->record.reader;
-    if (admit->registry != NULL)
-        registry_use(admit->registry, &allowance->article, verdict->article, verdict->article_bytes,
-                     &actor, request->now_ns, request->unix_ms);
+    if (allowance->registry != NULL)
+        registry_use(allowance->registry, &allowance->article, verdict->article,
+                     verdict->article_bytes, &actor, request->now_ns, request->unix_ms);
     if (allowance->article.verdict == REGISTRY_MAY_REGISTER)
         admit->creations.made++;
     if (allowance->address_create != NULL)
@@ -237,12 +238,14 @@ void admit_reaction(struct admit *admit, const struct admit_request *request,
      * valid. */
     enum reason topic = find_article(admit, request, verdict);
     enum reason payload = read_payload(admit, request, verdict, &reaction);
-    if (topic == REASON_NONE && admit->registry != NULL)
+    if (topic == REASON_NONE && !article_is_probe(verdict->article, verdict->article_bytes))
+        allowance.registry = admit->registry;
+    if (allowance.registry != NULL)
         allowance.article =
-            registry_judge(admit->registry, verdict->article, verdict->article_bytes,
+            registry_judge(allowance.registry, verdict->article, verdict->article_bytes,
                            request->now_ns, request->unix_ms);
     verdict->known = topic == REASON_NONE &&
-                     (admit->registry == NULL || allowance.article.verdict == REGISTRY_KNOWN);
+                     (allowance.registry == NULL || allowance.article.verdict == REGISTRY_KNOWN);
     if (topic != REASON_NONE)
         verdict->reason = topic;
     else if (payload != REASON_NONE)

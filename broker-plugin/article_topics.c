@@ -52,6 +52,8 @@ int article_topics_learn(struct plugin *plugin, const struct client *client, enu
     bool by_feed = client->facts.role == ROLE_FEED;
     bool good = article != NULL && message->retain && article_valid(article, strlen(article));
 
+    if (good && area == AREA_TOTALS && article_is_probe(article, strlen(article)))
+        return MOSQ_ERR_SUCCESS; /* the registry has no entry for it */
     if (area == AREA_ARTICLES)
         return good ? learn_state(plugin, article, by_feed, message)
                     : refuse_state(plugin, article == NULL ? "" : article, by_feed,

@@ -74,7 +74,7 @@ static int on_message(int event, void *data, void *user)
     }
     struct client *client = identity_connected(plugin, message->client);
     if (client != NULL && area == AREA_REACTIONS)
-        return react_to_message(plugin, client, asked, message);
+        return react_to_message(plugin, client, rest, asked, message);
     if (client != NULL && role_write(&client->facts, area, rest) == ROLE_ALLOW)
         return article_topics_learn(plugin, client, area, rest, message);
     spool_producer_count_refused(plugin->edge.spool, REASON_FORBIDDEN);

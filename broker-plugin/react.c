@@ -16,7 +16,7 @@ static void count_refused(struct plugin *plugin, const char *article, size_t art
                           bool known, enum reason reason)
 {
     spool_producer_count_refused(plugin->edge.spool, reason);
-    if (article_bytes > 0)
+    if (article_bytes > 0 && !article_is_probe(article, article_bytes))
         refusals_count(plugin->edge.refusals, article, article_bytes, known, reason,
                        broker_unix_ms());
 }
@@ -100,7 +100,8 @@ static void fill_keys(const struct plugin *plugin, struct client *client,
     request->address_key = client->address_key;
 }
 
-static struct admit_request request_of(struct plugin *plugin, struct client *client, bool asked,
+static struct admit_request request_of(struct plugin *plugin, struct client *client,
+                                       const char *article, bool asked,
                                        const struct mosquitto_evt_message *message)
 {
     struct property_view properties;
@@ -112,7 +113,7 @@ static struct admit_request request_of(struct plugin *plugin, struct client *cli
         .payload = message->payload,
         .payload_bytes = message->payloadlen,
         .retain = message->retain,
-        .gateway = client->facts.role == ROLE_GATEWAY,
+        .gateway = role_names_readers(client->facts.role),
         .source = client->facts.source,
         .client_id = client_id == NULL ? "" : client_id,
         .response_topic = properties.response_topic,
@@ -123,7 +124,8 @@ static struct admit_request request_of(struct plugin *plugin, struct client *cli
         .unix_ms = broker_unix_ms(),
         .now_ns = broker_now_ns(),
     };
-    request.may_react = asked && role_write(&client->facts, AREA_REACTIONS, NULL) == ROLE_ALLOW &&
+    request.may_react = asked &&
+                        role_write(&client->facts, AREA_REACTIONS, article) == ROLE_ALLOW &&
                         !client_expired(client, request.unix_ms / 1000u);
     request.reader =
         identity_reader(client, message->client, request.client_id, &request.reader_bytes);
@@ -132,10 +134,10 @@ static struct admit_request request_of(struct plugin *plugin, struct client *cli
     return request;
 }
 
-int react_to_message(struct plugin *plugin, struct client *client, bool asked,
+int react_to_message(struct plugin *plugin, struct client *client, const char *article, bool asked,
                      const struct mosquitto_evt_message *message)
 {
-    struct admit_request request = request_of(plugin, client, asked, message);
+    struct admit_request request = request_of(plugin, client, article, asked, message);
     struct admit_verdict verdict;
 
     admit_reaction(&plugin->edge.admit, &request, &verdict);

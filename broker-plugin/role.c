@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define AUTO_ID_PREFIX "auto-"
-#define OPS_MAX 3
+#define OPS_MAX 4
 
 static const struct {
     const char *word;
@@ -61,6 +61,11 @@ static char source_of(const struct role_rules *rules, const char *client_id, con
     return 'c';
 }
 
+bool role_names_readers(enum role role)
+{
+    return role == ROLE_GATEWAY || role == ROLE_FEED;
+}
+
 const char *role_connect(const struct role_rules *rules, const struct services *services,
                          const char *client_id, const char *username, const char *password,
                          struct role_facts *facts)
@@ -79,7 +84,7 @@ const char *role_connect(const struct role_rules *rules, const struct services *
     facts->admitted = true;
     facts->service = service;
     facts->source =
-        token || facts->role == ROLE_GATEWAY ? 't' : source_of(rules, client_id, username);
+        token || role_names_readers(facts->role) ? 't' : source_of(rules, client_id, username);
     return NULL;
 }
 
@@ -124,6 +129,12 @@ static bool role_rest_is(const char *rest, const char *what)
     return strcmp(rest, what) == 0;
 }
 
+/* Of an article that is reserved for the feeds' probes. */
+static bool role_rest_is_probe(const char *rest)
+{
+    return rest != NULL && begins_with(rest, ARTICLE_PROBE_PREFIX);
+}
+
 #define WHOLE(area) (1u << (area))
 
 /* What each role may write (INTERFACES.md 3): whole areas, and single topics of ops/. */
@@ -137,7 +148,7 @@ static const struct {
     [ROLE_OPERATOR] = {WHOLE(AREA_ARTICLES), {NULL}},
     [ROLE_COLLECTOR] = {WHOLE(AREA_RECEIPTS), {"collector", "audit"}},
     [ROLE_FEED] = {WHOLE(AREA_TOTALS) | WHOLE(AREA_TOP) | WHOLE(AREA_ARTICLES),
-                   {"feed", "health", "real"}},
+                   {"feed", "health", "real", "probe"}},
 };
 
 static bool writes_area(enum role role, enum role_area area)
@@ -173,6 +184,10 @@ enum role_answer role_write(const struct role_facts *facts, enum role_area area,
     /* "reactions" without an article passes, so that admission can say what is wrong with it. */
     if (area != AREA_REACTIONS && (rest == NULL || *rest == '\0'))
         return ROLE_DENY;
+    if (area == AREA_REACTIONS && role_rest_is_probe(rest))
+        return facts->role == ROLE_FEED ? ROLE_ALLOW : ROLE_DENY;
+    if (area == AREA_ARTICLES && role_rest_is_probe(rest))
+        return ROLE_DENY; /* it has no state */
     bool may =
         writes_area(facts->role, area) || (area == AREA_OPS && writes_ops(facts->role, rest));
     return may ? ROLE_ALLOW : ROLE_DENY;
@@ -187,7 +202,8 @@ static enum role_answer foreign(const struct role_facts *facts, const char *topi
 
 bool role_read_public(enum role_area area, const char *rest)
 {
-    return rest != NULL && (area == AREA_TOTALS || area == AREA_TOP || area == AREA_ARTICLES);
+    return rest != NULL && !role_rest_is_probe(rest) &&
+           (area == AREA_TOTALS || area == AREA_TOP || area == AREA_ARTICLES);
 }
 
 enum role_answer role_read(const struct role_facts *facts, const char *client_id, const char *topic,
@@ -261,7 +277,8 @@ static bool may_subscribe(const struct role_rules *rules, const struct role_fact
     switch (area) {
     case AREA_TOTALS:
     case AREA_ARTICLES:
-        return wildcard ? may_wildcard : article_valid(rest, strlen(rest));
+        return wildcard ? may_wildcard
+                        : article_valid(rest, strlen(rest)) && !role_rest_is_probe(rest);
     case AREA_TOP:
         return wildcard ? may_wildcard : *rest != '\0';
     case AREA_RECEIPTS:

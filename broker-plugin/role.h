@@ -30,10 +30,14 @@ struct role_facts {
     bool admitted; /* false: gets nothing of Tally's (only where the broker asked nobody at connect)
                     */
     char source;   /* of the reader's name: 'u' username, 'c' client id, 't' a token names it, or a
-                      gateway with each reaction, 0: may watch only */
+                      gateway or feed with each reaction, 0: may watch only */
 };
 
 enum role_answer { ROLE_ALLOW, ROLE_DENY, ROLE_DEFER /* not Tally's: others decide */ };
+
+/* Whether this role names the reader of each reaction in the payload: a gateway, and the feed for
+ * its probe. */
+bool role_names_readers(enum role role);
 
 /* Whether a client may connect, and as what. `password` may be NULL. Returns NULL and fills
  * `facts`, or a constant with the reason if not. A service's username needs its secret. A reader

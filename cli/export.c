@@ -83,6 +83,8 @@ static int on_article(void *user, const char *article, size_t bytes)
             exporting->batch.shard);
         return 0;
     }
+    if (article_is_probe(article, bytes))
+        return 0;
     int added = table_add(exporting->seen, article, bytes);
     if (added < 0) {
         exporting->status =

@@ -55,6 +55,8 @@ static int top_article(void *user, const char *article, size_t bytes)
         topping->damaged++;
         return 0;
     }
+    if (article_is_probe(article, bytes))
+        return 0;
     return head_batch_add(&topping->batch, article, bytes, &topping->why) == 0 ? 0 : 1;
 }
 

@@ -95,6 +95,8 @@ static void watch_heard(void *user, const struct mosquitto_message *message,
     if (message->payloadlen < 0 || strncmp(topic, prefix, strlen(prefix)) != 0)
         return;
     topic += strlen(prefix);
+    if (strncmp(topic, "totals/", 7) == 0 && article_is_probe(topic + 7, strlen(topic + 7)))
+        return;
     if (strncmp(topic, "totals/", 7) == 0)
         take_total(watching, topic + 7, message->payload, (size_t)message->payloadlen);
     else

@@ -94,6 +94,11 @@ void watch_print_json(const struct watch_print *print, FILE *out)
     cJSON *health = cJSON_AddObjectToObject(object, "health");
     cJSON_AddStringToObject(health, "status", view->health);
     cJSON_AddStringToObject(health, "reasons", view->reasons);
+    cJSON *probe = cJSON_AddObjectToObject(object, "probe");
+    const bool shown = view->probed && view->probe_ok;
+    print_number(probe, "receipt_ms", shown, print_rounded(view->probe_receipt_ms));
+    print_number(probe, "total_ms", shown, print_rounded(view->probe_total_ms));
+    cJSON_AddStringToObject(probe, "reason", view->probe_reason);
     json_collector(object, print);
     json_status(object, print);
     print_counter(object, "admitted", true, &view->admitted);
@@ -128,6 +133,11 @@ static void text_head(const struct watch_print *print, FILE *out)
             print->why == NULL ? "connected" : print->why);
     fprintf(out, "health       %s%s%s\n", view->health[0] != '\0' ? view->health : "unknown",
             view->reasons[0] != '\0' ? ": " : "", view->reasons);
+    if (view->probed && view->probe_ok)
+        fprintf(out, "probe        counted after %.1f ms, shown after %.1f ms\n",
+                view->probe_receipt_ms, view->probe_total_ms);
+    else if (view->probed)
+        fprintf(out, "probe        failed: %s\n", view->probe_reason);
     if (!view->told)
         fprintf(out, "collector    unknown\n");
     else if (!watch_view_collector(view, print->now_ms))

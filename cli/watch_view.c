@@ -211,6 +211,15 @@ static void take_health(struct watch_view *view, const cJSON *object)
     }
 }
 
+static void take_probe(struct watch_view *view, const cJSON *object)
+{
+    view->probed = true;
+    view->probe_ok = view_flag(object, "ok");
+    view->probe_receipt_ms = view_number(object, "receipt_ms");
+    view->probe_total_ms = view_number(object, "total_ms");
+    view_text(object, "reason", view->probe_reason, sizeof view->probe_reason);
+}
+
 void watch_view_take(struct watch_view *view, const char *topic, const char *payload, size_t bytes,
                      uint64_t now_ms)
 {
@@ -224,6 +233,8 @@ void watch_view_take(struct watch_view *view, const char *topic, const char *pay
             take_refusals(view, object, now_ms);
         else if (strcmp(topic, "ops/health") == 0)
             take_health(view, object);
+        else if (strcmp(topic, "ops/probe") == 0)
+            take_probe(view, object);
         else if (strcmp(topic, "ops/feed") == 0)
             view->feed = true;
     }

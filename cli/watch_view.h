@@ -1,5 +1,5 @@
-/* What `tally watch` knows of an edge, from the topics of INTERFACES.md 2.4 to 2.8. Pure: times are
- * arguments, in ms of one clock that never goes back. One thread. */
+/* What `tally watch` knows of an edge, from the topics of INTERFACES.md 2.4 to 2.8 and 2.11. Pure:
+ * times are arguments, in ms of one clock that never goes back. One thread. */
 #ifndef TALLY_CLI_WATCH_VIEW_H
 #define TALLY_CLI_WATCH_VIEW_H
 
@@ -38,6 +38,11 @@ struct watch_view {
     char health[WATCH_VIEW_NAME_BYTES];  /* "" unknown */
     char reasons[WATCH_VIEW_TEXT_BYTES]; /* separated by "; " */
     bool feed;                           /* has left a mark (ops/feed) */
+
+    bool probed; /* ops/probe came: these figures are known */
+    bool probe_ok;
+    double probe_receipt_ms, probe_total_ms; /* of the last probe; meaningless unless it is ok */
+    char probe_reason[WATCH_VIEW_TEXT_BYTES];
 
     uint64_t edge_ms, edge_at_ms; /* the edge's clock, and when a message told it */
 

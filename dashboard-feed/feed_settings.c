@@ -15,6 +15,7 @@
 
 #define AT(field) offsetof(struct feed_settings, field)
 #define PORT 1, 65535
+#define PROBE_LEAST_MS 500
 
 const struct option feed_settings_table[] = {
     CONFIG_OPTION(AT(config)),
@@ -47,6 +48,9 @@ const struct option feed_settings_table[] = {
      "articles with a state at most; others are neither stored nor published"},
     {"forgotten_s", OPTION_NUMBER, AT(forgotten_s), 1, 604800, "14400", "1 to 604800",
      "seconds that a forgotten article keeps its registers"},
+    {"probe_interval_ms", OPTION_NUMBER, AT(probe_interval_ms), 0, 3600000, "5000",
+     "0, or 500 to 3600000",
+     "time between two probes, ms; at least twice publish_interval_ms; 0: none"},
     {"log_level", OPTION_TEXT, AT(log_level_name), 1, OPTION_TEXT_MAX_BYTES, "info",
      "error, warning, info or debug", "lowest level that is logged"},
     {"log_format", OPTION_TEXT, AT(log_format_name), 1, OPTION_TEXT_MAX_BYTES, "logfmt",
@@ -90,6 +94,15 @@ static int feed_settings_check(struct feed_settings *settings, int argc, char **
         return -1;
     if (!url_valid(settings->websocket_url))
         return wrong("websocket_url", settings->websocket_url, error);
+    if (settings->probe_interval_ms > 0 && settings->probe_interval_ms < PROBE_LEAST_MS) {
+        char value[24];
+        snprintf(value, sizeof value, "%u", (unsigned)settings->probe_interval_ms);
+        return wrong("probe_interval_ms", value, error);
+    }
+    /* The next total of an article waits for publish_interval_ms. */
+    if (settings->probe_interval_ms > 0 &&
+        settings->probe_interval_ms < 2 * settings->publish_interval_ms)
+        settings->probe_interval_ms = 2 * settings->publish_interval_ms;
     if (address_nets_parse(&settings->proxy_nets, settings->trusted_proxies) != 0)
         return wrong("trusted_proxies", settings->trusted_proxies, error);
     if (start_log_level(settings->log_level_name, &settings->log_level) != 0)

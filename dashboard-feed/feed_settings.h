@@ -27,6 +27,7 @@ struct feed_settings {
     uint64_t max_articles;
     uint64_t max_states;
     uint64_t forgotten_s;
+    uint64_t probe_interval_ms;
     char log_level_name[OPTION_TEXT_MAX_BYTES + 1];
     char log_format_name[OPTION_TEXT_MAX_BYTES + 1];
     /* Out of the files and names above: */

@@ -54,17 +54,19 @@ static void add_reason(cJSON *reasons, const char *part, const char *why)
     cJSON_AddItemToArray(reasons, cJSON_CreateString(text));
 }
 
-bool health_check(struct health *health, const char *redis, const char *broker, uint64_t now_ms)
+bool health_check(struct health *health, const char *redis, const char *broker, const char *probe,
+                  uint64_t now_ms)
 {
     char json[HEALTH_JSON_MAX_BYTES] = "";
     const char *collector = why_collector(health, now_ms);
     cJSON *object = cJSON_CreateObject();
-    bool ok = redis[0] == '\0' && broker[0] == '\0' && collector[0] == '\0';
+    bool ok = redis[0] == '\0' && broker[0] == '\0' && collector[0] == '\0' && probe[0] == '\0';
     cJSON_AddStringToObject(object, "status", ok ? "ok" : "unhealthy");
     cJSON *reasons = cJSON_AddArrayToObject(object, "reasons");
     add_reason(reasons, "redis", redis);
     add_reason(reasons, "broker", broker);
     add_reason(reasons, "collector", collector);
+    add_reason(reasons, "probe", probe);
     bool printed = cJSON_PrintPreallocated(object, json, sizeof json, false);
     cJSON_Delete(object);
     if (!printed || (ok == health->ok && strcmp(json, health->json) == 0))

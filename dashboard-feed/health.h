@@ -11,7 +11,7 @@
 
 #define HEALTH_COLLECTOR_MAX_AGE_MS 5000                           /* INTERFACES.md 2.4 */
 #define HEALTH_WHY_MAX_BYTES COLLECTOR_STATUS_REASON_MAX_BYTES     /* of one part's sentence */
-#define HEALTH_JSON_MAX_BYTES (3 * 6 * HEALTH_WHY_MAX_BYTES + 256) /* three parts, all escaped */
+#define HEALTH_JSON_MAX_BYTES (4 * 6 * HEALTH_WHY_MAX_BYTES + 256) /* four parts, all escaped */
 
 struct health {
     bool heard; /* of the collector, since the broker connection began */
@@ -30,9 +30,11 @@ void health_collector(struct health *health, const char *payload, size_t bytes, 
 /* The connection that delivered the collector's status is gone. */
 void health_forget_collector(struct health *health);
 
-/* Judges health. `redis` and `broker` give the reason why each is away, in HEALTH_WHY_MAX_BYTES at
- * most, or "". Returns whether the answer differs from the last one. */
-bool health_check(struct health *health, const char *redis, const char *broker, uint64_t now_ms);
+/* Judges health. `redis` and `broker` give the reason why each is away, and `probe` why
+ * the probe fails, in HEALTH_WHY_MAX_BYTES at most, or "". Returns whether the answer differs from
+ * the last one. */
+bool health_check(struct health *health, const char *redis, const char *broker, const char *probe,
+                  uint64_t now_ms);
 
 /* The last word: the feed ends. */
 void health_offline(struct health *health);

@@ -11,6 +11,7 @@
 #include "health.h"
 #include "http.h"
 #include "metrics.h"
+#include "prober.h"
 #include "publish.h"
 #include "publisher.h"
 #include "ready.h"
@@ -42,6 +43,7 @@ struct feed {
     struct publisher *publisher;
     struct state_sync *state_sync;
     struct forget *forget;
+    struct prober *prober;
     struct creation creation;
     struct http *http;
     struct health health;
@@ -55,8 +57,9 @@ struct feed {
 static void check_health(struct feed *feed)
 {
     bool was_ok = feed->health.ok;
-    if (feed->stopping || !health_check(&feed->health, store_link_why(feed->link),
-                                        publish_why(feed->publish), clock_monotonic_ms()))
+    if (feed->stopping ||
+        !health_check(&feed->health, store_link_why(feed->link), publish_why(feed->publish),
+                      prober_why(feed->prober), clock_monotonic_ms()))
         return;
     if (was_ok != feed->health.ok)
         log_line(feed->health.ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "health", "json=%s",
@@ -109,6 +112,7 @@ static void on_metrics(void *user, struct evbuffer *out)
         .state_sync = state_sync_stats(feed->state_sync),
         .http = http_stats(feed->http),
         .creation = feed->creation,
+        .probe = prober_probe(feed->prober),
     };
     if (health_collector_fresh(&feed->health, clock_monotonic_ms()))
         metrics.collector = &feed->health.collector;
@@ -219,6 +223,7 @@ static void on_collector(void *user, const char *payload, size_t bytes)
     health_collector(&feed->health, payload, bytes, clock_monotonic_ms());
     ready_collector(&feed->ready, &feed->health.collector);
     store_link_collector(feed->link, feed->health.collector.store);
+    prober_edge(feed->prober, feed->health.collector.edge);
 }
 
 static void on_quiet(void *user, const char *payload, size_t bytes)
@@ -266,12 +271,15 @@ static void on_signal(evutil_socket_t fd, short what, void *user)
     events_arm(feed->deadline, STOP_MAX_MS);
     health_offline(&feed->health);
     publish_health(feed->publish, feed->health.json);
+    prober_stop(feed->prober);
     publisher_stop(feed->publisher);
 }
 
 static int take_secret(void *user, const char *secret)
 {
     struct feed *feed = user;
+    if (prober_set_password(feed->prober, secret) != 0)
+        return -1;
     return publish_set_password(feed->publish, secret);
 }
 
@@ -387,6 +395,10 @@ static int make_links(struct feed *feed, const struct feed_settings *settings, s
     feed->publish = publish_new(feed->base, &publish, feed->health.json);
     if (feed->publish == NULL)
         return -1;
+    feed->prober =
+        prober_new(feed->base, &publish, settings->probe_interval_ms, feed->link, feed->publish);
+    if (feed->prober == NULL)
+        return -1;
     publisher_connect(feed->publisher, feed->link, feed->publish);
     state_sync_connect(feed->state_sync, feed->link, feed->publish, feed->publisher);
     forget_connect(feed->forget, feed->link, feed->publish);
@@ -420,6 +432,7 @@ static void take_down(struct feed *feed)
     store_link_free(feed->link);
     redis_config_fini(&feed->redis);
     http_free(feed->http);
+    prober_free(feed->prober);
     publish_free(feed->publish);
     publisher_free(feed->publisher);
     state_sync_free(feed->state_sync);

@@ -139,6 +139,19 @@ static void write_http(struct evbuffer *out, const struct metrics *in)
                        "Requests for totals refused because too many waited for Redis.");
 }
 
+static void write_probe(struct evbuffer *out, const struct probe *probe)
+{
+    exposition_histogram(out, "tally_probe_seconds", &probe->total_s,
+                         "From the probe's reaction to its changed total.");
+    exposition_histogram(out, "tally_probe_receipt_seconds", &probe->receipt_s,
+                         "From the probe's reaction to its receipt.");
+    exposition_head(out, "tally_probe_failures_total", EXPOSITION_COUNTER,
+                    "Probes that failed, by what did not happen.");
+    for (int i = 0; i < PROBE_FAILURES; i++)
+        evbuffer_add_printf(out, "tally_probe_failures_total{reason=\"%s\"} %" PRIu64 "\n",
+                            probe_failure_name((enum probe_failure)i), probe->failed[i]);
+}
+
 static void write_broker(struct evbuffer *out, const struct broker_stats *in)
 {
     static const struct {
@@ -194,6 +207,7 @@ void metrics_write(struct evbuffer *out, const struct metrics *in)
     write_table(out, in);
     write_states(out, in);
     write_http(out, in);
+    write_probe(out, in->probe);
     write_broker(out, &in->publish.broker);
     if (in->creation.heard)
         write_creation(out, &in->creation);

@@ -7,6 +7,7 @@
 #include "collector_status.h"
 #include "creation.h"
 #include "http.h"
+#include "probe.h"
 #include "publish.h"
 #include "publisher.h"
 #include "state_sync.h"
@@ -27,6 +28,7 @@ struct metrics {
     struct publisher_stats publisher;
     struct state_sync_stats state_sync;
     struct http_stats http;
+    const struct probe *probe;
     struct creation creation;                 /* not heard: its metrics are left out */
     const struct collector_status *collector; /* NULL: away */
 };

@@ -443,6 +443,11 @@ void publish_health(struct publish *publish, const char *json)
         send_health(publish);
 }
 
+void publish_probe(struct publish *publish, const char *json)
+{
+    (void)send_retained(publish, "ops/probe", "", 0, json, 0, NULL);
+}
+
 struct publish_stats publish_stats(const struct publish *publish)
 {
     return publish->stats;

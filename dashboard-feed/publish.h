@@ -112,6 +112,9 @@ bool publish_marking(const struct publish *publish);
 /* Publishes health, retained, now and at each connection. */
 void publish_health(struct publish *publish, const char *json);
 
+/* Publishes what the probe has shown (INTERFACES.md 2.11), retained, QoS 0. */
+void publish_probe(struct publish *publish, const char *json);
+
 /* Parses a mark. Returns 0, or -1 if it is not one. Pure. */
 int publish_mark_parse(struct publish_mark *mark, const char *payload, size_t bytes);
 

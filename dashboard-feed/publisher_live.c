@@ -126,6 +126,20 @@ static bool send_lookup(struct publisher *publisher, uint32_t shard, const struc
     return false;
 }
 
+/* A probe's total is not repeated: nobody else watches it, and the repeat would fall due with the
+ * next probe and delay its total. Returns how many are left. */
+static size_t drop_probe_repeats(struct publisher *publisher, struct conflate_due *due, size_t n)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++)
+        if (due[i].repeat && !due[i].compare &&
+            article_is_probe(due[i].article, due[i].article_bytes))
+            conflate_drop(publisher->table, due[i].article, due[i].article_bytes);
+        else
+            due[left++] = due[i];
+    return left;
+}
+
 /* Fetches a batch of due articles of a shard that is not busy. False if there is none, or
  * nothing can be fetched now (*retry). A shard that cannot be asked becomes busy. */
 static bool live_fetch(struct publisher *publisher, uint64_t *busy, bool *retry)
@@ -141,7 +155,10 @@ static bool live_fetch(struct publisher *publisher, uint64_t *busy, bool *retry)
         *retry = true;
         return false;
     }
-    size_t n = conflate_take(publisher->table, shard, now_ms, due, most);
+    size_t n = drop_probe_repeats(publisher, due,
+                                  conflate_take(publisher->table, shard, now_ms, due, most));
+    if (n == 0)
+        return true;
     if (!send_lookup(publisher, shard, due, n)) {
         for (size_t i = n; i-- > 0;)
             conflate_give_back(publisher->table, due[i].article, due[i].article_bytes);

@@ -799,6 +799,25 @@ static void a_full_table_is_counted(void **state)
     assert_int_equal(admit.creations.rate, 0);
 }
 
+/* It is known, and takes neither an entry nor what an address or the edge may create. */
+static void a_probe_takes_no_entry(void **state)
+{
+    (void)state;
+    request.gateway = true;
+    request.address_limited = false;
+    set_payload("{\"reaction\":\"angry\",\"reader\":\"probe\"}");
+    request.topic = "reactions/%probe/0123456789abcdef";
+    for (int i = 0; i < KNOWN_ROOM; i++) {
+        assert_int_equal(judge(), REASON_NONE);
+        assert_true(verdict.known);
+    }
+    assert_int_equal(registry_count(admit.registry), 0);
+    assert_int_equal(admit.creations.made, 0);
+    request.topic = "reactions/world/x";
+    assert_int_equal(judge(), REASON_NONE);
+    assert_int_equal(registry_count(admit.registry), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -825,6 +844,7 @@ int main(void)
         cmocka_unit_test_setup(returns_correlation_data_only_where_it_may, begin),
         cmocka_unit_test_setup(takes_correlation_data_of_64_bytes_at_most, begin),
         cmocka_unit_test_setup(answers_by_protocol_version, begin),
+        cmocka_unit_test_setup_teardown(a_probe_takes_no_entry, begin_limited, end_limited),
         cmocka_unit_test_setup_teardown(limits_a_reader, begin_limited, end_limited),
         cmocka_unit_test_setup_teardown(limits_an_address, begin_limited, end_limited),
         cmocka_unit_test_setup_teardown(limits_new_articles, begin_limited, end_limited),

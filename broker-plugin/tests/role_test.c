@@ -62,7 +62,7 @@ static const struct {
     {"tally", NULL, NULL, true, ROLE_READER, 'c'},
     {"auto-x", NULL, NULL, true, ROLE_READER, 0},
     {"auto-x", SIXTEEN, NULL, true, ROLE_READER, 'u'},
-    {"tally-x", "tally-feed", SECRET, true, ROLE_FEED, 'c'},
+    {"tally-x", "tally-feed", SECRET, true, ROLE_FEED, 't'},
     {"tally-x", "tally-collector", SECRET, true, ROLE_COLLECTOR, 'c'},
     {"tally-x", "operator", SECRET, false, 0, 0},
     {"ops-x", "operator", SECRET, true, ROLE_OPERATOR, 'c'},
@@ -253,14 +253,34 @@ static void check(const struct row *rows, size_t n,
 static void lets_each_role_write_its_own(void **state)
 {
     static const struct row rows[] = {
-        {"reactions/a", "yynnny"},  {"reactions", "yynnny"},       {"reactions/", "yynnny"},
-        {"totals/a", "nnnnyn"},     {"totals", "nnnnnn"},          {"totals/", "nnnnnn"},
-        {"top/hour", "nnnnyn"},     {"receipts/me", "nnnynn"},     {"receipts/x", "nnnynn"},
-        {"receipts/", "nnnnnn"},    {"articles/a", "nnynyn"},      {"ops/collector", "nnnynn"},
-        {"ops/audit", "nnnynn"},    {"ops/feed", "nnnnyn"},        {"ops/health", "nnnnyn"},
-        {"ops/other", "nnnnnn"},    {"ops/collector/x", "nnnnnn"}, {"elsewhere", "------"},
-        {"reactionsx/a", "------"}, {"x/totals/a", "------"},      {"/totals/a", "------"},
+        {"reactions/a", "yynnny"},
+        {"reactions", "yynnny"},
+        {"reactions/", "yynnny"},
+        {"totals/a", "nnnnyn"},
+        {"totals", "nnnnnn"},
+        {"totals/", "nnnnnn"},
+        {"top/hour", "nnnnyn"},
+        {"receipts/me", "nnnynn"},
+        {"receipts/x", "nnnynn"},
+        {"receipts/", "nnnnnn"},
+        {"articles/a", "nnynyn"},
+        {"ops/collector", "nnnynn"},
+        {"ops/audit", "nnnynn"},
+        {"ops/feed", "nnnnyn"},
+        {"ops/health", "nnnnyn"},
+        {"ops/other", "nnnnnn"},
+        {"ops/collector/x", "nnnnnn"},
+        {"elsewhere", "------"},
+        {"reactionsx/a", "------"},
+        {"x/totals/a", "------"},
+        {"/totals/a", "------"},
         {"$CONTROL/x", "------"},
+        {"reactions/%probe/a", "nnnnyn"},
+        {"reactions/%probe", "yynnny"},
+        {"reactions/%probes/a", "yynnny"},
+        {"articles/%probe/a", "nnnnnn"},
+        {"totals/%probe/a", "nnnnyn"},
+        {"ops/probe", "nnnnyn"},
     };
     (void)state;
     check(rows, COUNT_OF(rows), may_write);
@@ -269,11 +289,14 @@ static void lets_each_role_write_its_own(void **state)
 static void delivers_to_whom_it_concerns(void **state)
 {
     static const struct row rows[] = {
-        {"reactions/a", "nnnnnn"}, {"reactions", "nnnnnn"},  {"totals/a", "yyyyyy"},
-        {"totals", "nnnnnn"},      {"top/hour", "yyyyyy"},   {"articles/a", "yyyyyy"},
-        {"receipts/me", "yyyyyy"}, {"receipts/x", "nnynyn"}, {"receipts/me/x", "nnynyn"},
-        {"ops/health", "nnyyyn"},  {"elsewhere", "--y-y-"},  {"$SYS/broker/uptime", "--y-y-"},
-        {"$other/x", "------"},
+        {"reactions/a", "nnnnnn"},   {"reactions", "nnnnnn"},
+        {"totals/a", "yyyyyy"},      {"totals", "nnnnnn"},
+        {"top/hour", "yyyyyy"},      {"articles/a", "yyyyyy"},
+        {"receipts/me", "yyyyyy"},   {"receipts/x", "nnynyn"},
+        {"receipts/me/x", "nnynyn"}, {"ops/health", "nnyyyn"},
+        {"elsewhere", "--y-y-"},     {"$SYS/broker/uptime", "--y-y-"},
+        {"$other/x", "------"},      {"totals/%probe/a", "nnynyn"},
+        {"ops/probe", "nnyyyn"},     {"totals/%probe", "yyyyyy"},
     };
     (void)state;
     check(rows, COUNT_OF(rows), may_read);
@@ -285,6 +308,7 @@ static void lets_each_role_subscribe(void **state)
         {"totals/a", "yyyyyy"},
         {"totals/world/x", "yyyyyy"},
         {"totals/-a", "nnynyn"},
+        {"totals/%probe/a", "nnynyn"},
         {"totals/", "nnynyn"},
         {"totals", "nnynyn"},
         {"totals/#", "nyyyyy"},

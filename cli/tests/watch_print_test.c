@@ -44,6 +44,7 @@ static void fill(void)
         "\"applied\":90,\"in_spool\":22,\"in_spool_bytes\":900,\"quarantined\":5,\"refused\":{"
         "\"busy\":4}}");
     say("ops/health", 2000, "{\"status\":\"unhealthy\",\"reasons\":[\"redis: away\"]}");
+    say("ops/probe", 2000, "{\"ok\":true,\"receipt_ms\":1.5,\"total_ms\":2.25}");
     say("ops/refusals", 2000,
         "{\"connections\":{\"flood\":2,\"token\":0},\"creation\":{\"known\":3,\"max\":9}}");
 }
@@ -73,6 +74,7 @@ static void prints_an_object_in_a_line(void **state)
     assert_true(number(cJSON_GetObjectItem(object, "refused"), "busy", "total") == 4);
     assert_true(number(object, "connections_refused", "flood") == 2);
     assert_true(number(object, "articles", "known") == 3);
+    assert_true(number(object, "probe", "total_ms") == 2.3);
     assert_true(number(object, "reactions", "lost") == 0);
     assert_true(number(object, "reactions", "quarantined") == 5);
     const cJSON *hottest = cJSON_GetArrayItem(cJSON_GetObjectItem(object, "hottest"), 0);
@@ -96,6 +98,8 @@ static void prints_null_for_what_is_not_known(void **state)
     assert_true(
         cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetObjectItem(object, "articles"), "known")));
     assert_string_equal(cJSON_GetObjectItem(object, "broker")->valuestring, "refused");
+    assert_true(
+        cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetObjectItem(object, "probe"), "total_ms")));
     cJSON_Delete(object);
     const char *lines = printed(watch_print_text, NULL, false);
     assert_null(strstr(lines, "waiting"));
@@ -109,6 +113,7 @@ static void prints_text(void **state)
     static const char *const wanted[] = {
         "health       unhealthy: redis: away\n",
         "collector    not ready: redis: away\n",
+        "probe        counted after 1.5 ms, shown after 2.2 ms\n",
         "admitted                   12.0              112\n",
         "  busy                        -                4\n",
         "waiting      22 reactions, 900 bytes; the oldest for at least 1 s\n",

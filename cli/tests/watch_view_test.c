@@ -126,6 +126,13 @@ static void reads_health_refusals_and_marks(void **state)
     assert_true(view.feed);
     say("ops/health", 2, "{\"status\":\"ok\",\"reasons\":[]}");
     assert_string_equal(view.reasons, "");
+    assert_false(view.probed);
+    say("ops/probe", 2, "{\"ok\":true,\"reason\":\"\",\"receipt_ms\":1.5,\"total_ms\":2.5}");
+    assert_true(view.probed && view.probe_ok);
+    assert_true(view.probe_receipt_ms == 1.5 && view.probe_total_ms == 2.5);
+    say("ops/probe", 2, "{\"ok\":false,\"reason\":\"no receipt\",\"receipt_ms\":null}");
+    assert_false(view.probe_ok);
+    assert_string_equal(view.probe_reason, "no receipt");
 }
 
 static void ignores_what_it_does_not_understand(void **state)

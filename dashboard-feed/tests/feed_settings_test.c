@@ -77,6 +77,7 @@ static void defaults(void **state)
     assert_int_equal(settings.publish_interval_ms, 250);
     assert_int_equal(settings.repeat_ms, 5000);
     assert_int_equal(settings.republish_rate, 2000);
+    assert_int_equal(settings.probe_interval_ms, 5000);
     assert_int_equal(settings.max_articles, 1000000);
     assert_int_equal(settings.log_level, LOG_LEVEL_INFO);
     feed_settings_wipe(&settings);
@@ -90,6 +91,12 @@ static void good_values(void **state)
     assert_int_equal(read_with("--topic-prefix=news/de/"), 0);
     assert_int_equal(read_with("--websocket-url=wss://mqtt.example.org:443/mqtt?x=1"), 0);
     assert_int_equal(read_with("--websocket-url=ws://[::1]:9001"), 0);
+    assert_int_equal(read_with("--probe-interval-ms=0"), 0);
+    assert_int_equal(settings.probe_interval_ms, 0);
+    assert_int_equal(read_with("--probe-interval-ms=500"), 0);
+    assert_int_equal(settings.probe_interval_ms, 500);
+    assert_int_equal(read_with("--publish-interval-ms=60000"), 0);
+    assert_int_equal(settings.probe_interval_ms, 120000);
     assert_int_equal(read_with("--log-level=debug"), 0);
     assert_int_equal(settings.log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(settings.log_format, LOG_FORMAT_LOGFMT);
@@ -116,6 +123,7 @@ static void bad_values_name_their_option(void **state)
         {"--websocket-url=wss://a'b", "websocket_url"},
         {"--websocket-url=wss://a;b", "websocket_url"},
         {"--websocket-url=wss://a b", "websocket_url"},
+        {"--probe-interval-ms=499", "probe_interval_ms"},
         {"--log-level=loud", "log_level"},
         {"--log-format=xml", "log_format"},
         {"--publish-interval-ms=9", "publish_interval_ms"},

@@ -17,7 +17,7 @@ static void say(const char *json, uint64_t now_ms)
 static void expect(const char *redis, const char *broker, uint64_t now_ms, bool ok,
                    const char *json)
 {
-    health_check(&health, redis, broker, now_ms);
+    health_check(&health, redis, broker, "", now_ms);
     assert_int_equal(health.ok, ok);
     assert_string_equal(health.json, json);
 }
@@ -48,7 +48,7 @@ static void every_part_says_why(void **state)
 /* The longest that each part says arrives whole, all of them at once, and every byte escaped. */
 static void no_reason_is_cut(void **state)
 {
-    char reason[HEALTH_WHY_MAX_BYTES + 1], said[HEALTH_WHY_MAX_BYTES * 2 + 100], json[8192];
+    char reason[HEALTH_WHY_MAX_BYTES + 1], said[HEALTH_WHY_MAX_BYTES * 2 + 100], json[12288];
     (void)state;
     health_init(&health);
     memset(reason, '"', HEALTH_WHY_MAX_BYTES);
@@ -58,10 +58,10 @@ static void no_reason_is_cut(void **state)
         at += sprintf(at, "\\\"");
     strcpy(at, "\"}");
     say(said, 1);
-    assert_true(health_check(&health, reason, reason, 1));
+    assert_true(health_check(&health, reason, reason, reason, 1));
     at = json + sprintf(json, "{\"status\":\"unhealthy\",\"reasons\":[");
-    static const char *const part[] = {"redis", "broker", "collector"};
-    for (int p = 0; p < 3; p++) {
+    static const char *const part[] = {"redis", "broker", "collector", "probe"};
+    for (int p = 0; p < 4; p++) {
         at += sprintf(at, "%s\"%s: ", p > 0 ? "," : "", part[p]);
         for (int i = 0; i < HEALTH_WHY_MAX_BYTES; i++)
             at += sprintf(at, "\\\"");
@@ -75,7 +75,7 @@ static void no_reason_is_cut(void **state)
     reason[400] = ' ';
     snprintf(said, sizeof said, "{\"online\":true,\"ready\":false,\"reason\":\"%syyy\"}", reason);
     say(said, 1);
-    assert_true(health_check(&health, "", "", 1));
+    assert_true(health_check(&health, "", "", "", 1));
     size_t bytes = strlen(health.json);
     assert_string_equal(health.json + bytes - 8, "x \xe2\x80\xa6\"]}");
 }
@@ -101,10 +101,12 @@ static void tells_only_changes(void **state)
 {
     (void)state;
     health_init(&health);
-    assert_true(health_check(&health, "", "", 0));
-    assert_false(health_check(&health, "", "", 100));
-    assert_true(health_check(&health, "x", "", 100));
-    assert_false(health_check(&health, "x", "", 100));
+    assert_true(health_check(&health, "", "", "", 0));
+    assert_false(health_check(&health, "", "", "", 100));
+    assert_true(health_check(&health, "", "", "no total within 5 s", 100));
+    assert_non_null(strstr(health.json, "\"probe: no total within 5 s\"]}"));
+    assert_true(health_check(&health, "x", "", "", 100));
+    assert_false(health_check(&health, "x", "", "", 100));
     health_offline(&health);
     assert_string_equal(health.json, "{\"status\":\"unhealthy\",\"reasons\":[\"feed: offline\"]}");
 }

@@ -13,10 +13,12 @@
 #include "exposition_table.h"
 
 static struct collector_status collector = {.online = true, .ready = true};
+static struct probe probe;
 static struct metrics metrics = {
     .started_at_s = 1795510800.5,
     .topic_prefix = "news/",
     .collector = &collector,
+    .probe = &probe,
     .publish = {.broker = {.heard = {true, true, true, true, true, true}}},
     .creation = {.heard = true}};
 
@@ -43,6 +45,9 @@ static void values_come_through(void **state)
     histogram_init(&metrics.publisher.delay_s, bounds, 2);
     histogram_add(&metrics.publisher.delay_s, 1);
     histogram_add(&metrics.publisher.delay_s, 1.25);
+    probe_init(&probe, 1000, 0);
+    probe.failed[PROBE_RECEIPT] = 7;
+    histogram_add(&probe.total_s, 0.002);
     metrics.publisher.changed = UINT64_MAX;
     metrics.http.answers[2].code = 304;
     metrics.http.answers[2].n = 9;
@@ -62,6 +67,9 @@ static void values_come_through(void **state)
     assert_non_null(strstr(text, "\ntally_http_answers_total{code=\"304\"} 9\n"));
     assert_non_null(strstr(text, "\ntally_refused_articles_total{cause=\"rate\"} 8\n"));
     assert_non_null(strstr(text, "\ntally_known_articles 9\n"));
+    assert_non_null(strstr(text, "\ntally_probe_failures_total{reason=\"receipt\"} 7\n"));
+    assert_non_null(strstr(text, "\ntally_probe_seconds_bucket{le=\"0.001\"} 0\n"
+                                 "tally_probe_seconds_bucket{le=\"0.0025\"} 1\n"));
     assert_non_null(strstr(text, "\ntally_collector_up 1\n"));
     free(text);
 }

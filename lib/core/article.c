@@ -45,6 +45,12 @@ bool article_valid(const char *id, size_t bytes)
     return !begins;
 }
 
+bool article_is_probe(const char *id, size_t bytes)
+{
+    static const char prefix[] = ARTICLE_PROBE_PREFIX;
+    return bytes >= sizeof prefix && memcmp(id, prefix, sizeof prefix - 1) == 0;
+}
+
 bool article_prefix_valid(const char *prefix)
 {
     size_t bytes = strlen(prefix);

@@ -10,11 +10,18 @@
 #define ARTICLE_MAX_LEVELS 8
 #define ARTICLE_SEED_BYTES 16
 #define ARTICLE_PREFIX_MAX_BYTES 64
+/* Reserved for the feeds' own probes: %probe/<edge id>. No slug can begin like this, because %
+ * begins an escape of two hex digits there. */
+#define ARTICLE_PROBE_PREFIX "%probe/"
 #define ARTICLE_PREFIX_ACCEPTS                                                                     \
     "empty, or levels of letters, digits and ._~%- that end with /, 64 bytes at most"
 
 /* Whether the `bytes` bytes at `id` (not NUL-terminated) are a valid article id. */
 bool article_valid(const char *id, size_t bytes);
+
+/* Whether a valid article id is reserved for a probe: readers neither see it nor react to it, and
+ * lists leave it out. */
+bool article_is_probe(const char *id, size_t bytes);
 
 /* Whether `prefix` may precede every topic (option topic_prefix): "", or levels in the form of an
  * article id that end with '/', at most ARTICLE_PREFIX_MAX_BYTES. */

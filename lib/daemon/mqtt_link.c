@@ -19,8 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEPALIVE_S                                                                                \
-    5 /* the least that libmosquitto allows; a silent broker is noticed within twice that */
+#define KEEPALIVE_S 5 /* libmosquitto's least; a silent broker is noticed within twice that */
 #define CONNACK_WAIT_S 5
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 500 /* the broker may be back at any moment */
@@ -97,8 +96,8 @@ static void on_connect(struct mosquitto *client, void *user, int reason, int fla
     link->state = STATE_UP;
     link->age_s = 0;
     link->said[0] = '\0';
-    log_line(LOG_LEVEL_INFO, "broker connected", "host=%s port=%d", link->config.host,
-             link->config.port);
+    log_line(link->config.quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "broker connected",
+             "host=%s port=%d", link->config.host, link->config.port);
     if (link->config.on_up != NULL)
         link->config.on_up(link->config.user);
 }
@@ -129,7 +128,9 @@ static void on_publish(struct mosquitto *client, void *user, int mid, int reason
     (void)properties;
     if (!awaited_take(link, mid))
         return;
-    if (reason >= 0x80)
+    if (reason >= 0x80 && link->config.on_refused != NULL)
+        link->config.on_refused(link->config.user, mid);
+    else if (reason >= 0x80)
         log_line(LOG_LEVEL_WARNING, "broker refused a message", "reason=%s",
                  mosquitto_reason_string(reason));
     else if (link->config.on_published != NULL)
@@ -233,14 +234,13 @@ static void mqtt_link_settle(struct mqtt_link *link)
     link->state = STATE_WAITING;
     link->broken = false;
     link->why[0] = '\0';
-
     uint32_t random;
     evutil_secure_rng_get_bytes(&random, sizeof random);
     unsigned pause_ms = link->pause_ms / 2 + random % (link->pause_ms / 2 + 1);
     events_arm(link->retry, pause_ms);
     link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
 
-    if (was_up || strcmp(why, link->said) != 0)
+    if (!link->config.quiet && (was_up || strcmp(why, link->said) != 0))
         log_line(LOG_LEVEL_WARNING, was_up ? "broker lost" : "broker away",
                  "host=%s port=%d reason=%s", link->config.host, link->config.port, why);
     memcpy(link->said, why, sizeof why);

@@ -23,6 +23,9 @@ struct mqtt_link_config {
     void (*on_message)(void *user, const struct mosquitto_message *message,
                        const mosquitto_property *properties); /* may be NULL */
     void (*on_published)(void *user, int mid);                /* QoS 1: PUBACK came; may be NULL */
+    void (*on_refused)(void *user, int mid); /* QoS 1: PUBACK refuses it; NULL: that is logged */
+    bool quiet; /* that it connects is logged for debugging only, and that it cannot is not: the
+                   owner reports failures */
     void *user;
 };
 

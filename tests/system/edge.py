@@ -256,6 +256,7 @@ class Process:
 
 class Edge:
     """`plugin`: plugin options (None takes a line out), on top of SMALL; `collector`, `feed`: options of the daemons, as in {"batch-records": 10}.
+    The feed does not probe, because tests count reactions; test_probe.py turns that on.
     `redis_of`: the edge whose Redis, reader key and services this one shares; it then starts no Redis.
     `servers`: the servers that hold the store if it starts no Redis (cluster.py).
 
@@ -266,7 +267,7 @@ class Edge:
         self.directory = str(directory)
         self.build = build or build_dir()
         self.plugin_options = dict(SMALL, **(plugin or {}))
-        self.daemon_options = {"collector": dict(collector or {}), "feed": dict(feed or {})}
+        self.daemon_options = {"collector": dict(collector or {}), "feed": dict({"probe_interval_ms": 0}, **(feed or {}))}
         self.data = os.path.join(self.directory, "data")
         self.spool = os.path.join(self.data, "spool")
         self.mark = secrets.token_hex(8)

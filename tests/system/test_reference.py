@@ -436,7 +436,7 @@ def check_retained(edge, watch):
 
 @pytest.mark.slow
 def test_every_message_described_is_sent_and_no_other(make_edge, described_topics):
-    edge = make_edge(limits="on", plugin=OPEN_HANDED, feed=FAST, collector={"audit_per_minute": 600}).start()
+    edge = make_edge(limits="on", plugin=OPEN_HANDED, feed=dict(FAST, probe_interval_ms=500), collector={"audit_per_minute": 600}).start()
     watch = Watch(described_topics, edge)
     article = react(edge, watch)
     damage(edge, watch, article)
@@ -445,6 +445,7 @@ def test_every_message_described_is_sent_and_no_other(make_edge, described_topic
     lose_collector(edge, watch)
     leave_quiet(edge, watch)
     watch.wait("opsFeed", "feedMark")
+    watch.wait("opsProbe", "probe")
     check_heard(watch)
     check_retained(edge, watch)
 

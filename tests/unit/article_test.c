@@ -134,6 +134,21 @@ static void knows_prefixes(void **state)
     assert_false(article_prefix_valid(longest));
 }
 
+static void knows_what_is_reserved_for_probes(void **state)
+{
+    static const char *const reserved[] = {"%probe/0123456789abcdef", "%probe/a/b"};
+    static const char *const others[] = {"%probe", "%probes/a", "a/%probe/b", "probe/a",
+                                         "%PROBE/a"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(reserved); i++) {
+        assert_true(article_valid(reserved[i], strlen(reserved[i])));
+        require(article_is_probe(reserved[i], strlen(reserved[i])), "%s", reserved[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        require(!article_is_probe(others[i], strlen(others[i])), "%s", others[i]);
+    assert_false(article_is_probe("%probe/a", 7));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +159,7 @@ int main(void)
         cmocka_unit_test(shards_by_crc),
         cmocka_unit_test(shards_evenly),
         cmocka_unit_test(hashes_by_seed),
+        cmocka_unit_test(knows_what_is_reserved_for_probes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
