@@ -15,7 +15,7 @@ const HOTTEST = 10;
 const SHARDS = 16;
 const ARTICLES = 20;
 const TOPICS_MOST = 16;
-const RAW_MOST = 20_000; // characters shown of a message
+const RAW_MOST = 8_000; // characters shown of a message
 const ARTICLE_MOST = 200;
 const LOGIN_KEY = 'tally.ops'; // of the tab's own storage
 const UNKNOWN = '–';
@@ -24,7 +24,7 @@ const at = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat();
 const tenth = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'short' });
 
 const count = (n) => whole.format(n);
 const reactions = (n) => `${count(n)} ${n === 1 ? 'reaction' : 'reactions'}`;
@@ -230,7 +230,7 @@ function writeHealth() {
   fillFacts(at('parts'), parts);
 }
 
-const writeRates = makeTable(at('rates'), 0, [['', 'key'], ['A second', 'n'], ['In all', 'n'], ['Last 2 minutes', 'spark']]);
+const writeRates = makeTable(at('rates'), 0, [['Counter', 'key'], ['A second', 'n'], ['In all', 'n'], ['Last 2 minutes', 'spark']]);
 
 /** [[name, counter, whether it is a part of the one above], …] as they are shown */
 function rates() {
