@@ -12,55 +12,62 @@ const sumOf = (counts) => Object.values(counts).reduce((sum, n) => sum + n, 0);
 const grown = (before, after) => Object.entries(after).reduce((sum, [kind, n]) => sum + Math.max(0, n - (before[kind] ?? 0)), 0);
 
 export default () => {
-  const entries = new Map(); // article → {weight, error, counts}
+  const places = new Map(); // article → its place in these
+  const weights = new Float64Array(ENTRIES_MOST); // apart, as the least is looked for often
+  const entries = []; // {article, error, counts}
 
   const least = () => {
-    let found = null;
-    for (const [article, { weight }] of entries) {
-      if (!found || weight < found.weight) {
-        found = { article, weight };
+    let at = 0;
+    for (let i = 1; i < entries.length; i++) {
+      if (weights[i] < weights[at]) {
+        at = i;
       }
     }
-    return found;
+    return at;
   };
 
   return {
     /** A published total. The first of an article counts as one reaction. */
     take(article, counts) {
-      const entry = entries.get(article);
-      if (entry) {
-        entry.weight += grown(entry.counts, counts);
-        entry.counts = counts;
+      const known = places.get(article);
+      if (known !== undefined) {
+        weights[known] += grown(entries[known].counts, counts);
+        entries[known].counts = counts;
         return;
       }
-      let error = 0;
-      if (entries.size >= ENTRIES_MOST) {
-        const place = least();
-        error = place.weight;
-        entries.delete(place.article);
+      const full = entries.length === ENTRIES_MOST;
+      const place = full ? least() : entries.length;
+      const error = full ? weights[place] : 0;
+      if (full) {
+        places.delete(entries[place].article);
       }
-      entries.set(article, { weight: error + 1, error, counts });
+      places.set(article, place);
+      entries[place] = { article, error, counts };
+      weights[place] = error + 1;
     },
 
     /** Time passes. */
     pass(seconds) {
       const factor = 2 ** (-seconds / HALF_LIFE_S);
-      for (const entry of entries.values()) {
-        entry.weight *= factor;
+      entries.forEach((entry, i) => {
+        weights[i] *= factor;
         entry.error *= factor;
-      }
+      });
     },
 
     /** The hottest, hottest first: [{article, perS, total}]. A steady rate r keeps the weight at r × half-life / ln 2. */
     top(n) {
-      return [...entries]
-        .map(([article, { weight, error, counts }]) => ({ article, perS: ((weight - error) * Math.LN2) / HALF_LIFE_S, counts }))
+      return entries
+        .map(({ article, error, counts }, i) => ({ article, perS: ((weights[i] - error) * Math.LN2) / HALF_LIFE_S, counts }))
         .filter(({ perS }) => perS >= LEAST_SHOWN)
         .sort((a, b) => b.perS - a.perS)
         .slice(0, n)
         .map(({ article, perS, counts }) => ({ article, perS, total: sumOf(counts) }));
     },
 
-    clear: () => entries.clear(),
+    clear() {
+      places.clear();
+      entries.length = 0;
+    },
   };
 };

@@ -283,7 +283,7 @@ function lagFacts() {
   return facts.length ? facts : [['Collector', 'no status has come yet']];
 }
 
-const writeShards = makeTable(at('shards'), 0, [['Shard', 'n'], ['Waiting', 'n'], ['Old rings', 'n'], ['Held', 'long']]);
+const writeShards = makeTable(at('shards'), 0, [['Shard', 'n'], ['Waiting', 'n'], ['Old rings', 'n'], ['Held', '']]);
 
 function writeShardsOf(all) {
   const busy = all.filter((one) => one.held || one.backlogBytes || one.oldRings);
@@ -293,14 +293,14 @@ function writeShardsOf(all) {
   setText(at('shards-empty'), !view.status ? 'Unknown.' : !busy.length ? `None of ${count(all.length)}.` : more > 0 ? `And ${count(more)} more with less in them.` : '');
 }
 
-const writeHottest = makeTable(at('hottest'), 2, [['A second', 'n'], ['Total', 'n'], ['Article', 'long']]);
+const writeHottest = makeTable(at('hottest'), 2, [['A second', 'n'], ['Total', 'n'], ['Article', '']]);
 
 function writeHottestOf(top) {
   writeHottest(top.map((one) => [tenth.format(one.perS), count(one.total), one.article]));
   setText(at('hottest-empty'), top.length ? '' : 'No total rises.');
 }
 
-const writeArticles = makeTable(at('articles'), 0, [['Article', 'long'], ['Refused', 'long'], ['Since', 'when']]);
+const writeArticles = makeTable(at('articles'), 0, [['Article', 'article'], ['Refused', 'reason'], ['Since', 'when']]);
 
 function writeArticlesOf(all) {
   writeArticles(all.slice(0, ARTICLES).map((one) => [one.known ? one.article : `${one.article} (unknown)`, named(one.refused), one.sinceMs ? moment.format(one.sinceMs) : UNKNOWN]));
