@@ -420,7 +420,7 @@ function say(text, wrong) {
   }
 }
 
-/** Back to the form; `text` says why, and focus says it to a screen reader. */
+/** Back to the form, with the reason. A screen reader reads the reason because the focused field refers to it. */
 function leave(text = '') {
   link?.close();
   link = null;
