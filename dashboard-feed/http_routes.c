@@ -101,8 +101,8 @@ static void answer_route(const struct http_routes *routes, struct evhttp_request
         break;
     }
     http_answers_error(routes->answers, request, 404, "Not Found",
-                       "known are /, /dashboard, /tally.js, /embed?article=, /totals/<article>, "
-                       "/totals?articles=a,b,c, "
+                       "known are /, /dashboard, /ops, /tally.js, /embed?article=, "
+                       "/totals/<article>, /totals?articles=a,b,c, "
                        "/metrics, /healthz, /readyz and /livez");
 }
 

@@ -214,6 +214,7 @@ void route_parse(struct route *route, const char *path, const char *query)
     } else if (strlen(decoded + 1) <= ROUTE_FILE_MAX_BYTES) {
         const char *file = strcmp(decoded, "/") == 0            ? "index.html"
                            : strcmp(decoded, "/dashboard") == 0 ? "dashboard.html"
+                           : strcmp(decoded, "/ops") == 0       ? "ops.html"
                                                                 : decoded + 1;
         route->kind = ROUTE_FILE;
         memcpy(route->file, file, strlen(file) + 1);

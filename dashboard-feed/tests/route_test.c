@@ -32,6 +32,12 @@ static void known_paths(void **state)
     assert_string_equal(route.file, "index.html");
     expect("/dashboard", "x=1", ROUTE_FILE);
     assert_string_equal(route.file, "dashboard.html");
+    expect("/ops", NULL, ROUTE_FILE);
+    assert_string_equal(route.file, "ops.html");
+    expect("/%6fps", "x=1", ROUTE_FILE);
+    assert_string_equal(route.file, "ops.html");
+    expect("/ops/", NULL, ROUTE_FILE); /* a name that no file has */
+    assert_string_equal(route.file, "ops/");
     expect("/tally.js", NULL, ROUTE_FILE);
     assert_string_equal(route.file, "tally.js");
     expect("/%74ally.js", NULL, ROUTE_FILE);

@@ -343,6 +343,35 @@ async function openWithRequest(context, article, request, shown = article) {
   return { page, bar };
 }
 
+test('an operator watches the whole system; a wrong secret is refused at once', {
+  skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does not say where the operator\'s secret is'),
+}, async (t) => {
+  const [, secret] = /^operator operator (\S+)$/m.exec(readFileSync(`${process.env.TALLY_DATA}/services`, 'utf8'));
+  const context = await reader(t);
+  const page = await context.newPage();
+  let connections = 0;
+  page.on('websocket', () => (connections += 1));
+  await page.goto(`${home}/ops`);
+  const logIn = async (typed) => {
+    await page.locator('#secret').fill(typed);
+    await page.keyboard.press('Enter');
+  };
+  await logIn(`${secret}-not`);
+  await until(async () => assert.match(await page.locator('#why').innerText(), /does not accept this name/));
+  assert.equal(connections, 1);
+  await logIn(secret);
+  await until(async () => assert.equal(await page.locator('#state').innerText(), 'Live'));
+  const admitted = async () => Number((await page.locator('#rates tbody tr').first().locator('td').nth(1).innerText()).replaceAll(',', ''));
+  await until(async () => assert.ok((await admitted()) >= 0));
+  const before = await admitted();
+  const { bar } = await openArticle(context, newArticle());
+  await bar.click('love');
+  await bar.becomes({ counts: { love: '1' } });
+  await page.bringToFront();
+  await until(async () => assert.ok((await admitted()) > before));
+  await keepShot(page, 'ops-system', { fullPage: true });
+});
+
 describe('a request', { skip: skip || (!process.env.TALLY_DATA && 'TALLY_DATA does not say whose collector may be stopped') }, () => {
   test('is pending in every tab until it is counted, then settled', async (t) => {
     const article = newArticle();

@@ -271,12 +271,16 @@ def test_what_pages_keep_in_the_browser_is_on_the_page_on_privacy():
     """Both ways: every item that the pages' sources store, and no item that nothing stores; and nothing is kept by other means."""
     folder = os.path.join(ROOT, "dashboard-feed", "web-src")
     sources = {name: _read("dashboard-feed", "web-src", name) for name in os.listdir(folder) if name.endswith(".js")}
-    stored = set()
+    stored, of_the_tab = set(), set()
     for name, text in sources.items():
-        assert not re.search(r"sessionStorage|indexedDB|document\.cookie|cookieStore|\bcaches\b", text), name
+        assert not re.search(r"indexedDB|document\.cookie|cookieStore|\bcaches\b", text), name
+        assert name == "ops.js" or "sessionStorage" not in text, name
         constants = dict(re.findall(r"const (\w+) = '([^']+)'", text))
         for member, argument in re.findall(r"localStorage\.(\w+)(?:\(([^,)]+))?", text):
             stored.add((constants.get(argument) or argument.strip("'")) if member in ("getItem", "setItem") else member)
-    assert len(stored) > 1
-    (row,) = [line for line in _read("docs", "privacy.md").splitlines() if line.startswith("| the reader's browser")]
-    assert stored == {word for word in re.findall(r"`([^`]+)`", row)}
+        for member, argument in re.findall(r"sessionStorage\.(\w+)(?:\(([^,)]+))?", text):
+            of_the_tab.add((constants.get(argument) or argument.strip("'")) if member in ("getItem", "setItem", "removeItem") else member)
+    assert len(stored) > 1 and of_the_tab
+    for begin, items in (("| the reader's browser", stored), ("| an operator's browser", of_the_tab | {"/ops"})):
+        (row,) = [line for line in _read("docs", "privacy.md").splitlines() if line.startswith(begin)]
+        assert items == {word for word in re.findall(r"`([^`]+)`", row)}

@@ -772,8 +772,9 @@ def test_unknown_paths(bench_of_module):
 
 def test_pages_and_files(bench_of_module):
     bench = bench_of_module
-    for path, media in (("/", "text/html"), ("/dashboard", "text/html"), ("/tally.js", "text/javascript"), ("/tally-count.js", "text/javascript"),
-                        ("/tally.ar.js", "text/javascript"), ("/dashboard.js", "text/javascript"), ("/index.html", "text/html")):
+    for path, media in (("/", "text/html"), ("/dashboard", "text/html"), ("/ops", "text/html"), ("/tally.js", "text/javascript"), ("/tally-count.js", "text/javascript"),
+                        ("/tally.ar.js", "text/javascript"), ("/dashboard.js", "text/javascript"), ("/ops.js", "text/javascript"), ("/ops.css", "text/css"),
+                        ("/index.html", "text/html")):
         answer = bench.get(path)
         assert answer.status == 200 and answer.headers["content-type"].startswith(media), path
         assert answer.headers["x-content-type-options"] == "nosniff" and answer.body
@@ -814,7 +815,7 @@ def test_only_the_page_for_frames_may_be_framed(bench_of_module):
     for path in ("/tally-embed.js", "/tally-embed.css", "/tally.send.js"):
         part = bench.get(path).headers
         assert part["access-control-allow-origin"] == "*" and part["cross-origin-resource-policy"] == "cross-origin", path
-    for path in ("/", "/dashboard", "/index.html", "/embed.html"):
+    for path in ("/", "/dashboard", "/ops", "/index.html", "/embed.html"):
         page = bench.get(path)
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"] and page.headers["x-frame-options"] == "DENY", path
     for query in ("", "?article=", "?article=a&article=b", "?article=a%20b", "?lang=fr"):

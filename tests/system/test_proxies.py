@@ -161,7 +161,7 @@ def test_what_pages_need_is_public_and_as_the_feed_says_it(edge, proxy):
     assert b"wss://tally.example.org/mqtt" in proxy.get("/tally.js")[2]
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard", "/dashboard.js", "/metrics", "/healthz", "/readyz", "/livez"])
+@pytest.mark.parametrize("path", ["/", "/dashboard", "/dashboard.js", "/ops", "/ops.js", "/ops.css", "/metrics", "/healthz", "/readyz", "/livez"])
 def test_what_is_the_houses_stays_inside(edge, proxy, path):
     assert edge.get(path)[0] == 200
     assert proxy.get(path)[0] == 403
@@ -169,11 +169,11 @@ def test_what_is_the_houses_stays_inside(edge, proxy, path):
 
 
 @pytest.mark.parametrize("path", ["//metrics", "/totals/../metrics", "/totals/..%2fmetrics", "/totals/%2e%2e/metrics", "/tally.js/../metrics",
-                                  "/%6detrics", "/embed/../dashboard", "/totals/../healthz", "/index.html", "/dashboard.html"])
+                                  "/%6detrics", "/embed/../dashboard", "/totals/../healthz", "/index.html", "/dashboard.html", "/ops.html", "/embed/../ops"])
 def test_no_other_spelling_leads_inside(edge, proxy, path):
     status, _headers, body = proxy.get(path)
     assert status in (400, 403, 404)
-    assert b"tally_" not in body and b'"status"' not in body and b"<title>Newsroom" not in body
+    assert b"tally_" not in body and b'"status"' not in body and b"<title>Newsroom" not in body and b"<title>Operations" not in body
 
 
 def test_totals_are_bounded_by_address(proxy):

@@ -277,7 +277,7 @@ def candidates(edge):
             found |= set(re.findall(r'"(/[\w.-]*)/?"', f.read()))
     known = request(edge, "GET", "/no-such-path")[2].decode()
     found |= set(re.findall(r"/[a-z.]*", known))
-    for page in ("/", "/dashboard", "/embed?article=demo"):
+    for page in ("/", "/dashboard", "/ops", "/embed?article=demo"):
         found |= {"/" + link for link in re.findall(r'(?:src|href)="([\w.-]+)"', request(edge, "GET", page)[2].decode())}
     return found
 

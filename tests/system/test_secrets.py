@@ -62,7 +62,7 @@ def _shown(edge):
         for what in ("cmdline", "environ"):
             with open("/proc/%d/%s" % (edge[name].child.pid, what), "rb") as f:
                 yield name + " " + what, f.read()
-    for path in ("/", "/dashboard", "/tally.js", "/dashboard.js", "/metrics", "/healthz", "/totals/demo", "/totals?articles=a,b", "/services", "/%2e%2e/services",
+    for path in ("/", "/dashboard", "/tally.js", "/dashboard.js", "/ops", "/ops.js", "/metrics", "/healthz", "/totals/demo", "/totals?articles=a,b", "/services", "/%2e%2e/services",
                  "/reader.key", "/nothing"):
         _status, headers, body = edge.get(path)
         yield "HTTP " + path, str(headers).encode() + body

@@ -102,7 +102,8 @@ class Session {
       return;
     }
     const most = this.broker.receiveMaximum;
-    this.send(packet(0x20, Buffer.from([0, this.broker.connack]), most ? Buffer.from([3, 0x21, 0, most]) : Buffer.from([0])));
+    const code = this.broker.login?.(this) ?? this.broker.connack;
+    this.send(packet(0x20, Buffer.from([0, code]), most ? Buffer.from([3, 0x21, 0, most]) : Buffer.from([0])));
   }
 
   publish(topic, payload, { retain = false, correlation } = {}) {
@@ -153,15 +154,20 @@ class Session {
         const id = body.number(2);
         body.properties();
         const filters = [];
+        const fresh = new Set(); // without what is retained
         while (body.at < body.bytes.length) {
           filters.push(body.data());
-          body.number(1);
+          if ((body.number(1) >> 4) === 2) {
+            fresh.add(filters.at(-1));
+          }
         }
         const codes = filters.map((filter) => this.broker.suback(filter));
         this.send(packet(0x90, u16(id), Buffer.from([0, ...codes])));
         filters.filter((_, i) => codes[i] < 0x80).forEach((filter) => {
           this.filters.add(filter);
-          this.broker.retained(this, filter);
+          if (!fresh.has(filter)) {
+            this.broker.retained(this, filter);
+          }
         });
         return;
       }
@@ -192,10 +198,12 @@ export class ScriptedBroker {
   published = []; // every reaction, as it came
   totals = new Map();
   states = new Map(); // articles/<article>, as text
+  ops = new Map(); // ops/<name>
   registers = new Map();
   version = 1_000;
 
   connack = 0;
+  login = null; // (session) => the code of CONNACK, instead
   greeting = null; // what is said instead of CONNACK
   receiveMaximum = 0;
   away = false; // refuses connections
@@ -224,7 +232,7 @@ export class ScriptedBroker {
   }
 
   matches(filter, topic) {
-    return filter === topic || (filter === 'totals/#' && topic.startsWith('totals/'));
+    return filter === topic || (filter.endsWith('/#') && topic.startsWith(filter.slice(0, -1)));
   }
 
   retained(session, filter) {
@@ -232,6 +240,11 @@ export class ScriptedBroker {
       for (const [article, total] of this.totals) {
         if (this.matches(filter, `totals/${article}`)) {
           session.publish(`totals/${article}`, total, { retain: true });
+        }
+      }
+      for (const [topic, payload] of this.ops) {
+        if (this.matches(filter, topic)) {
+          session.publish(topic, payload, { retain: true });
         }
       }
       for (const [article, state] of this.states) {
@@ -261,6 +274,12 @@ export class ScriptedBroker {
     const payload = { article, open: true, state: 'open', ...state, version };
     this.states.set(article, payload);
     this.open.filter(({ filters }) => filters.has(`articles/${article}`)).forEach((session) => session.publish(`articles/${article}`, payload));
+  }
+
+  /** What a part of the edge says of itself, as text or an object; it is retained. */
+  say(topic, payload) {
+    this.ops.set(topic, payload);
+    this.open.filter(({ filters }) => filters.has('ops/#')).forEach((session) => session.publish(topic, payload));
   }
 
   /** What is retained of an article's total is cleared, as while its results are hidden. */

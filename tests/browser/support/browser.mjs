@@ -70,7 +70,7 @@ export const SITE = 'http://tally.test';
 export const BROKER = 'ws://tally.test:9001/';
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' };
-const PAGES = { '/': '/index.html', '/dashboard': '/dashboard.html', '/embed': '/embed.html' };
+const PAGES = { '/': '/index.html', '/dashboard': '/dashboard.html', '/ops': '/ops.html', '/embed': '/embed.html' };
 
 const STRICT = `default-src 'none'; img-src data:; script-src ${SITE}; style-src ${SITE}; connect-src ws://tally.test:9001 ${SITE}; require-trusted-types-for 'script'; trusted-types 'none'`;
 
