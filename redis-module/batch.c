@@ -169,24 +169,20 @@ static void write_head(struct batch *batch, RedisModuleString *article)
 }
 
 /* Returns NULL, or why it stopped. */
-static const char *apply_article(struct batch *batch, RedisModuleString *article,
-                                 RedisModuleString *votes)
+static const char *apply_article(struct batch *batch, const struct call_articles *article)
 {
-    size_t bytes;
     const char *why = NULL;
-    const unsigned char *in =
-        (const unsigned char *)batch->keys->api->string_ptr_len(votes, &bytes);
-    if (shard_head(batch->shard, article, &batch->head) < 0)
+    if (shard_head(batch->shard, article->name, &batch->head) < 0)
         return "BADHEAD a head of an unknown format";
     batch->dirty = batch->moved = false;
     batch->kinds_moved = 0;
     memset(batch->more, 0, sizeof batch->more);
     set_limit(batch);
     registers_begin(&batch->registers, batch->call, batch->head.number);
-    for (size_t at = 0; why == NULL && at < bytes; at += CALL_VOTE_BYTES)
-        why = vote(batch, in + at);
+    for (size_t at = 0; why == NULL && at < article->votes_bytes; at += CALL_VOTE_BYTES)
+        why = vote(batch, article->votes + at);
     registers_end(&batch->registers);
-    write_head(batch, article);
+    write_head(batch, article->name);
     return why;
 }
 
@@ -194,12 +190,15 @@ void batch_apply(struct shard *shard, struct keys *keys, const struct call *call
                  struct answer *answer)
 {
     struct batch batch = {.shard = shard, .keys = keys, .call = call, .answer = answer};
+    struct call_articles article;
     const char *why = NULL;
     registers_init(&batch.registers, keys);
-    for (size_t i = 0; why == NULL && i < call->articles; i++) {
-        why = apply_article(&batch, call->article[2 * i], call->article[2 * i + 1]);
+    call_articles_begin(&article, call, keys->api);
+    while (why == NULL && call_articles_next(&article)) {
+        why = apply_article(&batch, &article);
         if (why != NULL)
-            answer_error(answer, why, i + 1);
+            answer_error(answer, why, article.next);
     }
+    call_articles_end(&article);
     shard_finish(shard, why == NULL);
 }

@@ -1,5 +1,7 @@
 /* The words of one call of the command, which are those of register.lua's call: there is what they
- * mean. In place of EVALSHA's script they name a clock. Redis's main thread. */
+ * mean. In place of EVALSHA's script they name a clock. The articles come as there, or packed into
+ * one word: for each the bytes of its name (u8), the number of its votes (u16, little-endian), the
+ * name, the votes. Redis's main thread. */
 #ifndef TALLY_REDIS_MODULE_CALL_H
 #define TALLY_REDIS_MODULE_CALL_H
 
@@ -23,8 +25,9 @@
 
 /* Everything points into the command's arguments. */
 struct call {
-    RedisModuleString *const *article; /* name, votes, name, votes, … */
+    RedisModuleString *const *article; /* name, votes, name, votes, …; or the packed ones */
     size_t articles, votes;
+    bool packed;
     RedisModuleString *heads, *changed, *meta, *rings; /* names of the keys */
     RedisModuleString *ring, *shard;
     uint64_t clock_us;  /* Redis's time, or that of the primary which applied the call */
@@ -41,5 +44,26 @@ struct call {
  * error for the caller. */
 int call_read(struct call *call, const struct module_api *api, RedisModuleString **argv, int argc,
               char error[CALL_ERROR_BYTES]);
+
+/* --- its articles, one after the other --- */
+
+struct call_articles {
+    const struct call *call;
+    const struct module_api *api;
+    size_t next;             /* the article's number, from 0 */
+    const unsigned char *at; /* the rest of the packed ones */
+    /* The current one. */
+    RedisModuleString *name;
+    const unsigned char *votes;
+    size_t votes_bytes;
+};
+
+void call_articles_begin(struct call_articles *articles, const struct call *call,
+                         const struct module_api *api);
+bool call_articles_next(struct call_articles *articles); /* false: there are no more */
+void call_articles_end(struct call_articles *articles);  /* after the last, or before */
+
+/* Packs the articles. The caller frees it with the API's free. NULL if one does not fit. */
+unsigned char *call_pack(const struct call *call, const struct module_api *api, size_t *bytes);
 
 #endif

@@ -51,7 +51,8 @@ RedisModuleString *keys_hash_get(struct keys *keys, const struct keys_key *key,
                                  RedisModuleString *field)
 {
     RedisModuleString *value = NULL;
-    keys->api->hash_get(key->key, MODULE_API_HASH_NONE, field, &value, NULL);
+    if (keys->api->key_type(key->key) != MODULE_API_TYPE_EMPTY)
+        keys->api->hash_get(key->key, MODULE_API_HASH_NONE, field, &value, NULL);
     return value;
 }
 

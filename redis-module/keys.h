@@ -37,7 +37,7 @@ void keys_close(struct keys *keys, struct keys_key *key); /* one that is not ope
 bool keys_is_hash(struct keys *keys, const struct keys_key *key); /* or does not exist */
 bool keys_is_zset(struct keys *keys, const struct keys_key *key); /* the same */
 
-/* A field of a hash, or NULL. The caller frees it. */
+/* A field of a hash, or NULL; quick if the key does not exist. The caller frees it. */
 RedisModuleString *keys_hash_get(struct keys *keys, const struct keys_key *key,
                                  RedisModuleString *field);
 

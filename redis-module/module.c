@@ -44,8 +44,16 @@ static bool slot_moves(RedisModuleCtx *ctx, const struct call *call, int flags)
 static void replicate_call(RedisModuleCtx *ctx, const struct call *call, RedisModuleString **argv,
                            int argc)
 {
-    module.api.replicate(ctx, COMMAND, "lv", (long long)call->clock_us, argv + CALL_CLOCK + 1,
-                         (size_t)(argc - CALL_CLOCK - 1));
+    const long long clock_us = (long long)call->clock_us;
+    RedisModuleString **rest = argv + CALL_CLOCK + 1;
+    size_t fixed = CALL_FIRST_ARTICLE - CALL_CLOCK - 1, bytes;
+    unsigned char *packed = call->packed ? NULL : call_pack(call, &module.api, &bytes);
+    if (packed != NULL)
+        module.api.replicate(ctx, COMMAND, "lvb", clock_us, rest, fixed, packed, bytes);
+    else
+        module.api.replicate(ctx, COMMAND, "lv", clock_us, rest, (size_t)(argc - CALL_CLOCK - 1));
+    if (packed != NULL)
+        module.api.free(packed);
 }
 
 static void apply(struct keys *keys, const struct call *call, struct answer *answer)
@@ -110,6 +118,12 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         fprintf(stderr, "tally-redis.so: its arguments are none, or: replicate effects\n");
         return MODULE_API_ERR;
     }
-    return module.api.create_command(ctx, COMMAND, register_command, "write deny-oom",
-                                     CALL_FIRST_KEY, CALL_LAST_KEY, 1);
+    if (module.api.create_command(ctx, COMMAND, register_command, "write deny-oom", CALL_FIRST_KEY,
+                                  CALL_LAST_KEY, 1) != MODULE_API_OK)
+        return MODULE_API_ERR;
+    /* Redis 7.0 gives a module's command no category. */
+    return module.api.set_command_acl_categories == NULL
+               ? MODULE_API_OK
+               : module.api.set_command_acl_categories(module.api.get_command(ctx, COMMAND),
+                                                       "write slow");
 }

@@ -13,6 +13,7 @@ const char *module_api_find(struct module_api *api, RedisModuleCtx *ctx)
     } wanted[] = {
         {"RedisModule_SetModuleAttribs", offsetof(struct module_api, set_module_attribs)},
         {"RedisModule_CreateCommand", offsetof(struct module_api, create_command)},
+        {"RedisModule_GetCommand", offsetof(struct module_api, get_command)},
         {"RedisModule_GetContextFlags", offsetof(struct module_api, get_context_flags)},
         {"RedisModule_Alloc", offsetof(struct module_api, alloc)},
         {"RedisModule_Free", offsetof(struct module_api, free)},
@@ -48,5 +49,8 @@ const char *module_api_find(struct module_api *api, RedisModuleCtx *ctx)
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (get(wanted[i].name, (char *)api + wanted[i].at) != MODULE_API_OK)
             return wanted[i].name;
+    if (get("RedisModule_SetCommandACLCategories", &api->set_command_acl_categories) !=
+        MODULE_API_OK)
+        api->set_command_acl_categories = NULL;
     return NULL;
 }

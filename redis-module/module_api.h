@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 typedef struct RedisModuleCtx RedisModuleCtx;
+typedef struct RedisModuleCommand RedisModuleCommand;
 typedef struct RedisModuleKey RedisModuleKey;
 typedef struct RedisModuleString RedisModuleString;
 typedef struct RedisModuleCallReply RedisModuleCallReply;
@@ -44,6 +45,9 @@ struct module_api {
     void (*set_module_attribs)(RedisModuleCtx *ctx, const char *name, int version, int api_version);
     int (*create_command)(RedisModuleCtx *ctx, const char *name, module_api_command *fn,
                           const char *flags, int first_key, int last_key, int key_step);
+    RedisModuleCommand *(*get_command)(RedisModuleCtx *ctx, const char *name);
+    int (*set_command_acl_categories)(RedisModuleCommand *command,
+                                      const char *categories); /* NULL where Redis has none */
     int (*get_context_flags)(RedisModuleCtx *ctx);
     void *(*alloc)(size_t bytes); /* ends the server if there is no memory */
     void (*free)(void *memory);

@@ -51,9 +51,9 @@ static void bucket_close(struct registers *registers, struct keys_key *bucket)
 
 void registers_end(struct registers *registers)
 {
-    for (size_t i = 0; i < REGISTERS_OPEN; i++)
-        if (registers->open[i].key != NULL)
-            bucket_close(registers, &registers->open[i]);
+    for (size_t i = 0; i < registers->n; i++)
+        bucket_close(registers, &registers->open[registers->used[i]]);
+    registers->n = 0;
 }
 
 static struct keys_key bucket_open(struct registers *registers, uint64_t bucket)
@@ -75,12 +75,15 @@ const struct keys_key *registers_bucket(struct registers *registers, const struc
                                         const unsigned char hash[CALL_HASH_BYTES])
 {
     uint64_t bucket = bucket_of(head, hash);
-    struct keys_key *open = &registers->open[bucket % REGISTERS_OPEN];
-    if (open->key == NULL || registers->bucket[bucket % REGISTERS_OPEN] != bucket) {
+    size_t at = bucket % REGISTERS_OPEN;
+    struct keys_key *open = &registers->open[at];
+    if (open->key == NULL || registers->bucket[at] != bucket) {
         if (open->key != NULL)
             bucket_close(registers, open);
+        else
+            registers->used[registers->n++] = (uint8_t)at;
         *open = bucket_open(registers, bucket);
-        registers->bucket[bucket % REGISTERS_OPEN] = bucket;
+        registers->bucket[at] = bucket;
     }
     return keys_is_hash(registers->keys, open) ? open : NULL;
 }

@@ -21,6 +21,8 @@ struct registers {
     size_t name_bytes;
     uint64_t bucket[REGISTERS_OPEN];
     struct keys_key open[REGISTERS_OPEN]; /* of bucket % REGISTERS_OPEN */
+    uint8_t used[REGISTERS_OPEN];         /* which of them are, in the order of opening */
+    size_t n;
 };
 
 void registers_init(struct registers *registers, struct keys *keys);
