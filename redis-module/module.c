@@ -70,12 +70,25 @@ static void apply(struct keys *keys, const struct call *call, struct answer *ans
     shard_close(&shard);
 }
 
+/* `TALLY.REGISTER how`: tells a caller that the command is here, that it may use it, and how calls
+ * are replicated. */
+static bool asks_how(RedisModuleString **argv, int argc)
+{
+    size_t bytes;
+    const char *word = argc == 2 ? module.api.string_ptr_len(argv[1], &bytes) : "";
+    return argc == 2 && bytes == 3 && memcmp(word, "how", 3) == 0;
+}
+
 static int register_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     char error[CALL_ERROR_BYTES];
     struct call call;
     struct answer answer = {.what = ANSWER_OK, .split_error = ""};
     struct keys keys = {.api = &module.api, .ctx = ctx, .effects = module.effects};
+    if (asks_how(argv, argc)) {
+        const char *how = module.effects ? "effects" : "calls";
+        return module.api.reply_with_string_buffer(ctx, how, strlen(how));
+    }
     if (call_read(&call, &module.api, argv, argc, error) != 0)
         return module.api.reply_with_error(ctx, error);
     if (slot_moves(ctx, &call, module.api.get_context_flags(ctx))) {
