@@ -134,8 +134,8 @@ static void on_loaded(void *user, const redisReply *answer)
         snprintf(node->script, sizeof node->script, "%s", reply->str);
 }
 
-/* How the accelerator replicates; an error where there is none. Without a category of its own the
- * command needs a right of its own. */
+/* How the accelerator replicates; an error where there is none, or where the user may not run it.
+ */
 static void on_accelerator(void *user, const redisReply *reply)
 {
     struct node *node = user;

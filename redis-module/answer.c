@@ -14,7 +14,7 @@ static void send_text(const struct sender *to, const char *text)
     to->api->reply_with_string_buffer(to->ctx, text, strlen(text));
 }
 
-static void begin(const struct sender *to, const char *word, long elements)
+static void answer_begin(const struct sender *to, const char *word, long elements)
 {
     to->api->reply_with_array(to->ctx, elements);
     send_text(to, word);
@@ -22,7 +22,7 @@ static void begin(const struct sender *to, const char *word, long elements)
 
 static void send_ok(const struct sender *to, const struct answer *answer)
 {
-    begin(to, "ok", 6);
+    answer_begin(to, "ok", 6);
     to->api->reply_with_long_long(to->ctx, answer->added);
     to->api->reply_with_long_long(to->ctx, answer->changed);
     to->api->reply_with_long_long(to->ctx, answer->repeated);
@@ -37,7 +37,7 @@ static void send_position(const struct sender *to, const struct answer *answer)
     const char *position = "";
     if (answer->position != NULL)
         position = to->api->string_ptr_len(answer->position, &bytes);
-    begin(to, "at", 2);
+    answer_begin(to, "at", 2);
     to->api->reply_with_string_buffer(to->ctx, position, bytes);
 }
 
@@ -59,15 +59,15 @@ void answer_send(const struct answer *answer, const struct module_api *api, Redi
         send_position(&to, answer);
         break;
     case ANSWER_STORE:
-        begin(&to, "store", 2);
+        answer_begin(&to, "store", 2);
         send_text(&to, answer->text);
         break;
     case ANSWER_PAUSED:
-        begin(&to, "paused", 2);
+        answer_begin(&to, "paused", 2);
         api->reply_with_long_long(ctx, answer->paused_ms);
         break;
     case ANSWER_ERROR:
-        begin(&to, "error", 3);
+        answer_begin(&to, "error", 3);
         send_text(&to, answer->text);
         api->reply_with_long_long(ctx, answer->article);
         break;

@@ -42,7 +42,7 @@ static unsigned counted_kind(const struct batch *batch, uint64_t value)
     return value & 15;
 }
 
-static void count(struct batch *batch, unsigned kind, int by)
+static void batch_count(struct batch *batch, unsigned kind, int by)
 {
     batch->more[kind] += by;
     batch->kinds_moved |= 1U << kind;
@@ -56,7 +56,7 @@ static void set_limit(struct batch *batch)
 }
 
 /* After an error the bucket stays whole, and the next call tries again. */
-static void split(struct batch *batch)
+static void batch_split(struct batch *batch)
 {
     const char *why = registers_split(&batch->registers, &batch->head);
     if (why == NULL) {
@@ -82,10 +82,10 @@ static void vote_new(struct batch *batch, uint64_t value)
     batch->head.voters++;
     batch->dirty = true;
     if (kind != 0)
-        count(batch, kind, 1);
+        batch_count(batch, kind, 1);
     batch->moved |= batch->head.forgotten; /* the article is shown again */
     if (batch->head.voters > batch->limit)
-        split(batch);
+        batch_split(batch);
 }
 
 static void vote_newer(struct batch *batch, uint64_t old, uint64_t value)
@@ -98,9 +98,9 @@ static void vote_newer(struct batch *batch, uint64_t old, uint64_t value)
         return;
     batch->dirty = true;
     if (old_kind != 0)
-        count(batch, old_kind, -1);
+        batch_count(batch, old_kind, -1);
     if (kind != 0)
-        count(batch, kind, 1);
+        batch_count(batch, kind, 1);
 }
 
 static void vote_older(struct batch *batch, uint64_t old)

@@ -124,7 +124,7 @@ static void pairs_free(struct pairs *pairs)
 }
 
 /* Copies the pairs of one quarter of bucket `size`'s successors to `out`. Returns their number of
- * strings, or -1 if one is no register. */
+ * strings, or -1 if one is not a register. */
 static long pairs_quarter(const struct pairs *pairs, uint64_t size, unsigned quarter,
                           RedisModuleString **out)
 {

@@ -33,7 +33,8 @@ void registers_begin(struct registers *registers, const struct call *call, uint3
 /* Closes what is open. */
 void registers_end(struct registers *registers);
 
-/* The bucket of a reader's hash, open, or NULL if its key is no hash. Valid until the next call. */
+/* The bucket of a reader's hash, open, or NULL if its key is not a hash. Valid until the next call.
+ */
 const struct keys_key *registers_bucket(struct registers *registers, const struct head *head,
                                         const unsigned char hash[CALL_HASH_BYTES]);
 

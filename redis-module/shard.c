@@ -24,7 +24,7 @@ static RedisModuleString *meta_field(struct shard *shard, const char *name)
     return value;
 }
 
-/* A counter in meta; 0 without the field. Returns 0, or -1 if it is no such number. */
+/* A counter in meta; 0 without the field. Returns 0, or -1 if it is not that. */
 static int meta_number(struct shard *shard, const char *name, int64_t max, uint64_t *out)
 {
     RedisModuleString *text = meta_field(shard, name);

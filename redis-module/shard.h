@@ -22,7 +22,7 @@ struct shard {
 };
 
 /* Opens the keys and reads all but the heads. Returns whether the call may be applied; if not,
- * `answer` says why. The answer may point into the shard. Call shard_close in any case. */
+ * `answer` has the reason. The answer may point into the shard. Call shard_close in any case. */
 bool shard_open(struct shard *shard, struct keys *keys, const struct call *call,
                 struct answer *answer);
 void shard_close(struct shard *shard);

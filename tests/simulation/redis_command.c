@@ -42,7 +42,7 @@ static bool is(const struct redis_words *words, int i, const char *want)
            memcmp(words->word[i], want, words->bytes[i]) == 0;
 }
 
-/* Its words are EVALSHA's, but for a clock in place of the script. */
+/* Its words are EVALSHA's, with a clock in place of the script. */
 static bool is_accelerator(const struct redis_words *words)
 {
     return is(words, 0, REGISTER_CALL_ACCELERATOR) && words->n > 2;

@@ -17,7 +17,7 @@ def module_path():
 
 
 class Server:
-    """A Redis of its own. `module`: the arguments of the module, None without it. `aof`: it keeps an append-only file."""
+    """A private Redis. `module`: the arguments of the module, None without it. `aof`: it keeps an append-only file."""
 
     def __init__(self, module=None, aof=False, replica_of=None, program=None):
         self.folder = tempfile.mkdtemp(prefix="tally-redis-")

@@ -10,7 +10,8 @@ import pytest
 import redis as redis_py
 
 import test_register_script as scripted
-from accelerated import Server, accelerated
+from accelerated import Server, accelerated, module_path
+from clients import reader_name, unique
 from edge import wait_until
 from test_register_script import CHANGED, EDGE, HEADS, KEYS, META, RINGS, STORE
 # The script's own tests, here with the module.
@@ -65,7 +66,7 @@ def redis(module_server):
 # --- the same calls to both ---
 
 def _script_of(redis):
-    """The script, but for its clock, which is a key."""
+    """The script, whose clock is a key."""
     text = scripted._script("register.lua")
     assert text.count(b"call('TIME')") == 1
     return redis.script_load(text.replace(b"call('TIME')", b"call('HMGET', 'hour', 's', 'us')"))
@@ -356,3 +357,40 @@ def test_versions_survive_the_append_only_file_and_a_kill(request):
     server.kill()
     server.start()
     assert state_of(server.client) == before
+
+
+# --- the collector ---
+
+def _calls(edge, command):
+    return edge.redis.info("commandstats").get("cmdstat_" + command, {"calls": 0})["calls"]
+
+
+def _say(edge, article):
+    reader = edge.client(username=reader_name())
+    assert reader.say("reactions/" + article, "like") in (0x00, 0x10)
+    reader.close()
+
+
+def test_the_collector_uses_it_and_changes_over(make_edge):
+    """With the module, without it from one batch to the next, and with the option off."""
+    edge, article = make_edge(), unique("accelerated")
+    with open(edge.path("redis.conf"), "a") as conf:
+        conf.write("enable-module-command local\nloadmodule %s\n" % module_path())
+    edge.start()
+    assert "its append-only file need the module" in edge["collector"].text()
+    _say(edge, article)
+    wait_until(lambda: edge.totals_over_http([article]) == {article: {"like": 1}}, "the total")
+    assert _calls(edge, "tally.register") > 0
+    edge.redis.execute_command("MODULE", "UNLOAD", "tally")
+    before = _calls(edge, "evalsha")
+    _say(edge, article)
+    wait_until(lambda: edge.totals_over_http([article]) == {article: {"like": 2}}, "the total without the module")
+    assert _calls(edge, "evalsha") > before
+    edge.redis.execute_command("MODULE", "LOAD", module_path())
+    edge["collector"].stop()
+    edge["collector"].argv += ["--accelerator", "off"]
+    edge["collector"].start()
+    before = _calls(edge, "tally.register")
+    _say(edge, article)
+    wait_until(lambda: edge.totals_over_http([article]) == {article: {"like": 3}}, "the total with the option off")
+    assert _calls(edge, "tally.register") == before
