@@ -144,11 +144,11 @@ static void on_accelerator(void *user, const redisReply *reply)
     node->probed = true;
     node->accelerated = reply->type == REDIS_REPLY_STRING;
     if (node->accelerated)
-        log_line(LOG_LEVEL_INFO, "Redis has the accelerator", "node=%u replicates=%s hint=%s",
-                 node->config.number, reply->str,
+        log_line(LOG_LEVEL_INFO,
                  strcmp(reply->str, "calls") == 0
-                     ? "its replicas and its append-only file need the module, too"
-                     : "");
+                     ? "Redis has the accelerator: its replicas and append-only file need it, too"
+                     : "Redis has the accelerator",
+                 "node=%u replicates=%s", node->config.number, reply->str);
     else if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0)
         log_line(LOG_LEVEL_INFO, "the accelerator is not used", "node=%u error=%s",
                  node->config.number, reply->str);

@@ -108,7 +108,7 @@ static void pairs_read(struct pairs *pairs, struct keys *keys, const struct keys
     *pairs = (struct pairs){.keys = keys, .room = 2 * keys->api->value_length(bucket->key)};
     if (pairs->room == 0)
         return;
-    pairs->all = keys->api->alloc(pairs->room * sizeof *pairs->all);
+    pairs->all = keys->api->alloc(pairs->room * sizeof(RedisModuleString *));
     RedisModuleScanCursor *cursor = keys->api->scan_cursor_create();
     while (keys->api->scan_key(bucket->key, cursor, on_register, pairs) != 0)
         ;
@@ -199,7 +199,7 @@ static const char *split_bucket(struct registers *registers, const struct head *
         return KEYS_WRONG_TYPE;
     pairs_read(&pairs, registers->keys, from);
     if (pairs.n > 0) {
-        some = registers->keys->api->alloc(pairs.n * sizeof *some);
+        some = registers->keys->api->alloc(pairs.n * sizeof(RedisModuleString *));
         why = split_pairs(registers, head, from, &pairs, some);
         registers->keys->api->free(some);
     }

@@ -19,13 +19,13 @@ def module_path():
 class Server:
     """A private Redis. `module`: the arguments of the module, None without it. `aof`: it keeps an append-only file."""
 
-    def __init__(self, module=None, aof=False, replica_of=None, program=None):
+    def __init__(self, module=None, aof=False, replica_of=None, program=None, options=()):
         self.folder = tempfile.mkdtemp(prefix="tally-redis-")
         self.path = os.path.join(self.folder, "s")
         self.ports = free_ports(1)
         self.command = [program or redis_server.program(), "--port", str(self.ports[0]), "--bind", "127.0.0.1", "--unixsocket", self.path,
                         "--dir", self.folder, "--save", "", "--appendonly", "yes" if aof else "no", "--appendfsync", "everysec",
-                        "--auto-aof-rewrite-percentage", "0", "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0"]
+                        "--auto-aof-rewrite-percentage", "0", "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", *options]
         if module is not None:
             self.command += ["--loadmodule", module_path()] + list(module)
         if replica_of is not None:
