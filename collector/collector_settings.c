@@ -30,6 +30,8 @@ const struct option collector_settings_table[] = {
     SWITCH(adopt, "off", "accept this store although the spool has applied to another, or to none"),
     TEXT(durability, 0, "aof", "aof, replicas or service",
          "what keeps Redis's data safe: its append-only file, its replicas, or a managed service"),
+    TEXT(accelerator, 0, "auto", "auto or off",
+         "whether to use the module tally-redis.so in Redis where it is loaded"),
     NUMBER(batch_records, 1, 4000, "1000", "1 to 4000", "reactions in one script call at most"),
     NUMBER(in_flight, 1, 16, "4", "1 to 16", "script calls in flight for each shard at most"),
     NUMBER(audit_per_minute, 0, 600, "6", "0 to 600; 0 is off", "articles to audit a minute"),
@@ -66,6 +68,9 @@ static int collector_settings_check(struct collector_settings *settings, int arg
     if (collector_settings_durability(settings->durability, &settings->durability_level) != 0)
         return error_set(error, "option durability: %s is not aof, replicas or service",
                          settings->durability);
+    settings->accelerates = strcmp(settings->accelerator, "auto") == 0;
+    if (!settings->accelerates && strcmp(settings->accelerator, "off") != 0)
+        return error_set(error, "option accelerator: %s is not auto or off", settings->accelerator);
     return links_check(&settings->links, argc, argv, error);
 }
 

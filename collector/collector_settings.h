@@ -20,6 +20,8 @@ struct collector_settings {
     bool adopt;
     char durability[OPTION_TEXT_MAX_BYTES + 1];
     enum node_durability durability_level; /* out of durability */
+    char accelerator[OPTION_TEXT_MAX_BYTES + 1];
+    bool accelerates; /* out of accelerator */
     uint64_t batch_records;
     uint64_t in_flight;
     uint64_t audit_per_minute;

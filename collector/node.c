@@ -1,7 +1,11 @@
-/* Looks at one server: INFO, SCRIPT LOAD, TIME. The last answer of a look decides. */
+/* Looks at one server: INFO, SCRIPT LOAD, the accelerator, TIME. The last answer of a look decides.
+ */
 #include "node.h"
 
+#include "register_call.h"
+
 #include "daemon/clock.h"
+#include "daemon/log.h"
 #include "redis/redis_info.h"
 
 #include <stdio.h>
@@ -22,6 +26,7 @@ extern const unsigned long register_lua_bytes;
 struct node {
     struct node_config config;
     bool ready, full, unbounded;
+    bool probed, accelerated; /* whether it has the accelerator was asked; it has */
     char script[SHA_DIGITS + 1];
     char why[WHY_BYTES];
 
@@ -129,6 +134,26 @@ static void on_loaded(void *user, const redisReply *answer)
         snprintf(node->script, sizeof node->script, "%s", reply->str);
 }
 
+/* How the accelerator replicates; an error where there is none, or where the user may not run it.
+ */
+static void on_accelerator(void *user, const redisReply *reply)
+{
+    struct node *node = user;
+    if (reply == NULL)
+        return;
+    node->probed = true;
+    node->accelerated = reply->type == REDIS_REPLY_STRING;
+    if (node->accelerated)
+        log_line(LOG_LEVEL_INFO,
+                 strcmp(reply->str, "calls") == 0
+                     ? "Redis has the accelerator: its replicas and append-only file need it, too"
+                     : "Redis has the accelerator",
+                 "node=%u replicates=%s", node->config.number, reply->str);
+    else if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0)
+        log_line(LOG_LEVEL_INFO, "the accelerator is not used", "node=%u error=%s",
+                 node->config.number, reply->str);
+}
+
 /* Redis read its clock at some point between our request and its answer, so the tolerance is half
  * of that time on either side. */
 static void compare_clock(struct node *node, const redisReply *reply)
@@ -198,6 +223,8 @@ static void begin_look(struct node *node, bool deep)
     if (deep)
         node_ask(node, on_loaded, "SCRIPT", "LOAD", (const char *)register_lua,
                  (size_t)register_lua_bytes);
+    if (node->config.accelerates && !node->probed)
+        node_ask(node, on_accelerator, REGISTER_CALL_ACCELERATOR, "how", NULL, 0);
     node->time_sent_ms = clock_unix_ms();
     node_ask(node, on_time, "TIME", NULL, NULL, 0);
 }
@@ -215,6 +242,7 @@ void node_forgot(struct node *node)
         return;
     node->ready = false;
     node->script[0] = '\0';
+    node->probed = node->accelerated = false;
     if (node->looking)
         node->forgot = true;
     else
@@ -261,6 +289,11 @@ bool node_full(const struct node *node)
 const char *node_script(const struct node *node)
 {
     return node != NULL ? node->script : "";
+}
+
+bool node_accelerated(const struct node *node)
+{
+    return node != NULL && node->accelerated;
 }
 
 bool node_clock(const struct node *node, int64_t *skew_ms, bool *bad)

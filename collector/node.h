@@ -23,6 +23,7 @@ struct node_config {
     struct redis_nodes *nodes;
     unsigned number; /* redis_nodes' */
     enum node_durability durability;
+    bool accelerates;              /* uses the accelerator where the server has it */
     void (*on_looked)(void *user); /* a look has ended */
     void *user;
 };
@@ -36,7 +37,8 @@ void node_free(struct node *node);
 /* Call every 100 ms or so. */
 void node_tick(struct node *node, uint64_t now_ms);
 
-/* The node has forgotten the script: not ready until the next look succeeds. NULL is fine. */
+/* The node has forgotten the script, or lost the accelerator: not ready until the next look
+ * succeeds. NULL is fine. */
 void node_forgot(struct node *node);
 
 /* The look's answers have not come for some time: the node may be hanging. */
@@ -47,6 +49,9 @@ const char *node_why(const struct node *node);    /* why not; "" also during the
 bool node_full(const struct node *node);          /* out of memory: it takes no writes */
 const char *node_script(const struct node *node); /* register.lua's SHA1 in hex, while
                                                      ready; "" of NULL */
+
+/* The server has the accelerator, and it may be used. NULL is fine. */
+bool node_accelerated(const struct node *node);
 
 /* How far its clock is ahead of ours, and whether that is too much. False: not known yet. */
 bool node_clock(const struct node *node, int64_t *skew_ms, bool *bad);

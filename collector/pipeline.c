@@ -260,8 +260,8 @@ static void say_failure(const struct pipeline *pipeline, const struct batch *bat
                  pipeline->call.shard, pipeline->call.ring, range->from.position);
         break;
     case APPLY_NO_SCRIPT:
-        log_line(LOG_LEVEL_INFO, "Redis forgot the script: loaded again", "shard=%s",
-                 pipeline->call.shard);
+        log_line(LOG_LEVEL_INFO, "Redis forgot the script or the accelerator: looks again",
+                 "shard=%s", pipeline->call.shard);
         break;
     case APPLY_OK:
     case APPLY_PAUSED:
@@ -414,6 +414,7 @@ static int send_batch(struct pipeline *pipeline, struct flight *flight)
     const struct batch_range *range = batch_range(flight->batch);
     const struct register_call_terms terms = {
         .script = session_script(session, pipeline->number),
+        .accelerated = session_accelerated(session, pipeline->number),
         .store = session_store(session)->id,
         .split = session_store(session)->split,
         .renew = apply_renews(&pipeline->apply, range),

@@ -37,12 +37,14 @@ void register_call_pack(struct register_call *call, const struct batch_range *ra
     snprintf(call->lost, sizeof call->lost, "%" PRIu64, range->lost);
     snprintf(call->split, sizeof call->split, "%u", terms->split);
     snprintf(call->store, sizeof call->store, "%016" PRIx64, terms->store);
+    const char *command = terms->accelerated ? REGISTER_CALL_ACCELERATOR : "EVALSHA";
+    const char *first = terms->accelerated ? "now" : terms->script;
     const struct {
         const void *at;
         size_t bytes;
     } fixed[REGISTER_CALL_FIXED] = {
-        {"EVALSHA", 7},
-        {terms->script, strlen(terms->script)},
+        {command, strlen(command)},
+        {first, strlen(first)},
         {"4", 1},
         {call->key[0], strlen(call->key[0])},
         {call->key[1], strlen(call->key[1])},
@@ -118,6 +120,13 @@ static void read_words(struct register_call_reply *out, const redisReply *reply)
     }
 }
 
+/* The server lost the accelerator, or its user may not use it any more. */
+static bool without_accelerator(const char *error)
+{
+    return (strncmp(error, "ERR unknown command", 19) == 0 || strncmp(error, "NOPERM", 6) == 0) &&
+           strcasestr(error, "'" REGISTER_CALL_ACCELERATOR "'") != NULL;
+}
+
 void register_call_read(struct register_call_reply *out, const redisReply *reply)
 {
     *out = (struct register_call_reply){.answer = APPLY_NO_ANSWER, .split_error = ""};
@@ -125,7 +134,8 @@ void register_call_read(struct register_call_reply *out, const redisReply *reply
         return;
     if (reply->type == REDIS_REPLY_ERROR) {
         out->why = reply->str;
-        out->answer = apply_judge(reply->str, false);
+        out->answer =
+            without_accelerator(reply->str) ? APPLY_NO_SCRIPT : apply_judge(reply->str, false);
         return;
     }
     out->answer = APPLY_WAIT;

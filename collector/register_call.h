@@ -14,7 +14,11 @@
 #include <stdint.h>
 
 #define REGISTER_CALL_KEYS 4
-/* EVALSHA, the script, the number of keys, the keys, and the arguments that every call has. */
+/* The command of the accelerator (redis-module/), which does what register.lua does. With the word
+ * `how` alone it says how it replicates: calls or effects. */
+#define REGISTER_CALL_ACCELERATOR "TALLY.REGISTER"
+/* EVALSHA and the script, or the accelerator's command and whose clock holds, the number of keys,
+ * the keys, and the arguments that every call has. */
 #define REGISTER_CALL_FIXED (3 + REGISTER_CALL_KEYS + 10)
 #define REGISTER_CALL_POSITION (3 + 2 + 3) /* arguments of position.lua's call */
 
@@ -33,6 +37,7 @@ void register_call_init(struct register_call *call, const char *prefix,
 
 struct register_call_terms {
     const char *script; /* its SHA1 in hex */
+    bool accelerated;   /* the server has the accelerator: its command, not the script */
     uint64_t store;     /* the id of the accepted store */
     unsigned split;     /* voters a bucket */
     bool renew;         /* apply_renews */
@@ -55,7 +60,8 @@ struct register_call_reply {
     const unsigned char *next, *end; /* register_call_superseded's */
 };
 
-/* `reply` NULL: the connection ended. The shard of another store: APPLY_WAIT, `why` says which. */
+/* `reply` NULL: the connection ended. APPLY_NO_SCRIPT also if the accelerator is gone. The shard of
+ * another store: APPLY_WAIT, `why` says which. */
 void register_call_read(struct register_call_reply *out, const redisReply *reply);
 
 /* Whether the vote at this index of the script (batch_record) was superseded, and by which kind id.

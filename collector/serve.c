@@ -312,8 +312,7 @@ bool serve_works(struct serve *serve)
 {
     if (serve->spool != NULL && !serve->stopping)
         rings_pump(serve->rings);
-    /* Evaluated once: with a second call, a reaction in between would make the loop wait for a
-     * timer that was not armed. */
+    /* Evaluated once: a reaction between two calls would make it wait for a timer not armed. */
     bool gathering = rings_gather(serve->rings), soon = answers_soon(serve);
     arm_resume(serve, gathering, soon);
     return soon || gathering || lie_down(serve);
@@ -404,6 +403,7 @@ static int open_store(struct serve *serve, const struct redis_config *redis)
         .url = redis != NULL ? &redis->url : NULL,
         .adopt = settings->adopt,
         .durability = settings->durability_level,
+        .accelerates = settings->accelerates,
         .rings = on_judge,
         .on_ready = on_ready,
         .on_clock = on_clock,

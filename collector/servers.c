@@ -67,6 +67,7 @@ static void on_node(void *user, unsigned number, bool up)
         .nodes = servers->nodes,
         .number = number,
         .durability = servers->config.durability,
+        .accelerates = servers->config.accelerates,
         .on_looked = on_looked,
         .user = servers,
     };

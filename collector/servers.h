@@ -15,6 +15,7 @@ struct servers_config {
     struct redis_link_config link; /* as redis_nodes_config's */
     const struct redis_url *url;   /* the same */
     enum node_durability durability;
+    bool accelerates;              /* node_config's */
     void (*on_looked)(void *user); /* one of them was looked at, or again */
     /* The clock was compared: how far one of theirs is ahead of ours at most, and how many of them
      * are off too much. */

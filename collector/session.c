@@ -279,6 +279,7 @@ struct session *session_new(struct event_base *base, const struct session_config
         .link = config->link,
         .url = config->url,
         .durability = config->durability,
+        .accelerates = config->accelerates,
         .on_looked = on_looked,
         .on_clock = on_clock,
         .on_place = on_place,
@@ -392,6 +393,11 @@ int session_send(struct session *session, unsigned shard, redis_link_cb *fn, voi
 const char *session_script(const struct session *session, unsigned shard)
 {
     return node_script(owner(session, shard));
+}
+
+bool session_accelerated(const struct session *session, unsigned shard)
+{
+    return node_accelerated(owner(session, shard));
 }
 
 void session_forgot(struct session *session, unsigned shard)

@@ -23,6 +23,7 @@ struct session_config {
     const struct redis_url *url;   /* the same */
     bool adopt;                    /* accept another store, once */
     enum node_durability durability;
+    bool accelerates; /* node_config's */
     /* What the rings hold; sets all of `out`. Called before each judgement. */
     void (*rings)(void *user, struct store_rings *out);
     /* The store is accepted, now or again. `adopted`: although the rings have applied to another.
@@ -77,6 +78,9 @@ int session_send(struct session *session, unsigned shard, redis_link_cb *fn, voi
 
 /* register.lua's SHA1 in hex, while ready. */
 const char *session_script(const struct session *session, unsigned shard);
+
+/* node_accelerated of the shard's node. */
+bool session_accelerated(const struct session *session, unsigned shard);
 
 /* An answer about this shard. NOSCRIPT: its node has to learn the script again. */
 void session_forgot(struct session *session, unsigned shard);

@@ -15,6 +15,7 @@ struct world {
     struct node *node;
     unsigned looked;
     const char *persistence, *memory, *replication; /* what INFO says */
+    const char *accelerator;                        /* how it replicates; NULL: there is none */
     int64_t ahead_s;                                /* its clock */
 };
 
@@ -29,8 +30,11 @@ static void begin(struct world *world, enum node_durability durability)
     *world = (struct world){.persistence = "aof_enabled:1\r\n",
                             .memory = "maxmemory:0\r\nmaxmemory_policy:noeviction\r\n",
                             .replication = "connected_slaves:0\r\nmaster_repl_offset:10\r\n"};
-    const struct node_config config = {
-        .nodes = &world->nodes, .durability = durability, .on_looked = on_looked, .user = world};
+    const struct node_config config = {.nodes = &world->nodes,
+                                       .durability = durability,
+                                       .accelerates = true,
+                                       .on_looked = on_looked,
+                                       .user = world};
     world->node = node_new(&config);
     assert_non_null(world->node);
 }
@@ -55,6 +59,10 @@ static unsigned look(struct world *world)
             reply = text_of(world->memory);
         else if (strcmp(what, "replication") == 0)
             reply = text_of(world->replication);
+        else if (strcmp(what, "how") == 0 && world->accelerator != NULL)
+            reply = text_of(world->accelerator);
+        else if (strcmp(what, "how") == 0)
+            reply.type = REDIS_REPLY_ERROR;
         if (strcmp(word, "TIME") != 0) {
             fake_answer(&world->nodes, &reply);
             continue;
@@ -75,8 +83,9 @@ static void is_ready_after_a_look(void **state)
     (void)state;
     begin(&world, NODE_AOF);
     assert_false(node_ready(world.node));
-    assert_int_equal(look(&world), 5);
+    assert_int_equal(look(&world), 6);
     assert_true(node_ready(world.node) && world.looked == 1);
+    assert_false(node_accelerated(world.node));
     assert_string_equal(node_why(world.node), "");
     assert_int_equal(strlen(node_script(world.node)), 40);
     node_free(world.node);
@@ -149,8 +158,28 @@ static void a_forgotten_script_is_loaded_again(void **state)
     look(&world);
     node_forgot(world.node);
     assert_false(node_ready(world.node));
-    assert_int_equal(look(&world), 5);
+    assert_int_equal(look(&world), 6);
     assert_true(node_ready(world.node));
+    node_free(world.node);
+}
+
+/* It is asked for at the first look, and again after it was lost. */
+static void an_accelerator_is_found_and_lost(void **state)
+{
+    struct world world;
+    (void)state;
+    begin(&world, NODE_AOF);
+    world.accelerator = "calls";
+    look(&world);
+    assert_true(node_ready(world.node) && node_accelerated(world.node));
+    node_tick(world.node, clock_monotonic_ms() + LOOK_MS);
+    assert_true(look(&world) < 6 && node_accelerated(world.node));
+    world.accelerator = NULL;
+    node_forgot(world.node);
+    assert_false(node_accelerated(world.node));
+    look(&world);
+    assert_true(node_ready(world.node) && !node_accelerated(world.node));
+    assert_false(node_accelerated(NULL));
     node_free(world.node);
 }
 
@@ -180,6 +209,7 @@ int main(void)
         cmocka_unit_test(knows_what_is_replicated),
         cmocka_unit_test(a_look_without_an_answer_is_late),
         cmocka_unit_test(a_forgotten_script_is_loaded_again),
+        cmocka_unit_test(an_accelerator_is_found_and_lost),
         cmocka_unit_test(compares_the_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,7 @@ static void test_packs_what_the_script_reads(void **state)
                                .stamp = 1001,
                                .article = "an-article",
                                .article_bytes = 10};
-    const struct register_call_terms terms = {
+    struct register_call_terms terms = {
         .script = "0a1b2c", .store = 0x9b1d, .split = 36, .renew = true};
     unsigned char from[8], to[16], edge[8];
     struct batch *batch = batch_new(4, REGISTER_CALL_FIXED);
@@ -75,6 +75,13 @@ static void test_packs_what_the_script_reads(void **state)
     assert_int_equal(arguments.n, REGISTER_CALL_FIXED + 2);
     assert_word(&arguments, REGISTER_CALL_FIXED, "an-article");
     assert_int_equal(arguments.bytes[REGISTER_CALL_FIXED + 1], 15);
+
+    terms.accelerated = true;
+    register_call_pack(&call, batch_range(batch), &terms, &arguments);
+    assert_word(&arguments, 0, "TALLY.REGISTER");
+    assert_word(&arguments, 1, "now");
+    for (size_t i = 2; i < COUNT_OF(words); i++)
+        assert_word(&arguments, i, words[i]);
     batch_free(batch);
 }
 
@@ -147,6 +154,15 @@ static void test_reads_why_nothing_was_applied(void **state)
     assert_int_equal(reply.answer, APPLY_NO_ANSWER);
     register_call_read(&reply, &error);
     assert_int_equal(reply.answer, APPLY_NO_SCRIPT);
+    error.str = (char *)(uintptr_t) "ERR unknown command 'TALLY.REGISTER', with args";
+    register_call_read(&reply, &error);
+    assert_int_equal(reply.answer, APPLY_NO_SCRIPT);
+    error.str = (char *)(uintptr_t) "NOPERM User t has no permissions to run the 'tally.register'";
+    register_call_read(&reply, &error);
+    assert_int_equal(reply.answer, APPLY_NO_SCRIPT);
+    error.str = (char *)(uintptr_t) "ERR unknown command 'EVALSHA', with args";
+    register_call_read(&reply, &error);
+    assert_int_equal(reply.answer, APPLY_WAIT);
     error.str = (char *)(uintptr_t) "WRONGTYPE"; /* not the script's, so not a record's fault */
     register_call_read(&reply, &error);
     assert_int_equal(reply.answer, APPLY_WAIT);

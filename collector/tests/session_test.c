@@ -48,6 +48,12 @@ const char *node_script(const struct node *node)
     return "";
 }
 
+bool node_accelerated(const struct node *node)
+{
+    (void)node;
+    return false;
+}
+
 void node_forgot(struct node *node)
 {
     node->ready = false;

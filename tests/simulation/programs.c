@@ -75,6 +75,7 @@ static void start_collector(struct event_base *process)
     snprintf(own->spool, sizeof own->spool, "edge-%u", process->edge);
     snprintf(own->links.mqtt_host, sizeof own->links.mqtt_host, "broker");
     own->durability_level = world.replicas ? NODE_REPLICAS : NODE_AOF;
+    own->accelerates = world.accelerates;
     own->adopt = with_adopt;
     own->batch_records = world.batch_records;
     own->in_flight = world.in_flight;

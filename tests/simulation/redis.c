@@ -65,6 +65,7 @@ void redis_undo(struct redis_server *server)
 void redis_forget_scripts(struct redis_server *server)
 {
     server->has_register = server->has_read = false;
+    server->has_accelerator = world.accelerates && !server->has_accelerator;
 }
 
 static void begin_server(struct redis_server *server, bool master)
@@ -74,6 +75,7 @@ static void begin_server(struct redis_server *server, bool master)
     server->up = true;
     server->hung = server->apart = server->stops = false;
     redis_forget_scripts(server);
+    server->has_accelerator = world.accelerates;
     server->alone = !redis.cluster;
     server->master = master;
     server->runs = 0;

@@ -89,6 +89,7 @@ struct redis_server {
     bool master;                 /* as it believes; of a single Redis always */
     bool alone;                  /* its replica gets nothing */
     bool has_register, has_read; /* the scripts that EVALSHA runs */
+    bool has_accelerator;        /* the command that does what register.lua does */
     unsigned runs;               /* of the process: what INFO says */
     uint64_t epoch;              /* of the table that it knows … */
     uint8_t owner[REDIS_PARTS];  /* … : the servers of the parts */

@@ -3,6 +3,7 @@
 
 #include "cluster.h"
 #include "redis_scripts.h"
+#include "register_call.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,9 +42,15 @@ static bool is(const struct redis_words *words, int i, const char *want)
            memcmp(words->word[i], want, words->bytes[i]) == 0;
 }
 
+/* Its words are EVALSHA's, with a clock in place of the script. */
+static bool is_accelerator(const struct redis_words *words)
+{
+    return is(words, 0, REGISTER_CALL_ACCELERATOR) && words->n > 2;
+}
+
 bool redis_command_is_batch(const struct redis_words *words)
 {
-    return is(words, 0, "EVALSHA") && !is(words, 1, read_lua_sha1);
+    return (is(words, 0, "EVALSHA") && !is(words, 1, read_lua_sha1)) || is_accelerator(words);
 }
 
 bool redis_command_is_position(const struct redis_words *words)
@@ -70,7 +77,7 @@ bool redis_command_reads_store(const struct redis_words *words)
 
 static bool is_eval(const struct redis_words *words)
 {
-    return is(words, 0, "EVAL") || is(words, 0, "EVALSHA");
+    return is(words, 0, "EVAL") || is(words, 0, "EVALSHA") || is_accelerator(words);
 }
 
 static bool writes(const struct redis_words *words)
@@ -241,7 +248,9 @@ static void run_of_server(const struct redis_words *words, struct redis_reply *r
         else
             redis.here->has_register = true;
         redis_reply_words(reply, "0123456789abcdef0123456789abcdef01234567");
-    } else
+    } else if (is(words, 0, REGISTER_CALL_ACCELERATOR) && redis.here->has_accelerator)
+        redis_reply_words(reply, "calls");
+    else
         redis_reply_error(reply, "ERR unknown command");
 }
 
@@ -252,7 +261,10 @@ static void run_of_part(const struct redis_words *words, struct redis_reply *rep
         redis_reply_error(reply, "NOSCRIPT No matching script. Please use EVAL.");
     else if (read)
         redis_read_run(words, reply);
-    else if (is(words, 0, "EVALSHA"))
+    else if (is_accelerator(words) && !redis.here->has_accelerator)
+        redis_reply_error(reply, "ERR unknown command '" REGISTER_CALL_ACCELERATOR
+                                 "', with args beginning with: 'now' ");
+    else if (redis_command_is_batch(words))
         redis_register_run(words, reply);
     else if (is(words, 0, "EVAL"))
         run_eval(words, reply);

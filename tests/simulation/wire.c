@@ -4,6 +4,7 @@
 #include "cluster.h"
 #include "judge.h"
 #include "redis_command.h"
+#include "register_call.h"
 #include "world.h"
 
 #include "redis/redis_link.h"
@@ -379,7 +380,8 @@ void wire_killed(const struct event_base *process)
         empty(&link->left);
         for (unsigned k = link->queue.executed; link->state == UP && k < link->queue.sent; k++) {
             struct slot *slot = slot_at(&link->queue, k);
-            if (!word_is(slot, "EVALSHA") && !word_is(slot, "EVAL"))
+            if (!word_is(slot, "EVALSHA") && !word_is(slot, "EVAL") &&
+                !word_is(slot, REGISTER_CALL_ACCELERATOR))
                 continue;
             struct slot *to = &link->left.slot[link->left.sent++];
             *to = *slot;

@@ -62,7 +62,8 @@ bool world_is_cluster(uint64_t seed)
 /* With separate dice: worlds of one Redis stay as they are. */
 static void begin_cluster(uint64_t seed)
 {
-    struct dice dice = {seed ^ 0x6e6f646573ull};
+    struct dice dice = {seed ^ 0x6e6f646573ull}, module = {seed ^ 0x6d6f64756c65ull};
+    world.accelerates = dice_percent(&module, 50);
     world.cluster = world_is_cluster(seed);
     if (!world.cluster)
         return;

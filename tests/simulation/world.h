@@ -29,6 +29,7 @@ struct world {
     bool cluster;         /* Redis is one … */
     unsigned seed_server; /* … and this the one that programs are told of */
     bool replicas;        /* durability is `replicas` */
+    bool accelerates;     /* its servers have the accelerator, and lose it with their scripts */
     uint64_t ring_bytes, max_articles, publish_rate, republish_rate, audit_per_minute;
     uint64_t us; /* since the beginning; every monotonic clock */
     int64_t edge_ahead_ms[WORLD_EDGES];

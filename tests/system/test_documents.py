@@ -187,7 +187,7 @@ def test_documents_and_messages_are_plain_english():
     texts.update((path, _read(path)) for path in _files("") if os.path.basename(path) == "DESIGN" and "/build/" not in path)
     for folder in COMMENTED:
         texts.update((path, _read(path)) for path in _files(folder) if _is_commented(path))
-    for folder in ("lib", "broker-plugin", "collector", "dashboard-feed", "cli"):
+    for folder in ("lib", "broker-plugin", "collector", "redis-module", "dashboard-feed", "cli"):
         texts.update((path, "\n".join(_literals(path))) for path in _files(folder) if path.endswith(".c") and "/tests/" not in path)
         for path in _files(folder):
             if path.endswith((".c", ".h")):

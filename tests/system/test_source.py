@@ -22,7 +22,7 @@ pipe poll printf raise read remove rename select send signal sleep socket stat s
 def _sources(*endings):
     """path → text of the sources of programs and libraries, not of their tests."""
     found = {}
-    for folder in ("lib", "broker-plugin", "collector", "dashboard-feed", "cli", "bench"):
+    for folder in ("lib", "broker-plugin", "collector", "redis-module", "dashboard-feed", "cli", "bench"):
         for above, folders, names in os.walk(os.path.join(ROOT, folder)):
             folders[:] = [name for name in folders if name not in ("tests", "build", "results")]
             for name in names:
