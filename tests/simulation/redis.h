@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define REDIS_REGISTERS 64
-#define REDIS_RINGS 24
+#define REDIS_RINGS (12 * WORLD_EDGES)
 #define REDIS_COMMITS 8         /* the last ones of a server, which it may lose … */
 #define REDIS_LOSES_US 2500000u /* … unless they are older */
 #define REDIS_PAIRS 3           /* of master and replica: servers n and n + REDIS_PAIRS */
