@@ -90,6 +90,7 @@ struct redis_server {
     bool alone;                  /* its replica gets nothing */
     bool has_register, has_read; /* the scripts that EVALSHA runs */
     unsigned runs;               /* of the process: what INFO says */
+    unsigned history;            /* of its data: another one from each new master on */
     uint64_t epoch;              /* of the table that it knows … */
     uint8_t owner[REDIS_PARTS];  /* … : the servers of the parts */
     struct redis_state now;
@@ -104,6 +105,7 @@ struct redis {
     struct redis_server *here; /* that runs a command, or NULL */
     uint64_t epoch;            /* of the truth, where all agree … */
     uint8_t owner[REDIS_PARTS];
+    unsigned histories; /* given so far */
     unsigned master[REDIS_PAIRS];
     bool cut[WORLD_EDGES][REDIS_SERVERS];  /* the edge does not reach the server: nothing arrives */
     int moves_to[REDIS_PARTS];             /* where its slot is on its way to, or -1 */
