@@ -17,6 +17,7 @@
 #define LATE_MS 20
 #define CLOCK_MAX_MS 2000
 #define SHA_DIGITS 40
+#define HISTORY_DIGITS 40
 #define WHY_BYTES 200
 #define MARKS 4 /* offsets that replicas have not reached; they acknowledge every second */
 
@@ -34,7 +35,8 @@ struct node {
     int64_t skew_ms;
 
     unsigned replicas;
-    uint64_t moment; /* looks at the replication, sent */
+    char history[HISTORY_DIGITS + 1]; /* master_replid; "" not known */
+    uint64_t moment;                  /* looks at the replication, sent */
     uint64_t replicated;
     struct {
         uint64_t moment, offset;
@@ -112,6 +114,19 @@ static void note_offset(struct node *node, const struct redis_info_replication *
     memmove(node->mark, node->mark + reached, node->marks * sizeof node->mark[0]);
 }
 
+/* Whether the server has become a replica and a primary again since the last look: master_replid is
+ * then another one. Its role need not have shown it, as the link asks for that once a second. */
+static bool has_other_history(struct node *node, const char *info)
+{
+    const char *at = redis_info_value(info, "master_replid");
+    char history[HISTORY_DIGITS + 1] = "";
+    if (at != NULL)
+        snprintf(history, sizeof history, "%.*s", (int)strcspn(at, "\r\n"), at);
+    bool other = node->history[0] != '\0' && strcmp(node->history, history) != 0;
+    memcpy(node->history, history, sizeof node->history);
+    return other;
+}
+
 static void on_replication(void *user, const redisReply *reply)
 {
     struct node *node = user;
@@ -120,6 +135,11 @@ static void on_replication(void *user, const redisReply *reply)
         reply = node_good(node, reply, REDIS_REPLY_STRING, "redis: INFO: ");
     if (reply == NULL || reply->type != REDIS_REPLY_STRING)
         return;
+    if (has_other_history(node, reply->str)) {
+        redis_nodes_reset_node(node->config.nodes, node->config.number,
+                               "its replication ID is another one: it may have lost writes");
+        return;
+    }
     redis_info_read_replication(reply->str, &found);
     node->replicas = found.replicas;
     note_offset(node, &found);

@@ -138,6 +138,31 @@ static void knows_what_is_replicated(void **state)
     node_free(world.node);
 }
 
+#define REPLICA_HAS(offset, id)                                                                    \
+    "connected_slaves:1\r\nslave0:ip=x,port=1,state=online,offset=" offset ",lag=0\r\n"            \
+    "master_replid:" id "\r\nmaster_repl_offset:20\r\n"
+
+/* It was a replica for less than a second, so its role was never seen. The offsets of its new
+ * history say nothing of what it had answered before. */
+static void another_history_replicates_nothing(void **state)
+{
+    struct world world;
+    (void)state;
+    begin(&world, NODE_REPLICAS);
+    world.replication = REPLICA_HAS("5", "aaaa");
+    look(&world);
+    uint64_t moment = node_moment(world.node);
+    node_tick(world.node, clock_monotonic_ms() + LOOK_MS);
+    look(&world);
+    assert_true(world.nodes.resets == 0 && node_replicated(world.node) < moment);
+    world.replication = REPLICA_HAS("20", "bbbb");
+    node_tick(world.node, clock_monotonic_ms() + 2 * LOOK_MS);
+    look(&world);
+    assert_true(node_replicated(world.node) < moment);
+    assert_int_equal(world.nodes.resets, 1);
+    node_free(world.node);
+}
+
 static void a_look_without_an_answer_is_late(void **state)
 {
     struct world world;
@@ -207,6 +232,7 @@ int main(void)
         cmocka_unit_test(is_ready_after_a_look),
         cmocka_unit_test(each_durability_demands_its_own),
         cmocka_unit_test(knows_what_is_replicated),
+        cmocka_unit_test(another_history_replicates_nothing),
         cmocka_unit_test(a_look_without_an_answer_is_late),
         cmocka_unit_test(a_forgotten_script_is_loaded_again),
         cmocka_unit_test(an_accelerator_is_found_and_lost),

@@ -469,6 +469,12 @@ void redis_nodes_reset(struct redis_nodes *nodes, unsigned place, const char *wh
         redis_link_reset(nodes->node[nodes->owner[place]].link, why);
 }
 
+void redis_nodes_reset_node(struct redis_nodes *nodes, unsigned node, const char *why)
+{
+    if (redis_nodes_up(nodes, node))
+        redis_link_reset(nodes->node[node].link, why);
+}
+
 int redis_nodes_set_password(struct redis_nodes *nodes, const char *password)
 {
     int result = redis_node_config_password(&nodes->common, password);

@@ -102,6 +102,9 @@ uint64_t redis_nodes_reconnects(const struct redis_nodes *nodes); /* links that 
 /* Ends the connection to the place's owner, which gave an answer that makes no sense. */
 void redis_nodes_reset(struct redis_nodes *nodes, unsigned place, const char *why);
 
+/* Ends the connection to the node: what it answered before may no longer be so. */
+void redis_nodes_reset_node(struct redis_nodes *nodes, unsigned node, const char *why);
+
 /* redis_link_set_password, for all nodes, now and later. */
 int redis_nodes_set_password(struct redis_nodes *nodes, const char *password);
 

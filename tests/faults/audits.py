@@ -6,6 +6,8 @@ import threading
 from clients import TIMEOUT_S
 from edge import wait_until
 
+COMMAND_S = 60.0 + 2 * TIMEOUT_S  # a command waits up to 60 s for a slot that moves
+
 
 def command(edge, name, *more, given=None):
     """(exit status, output) of an operator's command."""
@@ -17,7 +19,7 @@ def command(edge, name, *more, given=None):
         argv += ["--services-file", edge.path("services"), "--mqtt-port", str(edge.mqtt_port)]
     argv += [word for word in more if word.startswith("--")]
     done = subprocess.run(argv, env=edge.env, input=given, stdin=None if given else subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=2 * TIMEOUT_S)
+                          stderr=subprocess.STDOUT, text=True, timeout=COMMAND_S)
     return done.returncode, done.stdout
 
 

@@ -18,9 +18,17 @@ EACH = 5           # articles of a shard that readers react to in each round
 HANG_S = 10.0
 STALE_S = 4.0
 DOWN_S = 5.0
+HEALS_S = 2.0      # within which it should
 PATIENCE_S = 120.0
 KEYS_AT_ONCE = 100
 FAULTS = ("killed", "behind", "hangs", "pair-down", "all-down", "moved")
+
+
+def spread(figures, form):
+    """Median, 90th percentile and greatest, as text."""
+    found = sorted(figures)
+    return ", ".join(form % found[min(len(found) - 1, int(len(found) * part))] + " (%s)" % what
+                     for part, what in ((0.5, "median"), (0.9, "90%"), (1.0, "longest")))
 
 
 class Fault:
@@ -42,7 +50,7 @@ class ClusterProof:
         self.faults = [
             Fault("killed", "master killed", self._kill, options.rounds),
             Fault("behind", "master killed, its replica %g s behind" % STALE_S, self._kill_stale, options.rounds_behind),
-            Fault("hangs", "master hangs %g s" % HANG_S, self._hang),
+            Fault("hangs", "master hangs %g s" % HANG_S, self._hang, options.rounds_hangs),
             Fault("pair-down", "master and replica down %g s" % DOWN_S, self._two_down),
             Fault("all-down", "all nodes down %g s" % DOWN_S, self._all_down),
             Fault("moved", "every shard moved key by key, and back", self._move_keys),
@@ -218,6 +226,8 @@ class ClusterProof:
         say("to heal: from the promotion, or from when the nodes were back, until each edge showed a new reaction of every edge")
         say("%s records went back with the replicas that were behind, and were applied again" % number(self.went_back))
         for fault in self.faults:
+            if len(fault.heals) > 1:
+                self._say_heals(fault)
             if fault.moves:
                 self._say_moves(fault)
         good = self._votes_kept(held)
@@ -227,6 +237,15 @@ class ClusterProof:
         good = good and sums[1:] == [0, 0] and sums[0] > 0 and not wrong and admitted == applied and quarantined == 0 and lost == 0
         say("nothing was lost, nothing was counted twice" if good else "THE PROMISE WAS BROKEN")
         return good
+
+    @staticmethod
+    def _say_heals(fault):
+        """How the times are spread, of which the table has the longest."""
+        said = "%s: healed in %s; %d of %d within %g s" % (
+            fault.title, spread(fault.heals, "%.1f s"), sum(s <= HEALS_S for s in fault.heals), len(fault.heals), HEALS_S)
+        if fault.others:
+            said += "; the worst of other shards each time: %s ms" % spread([s * 1000 for s in fault.others], "%.0f")
+        say(said)
 
     def _say_moves(self, fault):
         keys, moves, waits = zip(*fault.moves)

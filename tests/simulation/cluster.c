@@ -204,6 +204,7 @@ static void demote(unsigned server)
     struct redis_server *its = &redis.server[server], *master = &redis.server[mate_of(server)];
     its->master = its->stops = false;
     its->kept = 0;
+    its->history = master->history;
     attach(master);
     world_tell("server %u is the replica of server %u now", server, mate_of(server));
 }
@@ -266,6 +267,7 @@ bool cluster_fail_over(unsigned part)
     new->commits = new->replicated = old->replicated;
     new->kept = 0;
     new->master = new->alone = true;
+    new->history = ++redis.histories;
     redis.master[from % REDIS_PAIRS] = to;
     redis.epoch++;
     for (unsigned p = 0; p < REDIS_PARTS; p++) {

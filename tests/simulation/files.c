@@ -23,8 +23,9 @@ void files_begin(void)
     for (unsigned e = 0; e < WORLD_EDGES; e++) {
         struct files_edge *edge = &files_edge[e];
         memset(edge, 0, sizeof *edge);
-        edge->edge = (struct spool_edge){
-            .fd = -1, .memory = edge->memory, .id = world_id(), .shards = world.shards};
+        edge->edge = (struct spool_edge){.fd = -1, .memory = edge->memory, .shards = world.shards};
+        if (e < WORLD_EDGES_DRAWN || e < world.edges) /* a third edge changes no other schedule */
+            edge->edge.id = world_id();
         for (unsigned s = 0; s < WORLD_SHARDS; s++)
             edge->file[s] = -1;
     }

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FILES_MAX 40
+#define FILES_MAX (20 * WORLD_EDGES)
 #define FILES_RING_MAX_BYTES (RING_HEADER_BYTES + 8192u)
 #define FILES_WAKE_FD 7
 

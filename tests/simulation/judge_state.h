@@ -7,7 +7,7 @@
 #include "wire.h"
 
 #define JUDGE_REQUESTS_MAX 224
-#define JUDGE_RINGS_MAX 64
+#define JUDGE_RINGS_MAX (32 * WORLD_EDGES)
 #define JUDGE_TOTALS_MAX 512
 
 /* One record in a ring. `value` is of the kind's number in the world, not of its id in Redis. */

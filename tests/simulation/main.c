@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 struct settings_of_run {
-    uint64_t seed, schedules;
+    uint64_t seed, schedules, edges;
     bool caught, calls;
     char redis[OPTION_TEXT_MAX_BYTES + 1];
     char fault[OPTION_TEXT_MAX_BYTES + 1];
@@ -32,6 +32,8 @@ static const struct option table[] = {
      "run the build with this fault, and succeed when it is caught"},
     {"redis", OPTION_TEXT, AT(redis), 0, OPTION_TEXT_MAX_BYTES, "any", "any, one or cluster",
      "what programs reach: one Redis, or the nodes of a cluster; any: a cluster in three of four"},
+    {"edges", OPTION_NUMBER, AT(edges), 0, WORLD_EDGES, "0", "0 to 3",
+     "how many edges share the store; 0: one or two"},
     {"caught", OPTION_SWITCH, AT(caught), 0, 0, "off", "on or off",
      "succeed when a schedule fails, and print no history (what --fault does)"},
     {"calls", OPTION_SWITCH, AT(calls), 0, 0, "off", "on or off",
@@ -42,7 +44,8 @@ static const size_t table_n = sizeof table / sizeof table[0];
 /* The build with the fault lies beside this one. Returns only if there is none. */
 static int run_fault(const struct settings_of_run *settings)
 {
-    char self[512], path[1024], seed[40], schedules[40], of_redis[OPTION_TEXT_MAX_BYTES + 16];
+    char self[512], path[1024], seed[40], schedules[40], of_redis[OPTION_TEXT_MAX_BYTES + 16],
+        edges[40];
     ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
     if (bytes <= 0)
         return -1;
@@ -51,7 +54,8 @@ static int run_fault(const struct settings_of_run *settings)
     snprintf(seed, sizeof seed, "--seed=%" PRIu64, settings->seed);
     snprintf(schedules, sizeof schedules, "--schedules=%" PRIu64, settings->schedules);
     snprintf(of_redis, sizeof of_redis, "--redis=%s", settings->redis);
-    execl(path, path, seed, schedules, of_redis, "--caught", (char *)NULL);
+    snprintf(edges, sizeof edges, "--edges=%" PRIu64, settings->edges);
+    execl(path, path, seed, schedules, of_redis, edges, "--caught", (char *)NULL);
     fprintf(stderr, "option fault: %s is not a name out of faults/ (no %s)\n", settings->fault,
             path);
     return -1;
@@ -123,5 +127,6 @@ int main(int argc, char **argv)
     world_redis = strcmp(settings.redis, "one") == 0       ? WORLD_REDIS_ONE
                   : strcmp(settings.redis, "cluster") == 0 ? WORLD_REDIS_CLUSTER
                                                            : WORLD_REDIS_ANY;
+    world_edges = (unsigned)settings.edges;
     return run(&settings);
 }

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-struct event_base platform_process[2][PLATFORM_KINDS];
+struct event_base platform_process[WORLD_EDGES][PLATFORM_KINDS];
 struct event_base *platform_now;
 void (*platform_on_nap)(struct event_base *process);
 static jmp_buf killed;
@@ -113,7 +113,7 @@ void platform_kill(struct event_base *process)
 
 void platform_reset(void)
 {
-    for (unsigned edge = 0; edge < 2; edge++)
+    for (unsigned edge = 0; edge < WORLD_EDGES; edge++)
         for (int kind = 0; kind < PLATFORM_KINDS; kind++) {
             struct event_base *process = &platform_process[edge][kind];
             platform_kill(process);

@@ -6,6 +6,8 @@
 #ifndef TALLY_SIMULATION_PLATFORM_H
 #define TALLY_SIMULATION_PLATFORM_H
 
+#include "world.h"
+
 #include <event2/event.h>
 #include <setjmp.h>
 #include <stdbool.h>
@@ -29,8 +31,8 @@ struct event_base {
     void *program; /* the program's own */
 };
 
-extern struct event_base platform_process[2][PLATFORM_KINDS]; /* by edge */
-extern struct event_base *platform_now;                       /* the process that runs, or NULL */
+extern struct event_base platform_process[WORLD_EDGES][PLATFORM_KINDS]; /* by edge */
+extern struct event_base *platform_now; /* the process that runs, or NULL */
 
 /* Forgets all processes. */
 void platform_reset(void);

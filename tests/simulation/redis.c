@@ -79,6 +79,7 @@ static void begin_server(struct redis_server *server, bool master)
     server->alone = !redis.cluster;
     server->master = master;
     server->runs = 0;
+    server->history = (unsigned)(server - redis.server) % REDIS_PAIRS;
     server->epoch = redis.epoch;
     memcpy(server->owner, redis.owner, sizeof redis.owner);
 }
@@ -101,6 +102,7 @@ void redis_begin(bool store, unsigned split)
     redis.cluster = world.cluster;
     redis.here = NULL;
     redis.epoch = 1;
+    redis.histories = REDIS_PAIRS;
     redis.went_back = redis.followed = redis.wiped = false;
     redis.newest_version = 0;
     memset(redis.cut, 0, sizeof redis.cut);

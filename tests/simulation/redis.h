@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define REDIS_REGISTERS 64
-#define REDIS_RINGS 24
+#define REDIS_RINGS (12 * WORLD_EDGES)
 #define REDIS_COMMITS 8         /* the last ones of a server, which it may lose … */
 #define REDIS_LOSES_US 2500000u /* … unless they are older */
 #define REDIS_PAIRS 3           /* of master and replica: servers n and n + REDIS_PAIRS */
@@ -91,6 +91,7 @@ struct redis_server {
     bool has_register, has_read; /* the scripts that EVALSHA runs */
     bool has_accelerator;        /* the command that does what register.lua does */
     unsigned runs;               /* of the process: what INFO says */
+    unsigned history;            /* of its data: another one from each new master on */
     uint64_t epoch;              /* of the table that it knows … */
     uint8_t owner[REDIS_PARTS];  /* … : the servers of the parts */
     struct redis_state now;
@@ -105,6 +106,7 @@ struct redis {
     struct redis_server *here; /* that runs a command, or NULL */
     uint64_t epoch;            /* of the truth, where all agree … */
     uint8_t owner[REDIS_PARTS];
+    unsigned histories; /* given so far */
     unsigned master[REDIS_PAIRS];
     bool cut[WORLD_EDGES][REDIS_SERVERS];  /* the edge does not reach the server: nothing arrives */
     int moves_to[REDIS_PARTS];             /* where its slot is on its way to, or -1 */

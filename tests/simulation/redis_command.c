@@ -150,29 +150,29 @@ static void write_info(const struct redis_server *server, char info[INFO_BYTES])
                  server->replicated + 1);
     snprintf(info, INFO_BYTES,
              "# Server\r\nrun_id:%u%07u\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\n"
-             "role:%s\r\nconnected_slaves:%d\r\n%smaster_replid:%u%07" PRIu64 "\r\n"
+             "role:%s\r\nconnected_slaves:%d\r\n%smaster_replid:%07u\r\n"
              "master_repl_offset:%" PRIu64 "\r\n",
              (unsigned)(server - redis.server), server->runs + 1,
-             server->master ? "master" : "slave", server->alone ? 0 : 1, replica,
-             (unsigned)(server - redis.server), server->epoch, server->commits + 1);
+             server->master ? "master" : "slave", server->alone ? 0 : 1, replica, server->history,
+             server->commits + 1);
 }
 
 /* Each collector asks each second, and little of it changes. */
 static void run_info(struct redis_reply *reply)
 {
     static struct {
-        uint64_t epoch, commits, replicated;
-        unsigned runs;
+        uint64_t commits, replicated;
+        unsigned runs, history;
         bool master, alone;
         char text[INFO_BYTES]; /* "": none yet */
     } last[REDIS_SERVERS];
     const struct redis_server *server = redis.here;
     size_t i = (size_t)(server - redis.server);
-    if (last[i].text[0] == '\0' || last[i].epoch != server->epoch ||
+    if (last[i].text[0] == '\0' || last[i].history != server->history ||
         last[i].commits != server->commits || last[i].replicated != server->replicated ||
         last[i].runs != server->runs || last[i].master != server->master ||
         last[i].alone != server->alone) {
-        last[i].epoch = server->epoch;
+        last[i].history = server->history;
         last[i].commits = server->commits;
         last[i].replicated = server->replicated;
         last[i].runs = server->runs;

@@ -51,6 +51,7 @@ bool world_is_narrow(uint64_t seed)
 }
 
 enum world_redis world_redis = WORLD_REDIS_ANY;
+unsigned world_edges;
 
 bool world_is_cluster(uint64_t seed)
 {
@@ -129,6 +130,8 @@ void world_begin(uint64_t seed)
         world.articles = world.readers = 1;
         world.requests = 2;
     }
+    if (world_edges != 0)
+        world.edges = world_edges;
     world.batch_records = 1 + dice_below(&world.dice, 6);
     world.in_flight = 1 + dice_below(&world.dice, 4);
     world.ring_bytes = dice_percent(&world.dice, 80) ? 4096 : 8192;

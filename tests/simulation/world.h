@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WORLD_EDGES 2
+#define WORLD_EDGES 3
+#define WORLD_EDGES_DRAWN 2 /* more only where world_edges says so */
 #define WORLD_SHARDS 2
 #define WORLD_SERVERS 6
 #define WORLD_ARTICLES 4
@@ -70,6 +71,9 @@ enum world_redis { WORLD_REDIS_ANY, WORLD_REDIS_ONE, WORLD_REDIS_CLUSTER };
 extern enum world_redis world_redis;
 
 bool world_is_cluster(uint64_t seed);
+
+/* How many edges a world has, for the seeds that follow; 0: one or two, as the seed draws. */
+extern unsigned world_edges;
 
 /* Whether edges learn the kinds one by one: in some clusters. */
 bool world_kinds_differ(uint64_t seed);

@@ -205,6 +205,9 @@ static void one_redis_owns_all(void **state)
     UNTIL(world, world->downs == REDIS_PLACES && ups(world) == REDIS_PLACES);
     assert_int_equal(redis_nodes_generation(world->nodes, 3), 3);
     assert_int_equal(redis_nodes_reconnects(world->nodes), 1);
+    redis_nodes_reset_node(world->nodes, (unsigned)redis_nodes_owner(world->nodes, 3), "test");
+    UNTIL(world, world->downs == 2 * REDIS_PLACES && ups(world) == REDIS_PLACES);
+    assert_int_equal(redis_nodes_generation(world->nodes, 3), 5);
     stop(world);
 }
 
