@@ -4,27 +4,20 @@
 
 #include <string.h>
 
-#ifdef MOSQUITTO_2_1
-#define TELLS_CONNECT true                                     /* MOSQ_EVT_CONNECT comes */
-#define TOO_MANY_CONNECTIONS MOSQ_ERR_CONNECTION_RATE_EXCEEDED /* CONNACK 0x9F on MQTT 5 */
-#else
-#define TELLS_CONNECT false
-#define TOO_MANY_CONNECTIONS MOSQ_ERR_AUTH /* the only code of 2.0 that is answered */
-#endif
+/* The answer to one connection too many: 2.1 makes it 0x9F on MQTT 5; 2.0 answers AUTH only. */
+static int too_many_connections(const struct plugin *plugin)
+{
+    return plugin->mosquitto_2_1 ? BROKER_ERR_CONNECTION_RATE_EXCEEDED : MOSQ_ERR_AUTH;
+}
 
 /* Whether the broker asks because it reloads, and not because the client connects. 2.0 serves its
  * WebSockets after the reload and before the next TICK: an unknown one is a new connection. */
 static bool asked_by_reload(const struct plugin *plugin, const struct mosquitto *connection,
                             const struct client *existing)
 {
-#ifndef MOSQUITTO_2_1
-    if ((existing == NULL || existing->phase == CLIENT_ENDED) &&
+    if (!plugin->mosquitto_2_1 && (existing == NULL || existing->phase == CLIENT_ENDED) &&
         mosquitto_client_protocol(connection) == mp_websockets)
         return false;
-#else
-    (void)connection;
-    (void)existing;
-#endif
     return plugin->reloading;
 }
 
@@ -40,7 +33,7 @@ static int begin_by_token(struct plugin *plugin, const struct mosquitto_evt_basi
     const struct limit_rate *rate = &plugin->edge.signatures_rate;
     if (plugin->edge.settings.limits && !limit_left(rate, plugin->signatures, now_ns)) {
         plugin->counts.unchecked++;
-        return TOO_MANY_CONNECTIONS;
+        return too_many_connections(plugin);
     }
     uint64_t before = token_keys_checks(plugin->edge.token_keys);
     const char *wrong = token_check(plugin->edge.token_keys, &rules, asked->password,
@@ -80,7 +73,7 @@ static int authenticate_begin(struct plugin *plugin, const struct mosquitto_evt_
     /* Some readers begin at their first SUBSCRIBE or PUBLISH instead. At a reload this may be a
      * session whose client is away, and no event would report its end. Where the broker may still
      * refuse, 2.1 reports no end, but does report a beginning. */
-    if (facts->service == NULL && (reload || (TELLS_CONNECT && unauthenticated)))
+    if (facts->service == NULL && (reload || (plugin->mosquitto_2_1 && unauthenticated)))
         return answer;
     struct client *client = client_begin(plugin->edge.clients, asked->client, facts);
     if (client == NULL) {
@@ -114,13 +107,13 @@ int authenticate_check(struct plugin *plugin, const struct mosquitto_evt_basic_a
     bool pays = !reload && (refused != NULL || facts.service == NULL);
     if (pays && !charge_connection(plugin->charge, asked->client, now_ns)) {
         plugin->counts.too_fast++;
-        return TOO_MANY_CONNECTIONS;
+        return too_many_connections(plugin);
     }
     if (refused != NULL)
         return MOSQ_ERR_AUTH;
     bool reader = !reload && facts.service == NULL;
     if (reader && !charge_session(plugin->charge, asked, &session, now_ns))
-        return TOO_MANY_CONNECTIONS;
+        return too_many_connections(plugin);
     int code = authenticate_begin(plugin, asked, client_id, &facts, reload);
     if (code != MOSQ_ERR_SUCCESS && code != MOSQ_ERR_PLUGIN_DEFER)
         return code;

@@ -57,7 +57,7 @@ static int may_write_elsewhere(struct plugin *plugin, struct client *client,
     plugin->foreign = connection;
     plugin->refusals_before = client->refusals;
     return charge_waste(plugin->charge, client, connection, FLOOD_PUBLISH, 1, broker_now_ns())
-               ? MOSQ_ERR_ADMINISTRATIVE_ACTION
+               ? broker_ends(plugin->mosquitto_2_1)
                : MOSQ_ERR_PLUGIN_DEFER;
 }
 
@@ -81,7 +81,7 @@ static int may_write(struct plugin *plugin, const struct mosquitto_evt_acl_check
         if (charge_waste(plugin->charge, client, asked->client,
                          area == AREA_REACTIONS ? FLOOD_REACTIONS : FLOOD_PUBLISH, 1,
                          broker_now_ns()))
-            return MOSQ_ERR_ADMINISTRATIVE_ACTION;
+            return broker_ends(plugin->mosquitto_2_1);
     } else if (area == AREA_REACTIONS)
         plugin->unmatched = asked->client;
     return code_of(answer);
@@ -135,7 +135,7 @@ static int may_subscribe(struct plugin *plugin, const struct mosquitto_evt_acl_c
     bool ends = charge_filter(plugin->charge, client, asked->client, wildcard, now_ns);
     if (answer != ROLE_ALLOW)
         ends = charge_waste(plugin->charge, client, asked->client, FLOOD_SUBSCRIBE, 1, now_ns);
-    return ends ? MOSQ_ERR_ADMINISTRATIVE_ACTION : code_of(answer);
+    return ends ? broker_ends(plugin->mosquitto_2_1) : code_of(answer);
 }
 
 /* Takes nothing from anyone, but costs work. */
@@ -147,7 +147,7 @@ static int may_unsubscribe(struct plugin *plugin, const struct mosquitto_evt_acl
 
     charge_filter(plugin->charge, client, asked->client, false, now_ns);
     return charge_waste(plugin->charge, client, asked->client, FLOOD_SUBSCRIBE, 1, now_ns)
-               ? MOSQ_ERR_ADMINISTRATIVE_ACTION
+               ? broker_ends(plugin->mosquitto_2_1)
                : MOSQ_ERR_SUCCESS;
 }
 

@@ -6,6 +6,33 @@
 
 #include <stdarg.h>
 
+/* 2.1's headers agree with what broker.h says of them; 2.0's lay out the shared data alike. */
+_Static_assert(offsetof(struct mosquitto_evt_disconnect, client) ==
+                   offsetof(struct broker_evt_client, client),
+               "DISCONNECT");
+#if __has_include(<mosquitto/broker.h>)
+_Static_assert((int)MOSQ_EVT_CONNECT == BROKER_EVT_CONNECT, "CONNECT");
+_Static_assert((int)MOSQ_EVT_CLIENT_OFFLINE == BROKER_EVT_CLIENT_OFFLINE, "CLIENT_OFFLINE");
+_Static_assert((int)MOSQ_ERR_QUOTA_EXCEEDED == BROKER_ERR_QUOTA_EXCEEDED, "QUOTA_EXCEEDED");
+_Static_assert((int)MOSQ_ERR_CONNECTION_RATE_EXCEEDED == BROKER_ERR_CONNECTION_RATE_EXCEEDED,
+               "CONNECTION_RATE_EXCEEDED");
+_Static_assert((int)MOSQ_ERR_ADMINISTRATIVE_ACTION == 152, "ADMINISTRATIVE_ACTION");
+_Static_assert(offsetof(struct mosquitto_evt_connect, client) ==
+                   offsetof(struct broker_evt_client, client),
+               "CONNECT");
+_Static_assert(offsetof(struct mosquitto_evt_client_offline, client) ==
+                   offsetof(struct broker_evt_client, client),
+               "CLIENT_OFFLINE");
+_Static_assert(offsetof(struct mosquitto_evt_tick, next_ms) ==
+                   offsetof(struct broker_evt_tick, next_ms),
+               "TICK");
+#else
+_Static_assert((int)MOSQ_ERR_ADMINISTRATIVE_ACTION == 30, "ADMINISTRATIVE_ACTION");
+_Static_assert(offsetof(struct mosquitto_evt_tick, next_ns) ==
+                   offsetof(struct broker_evt_tick, next_ms),
+               "TICK");
+#endif
+
 void broker_say(int level, const char *msg, const char *format, ...)
 {
     char line[LINE_MAX_BYTES];

@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef MOSQUITTO_2_1
-#define LAYOUT_2_1 true
-#else
-#define LAYOUT_2_1 false
-#endif
-
 #define FLOOD_CONNECTIONS 100       /* the minimum that an ended flooder costs its address … */
 #define FLOOD_BYTES_A_CONNECTION 10 /* … and one for each of these unexplained bytes */
 #define FILTERS_A_CONNECTION 32     /* this many filters cost an address as much as a connection */
@@ -27,11 +21,12 @@ struct charge {
     struct housekeeping_counts *counts;
     struct limit_rate unexplained_rate;
     enum wire_proof proof;
-    size_t place; /* of packets in a client's memory (peek.h); 0: unknown */
-    bool ending;  /* a connection */
+    struct peek_place place; /* of packets in a client's memory */
+    bool mosquitto_2_1;
+    bool ending; /* a connection */
 };
 
-struct charge *charge_new(struct edge *edge, struct housekeeping_counts *counts)
+struct charge *charge_new(struct edge *edge, struct housekeeping_counts *counts, bool mosquitto_2_1)
 {
     const struct settings *settings = &edge->settings;
     uint64_t burst = settings->refusal_burst + WIRE_RECORD_BYTES / WIRE_UNEXPLAINED_BYTES;
@@ -41,6 +36,7 @@ struct charge *charge_new(struct edge *edge, struct housekeeping_counts *counts)
         return NULL;
     charge->edge = edge;
     charge->counts = counts;
+    charge->mosquitto_2_1 = mosquitto_2_1;
     charge->unexplained_rate = limit_rate_of(settings->refusal_rate, LIMIT_SECOND_NS, burst);
     return charge;
 }
@@ -143,12 +139,8 @@ static bool read_connect(struct charge *charge, const struct mosquitto *connecti
         .password = password,
         .keepalive = mosquitto_client_keepalive(connection),
     };
-    size_t place = peek_connect(connection, &known, LAYOUT_2_1, packet);
 
-    if (place == 0)
-        return false;
-    charge->place = place;
-    return true;
+    return peek_connect(connection, &known, charge->mosquitto_2_1, &charge->place, packet);
 }
 
 /* How long the client wants its session kept after the connection ends. */
@@ -164,9 +156,9 @@ static uint32_t wanted_lifetime_s(struct charge *charge, const struct mosquitto 
 }
 
 /* A proxy may have set its address: for WebSockets, and with PROXY protocol on 2.1. */
-static bool named_by_proxy(const struct mosquitto *connection)
+static bool named_by_proxy(const struct charge *charge, const struct mosquitto *connection)
 {
-    return LAYOUT_2_1 || mosquitto_client_protocol(connection) == mp_websockets;
+    return charge->mosquitto_2_1 || mosquitto_client_protocol(connection) == mp_websockets;
 }
 
 void charge_begin(struct charge *charge, struct client *client, const struct mosquitto *connection,
@@ -178,10 +170,10 @@ void charge_begin(struct charge *charge, struct client *client, const struct mos
     client->lasting = wanted_lifetime_s(charge, connection, password) > 0;
     if (!limited(charge, client) && before != WIRE_UNPROVED)
         return;
-    if (charge->place == 0)
+    if (charge->place.offset == 0)
         read_connect(charge, connection, password, &packet);
     wire_begin(&client->wire, peek_socket(connection), mosquitto_client_address(connection),
-               named_by_proxy(connection), &charge->proof);
+               named_by_proxy(charge, connection), &charge->proof);
     if (charge->proof == WIRE_REFUTED && before != WIRE_REFUTED)
         broker_say(MOSQ_LOG_WARNING,
                    "cannot find the sockets of clients in this version of the broker: floods of "
@@ -194,9 +186,9 @@ static uint32_t pending_of(const struct charge *charge, const struct mosquitto *
 {
     struct peek_packet packet;
 
-    if (charge->place == 0)
+    if (charge->place.offset == 0)
         return 0;
-    peek_at(connection, charge->place, LAYOUT_2_1, &packet);
+    peek_at(connection, &charge->place, &packet);
     return peek_pending(&packet);
 }
 

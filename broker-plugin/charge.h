@@ -16,8 +16,10 @@
 
 struct charge;
 
-/* For an open edge; the caller keeps it and the counts. NULL if memory is short. */
-struct charge *charge_new(struct edge *edge, struct housekeeping_counts *counts);
+/* For an open edge; the caller keeps it and the counts. `mosquitto_2_1`: the broker is 2.1. NULL if
+ * memory is short. */
+struct charge *charge_new(struct edge *edge, struct housekeeping_counts *counts,
+                          bool mosquitto_2_1);
 void charge_free(struct charge *charge); /* NULL is fine */
 
 /* The key of the limits of a client's address. False: there is none, because it comes from a listed

@@ -27,16 +27,29 @@ struct behind_2_0 {
     uint8_t command;
 };
 
+struct packet_2_1 {
+    const uint8_t *payload;
+    uint32_t remaining_mult, remaining_length, packet_length, to_process, pos;
+    uint16_t to_process_of_buffer, pos_of_buffer, size_of_buffer;
+    uint8_t command;
+};
+
 struct behind_2_1 {
     unsigned id_hashv;
     uint16_t keepalive, last_mid;
     int state;
     uint8_t transport;
     time_t last_msg_in, next_msg_out, ping_t;
-    const uint8_t *payload;
-    uint32_t remaining_mult, remaining_length, packet_length, to_process, pos;
-    uint16_t to_process_of_buffer, pos_of_buffer, size_of_buffer;
-    uint8_t command;
+    struct packet_2_1 packet;
+};
+
+struct behind_2_1_3 {
+    unsigned id_hashv;
+    uint16_t keepalive, last_mid, password_bytes;
+    int state;
+    uint8_t transport;
+    time_t last_msg_in, next_msg_out, ping_t;
+    struct packet_2_1 packet;
 };
 
 static size_t behind_pointers(const void *client, const struct peek_client *known)
@@ -51,21 +64,37 @@ static size_t behind_pointers(const void *client, const struct peek_client *know
     return 0;
 }
 
-void peek_at(const void *client, size_t place, bool mosquitto_2_1, struct peek_packet *packet)
+static void peek_at_2_0(const unsigned char *behind, struct peek_packet *packet)
 {
-    const unsigned char *behind = (const unsigned char *)client + place;
     struct behind_2_0 old;
-    struct behind_2_1 new;
 
-    if (mosquitto_2_1) {
-        memcpy(&new, behind, sizeof new);
-        *packet = (struct peek_packet){new.payload, new.remaining_length, new.to_process,
-                                       new.keepalive, new.command};
-    } else {
-        memcpy(&old, behind, sizeof old);
-        *packet = (struct peek_packet){old.payload, old.remaining_length, old.to_process,
-                                       old.keepalive, old.command};
-    }
+    memcpy(&old, behind, sizeof old);
+    *packet = (struct peek_packet){old.payload, old.remaining_length, old.to_process, old.keepalive,
+                                   old.command};
+}
+
+static void peek_at_2_1(const unsigned char *behind, size_t offset, struct peek_packet *packet)
+{
+    struct packet_2_1 new;
+    uint16_t keepalive;
+
+    memcpy(&keepalive, behind + offsetof(struct behind_2_1, keepalive), sizeof keepalive);
+    memcpy(&new, behind + offset, sizeof new);
+    *packet = (struct peek_packet){new.payload, new.remaining_length, new.to_process, keepalive,
+                                   new.command};
+}
+
+void peek_at(const void *client, const struct peek_place *place, struct peek_packet *packet)
+{
+    const unsigned char *behind = (const unsigned char *)client + place->offset;
+
+    if (place->layout == PEEK_2_0)
+        peek_at_2_0(behind, packet);
+    else
+        peek_at_2_1(behind,
+                    place->layout == PEEK_2_1 ? offsetof(struct behind_2_1, packet)
+                                              : offsetof(struct behind_2_1_3, packet),
+                    packet);
 }
 
 /* Size of a property's value that begins at `value`; 0 if the property is not allowed in
@@ -121,16 +150,28 @@ static bool is_connect(const struct peek_packet *packet)
             memcmp(packet->payload, heads[1], sizeof heads[1]) == 0);
 }
 
-size_t peek_connect(const void *client, const struct peek_client *known, bool mosquitto_2_1,
-                    struct peek_packet *packet)
+/* The two layouts of 2.1 differ by the length of a pointer. So a wrong one takes the payload's
+ * address for lengths, or lengths for its address: then nothing is left of the packet (`bytes`), or
+ * something of it is missing, and is_connect follows no pointer. */
+bool peek_connect(const void *client, const struct peek_client *known, bool mosquitto_2_1,
+                  struct peek_place *place, struct peek_packet *packet)
 {
-    size_t place = behind_pointers(client, known);
+    enum peek_layout first = mosquitto_2_1 ? PEEK_2_1 : PEEK_2_0;
+    enum peek_layout last = mosquitto_2_1 ? PEEK_2_1_3 : PEEK_2_0;
+    size_t offset = behind_pointers(client, known);
 
-    if (place == 0)
-        return 0;
-    peek_at(client, place, mosquitto_2_1, packet);
-    /* Step by step: no pointer is followed before it is verified. */
-    return packet->keepalive == known->keepalive && is_connect(packet) ? place : 0;
+    if (offset == 0)
+        return false;
+    for (enum peek_layout layout = first; layout <= last; layout++) {
+        struct peek_place found = {offset, layout};
+        peek_at(client, &found, packet);
+        /* Step by step: no pointer is followed before it is verified. */
+        if (packet->keepalive == known->keepalive && is_connect(packet)) {
+            *place = found;
+            return true;
+        }
+    }
+    return false;
 }
 
 uint32_t peek_session_expiry(const struct peek_packet *connect)

@@ -1,8 +1,8 @@
 /* Two facts that the broker does not expose to plugins: how long it keeps a session, and a
  * connection's socket with the packet being received. They are read in its struct mosquitto, whose
- * beginning was compared in 2.0.11, 2.0.21 and 2.1.2 (lib/mosquitto_internal.h). Everything read is
- * first verified against the broker's own functions; if it does not match, nothing is found. Pure
- * except for the socket; one thread. */
+ * beginning was compared in 2.0.11, 2.0.21, 2.1.2 and the branch of 2.1.3
+ * (lib/mosquitto_internal.h). Everything read is first verified against the broker's own functions;
+ * if it does not match, nothing is found. Pure except for the socket; one thread. */
 #ifndef TALLY_BROKER_PLUGIN_PEEK_H
 #define TALLY_BROKER_PLUGIN_PEEK_H
 
@@ -25,14 +25,26 @@ struct peek_packet {
     uint8_t command;        /* the fixed header's first byte; 0: no packet has begun */
 };
 
-/* Finds the CONNECT that the broker is processing. `mosquitto_2_1`: use the layout of 2.1. Returns
- * where such packets are in a client's memory, the same for all clients, or 0: the memory is not
- * laid out as expected. */
-size_t peek_connect(const void *client, const struct peek_client *known, bool mosquitto_2_1,
-                    struct peek_packet *packet);
+/* How the broker lays out what follows the pointers to address, id, username and password. */
+enum peek_layout {
+    PEEK_2_0,
+    PEEK_2_1,
+    PEEK_2_1_3, /* it also stores the password's length */
+};
 
-/* The packet at a place that peek_connect returned. */
-void peek_at(const void *client, size_t place, bool mosquitto_2_1, struct peek_packet *packet);
+/* Where packets are in a client's memory, the same for all clients. */
+struct peek_place {
+    size_t offset; /* 0: unknown */
+    enum peek_layout layout;
+};
+
+/* Finds the CONNECT that the broker is processing, and its place. `mosquitto_2_1`: try the layouts
+ * of 2.1. False: the memory is not laid out as expected; `place` keeps its value. */
+bool peek_connect(const void *client, const struct peek_client *known, bool mosquitto_2_1,
+                  struct peek_place *place, struct peek_packet *packet);
+
+/* The packet at a place that peek_connect found. */
+void peek_at(const void *client, const struct peek_place *place, struct peek_packet *packet);
 
 /* For how many seconds a CONNECT asks to keep its session: 0, unless it is MQTT 5 and says so. */
 uint32_t peek_session_expiry(const struct peek_packet *connect);

@@ -25,28 +25,19 @@ static int on_basic_auth(int event, void *data, void *user)
     return authenticate_check(user, data);
 }
 
-#ifdef MOSQUITTO_2_1
+/* Only 2.1 tells of this. */
 static int on_connect(int event, void *data, void *user)
 {
-    const struct mosquitto_evt_connect *begun = data;
+    const struct broker_evt_client *begun = data;
     (void)event;
     identity_connected(user, begun->client);
     return MOSQ_ERR_SUCCESS;
 }
 
-static int on_client_offline(int event, void *data, void *user)
+/* DISCONNECT, and on 2.1 CLIENT_OFFLINE where the session stays. */
+static int on_end(int event, void *data, void *user)
 {
-    const struct mosquitto_evt_client_offline *ended = data;
-    (void)event;
-    authorize_settle(user);
-    authenticate_end(user, ended->client);
-    return MOSQ_ERR_SUCCESS;
-}
-#endif
-
-static int on_disconnect(int event, void *data, void *user)
-{
-    const struct mosquitto_evt_disconnect *ended = data;
+    const struct broker_evt_client *ended = data;
     (void)event;
     authorize_settle(user);
     authenticate_end(user, ended->client);
@@ -87,11 +78,8 @@ static int on_tick(int event, void *data, void *user)
     uint64_t now_ms = broker_now_ns() / 1000000u;
 
     (void)event;
-#ifdef MOSQUITTO_2_1
-    ((struct mosquitto_evt_tick *)data)->next_ms = CHARGE_LOOK_MS;
-#else
-    (void)data;
-#endif
+    if (plugin->mosquitto_2_1)
+        ((struct broker_evt_tick *)data)->next_ms = CHARGE_LOOK_MS;
     plugin->reloading = false;
     authorize_settle(plugin);
     if (now_ms >= plugin->next_look_ms) {
@@ -112,7 +100,8 @@ static int on_reload(int event, void *data, void *user)
     (void)data;
     plugin->reloading = true;
     housekeeping_reload(plugin->housekeeping);
-#ifdef MOSQUITTO_2_1
+    if (!plugin->mosquitto_2_1)
+        return MOSQ_ERR_PLUGIN_DEFER; /* anything else hides the event from other plugins */
     /* A callback that was never called is due at the loop's next turn, before anybody connects: it
      * ends the reload. */
     mosquitto_callback_unregister(plugin->id, MOSQ_EVT_TICK, on_tick, NULL);
@@ -120,34 +109,34 @@ static int on_reload(int event, void *data, void *user)
         MOSQ_ERR_SUCCESS)
         return MOSQ_ERR_NOMEM; /* ends the broker: without TICK nothing would be tended */
     return MOSQ_ERR_SUCCESS;
-#else
-    return MOSQ_ERR_PLUGIN_DEFER; /* anything else hides the event from other plugins */
-#endif
 }
 
 static const struct {
     int event;
     MOSQ_FUNC_generic_callback call;
+    bool mosquitto_2_1; /* 2.0 does not know it */
 } events[] = {
-    {MOSQ_EVT_BASIC_AUTH, on_basic_auth},
-    {MOSQ_EVT_ACL_CHECK, on_acl_check},
-    {MOSQ_EVT_MESSAGE, on_message},
-    {MOSQ_EVT_DISCONNECT, on_disconnect},
-    {MOSQ_EVT_TICK, on_tick},
-    {MOSQ_EVT_RELOAD, on_reload},
-#ifdef MOSQUITTO_2_1
-    {MOSQ_EVT_CONNECT, on_connect},
-    {MOSQ_EVT_CLIENT_OFFLINE, on_client_offline},
-#endif
+    {MOSQ_EVT_BASIC_AUTH, on_basic_auth, false},
+    {MOSQ_EVT_ACL_CHECK, on_acl_check, false},
+    {MOSQ_EVT_MESSAGE, on_message, false},
+    {MOSQ_EVT_DISCONNECT, on_end, false},
+    {MOSQ_EVT_TICK, on_tick, false},
+    {MOSQ_EVT_RELOAD, on_reload, false},
+    {BROKER_EVT_CONNECT, on_connect, true},
+    {BROKER_EVT_CLIENT_OFFLINE, on_end, true},
 };
 
 /* --- start and end --- */
 
+/* Also finds out which broker this is: 2.0 refuses the events of 2.1. */
 static int register_events(struct plugin *plugin, struct error *error)
 {
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         int code =
             mosquitto_callback_register(plugin->id, events[i].event, events[i].call, NULL, plugin);
+        if (events[i].mosquitto_2_1 && code == MOSQ_ERR_NOT_SUPPORTED && !plugin->mosquitto_2_1)
+            continue;
+        plugin->mosquitto_2_1 = events[i].mosquitto_2_1;
         if (code != MOSQ_ERR_SUCCESS)
             return error_set(error, "the broker knows no event %d (code %d)", events[i].event,
                              code);
@@ -174,11 +163,13 @@ static int plugin_start(struct plugin *plugin, const struct mosquitto_opt *optio
 {
     if (startup_open(&plugin->edge, options, n, error) != 0)
         return -1;
+    if (register_events(plugin, error) != 0)
+        return -1;
     plugin->housekeeping = housekeeping_new(&plugin->edge, &plugin->counts);
-    plugin->charge = charge_new(&plugin->edge, &plugin->counts);
+    plugin->charge = charge_new(&plugin->edge, &plugin->counts, plugin->mosquitto_2_1);
     if (plugin->housekeeping == NULL || plugin->charge == NULL)
         return error_set(error, "no memory");
-    return register_events(plugin, error);
+    return 0;
 }
 
 int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
@@ -203,7 +194,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata,
         plugin_free(plugin);
         return MOSQ_ERR_INVAL;
     }
-    startup_say_ready(&plugin->edge);
+    startup_say_ready(&plugin->edge, plugin->mosquitto_2_1);
     *userdata = plugin;
     return MOSQ_ERR_SUCCESS;
 }

@@ -18,6 +18,7 @@ struct plugin {
     /* The last PUBLISH outside Tally stays charged until MESSAGE shows that it was allowed. */
     const struct mosquitto *foreign;
     uint64_t refusals_before; /* its client's bucket */
+    bool mosquitto_2_1;       /* the broker that runs, whatever the headers were */
     bool reloading;           /* until TICK: BASIC_AUTH comes for existing sessions */
     uint64_t signatures;      /* the bucket that limits signature checks */
     uint64_t next_tend_ms;

@@ -73,15 +73,14 @@ fail:
     spool_producer_count_receipt_dropped(plugin->edge.spool);
 }
 
-static int answer_refused(const struct mosquitto_evt_message *message, enum reason reason)
+static int answer_refused(const struct plugin *plugin, const struct mosquitto_evt_message *message,
+                          enum reason reason)
 {
     int version = mosquitto_client_protocol_version(message->client);
     if (admit_answer(reason, version, message->qos) == ADMIT_DISCONNECT)
-        return MOSQ_ERR_ADMINISTRATIVE_ACTION;
-#ifdef MOSQUITTO_2_1
-    if (reason == REASON_BUSY && version >= 5)
-        return MOSQ_ERR_QUOTA_EXCEEDED; /* 0x97; 2.0 would disconnect */
-#endif
+        return broker_ends(plugin->mosquitto_2_1);
+    if (plugin->mosquitto_2_1 && reason == REASON_BUSY && version >= 5)
+        return BROKER_ERR_QUOTA_EXCEEDED; /* 0x97; 2.0 would disconnect */
     return MOSQ_ERR_ACL_DENIED;
 }
 
@@ -152,6 +151,6 @@ int react_to_message(struct plugin *plugin, struct client *client, const char *a
     /* A refusal that the edge itself causes is charged to nobody. */
     if (verdict.reason != REASON_BUSY && verdict.reason != REASON_CLOCK &&
         charge_waste(plugin->charge, client, message->client, FLOOD_REACTIONS, 1, request.now_ns))
-        return MOSQ_ERR_ADMINISTRATIVE_ACTION;
-    return answer_refused(message, verdict.reason);
+        return broker_ends(plugin->mosquitto_2_1);
+    return answer_refused(plugin, message, verdict.reason);
 }

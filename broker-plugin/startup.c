@@ -75,7 +75,7 @@ int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n, 
     return edge_open(edge, error);
 }
 
-void startup_say_ready(const struct edge *edge)
+void startup_say_ready(const struct edge *edge, bool mosquitto_2_1)
 {
     const struct settings *settings = &edge->settings;
     bool safe, survives_reboot;
@@ -83,10 +83,12 @@ void startup_say_ready(const struct edge *edge)
 
     broker_say(MOSQ_LOG_NOTICE, "ready",
                "spool=\"%s\" file_system=%s survives_reboot=%s edge=%016" PRIx64 " shards=%" PRIu64
-               " ring_bytes=%" PRIu64 " kinds=%s topic_prefix=\"%s\" identities=%s limits=%s",
+               " ring_bytes=%" PRIu64 " kinds=%s topic_prefix=\"%s\" identities=%s limits=%s"
+               " mosquitto=%s headers=" BROKER_HEADERS,
                settings->spool, kind, survives_reboot ? "yes" : "no", spool_id(edge->spool),
                settings->shards, settings->ring_bytes, settings->kinds, settings->topic_prefix,
-               settings->identities, settings->limits ? "on" : "off");
+               settings->identities, settings->limits ? "on" : "off",
+               mosquitto_2_1 ? "2.1" : "2.0");
     if (settings->by_token)
         housekeeping_say_token_keys(edge);
     if (edge->note[0] != '\0')

@@ -7,13 +7,15 @@
 #include "core/error.h"
 #include "edge.h"
 
+#include <stdbool.h>
+
 /* Opens a zeroed edge, after checking that this broker allows Tally to keep its promise. 0, or -1
  * with a sentence in `error`, which is empty if everything has been logged. Close the edge either
  * way. */
 int startup_open(struct edge *edge, const struct mosquitto_opt *options, int n,
                  struct error *error);
 
-/* Logs that it is ready, and what an operator should know about it. */
-void startup_say_ready(const struct edge *edge);
+/* Logs that it is ready, and what an operator should know about it: also which broker runs it. */
+void startup_say_ready(const struct edge *edge, bool mosquitto_2_1);
 
 #endif

@@ -14,7 +14,7 @@ die() {
 tally_project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
 
 # What an operator may set, and its defaults.
-tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_REDIS_SERVER TALLY_DURABILITY TALLY_BIND TALLY_METRICS_ADDRESS'
+tally_known='TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT TALLY_DATA TALLY_LIMITS TALLY_TRUSTED_PROXIES TALLY_WEBSOCKET_URL TALLY_TOKEN_KEYS TALLY_REDIS_HOST TALLY_REDIS_URL TALLY_REDIS_PASSWORD_FILE TALLY_REDIS_CA_FILE TALLY_REDIS_CERT_FILE TALLY_REDIS_KEY_FILE TALLY_REDIS_SERVER_NAME TALLY_REDIS_PREFIX TALLY_REDIS_SERVER TALLY_BROKER TALLY_DURABILITY TALLY_BIND TALLY_METRICS_ADDRESS'
 # TALLY_BUILD  folder of the build to use; script/server and the system tests then build nothing themselves
 # TALLY_HTTP   address of a running feed, such as http://127.0.0.1:8080, for the browser tests
 # TALLY_SETTLED_MS  how long a program must run before script/server counts it as started; the tests shorten it
@@ -57,6 +57,13 @@ tally_redis_server() {
     [[ $TALLY_REDIS_SERVER =~ ^(redis|valkey)-server$ || ($TALLY_REDIS_SERVER =~ ^/[^[:cntrl:]]*-server$ && -x $TALLY_REDIS_SERVER) ]] ||
         die "TALLY_REDIS_SERVER: '$TALLY_REDIS_SERVER' is not empty, redis-server, valkey-server, or the absolute path of such a program"
     redis_check_aof=${TALLY_REDIS_SERVER%-server}-check-aof
+}
+
+# The program to start as the broker. One plugin works in Mosquitto 2.0 and 2.1. -> TALLY_BROKER
+tally_broker() {
+    TALLY_BROKER=${TALLY_BROKER:-mosquitto}
+    [[ $TALLY_BROKER == mosquitto || ($TALLY_BROKER =~ ^/[^[:cntrl:]]*$ && -f $TALLY_BROKER && -x $TALLY_BROKER) ]] ||
+        die "TALLY_BROKER: '$TALLY_BROKER' is not empty, mosquitto, or the absolute path of such a program"
 }
 
 # The value that DATA/tally.conf gives an option in this section: -> value, empty if there is none. `tally mosquitto-conf`, collector and feed check
@@ -147,6 +154,7 @@ tally_environment() {
     tally_port TALLY_HTTP_PORT 8080
     tally_port TALLY_METRICS_PORT 8081
     tally_redis
+    tally_broker
     for name in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT; do
         for other in TALLY_MQTT_PORT TALLY_WS_PORT TALLY_HTTP_PORT TALLY_METRICS_PORT TALLY_REDIS_PORT; do
             [[ $name == "$other" || ${!name} != "${!other}" || ($tally_shared && $name$other == *TALLY_REDIS_PORT*) ]] ||

@@ -29,7 +29,7 @@ PAHO, REDIS = ("paho.mqtt.client", "python3-paho-mqtt"), ("redis", "python3-redi
 
 def check_tools(modules=(PAHO, REDIS)):
     """Says at once all that is missing. `modules`: (Python module, Debian package) pairs."""
-    packages = {"mosquitto": "mosquitto", redis_server.program(): redis_server.name()}
+    packages = {os.environ.get("TALLY_BROKER") or "mosquitto": "mosquitto", redis_server.program(): redis_server.name()}
     if "TALLY_BUILD" not in os.environ:
         packages.update({"cmake": "cmake", "ninja": "ninja-build", "cc": "gcc"})
     missing = [package for program, package in packages.items() if shutil.which(program, path=PATH) is None]

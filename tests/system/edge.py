@@ -95,7 +95,13 @@ def wait_until(condition, what, timeout_s=None, every_s=0.02):
 
 def broker_program():
     """The broker under test: TALLY_BROKER, else Mosquitto as it is installed."""
-    return os.environ.get("TALLY_BROKER") or shutil.which("mosquitto", path=os.environ.get("PATH", "") + SBIN) or "mosquitto"
+    named = os.environ.get("TALLY_BROKER") or "mosquitto"
+    return shutil.which(named, path=os.environ.get("PATH", "") + SBIN) or named
+
+
+def broker_environment():
+    """What a script needs to start the same."""
+    return {"TALLY_BROKER": broker_program()} if os.environ.get("TALLY_BROKER") else {}
 
 
 @functools.lru_cache(None)

@@ -8,7 +8,7 @@ import pytest
 
 import logfmt
 from clients import Closed, Refused, unique
-from edge import wait_until
+from edge import broker_version, wait_until
 
 FIRST = ["time", "level", "program", "msg"]
 
@@ -44,6 +44,7 @@ def test_every_line_of_a_run_parses(make_edge):
     edge.start("collector", "feed", ready=False)  # nothing there yet
     wait_until(lambda: "waiting for the spool" in edge["collector"].text(), "the collector to wait")
     edge.start("redis", "broker")
+    assert re.search(r"msg=\"?ready\"? .* mosquitto=%d\.%d headers=2\.[01]$" % broker_version()[:2], edge["broker"].text(), re.MULTILINE)
     client = edge.client()
     client.say("reactions/" + unique("log"), b"like")
     client.say("reactions/" + unique("log"), b'{"reaction":"like" "\x1b[31m"}')

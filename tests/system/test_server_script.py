@@ -45,7 +45,8 @@ class Server:
         self.ports = dict(zip(PORTS, edges.free_ports(len(PORTS))))
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         self.env.update({name: str(port) for name, port in self.ports.items()}, TALLY_DATA=self.data,
-                        TALLY_BUILD=self.build, SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode(), **redis_server.environment())
+                        TALLY_BUILD=self.build, SERVER_OF_TALLY=self.mark.partition(b"=")[2].decode(), **redis_server.environment(),
+                        **edges.broker_environment())
         self.child = None
         self.runs = 0
 
@@ -239,6 +240,9 @@ def listen(address="127.0.0.1"):
     ("TALLY_REDIS_SERVER", "tally-server", "redis-server, valkey-server, or the absolute path of such a program"),
     ("TALLY_REDIS_SERVER", "/no/such/redis-server", "redis-server, valkey-server, or the absolute path of such a program"),
     ("TALLY_REDIS_SERVER", "/etc/hostname", "redis-server, valkey-server, or the absolute path of such a program"),
+    ("TALLY_BROKER", "mosquitto-2.1", "mosquitto, or the absolute path of such a program"),
+    ("TALLY_BROKER", "/no/such/mosquitto", "mosquitto, or the absolute path of such a program"),
+    ("TALLY_BROKER", "/etc/passwd", "mosquitto, or the absolute path of such a program"),
     ("TALLY_DURABILITY", "disk", "aof, replicas or service"),
     ("TALLY_REDIS_PASSWORD_FILE", "/no/such/file", "absolute path of a file"),
     ("TALLY_REDIS_PASSWORD_FILE", "/etc/hostname", "with TALLY_REDIS_HOST"),

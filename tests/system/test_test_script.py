@@ -45,3 +45,16 @@ def test_a_signal_ends_the_part_that_runs(project, sent):
         script.kill()
         for pid in marked_processes(mark.encode()):
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("arguments, says", [
+    (("--broker",), "the absolute path of a Mosquitto is missing"),
+    (("--broker", "/no/such/mosquitto"), "TALLY_BROKER: '/no/such/mosquitto' is not empty, mosquitto, or the absolute path"),
+    (("--quick", "--broker", "/etc/passwd"), "TALLY_BROKER: '/etc/passwd' is not"),
+    (("--quik",), "unknown option '--quik'; accepted are --quick and --broker PATH"),
+], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+def test_a_wrong_argument_is_named(project, arguments, says):
+    done = subprocess.run([str(project / "script" / "test"), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 1 and says in done.stdout and done.stdout.count("\n") == 1, done.stdout
+    assert not (project / "started").exists()
