@@ -218,7 +218,9 @@ static int connect_broker(struct peer *peer)
     if (code != MOSQ_ERR_SUCCESS)
         return error_set(peer->error, "the broker at %s port %" PRIu64 ": %s", peer->settings->host,
                          peer->settings->port,
-                         code == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(code));
+                         code == MOSQ_ERR_ERRNO /* libmosquitto 2.1 leaves another errno */
+                             ? "connection refused, or no way to the host"
+                             : mosquitto_strerror(code));
     return 0;
 }
 

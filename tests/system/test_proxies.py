@@ -91,16 +91,36 @@ class Proxy:
         return client.open()
 
 
-def nginx(edge, folder, port, certificate):
-    site = deployed("nginx/tally.conf", ("listen 443 ", "listen 127.0.0.1:%d " % port), ("listen [::]:443 ssl http2;", ""),
-                    ("127.0.0.1:8080", "127.0.0.1:%d" % edge.http_port), ("127.0.0.1:9001", "127.0.0.1:%d" % edge.ws_port),
-                    ("/var/cache/nginx-tally", folder + "/cache"),
-                    ("/etc/letsencrypt/live/tally.example.org/fullchain.pem", certificate[0]),
-                    ("/etc/letsencrypt/live/tally.example.org/privkey.pem", certificate[1]))
+def old_nginx():
+    """Whether it is older than the directive http2, as Debian 12's is."""
+    said = subprocess.run([program("nginx"), "-v"], stderr=subprocess.PIPE, text=True, check=True).stderr
+    return tuple(map(int, re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said).groups())) < (1, 25, 1)
+
+
+def for_old_nginx(folder, site):
+    """The site after the command that the guide has for Debian 12."""
+    with open(os.path.join(ROOT, "docs/guides/nginx.md")) as f:
+        command = re.search(r"sed -i '([^']*http2[^']*)'", f.read()).group(1)
+    with open(folder + "/site", "w") as f:
+        f.write(site)
+    return subprocess.run(["sed", command, folder + "/site"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def nginx_command(folder, site):
     temporary = "".join("%s_temp_path %s/%s;\n" % (name, folder, name) for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     with open(folder + "/nginx.conf", "w") as f:
         f.write("daemon off;\nmaster_process off;\npid %s/pid;\nevents {}\nhttp {\n%s%s\n}\n" % (folder, temporary, site))
     return [program("nginx"), "-e", "stderr", "-c", folder + "/nginx.conf"]
+
+
+def nginx(edge, folder, port, certificate):
+    site = deployed("nginx/tally.conf", ("listen [::]:443 ssl;", ""), ("127.0.0.1:8080", "127.0.0.1:%d" % edge.http_port),
+                    ("127.0.0.1:9001", "127.0.0.1:%d" % edge.ws_port), ("/var/cache/nginx-tally", folder + "/cache"),
+                    ("/etc/letsencrypt/live/tally.example.org/fullchain.pem", certificate[0]),
+                    ("/etc/letsencrypt/live/tally.example.org/privkey.pem", certificate[1]))
+    if old_nginx():
+        site = for_old_nginx(folder, site)
+    return nginx_command(folder, site.replace("listen 443 ", "listen 127.0.0.1:%d " % port))
 
 
 def haproxy(edge, folder, port, certificate):
@@ -114,6 +134,16 @@ def haproxy(edge, folder, port, certificate):
     return [program("haproxy"), "-db", "-f", folder + "/haproxy.cfg"]
 
 
+def wait_for_port(process, port):
+    def up():
+        assert process.running(), process.text()
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close() or True
+        except OSError:
+            return False
+    wait_until(up, "the proxy to come up")
+
+
 @pytest.fixture(scope="module", params=[nginx, haproxy], ids=["nginx", "haproxy"])
 def proxy(request, edge, certificate, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("proxy"))
@@ -121,13 +151,7 @@ def proxy(request, edge, certificate, tmp_path_factory):
     process = Process(request.param.__name__, request.param(edge, folder, ports[0], certificate), folder + "/log", edge.env)
     process.start()
     try:
-        def up():
-            assert process.running(), process.text()
-            try:
-                return socket.create_connection(("127.0.0.1", ports[0]), 1).close() or True
-            except OSError:
-                return False
-        wait_until(up, "the proxy to come up")
+        wait_for_port(process, ports[0])
         yield Proxy(process, ports[0], certificate[0])
     finally:
         process.kill()
@@ -193,6 +217,40 @@ def test_a_file_is_asked_of_the_feed_once(edge, proxy):
         assert proxy.get("/tally.js", **{"Accept-Encoding": "gzip"})[0] == 200
     # the first question for metrics was counted after its answer was made
     assert edge.metrics()['tally_http_answers_total{code="200"}'] - before <= 2
+
+
+def ask(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Host": "tally.example.org"})
+        answer = connection.getresponse()
+        return answer.status, answer.headers["Location"], answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.no_sanitizer
+def test_port_80_answers_the_authority_before_there_is_a_certificate(tmp_path):
+    """The authority that gives the certificate finds certbot's file. A reader's browser is sent on."""
+    folder = str(tmp_path)
+    ports = free_ports(1)
+    command = nginx_command(folder, deployed("nginx/tally-acme.conf", ("listen 80;", "listen 127.0.0.1:%d;" % ports[0]), ("listen [::]:80;", ""),
+                                             ("/var/www/tally-acme", folder + "/www")))
+    challenge = tmp_path / "www/.well-known/acme-challenge/token-1"
+    challenge.parent.mkdir(parents=True)
+    challenge.write_text("token-1.thumbprint")
+    for each in (tmp_path, *challenge.parents[:3]):
+        each.chmod(0o755)
+    process = Process("nginx", command, folder + "/log", dict(os.environ))
+    process.start()
+    try:
+        wait_for_port(process, ports[0])
+        assert ask(ports[0], "/.well-known/acme-challenge/token-1")[::2] == (200, b"token-1.thumbprint")
+        assert ask(ports[0], "/.well-known/acme-challenge/token-2")[0] == 404
+        assert ask(ports[0], "/totals/a?x=1")[:2] == (301, "https://tally.example.org/totals/a?x=1")
+    finally:
+        process.kill()
+        release_ports(ports)
 
 
 def test_the_brokers_own_tls(make_edge, certificate):

@@ -15,16 +15,17 @@ PASSWORD = "open-sesame-17f3-88a1-b0de"
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
 
-def _openssl(folder, *argv):
-    subprocess.run(["openssl", *argv], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _openssl(folder, *argv, at="+0s"):
+    subprocess.run(["faketime", "-f", at, "openssl", *argv], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _certificate(folder, name, ca, names, days):
+def _certificate(folder, name, ca, names, at="+0s"):
+    """One that is valid for two days from `at` on. OpenSSL 3.6 refuses a negative number of days."""
     with open(os.path.join(folder, name + ".ext"), "w") as extensions:
         extensions.write("subjectAltName=" + names)
     _openssl(folder, "req", *CURVE, "-keyout", name + ".key", "-out", name + ".csr", "-subj", "/CN=" + name)
     _openssl(folder, "x509", "-req", "-in", name + ".csr", "-CA", ca + ".pem", "-CAkey", ca + ".key", "-CAcreateserial", "-out", name + ".pem",
-             "-extfile", name + ".ext", "-days", str(days))
+             "-extfile", name + ".ext", "-days", "2", at=at)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +33,11 @@ def certificates(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("certificates"))
     for ca in ("ca", "other"):
         _openssl(folder, "req", "-x509", *CURVE, "-keyout", ca + ".key", "-out", ca + ".pem", "-subj", "/CN=" + ca, "-days", "2")
-    _certificate(folder, "good", "ca", "DNS:localhost,IP:127.0.0.1", 2)
-    _certificate(folder, "expired", "ca", "DNS:localhost,IP:127.0.0.1", -1)
-    _certificate(folder, "named", "ca", "DNS:redis.example", 2)
-    _certificate(folder, "client", "ca", "DNS:client", 2)
-    _certificate(folder, "stranger", "other", "DNS:client", 2)
+    _certificate(folder, "good", "ca", "DNS:localhost,IP:127.0.0.1")
+    _certificate(folder, "expired", "ca", "DNS:localhost,IP:127.0.0.1", at="-3d")
+    _certificate(folder, "named", "ca", "DNS:redis.example")
+    _certificate(folder, "client", "ca", "DNS:client")
+    _certificate(folder, "stranger", "other", "DNS:client")
     return folder
 
 

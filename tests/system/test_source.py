@@ -99,3 +99,14 @@ def test_no_header_includes_itself_by_way_of_others():
 
     for path in headers:
         walk(path, [])
+
+
+def test_the_units_start_only_what_packages_bring():
+    """/bin/kill, for one, is in procps, which a bare Debian lacks."""
+    folder = os.path.join(ROOT, "deploy/systemd")
+    programs = set()
+    for name in os.listdir(folder):
+        if name.endswith(".service"):
+            with open(os.path.join(folder, name)) as f:
+                programs.update(re.findall(r"^Exec\w+=[-+@!:]*(\S+)", f.read(), re.MULTILINE))
+    assert programs == {"/bin/sh", "/usr/bin/tally-collector", "/usr/bin/tally-feed", "/usr/lib/tally/script/redis-start"}

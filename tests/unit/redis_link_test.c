@@ -161,7 +161,7 @@ static void start(struct fake *fake, const char *password)
         assert_true(condition);                                                                    \
     } while (0)
 
-static void stop(struct fake *fake)
+static void stop_fake(struct fake *fake)
 {
     redis_link_free(fake->link);
     evconnlistener_free(fake->listener);
@@ -194,7 +194,7 @@ static void asks_a_primary_each_second(void **state)
     assert_non_null(strstr(redis_link_why(fake.link), "replica of 10.1.2.3:6379"));
     fake.role = PRIMARY;
     UNTIL(&fake, fake.ups == 2);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void leaves_a_server_for_what_it_answers(void **state)
@@ -218,7 +218,7 @@ static void leaves_a_server_for_what_it_answers(void **state)
         UNTIL(&fake, fake.downs == 1);
         assert_int_equal(fake.replies, 1); /* the owner heard it, too */
         UNTIL(&fake, fake.ups == 2);
-        stop(&fake);
+        stop_fake(&fake);
     }
 }
 
@@ -247,7 +247,7 @@ static void stays_for_all_else(void **state)
         assert_true(redis_link_up(fake.link));
     }
     assert_int_equal(fake.downs, 0);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void leaves_one_without_replicas_now_and_then(void **state)
@@ -263,7 +263,7 @@ static void leaves_one_without_replicas_now_and_then(void **state)
     UNTIL(&fake, fake.replies == 2);
     event_base_loop(fake.base, EVLOOP_NONBLOCK);
     assert_int_equal(fake.downs, 1);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void is_not_up_while_it_loads(void **state)
@@ -277,7 +277,7 @@ static void is_not_up_while_it_loads(void **state)
     assert_non_null(strstr(redis_link_why(fake.link), "LOADING"));
     fake.greeting = ":0\r\n";
     UNTIL(&fake, fake.ups == 1);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void takes_one_that_may_not_say_for_a_primary(void **state)
@@ -290,7 +290,7 @@ static void takes_one_that_may_not_say_for_a_primary(void **state)
     UNTIL(&fake, fake.ups == 1);
     UNTIL(&fake, fake.roles == 3);
     assert_int_equal(fake.downs, 0);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void uses_another_password_at_once(void **state)
@@ -309,7 +309,7 @@ static void uses_another_password_at_once(void **state)
     assert_int_equal(fake.downs, 0);
     assert_int_equal(redis_link_set_password(fake.link, NULL), 1);
     UNTIL(&fake, fake.ups == 2 && fake.downs == 1);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 /* --- the form of answers --- */
@@ -348,7 +348,7 @@ static void puts_split_answers_together(void **state)
     }
     UNTIL(&fake, fake.replies == 1);
     assert_int_equal(redis_link_awaited(fake.link), 0);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 struct numbered {
@@ -381,7 +381,7 @@ static void answers_in_order(void **state)
     assert_int_equal(redis_link_awaited(fake.link), MANY);
     UNTIL(&fake, fake.replies == MANY);
     assert_int_equal(redis_link_awaited(fake.link), 0);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void check_long(struct fake *fake, const redisReply *reply)
@@ -408,7 +408,7 @@ static void takes_long_answers(void **state)
     ask(&fake);
     ask(&fake);
     UNTIL(&fake, fake.messages == 2);
-    stop(&fake);
+    stop_fake(&fake);
     free(text);
 }
 
@@ -431,7 +431,7 @@ static void leaves_what_does_not_speak_redis(void **state)
         UNTIL(&fake, fake.downs == 1);
         require(strstr(fake.why, rows[i].why) != NULL, "%s: %s", rows[i].said, fake.why);
         assert_int_equal(fake.nulls, 1);
-        stop(&fake);
+        stop_fake(&fake);
     }
 }
 
@@ -444,7 +444,7 @@ static void leaves_one_that_answers_unasked(void **state)
     say(&fake, ":1\r\n");
     UNTIL(&fake, fake.downs == 1);
     assert_non_null(strstr(fake.why, "without a request"));
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void names_a_port_of_tls(void **state)
@@ -455,7 +455,7 @@ static void names_a_port_of_tls(void **state)
     start(&fake, NULL);
     UNTIL(&fake, fake.accepted == 2);
     assert_non_null(strstr(redis_link_why(fake.link), "rediss://"));
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 /* --- the end of a connection --- */
@@ -476,7 +476,7 @@ static void calls_back_before_it_is_down(void **state)
     UNTIL(&fake, fake.downs == 1);
     assert_int_equal(redis_link_awaited(fake.link), 0);
     UNTIL(&fake, fake.ups == 2);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 /* Half-open: the other side hears all and says nothing. */
@@ -492,7 +492,7 @@ static void leaves_a_silent_server(void **state)
     UNTIL(&fake, fake.downs == 1);
     assert_int_equal(redis_link_timeouts(fake.link), 1);
     assert_int_equal(fake.nulls, 1);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void try_everything(struct fake *fake, const redisReply *reply)
@@ -525,7 +525,7 @@ static void refuses_commands_while_it_ends(void **state)
     assert_int_equal(fake.nulls, 2);
     assert_string_equal(fake.why, "so it wants");
     UNTIL(&fake, fake.ups == 2);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void free_it(struct fake *fake, const redisReply *reply)
@@ -553,7 +553,7 @@ static void can_be_freed_by_an_answer(void **state)
     assert_int_equal(fake.replies, 1);
     assert_int_equal(fake.nulls, 3);
     assert_int_equal(fake.downs, 0);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 /* In the callback that says that an answer will not come. */
@@ -573,7 +573,7 @@ static void can_be_freed_while_it_ends(void **state)
     UNTIL(&fake, fake.link == NULL);
     assert_int_equal(fake.nulls, 2);
     assert_int_equal(fake.downs, 0);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void reset_it(struct fake *fake, const redisReply *reply)
@@ -597,7 +597,7 @@ static void hands_out_nothing_after_a_reset(void **state)
     UNTIL(&fake, fake.downs == 1);
     assert_int_equal(fake.replies, 1);
     assert_int_equal(fake.nulls, 1);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void bounds_what_waits(void **state)
@@ -615,7 +615,7 @@ static void bounds_what_waits(void **state)
         taken++;
     assert_int_equal(taken, 63); /* 64 MiB, with the words around them */
     assert_int_equal(redis_link_awaited(fake.link), 63);
-    stop(&fake);
+    stop_fake(&fake);
     assert_int_equal(fake.nulls, 63);
     free(text);
 }
@@ -652,7 +652,7 @@ static void hands_every_message_out(void **state)
         UNTIL(&fake, fake.messages == i + 1);
     }
     assert_int_equal(fake.downs, 0);
-    stop(&fake);
+    stop_fake(&fake);
     assert_int_equal(fake.messages, COUNT_OF(messages));
 }
 
@@ -667,7 +667,7 @@ static void greets_as_it_is_told(void **state)
                         .username = "alice", .password = "secret", .db = 12, .prefix = "b:"});
     UNTIL(&fake, fake.ups == 1);
     assert_string_equal(fake.commands, "AUTH alice secret SELECT 12 ROLE EXISTS b:store ");
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void does_not_repeat_the_password(void **state)
@@ -678,7 +678,7 @@ static void does_not_repeat_the_password(void **state)
     start(&fake, "wrong");
     UNTIL(&fake, fake.accepted == 2);
     assert_non_null(strstr(redis_link_why(fake.link), "WRONGPASS"));
-    stop(&fake);
+    stop_fake(&fake);
     assert_string_equal(redis_answer_auth(fake.password + 1), "it refuses the command AUTH");
 }
 
@@ -689,7 +689,7 @@ static void tries_every_address_of_a_name(void **state)
     (void)state;
     start_as(&fake, (struct redis_link_config){.host = "localhost"});
     UNTIL(&fake, fake.ups == 1);
-    stop(&fake);
+    stop_fake(&fake);
 }
 
 static void names_a_name_that_there_is_not(void **state)
@@ -699,7 +699,7 @@ static void names_a_name_that_there_is_not(void **state)
     start_as(&fake, (struct redis_link_config){.host = "nowhere.invalid"});
     UNTIL(&fake, strstr(redis_link_why(fake.link), "nowhere.invalid") != NULL ||
                      strstr(redis_link_why(fake.link), "the name to be resolved") != NULL);
-    stop(&fake); /* a lookup that is still under way is left behind */
+    stop_fake(&fake); /* a lookup that is still under way is left behind */
 }
 
 static void judges_roles(void **state)

@@ -168,7 +168,7 @@ static unsigned at(struct world *world, unsigned place)
     return world->from;
 }
 
-static void stop(struct world *world)
+static void stop_world(struct world *world)
 {
     unsigned told = world->ups + world->downs;
     redis_nodes_free(world->nodes);
@@ -208,7 +208,7 @@ static void one_redis_owns_all(void **state)
     redis_nodes_reset_node(world->nodes, (unsigned)redis_nodes_owner(world->nodes, 3), "test");
     UNTIL(world, world->downs == 2 * REDIS_PLACES && ups(world) == REDIS_PLACES);
     assert_int_equal(redis_nodes_generation(world->nodes, 3), 5);
-    stop(world);
+    stop_world(world);
 }
 
 static void each_place_has_its_owner(void **state)
@@ -222,7 +222,7 @@ static void each_place_has_its_owner(void **state)
         assert_int_equal(at(world, place), place % 3);
     only_those_of(world, 0, 1);
     UNTIL(world, world->messages >= REDIS_PLACE_STORE);
-    stop(world);
+    stop_world(world);
 }
 
 static void follows_a_failover(void **state)
@@ -247,7 +247,7 @@ static void follows_a_failover(void **state)
     only_those_of(world, 0, 3);
     UNTIL(world, world->subscribed[0] == 2);
     assert_int_equal(world->subscribed[1], 1);
-    stop(world);
+    stop_world(world);
 }
 
 /* It accepts, and says nothing: no connection ends by itself. */
@@ -267,7 +267,7 @@ static void leaves_a_hung_former_owner(void **state)
     only_those_of(world, 2, 3);
     assert_int_equal(redis_nodes_awaited(world->nodes), 0);
     assert_int_equal(redis_nodes_timeouts(world->nodes), 0); /* it was left before that */
-    stop(world);
+    stop_world(world);
 }
 
 static void subscribes_again_over_another_connection(void **state)
@@ -280,7 +280,7 @@ static void subscribes_again_over_another_connection(void **state)
     UNTIL(world, world->subscribed[1] == 2 && world->subscribed[4] == 2);
     assert_int_equal(world->subscribed[0], 1);
     only_those_of(world, 1, 1); /* nothing else has happened to its places */
-    stop(world);
+    stop_world(world);
 }
 
 /* With separate pauses it would subscribe up to half a second after its place was up. */
@@ -296,7 +296,7 @@ static void subscribes_only_where_a_node_is_up(void **state)
     away->replica = false;
     UNTIL(world, ups(world) == REDIS_PLACES && world->messages >= REDIS_PLACE_STORE);
     assert_int_equal(away->at_once, 2);
-    stop(world);
+    stop_world(world);
 }
 
 /* A server ends the subscription to a shard that leaves it, and tells nobody else. */
@@ -312,7 +312,7 @@ static void subscribes_again_where_a_place_returns(void **state)
     all_say(world, 3, 0, 7);
     UNTIL(world, ups(world) == REDIS_PLACES && world->subscribed[3] == 2);
     assert_int_equal(world->subscribed[0], 1);
-    stop(world);
+    stop_world(world);
 }
 
 static void follows_one_slot(void **state)
@@ -330,7 +330,7 @@ static void follows_one_slot(void **state)
     assert_int_equal(at(world, 0), 0); /* the former owner still has the others */
     assert_int_equal(redis_nodes_generation(world->nodes, 0), 1);
     UNTIL(world, world->subscribed[3] == 2);
-    stop(world);
+    stop_world(world);
 }
 
 /* It answers when the place has another owner already. What it did may be lost, so its answer does
@@ -355,7 +355,7 @@ static void a_former_owners_answer_does_not_come(void **state)
     UNTIL(world, world->answers + world->nulls == 3);
     assert_int_equal(world->nulls, 1);
     assert_int_equal(world->answers, 2); /* of place 0, which it still has, and of the node */
-    stop(world);
+    stop_world(world);
 }
 
 /* A server that was cut off still claims the slots that it had. */
@@ -376,7 +376,7 @@ static void believes_the_higher_epoch(void **state)
     UNTIL(world, asked >= 2);
     assert_int_equal(redis_nodes_generation(world->nodes, 3), 3);
     assert_int_equal(at(world, 3), 1);
-    stop(world);
+    stop_world(world);
 }
 
 static void needs_only_one_seed_that_lives(void **state)
@@ -390,7 +390,7 @@ static void needs_only_one_seed_that_lives(void **state)
     server_die(&world->all.server[3]);
     UNTIL(world, ups(world) == REDIS_PLACES);
     assert_int_equal(at(world, 0), 1);
-    stop(world);
+    stop_world(world);
 }
 
 static void a_replica_may_be_the_only_seed(void **state)
@@ -400,7 +400,7 @@ static void a_replica_may_be_the_only_seed(void **state)
     start(world, "", "", 3, 1);
     UNTIL(world, ups(world) == REDIS_PLACES);
     assert_int_equal(at(world, 2), 2);
-    stop(world);
+    stop_world(world);
 }
 
 static void a_node_may_come_back_elsewhere(void **state)
@@ -414,7 +414,7 @@ static void a_node_may_come_back_elsewhere(void **state)
     server_live(&world->all.server[0]);
     UNTIL(world, ups(world) == REDIS_PLACES);
     assert_int_equal(at(world, 0), 0);
-    stop(world);
+    stop_world(world);
 }
 
 /* All at once, at addresses that were no seeds. */
@@ -430,7 +430,7 @@ static void finds_the_cluster_again(void **state)
     for (unsigned i = 0; i < 3; i++)
         server_live(&world->all.server[i]);
     UNTIL(world, ups(world) == REDIS_PLACES); /* through server 4, known as a replica */
-    stop(world);
+    stop_world(world);
 }
 
 static void takes_the_primary_among_several(void **state)
@@ -442,7 +442,7 @@ static void takes_the_primary_among_several(void **state)
     UNTIL(world, ups(world) == REDIS_PLACES);
     assert_int_equal(at(world, 5), 2);
     assert_false(redis_nodes_cluster(world->nodes));
-    stop(world);
+    stop_world(world);
 }
 
 static void takes_whom_the_sentinels_name(void **state)
@@ -474,7 +474,7 @@ static void takes_whom_the_sentinels_name(void **state)
     UNTIL(world, ups(world) == REDIS_PLACES);
     assert_int_equal(at(world, 5), 1);
     assert_int_equal(redis_nodes_generation(world->nodes, 5), generation + 2);
-    stop(world);
+    stop_world(world);
 }
 
 static void knows_the_errors_of_a_move(void **state)
@@ -493,7 +493,7 @@ static void knows_the_errors_of_a_move(void **state)
     for (size_t i = 0; i < COUNT_OF(staying); i++)
         assert_false(redis_nodes_moving(world->nodes, staying[i]));
     assert_false(redis_nodes_moving(world->nodes, NULL));
-    stop(world);
+    stop_world(world);
 }
 
 int main(void)

@@ -67,7 +67,7 @@ static void ask(struct talk *talk)
     assert_int_equal(redis_wire_send(talk->wire, &call, 2, words, bytes), 0);
 }
 
-static void stop(struct talk *talk)
+static void stop_talk(struct talk *talk)
 {
     redis_wire_free(talk->wire);
     event_base_loop(talk->base, EVLOOP_NONBLOCK);
@@ -114,7 +114,7 @@ static void refuses_answers_without_end(void **state)
     require(strstr(talk.why, "64 MiB") != NULL, "%s", talk.why);
     require(sent + 12 > REDIS_WIRE_MAX_BYTES, "ended after %zu bytes", sent);
     assert_int_equal(talk.nulls, 0);
-    stop(&talk);
+    stop_talk(&talk);
     assert_int_equal(talk.nulls, 1);
     assert_int_equal(talk.answers, 0);
 }
@@ -137,7 +137,7 @@ static void takes_many_long_answers(void **state)
         require(talk.ends == 0, "%s", talk.why);
     }
     assert_int_equal(talk.longest_bytes, long_bytes);
-    stop(&talk);
+    stop_talk(&talk);
     assert_int_equal(talk.nulls, 0);
 }
 
