@@ -31,11 +31,14 @@ struct session {
     bool accepted;
     bool adopt;
     bool adopts[REDIS_PLACE_STORE];
-    struct store store; /* as accepted last */
-    struct store found; /* as read last */
-    uint64_t said_id;   /* the store that was last logged as accepted */
-    uint64_t edge_id;   /* of the rings */
-    uint64_t seen_ms;   /* when tally:store was last told that the edge lives; 0 never */
+    struct store store;                /* as accepted last */
+    struct store found;                /* as read last */
+    uint64_t said_id;                  /* the store that was last logged as accepted */
+    uint64_t edge_id;                  /* of the rings */
+    uint64_t found_by;                 /* the question that `found` answers (store_look_asked) */
+    uint64_t read_by;                  /* and `store` */
+    uint64_t up_at[REDIS_PLACE_STORE]; /* the last question before the shard's owner was there */
+    uint64_t seen_ms; /* when tally:store was last told that the edge lives; 0 never */
     char why[STORE_WHY_BYTES];
 };
 
@@ -74,6 +77,7 @@ static void session_accept(struct session *session, const struct store_rings *ri
 {
     const struct store *store = &session->store;
     session->store = session->found;
+    session->read_by = session->found_by;
     bool adopted = session->adopt &&
                    (rings->of_stores || (rings->applied != 0 && rings->applied != store->id));
     if (adopted || store->id != session->said_id || session->why[0] != '\0')
@@ -160,6 +164,7 @@ static void on_found(void *user, const struct store *found, bool after_script)
 {
     struct session *session = user;
     session->found = *found;
+    session->found_by = store_look_asked(session->look);
     session_judge(session, after_script);
 }
 
@@ -191,6 +196,17 @@ void session_look(struct session *session)
         store_look_begin(session->look);
 }
 
+/* Shards whose owner came after tally:store was read. Another collector may have placed them
+ * before the former owner's data were lost: only `placed` tells those from a new store's. */
+static uint64_t session_unread(const struct session *session)
+{
+    uint64_t unread = 0;
+    for (unsigned i = 0; i < session->store.shards && i < REDIS_PLACE_STORE; i++)
+        if (session->read_by <= session->up_at[i])
+            unread |= UINT64_C(1) << i;
+    return unread & ~session->store.placed;
+}
+
 /* Shards that are not known to name the store are asked; tally:store then says that they do. */
 static void place_shards(struct session *session, uint64_t now_ms)
 {
@@ -198,7 +214,10 @@ static void place_shards(struct session *session, uint64_t now_ms)
     const struct store *store = &session->store;
     if (!session->accepted || store_placed(store))
         return;
-    claim_tick(session->claim, now_ms, store->placed);
+    uint64_t unread = session_unread(session);
+    claim_tick(session->claim, now_ms, store->placed | unread);
+    if (unread != 0 && !store_look_busy(session->look))
+        store_look_begin(session->look);
     uint64_t settled = claim_settled(session->claim) & ~store->placed;
     if (store_look_busy(session->look) || settled == 0)
         return;
@@ -251,6 +270,8 @@ static void on_place(void *user, unsigned place, bool up)
     struct session *session = user;
     struct store_rings rings;
     if (place != REDIS_PLACE_STORE) {
+        if (up)
+            session->up_at[place] = store_look_asked(session->look);
         if (up && session->accepted && !store_placed(&session->store)) {
             session->config.rings(session->config.user, &rings); /* before the new owner is asked */
             note_applied(session, &rings);

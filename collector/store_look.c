@@ -16,6 +16,7 @@ struct store_look {
     struct replica_wait wait;
     bool busy, again;
     uint64_t began_ms;
+    uint64_t asked;
 };
 
 struct store_look *store_look_new(const struct store_look_config *config)
@@ -38,6 +39,11 @@ bool store_look_busy(const struct store_look *look)
     return look->busy;
 }
 
+uint64_t store_look_asked(const struct store_look *look)
+{
+    return look->asked;
+}
+
 uint64_t store_look_began_ms(const struct store_look *look)
 {
     return look->began_ms;
@@ -57,6 +63,7 @@ static void store_look_ask(struct store_look *look, redis_link_cb *fn, int argc,
         words[i] = argv[i];
         bytes[i] = strlen(argv[i]);
     }
+    look->asked++;
     look->busy =
         redis_nodes_send(look->config.nodes, REDIS_PLACE_STORE, fn, look, argc, words, bytes) == 0;
 }

@@ -34,6 +34,10 @@ void store_look_free(struct store_look *look);
 /* A question has no answer yet. Ask only while that is not so. */
 bool store_look_busy(const struct store_look *look);
 
+/* How many questions were asked so far. The store found last is the answer to the last one before
+ * on_found. */
+uint64_t store_look_asked(const struct store_look *look);
+
 /* When the fields were asked for last. */
 uint64_t store_look_began_ms(const struct store_look *look);
 

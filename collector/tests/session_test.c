@@ -382,6 +382,9 @@ static void shards_are_claimed_before_they_are_ready(void **state)
     assert_int_equal(world.described, described + 1);
     assert_false(session_ready(world.session, 0));
     tick(&world, 100);
+    asked(0, "HGETALL");
+    the_store(STORE, "placed:1");
+    tick(&world, 100);
     asked(0, "EVAL");
     assert_string_equal(redis.sent[0].word[7], "known");
     fake_answer(&redis, &ok);
@@ -389,6 +392,25 @@ static void shards_are_claimed_before_they_are_ready(void **state)
     tick(&world, 100);
     asked(0, "EVAL"); /* tally:store is told */
     assert_string_equal(redis.sent[0].word[5], "placed");
+    session_free(world.session);
+}
+
+/* Another collector may have placed it just before its owner came back empty. */
+static void a_new_owner_is_claimed_only_after_a_look(void **state)
+{
+    struct world world;
+    (void)state;
+    begin(&world, false);
+    the_store(STORE, "placed:1");
+    redis.generation++;
+    told.on_place(told.user, 0, true);
+    tick(&world, 100);
+    assert_int_equal(redis.n, 1);
+    asked(0, "HGETALL");
+    the_store(STORE, "placed");
+    tick(&world, 100);
+    assert_int_equal(redis.n, 0);
+    assert_true(session_ready(world.session, 0));
     session_free(world.session);
 }
 
@@ -426,6 +448,7 @@ int main(void)
         cmocka_unit_test(what_was_accepted_holds_while_the_place_is_away),
         cmocka_unit_test(looks_again_after_an_answer_that_may_be_outdated),
         cmocka_unit_test(shards_are_claimed_before_they_are_ready),
+        cmocka_unit_test(a_new_owner_is_claimed_only_after_a_look),
         cmocka_unit_test(says_that_its_edge_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
