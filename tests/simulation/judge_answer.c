@@ -6,6 +6,7 @@
 #include "redis_scripts.h"
 
 #include "core/bytes.h"
+#include "redis/redis_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,13 +69,18 @@ static void note_owners(unsigned link, const struct redis_words *words, const re
     }
     if (!is_question(words, "SLOTS") || reply->type != REDIS_REPLY_ARRAY)
         return;
-    bool newer = judge.view[link].sound && judge.view[link].epoch >= judge.heard[edge].epoch;
-    if (newer)
-        judge.heard[edge].epoch = judge.view[link].epoch;
+    struct judge_heard *heard = &judge.heard[edge];
+    bool newer = judge.view[link].sound && judge.view[link].epoch >= heard->epoch;
+    if (newer) {
+        heard->epoch = judge.view[link].epoch;
+        heard->us = world.us;
+    } else if (world.us - heard->us >= UINT64_C(1000) * REDIS_BELIEF_MS) {
+        heard->epoch = 0;
+    }
     for (unsigned s = 0; s < REDIS_PARTS; s++) {
         int owner = cluster_owner_in(reply, s);
         if (newer)
-            judge.heard[edge].owner[s] = owner;
+            heard->owner[s] = owner;
         if (s < WORLD_SHARDS && judge.pipelines[edge][s].server != (unsigned)owner)
             judge.pipelines[edge][s].going = false;
     }

@@ -60,9 +60,11 @@ struct judge_known {
     judge_names kinds;
 };
 
-/* The owners according to the collector's newest answer from a server with the majority. */
+/* The owners according to the collector's newest answer from a server with the majority. After
+ * REDIS_BELIEF_MS without one it believes any answer. */
 struct judge_heard {
-    uint64_t epoch;
+    uint64_t epoch; /* 0: none, or it may believe another one */
+    uint64_t us;
     int owner[REDIS_PARTS];
 };
 
