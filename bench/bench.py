@@ -22,7 +22,7 @@ import live
 import picture
 import rates
 import targets
-from contenders import BenchError, Ports, ROOT, redis_server
+from contenders import BenchError, Ports, ROOT, broker_program, redis_server
 from tools import PATH, REDIS, build, check_tools, die
 
 PARTS = ("rates", "live", "curve", "growth")
@@ -45,7 +45,7 @@ def system(getppid_ns, load_before):
     with open("/proc/cpuinfo") as info:
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), platform.machine())
     return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "cores": os.cpu_count(), "processor": model,
-            "kernel": platform.release(), "getppid_ns": getppid_ns, "mosquitto": version(["mosquitto", "-h"], "mosquitto version"),
+            "kernel": platform.release(), "getppid_ns": getppid_ns, "mosquitto": version([broker_program(), "-h"], "mosquitto version"),
             "redis": redis_server.engine_text(), "node": version(["node", "--version"], "v"), "tally": commit(),
             "load_before": load_before, "load_after": os.getloadavg()[0]}
 

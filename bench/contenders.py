@@ -16,7 +16,7 @@ sys.path[:0] = [os.path.join(ROOT, "tests", folder) for folder in ("system", "fa
 
 import redis_server  # noqa: E402
 from child import dying_with_parent  # noqa: E402
-from edge import free_ports  # noqa: E402
+from edge import broker_program, free_ports  # noqa: E402
 from tools import PATH  # noqa: E402
 
 START_S, SETTLE_S, STOP_S = 20.0, 120.0, 5.0
@@ -188,7 +188,7 @@ class Tally(Contender):
             services.write("%s gateway %s\n" % (GATEWAY, SECRET))
         common = ["--services-file=%s/services" % data, "--mqtt-port=%d" % self.mqtt, "--redis-port=%d" % self.redis_port]
         self.start_redis(data + "/redis.conf")
-        self.run("broker", ["mosquitto", "-c", data + "/mosquitto.conf"])
+        self.run("broker", [broker_program(), "-c", data + "/mosquitto.conf"])
         self.wait_port("broker", self.mqtt)
         self.run("collector", [self.build + "/collector/tally-collector", "--spool=%s/spool" % data, "--metrics-port=0"] + common)
         self.run("feed", [self.build + "/dashboard-feed/tally-feed", "--http-port=%d" % self.http, "--websocket-port=%d" % self.ws,
@@ -274,7 +274,7 @@ set_tcp_nodelay true
         path = os.path.join(self.folder, "mosquitto.conf")
         with open(path, "w") as conf:
             conf.write(self.CONF % self.mqtt + ("user root\n" if os.geteuid() == 0 else ""))
-        self.run("broker", ["mosquitto", "-c", path])
+        self.run("broker", [broker_program(), "-c", path])
         self.wait_port("broker", self.mqtt)
 
     def argv(self, reactions):

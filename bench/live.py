@@ -11,7 +11,7 @@ import types
 import urllib.request
 
 from child import dying_with_parent
-from contenders import STOP_S, BenchError, Contender, Tally, require, wait_until
+from contenders import STOP_S, BenchError, Contender, Tally, broker_program, require, wait_until
 
 HOT, QUIET = "bench/post-1000", "bench/quiet"  # tally-load's first article, and one that it has not
 ARRIVE_S = 60.0
@@ -29,7 +29,7 @@ class Plain(Contender):
             lines = [line for line in conf if not line.startswith("plugin")]
         with open(path, "w") as conf:
             conf.writelines(lines)
-        self.run("broker", ["mosquitto", "-c", path])
+        self.run("broker", [broker_program(), "-c", path])
         self.wait_port("broker", self.mqtt)
 
 
