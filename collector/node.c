@@ -114,17 +114,28 @@ static void note_offset(struct node *node, const struct redis_info_replication *
     memmove(node->mark, node->mark + reached, node->marks * sizeof node->mark[0]);
 }
 
-/* Whether the server has become a replica and a primary again since the last look: master_replid is
- * then another one. Its role need not have shown it, as the link asks for that once a second. */
+/* All zeros. Redis keeps there under which ID a server that was promoted had replicated before, and
+ * clears it where it changes master_replid for its own sake: as the first replica comes, or after
+ * an hour without one (changeReplicationId and clearReplicationId2 in its replication.c). */
+static bool was_not_promoted(const char *info)
+{
+    const char *former = redis_info_value(info, "master_replid2");
+    return former != NULL && strspn(former, "0") == strcspn(former, "\r\n");
+}
+
+/* Whether the server has become a replica and a primary again since the last look: it then has
+ * another master_replid. Its role need not have shown it, as the link asks for that once a second.
+ */
 static bool has_other_history(struct node *node, const char *info)
 {
     const char *at = redis_info_value(info, "master_replid");
-    char history[HISTORY_DIGITS + 1] = "";
-    if (at != NULL)
-        snprintf(history, sizeof history, "%.*s", (int)strcspn(at, "\r\n"), at);
+    char history[HISTORY_DIGITS + 1];
+    if (at == NULL)
+        return false;
+    snprintf(history, sizeof history, "%.*s", (int)strcspn(at, "\r\n"), at);
     bool other = node->history[0] != '\0' && strcmp(node->history, history) != 0;
     memcpy(node->history, history, sizeof node->history);
-    return other;
+    return other && !was_not_promoted(info);
 }
 
 static void on_replication(void *user, const redisReply *reply)
@@ -137,7 +148,7 @@ static void on_replication(void *user, const redisReply *reply)
         return;
     if (has_other_history(node, reply->str)) {
         redis_nodes_reset_node(node->config.nodes, node->config.number,
-                               "its replication ID is another one: it may have lost writes");
+                               "its replication ID has changed: it may have lost writes");
         return;
     }
     redis_info_read_replication(reply->str, &found);

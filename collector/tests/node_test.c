@@ -138,9 +138,9 @@ static void knows_what_is_replicated(void **state)
     node_free(world.node);
 }
 
-#define REPLICA_HAS(offset, id)                                                                    \
+#define REPLICA_HAS(offset, id, former)                                                            \
     "connected_slaves:1\r\nslave0:ip=x,port=1,state=online,offset=" offset ",lag=0\r\n"            \
-    "master_replid:" id "\r\nmaster_repl_offset:20\r\n"
+    "master_replid:" id "\r\nmaster_replid2:" former "\r\nmaster_repl_offset:20\r\n"
 
 /* It was a replica for less than a second, so its role was never seen. The offsets of its new
  * history say nothing of what it had answered before. */
@@ -149,17 +149,36 @@ static void another_history_replicates_nothing(void **state)
     struct world world;
     (void)state;
     begin(&world, NODE_REPLICAS);
-    world.replication = REPLICA_HAS("5", "aaaa");
+    world.replication = REPLICA_HAS("5", "aaaa", "0000");
     look(&world);
     uint64_t moment = node_moment(world.node);
     node_tick(world.node, clock_monotonic_ms() + LOOK_MS);
     look(&world);
     assert_true(world.nodes.resets == 0 && node_replicated(world.node) < moment);
-    world.replication = REPLICA_HAS("20", "bbbb");
+    world.replication = REPLICA_HAS("20", "bbbb", "cccc");
     node_tick(world.node, clock_monotonic_ms() + 2 * LOOK_MS);
     look(&world);
     assert_true(node_replicated(world.node) < moment);
     assert_int_equal(world.nodes.resets, 1);
+    node_free(world.node);
+}
+
+/* Redis takes another ID as the first replica comes. */
+static void a_first_replica_is_no_other_history(void **state)
+{
+    struct world world;
+    (void)state;
+    begin(&world, NODE_AOF);
+    world.replication = "connected_slaves:0\r\nmaster_replid:aaaa\r\nmaster_replid2:0000\r\n"
+                        "master_repl_offset:0\r\n";
+    look(&world);
+    world.replication = REPLICA_HAS("20", "bbbb", "0000");
+    node_tick(world.node, clock_monotonic_ms() + LOOK_MS);
+    look(&world);
+    world.replication = "connected_slaves:0\r\n"; /* a server that does not say */
+    node_tick(world.node, clock_monotonic_ms() + 2 * LOOK_MS);
+    look(&world);
+    assert_int_equal(world.nodes.resets, 0);
     node_free(world.node);
 }
 
@@ -233,6 +252,7 @@ int main(void)
         cmocka_unit_test(each_durability_demands_its_own),
         cmocka_unit_test(knows_what_is_replicated),
         cmocka_unit_test(another_history_replicates_nothing),
+        cmocka_unit_test(a_first_replica_is_no_other_history),
         cmocka_unit_test(a_look_without_an_answer_is_late),
         cmocka_unit_test(a_forgotten_script_is_loaded_again),
         cmocka_unit_test(an_accelerator_is_found_and_lost),

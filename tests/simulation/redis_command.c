@@ -150,11 +150,11 @@ static void write_info(const struct redis_server *server, char info[INFO_BYTES])
                  server->replicated + 1);
     snprintf(info, INFO_BYTES,
              "# Server\r\nrun_id:%u%07u\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\n"
-             "role:%s\r\nconnected_slaves:%d\r\n%smaster_replid:%07u\r\n"
+             "role:%s\r\nconnected_slaves:%d\r\n%smaster_replid:%07u\r\nmaster_replid2:%u\r\n"
              "master_repl_offset:%" PRIu64 "\r\n",
              (unsigned)(server - redis.server), server->runs + 1,
              server->master ? "master" : "slave", server->alone ? 0 : 1, replica, server->history,
-             server->commits + 1);
+             server->history >= REDIS_PAIRS, server->commits + 1);
 }
 
 /* Each collector asks each second, and little of it changes. */
