@@ -11,11 +11,12 @@
 
 static const struct {
     const char *word;
+    size_t bytes;
     enum role_area area;
 } areas[] = {
-    {"reactions", AREA_REACTIONS}, {"totals", AREA_TOTALS},
-    {"receipts", AREA_RECEIPTS},   {"top", AREA_TOP},
-    {"articles", AREA_ARTICLES},   {"ops", AREA_OPS},
+    {"reactions", 9, AREA_REACTIONS}, {"totals", 6, AREA_TOTALS},
+    {"receipts", 8, AREA_RECEIPTS},   {"top", 3, AREA_TOP},
+    {"articles", 8, AREA_ARTICLES},   {"ops", 3, AREA_OPS},
 };
 
 static bool begins_with(const char *text, const char *with)
@@ -105,7 +106,7 @@ void role_unauthenticated(const struct role_rules *rules, const struct services 
 static enum role_area area_of_word(const char *word, size_t bytes)
 {
     for (size_t i = 0; i < sizeof areas / sizeof areas[0]; i++)
-        if (areas[i].word[0] == word[0] && strlen(areas[i].word) == bytes &&
+        if (areas[i].word[0] == word[0] && areas[i].bytes == bytes &&
             memcmp(areas[i].word, word, bytes) == 0)
             return areas[i].area;
     return AREA_FOREIGN;

@@ -5,13 +5,6 @@
 
 #include <string.h>
 
-void scan_space(struct scan *in)
-{
-    while (in->at < in->end &&
-           (*in->at == ' ' || *in->at == '\t' || *in->at == '\n' || *in->at == '\r'))
-        in->at++;
-}
-
 size_t scan_line(const void *payload, size_t bytes)
 {
     const char *text = payload;
@@ -19,14 +12,6 @@ size_t scan_line(const void *payload, size_t bytes)
         return bytes;
     bytes--;
     return bytes > 0 && text[bytes - 1] == '\r' ? bytes - 1 : bytes;
-}
-
-bool scan_take(struct scan *in, unsigned char c)
-{
-    if (in->at == in->end || *in->at != c)
-        return false;
-    in->at++;
-    return true;
 }
 
 static bool append(struct scan_text *text, unsigned char c)
