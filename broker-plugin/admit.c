@@ -135,6 +135,13 @@ static enum reason judge_creation(struct admit *admit, const struct admit_reques
     return REASON_NONE;
 }
 
+/* The key of a reader whom a gateway names costs a hash a reaction, and is of no use without
+ * limits. */
+static bool wants_reader_key(const struct admit *admit, const struct allowance *allowance)
+{
+    return admit->readers != NULL || admit->reader_creates != NULL || allowance->article.asks_who;
+}
+
 static enum reason judge_limits(struct admit *admit, const struct admit_request *request,
                                 const struct reaction *reaction, struct allowance *allowance)
 {
@@ -143,9 +150,10 @@ static enum reason judge_limits(struct admit *admit, const struct admit_request 
     if (allowance->article.state != NULL &&
         !registry_state_accepts(allowance->article.state, request->unix_ms))
         return REASON_CLOSED;
-    allowance->reader_key =
-        request->gateway ? admit_reader_key(admit, 't', reaction->reader, reaction->reader_bytes)
-                         : request->reader_key;
+    allowance->reader_key = request->reader_key;
+    if (request->gateway && wants_reader_key(admit, allowance))
+        allowance->reader_key =
+            admit_reader_key(admit, 't', reaction->reader, reaction->reader_bytes);
     if (admit->readers != NULL) {
         allowance->reader = limit_table_bucket(admit->readers, allowance->reader_key);
         if (!limit_table_left(admit->readers, allowance->reader, request->now_ns))

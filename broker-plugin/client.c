@@ -97,13 +97,19 @@ size_t client_table_count(const struct client_table *table)
     return HASH_COUNT(table->entries);
 }
 
+/* Nobody outside chooses pointers, so this needs not be as strong as uthash's own. */
+static unsigned client_hash(const void *key)
+{
+    return (unsigned)((uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u >> 32);
+}
+
 static struct entry *client_find_entry(struct client_table *table, const void *key)
 {
     struct entry *entry;
 
     if (table->last != NULL && table->last->client.key == key)
         return table->last;
-    HASH_FIND_PTR(table->entries, &key, entry);
+    HASH_FIND_BYHASHVALUE(hh, table->entries, &key, sizeof key, client_hash(key), entry);
     if (entry != NULL)
         table->last = entry;
     return entry;
@@ -125,7 +131,7 @@ static struct entry *client_add(struct client_table *table, const void *key, siz
         return NULL;
     bool failed = false;
     entry->client.key = key;
-    HASH_ADD_PTR(table->entries, client.key, entry);
+    HASH_ADD_BYHASHVALUE(hh, table->entries, client.key, sizeof key, client_hash(key), entry);
     if (failed) {
         free(entry);
         return NULL;

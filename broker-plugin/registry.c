@@ -265,8 +265,8 @@ struct registry_answer registry_judge(struct registry *registry, const char *art
                                       size_t article_bytes, uint64_t now_ns, uint64_t unix_ms)
 {
     const struct registry_rules *rules = &registry->rules;
-    struct registry_answer answer = {
-        .slot = SLOTS_NONE, .verdict = rules->everything ? REGISTRY_KNOWN : REGISTRY_UNKNOWN};
+    struct registry_answer answer = {.slot = SLOTS_NONE, .asks_who = !rules->everything};
+    answer.verdict = rules->everything ? REGISTRY_KNOWN : REGISTRY_UNKNOWN;
 
     if (rules->everything && registry->by_operator == 0)
         return answer;

@@ -83,6 +83,7 @@ struct registry_answer {
     enum registry_why why;
     uint64_t key;
     uint32_t slot;
+    bool asks_who; /* registry_use needs to know `who`; not if every article counts as known */
     const unsigned char *state; /* its stored copy; NULL: all kinds are offered, and it is open */
 };
 

@@ -11,11 +11,12 @@
 
 static const struct {
     const char *word;
+    size_t bytes;
     enum role_area area;
 } areas[] = {
-    {"reactions", AREA_REACTIONS}, {"totals", AREA_TOTALS},
-    {"receipts", AREA_RECEIPTS},   {"top", AREA_TOP},
-    {"articles", AREA_ARTICLES},   {"ops", AREA_OPS},
+    {"reactions", 9, AREA_REACTIONS}, {"totals", 6, AREA_TOTALS},
+    {"receipts", 8, AREA_RECEIPTS},   {"top", 3, AREA_TOP},
+    {"articles", 8, AREA_ARTICLES},   {"ops", 3, AREA_OPS},
 };
 
 static bool begins_with(const char *text, const char *with)
@@ -105,7 +106,8 @@ void role_unauthenticated(const struct role_rules *rules, const struct services 
 static enum role_area area_of_word(const char *word, size_t bytes)
 {
     for (size_t i = 0; i < sizeof areas / sizeof areas[0]; i++)
-        if (strlen(areas[i].word) == bytes && memcmp(areas[i].word, word, bytes) == 0)
+        if (areas[i].word[0] == word[0] && areas[i].bytes == bytes &&
+            memcmp(areas[i].word, word, bytes) == 0)
             return areas[i].area;
     return AREA_FOREIGN;
 }
@@ -117,7 +119,7 @@ enum role_area role_area(const struct role_rules *rules, const char *topic, cons
     if (rules->prefix_bytes > 0 && strncmp(topic, rules->prefix, rules->prefix_bytes) != 0)
         return AREA_FOREIGN;
     const char *word = topic + rules->prefix_bytes;
-    size_t bytes = strcspn(word, "/");
+    size_t bytes = (size_t)(strchrnul(word, '/') - word);
     enum role_area area = area_of_word(word, bytes);
     if (area != AREA_FOREIGN && word[bytes] == '/')
         *rest = word + bytes + 1;
@@ -132,7 +134,8 @@ static bool role_rest_is(const char *rest, const char *what)
 /* Of an article that is reserved for the feeds' probes. */
 static bool role_rest_is_probe(const char *rest)
 {
-    return rest != NULL && begins_with(rest, ARTICLE_PROBE_PREFIX);
+    return rest != NULL && rest[0] == ARTICLE_PROBE_PREFIX[0] &&
+           begins_with(rest, ARTICLE_PROBE_PREFIX);
 }
 
 #define WHOLE(area) (1u << (area))

@@ -29,20 +29,18 @@ bool article_valid(const char *id, size_t bytes)
 {
     if (bytes == 0 || bytes > ARTICLE_MAX_BYTES)
         return false;
-    int levels = 0;
-    bool begins = true; /* the next byte starts a level */
-    for (size_t i = 0; i < bytes; i++) {
-        if (begins) {
-            if (!is_first(id[i]) || ++levels > ARTICLE_MAX_LEVELS)
-                return false;
-            begins = false;
-        } else if (id[i] == '/') {
-            begins = true;
-        } else if (!is_inner(id[i])) {
+    const char *at = id, *end = id + bytes;
+    for (int level = 0; level < ARTICLE_MAX_LEVELS; level++) {
+        if (at == end || !is_first(*at))
             return false;
-        }
+        while (++at < end && is_inner(*at))
+            ;
+        if (at == end)
+            return true;
+        if (*at++ != '/')
+            return false;
     }
-    return !begins;
+    return false;
 }
 
 bool article_is_probe(const char *id, size_t bytes)

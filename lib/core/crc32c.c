@@ -72,6 +72,11 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, c
     for (; bytes >= 8; in += 8, bytes -= 8)
         wide = __builtin_ia32_crc32di(wide, bytes_get_u64(in));
     uint32_t narrow = (uint32_t)wide;
+    if (bytes >= 4) {
+        narrow = __builtin_ia32_crc32si(narrow, bytes_get_u32(in));
+        in += 4;
+        bytes -= 4;
+    }
     for (; bytes > 0; in++, bytes--)
         narrow = __builtin_ia32_crc32qi(narrow, *in);
     return ~narrow;

@@ -30,7 +30,8 @@ int kind_find(const struct kind_table *table, const char *name, size_t bytes)
     if (bytes == 0 || bytes > KIND_NAME_MAX_BYTES)
         return KIND_UNKNOWN;
     for (int i = 0; i <= table->n; i++)
-        if (strlen(table->name[i]) == bytes && memcmp(table->name[i], name, bytes) == 0)
+        if (table->name[i][0] == name[0] && strlen(table->name[i]) == bytes &&
+            memcmp(table->name[i], name, bytes) == 0)
             return i;
     return KIND_UNKNOWN;
 }

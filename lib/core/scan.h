@@ -20,14 +20,25 @@ struct scan_text {
     size_t n, max;
 };
 
-void scan_space(struct scan *in);
+static inline void scan_space(struct scan *in)
+{
+    while (in->at < in->end &&
+           (*in->at == ' ' || *in->at == '\t' || *in->at == '\n' || *in->at == '\r'))
+        in->at++;
+}
 
 /* How many of the `bytes` bytes at `payload` precede a final line end (LF, or CR LF), such as
  * `echo` and editors write; all of them if it does not end with one. Only one line end is
  * removed. */
 size_t scan_line(const void *payload, size_t bytes);
 
-bool scan_take(struct scan *in, unsigned char c);
+static inline bool scan_take(struct scan *in, unsigned char c)
+{
+    if (in->at == in->end || *in->at != c)
+        return false;
+    in->at++;
+    return true;
+}
 
 /* The length of the character beyond ASCII at `at`, which is before `end`: 2 to 4 bytes,
  * well-formed according to table 3-7 of the Unicode standard. 0 if there is none. */
