@@ -50,7 +50,7 @@ static redisReply *copy_reply(const redisReply *from)
 {
     bool list = from->type == REDIS_REPLY_ARRAY;
     size_t n = list ? from->elements : 0;
-    size_t bytes = (1 + n) * sizeof *from + n * sizeof from->element[0];
+    size_t bytes = (1 + n) * sizeof *from + n * sizeof(void *);
     for (size_t i = 0; i < n; i++) {
         if (!is_plain(from->element[i]))
             return NULL;
@@ -120,12 +120,12 @@ static void hand_out(struct attempt *attempt)
 
 static void attempt_end(struct attempt *attempt)
 {
-    if (attempt->lost)
-        attempt->callback(attempt->user, NULL);
-    else if (!attempt->apart)
+    bool asked = attempt->apart && !attempt->lost &&
+                 store_link_send(attempt->link, attempt->shard, attempt->callback, attempt->user,
+                                 attempt->words, attempt->word, attempt->bytes) == 0;
+    if (!attempt->lost && !attempt->apart)
         hand_out(attempt);
-    else if (store_link_send(attempt->link, attempt->shard, attempt->callback, attempt->user,
-                             attempt->words, attempt->word, attempt->bytes) != 0)
+    else if (!asked)
         attempt->callback(attempt->user, NULL);
     attempt_free(attempt);
 }
