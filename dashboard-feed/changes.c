@@ -2,6 +2,7 @@
  * went back. */
 #include "changes.h"
 
+#include "attempt.h"
 #include "query.h"
 #include "reply.h"
 
@@ -103,7 +104,7 @@ static int send_range(struct range *range, uint64_t low, uint64_t high, bool new
     query_command(&query, 8);
     for (int i = 0; i < 8; i++)
         query_text(&query, words[i]);
-    return query_send(&query, on_range, range);
+    return attempt_send(&query, on_range, range);
 }
 
 int changes_range(struct store_link *link, uint32_t shard, uint64_t low, uint64_t high,

@@ -2,6 +2,7 @@
  * answered. What a shard that is away would have said stays as it was made: LOOKUP_AWAY. */
 #include "lookup.h"
 
+#include "attempt.h"
 #include "query.h"
 #include "reply.h"
 
@@ -144,7 +145,7 @@ static int send_part(struct lookup *lookup, uint32_t shard)
             query_word(&query, lookup->total[i].article, lookup->total[i].article_bytes);
     for (int k = 1; k < LOOKUP_KEYS; k++)
         query_again(&query, key[k]);
-    if (query_send(&query, on_part, part) != 0) {
+    if (attempt_send(&query, on_part, part) != 0) {
         free(part);
         return -1;
     }

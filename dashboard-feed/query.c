@@ -36,6 +36,7 @@ void query_init(struct query *query, struct store_link *link, uint32_t shard, co
     query_text(query, query->meta);
     query_text(query, key);
     query_text(query, store_link_id(link));
+    query->first = query->n;
 }
 
 void query_command(struct query *query, int words)

@@ -17,6 +17,7 @@ struct query {
     const char *word[QUERY_WORDS_MAX];
     size_t bytes[QUERY_WORDS_MAX];
     int n;
+    int first;                          /* word of the commands */
     char count[QUERY_COMMANDS_MAX][12]; /* words of each command */
     int commands;
 };
@@ -39,7 +40,7 @@ void query_text(struct query *query, const char *word);
  * the answer is an empty list. */
 void query_again(struct query *query, const char *key);
 
-/* store_link_send. */
+/* store_link_send, of the call of the script. */
 int query_send(struct query *query, redis_link_cb *callback, void *user);
 
 /* Called first in the callback: notes the reply, and returns what the `commands` of the query

@@ -274,6 +274,8 @@ static void run_of_part(const struct redis_words *words, struct redis_reply *rep
         redis_store_set(words, reply);
     else if (is(words, 0, "HGETALL") && is(words, 1, "tally:store"))
         redis_store_answer(reply);
+    else if (is(words, 0, "HMGET") || words->word[0][0] == 'Z')
+        redis_read_plain(words, reply);
     else if (is(words, 0, "HGET"))
         redis_read_store(words, reply);
     else if (is(words, 0, "HGETALL"))

@@ -41,7 +41,7 @@ void redis_read_rings(const struct redis_words *words, struct redis_reply *reply
     }
 }
 
-/* Words of a command within a script: ZRANGEBYSCORE key (low high …, or ZREVRANGEBYSCORE key high
+/* Words of a command: ZRANGEBYSCORE key (low high …, or ZREVRANGEBYSCORE key high
  * (low … */
 static redisReply *range_of(const char *const *word, struct redis_reply *reply)
 {
@@ -140,6 +140,25 @@ static redisReply *again(const char *key, const char *const *word, const size_t 
         if (all->element[i]->type != REDIS_REPLY_NIL)
             return all;
     return redis_reply_array(reply, 0); /* there may be no such key */
+}
+
+/* HMGET meta store version; HMGET heads|base|states article …; a range of changes. */
+void redis_read_plain(const struct redis_words *words, struct redis_reply *reply)
+{
+    const struct redis_shard *shard = redis_shard(redis_shard_of(words->word[1]));
+    if (words->word[0][0] == 'Z') {
+        range_of((const char *const *)words->word, reply);
+    } else if (strstr(words->word[1], ":meta") == NULL) {
+        fields_of(words->word[1], (const char *const *)words->word, words->bytes, (size_t)words->n,
+                  reply);
+    } else {
+        redisReply *all = redis_reply_array(reply, 2);
+        char id[17];
+        snprintf(id, sizeof id, "%016" PRIx64, shard->store);
+        all->element[0] = shard->store == 0 ? redis_reply_add(reply, REDIS_REPLY_NIL)
+                                            : redis_reply_words(reply, id);
+        all->element[1] = redis_reply_digits(reply, shard->version);
+    }
 }
 
 /* Where the command after the one at `at` begins. */

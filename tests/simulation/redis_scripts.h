@@ -31,9 +31,10 @@ void redis_audit_pause(const struct redis_words *words, struct redis_reply *repl
 void redis_audit_count(const struct redis_words *words, struct redis_reply *reply);
 void redis_audit_random(const struct redis_words *words, struct redis_reply *reply);
 
-/* redis_read.c: read.lua, touch.lua, HGETALL rings, HGET meta store, and values as they are stored;
- * an article's base is NIL if it has none. */
+/* redis_read.c: read.lua and its commands alone, touch.lua, HGETALL rings, HGET meta store, and
+ * values as they are stored; an article's base is NIL if it has none. */
 void redis_read_run(const struct redis_words *words, struct redis_reply *reply);
+void redis_read_plain(const struct redis_words *words, struct redis_reply *reply);
 void redis_read_touch(const struct redis_words *words, struct redis_reply *reply);
 void redis_read_store(const struct redis_words *words, struct redis_reply *reply);
 void redis_read_rings(const struct redis_words *words, struct redis_reply *reply);
