@@ -25,7 +25,7 @@ static int on_basic_auth(int event, void *data, void *user)
     return authenticate_check(user, data);
 }
 
-/* Only 2.1 tells of this. */
+/* Only 2.1 reports this. */
 static int on_connect(int event, void *data, void *user)
 {
     const struct broker_evt_client *begun = data;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#define PROBE_OLD_MS 30000
+
 /* --- JSON --- */
 
 static double print_rounded(double value)
@@ -96,6 +98,7 @@ void watch_print_json(const struct watch_print *print, FILE *out)
     cJSON_AddStringToObject(health, "reasons", view->reasons);
     cJSON *probe = cJSON_AddObjectToObject(object, "probe");
     const bool shown = view->probed && view->probe_ok;
+    print_number(probe, "at_ms", view->probed, view->probe_at_ms);
     print_number(probe, "receipt_ms", shown, print_rounded(view->probe_receipt_ms));
     print_number(probe, "total_ms", shown, print_rounded(view->probe_total_ms));
     cJSON_AddStringToObject(probe, "reason", view->probe_reason);
@@ -120,6 +123,21 @@ void watch_print_json(const struct watch_print *print, FILE *out)
 
 /* --- text --- */
 
+/* A retained message outlives a feed that was killed. */
+static void text_probe(const struct watch_print *print, FILE *out)
+{
+    const struct watch_view *view = print->view;
+    const uint64_t age_ms = watch_view_probe_age_ms(view, print->now_ms);
+    if (view->probe_ok)
+        fprintf(out, "probe        counted after %.1f ms, shown after %.1f ms",
+                view->probe_receipt_ms, view->probe_total_ms);
+    else
+        fprintf(out, "probe        failed: %s", view->probe_reason);
+    if (age_ms >= PROBE_OLD_MS)
+        fprintf(out, ", %" PRIu64 " s ago", age_ms / 1000);
+    fputc('\n', out);
+}
+
 static void text_head(const struct watch_print *print, FILE *out)
 {
     const struct watch_view *view = print->view;
@@ -133,11 +151,8 @@ static void text_head(const struct watch_print *print, FILE *out)
             print->why == NULL ? "connected" : print->why);
     fprintf(out, "health       %s%s%s\n", view->health[0] != '\0' ? view->health : "unknown",
             view->reasons[0] != '\0' ? ": " : "", view->reasons);
-    if (view->probed && view->probe_ok)
-        fprintf(out, "probe        counted after %.1f ms, shown after %.1f ms\n",
-                view->probe_receipt_ms, view->probe_total_ms);
-    else if (view->probed)
-        fprintf(out, "probe        failed: %s\n", view->probe_reason);
+    if (view->probed)
+        text_probe(print, out);
     if (!view->told)
         fprintf(out, "collector    unknown\n");
     else if (!watch_view_collector(view, print->now_ms))

@@ -214,15 +214,24 @@ static void take_health(struct watch_view *view, const cJSON *object)
 static void take_probe(struct watch_view *view, const cJSON *object)
 {
     view->probed = true;
+    view->probe_at_ms = view_number(object, "at_ms");
     view->probe_ok = view_flag(object, "ok");
     view->probe_receipt_ms = view_number(object, "receipt_ms");
     view->probe_total_ms = view_number(object, "total_ms");
     view_text(object, "reason", view->probe_reason, sizeof view->probe_reason);
 }
 
+uint64_t watch_view_probe_age_ms(const struct watch_view *view, uint64_t now_ms)
+{
+    const double age_ms = (double)edge_clock(view, now_ms) - view->probe_at_ms;
+    return view->probed && view->probe_at_ms > 0 && age_ms > 0 ? (uint64_t)age_ms : 0;
+}
+
 void watch_view_take(struct watch_view *view, const char *topic, const char *payload, size_t bytes,
                      uint64_t now_ms)
 {
+    if (bytes == 0 && strcmp(topic, "ops/probe") == 0)
+        view->probed = false; /* the feed has ended */
     if (bytes == 0 || bytes > WATCH_VIEW_PAYLOAD_MAX_BYTES)
         return;
     cJSON *object = cJSON_ParseWithLength(payload, bytes);

@@ -43,6 +43,7 @@ struct watch_view {
     bool probe_ok;
     double probe_receipt_ms, probe_total_ms; /* of the last probe; meaningless unless it is ok */
     char probe_reason[WATCH_VIEW_TEXT_BYTES];
+    double probe_at_ms; /* by the edge's clock; since 1970 */
 
     uint64_t edge_ms, edge_at_ms; /* the edge's clock, and when a message told it */
 
@@ -87,6 +88,9 @@ bool watch_view_collector(const struct watch_view *view, uint64_t now_ms);
 /* For how long the oldest reaction in the spool has waited at least; 0 if none waits. It was
  * admitted before the status in which `admitted` had passed it. */
 uint64_t watch_view_oldest_ms(const struct watch_view *view, uint64_t now_ms);
+
+/* How long ago the last probe ended, by the edge's clock; 0 if there was none. */
+uint64_t watch_view_probe_age_ms(const struct watch_view *view, uint64_t now_ms);
 
 /* The sum of all reasons; *per_s is 0 while no rate is known. */
 double watch_view_refused(const struct watch_view *view, double *per_s);

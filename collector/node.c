@@ -273,7 +273,9 @@ void node_forgot(struct node *node)
         return;
     node->ready = false;
     node->script[0] = '\0';
-    node->probed = node->accelerated = false;
+    node->probed =
+        node->accelerated; /* lost, or not for this user: not asked again until it connects */
+    node->accelerated = false;
     if (node->looking)
         node->forgot = true;
     else

@@ -23,9 +23,10 @@ const char *probe_failure_name(enum probe_failure failure)
     return failure_names[failure];
 }
 
-void probe_init(struct probe *probe, uint64_t interval_ms, uint64_t now_us)
+void probe_init(struct probe *probe, uint64_t interval_ms, uint64_t number, uint64_t now_us)
 {
     memset(probe, 0, sizeof *probe);
+    probe->number = number;
     probe->interval_us = interval_ms * US_PER_MS;
     probe->next_us = now_us + probe->interval_us;
     histogram_init(&probe->total_s, bounds_s, sizeof bounds_s / sizeof bounds_s[0]);
@@ -89,7 +90,7 @@ static bool probe_fail(struct probe *probe, enum probe_failure failure, uint64_t
 {
     probe->failed[failure]++;
     probe->in_a_row++;
-    probe->ok = probe->known = false;
+    probe->ok = probe->known = probe->withdrew = false;
     probe_rest(probe, now_us);
     return true;
 }
@@ -107,6 +108,7 @@ static bool probe_settle(struct probe *probe, uint64_t now_us)
         histogram_add(&probe->total_s, (double)probe->total_us / 1e6);
         histogram_add(&probe->receipt_s, (double)probe->receipt_us / 1e6);
     }
+    probe->withdrew = !probe->known;
     probe->known = true;
     probe_rest(probe, now_us);
     return true;
@@ -126,7 +128,7 @@ bool probe_lost(struct probe *probe, uint64_t now_us)
     return probe_fail(probe, PROBE_CONNECTION, now_us);
 }
 
-bool probe_expire(struct probe *probe, uint64_t now_us)
+bool probe_expire(struct probe *probe, const char *link_why, uint64_t now_us)
 {
     if (probe->phase == PROBE_RESTING || now_us < probe_due_us(probe))
         return false;
@@ -138,8 +140,8 @@ bool probe_expire(struct probe *probe, uint64_t now_us)
     if (failure == PROBE_REFUSED)
         snprintf(probe->why, sizeof probe->why, "the broker refused the reaction");
     else
-        snprintf(probe->why, sizeof probe->why, "no %s within %d s", failure_names[failure],
-                 PROBE_MAX_MS / 1000);
+        snprintf(probe->why, sizeof probe->why, "no %s within %d s%s%s", failure_names[failure],
+                 PROBE_MAX_MS / 1000, link_why[0] != '\0' ? ": " : "", link_why);
     return probe_fail(probe, failure, now_us);
 }
 

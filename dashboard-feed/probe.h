@@ -19,7 +19,7 @@
 
 #define PROBE_MAX_MS 5000
 #define PROBE_FAILS_FROM 2 /* failures in a row are a reason of /healthz */
-#define PROBE_WHY_MAX_BYTES 80
+#define PROBE_WHY_MAX_BYTES 120
 #define PROBE_JSON_MAX_BYTES 1024
 #define PROBE_CORRELATION_BYTES 21 /* with NUL */
 
@@ -27,7 +27,7 @@
 enum probe_failure {
     PROBE_CONNECTION,
     PROBE_ACKNOWLEDGEMENT,
-    PROBE_REFUSED, /* by the broker's plugin, or the receipt says something else than expected */
+    PROBE_REFUSED, /* by the broker's plugin, or the receipt says something other than expected */
     PROBE_RECEIPT,
     PROBE_TOTAL,
     PROBE_FAILURES, /* none of them */
@@ -51,7 +51,8 @@ struct probe {
     unsigned kind;
     /* What it took, µs; 0: has not happened. */
     uint64_t connect_us, acknowledge_us, receipt_us, total_us;
-    /* Of those that have ended: */
+    bool withdrew; /* the last one that ended only took the reaction back: nothing was measured */
+    /* Of the others that have ended: */
     bool ok;
     unsigned in_a_row; /* failures */
     char why[PROBE_WHY_MAX_BYTES];
@@ -59,8 +60,9 @@ struct probe {
     struct histogram total_s, receipt_s;
 };
 
-/* The first probe begins an interval from now. */
-void probe_init(struct probe *probe, uint64_t interval_ms, uint64_t now_us);
+/* The first probe begins an interval from now. Its correlation data is one above `number`, which is
+ * random: the receipt of a former feed's reaction may still come. */
+void probe_init(struct probe *probe, uint64_t interval_ms, uint64_t number, uint64_t now_us);
 
 /* µs until probe_begin or probe_expire is due. */
 uint64_t probe_rest_us(const struct probe *probe, uint64_t now_us);
@@ -88,7 +90,9 @@ bool probe_hear_receipt(struct probe *probe, const void *correlation, size_t cor
                         const char *payload, size_t bytes, uint64_t now_us);
 bool probe_hear_total(struct probe *probe, const char *payload, size_t bytes, uint64_t now_us);
 bool probe_lost(struct probe *probe, uint64_t now_us); /* the connection has ended */
-bool probe_expire(struct probe *probe, uint64_t now_us);
+
+/* The same. `link_why`: why it could not connect, or "". */
+bool probe_expire(struct probe *probe, const char *link_why, uint64_t now_us);
 
 /* Gives up the one in flight, uncounted: the article is another one, or the secret is. */
 void probe_abandon(struct probe *probe, uint64_t now_us);

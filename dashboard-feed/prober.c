@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "daemon/mqtt_link.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define CLIENT_ID_MAX_BYTES 80
 #define EDGE_BYTES 16
 #define PAYLOAD_MAX_BYTES 4096 /* of a total or receipt */
+#define NO_KIND_MS 1000        /* the store has not been read yet */
 
 struct prober {
     struct event_base *base;
@@ -48,14 +50,20 @@ static void prober_topic(const struct prober *prober, char out[TOPIC_MAX_BYTES],
     snprintf(out, TOPIC_MAX_BYTES, "%s%s%s", prober->prefix, area, rest);
 }
 
-/* "none" while the store names no kind. */
-static const char *kind_name(const struct prober *prober, unsigned number)
+static unsigned kinds_known(const struct prober *prober)
 {
     const struct kinds *kinds = store_link_kinds(prober->store);
     unsigned n = 0;
     for (int id = 1; id <= KIND_MAX; id++)
         n += kinds->name[id][0] != '\0';
-    unsigned skip = n > 0 ? number % n : 0;
+    return n;
+}
+
+/* No probe begins while no kind is known. */
+static const char *kind_name(const struct prober *prober, unsigned number)
+{
+    const struct kinds *kinds = store_link_kinds(prober->store);
+    unsigned n = kinds_known(prober), skip = n > 0 ? number % n : 0;
     for (int id = 1; id <= KIND_MAX; id++)
         if (kinds->name[id][0] != '\0' && skip-- == 0)
             return kinds->name[id];
@@ -89,14 +97,14 @@ static void prober_report(struct prober *prober, bool failed_before)
 {
     char json[PROBE_JSON_MAX_BYTES];
     const struct probe *probe = &prober->probe;
+    if (probe->withdrew)
+        return;
     if (probe->ok && failed_before)
         log_line(LOG_LEVEL_INFO, "the probe is counted and shown again", "total_ms=%.1f",
                  (double)probe->total_us / 1000);
     else if (probe->in_a_row == 1 && !failed_before)
         log_line(LOG_LEVEL_WARNING, "the probe failed: readers may see the same", "reason=%s",
                  probe->why);
-    if (!probe->ok && probe->in_a_row == 0)
-        return; /* nothing is measured yet */
     probe_json(probe, prober->article, clock_unix_ms(), json);
     publish_probe(prober->publish, json);
 }
@@ -197,18 +205,30 @@ static void prober_hang_up(struct prober *prober)
     prober->link = NULL;
 }
 
+/* Why it could not connect, while it tries to. */
+static const char *link_why(const struct prober *prober)
+{
+    return prober->link != NULL && prober->probe.phase == PROBE_CONNECTING
+               ? mqtt_link_why(prober->link)
+               : "";
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *user)
 {
     struct prober *prober = user;
     bool failed_before = prober->probe.in_a_row > 0;
     (void)fd;
     (void)what;
-    if (probe_expire(&prober->probe, prober_now_us()))
+    if (probe_expire(&prober->probe, link_why(prober), prober_now_us()))
         prober_report(prober, failed_before);
     if (prober->probe.phase == PROBE_RESTING)
         prober_hang_up(prober);
     if (prober->stopped)
         return;
+    if (kinds_known(prober) == 0) {
+        events_arm(prober->timer, NO_KIND_MS);
+        return;
+    }
     if (probe_begin(&prober->probe, prober_now_us()))
         prober_connect(prober);
     events_arm(prober->timer, probe_rest_us(&prober->probe, prober_now_us()) / 1000 + 1);
@@ -249,6 +269,8 @@ int prober_set_password(struct prober *prober, const char *password)
 void prober_stop(struct prober *prober)
 {
     prober->stopped = true;
+    if (prober->article[0] != '\0')
+        publish_probe(prober->publish, ""); /* what it showed last is no longer so */
     event_del(prober->timer);
     prober_hang_up(prober);
 }
@@ -266,6 +288,7 @@ const struct probe *prober_probe(const struct prober *prober)
 struct prober *prober_new(struct event_base *base, const struct publish_config *broker,
                           uint64_t interval_ms, struct store_link *link, struct publish *publish)
 {
+    uint64_t number;
     struct prober *prober = calloc(1, sizeof *prober);
     if (prober == NULL)
         return NULL;
@@ -273,7 +296,8 @@ struct prober *prober_new(struct event_base *base, const struct publish_config *
     prober->store = link;
     prober->publish = publish;
     prober->interval_ms = interval_ms;
-    probe_init(&prober->probe, interval_ms, prober_now_us());
+    randombytes_buf(&number, sizeof number);
+    probe_init(&prober->probe, interval_ms, number, prober_now_us());
     prober->host = strdup(broker->host);
     prober->port = broker->port;
     prober->user = strdup(broker->user);

@@ -112,7 +112,8 @@ bool publish_marking(const struct publish *publish);
 /* Publishes health, retained, now and at each connection. */
 void publish_health(struct publish *publish, const char *json);
 
-/* Publishes what the probe has shown (INTERFACES.md 2.11), retained, QoS 0. */
+/* Publishes what the probe has shown (INTERFACES.md 2.11), retained, QoS 0; "": nothing any more.
+ */
 void publish_probe(struct publish *publish, const char *json);
 
 /* Parses a mark. Returns 0, or -1 if it is not one. Pure. */

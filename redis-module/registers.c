@@ -13,6 +13,7 @@ struct pairs {
     struct keys *keys;
     RedisModuleString **all;
     size_t n, room;
+    bool twice; /* the server showed more registers than there are */
 };
 
 void registers_init(struct registers *registers, struct keys *keys)
@@ -95,24 +96,28 @@ static void on_register(RedisModuleKey *key, RedisModuleString *field, RedisModu
 {
     struct pairs *pairs = user;
     (void)key;
-    if (pairs->n + 2 > pairs->room)
-        return; /* the server shows a register twice: it has been taken */
+    if (pairs->n + 2 > pairs->room) {
+        pairs->twice = true;
+        return;
+    }
     pairs->keys->api->retain_string(NULL, field);
     pairs->keys->api->retain_string(NULL, value);
     pairs->all[pairs->n++] = field;
     pairs->all[pairs->n++] = value;
 }
 
-static void pairs_read(struct pairs *pairs, struct keys *keys, const struct keys_key *bucket)
+/* Whether it has all of them, once each. */
+static bool pairs_read(struct pairs *pairs, struct keys *keys, const struct keys_key *bucket)
 {
     *pairs = (struct pairs){.keys = keys, .room = 2 * keys->api->value_length(bucket->key)};
     if (pairs->room == 0)
-        return;
+        return true;
     pairs->all = keys->api->alloc(pairs->room * sizeof(RedisModuleString *));
     RedisModuleScanCursor *cursor = keys->api->scan_cursor_create();
     while (keys->api->scan_key(bucket->key, cursor, on_register, pairs) != 0)
         ;
     keys->api->scan_cursor_destroy(cursor);
+    return pairs->n == pairs->room && !pairs->twice;
 }
 
 static void pairs_free(struct pairs *pairs)
@@ -197,8 +202,9 @@ static const char *split_bucket(struct registers *registers, const struct head *
     const char *why = NULL;
     if (!keys_is_hash(registers->keys, from))
         return KEYS_WRONG_TYPE;
-    pairs_read(&pairs, registers->keys, from);
-    if (pairs.n > 0) {
+    if (!pairs_read(&pairs, registers->keys, from)) {
+        why = "BADREGISTER not shown once by a scan";
+    } else if (pairs.n > 0) {
         some = registers->keys->api->alloc(pairs.n * sizeof(RedisModuleString *));
         why = split_pairs(registers, head, from, &pairs, some);
         registers->keys->api->free(some);

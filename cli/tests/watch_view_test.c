@@ -130,9 +130,16 @@ static void reads_health_refusals_and_marks(void **state)
     say("ops/probe", 2, "{\"ok\":true,\"reason\":\"\",\"receipt_ms\":1.5,\"total_ms\":2.5}");
     assert_true(view.probed && view.probe_ok);
     assert_true(view.probe_receipt_ms == 1.5 && view.probe_total_ms == 2.5);
-    say("ops/probe", 2, "{\"ok\":false,\"reason\":\"no receipt\",\"receipt_ms\":null}");
+    say("ops/collector", 2, "{\"online\":true,\"at_ms\":1795510845000}");
+    say("ops/probe", 3,
+        "{\"ok\":false,\"reason\":\"no receipt\",\"receipt_ms\":null,"
+        "\"at_ms\":1795510805000}");
+    assert_int_equal(watch_view_probe_age_ms(&view, 1002), 41000);
     assert_false(view.probe_ok);
     assert_string_equal(view.probe_reason, "no receipt");
+    say("ops/probe", 4, "");
+    assert_false(view.probed);
+    assert_int_equal(watch_view_probe_age_ms(&view, 1002), 0);
 }
 
 static void ignores_what_it_does_not_understand(void **state)

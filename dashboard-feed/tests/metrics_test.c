@@ -45,7 +45,7 @@ static void values_come_through(void **state)
     histogram_init(&metrics.publisher.delay_s, bounds, 2);
     histogram_add(&metrics.publisher.delay_s, 1);
     histogram_add(&metrics.publisher.delay_s, 1.25);
-    probe_init(&probe, 1000, 0);
+    probe_init(&probe, 1000, 0, 0);
     probe.failed[PROBE_RECEIPT] = 7;
     histogram_add(&probe.total_s, 0.002);
     metrics.publisher.changed = UINT64_MAX;

@@ -11,6 +11,7 @@
 
 #define MS 1000u
 #define INTERVAL_MS 6000u
+#define FORMER 41u /* the number before the first one's */
 
 static struct probe probe;
 static uint64_t now_us;
@@ -20,7 +21,7 @@ static int begin(void **state)
 {
     (void)state;
     now_us = 1000000;
-    probe_init(&probe, INTERVAL_MS, now_us);
+    probe_init(&probe, INTERVAL_MS, FORMER, now_us);
     return 0;
 }
 
@@ -57,7 +58,7 @@ static void learn(void)
 static bool expire(void)
 {
     now_us += probe_rest_us(&probe, now_us);
-    return probe_expire(&probe, now_us);
+    return probe_expire(&probe, "", now_us);
 }
 
 static void measures_each_way(void **state)
@@ -66,7 +67,9 @@ static void measures_each_way(void **state)
     assert_int_equal(probe_rest_us(&probe, now_us), INTERVAL_MS * MS);
     assert_false(probe_begin(&probe, now_us));
     learn();
+    assert_string_equal(correlation, "42");
     assert_int_equal(probe.done, 0);
+    assert_true(probe.withdrew);
     for (int i = 1; i <= 4; i++) {
         struct probe_reaction reaction = next();
         assert_int_equal(reaction.withdraw, i % 2 == 0);
@@ -121,10 +124,15 @@ static void each_missing_step_is_named(void **state)
     learn();
     now_us += probe_rest_us(&probe, now_us);
     assert_true(probe_begin(&probe, now_us));
-    assert_false(probe_expire(&probe, now_us + PROBE_MAX_MS * MS - 1));
+    assert_false(probe_expire(&probe, "", now_us + PROBE_MAX_MS * MS - 1));
     assert_true(expire());
     assert_int_equal(probe.failed[PROBE_CONNECTION], 1);
     assert_string_equal(probe.why, "no connection within 5 s");
+    now_us += probe_rest_us(&probe, now_us);
+    assert_true(probe_begin(&probe, now_us));
+    now_us += probe_rest_us(&probe, now_us);
+    assert_true(probe_expire(&probe, "not authorised", now_us));
+    assert_string_equal(probe.why, "no connection within 5 s: not authorised");
 
     next();
     assert_true(expire());
@@ -147,13 +155,13 @@ static void each_missing_step_is_named(void **state)
     assert_true(expire());
     assert_int_equal(probe.failed[PROBE_TOTAL], 1);
     assert_string_equal(probe.why, "no total within 5 s");
-    assert_false(probe_expire(&probe, now_us + 60000 * MS)); /* none is in flight */
+    assert_false(probe_expire(&probe, "", now_us + 60000 * MS)); /* none is in flight */
 
     next();
     assert_true(probe_lost(&probe, now_us));
     assert_false(probe_lost(&probe, now_us));
-    assert_int_equal(probe.failed[PROBE_CONNECTION], 2);
-    assert_int_equal(probe.in_a_row, 6);
+    assert_int_equal(probe.failed[PROBE_CONNECTION], 3);
+    assert_int_equal(probe.in_a_row, 7);
     assert_int_equal(probe.done, 0);
 }
 

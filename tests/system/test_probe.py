@@ -38,7 +38,7 @@ def probed(edge):
 def told(edge, condition):
     operator = edge.service("operator")
     operator.watch("ops/probe")
-    return operator.wait(lambda: [told for told in (json.loads(m.payload) for m in operator.got("ops/probe")) if condition(told)],
+    return operator.wait(lambda: [told for told in (json.loads(m.payload) for m in operator.got("ops/probe") if m.payload) if condition(told)],
                          "ops/probe")[-1]
 
 
