@@ -2,7 +2,7 @@
  * The newsroom's dashboard: every article under totals/#, hottest first, as it moves.
  *
  * Messages only change the model and mark it. Once a frame the marked rows that are on the screen are written, text node by text
- * node; once a second the order, the rates and the sparklines. Rows beyond the first hundred are made when asked for.
+ * node; once a second the rates and the sparklines; every few seconds the order. Rows beyond the first hundred are made when asked for.
  */
 import brokerAddress from './address.js';
 import icons from './icons.js';
@@ -17,25 +17,31 @@ const BUCKETS = 60; // the sparkline: five minutes
 const HEAT_MS = 120_000; // heat fades to a third in this time
 const HEARD_LEAST_MS = 500; // too little for a rate
 const COLD = 0.05;
-const POINTER_REST_MS = 3_000;
+const REORDER_MS = 5_000; // rows change places at most this often, unless somebody asks for another order
 const FLASH_MS = 700;
 const FLASHES_MOST = 8; // a frame: where everything moves, no flash says anything
 const PINS_MOST = 50;
 const PINS_KEY = 'tally.pins';
+const ABREAST_MOST = 8; // kinds that fit beside the rest on a wide screen
 const LATE_MS = 1_500;
 
 const at = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat();
 const signed = new Intl.NumberFormat(undefined, { signDisplay: 'exceptZero' });
-const short = { notation: 'compact', maximumFractionDigits: 1 };
+const decimal = { minimumFractionDigits: 1, maximumFractionDigits: 1 }; // always one, so that the digits of a column align
+const short = { ...decimal, notation: 'compact', roundingMode: 'trunc' }; // never more than there is
 const shortWhole = new Intl.NumberFormat(undefined, short);
 const shortSigned = new Intl.NumberFormat(undefined, { ...short, signDisplay: 'exceptZero' });
-const rated = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const rated = new Intl.NumberFormat(undefined, decimal);
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-// Columns are of one width in all rows: what would not fit is rounded, and its total is not.
-const count = (n) => (n < 100_000 ? whole : shortWhole).format(n);
-const change = (n) => (Math.abs(n) < 100_000 ? signed : shortSigned).format(n);
+// Columns are of one width in all rows: what would not fit is rounded.
+const count = (n, most = 100_000) => (n < most ? whole : shortWhole).format(n);
+const countOfAll = (n) => count(n, 100_000_000);
+const minus = (text) => text.replace('-', '−'); // as wide as a plus
+const rate = (n) => (n < 10_000 ? rated : shortWhole).format(n);
+const exactChange = (n) => minus(signed.format(n));
+const change = (n) => minus((Math.abs(n) < 100_000 ? signed : shortSigned).format(n));
 
 function make(name, attributes, ...children) {
   const node = document.createElement(name);
@@ -138,6 +144,7 @@ function take(id, { counts, version }, retained) {
       movements: new Float32Array(BUCKETS), row: null, visible: false, written: false, flashedAt: -Infinity,
     };
     articles.set(id, model);
+    loading ||= retained;
     sums.gained -= model.opened; // and what it has, below, makes up for it
     orderIsOld = true;
   }
@@ -224,13 +231,16 @@ function togglePin(model) {
   mark(model);
 }
 
+// Below the rest where all do not fit in one line; there, `.counts` is no box.
+const countGroup = (cells) => make('span', { role: 'presentation', class: 'counts' }, ...cells);
 const titled = (kind) => kind[0].toUpperCase() + kind.slice(1);
 
 function makeHead() {
   table.style.setProperty('--kinds', kinds.length);
+  table.classList.toggle('many', kinds.length > ABREAST_MOST);
   const column = (label, name = '') => make('span', { role: 'columnheader', class: name }, label);
   head.replaceChildren(
-    column('Pin', 'pin'), column('Article', 'article'), ...kinds.map((kind) => column(titled(kind), 'count')), column('Total', 'total'),
+    column('Pin', 'pin'), column('Article', 'article'), countGroup(kinds.map((kind) => column(titled(kind), 'count'))), column('Total', 'total'),
     column('Since opened', 'gained'), column('A minute', 'rate'), column('Last 5 minutes', 'spark'),
   );
 }
@@ -266,7 +276,7 @@ function makeRow(model) {
   row.node = make('div', { role: 'row', class: 'row', 'data-article': model.id },
     cell('pin', row.pin),
     cell('article', make('span', { class: 'parent' }, parent), make('wbr', {}), last),
-    ...countCells, row.totalCell, row.gainedCell, cell('rate', row.rate), cell('spark', row.spark.svg));
+    countGroup(countCells), row.totalCell, row.gainedCell, cell('rate', row.rate), cell('spark', row.spark.svg));
   row.node.model = model;
   onScreen.observe(row.node);
   return row;
@@ -314,7 +324,7 @@ function flush() {
   marked.clear();
   setText(figures.articles, whole.format(articles.size) + (leftOut ? '+' : ''));
   setText(figures.reactions, whole.format(sums.reactions));
-  setText(figures.gained, signed.format(sums.gained));
+  setText(figures.gained, exactChange(sums.gained));
   if (orderIsOld && !body.firstChild) {
     reorder();
   }
@@ -327,15 +337,20 @@ function writeRow(model) {
     setText(text, count(n));
     node.classList.toggle('nothing', n === 0);
   }
-  const total = whole.format(model.total);
-  const moved = row.total.data !== '' && row.total.data !== total;
-  setText(row.total, total);
+  const moved = row.shownTotal !== undefined && row.shownTotal !== model.total;
+  row.shownTotal = model.total;
+  setText(row.total, countOfAll(model.total));
   const gained = model.total - model.opened;
   setText(row.gained, change(gained));
-  row.gainedCell.classList.toggle('nothing', gained === 0);
+  setSign(row.gainedCell, gained);
   row.pin.setAttribute('aria-pressed', String(pins.has(model.id)));
   model.written = true;
   return moved;
+}
+
+function setSign(node, n) {
+  node.classList.toggle('nothing', n === 0);
+  node.classList.toggle('lost', n < 0);
 }
 
 const figures = Object.fromEntries(
@@ -346,18 +361,21 @@ const figures = Object.fromEntries(
   }),
 );
 
-/* ---- Once a second: rates, sparklines, the order ---------------------------------------------------------------------- */
+/* ---- Once a second: rates, sparklines; every few seconds the order ---------------------------------------------------------------------- */
 
 let orderIsOld = true;
 let rowsMost = PAGE_ROWS;
-let pointerAt = -Infinity;
+let pointerIsOver = false;
+let reorderedAt = -Infinity;
+let loading = false; // what is retained still arrives
 const filter = at('filter');
 const hold = at('hold');
+const heldText = at('held').appendChild(new Text());
 
 function drawSpark(model, now) {
-  const { spark, rate } = model.row;
+  const { spark } = model.row;
   const n = aMinute(heatOf(model, now), now);
-  setText(rate, n < COLD ? '' : rated.format(n));
+  setText(model.row.rate, n < COLD ? '' : rate(n));
   advance(model, now);
   const most = Math.max(...model.movements);
   let d = '';
@@ -379,7 +397,7 @@ function whyHeld() {
   if (body.querySelector(':focus-visible')) {
     return 'The order is held while you are in the list.';
   }
-  return performance.now() - pointerAt < POINTER_REST_MS ? 'The order is held under the pointer.' : '';
+  return pointerIsOver ? 'The order is held under the pointer.' : '';
 }
 
 function wantedOrder(now) {
@@ -399,6 +417,7 @@ function wantedOrder(now) {
 
 function reorder() {
   orderIsOld = false;
+  reorderedAt = performance.now();
   const wanted = wantedOrder(performance.now());
   const shown = wanted.slice(0, rowsMost);
   const before = new Map();
@@ -442,10 +461,11 @@ function tick() {
     return;
   }
   const held = whyHeld();
-  if (!held) {
+  if (!held && (loading || now - reorderedAt >= REORDER_MS)) {
+    loading = false;
     reorder();
   }
-  at('held').textContent = held;
+  setText(heldText, held);
   let heat = 0;
   articles.forEach((model) => {
     heat += heatOf(model, now);
@@ -473,10 +493,10 @@ at('more').addEventListener('click', () => {
   reorder();
   body.children[next]?.querySelector('button').focus({ preventScroll: true });
 });
-for (const kind of ['pointermove', 'pointerdown']) {
-  body.addEventListener(kind, () => (pointerAt = performance.now()), { passive: true });
+// A finger is over nothing once it is lifted.
+for (const [kind, over] of [['pointerenter', true], ['pointermove', true], ['pointerleave', false], ['pointercancel', false]]) {
+  body.addEventListener(kind, () => (pointerIsOver = over), { passive: true });
 }
-body.addEventListener('pointerleave', () => (pointerAt = -Infinity));
 document.addEventListener('visibilitychange', tick);
 setInterval(tick, TICK_MS);
 makeHead();
