@@ -7,6 +7,7 @@
 import brokerAddress from './address.js';
 import icons from './icons.js';
 import mqtt from './mqtt.js';
+import { hidden, order, orderBy, pins, showColumn, sorted, togglePin } from './dashboard-view.js';
 
 const ARTICLES_MOST = 20_000; // kept; what comes beyond is left out, and said
 const PAGE_ROWS = 100;
@@ -20,8 +21,6 @@ const COLD = 0.05;
 const REORDER_MS = 5_000; // rows change places at most this often, unless somebody asks for another order
 const FLASH_MS = 700;
 const FLASHES_MOST = 8; // a frame: where everything moves, no flash says anything
-const PINS_MOST = 50;
-const PINS_KEY = 'tally.pins';
 const ABREAST_MOST = 8; // kinds that fit beside the rest on a wide screen
 const LATE_MS = 1_500;
 
@@ -193,7 +192,6 @@ const head = make('div', { role: 'row', class: 'row head' });
 const body = make('div', { role: 'rowgroup', class: 'rows' });
 table.append(make('div', { role: 'rowgroup' }, head), body);
 
-const pins = new Set(loadPins());
 const onScreen = new IntersectionObserver(
   (entries) =>
     entries.forEach(({ target, isIntersecting }) => {
@@ -206,43 +204,49 @@ const onScreen = new IntersectionObserver(
   { rootMargin: '200px' },
 );
 
-function loadPins() {
-  try {
-    const stored = JSON.parse(localStorage.getItem(PINS_KEY));
-    return Array.isArray(stored) ? stored.slice(0, PINS_MOST) : [];
-  } catch {
-    return [];
-  }
-}
-
-function togglePin(model) {
-  if (!pins.delete(model.id)) {
-    pins.add(model.id);
-    if (pins.size > PINS_MOST) {
-      pins.delete(pins.values().next().value);
-    }
-  }
-  try {
-    localStorage.setItem(PINS_KEY, JSON.stringify([...pins]));
-  } catch {
-    /* kept until the page is closed */
-  }
+function pin(model) {
+  const pinned = togglePin(model.id);
+  say(`${pinned ? 'Pinned' : 'No longer pinned'}: ${model.id}`);
   orderIsOld = true;
   mark(model);
 }
 
+/** For who does not see it. */
+function say(text) {
+  at('news').textContent = text;
+}
+
 // Below the rest where all do not fit in one line; there, `.counts` is no box.
-const countGroup = (cells) => make('span', { role: 'presentation', class: 'counts' }, ...cells);
+const countGroup = (cells) => (cells.length ? [make('span', { role: 'presentation', class: 'counts' }, ...cells)] : []);
 const titled = (kind) => kind[0].toUpperCase() + kind.slice(1);
 
+const shownKinds = () => kinds.filter((kind) => !hidden.has(`kind:${kind}`));
+const ABOUT = { gained: 'Since opened', rate: 'A minute', spark: 'Last 5 minutes' };
+const about = () => Object.keys(ABOUT).filter((name) => !hidden.has(name));
+const WIDTHS = { gained: ['4.6rem', '6.2rem'], rate: ['4rem', '6.2rem'], spark: ['8rem', '6rem'] }; // abreast; above the counts
+
 function makeHead() {
-  table.style.setProperty('--kinds', kinds.length);
-  table.classList.toggle('many', kinds.length > ABREAST_MOST);
-  const column = (label, name = '') => make('span', { role: 'columnheader', class: name }, label);
+  const n = shownKinds().length;
+  const last = (i) => about().map((name) => WIDTHS[name][i]).join(' ');
+  table.style.setProperty('--abreast', `2.75rem minmax(10rem, 1fr) ${n ? `repeat(${n}, minmax(3.2rem, 4rem))` : ''} 6.6rem ${last(0)}`);
+  table.style.setProperty('--above', `2.75rem minmax(0, 1fr) 6.6rem ${last(1)}`);
+  table.classList.toggle('many', n > ABREAST_MOST);
+  const column = (label, name, by) => {
+    const node = make('span', { role: 'columnheader', class: name, 'aria-label': label }, label);
+    if (by) {
+      const button = make('button', { type: 'button' }, label);
+      button.addEventListener('click', () => changeOrder(by));
+      node.replaceChildren(make('span', { class: 'plain' }, label), button); // the one where the head is not seen, or the other
+      node.dataset.by = by;
+    }
+    return node;
+  };
   head.replaceChildren(
-    column('Pin', 'pin'), column('Article', 'article'), countGroup(kinds.map((kind) => column(titled(kind), 'count'))), column('Total', 'total'),
-    column('Since opened', 'gained'), column('A minute', 'rate'), column('Last 5 minutes', 'spark'),
+    column('Pin', 'pin'), column('Article', 'article', 'article'), ...countGroup(shownKinds().map((kind) => column(titled(kind), 'count', `kind:${kind}`))),
+    column('Total', 'total', 'total'), ...about().map((name) => column(ABOUT[name], name, name === 'spark' ? '' : name)),
   );
+  makeChoices();
+  showOrder();
 }
 
 function makeSpark() {
@@ -263,20 +267,21 @@ function makeRow(model) {
   const cell = (name, ...children) => make('span', { role: 'cell', class: name }, ...children);
   const row = { counts: new Map(), total: new Text(), gained: new Text(), rate: new Text(), spark: makeSpark() };
   row.pin = make('button', { type: 'button', 'aria-label': `Pin ${model.id}`, 'aria-pressed': 'false' });
-  row.pin.addEventListener('click', () => togglePin(model));
+  row.pin.addEventListener('click', () => pin(model));
   row.totalCell = cell('total', row.total);
   row.gainedCell = cell('gained', row.gained);
   const [parent, last] = [model.id.slice(0, model.id.lastIndexOf('/') + 1), model.id.slice(model.id.lastIndexOf('/') + 1)];
-  const countCells = kinds.map((kind) => {
+  const countCells = shownKinds().map((kind) => {
     const text = new Text('0');
     const node = cell('count', make('span', { class: 'kind' }, titled(kind)), ' ', text);
     row.counts.set(kind, { node, text });
     return node;
   });
+  const cells = { gained: () => row.gainedCell, rate: () => cell('rate', row.rate), spark: () => cell('spark', row.spark.svg) };
   row.node = make('div', { role: 'row', class: 'row', 'data-article': model.id },
     cell('pin', row.pin),
     cell('article', make('span', { class: 'parent' }, parent), make('wbr', {}), last),
-    countGroup(countCells), row.totalCell, row.gainedCell, cell('rate', row.rate), cell('spark', row.spark.svg));
+    ...countGroup(countCells), row.totalCell, ...about().map((name) => cells[name]()));
   row.node.model = model;
   onScreen.observe(row.node);
   return row;
@@ -289,7 +294,7 @@ function dropRow(model) {
   model.visible = model.written = false;
 }
 
-// A new kind needs a column.
+// Other columns need other rows.
 function rebuild() {
   makeHead();
   articles.forEach((model) => model.row && dropRow(model));
@@ -402,17 +407,11 @@ function whyHeld() {
 
 function wantedOrder(now) {
   const needle = filter.value.trim().toLowerCase();
-  return [...articles.values()]
-    .filter((model) => !needle || model.id.toLowerCase().includes(needle))
-    .map((model) => {
-      const heat = heatOf(model, now);
-      return { model, pinned: pins.has(model.id) ? 1 : 0, heat: heat < COLD ? 0 : heat };
-    })
-    .sort(
-      (a, b) =>
-        b.pinned - a.pinned || b.heat - a.heat || b.model.total - a.model.total || (a.model.id < b.model.id ? -1 : 1),
-    )
-    .map(({ model }) => model);
+  const models = [...articles.values()].filter((model) => !needle || model.id.toLowerCase().includes(needle));
+  return sorted(models, (model) => {
+    const heat = heatOf(model, now);
+    return heat < COLD ? 0 : heat;
+  });
 }
 
 function reorder() {
@@ -476,9 +475,59 @@ function tick() {
   setText(figures.rate, rated.format(aMinute(heat, now)));
   const over = `Average of about the last ${whole.format(Math.round(heardMs(now) / 1_000))} s, of which the latest count most`;
   at('rate').title = over;
-  head.querySelector('.rate').title = over;
+  head.querySelector('.rate')?.setAttribute('title', over);
 }
 
+/* ---- What somebody chose ---------------------------------------------------------------------------------------------------- */
+
+const nameOf = (by) =>
+  by === 'hot' ? 'Hottest' : by === 'article' ? 'Article' : by === 'total' ? 'Total' : (ABOUT[by] ?? titled(by.slice('kind:'.length)));
+const directionOf = ({ by, down }) => (by === 'article' ? (down ? 'Z to A' : 'A to Z') : down ? 'Largest first' : 'Smallest first');
+
+function showOrder() {
+  const text = order.by === 'hot' ? 'hottest first' : `${nameOf(order.by)}, ${directionOf(order)}`;
+  table.setAttribute('aria-label', `Articles: ${text}`);
+  head.querySelectorAll('[data-by]').forEach((node) => {
+    node.dataset.by === order.by ? node.setAttribute('aria-sort', order.down ? 'descending' : 'ascending') : node.removeAttribute('aria-sort');
+  });
+  at('by').value = order.by;
+  at('direction').hidden = order.by === 'hot';
+  at('direction').textContent = directionOf(order);
+  return text;
+}
+
+function changeOrder(by, down) {
+  orderBy(by, down);
+  rowsMost = PAGE_ROWS;
+  say(`Order: ${showOrder()}`);
+  reorder();
+}
+
+function makeChoices() {
+  const option = (by) => make('option', { value: by }, nameOf(by));
+  const all = kinds.map((kind) => `kind:${kind}`);
+  at('by').replaceChildren(...['hot', 'article', 'total', ...all, 'gained', 'rate'].map(option));
+  if (at('choices').childElementCount === all.length + Object.keys(ABOUT).length) {
+    return; // one of them may have the focus
+  }
+  at('choices').replaceChildren(
+    ...[...all, ...Object.keys(ABOUT)].map((name) => {
+      const box = make('input', { type: 'checkbox', 'data-column': name });
+      box.checked = !hidden.has(name);
+      box.addEventListener('change', () => {
+        showColumn(name, box.checked);
+        box.checked = !hidden.has(name);
+        say(`Column ${nameOf(name)} ${box.checked ? 'shown' : 'hidden'}`);
+        rebuild();
+        reorder();
+      });
+      return make('label', {}, box, nameOf(name));
+    }),
+  );
+}
+
+at('by').addEventListener('change', () => changeOrder(at('by').value, at('by').value !== 'article'));
+at('direction').addEventListener('click', () => changeOrder(order.by, !order.down));
 hold.addEventListener('click', () => {
   hold.setAttribute('aria-pressed', String(hold.getAttribute('aria-pressed') !== 'true'));
   tick();

@@ -132,10 +132,14 @@ test('nothing moves away under the keyboard, the pointer or a hold', async (t) =
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'filter');
   await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'by');
+  await page.keyboard.press('Tab');
   await page.keyboard.press('Space'); // hold
   await equal(() => page.locator('#held').innerText(), 'The order is held.');
   await page.keyboard.press('Space');
-  await page.keyboard.press('Tab');
+  for (let i = 0; i < 13; i++) { // the columns, eleven headers, the first row
+    await page.keyboard.press('Tab');
+  }
   await equal(() => page.locator('#held').innerText(), 'The order is held while you are in the list.');
   react(broker, last);
   await equal(() => cell(page, last, 'gained'), '+1');
@@ -362,6 +366,104 @@ for (const [what, width, text = '100%', media = 'screen'] of [
     });
     assert.equal(await page.locator('#filter').isVisible(), media === 'screen');
     await keepShot(page, `columns-${what.replaceAll(' ', '-')}`);
+  });
+}
+
+test('any column orders the list, by the keyboard too, and the tab after a reload', async (t) => {
+  const { context, broker } = await setUp(t);
+  [['b', { like: 3, angry: 9 }], ['a', { like: 5, angry: 1 }], ['c', { like: 4 }]].forEach(([article, counts]) => broker.total(article, counts));
+  const page = await openDashboard(context);
+  await equal(() => order(page), ['b', 'a', 'c']);
+  const header = (label) => page.getByRole('columnheader', { name: label, exact: true });
+  const sort = (label) => header(label).getAttribute('aria-sort');
+  for (const [label, down, up] of [['Like', ['a', 'c', 'b'], ['b', 'c', 'a']], ['Angry', ['b', 'a', 'c'], ['c', 'a', 'b']], ['Total', ['b', 'a', 'c'], ['c', 'a', 'b']]]) {
+    await header(label).getByRole('button').click();
+    await equal(() => order(page), down);
+    assert.equal(await sort(label), 'descending');
+    assert.equal(await page.locator('#news').innerText(), `Order: ${label}, Largest first`);
+    await header(label).getByRole('button').click();
+    await equal(() => order(page), up);
+    assert.equal(await sort(label), 'ascending');
+    assert.equal(await page.locator('[aria-sort]').count(), 1);
+  }
+  await header('Article').getByRole('button').focus();
+  await page.keyboard.press('Enter');
+  await equal(() => order(page), ['a', 'b', 'c']);
+  await page.keyboard.press('Space');
+  await equal(() => order(page), ['c', 'b', 'a']);
+  assert.equal(await page.getByRole('table').getAttribute('aria-label'), 'Articles: Article, Z to A');
+  await page.reload();
+  await equal(() => order(page), ['c', 'b', 'a']);
+  await page.getByRole('button', { name: 'Z to A' }).click();
+  await equal(() => order(page), ['a', 'b', 'c']);
+
+  react(broker, 'c', 'sad', 2);
+  react(broker, 'b', 'sad');
+  await equal(() => cell(page, 'b', 'gained'), '+1');
+  await equal(() => cell(page, 'c', 'gained'), '+2');
+  for (const [by, wanted] of [['Since opened', ['c', 'b', 'a']], ['A minute', ['c', 'b', 'a']], ['Hottest', ['c', 'b', 'a']], ['Article', ['a', 'b', 'c']]]) {
+    await page.getByLabel('Order by').selectOption(by);
+    await equal(() => order(page), wanted);
+  }
+  await assertAccessible(page);
+});
+
+test('columns can be hidden, and pins are told; both are kept', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 4 });
+  const page = await openDashboard(context);
+  await equal(async () => (await order(page)).length, 4);
+  const heads = () => page.getByRole('columnheader').evaluateAll((all) => all.map((node) => node.getAttribute('aria-label')));
+  const all = ['Pin', 'Article', 'Like', 'Dislike', 'Love', 'Funny', 'Angry', 'Sad', 'Wow', 'Total', 'Since opened', 'A minute', 'Last 5 minutes'];
+  assert.deepEqual(await heads(), all);
+  await page.locator('.columns summary').focus();
+  await page.keyboard.press('Enter');
+  for (const name of ['Dislike', 'Wow', 'A minute']) {
+    await page.getByLabel(name, { exact: true }).and(page.getByRole('checkbox')).focus();
+    await page.keyboard.press('Space');
+    await equal(() => page.locator('#news').innerText(), `Column ${name} hidden`);
+  }
+  const fewer = all.filter((name) => !['Dislike', 'Wow', 'A minute'].includes(name));
+  await equal(heads, fewer);
+  assert.equal(await page.locator('.rows .row').first().getByRole('cell').count(), fewer.length);
+  await page.locator('.rows .pin button').last().focus();
+  const pinned = (await order(page)).at(-1);
+  await page.keyboard.press('Space');
+  await equal(() => page.locator('#news').innerText(), `Pinned: ${pinned}`);
+  assert.deepEqual((await columns(page))['count 1'].length, 1);
+  await assertAccessible(page);
+  await page.reload();
+  await equal(async () => (await order(page))[0], pinned);
+  assert.deepEqual(await heads(), fewer);
+  await page.locator('.columns summary').click();
+  for (const name of fewer.filter((name) => !['Pin', 'Article', 'Total'].includes(name))) {
+    await page.getByRole('checkbox', { name, exact: true }).uncheck();
+  }
+  await equal(heads, ['Pin', 'Article', 'Total']);
+  for (const width of [360, 768, 1280]) {
+    await page.setViewportSize({ width, height: 900 });
+    await assertLayout(page, { inside: '.rows *, .tools *', apart: ['.rows .row [role=cell]', '.tools > *'], fits: [['.rows [role=cell]', '.row']] });
+  }
+});
+
+for (const [pins, view] of [
+  ['{', 'no json'], ['null', 'null'], ['7', '7'], ['[null,{},7,"politics/story-1"]', '{"by":"__proto__","down":{},"hidden":[null,"kind:__proto__","total"]}'],
+  [JSON.stringify(Array.from({ length: 5_000 }, (_, i) => `a/${i}`)), JSON.stringify({ by: 'spark', hidden: Array.from({ length: 5_000 }, (_, i) => `kind:k${i}`) })],
+]) {
+  test(`the page works where its storage has ${pins.slice(0, 40)} and ${view.slice(0, 40)}`, async (t) => {
+    const { context, broker } = await setUp(t, { articles: 2 });
+    await context.addInitScript(([a, b]) => {
+      if (location.host) {
+        localStorage['tally.pins'] = a;
+        localStorage['tally.view'] = b;
+      }
+    }, [pins, view]);
+    const page = await openDashboard(context);
+    await equal(async () => (await order(page)).length, 2);
+    assert.equal(await page.getByRole('columnheader').count(), 13);
+    assert.equal(await page.getByLabel('Order by').inputValue(), 'hot');
+    await page.locator('.rows .pin button').last().click();
+    await equal(() => page.locator('.rows .pin button[aria-pressed=true]').count().then((n) => n > 0), true);
+    assert.ok(await page.evaluate(() => JSON.parse(localStorage['tally.pins']).length <= 50));
   });
 }
 
