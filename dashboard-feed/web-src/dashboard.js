@@ -2,11 +2,12 @@
  * The newsroom's dashboard: every article under totals/#, hottest first, as it moves.
  *
  * Messages only change the model and mark it. Once a frame the marked rows that are on the screen are written, text node by text
- * node; once a second the order, the rates and the sparklines. Rows beyond the first hundred are made when asked for.
+ * node; once a second the rates and the sparklines; every few seconds the order. Rows beyond the first hundred are made when asked for.
  */
 import brokerAddress from './address.js';
 import icons from './icons.js';
 import mqtt from './mqtt.js';
+import { hidden, order, orderBy, pins, showColumn, sorted, togglePin } from './dashboard-view.js';
 
 const ARTICLES_MOST = 20_000; // kept; what comes beyond is left out, and said
 const PAGE_ROWS = 100;
@@ -17,25 +18,29 @@ const BUCKETS = 60; // the sparkline: five minutes
 const HEAT_MS = 120_000; // heat fades to a third in this time
 const HEARD_LEAST_MS = 500; // too little for a rate
 const COLD = 0.05;
-const POINTER_REST_MS = 3_000;
+const REORDER_MS = 5_000; // rows change places at most this often, unless somebody asks for another order
 const FLASH_MS = 700;
 const FLASHES_MOST = 8; // a frame: where everything moves, no flash says anything
-const PINS_MOST = 50;
-const PINS_KEY = 'tally.pins';
+const ABREAST_MOST = 8; // kinds that fit beside the rest on a wide screen
 const LATE_MS = 1_500;
 
 const at = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat();
 const signed = new Intl.NumberFormat(undefined, { signDisplay: 'exceptZero' });
-const short = { notation: 'compact', maximumFractionDigits: 1 };
+const decimal = { minimumFractionDigits: 1, maximumFractionDigits: 1 }; // always one, so that the digits of a column align
+const short = { ...decimal, notation: 'compact', roundingMode: 'trunc' }; // never more than there is
 const shortWhole = new Intl.NumberFormat(undefined, short);
 const shortSigned = new Intl.NumberFormat(undefined, { ...short, signDisplay: 'exceptZero' });
-const rated = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const rated = new Intl.NumberFormat(undefined, decimal);
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-// Columns are of one width in all rows: what would not fit is rounded, and its total is not.
-const count = (n) => (n < 100_000 ? whole : shortWhole).format(n);
-const change = (n) => (Math.abs(n) < 100_000 ? signed : shortSigned).format(n);
+// Columns are of one width in all rows: what would not fit is rounded.
+const count = (n, most = 100_000) => (n < most ? whole : shortWhole).format(n);
+const countOfAll = (n) => count(n, 100_000_000);
+const minus = (text) => text.replace('-', '−'); // as wide as a plus
+const rate = (n) => (n < 10_000 ? rated : shortWhole).format(n);
+const exactChange = (n) => minus(signed.format(n));
+const change = (n) => minus((Math.abs(n) < 100_000 ? signed : shortSigned).format(n));
 
 function make(name, attributes, ...children) {
   const node = document.createElement(name);
@@ -138,6 +143,7 @@ function take(id, { counts, version }, retained) {
       movements: new Float32Array(BUCKETS), row: null, visible: false, written: false, flashedAt: -Infinity,
     };
     articles.set(id, model);
+    loading ||= retained;
     sums.gained -= model.opened; // and what it has, below, makes up for it
     orderIsOld = true;
   }
@@ -186,7 +192,6 @@ const head = make('div', { role: 'row', class: 'row head' });
 const body = make('div', { role: 'rowgroup', class: 'rows' });
 table.append(make('div', { role: 'rowgroup' }, head), body);
 
-const pins = new Set(loadPins());
 const onScreen = new IntersectionObserver(
   (entries) =>
     entries.forEach(({ target, isIntersecting }) => {
@@ -199,40 +204,49 @@ const onScreen = new IntersectionObserver(
   { rootMargin: '200px' },
 );
 
-function loadPins() {
-  try {
-    const stored = JSON.parse(localStorage.getItem(PINS_KEY));
-    return Array.isArray(stored) ? stored.slice(0, PINS_MOST) : [];
-  } catch {
-    return [];
-  }
-}
-
-function togglePin(model) {
-  if (!pins.delete(model.id)) {
-    pins.add(model.id);
-    if (pins.size > PINS_MOST) {
-      pins.delete(pins.values().next().value);
-    }
-  }
-  try {
-    localStorage.setItem(PINS_KEY, JSON.stringify([...pins]));
-  } catch {
-    /* kept until the page is closed */
-  }
+function pin(model) {
+  const pinned = togglePin(model.id);
+  say(`${pinned ? 'Pinned' : 'No longer pinned'}: ${model.id}`);
   orderIsOld = true;
   mark(model);
 }
 
+/** For who does not see it. */
+function say(text) {
+  at('news').textContent = text;
+}
+
+// Below the rest where all do not fit in one line; there, `.counts` is no box.
+const countGroup = (cells) => (cells.length ? [make('span', { role: 'presentation', class: 'counts' }, ...cells)] : []);
 const titled = (kind) => kind[0].toUpperCase() + kind.slice(1);
 
+const shownKinds = () => kinds.filter((kind) => !hidden.has(`kind:${kind}`));
+const ABOUT = { gained: 'Since opened', rate: 'A minute', spark: 'Last 5 minutes' };
+const about = () => Object.keys(ABOUT).filter((name) => !hidden.has(name));
+const WIDTHS = { gained: ['4.6rem', '6.2rem'], rate: ['4rem', '6.2rem'], spark: ['8rem', '6rem'] }; // abreast; above the counts
+
 function makeHead() {
-  table.style.setProperty('--kinds', kinds.length);
-  const column = (label, name = '') => make('span', { role: 'columnheader', class: name }, label);
+  const n = shownKinds().length;
+  const last = (i) => about().map((name) => WIDTHS[name][i]).join(' ');
+  table.style.setProperty('--abreast', `2.75rem minmax(10rem, 1fr) ${n ? `repeat(${n}, minmax(3.2rem, 4rem))` : ''} 6.6rem ${last(0)}`);
+  table.style.setProperty('--above', `2.75rem minmax(0, 1fr) 6.6rem ${last(1)}`);
+  table.classList.toggle('many', n > ABREAST_MOST);
+  const column = (label, name, by) => {
+    const node = make('span', { role: 'columnheader', class: name, 'aria-label': label }, label);
+    if (by) {
+      const button = make('button', { type: 'button' }, label);
+      button.addEventListener('click', () => changeOrder(by));
+      node.replaceChildren(make('span', { class: 'plain' }, label), button); // the one where the head is not seen, or the other
+      node.dataset.by = by;
+    }
+    return node;
+  };
   head.replaceChildren(
-    column('Pin', 'pin'), column('Article', 'article'), ...kinds.map((kind) => column(titled(kind), 'count')), column('Total', 'total'),
-    column('Since opened', 'gained'), column('A minute', 'rate'), column('Last 5 minutes', 'spark'),
+    column('Pin', 'pin'), column('Article', 'article', 'article'), ...countGroup(shownKinds().map((kind) => column(titled(kind), 'count', `kind:${kind}`))),
+    column('Total', 'total', 'total'), ...about().map((name) => column(ABOUT[name], name, name === 'spark' ? '' : name)),
   );
+  makeChoices();
+  showOrder();
 }
 
 function makeSpark() {
@@ -253,20 +267,21 @@ function makeRow(model) {
   const cell = (name, ...children) => make('span', { role: 'cell', class: name }, ...children);
   const row = { counts: new Map(), total: new Text(), gained: new Text(), rate: new Text(), spark: makeSpark() };
   row.pin = make('button', { type: 'button', 'aria-label': `Pin ${model.id}`, 'aria-pressed': 'false' });
-  row.pin.addEventListener('click', () => togglePin(model));
+  row.pin.addEventListener('click', () => pin(model));
   row.totalCell = cell('total', row.total);
   row.gainedCell = cell('gained', row.gained);
   const [parent, last] = [model.id.slice(0, model.id.lastIndexOf('/') + 1), model.id.slice(model.id.lastIndexOf('/') + 1)];
-  const countCells = kinds.map((kind) => {
+  const countCells = shownKinds().map((kind) => {
     const text = new Text('0');
     const node = cell('count', make('span', { class: 'kind' }, titled(kind)), ' ', text);
     row.counts.set(kind, { node, text });
     return node;
   });
+  const cells = { gained: () => row.gainedCell, rate: () => cell('rate', row.rate), spark: () => cell('spark', row.spark.svg) };
   row.node = make('div', { role: 'row', class: 'row', 'data-article': model.id },
     cell('pin', row.pin),
     cell('article', make('span', { class: 'parent' }, parent), make('wbr', {}), last),
-    ...countCells, row.totalCell, row.gainedCell, cell('rate', row.rate), cell('spark', row.spark.svg));
+    ...countGroup(countCells), row.totalCell, ...about().map((name) => cells[name]()));
   row.node.model = model;
   onScreen.observe(row.node);
   return row;
@@ -279,7 +294,7 @@ function dropRow(model) {
   model.visible = model.written = false;
 }
 
-// A new kind needs a column.
+// Other columns need other rows.
 function rebuild() {
   makeHead();
   articles.forEach((model) => model.row && dropRow(model));
@@ -314,7 +329,7 @@ function flush() {
   marked.clear();
   setText(figures.articles, whole.format(articles.size) + (leftOut ? '+' : ''));
   setText(figures.reactions, whole.format(sums.reactions));
-  setText(figures.gained, signed.format(sums.gained));
+  setText(figures.gained, exactChange(sums.gained));
   if (orderIsOld && !body.firstChild) {
     reorder();
   }
@@ -327,15 +342,20 @@ function writeRow(model) {
     setText(text, count(n));
     node.classList.toggle('nothing', n === 0);
   }
-  const total = whole.format(model.total);
-  const moved = row.total.data !== '' && row.total.data !== total;
-  setText(row.total, total);
+  const moved = row.shownTotal !== undefined && row.shownTotal !== model.total;
+  row.shownTotal = model.total;
+  setText(row.total, countOfAll(model.total));
   const gained = model.total - model.opened;
   setText(row.gained, change(gained));
-  row.gainedCell.classList.toggle('nothing', gained === 0);
+  setSign(row.gainedCell, gained);
   row.pin.setAttribute('aria-pressed', String(pins.has(model.id)));
   model.written = true;
   return moved;
+}
+
+function setSign(node, n) {
+  node.classList.toggle('nothing', n === 0);
+  node.classList.toggle('lost', n < 0);
 }
 
 const figures = Object.fromEntries(
@@ -346,18 +366,21 @@ const figures = Object.fromEntries(
   }),
 );
 
-/* ---- Once a second: rates, sparklines, the order ---------------------------------------------------------------------- */
+/* ---- Once a second: rates, sparklines; every few seconds the order ---------------------------------------------------------------------- */
 
 let orderIsOld = true;
 let rowsMost = PAGE_ROWS;
-let pointerAt = -Infinity;
+let pointerIsOver = false;
+let reorderedAt = -Infinity;
+let loading = false; // what is retained still arrives
 const filter = at('filter');
 const hold = at('hold');
+const heldText = at('held').appendChild(new Text());
 
 function drawSpark(model, now) {
-  const { spark, rate } = model.row;
+  const { spark } = model.row;
   const n = aMinute(heatOf(model, now), now);
-  setText(rate, n < COLD ? '' : rated.format(n));
+  setText(model.row.rate, n < COLD ? '' : rate(n));
   advance(model, now);
   const most = Math.max(...model.movements);
   let d = '';
@@ -379,26 +402,21 @@ function whyHeld() {
   if (body.querySelector(':focus-visible')) {
     return 'The order is held while you are in the list.';
   }
-  return performance.now() - pointerAt < POINTER_REST_MS ? 'The order is held under the pointer.' : '';
+  return pointerIsOver ? 'The order is held under the pointer.' : '';
 }
 
 function wantedOrder(now) {
   const needle = filter.value.trim().toLowerCase();
-  return [...articles.values()]
-    .filter((model) => !needle || model.id.toLowerCase().includes(needle))
-    .map((model) => {
-      const heat = heatOf(model, now);
-      return { model, pinned: pins.has(model.id) ? 1 : 0, heat: heat < COLD ? 0 : heat };
-    })
-    .sort(
-      (a, b) =>
-        b.pinned - a.pinned || b.heat - a.heat || b.model.total - a.model.total || (a.model.id < b.model.id ? -1 : 1),
-    )
-    .map(({ model }) => model);
+  const models = [...articles.values()].filter((model) => !needle || model.id.toLowerCase().includes(needle));
+  return sorted(models, (model) => {
+    const heat = heatOf(model, now);
+    return heat < COLD ? 0 : heat;
+  });
 }
 
 function reorder() {
   orderIsOld = false;
+  reorderedAt = performance.now();
   const wanted = wantedOrder(performance.now());
   const shown = wanted.slice(0, rowsMost);
   const before = new Map();
@@ -442,10 +460,11 @@ function tick() {
     return;
   }
   const held = whyHeld();
-  if (!held) {
+  if (!held && (loading || now - reorderedAt >= REORDER_MS)) {
+    loading = false;
     reorder();
   }
-  at('held').textContent = held;
+  setText(heldText, held);
   let heat = 0;
   articles.forEach((model) => {
     heat += heatOf(model, now);
@@ -456,9 +475,59 @@ function tick() {
   setText(figures.rate, rated.format(aMinute(heat, now)));
   const over = `Average of about the last ${whole.format(Math.round(heardMs(now) / 1_000))} s, of which the latest count most`;
   at('rate').title = over;
-  head.querySelector('.rate').title = over;
+  head.querySelector('.rate')?.setAttribute('title', over);
 }
 
+/* ---- What somebody chose ---------------------------------------------------------------------------------------------------- */
+
+const nameOf = (by) =>
+  by === 'hot' ? 'Hottest' : by === 'article' ? 'Article' : by === 'total' ? 'Total' : (ABOUT[by] ?? titled(by.slice('kind:'.length)));
+const directionOf = ({ by, down }) => (by === 'article' ? (down ? 'Z to A' : 'A to Z') : down ? 'Largest first' : 'Smallest first');
+
+function showOrder() {
+  const text = order.by === 'hot' ? 'hottest first' : `${nameOf(order.by)}, ${directionOf(order)}`;
+  table.setAttribute('aria-label', `Articles: ${text}`);
+  head.querySelectorAll('[data-by]').forEach((node) => {
+    node.dataset.by === order.by ? node.setAttribute('aria-sort', order.down ? 'descending' : 'ascending') : node.removeAttribute('aria-sort');
+  });
+  at('by').value = order.by;
+  at('direction').hidden = order.by === 'hot';
+  at('direction').textContent = directionOf(order);
+  return text;
+}
+
+function changeOrder(by, down) {
+  orderBy(by, down);
+  rowsMost = PAGE_ROWS;
+  say(`Order: ${showOrder()}`);
+  reorder();
+}
+
+function makeChoices() {
+  const option = (by) => make('option', { value: by }, nameOf(by));
+  const all = kinds.map((kind) => `kind:${kind}`);
+  at('by').replaceChildren(...['hot', 'article', 'total', ...all, 'gained', 'rate'].map(option));
+  if (at('choices').childElementCount === all.length + Object.keys(ABOUT).length) {
+    return; // one of them may have the focus
+  }
+  at('choices').replaceChildren(
+    ...[...all, ...Object.keys(ABOUT)].map((name) => {
+      const box = make('input', { type: 'checkbox', 'data-column': name });
+      box.checked = !hidden.has(name);
+      box.addEventListener('change', () => {
+        showColumn(name, box.checked);
+        box.checked = !hidden.has(name);
+        say(`Column ${nameOf(name)} ${box.checked ? 'shown' : 'hidden'}`);
+        rebuild();
+        reorder();
+      });
+      return make('label', {}, box, nameOf(name));
+    }),
+  );
+}
+
+at('by').addEventListener('change', () => changeOrder(at('by').value, at('by').value !== 'article'));
+at('direction').addEventListener('click', () => changeOrder(order.by, !order.down));
 hold.addEventListener('click', () => {
   hold.setAttribute('aria-pressed', String(hold.getAttribute('aria-pressed') !== 'true'));
   tick();
@@ -473,10 +542,10 @@ at('more').addEventListener('click', () => {
   reorder();
   body.children[next]?.querySelector('button').focus({ preventScroll: true });
 });
-for (const kind of ['pointermove', 'pointerdown']) {
-  body.addEventListener(kind, () => (pointerAt = performance.now()), { passive: true });
+// A finger is over nothing once it is lifted.
+for (const [kind, over] of [['pointerenter', true], ['pointermove', true], ['pointerleave', false], ['pointercancel', false]]) {
+  body.addEventListener(kind, () => (pointerIsOver = over), { passive: true });
 }
-body.addEventListener('pointerleave', () => (pointerAt = -Infinity));
 document.addEventListener('visibilitychange', tick);
 setInterval(tick, TICK_MS);
 makeHead();

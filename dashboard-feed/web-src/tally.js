@@ -79,7 +79,10 @@ attempt(() =>
           const waits = request.settled === 0;
           const totals = seen.get('totals/' + article) ?? {};
           const state = seen.get('articles/' + article) ?? {};
-          const kinds = [...new Set(read('kinds').match(/[^\s,]+/g) ?? state.kinds ?? Object.keys(icons))].filter((kind) => state.kinds?.includes(kind) ?? 1);
+          const kinds = [...new Set(read('kinds').match(/[^\s,]+/g) ?? state.kinds ?? Object.keys(icons))].filter(
+            // What a total does not name does not exist.
+            (kind) => state.kinds?.includes(kind) ?? (!totals.version || totals.counts?.[kind] >= 0),
+          );
           closed = state.open === false;
           const hidden = state.results === 'after_close' && !(closed && totals.version);
           const shown = totals.counts && !hidden;
@@ -143,7 +146,7 @@ attempt(() =>
           const locale = attempt(() => Intl.getCanonicalLocales(tag)); // else the reader's
           const lang = /^(fr|es|ar)\b/.exec(locale)?.[0];
           const file = './tally.' + lang + '.js'; // not for a bundler to look into
-          [whole, short, percent] = [{}, { notation: 'compact', maximumFractionDigits: 1 }, { style: 'percent' }].map(
+          [whole, short, percent] = [{}, { notation: 'compact', maximumFractionDigits: 1, roundingMode: 'trunc' }, { style: 'percent' }].map(
             (options) => new Intl.NumberFormat(locale, options).format,
           );
           root.replaceChildren(isArticle(id()) ? card : make('slot', ''));

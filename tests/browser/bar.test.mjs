@@ -198,7 +198,7 @@ describe('totals', () => {
     const { bar } = await openBar(context, `/page?articles=${ARTICLE}&broker=${encodeURIComponent(':9001#news/de/')}`);
     await until(() => assert.ok(broker.open[0]?.filters.has(`news/de/totals/${ARTICLE}`)));
     const [session] = broker.open;
-    session.publish(`news/de/totals/${ARTICLE}`, { article: ARTICLE, total: 2, counts: { like: 2 }, version: 1 });
+    session.publish(`news/de/totals/${ARTICLE}`, { article: ARTICLE, total: 2, counts: { like: 2, angry: 0 }, version: 1 });
     await bar.becomes({ counts: { like: '2' } });
     await bar.click('angry');
     const reaction = await broker.reaction(0);

@@ -59,6 +59,7 @@ test('three thousand articles: all are known, the hundred hottest shown, the oth
   assert.equal(await page.locator('#more').innerText(), 'Show more (2,900)');
   await page.locator('#more').click();
   await equal(async () => (await order(page)).length, 200);
+  await page.mouse.move(5, 5); // away from the rows that came under it
 
   react(broker, name(7)); // far down until now
   await equal(async () => (await order(page))[0], name(7));
@@ -131,15 +132,19 @@ test('nothing moves away under the keyboard, the pointer or a hold', async (t) =
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'filter');
   await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'by');
+  await page.keyboard.press('Tab');
   await page.keyboard.press('Space'); // hold
   await equal(() => page.locator('#held').innerText(), 'The order is held.');
   await page.keyboard.press('Space');
-  await page.keyboard.press('Tab');
+  for (let i = 0; i < 13; i++) { // the columns, eleven headers, the first row
+    await page.keyboard.press('Tab');
+  }
   await equal(() => page.locator('#held').innerText(), 'The order is held while you are in the list.');
   react(broker, last);
   await equal(() => cell(page, last, 'gained'), '+1');
-  await page.clock.fastForward(1_100); // two ticks in which it would have moved
-  await page.clock.fastForward(1_100);
+  await page.clock.fastForward(5_100); // two ticks in which it would have moved
+  await page.clock.fastForward(5_100);
   assert.deepEqual(await order(page), first);
   await page.keyboard.press('Space'); // pins the first
   await equal(() => page.locator('.rows button').first().getAttribute('aria-pressed'), 'true');
@@ -259,6 +264,209 @@ test('a kind that it never heard of gets a column', async (t) => {
   await equal(() => page.locator(`.row[data-article="${name(1)}"] .count`).count(), 8);
 });
 
+test('the order changes every few seconds at most, though the numbers move at once', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 5 });
+  await context.clock.install();
+  const page = await openDashboard(context);
+  await equal(async () => (await order(page)).length, 5);
+  await page.clock.pauseAt(await page.evaluate(() => Date.now() + 6_000));
+  const first = await order(page);
+  const [last] = first.slice(-1);
+  await page.evaluate(() => {
+    globalThis.steps = 0;
+    new MutationObserver(() => { globalThis.steps += 1; }).observe(document.querySelector('.rows'), { childList: true });
+  });
+  for (let i = 0; i < 20; i++) { // each second another article is the hottest
+    const article = first[i % 5];
+    react(broker, article, 'like', i + 1);
+    await until(async () => {
+      await page.clock.runFor(20); // a frame
+      assert.equal(Number((await cell(page, article, 'total')).replaceAll(',', '')), broker.totals.get(article).total);
+    });
+    await page.clock.runFor(1_000);
+  }
+  const steps = await page.evaluate(() => globalThis.steps);
+  assert.ok(steps > 0 && steps <= 5, `rows moved ${steps} times in 20 s`);
+  assert.notDeepEqual(await order(page), first);
+  assert.equal(await cell(page, last, 'gained'), `+${5 + 10 + 15 + 20}`);
+});
+
+test('what falls has a minus sign and a colour of its own, and rates always have one decimal', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 3 });
+  const page = await openDashboard(context);
+  await equal(async () => (await order(page)).length, 3);
+  react(broker, name(1), 'love', 3);
+  react(broker, name(2), 'love', -5);
+  await equal(() => cell(page, name(2), 'gained'), '−5');
+  await equal(() => cell(page, name(1), 'gained'), '+3');
+  await equal(() => figure(page, 'gained'), '−2');
+  const colour = (article) => page.locator(`.row[data-article="${article}"] .gained`).evaluate((node) => getComputedStyle(node).color);
+  assert.notEqual(await colour(name(1)), await colour(name(2)));
+  for (const article of [name(1), name(2)]) {
+    await until(async () => assert.match(await cell(page, article, 'rate'), /^[\d,]+\.\d$/));
+  }
+});
+
+test('no rounded number shows more than there is', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 1 });
+  broker.total('world/large', { like: 9_999_999, dislike: 999_999, love: 1_000_000, sad: 99_999 });
+  broker.total('world/larger', { like: 999_999_999 });
+  const page = await openDashboard(context);
+  const counts = () => page.locator('.row[data-article="world/large"] .count').evaluateAll((all) => all.map((node) => node.lastChild.data));
+  await equal(counts, ['9.9M', '999.9K', '1.0M', '0', '0', '99,999', '0']);
+  assert.equal(await cell(page, 'world/large', 'total'), '12,099,997');
+  assert.equal(await cell(page, 'world/larger', 'total'), '999.9M');
+});
+
+/** Where the cells of each column, and the ends of their numbers, are: of each more than one place only if a row differs from another. */
+const columns = (page) => page.evaluate(() => {
+  const places = {};
+  for (const row of document.querySelectorAll('.rows .row')) {
+    const seen = {};
+    for (const node of row.querySelectorAll('[role=cell]')) {
+      const n = (seen[node.className.split(' ')[0]] ??= []).push(node);
+      const column = `${node.className.split(' ')[0]} ${n}`;
+      const { left, right } = node.getBoundingClientRect();
+      const range = document.createRange();
+      const last = node.lastChild;
+      if (last?.data && column !== 'article 1') {
+        range.selectNode(last);
+        (places[`${column}, last digit`] ??= new Set()).add(range.getBoundingClientRect().right.toFixed(1));
+      }
+      (places[column] ??= new Set()).add(`${left.toFixed(1)} to ${right.toFixed(1)}`);
+    }
+  }
+  return Object.fromEntries(Object.entries(places).map(([column, at]) => [column, [...at]]));
+});
+
+for (const [what, width, text = '100%', media = 'screen'] of [
+  ['360 pixels', 360], ['768 pixels', 768], ['1024 pixels', 1024], ['1280 pixels', 1280], ['768 pixels at 200 %', 384], ['1280 pixels at 200 %', 640],
+  ['768 pixels with text at 200 %', 768, '200%'], ['1280 pixels with text at 200 %', 1280, '200%'],
+  ['paper, upright', 718, '100%', 'print'], ['paper, across', 1047, '100%', 'print'],
+]) {
+  test(`columns line up at ${what}`, async (t) => {
+    const { context, broker } = await setUp(t, { articles: 12, viewport: { width, height: 4_000 }, reducedMotion: 'reduce' });
+    broker.total('world/an-article-whose-id-is-as-long-as-a-whole-headline-and-goes-on', { like: 81_234_567, dislike: 99_999, love: 1_000_000, angry: 7_654_321, sad: 12_345 });
+    const page = await openDashboard(context);
+    await equal(async () => (await order(page)).length, 13);
+    await page.evaluate((size) => (document.documentElement.style.fontSize = size), text);
+    await page.emulateMedia({ media });
+    react(broker, name(3), 'like', 12_345);
+    react(broker, name(5), 'love', -4);
+    react(broker, name(7), 'sad');
+    await equal(() => page.locator('.rows .rate:not(:empty)').count(), 3);
+    const found = await columns(page);
+    assert.deepEqual(Object.keys(found).filter((column) => /^(total|count [1-7]|gained|rate|spark|article|pin)/.test(column)).length, Object.keys(found).length);
+    assert.equal(Object.keys(found).length, 13 + 7 + 3, `columns: ${Object.keys(found)}`);
+    assert.deepEqual(Object.entries(found).filter(([, places]) => places.length > 1), []);
+    await assertLayout(page, {
+      inside: '.rows *:not(path):not(svg):not(.kind), .figures *, .tools *',
+      apart: ['.rows .row:nth-child(-n+6) [role=cell]', '.tools > *'],
+      fits: [['.rows [role=cell]', '.row']],
+    });
+    assert.equal(await page.locator('#filter').isVisible(), media === 'screen');
+    await keepShot(page, `columns-${what.replaceAll(' ', '-')}`);
+  });
+}
+
+test('any column orders the list, by the keyboard too, and the tab after a reload', async (t) => {
+  const { context, broker } = await setUp(t);
+  [['b', { like: 3, angry: 9 }], ['a', { like: 5, angry: 1 }], ['c', { like: 4 }]].forEach(([article, counts]) => broker.total(article, counts));
+  const page = await openDashboard(context);
+  await equal(() => order(page), ['b', 'a', 'c']);
+  const header = (label) => page.getByRole('columnheader', { name: label, exact: true });
+  const sort = (label) => header(label).getAttribute('aria-sort');
+  for (const [label, down, up] of [['Like', ['a', 'c', 'b'], ['b', 'c', 'a']], ['Angry', ['b', 'a', 'c'], ['c', 'a', 'b']], ['Total', ['b', 'a', 'c'], ['c', 'a', 'b']]]) {
+    await header(label).getByRole('button').click();
+    await equal(() => order(page), down);
+    assert.equal(await sort(label), 'descending');
+    assert.equal(await page.locator('#news').innerText(), `Order: ${label}, Largest first`);
+    await header(label).getByRole('button').click();
+    await equal(() => order(page), up);
+    assert.equal(await sort(label), 'ascending');
+    assert.equal(await page.locator('[aria-sort]').count(), 1);
+  }
+  await header('Article').getByRole('button').focus();
+  await page.keyboard.press('Enter');
+  await equal(() => order(page), ['a', 'b', 'c']);
+  await page.keyboard.press('Space');
+  await equal(() => order(page), ['c', 'b', 'a']);
+  assert.equal(await page.getByRole('table').getAttribute('aria-label'), 'Articles: Article, Z to A');
+  await page.reload();
+  await equal(() => order(page), ['c', 'b', 'a']);
+  await page.getByRole('button', { name: 'Z to A' }).click();
+  await equal(() => order(page), ['a', 'b', 'c']);
+
+  react(broker, 'c', 'sad', 2);
+  react(broker, 'b', 'sad');
+  await equal(() => cell(page, 'b', 'gained'), '+1');
+  await equal(() => cell(page, 'c', 'gained'), '+2');
+  for (const [by, wanted] of [['Since opened', ['c', 'b', 'a']], ['A minute', ['c', 'b', 'a']], ['Hottest', ['c', 'b', 'a']], ['Article', ['a', 'b', 'c']]]) {
+    await page.getByLabel('Order by').selectOption(by);
+    await equal(() => order(page), wanted);
+  }
+  await assertAccessible(page);
+});
+
+test('columns can be hidden, and pins are told; both are kept', async (t) => {
+  const { context, broker } = await setUp(t, { articles: 4 });
+  const page = await openDashboard(context);
+  await equal(async () => (await order(page)).length, 4);
+  const heads = () => page.getByRole('columnheader').evaluateAll((all) => all.map((node) => node.getAttribute('aria-label')));
+  const all = ['Pin', 'Article', 'Like', 'Dislike', 'Love', 'Funny', 'Angry', 'Sad', 'Wow', 'Total', 'Since opened', 'A minute', 'Last 5 minutes'];
+  assert.deepEqual(await heads(), all);
+  await page.locator('.columns summary').focus();
+  await page.keyboard.press('Enter');
+  for (const name of ['Dislike', 'Wow', 'A minute']) {
+    await page.getByLabel(name, { exact: true }).and(page.getByRole('checkbox')).focus();
+    await page.keyboard.press('Space');
+    await equal(() => page.locator('#news').innerText(), `Column ${name} hidden`);
+  }
+  const fewer = all.filter((name) => !['Dislike', 'Wow', 'A minute'].includes(name));
+  await equal(heads, fewer);
+  assert.equal(await page.locator('.rows .row').first().getByRole('cell').count(), fewer.length);
+  await page.locator('.rows .pin button').last().focus();
+  const pinned = (await order(page)).at(-1);
+  await page.keyboard.press('Space');
+  await equal(() => page.locator('#news').innerText(), `Pinned: ${pinned}`);
+  assert.deepEqual((await columns(page))['count 1'].length, 1);
+  await assertAccessible(page);
+  await page.reload();
+  await equal(async () => (await order(page))[0], pinned);
+  assert.deepEqual(await heads(), fewer);
+  await page.locator('.columns summary').click();
+  for (const name of fewer.filter((name) => !['Pin', 'Article', 'Total'].includes(name))) {
+    await page.getByRole('checkbox', { name, exact: true }).uncheck();
+  }
+  await equal(heads, ['Pin', 'Article', 'Total']);
+  for (const width of [360, 768, 1280]) {
+    await page.setViewportSize({ width, height: 900 });
+    await assertLayout(page, { inside: '.rows *, .tools *', apart: ['.rows .row [role=cell]', '.tools > *'], fits: [['.rows [role=cell]', '.row']] });
+  }
+});
+
+for (const [pins, view] of [
+  ['{', 'no json'], ['null', 'null'], ['7', '7'], ['[null,{},7,"politics/story-1"]', '{"by":"__proto__","down":{},"hidden":[null,"kind:__proto__","total"]}'],
+  [JSON.stringify(Array.from({ length: 5_000 }, (_, i) => `a/${i}`)), JSON.stringify({ by: 'spark', hidden: Array.from({ length: 5_000 }, (_, i) => `kind:k${i}`) })],
+]) {
+  test(`the page works where its storage has ${pins.slice(0, 40)} and ${view.slice(0, 40)}`, async (t) => {
+    const { context, broker } = await setUp(t, { articles: 2 });
+    await context.addInitScript(([a, b]) => {
+      if (location.host) {
+        localStorage['tally.pins'] = a;
+        localStorage['tally.view'] = b;
+      }
+    }, [pins, view]);
+    const page = await openDashboard(context);
+    await equal(async () => (await order(page)).length, 2);
+    assert.equal(await page.getByRole('columnheader').count(), 13);
+    assert.equal(await page.getByLabel('Order by').inputValue(), 'hot');
+    await page.locator('.rows .pin button').last().click();
+    await equal(() => page.locator('.rows .pin button[aria-pressed=true]').count().then((n) => n > 0), true);
+    assert.ok(await page.evaluate(() => JSON.parse(localStorage['tally.pins']).length <= 50));
+  });
+}
+
 for (const width of [360, 1280]) {
   for (const colorScheme of ['light', 'dark']) {
     test(`holds together at ${width} pixels, ${colorScheme}, with large numbers`, async (t) => {
@@ -274,8 +482,8 @@ for (const width of [360, 1280]) {
       await until(async () => assert.notEqual(await cell(page, (await order(page))[0], 'rate'), ''));
       await assertLayout(page, {
         inside: '.rows *:not(path):not(svg):not(.kind), .figures *, .tools *, .more *, .masthead *',
-        apart: ['.rows .row:nth-child(-n+6) > *', '.figures dd, .figures dt', '.tools > *'],
-        fits: [['.rows .row > *', '.row']],
+        apart: ['.rows .row:nth-child(-n+6) [role=cell]', '.figures dd, .figures dt', '.tools > *'],
+        fits: [['.rows [role=cell]', '.row']],
       });
       await assertAccessible(page);
       await keepShot(page, `dashboard-${width}-${colorScheme}`);

@@ -378,7 +378,7 @@ describe('the words', () => {
 
   test('of any other come by an attribute, and kinds that nobody knows have their names', async (t) => {
     const { context, broker } = await setUp(t);
-    broker.total(ARTICLE, FEW);
+    broker.total(ARTICLE, { ...FEW, proud: 0 });
     const { bar } = await openPage(context, attributesOf({
       lang: 'de', kinds: 'like angry proud', labels: JSON.stringify({ Title: 'Was meinen Sie?', Counted: 'Gezählt: ', like: 'Gefällt mir' }),
     }));
@@ -404,9 +404,51 @@ describe('the words', () => {
       await bar.becomes({ sum });
     }
   });
+
+  test('never show more than there is', async (t) => {
+    const { context, broker } = await setUp(t);
+    broker.total(ARTICLE, { like: 9_999_999, dislike: 999_950, love: 100_000, sad: 99_999 });
+    const { bar } = await openPage(context);
+    await bar.becomes({ counts: { like: '9.9M', dislike: '999.9K', love: '100K', sad: '99,999' } });
+  });
+
+  test('get no button for a kind that no total knows', async (t) => {
+    const { context, broker } = await setUp(t);
+    const { bar } = await openPage(context, attributesOf({ kinds: 'sad bogus constructor like' }));
+    await bar.becomes({ kinds: 'sad,bogus,constructor,like' }); // nothing says which kinds there are
+    broker.total(ARTICLE, FEW);
+    await bar.becomes({ kinds: 'sad,like', sum: '3' });
+    broker.open[0].publish(`totals/${ARTICLE}`, { counts: { like: 4, bogus: 2 }, version: 2_000 });
+    await bar.becomes({ kinds: 'bogus,like', sum: '6' });
+  });
 });
 
 describe('looks', () => {
+  test('its rows of buttons have no hole, and compact has every count below its icon', async (t) => {
+    const { context, broker } = await setUp(t, { viewport: { width: 360, height: 900 } });
+    broker.total(ARTICLE, { like: 99_999, dislike: 1, love: 81_234_567, sad: 12_345 });
+    for (const attributes of [{}, { compact: '' }]) {
+      const { page, bar } = await openPage(context, attributesOf(attributes));
+      await bar.becomes({ counts: { like: '99,999' } });
+      for (const width of [360, 520, 1280]) {
+        await page.setViewportSize({ width, height: 900 });
+        const [left, right, boxes] = await bar.element.evaluate(({ shadowRoot }) => {
+          const box = (node) => node.getBoundingClientRect();
+          const of = (button) => [box(button), box(button.querySelector('[part=icon]')), box(button.querySelector('[part=count]'))];
+          const all = box(shadowRoot.querySelector('fieldset'));
+          return [all.left, all.right, [...shadowRoot.querySelectorAll('button')].map((button) => of(button).map(({ left, right, top, bottom }) => ({ left, right, top, bottom })))];
+        });
+        const rows = new Map();
+        boxes.forEach((one) => rows.set(one[0].top, [...(rows.get(one[0].top) ?? []), one]));
+        assert.equal(boxes.length, 7);
+        for (const [top, row] of rows) {
+          assert.ok(Math.abs(row[0][0].left - left) < 1 && Math.abs(row.at(-1)[0].right - right) < 1, `a hole in the row at ${top} of ${width}`);
+        }
+        boxes.forEach(([, icon, count], i) => assert.ok(count.top >= icon.bottom - 1, `the count of ${KINDS[i]} is beside its icon at ${width}`));
+      }
+    }
+  });
+
   for (const width of [360, 1280]) {
     test(`move nothing at ${width} pixels where the page keeps the room that docs/embedding.md says`, async (t) => {
       const readme = readFileSync(new URL('../../docs/embedding.md', import.meta.url), 'utf8');

@@ -257,7 +257,7 @@ export class ScriptedBroker {
 
   /** Sets an article's counts and sends them to who watches. */
   total(article, counts, version = ++this.version) {
-    const all = Object.fromEntries(KINDS.map((kind) => [kind, counts[kind] ?? 0]));
+    const all = { ...Object.fromEntries(KINDS.map((kind) => [kind, 0])), ...counts };
     const total = { article, total: Object.values(all).reduce((a, b) => a + b), counts: all, version, updated_at: '2026-11-24T09:00:00.123Z' };
     if (version >= (this.totals.get(article)?.version ?? 0)) {
       this.totals.set(article, total);
@@ -316,7 +316,7 @@ export class ScriptedBroker {
       counts[before] -= 1;
     }
     if (after !== 'none') {
-      counts[after] = (counts[after] ?? 0) + 1;
+      counts[after] = (Object.hasOwn(counts, after) ? counts[after] : 0) + 1;
     }
     this.total(article, counts);
   }
