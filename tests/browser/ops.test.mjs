@@ -64,6 +64,13 @@ class Edge {
     });
   }
 
+  probe(more = {}) {
+    this.broker.say('ops/probe', {
+      at_ms: this.atMs, article: `%probe/${EDGE}`, ok: true, reason: '', failed_in_a_row: 0, connect_ms: 0.9, acknowledge_ms: 0.4, receipt_ms: 1.62, total_ms: 2.34,
+      done: 120, failed: { connection: 0, acknowledgement: 0, refused: 0, receipt: 0, total: 0 }, ...more,
+    });
+  }
+
   health(...reasons) {
     this.broker.say('ops/health', { status: reasons.length ? 'unhealthy' : 'ok', reasons });
   }
@@ -205,12 +212,38 @@ test('rates, refusals, shards and hottest articles move as the edge does', async
 
   broker.total('world/hot', { like: 5 });
   broker.total('world/hot', { like: 45 });
+  broker.total(`%probe/${EDGE}`, { like: 1 });
   broker.total('world/mild', { like: 2 });
   await shows(page, async () => (await rows(page, 'hottest')).map(([, total, article]) => [total, article]), [['45', 'world/hot'], ['2', 'world/mild']]);
   await shows(page, async () => (await row(page, 'rates', 'published'))[2], '3');
 
   await page.locator('#raw summary').click();
   await runUntil(page, async () => assert.match(await text(page, 'messages'), /ops\/collector, \d+ s ago\s.*"reason":"shards 2 of 4: redis: weg – „fort“"/));
+});
+
+test('the last probe is shown, and its age once it is old', async (t) => {
+  const { broker, edge, page } = await setUpInside(t, { paused: true });
+  const probe = () => fact(page, 'parts', 'Probe');
+  await shows(page, () => fact(page, 'parts', 'Collector'), 'ready');
+  assert.equal(await probe(), undefined);
+  edge.probe();
+  await shows(page, probe, 'counted after 1.6 ms, shown after 2.3 ms');
+  edge.probe({ ok: false, reason: 'receipt', receipt_ms: null, total_ms: null });
+  await shows(page, probe, 'failed: receipt');
+  edge.step();
+  edge.probe({ at_ms: edge.atMs - 45_000 });
+  await runUntil(page, async () => assert.match(await probe(), /^counted after 1.6 ms, shown after 2.3 ms, 4[5-9] s ago$/));
+  broker.say('ops/probe', ''); // the feed ended
+  await shows(page, probe, undefined);
+});
+
+test('a probe ages although nothing else tells the time', async (t) => {
+  const { broker, edge, page } = await setUp(t, { paused: true, silent: true });
+  edge.probe();
+  await logIn(page);
+  await shows(page, () => fact(page, 'parts', 'Probe'), 'counted after 1.6 ms, shown after 2.3 ms');
+  await runUntil(page, async () => assert.match(await fact(page, 'parts', 'Probe'), /, 30 s ago$/));
+  assert.equal(broker.sessions.length, 1);
 });
 
 test('a collector that says nothing is away, and so is one whose will comes', async (t) => {
@@ -344,10 +377,18 @@ test('nonsense changes nothing', async (t) => {
       broker.open[0].publish(topic, odd);
     }
   }
+  for (const odd of ['null', '[]', '7', '{', '"x"', '{}', '{"ok":"x"}']) {
+    broker.say('ops/probe', odd);
+  }
   broker.say('ops/health', { status: 7, reasons: 'x' });
+  broker.say('ops/health', { reasons: ['x'] });
   broker.say('ops/collector', { online: true, ready: true, admitted: 'x', refused: [], shards: {}, at_ms: -1 });
   broker.say('ops/refusals', { articles: [null, 1, { refused: 3 }], connections: [], creation: 1 });
-  await equal(() => text(page, 'health'), 'unknown');
+  broker.total('world/after', { like: 1 });
+  await equal(async () => (await row(page, 'rates', 'published'))[2], '1'); // all of it has come
+  assert.equal(await text(page, 'health'), 'ok');
+  assert.equal(await text(page, 'reasons'), '');
+  assert.equal(await fact(page, 'parts', 'Probe'), undefined);
   assert.equal(await text(page, 'state'), 'Live');
 });
 
@@ -379,6 +420,7 @@ for (const width of [360, 1280]) {
 
       edge.health();
       edge.step();
+      edge.probe();
       edge.refusals([{ article: 'world/migrant-caravan', known: true, since_ms: edge.atMs, refused: { rate_reader: 7, busy: 1 } }, { article: 'made/up', known: false, since_ms: edge.atMs, refused: { unknown_article: 2 } }]);
       edge.step({ admitted: 1_250, applied: 1_249, rate_reader: 12, closed: 2 });
       for (const [i, article] of ['world/migrant-caravan', 'sport/football/final', 'culture/a-long-night'].entries()) {
