@@ -24,7 +24,7 @@ function packet(first, ...parts) {
   return Uint8Array.of(first, ...length, ...body);
 }
 
-/** {first, body, bytes} of the first packet in the bytes; null where it is not all there; throws where it is none. */
+/** {first, body, bytes} of the first packet in the bytes; null if it is incomplete; throws if the bytes are not MQTT. */
 function firstPacket(bytes) {
   let length = 0;
   for (let at = 1; at < 5; at++) {

@@ -1,8 +1,9 @@
 /*
- * What the operators' page knows of an edge, from the topics of INTERFACES.md 2.4 to 2.8: as `tally watch` does (cli/watch_view.h). Pure: times
+ * What the operators' page knows of an edge, from the topics of INTERFACES.md 2.4 to 2.8 and 2.11: as `tally watch` does (cli/watch_view.h). Pure: times
  * are arguments, in ms of one clock that never goes back. A missing member counts as 0, '' or false, so that older and newer programs are understood.
  */
 export const AWAY_MS = 5_000;
+export const PROBE_OLD_MS = 30_000;
 const RATE_MS = 900; // a status may also come between two seconds: too soon for a rate
 const HISTORY = 600; // statuses, one a second
 const NAMES_MOST = 32; // of a group of counters
@@ -51,6 +52,7 @@ export default () => {
     refused: new Map(), // reason → counter
     refusals: null, // ops/refusals
     audit: null, // ops/audit
+    probe: null, // ops/probe
   };
   let edgeMs = 0, edgeAtMs = 0; // the edge's clock, and when a message told it
   let history = []; // {atMs, admitted}
@@ -139,8 +141,19 @@ export default () => {
   };
 
   const takeHealth = (object) => {
+    if (typeof object.status !== 'string') {
+      return;
+    }
     view.health = cut(text(object, 'status'), NAMES_MOST);
     view.reasons = list(object, 'reasons', NAMES_MOST).filter((reason) => typeof reason === 'string').map((reason) => cut(reason));
+  };
+
+  const takeProbe = (object, nowMs) => {
+    if (typeof object.ok !== 'boolean') {
+      return;
+    }
+    edgeTold(object, false, nowMs);
+    view.probe = { ok: object.ok, reason: text(object, 'reason'), receiptMs: number(object, 'receipt_ms'), totalMs: number(object, 'total_ms'), atMs: number(object, 'at_ms') };
   };
 
   const takeAudit = (object) => {
@@ -150,11 +163,21 @@ export default () => {
     };
   };
 
-  const takers = { 'ops/collector': takeCollector, 'ops/refusals': takeRefusals, 'ops/health': takeHealth, 'ops/audit': takeAudit, 'ops/feed': (object) => (view.feedStore = text(object, 'store')) };
+  const takers = {
+    'ops/collector': takeCollector,
+    'ops/refusals': takeRefusals,
+    'ops/health': takeHealth,
+    'ops/audit': takeAudit,
+    'ops/probe': takeProbe,
+    'ops/feed': (object) => (view.feedStore = text(object, 'store')),
+  };
 
   return Object.assign(view, {
     /** A message. Other topics than these, and payloads that are not understood, change nothing. */
     take(topic, payload, nowMs) {
+      if (topic === 'ops/probe' && payload === '') {
+        view.probe = null; // the feed has ended
+      }
       let object = null;
       try {
         object = JSON.parse(payload);
@@ -191,6 +214,11 @@ export default () => {
         return 'unknown';
       }
       return !collectorThere(nowMs) ? 'away' : view.status.ready ? 'ready' : 'not ready';
+    },
+
+    /** How long ago the last probe ended, by the edge's clock; 0 if there was none. */
+    probeAgeMs(nowMs) {
+      return view.probe?.atMs > 0 ? Math.max(0, edgeClock(nowMs) - view.probe.atMs) : 0;
     },
 
     /** 'unknown', 'online', or 'offline' or 'starting' as its health says */

@@ -7,7 +7,7 @@
 import brokerAddress from './address.js';
 import newHot from './ops-hot.js';
 import newLink from './ops-link.js';
-import newView from './ops-view.js';
+import newView, { PROBE_OLD_MS } from './ops-view.js';
 
 const TICK_MS = 1_000;
 const SPARK_POINTS = 120; // two minutes
@@ -17,6 +17,7 @@ const ARTICLES = 20;
 const TOPICS_MOST = 16;
 const RAW_MOST = 8_000; // characters shown of a message
 const ARTICLE_MOST = 200;
+const PROBE = '%probe/'; // begins the article of a feed's probe, which no reader sees
 const LOGIN_KEY = 'tally.ops'; // of the tab's own storage
 const UNKNOWN = '–';
 
@@ -153,6 +154,9 @@ const now = () => performance.now();
 const seenAt = () => (up ? now() : downAt);
 
 function takeTotal(article, text) {
+  if (article.startsWith(PROBE)) {
+    return;
+  }
   let counts = null;
   try {
     ({ counts } = JSON.parse(text));
@@ -210,6 +214,14 @@ function collectorText(state) {
   return state === 'not ready' && status.reason ? `not ready: ${status.reason}` : state;
 }
 
+/** A retained message outlives a feed that was killed: a probe that is old is neither good nor bad. */
+function probePart({ ok, reason, receiptMs, totalMs }) {
+  const ageMs = view.probeAgeMs(seenAt());
+  const old = ageMs >= PROBE_OLD_MS;
+  const result = ok ? `counted after ${tenth.format(receiptMs)} ms, shown after ${tenth.format(totalMs)} ms` : `failed: ${reason}`;
+  return ['Probe', old ? `${result}, ${lasting(ageMs)} ago` : result, old ? '' : ok ? 'good' : 'bad'];
+}
+
 function writeHealth() {
   const state = view.collector(seenAt());
   const feed = view.feed();
@@ -220,6 +232,9 @@ function writeHealth() {
     ['Collector', collectorText(state), state === 'ready' ? 'good' : state === 'unknown' ? '' : 'bad'],
     ['Feed', feed, feed === 'online' ? 'good' : feed === 'unknown' ? '' : 'bad'],
   ];
+  if (view.probe) {
+    parts.push(probePart(view.probe));
+  }
   if (view.status?.refuses) {
     parts.push(['Readers', `should go to another edge: ${view.status.refuses}`, 'bad']);
   }

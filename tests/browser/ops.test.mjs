@@ -17,6 +17,14 @@ before(async () => {
 after(() => browser.close());
 
 const equal = (get, wanted) => until(async () => assert.deepEqual(await get(), wanted));
+
+/** The page's clock runs, second by second, until the attempt succeeds: for pages whose clock is `paused`. */
+const runUntil = (page, attempt) =>
+  until(async () => {
+    await page.clock.runFor(1_000);
+    await attempt();
+  });
+const shows = (page, get, wanted) => runUntil(page, async () => assert.deepEqual(await get(), wanted));
 const text = (page, id) => page.locator(`#${id}`).innerText();
 const rows = (page, id) => page.locator(`#${id} tbody tr`).evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.textContent)));
 const row = async (page, id, name) => (await rows(page, id)).find((cells) => cells.includes(name));
@@ -56,12 +64,20 @@ class Edge {
     });
   }
 
+  probe(more = {}) {
+    this.broker.say('ops/probe', {
+      at_ms: this.atMs, article: `%probe/${EDGE}`, ok: true, reason: '', failed_in_a_row: 0, connect_ms: 0.9, acknowledge_ms: 0.4, receipt_ms: 1.62, total_ms: 2.34,
+      done: 120, failed: { connection: 0, acknowledgement: 0, refused: 0, receipt: 0, total: 0 }, ...more,
+    });
+  }
+
   health(...reasons) {
     this.broker.say('ops/health', { status: reasons.length ? 'unhealthy' : 'ok', reasons });
   }
 }
 
-async function setUp(t, { silent, ...options } = {}) {
+/** `silent`: nothing is retained. `paused`: the page's time passes only while its clock runs, however slow the machine is. */
+async function setUp(t, { silent, paused, ...options } = {}) {
   const context = await profile(t, browser, { hosts: ['tally.test', 'tally.test:9001'], ...options });
   const broker = new ScriptedBroker();
   broker.login = ({ username, password }) => (username === 'operator' && password === SECRET ? 0 : 0x87);
@@ -75,6 +91,10 @@ async function setUp(t, { silent, ...options } = {}) {
   await serve(context);
   await broker.route(context, BROKER);
   const page = await context.newPage();
+  if (paused) {
+    await page.clock.install({ time: edge.atMs });
+    await page.clock.pauseAt(edge.atMs + 1_000);
+  }
   await page.goto(`${SITE}/ops`);
   return { context, broker, edge, page };
 }
@@ -162,13 +182,13 @@ test('a broker that is busy or away is tried again', async (t) => {
 });
 
 test('rates, refusals, shards and hottest articles move as the edge does', async (t) => {
-  const { broker, edge, page } = await setUpInside(t);
-  await equal(() => fact(page, 'parts', 'Collector'), 'ready');
+  const { broker, edge, page } = await setUpInside(t, { paused: true });
+  await shows(page, () => fact(page, 'parts', 'Collector'), 'ready');
   assert.equal(await fact(page, 'parts', 'Edge'), EDGE);
   edge.step({ admitted: 250, applied: 240, busy: 30, rate_address: 5 });
-  await equal(async () => (await row(page, 'rates', 'admitted')).slice(0, 3), ['admitted', '250.0', '1,250']);
+  await shows(page, async () => (await row(page, 'rates', 'admitted')).slice(0, 3), ['admitted', '250.0', '1,250']);
   // The rate of what is published is known a while after the totals were asked for.
-  await equal(async () => (await rows(page, 'rates')).map(([name, perS, all]) => [name, perS, all]), [
+  await shows(page, async () => (await rows(page, 'rates')).map(([name, perS, all]) => [name, perS, all]), [
     ['admitted', '250.0', '1,250'], ['applied', '240.0', '1,240'], ['published', '0.0', '0'], ['refused', '35.0', '35'], ['rate_address', '5.0', '5'], ['busy', '30.0', '30'],
   ]);
   assert.equal(await text(page, 'refused'), '35.0');
@@ -179,56 +199,77 @@ test('rates, refusals, shards and hottest articles move as the edge does', async
     { shard: 3, backlog_bytes: 0, old_rings: 0, held: 'OOM: no memory' },
   ] };
   edge.step({ admitted: 12 });
-  await equal(() => fact(page, 'parts', 'Collector'), 'not ready: shards 2 of 4: redis: weg – „fort“');
+  await shows(page, () => fact(page, 'parts', 'Collector'), 'not ready: shards 2 of 4: redis: weg – „fort“');
   assert.equal(await fact(page, 'lag', 'Waiting'), '12 reactions, 96 kB');
   assert.equal(await fact(page, 'lag', 'Shards'), '1 held, 1 without Redis; 1 old rings');
   assert.deepEqual(await rows(page, 'shards'), [['3', '0 bytes', '0', 'OOM: no memory'], ['2', '96 kB', '1', 'no'], ['1', '500 bytes', '0', 'no']]);
 
   edge.refusals([{ article: 'world/x', known: true, since_ms: edge.atMs, refused: { rate_reader: 7, busy: 1 } }, { article: 'made/up', known: false, since_ms: 0, refused: { unknown_article: 2 } }],
     { connections: { rate_address: 4, flood: 0, token: 2 } });
-  await equal(async () => (await rows(page, 'articles')).map((cells) => cells.slice(0, 2)), [['world/x', 'rate_reader 7, busy 1'], ['made/up (unknown)', 'unknown_article 2']]);
+  await shows(page, async () => (await rows(page, 'articles')).map((cells) => cells.slice(0, 2)), [['world/x', 'rate_reader 7, busy 1'], ['made/up (unknown)', 'unknown_article 2']]);
   assert.equal(await fact(page, 'lag', 'Connections refused'), 'rate_address 4, token 2');
   assert.equal(await fact(page, 'lag', 'Floods stopped'), 'none');
 
   broker.total('world/hot', { like: 5 });
   broker.total('world/hot', { like: 45 });
+  broker.total(`%probe/${EDGE}`, { like: 1 });
   broker.total('world/mild', { like: 2 });
-  await equal(async () => (await rows(page, 'hottest')).map(([, total, article]) => [total, article]), [['45', 'world/hot'], ['2', 'world/mild']]);
-  await equal(async () => (await row(page, 'rates', 'published'))[2], '3');
+  await shows(page, async () => (await rows(page, 'hottest')).map(([, total, article]) => [total, article]), [['45', 'world/hot'], ['2', 'world/mild']]);
+  await shows(page, async () => (await row(page, 'rates', 'published'))[2], '3');
 
   await page.locator('#raw summary').click();
-  await until(async () => assert.match(await text(page, 'messages'), /ops\/collector, \d s ago\s.*"reason":"shards 2 of 4: redis: weg – „fort“"/));
+  await runUntil(page, async () => assert.match(await text(page, 'messages'), /ops\/collector, \d+ s ago\s.*"reason":"shards 2 of 4: redis: weg – „fort“"/));
+});
+
+test('the last probe is shown, and its age once it is old', async (t) => {
+  const { broker, edge, page } = await setUpInside(t, { paused: true });
+  const probe = () => fact(page, 'parts', 'Probe');
+  await shows(page, () => fact(page, 'parts', 'Collector'), 'ready');
+  assert.equal(await probe(), undefined);
+  edge.probe();
+  await shows(page, probe, 'counted after 1.6 ms, shown after 2.3 ms');
+  edge.probe({ ok: false, reason: 'receipt', receipt_ms: null, total_ms: null });
+  await shows(page, probe, 'failed: receipt');
+  edge.step();
+  edge.probe({ at_ms: edge.atMs - 45_000 });
+  await runUntil(page, async () => assert.match(await probe(), /^counted after 1.6 ms, shown after 2.3 ms, 4[5-9] s ago$/));
+  broker.say('ops/probe', ''); // the feed ended
+  await shows(page, probe, undefined);
+});
+
+test('a probe ages although nothing else tells the time', async (t) => {
+  const { broker, edge, page } = await setUp(t, { paused: true, silent: true });
+  edge.probe();
+  await logIn(page);
+  await shows(page, () => fact(page, 'parts', 'Probe'), 'counted after 1.6 ms, shown after 2.3 ms');
+  await runUntil(page, async () => assert.match(await fact(page, 'parts', 'Probe'), /, 30 s ago$/));
+  assert.equal(broker.sessions.length, 1);
 });
 
 test('a collector that says nothing is away, and so is one whose will comes', async (t) => {
-  const { broker, edge, page } = await setUpInside(t);
-  await page.clock.install();
+  const { broker, edge, page } = await setUpInside(t, { paused: true });
   edge.step({ admitted: 1 });
-  await equal(() => fact(page, 'parts', 'Collector'), 'ready');
-  await page.clock.runFor(7_000);
-  await equal(() => fact(page, 'parts', 'Collector'), 'away: what follows is its last status');
+  await shows(page, () => fact(page, 'parts', 'Collector'), 'ready');
+  await page.clock.runFor(6_000);
+  await shows(page, () => fact(page, 'parts', 'Collector'), 'away: what follows is its last status');
   assert.equal((await row(page, 'rates', 'admitted'))[1], '–');
   edge.step();
-  await page.clock.runFor(1_000);
-  await equal(() => fact(page, 'parts', 'Collector'), 'ready');
+  await shows(page, () => fact(page, 'parts', 'Collector'), 'ready');
   broker.say('ops/collector', { online: false });
   broker.say('ops/health', { status: 'unhealthy', reasons: ['feed: offline'] });
-  await page.clock.runFor(1_000);
-  await equal(() => fact(page, 'parts', 'Collector'), 'away: what follows is its last status');
+  await shows(page, () => fact(page, 'parts', 'Collector'), 'away: what follows is its last status');
   assert.equal(await fact(page, 'parts', 'Feed'), 'offline');
 });
 
 test('a lost connection is said, with the age of what is shown, and heals', async (t) => {
-  const { broker, edge, page } = await setUpInside(t, { tolerate: LOST_CONNECTION });
-  await page.clock.install();
+  const { broker, edge, page } = await setUpInside(t, { paused: true, tolerate: LOST_CONNECTION });
   edge.step({ admitted: 5 });
-  await page.clock.runFor(1_000);
-  await equal(async () => (await row(page, 'rates', 'admitted'))?.[2], '1,005');
+  await shows(page, async () => (await row(page, 'rates', 'admitted'))?.[2], '1,005');
   broker.away = true;
   await broker.cut();
   await equal(() => text(page, 'state'), 'Not connected, trying again');
   await page.clock.runFor(45_000);
-  await until(async () => assert.match(await text(page, 'old'), /^What follows is 4[4-9] s old: it came at \d/));
+  await until(async () => assert.match(await text(page, 'old'), /^What follows is 4[5-9] s old: it came at \d/));
   assert.equal(await page.title(), 'not connected · Operations · Tally');
   assert.equal(await fact(page, 'parts', 'Collector'), 'ready', 'as it was when it was last heard of');
   assert.equal((await row(page, 'rates', 'admitted'))[2], '1,005');
@@ -239,31 +280,33 @@ test('a lost connection is said, with the age of what is shown, and heals', asyn
     await page.clock.runFor(5_000);
     assert.equal(await text(page, 'state'), 'Live');
   });
-  await equal(async () => (await row(page, 'rates', 'admitted'))[2], '1,006');
+  await shows(page, async () => (await row(page, 'rates', 'admitted'))[2], '1,006');
   assert.equal(await page.locator('#old').isVisible(), false);
   assert.equal(await page.title(), 'ok · Operations · Tally');
 });
 
 test('a screen reader hears of health, and not of figures', async (t) => {
-  const { edge, page } = await setUpInside(t);
+  const { edge, page } = await setUpInside(t, { paused: true });
   assert.equal(await page.locator('[aria-live], [role=status], [role=alert], [role=log], output').count(), 1);
-  await equal(() => text(page, 'news'), 'Health: ok. Collector ready. Feed online.');
+  await shows(page, () => text(page, 'news'), 'Health: ok. Collector ready. Feed online.');
   await page.evaluate(() => {
     globalThis.heard = [];
     new MutationObserver(() => globalThis.heard.push(document.getElementById('news').textContent)).observe(document.getElementById('news'), { childList: true, characterData: true, subtree: true });
   });
   edge.step({ admitted: 99, busy: 3 });
-  await equal(async () => (await row(page, 'rates', 'busy'))?.[2], '3');
+  await shows(page, async () => (await row(page, 'rates', 'busy'))?.[2], '3');
   assert.deepEqual(await page.evaluate(() => globalThis.heard), []);
+  edge.step();
   edge.health('redis: shards 1-2 of 4 away: connection refused');
   const first = 'Health: unhealthy; redis: shards 1-2 of 4 away: connection refused. Collector ready. Feed online.';
-  await equal(() => page.evaluate(() => globalThis.heard), [first]);
-  await equal(() => page.title(), 'unhealthy · Operations · Tally');
+  await shows(page, () => page.evaluate(() => globalThis.heard), [first]);
+  await shows(page, () => page.title(), 'unhealthy · Operations · Tally');
+  edge.step();
   edge.health('redis: shards 1-3 of 4 away: connection refused'); // only a figure is another
-  await until(async () => assert.match(await text(page, 'reasons'), /1-3/));
+  await runUntil(page, async () => assert.match(await text(page, 'reasons'), /1-3/));
   edge.step();
   edge.health();
-  await equal(() => page.evaluate(() => globalThis.heard), [first, 'Health: ok. Collector ready. Feed online.']);
+  await shows(page, () => page.evaluate(() => globalThis.heard), [first, 'Health: ok. Collector ready. Feed online.']);
 });
 
 test('the keyboard alone is enough', async (t) => {
@@ -334,10 +377,18 @@ test('nonsense changes nothing', async (t) => {
       broker.open[0].publish(topic, odd);
     }
   }
+  for (const odd of ['null', '[]', '7', '{', '"x"', '{}', '{"ok":"x"}']) {
+    broker.say('ops/probe', odd);
+  }
   broker.say('ops/health', { status: 7, reasons: 'x' });
+  broker.say('ops/health', { reasons: ['x'] });
   broker.say('ops/collector', { online: true, ready: true, admitted: 'x', refused: [], shards: {}, at_ms: -1 });
   broker.say('ops/refusals', { articles: [null, 1, { refused: 3 }], connections: [], creation: 1 });
-  await equal(() => text(page, 'health'), 'unknown');
+  broker.total('world/after', { like: 1 });
+  await equal(async () => (await row(page, 'rates', 'published'))[2], '1'); // all of it has come
+  assert.equal(await text(page, 'health'), 'ok');
+  assert.equal(await text(page, 'reasons'), '');
+  assert.equal(await fact(page, 'parts', 'Probe'), undefined);
   assert.equal(await text(page, 'state'), 'Live');
 });
 
@@ -369,6 +420,7 @@ for (const width of [360, 1280]) {
 
       edge.health();
       edge.step();
+      edge.probe();
       edge.refusals([{ article: 'world/migrant-caravan', known: true, since_ms: edge.atMs, refused: { rate_reader: 7, busy: 1 } }, { article: 'made/up', known: false, since_ms: edge.atMs, refused: { unknown_article: 2 } }]);
       edge.step({ admitted: 1_250, applied: 1_249, rate_reader: 12, closed: 2 });
       for (const [i, article] of ['world/migrant-caravan', 'sport/football/final', 'culture/a-long-night'].entries()) {

@@ -237,10 +237,13 @@ def rules():
         return {rule["alert"]: rule for group in yaml.safe_load(file)["groups"] for rule in group["rules"]}
 
 
-def board_expressions():
+def panels():
     with open(os.path.join(ROOT, "deploy", "grafana", "tally.json")) as file:
-        board = json.load(file)
-    return [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+        return json.load(file)["panels"]
+
+
+def board_expressions():
+    return [target["expr"] for panel in panels() for target in panel.get("targets", [])]
 
 
 def exposed(edge):
@@ -258,6 +261,20 @@ def test_every_alert_has_a_runbook_and_a_test():
         tested = [test for case in yaml.safe_load(file)["tests"] for test in case["alert_rule_test"]]
     for fires in (True, False):
         assert sorted({test["alertname"] for test in tested if bool(test["exp_alerts"]) == fires}) == sorted(rules())
+
+
+def unit_of(panel, target):
+    for override in panel["fieldConfig"]["overrides"]:
+        if override["matcher"] == {"id": "byFrameRefID", "options": target["refId"]}:
+            for value in (one["value"] for one in override["properties"] if one["id"] == "unit"):
+                return value
+    return panel["fieldConfig"]["defaults"]["unit"]
+
+
+def test_the_board_shows_as_times_what_is_in_seconds():
+    wrong = [(panel["title"], target["refId"]) for panel in panels() for target in panel.get("targets", [])
+             if unit_of(panel, target) == "s" and "_seconds" not in target["expr"]]
+    assert wrong == []
 
 
 def test_rules_and_board_name_metrics_that_there_are(healthy):
