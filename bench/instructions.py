@@ -3,7 +3,7 @@
 
   bench/instructions.py [--build build/release] [--broker mosquitto] [--payloads word,widget,again,gateway] [--qos 0,1] [--reactions 20000]
 
-The script starts a broker of its own under valgrind, without Redis and the daemons, and counts only while the load runs: 20 connections that
+The script starts its own broker under valgrind, without Redis and the daemons, and counts only while the load runs: 20 connections that
 write 16 reactions at once to one article, with limits off, as bench.py has them. Payloads:
 
   word     a kind's name alone

@@ -216,7 +216,7 @@ function say(text) {
   at('news').textContent = text;
 }
 
-// Below the rest where all do not fit in one line; there, `.counts` is no box.
+// Below the rest where all do not fit in one line; there, `.counts` has no box.
 const countGroup = (cells) => (cells.length ? [make('span', { role: 'presentation', class: 'counts' }, ...cells)] : []);
 const titled = (kind) => kind[0].toUpperCase() + kind.slice(1);
 

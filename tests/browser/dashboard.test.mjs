@@ -291,7 +291,7 @@ test('the order changes every few seconds at most, though the numbers move at on
   assert.equal(await cell(page, last, 'gained'), `+${5 + 10 + 15 + 20}`);
 });
 
-test('what falls has a minus sign and a colour of its own, and rates always have one decimal', async (t) => {
+test('what falls has a minus sign and another colour, and rates always have one decimal', async (t) => {
   const { context, broker } = await setUp(t, { articles: 3 });
   const page = await openDashboard(context);
   await equal(async () => (await order(page)).length, 3);
