@@ -1,4 +1,4 @@
 # dashboard-feed/publisher_send.c
-# from seed 48601 of any Redis
+# from seed 117301 of any Redis
 # What Redis lost after it was published is not given a newer version.
 s/    if (may_touch(publisher) \&\&$/    if (publisher->send.touching > TOUCHES_MAX \&\&/
