@@ -273,6 +273,7 @@ def test_what_ends_within_a_transaction_is_no_part_of_a_later_one(make_edge):
     edge = make_edge(plugin={"shards": 1}, collector={"audit_per_minute": 0}).start()
     react(edge, "torn/votes", ["like"] * 3)
     react(edge, "torn/other", ["sad"])
+    wait_until(lambda: edge.redis.hexists("tally:store", "placed"), "the collector's own transaction")
     path = append_only(edge)
     before = os.path.getsize(path)
     tally(edge, "reset", "torn/votes")
