@@ -406,7 +406,9 @@ def leave_quiet(edge, watch):
     for article in invented:
         assert reader.say("reactions/" + article, b"like") in OK
     edge.settle()
-    edge.stop("broker", "feed")
+    edge.stop("feed")
+    watch.wait("opsProbe", "noProbe")
+    edge.stop("broker")
     age(edge, WEEK_S)
     counts = "article,kind,count\n" + "".join("%s,wow,1\n" % article for article in invented)
     subprocess.run([edge.program("tally"), "import", "--redis-port", str(edge.redis_port), "--file", "-"], input=counts, text=True, env=edge.env,
