@@ -97,7 +97,7 @@ size_t client_table_count(const struct client_table *table)
     return HASH_COUNT(table->entries);
 }
 
-/* Nobody outside chooses pointers, so this needs not be as strong as uthash's own. */
+/* Nobody outside chooses pointers, so this need not be as strong as uthash's own. */
 static unsigned client_hash(const void *key)
 {
     return (unsigned)((uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u >> 32);

@@ -9,14 +9,15 @@
 #define AUTO_ID_PREFIX "auto-"
 #define OPS_MAX 4
 
+#define WORD(text) text, sizeof(text) - 1
 static const struct {
     const char *word;
     size_t bytes;
     enum role_area area;
 } areas[] = {
-    {"reactions", 9, AREA_REACTIONS}, {"totals", 6, AREA_TOTALS},
-    {"receipts", 8, AREA_RECEIPTS},   {"top", 3, AREA_TOP},
-    {"articles", 8, AREA_ARTICLES},   {"ops", 3, AREA_OPS},
+    {WORD("reactions"), AREA_REACTIONS}, {WORD("totals"), AREA_TOTALS},
+    {WORD("receipts"), AREA_RECEIPTS},   {WORD("top"), AREA_TOP},
+    {WORD("articles"), AREA_ARTICLES},   {WORD("ops"), AREA_OPS},
 };
 
 static bool begins_with(const char *text, const char *with)

@@ -273,8 +273,8 @@ void node_forgot(struct node *node)
         return;
     node->ready = false;
     node->script[0] = '\0';
-    node->probed =
-        node->accelerated; /* lost, or not for this user: not asked again until it connects */
+    /* An accelerator that is lost, or that the user may not run, is asked for once it connects. */
+    node->probed = node->accelerated;
     node->accelerated = false;
     if (node->looking)
         node->forgot = true;

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#define QUERY_COMMANDS_MAX 3
+#define QUERY_COMMANDS_MAX 3 /* those of query_again too */
 #define QUERY_WORDS_MAX 1024 /* of all commands */
 
 struct query {

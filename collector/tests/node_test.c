@@ -114,6 +114,14 @@ static void each_durability_demands_its_own(void **state)
     }
 }
 
+/* The n-th look after the first finds this. */
+static void look_again(struct world *world, unsigned n, const char *replication)
+{
+    world->replication = replication;
+    node_tick(world->node, clock_monotonic_ms() + n * LOOK_MS);
+    look(world);
+}
+
 /* What was answered before a look is replicated once a replica reports that look's offset. */
 static void knows_what_is_replicated(void **state)
 {
@@ -125,15 +133,13 @@ static void knows_what_is_replicated(void **state)
     look(&world);
     uint64_t moment = node_moment(world.node);
     assert_true(node_replicas(world.node) == 1 && node_replicated(world.node) < moment);
-    world.replication = "connected_slaves:1\r\nslave0:ip=x,port=1,state=online,offset=10,lag=0\r\n"
-                        "master_repl_offset:20\r\n";
-    node_tick(world.node, clock_monotonic_ms() + LOOK_MS);
-    look(&world);
+    look_again(&world, 1,
+               "connected_slaves:1\r\nslave0:ip=x,port=1,state=online,offset=10,lag=0\r\n"
+               "master_repl_offset:20\r\n");
     assert_true(node_replicated(world.node) < moment);
-    world.replication = "connected_slaves:1\r\nslave0:ip=x,port=1,state=online,offset=20,lag=0\r\n"
-                        "master_repl_offset:30\r\n";
-    node_tick(world.node, clock_monotonic_ms() + 2 * LOOK_MS);
-    look(&world);
+    look_again(&world, 2,
+               "connected_slaves:1\r\nslave0:ip=x,port=1,state=online,offset=20,lag=0\r\n"
+               "master_repl_offset:30\r\n");
     assert_true(node_replicated(world.node) >= moment);
     node_free(world.node);
 }
@@ -152,12 +158,9 @@ static void another_history_replicates_nothing(void **state)
     world.replication = REPLICA_HAS("5", "aaaa", "0000");
     look(&world);
     uint64_t moment = node_moment(world.node);
-    node_tick(world.node, clock_monotonic_ms() + LOOK_MS);
-    look(&world);
+    look_again(&world, 1, world.replication);
     assert_true(world.nodes.resets == 0 && node_replicated(world.node) < moment);
-    world.replication = REPLICA_HAS("20", "bbbb", "cccc");
-    node_tick(world.node, clock_monotonic_ms() + 2 * LOOK_MS);
-    look(&world);
+    look_again(&world, 2, REPLICA_HAS("20", "bbbb", "cccc"));
     assert_true(node_replicated(world.node) < moment);
     assert_int_equal(world.nodes.resets, 1);
     node_free(world.node);
@@ -172,12 +175,8 @@ static void a_first_replica_is_no_other_history(void **state)
     world.replication = "connected_slaves:0\r\nmaster_replid:aaaa\r\nmaster_replid2:0000\r\n"
                         "master_repl_offset:0\r\n";
     look(&world);
-    world.replication = REPLICA_HAS("20", "bbbb", "0000");
-    node_tick(world.node, clock_monotonic_ms() + LOOK_MS);
-    look(&world);
-    world.replication = "connected_slaves:0\r\n"; /* a server that does not say */
-    node_tick(world.node, clock_monotonic_ms() + 2 * LOOK_MS);
-    look(&world);
+    look_again(&world, 1, REPLICA_HAS("20", "bbbb", "0000"));
+    look_again(&world, 2, "connected_slaves:0\r\n"); /* a server that does not say */
     assert_int_equal(world.nodes.resets, 0);
     node_free(world.node);
 }

@@ -125,17 +125,23 @@ static void on_reply(void *user, const redisReply *reply)
 
 /* ---- a query ---- */
 
+/* One that reads articles of the heads. */
+static void begin(struct query *query, size_t limit, const char *key, int articles)
+{
+    memset(&server, 0, sizeof server);
+    server.limit = limit;
+    query_init(query, NULL, 3, key);
+    query_command(query, 2 + articles);
+    query_text(query, "HMGET");
+    query_text(query, key);
+}
+
 /* Two articles of the heads, and the same of the base. Its words are gone afterwards. */
 static int ask(size_t limit)
 {
     struct query query;
     char key[8] = "heads", again[8] = "base", articles[2][4] = {"a", "bc"};
-    memset(&server, 0, sizeof server);
-    server.limit = limit;
-    query_init(&query, NULL, 3, key);
-    query_command(&query, 4);
-    query_text(&query, "HMGET");
-    query_text(&query, key);
+    begin(&query, limit, key, 2);
     for (int i = 0; i < 2; i++)
         query_text(&query, articles[i]);
     query_again(&query, again);
@@ -246,14 +252,8 @@ static void fails_if_not_all_can_be_sent(void **state)
 static void large_ones_are_the_script_s(void **state)
 {
     struct query query;
-    char key[8] = "heads";
     (void)state;
-    memset(&server, 0, sizeof server);
-    server.limit = SENT_MAX;
-    query_init(&query, NULL, 3, key);
-    query_command(&query, 102);
-    query_text(&query, "HMGET");
-    query_text(&query, key);
+    begin(&query, SENT_MAX, "heads", 100);
     for (int i = 0; i < 100; i++)
         query_text(&query, "a");
     assert_int_equal(attempt_send(&query, on_reply, &server), 0);

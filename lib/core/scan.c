@@ -128,7 +128,7 @@ static size_t plain_of_eight(const unsigned char *at)
     return marked == 0 ? 8 : (size_t)__builtin_ctzll(marked) / 8;
 }
 
-/* Takes plain bytes, eight at a time. Leaves the rest to who takes byte by byte. */
+/* Takes plain bytes, eight at a time. Leaves the rest to the loop that takes byte by byte. */
 static void take_plain(struct scan *in, struct scan_text *text)
 {
     while (in->end - in->at >= 8 && text->max - text->n >= 8) {
